@@ -1,0 +1,137 @@
+"""What a network is given: inputs, labels, parameters and noise."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from typing import Any
+
+from bpgen.declare.variable import Auto, Name, Variable, here, provisional
+from bpgen.errors import ExtentError, FormulaError, NameSyntaxError
+from bpgen.init import he
+from bpgen.ir.index import Extent, Index
+from bpgen.ir.index import index as make_index
+from bpgen.ir.tensor import Init, Noise, Role, Tensor
+
+BATCH = make_index("n", None)
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}\Z")
+_RESERVED = frozenset({"flat", "np", "cp", "params", "grads", "seed", "step", "p", "a", "g", "s"})
+_LETTERS = {0: "", 1: "d", 2: "td", 3: "chw", 4: "cthw"}
+_MORE_LETTERS = "defghjkmqrsuv"
+
+
+def index(name: str, extent: int) -> Index:
+    """Return an index that runs over 0 … extent-1; its extent is written as the capital letter."""
+    return make_index(checked_name(name), checked_extent(f"index `{name}`", extent))
+
+
+def fresh_index(extent: int, letters: str, *avoid: Index) -> Index:
+    """Return an index named by the first of `letters` that none of `avoid` has."""
+    taken = {i.name for i in avoid}
+    letter = next(c for c in letters + _MORE_LETTERS if c not in taken)
+    return make_index(letter, checked_extent(f"index `{letter}`", extent))
+
+
+def input(name: str, *extents: int, dtype: str = "float", below: int | None = None) -> Variable:  # noqa: A001  the contract's name
+    """Declare an input; the batch index `n` is implied and comes first.
+
+    Shapes: `bp.input("x", 64)` is x[n,d]; `bp.input("image", 1, 8, 8)` is image[n,c,h,w].
+    `dtype="int"` declares tokens, integers 0 … below-1.
+    Errors: ExtentError, NameSyntaxError; FormulaError if `dtype="int"` comes without `below`.
+    """
+    if dtype not in {"float", "int"} or (dtype == "int") != (below is not None):
+        raise FormulaError(
+            f"input `{name}` needs `below` with dtype int, and only then",
+            where=here(),
+            disagree=f"dtype={dtype!r}, below={below}",
+            way_out=f'bp.input("{name}", …, dtype="int", below=96) for integers 0 … 95.',
+        )
+    role = Role.INPUT if below is None else Role.LABEL
+    return _given(name, (BATCH, *_axes(name, extents)), role, below=below)
+
+
+def label(name: str, *extents: int, classes: int) -> Variable:
+    """Declare integer labels 0 … classes-1, one for each example (and each entry of `extents`)."""
+    below = checked_extent(f"classes of `{name}`", classes)
+    return _given(name, (BATCH, *_axes(name, extents)), Role.LABEL, below=below)
+
+
+def parameter(
+    name: Name, *indices: Index, init: Any = None, fan_in: Any = None, fan_out: Any = None
+) -> Variable:
+    """Declare a tensor that training changes.
+
+    Shapes: one axis for each of `indices`, in order; none for a scalar.
+    `init` is a rule of `bp.init` (default `he`); the fans it needs are those of a matrix `W[in,out]`
+    unless given.
+    """
+    rule = init or he()
+    first = indices[0].extent if indices else 1
+    last = indices[-1].extent if indices else 1
+    resolved = rule(fan_in or first, fan_out or last)
+    return _given(name, indices, Role.PARAMETER, init=resolved)
+
+
+def noise(name: Name, indices: tuple[Index, ...], law: str, rate: float = 1.0) -> Variable:
+    """Declare random numbers, drawn anew in every step from a generator keyed by seed, step and name."""
+    return _given(name, indices, Role.NOISE, noise=Noise(law, rate))
+
+
+def checked_name(name: str) -> str:
+    """Return `name` if it can stand in a formula and in a Python file.
+
+    Errors: NameSyntaxError otherwise, with a name that would do.
+    """
+    fits = isinstance(name, str) and _NAME.match(name) and not keyword.iskeyword(name)
+    if not fits or name.startswith("d_") or name in _RESERVED:
+        plain = re.sub(r"[^A-Za-z0-9_]", "_", str(name)).strip("_") or "x"
+        plain = plain if plain[0].isalpha() else f"x{plain}"
+        while keyword.iskeyword(plain) or plain.startswith("d_") or plain in _RESERVED:
+            plain = f"x_{plain}"
+        raise NameSyntaxError(
+            f"{name!r} cannot name a tensor or an index",
+            where=here(),
+            rule="A name is a letter, then letters, digits and `_`; no Python keyword, and not `d_…`, "
+            f"which names cotangents, nor {', '.join(sorted(_RESERVED))}.",
+            way_out=f"Call it {plain!r}.",
+        )
+    return name
+
+
+def checked_extent(what: str, extent: int) -> int:
+    """Return `extent` if it is a positive integer; raise ExtentError otherwise."""
+    if isinstance(extent, bool) or not isinstance(extent, int) or extent < 1:
+        raise ExtentError(
+            f"the extent of {what} is not a positive integer",
+            where=here(),
+            disagree=f"it is {extent!r}",
+            way_out="Give the number of entries, at least 1.",
+        )
+    return extent
+
+
+def _axes(name: str, extents: tuple[int, ...]) -> tuple[Index, ...]:
+    letters = _LETTERS.get(len(extents), _MORE_LETTERS)
+    sizes = [checked_extent(f"`{name}`", e) for e in extents]
+    return tuple(make_index(letter, e) for letter, e in zip(letters, sizes, strict=False))
+
+
+def _given(
+    name: Name,
+    indices: tuple[Index, ...],
+    role: Role,
+    *,
+    below: int | None = None,
+    init: Init | None = None,
+    noise: Noise | None = None,
+) -> Variable:
+    stem = name.plain if isinstance(name, Auto) else checked_name(name)
+    tensor = Tensor(provisional(stem), indices, role, below, init, noise, where=here())
+    return Variable(name, tensor)
+
+
+__all__ = [
+    "BATCH", "Extent", "checked_extent", "checked_name", "fresh_index", "index", "input", "label",
+    "noise", "parameter",
+]

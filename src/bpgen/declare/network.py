@@ -1,0 +1,167 @@
+"""From variables to a network: collect what the loss reaches, name it, write the equations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import sympy
+from sympy import Expr
+
+from bpgen.declare.define import renamed
+from bpgen.declare.given import checked_name
+from bpgen.declare.variable import Auto, Variable, reachable
+from bpgen.errors import LossError, NameTakenError, UnreachedError
+from bpgen.ir.index import Extent, Index
+from bpgen.ir.index import index as make_index
+from bpgen.ir.network import Network
+from bpgen.ir.tensor import GIVEN, Role
+
+_LETTERS = "hkdjefgmqruvbtcs"
+
+
+def network(
+    loss: Variable,
+    outputs: Mapping[str, Variable],
+    *,
+    name: str,
+    doc: str = "",
+    bound: Mapping[str, Variable] | None = None,
+) -> Network:
+    """Return the network that computes `loss` and `outputs`.
+
+    `bound` are the variables that the model file binds to names; they are named so.
+    Errors: LossError if the loss has an index; NameTakenError; UnreachedError for a parameter from which
+    no path leads to the loss.
+    """
+    _check_loss(loss)
+    bound = bound or {}
+    reached = reachable([loss, *outputs.values()])
+    _check_reached(reachable([loss]), reachable([*outputs.values(), *bound.values()]))
+    names = _names(reached, loss, outputs, bound)
+    indices = _letters(reached, frozenset(names.values()))
+    mapping: dict[Expr, Expr] = {**indices}
+    mapping |= {v.head: sympy.Symbol(names[v.serial], real=True) for v in reached}
+    tensors, equations = {}, []
+    for variable in sorted(reached, key=lambda v: v.tensor.role not in GIVEN):
+        role = Role.LOSS if variable is loss else variable.tensor.role
+        axes = tuple(indices.get(i, i) for i in variable.indices)
+        tensor = replace(variable.tensor, name=names[variable.serial], indices=axes, role=role)
+        tensors[tensor.name] = tensor
+        if variable.equation is not None:
+            equations.append(renamed(variable.equation, tensor, mapping))
+    given_names = {label: names[v.serial] for label, v in outputs.items()}
+    result = Network(name, tensors, tuple(equations), names[loss.serial], given_names, doc)
+    result.check()
+    return result
+
+
+def _check_loss(loss: Variable) -> None:
+    if loss.indices:
+        axes = ",".join(map(str, loss.indices))
+        raise LossError(
+            f"the loss `{loss.label}` is not a scalar",
+            where=loss.tensor.where,
+            disagree=f"it is {loss.label}[{axes}]",
+            rule="A gradient is that of one number.",
+            way_out=f"Reduce it: bp.mean({loss.label}[{axes}], over=({axes})).",
+        )
+
+
+def _check_reached(reached: tuple[Variable, ...], others: tuple[Variable, ...]) -> None:
+    serials = {v.serial for v in reached}
+    for variable in others:
+        if variable.tensor.role is Role.PARAMETER and variable.serial not in serials:
+            raise UnreachedError(
+                f"parameter `{variable.label}` never reaches the loss",
+                where=variable.tensor.where,
+                rule="A parameter that the loss does not depend on has no gradient, and cannot be trained.",
+                way_out="Use what it computes in the loss, or delete it.",
+            )
+
+
+def _names(
+    reached: tuple[Variable, ...],
+    loss: Variable,
+    outputs: Mapping[str, Variable],
+    bound: Mapping[str, Variable],
+) -> dict[int, str]:
+    """Return the final name of each variable, by its serial."""
+    taken: dict[str, Variable] = {}
+    for variable in reached:
+        if isinstance(variable.wanted, str):
+            _take(taken, checked_name(variable.wanted), variable)
+    names = {v.serial: name for name, v in taken.items()}
+    suggestions = {**{v.serial: n for n, v in [*outputs.items(), *bound.items()]}}
+    suggestions.setdefault(loss.serial, "loss")
+    for variable in reached:
+        wish = suggestions.get(variable.serial, "")
+        if variable.serial not in names and _is_free(wish, taken):
+            _take(taken, wish, variable)
+            names[variable.serial] = wish
+    _number([v for v in reached if v.serial not in names], taken, names)
+    return names
+
+
+def _is_free(wish: str, taken: Mapping[str, Variable]) -> bool:
+    return bool(wish) and wish not in taken and not wish.startswith(("d_", "_")) and wish.isascii()
+
+
+def _take(taken: dict[str, Variable], name: str, variable: Variable) -> None:
+    if name in taken:
+        raise NameTakenError(
+            f"the name `{name}` is used twice",
+            where=variable.tensor.where,
+            disagree=f"first at {taken[name].tensor.where}",
+            rule="A name is one buffer of the emitted file.",
+            way_out="Give the second one another name (layers take `name=`).",
+        )
+    taken[name] = variable
+
+
+def _number(rest: list[Variable], taken: dict[str, Variable], names: dict[int, str]) -> None:
+    """Complete the names bpgen gives: `z1`, `z2`; `p` stays `p` if there is but one."""
+    stems = [v.label for v in rest]
+    count: dict[str, int] = {}
+    for variable in rest:
+        assert isinstance(variable.wanted, Auto)
+        stem = variable.wanted.stem.format(*(names[v.serial] for v in variable.wanted.of))
+        lone = not variable.wanted.always and stems.count(variable.label) == 1 and stem not in taken
+        name = stem if lone else ""
+        while not name or name in taken:
+            count[stem] = count.get(stem, 0) + 1
+            name = f"{stem}{count[stem]}"
+        taken[name] = variable
+        names[variable.serial] = name
+
+
+def _letters(reached: tuple[Variable, ...], tensors: frozenset[str]) -> dict[Expr, Expr]:
+    """Give each index a letter of its own extent, so that `H` is one number in the whole file."""
+    wanted: dict[Index, None] = {}
+    for variable in reached:
+        wanted |= dict.fromkeys(variable.indices)
+        if variable.equation is not None:
+            terms = variable.equation.terms + (variable.equation.predict or ())
+            wanted |= dict.fromkeys(i for t in terms for i in t.over)
+    taken: dict[str, int | None] = {}
+    mapping: dict[Expr, Expr] = {}
+    for index in wanted:
+        letter = _letter(index, taken, tensors)
+        taken[letter] = index.extent.value
+        if letter != index.name:
+            renamed_index = make_index(letter, index.extent.value)
+            mapping |= {index: renamed_index, index.extent: renamed_index.extent}
+    return mapping
+
+
+def _letter(index: Index, taken: Mapping[str, int | None], tensors: frozenset[str]) -> str:
+    value: int | None = index.extent.value
+    numbered = (f"{index.name}{k}" for k in range(2, 1000))
+    for letter in (index.name, *_LETTERS, *numbered):
+        capital = letter[:1].upper() + letter[1:]
+        if taken.get(letter, value) == value and capital not in tensors and capital not in "ILO":
+            if letter == index.name or letter not in taken:
+                return letter
+    raise AssertionError("a thousand extents share one letter")
+
+

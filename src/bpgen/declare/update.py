@@ -1,0 +1,100 @@
+"""Update rules as formulas: `update("sgd", rate, (theta, theta - lr * g))`.
+
+An assignment is a pair: an entry, and the formula of its new value, in which every entry has its value of
+that moment. The rules of `bpgen.optimizers` are written with the names of this module and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import sympy
+from sympy import Expr
+
+from bpgen.declare.variable import here
+from bpgen.errors import OptionError
+from bpgen.ir.equation import Equation, Term
+from bpgen.ir.expr import Access, Sum, Where
+from bpgen.ir.optimizer import ENTRY, GRADIENT, RATE, STEP, THETA, Optimizer
+from bpgen.ir.tensor import Role, Tensor
+
+theta = THETA.canonical
+g = GRADIENT.canonical
+t = STEP.canonical
+lr = RATE.canonical
+
+Assignment = tuple[Access, Any]
+Schedule = Callable[[Expr], Expr]
+Rate = float | Schedule
+
+
+def state(name: str) -> Access:
+    """Return an entry of a vector that is kept from step to step and starts at 0: `m[i]`."""
+    return Tensor(name, (ENTRY,), Role.STATE).canonical
+
+
+def scalar(name: str) -> Access:
+    """Return a number that is computed once a step: `c1`."""
+    return Tensor(name, (), Role.SCALAR).canonical
+
+
+def total(formula: Expr) -> Expr:
+    """Return the sum of `formula` over all parameters: `total(g**2)` is the squared norm of the gradient."""
+    return Sum(formula, (ENTRY,))
+
+
+def clip_by_global_norm(limit: float | None) -> tuple[Assignment, ...]:
+    """Scale the gradient so that its norm is at most `limit`; do nothing if there is no limit.
+
+    Formula:
+        norm² = Σ_i g[i]²,  g[i] ← g[i] min(1, limit / norm)
+
+    Units: `limit` is in units of the gradient.
+    Source: Pascanu, Mikolov & Bengio 2013, arXiv:1211.5063, algorithm 1.
+    """
+    if limit is None:
+        return ()
+    square, norm, scale = scalar("g_square"), scalar("g_norm"), scalar("g_scale")
+    return (
+        (square, total(g**2)),
+        (norm, sympy.sqrt(square)),
+        (scale, Where(norm > limit, limit / norm, 1)),
+        (g, g * scale),
+    )
+
+
+def update(name: str, rate: Rate, *assignments: Assignment, clip: float | None = None) -> Optimizer:
+    """Return the optimizer that carries out `assignments` in order in every step.
+
+    `rate` is the learning rate: a number, or a schedule (a formula of the step number `t` = 1, 2, …).
+    `clip` is the largest allowed norm of the gradient.
+    Errors: OptionError if a constant rate or `clip` is not positive.
+    """
+    if isinstance(rate, int | float) and not rate > 0:
+        raise _out_of_range("the learning rate", rate)
+    if clip is not None and not clip > 0:
+        raise _out_of_range("`clip`", clip)
+    formula = rate(t) if callable(rate) else rate
+    pairs = ((lr, formula), *clip_by_global_norm(clip), *assignments)
+    equations = tuple(_equation(target, sympy.sympify(value)) for target, value in pairs)
+    outs = dict.fromkeys(e.out for e in equations if e.out.role is Role.STATE)
+    return Optimizer(name, tuple(outs), equations)
+
+
+def _equation(target: Access, value: Expr) -> Equation:
+    tensor = {THETA.name: THETA, GRADIENT.name: GRADIENT}.get(target.name)
+    if tensor is None:
+        role = Role.STATE if target.indices else Role.SCALAR
+        tensor = Tensor(target.name, tuple(target.indices), role)
+    term = Term(value.body, value.over) if isinstance(value, Sum) else Term(value)
+    return Equation(tensor, (term,))
+
+
+def _out_of_range(what: str, value: object) -> OptionError:
+    return OptionError(
+        f"{what} must be positive",
+        where=here(),
+        disagree=f"it is {value!r}",
+        way_out="Give a number above 0, for instance 0.001.",
+    )

@@ -1,0 +1,210 @@
+"""What a user holds while declaring: a tensor that knows the equation it comes from.
+
+A variable has no final name yet. `bp.Model` walks back from the loss, collects what it reaches in the order
+it was created, and names it: an explicit name stays, a variable bound in the model file takes that name,
+and the rest are numbered (`z1`, `relu1`). Nothing is registered anywhere.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import sympy
+from sympy import Expr
+
+from bpgen.errors import IndexUseError, ShapeError
+from bpgen.ir.equation import Equation
+from bpgen.ir.expr import Access, Digit
+from bpgen.ir.index import Index
+from bpgen.ir.source import SourceLine
+from bpgen.ir.tensor import Tensor
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+_serials = itertools.count()
+
+
+@dataclass(frozen=True, slots=True)
+class Auto:
+    """A name that bpgen completes: `z` becomes `z1`, `z2`, …; with `always` false only if repeated.
+
+    `{}` in the stem stands for the final name of one of the tensors in `of`: `{}_at_{}`.
+    """
+
+    stem: str
+    always: bool = True
+    of: tuple[Variable, ...] = ()
+
+    @property
+    def plain(self) -> str:
+        """Return the stem as an error message can show it now."""
+        return self.stem.format(*(v.label for v in self.of))
+
+
+Name = str | Auto
+
+
+class Head(sympy.Symbol):
+    """The symbol of a variable that has no final name yet: unique, and able to find its variable."""
+
+    variable: Variable
+
+    def __new__(cls, name: str, variable: Variable) -> Head:
+        """Return the symbol of `variable`."""
+        head: Head = sympy.Symbol.__xnew__(cls, name, real=True)
+        head.variable = variable
+        return head
+
+
+class Variable:
+    """A tensor under declaration: `x[n,d]` reads an entry, `+ - * /` make new tensors."""
+
+    def __init__(
+        self,
+        name: Name,
+        tensor: Tensor,
+        equation: Equation | None = None,
+        beside: tuple[Variable, ...] = (),
+    ) -> None:
+        """Hold `tensor`, whose name is provisional, and the equation that defines it, if any.
+
+        `beside` are tensors that the equation does not read but its gradient is well written with.
+        """
+        self.wanted = name
+        self.tensor = tensor
+        self.equation = equation
+        self.beside = beside
+        self.serial = int(tensor.name.rpartition("·")[2])
+        self.head = Head(tensor.name, self)
+
+    @property
+    def indices(self) -> tuple[Index, ...]:
+        """Return the indices of the tensor: `n, d = x.indices`."""
+        return self.tensor.indices
+
+    @property
+    def label(self) -> str:
+        """Return the name as an error message can show it now."""
+        return self.wanted if isinstance(self.wanted, str) else self.wanted.plain
+
+    def parents(self) -> tuple[Variable, ...]:
+        """Return the variables that the equation reads, those of `predict` too, and those beside it."""
+        if self.equation is None:
+            return self.beside
+        terms = self.equation.terms + (self.equation.predict or ())
+        heads = [head for t in terms for head in t.body.atoms(Head)]
+        return tuple(sorted({h.variable for h in heads} | {*self.beside}, key=lambda v: v.serial))
+
+    def __getitem__(self, indices: Any) -> Access:
+        """Return the entry at `indices`: an index, an affine formula, a number, an integer entry each."""
+        given = tuple(sympy.sympify(i) for i in (indices if isinstance(indices, tuple) else (indices,)))
+        if len(given) != len(self.indices):
+            raise IndexUseError(
+                f"`{self.label}` is read with {len(given)} indices",
+                where=here(),
+                disagree=f"{self.label}[{_list(self.indices)}] has {len(self.indices)}; "
+                f"{self.label}[{_list(given)}] gives {len(given)}",
+                way_out=f"Write {self.label}[{_list(self.indices)}].",
+            )
+        for axis, at in zip(self.indices, given, strict=True):
+            self._check_extent(axis, at)
+        return Access(self.head, *given)
+
+    def _check_extent(self, axis: Index, at: Expr) -> None:
+        if isinstance(at, Index) and at.extent.value != axis.extent.value:
+            raise ShapeError(
+                f"index `{at}` cannot run over axis `{axis}` of `{self.label}`",
+                where=here(),
+                disagree=f"{at.extent} = {at.extent.value or 'batch'}; "
+                f"{self.label}[{_list(self.indices)}] has {axis.extent} = {axis.extent.value or 'batch'}",
+                rule="An index visits every entry of the axis once, so the two extents must be equal.",
+                way_out=f"Give `{at}` the extent of that axis, or read another tensor.",
+            )
+        if isinstance(at, sympy.Integer) and axis.extent.value is not None:
+            if not 0 <= int(at) < axis.extent.value:
+                raise IndexUseError(
+                    f"entry {at} lies outside axis `{axis}` of `{self.label}`",
+                    where=here(),
+                    disagree=f"{axis.extent} = {axis.extent.value}; the entries are 0 … {axis.extent.value - 1}",
+                    way_out="Count from 0.",
+                )
+
+    # Arithmetic lives in `declare.arithmetic`; it is imported late because it builds variables.
+    def __add__(self, other: Any) -> Variable:
+        return _elementwise("sum", lambda a, b: a + b, self, other)
+
+    def __radd__(self, other: Any) -> Variable:
+        return _elementwise("sum", lambda a, b: a + b, other, self)
+
+    def __sub__(self, other: Any) -> Variable:
+        return _elementwise("difference", lambda a, b: a - b, self, other)
+
+    def __rsub__(self, other: Any) -> Variable:
+        return _elementwise("difference", lambda a, b: a - b, other, self)
+
+    def __mul__(self, other: Any) -> Variable:
+        return _elementwise("product", lambda a, b: a * b, self, other)
+
+    def __rmul__(self, other: Any) -> Variable:
+        return _elementwise("product", lambda a, b: a * b, other, self)
+
+    def __truediv__(self, other: Any) -> Variable:
+        return _elementwise("quotient", lambda a, b: a / b, self, other)
+
+    def __rtruediv__(self, other: Any) -> Variable:
+        return _elementwise("quotient", lambda a, b: a / b, other, self)
+
+    def __pow__(self, exponent: Any) -> Variable:
+        return _elementwise("power", lambda a, b: a**b, self, exponent)
+
+    def __neg__(self) -> Variable:
+        return _elementwise("product", lambda a, b: a * b, -1, self)
+
+    def __repr__(self) -> str:
+        return f"{self.label}[{_list(self.indices)}]"
+
+
+def provisional(stem: str) -> str:
+    """Return a name that no other tensor has: `z·17`, until the model gives the final one."""
+    return f"{stem}·{next(_serials)}"
+
+
+def here() -> SourceLine | None:
+    """Return the line of the user's file that is being executed: the innermost frame outside bpgen."""
+    frame = sys._getframe(1)  # noqa: SLF001  the one way to know who called
+    while frame is not None:
+        path = Path(frame.f_code.co_filename)
+        inside = _PACKAGE in path.parents and path.parent.name != "zoo"
+        if not inside and "sympy" not in path.parts:
+            return SourceLine(frame.f_code.co_filename, frame.f_lineno)
+        frame = frame.f_back  # type: ignore[assignment]  # the outermost frame has none
+    return None
+
+
+def _elementwise(stem: str, combine: Any, left: Any, right: Any) -> Variable:
+    from bpgen.declare.arithmetic import elementwise
+
+    return elementwise(stem, combine, left, right)
+
+
+def _list(indices: Iterable[object]) -> str:
+    return ",".join(map(str, indices))
+
+
+def reachable(roots: Sequence[Variable]) -> tuple[Variable, ...]:
+    """Return `roots` and everything they are computed from, in the order of creation."""
+    seen: dict[int, Variable] = {}
+    stack = list(roots)
+    while stack:
+        variable = stack.pop()
+        if variable.serial not in seen:
+            seen[variable.serial] = variable
+            stack.extend(variable.parents())
+    return tuple(seen[serial] for serial in sorted(seen))
+
+
+__all__ = ["Auto", "Digit", "Name", "Variable", "here", "provisional", "reachable"]

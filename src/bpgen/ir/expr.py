@@ -1,0 +1,153 @@
+"""The nodes of a formula that sympy does not have.
+
+A formula is a scalar sympy expression. Its leaves are accesses `W[d,h]`; around them stand sympy's own
+functions (`exp`, `tanh`, `erf`, `log1p`, …) and the nodes below. Only `Where` and `Hold` take part in
+differentiation, and each only says what it is: a choice between two formulas, and a constant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import sympy
+from sympy import Expr
+from sympy.logic.boolalg import Boolean
+
+from bpgen.ir.index import Index
+
+
+class Access(Expr):
+    """One entry of a tensor: `x[n,d]`, `logits[n, digit[n]]`, `A[i,i]`."""
+
+    is_commutative = True
+    is_real = True
+
+    @property
+    def head(self) -> sympy.Symbol:
+        """Return the tensor's symbol."""
+        return self.args[0]
+
+    @property
+    def name(self) -> str:
+        """Return the tensor's name."""
+        return str(self.args[0].name)
+
+    @property
+    def indices(self) -> tuple[Expr, ...]:
+        """Return the index expressions, one an axis."""
+        return tuple(self.args[1:])
+
+    def _sympystr(self, _printer: object) -> str:
+        return f"{self.name}[{','.join(map(str, self.indices))}]"
+
+
+def access(name: str, indices: Iterable[Expr]) -> Access:
+    """Return the access `name[indices]`; every access in bpgen is made here, so equal ones are equal."""
+    return Access(sympy.Symbol(name, real=True), *indices)
+
+
+class Sum(Expr):
+    """`Σ_over body`, as the user writes it; equations hold it as a term (see `ir.equation`)."""
+
+    is_commutative = True
+    is_real = True
+
+    def __new__(cls, body: Expr, over: Iterable[Index]) -> Sum:
+        """Return the sum of `body` over the indices `over`."""
+        return Expr.__new__(cls, sympy.sympify(body), sympy.Tuple(*over))
+
+    @property
+    def body(self) -> Expr:
+        """Return the summand."""
+        return self.args[0]
+
+    @property
+    def over(self) -> tuple[Index, ...]:
+        """Return the indices the sum runs over."""
+        return tuple(self.args[1])
+
+
+class Max(Sum):
+    """`max_over body`."""
+
+
+class Where(Expr):
+    """`a` where `condition` holds, else `b`."""
+
+    is_commutative = True
+    is_real = True
+
+    def __new__(cls, condition: Boolean, a: Expr, b: Expr) -> Expr:
+        """Return the choice; a decided condition, or two equal branches, leave no choice."""
+        condition, a, b = sympy.sympify(condition), sympy.sympify(a), sympy.sympify(b)
+        if condition == sympy.true or a == b:
+            return a
+        if condition == sympy.false:
+            return b
+        return Expr.__new__(cls, condition, a, b)
+
+    def _eval_derivative(self, symbol: sympy.Symbol) -> Expr:
+        condition, a, b = self.args
+        return Where(condition, a.diff(symbol), b.diff(symbol))
+
+
+class Hold(Expr):
+    """A value that counts as a constant: no cotangent flows through it."""
+
+    is_commutative = True
+    is_real = True
+
+    def _eval_derivative(self, _symbol: sympy.Symbol) -> Expr:
+        return sympy.S.Zero
+
+
+class Delta(Expr):
+    """Kronecker's δ: 1 where the two indices agree, else 0.
+
+    The first argument is an index of the equation's left side or of its sum; the second is what it must
+    equal: another index, a number, or an entry of an integer tensor (`digit[n]`).
+    """
+
+    is_commutative = True
+    is_real = True
+
+    def __new__(cls, index: Expr, at: Expr) -> Expr:
+        """Return δ(index, at), which is 1 if they are the same expression."""
+        return sympy.S.One if index == at else Expr.__new__(cls, index, at)
+
+
+class Digit(Expr):
+    """The digit `index // stride % extent` of an index in a mixed radix: how a reshape reads its source.
+
+    Source: D. E. Knuth, The Art of Computer Programming 2, section 4.1, mixed-radix numbers.
+    """
+
+    is_commutative = True
+    is_integer = True
+    is_nonnegative = True
+
+    @property
+    def index(self) -> Expr:
+        """Return the index that is taken apart."""
+        return self.args[0]
+
+    @property
+    def stride(self) -> Expr:
+        """Return the weight of the digit."""
+        return self.args[1]
+
+    @property
+    def extent(self) -> Expr:
+        """Return the radix of the digit."""
+        return self.args[2]
+
+
+def accesses(expr: sympy.Basic) -> tuple[Access, ...]:
+    """Return every different access in `expr`, outer before inner, in an order that never varies."""
+    walk = sympy.preorder_traversal(expr)
+    return tuple(dict.fromkeys(node for node in walk if isinstance(node, Access)))
+
+
+def indices_of(expr: sympy.Basic) -> frozenset[Index]:
+    """Return the indices that occur free in `expr`, those inside addresses too."""
+    return frozenset(symbol for symbol in expr.free_symbols if isinstance(symbol, Index))

@@ -1,0 +1,79 @@
+"""A network: tensors, equations in order, one loss; and what must be true of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bpgen.ir.equation import Equation
+from bpgen.ir.index import Extent, Index
+from bpgen.ir.tensor import GIVEN, Role, Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """What is computed: every tensor by name, and the equations in the order they can be evaluated.
+
+    `outputs` maps the names the author gave to tensors' names. `doc` is the model file's docstring.
+    """
+
+    name: str
+    tensors: Mapping[str, Tensor]
+    equations: tuple[Equation, ...]
+    loss: str
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    doc: str = ""
+
+    def of_role(self, *roles: Role) -> tuple[Tensor, ...]:
+        """Return the tensors that play one of `roles`, in declared order."""
+        return tuple(t for t in self.tensors.values() if t.role in roles)
+
+    @property
+    def parameters(self) -> tuple[Tensor, ...]:
+        """Return the parameters, in declared order."""
+        return self.of_role(Role.PARAMETER)
+
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        """Return what is given for each batch: inputs and labels, in declared order."""
+        return self.of_role(Role.INPUT, Role.LABEL)
+
+    def extents(self) -> tuple[Extent, ...]:
+        """Return the extents of all indices, each once, in declared order."""
+        indices = [i for t in self.tensors.values() for i in t.indices]
+        indices += [i for e in self.equations for term in e.terms for i in term.over]
+        return tuple(dict.fromkeys(i.extent for i in indices))
+
+    def equation_of(self, name: str) -> Equation | None:
+        """Return the equation that defines the tensor `name`, or None if it is given."""
+        return next((e for e in self.equations if e.out.name == name), None)
+
+    def for_prediction(self) -> tuple[Equation, ...]:
+        """Return the equations that the outputs need, as `predict` computes them, in order."""
+        needed, kept = set(self.outputs.values()), []
+        for equation in reversed([e.for_prediction() for e in self.equations]):
+            if equation.out.name in needed:
+                needed.update(equation.reads())
+                kept.append(equation)
+        return tuple(reversed(kept))
+
+    def check(self) -> None:
+        """Assert what every stage may rely on; only a bug in bpgen can break it."""
+        known = {t.name for t in self.tensors.values() if t.role in GIVEN}
+        for equation in self.equations:
+            name = equation.out.name
+            assert self.tensors[name] == equation.out, f"{name} differs from its declaration"
+            assert name not in known, f"{name} is defined twice"
+            assert not equation.unbound(), f"{name} leaves {equation.unbound()} unbound"
+            for read in equation.accesses():
+                assert read.name in known, f"{name} reads {read.name} before it is defined"
+                rank = len(self.tensors[read.name].indices)
+                assert len(read.indices) == rank, f"{read} has {len(read.indices)} of {rank} indices"
+            known.add(name)
+        assert self.loss in known, "the loss is not defined"
+        assert self.tensors[self.loss].is_scalar, "the loss is not a scalar"
+
+
+def free_extents(indices: tuple[Index, ...]) -> tuple[Extent, ...]:
+    """Return the extents among `indices` that are known only at run time."""
+    return tuple(i.extent for i in indices if i.extent.value is None)

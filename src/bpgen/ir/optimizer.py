@@ -1,0 +1,33 @@
+"""An optimizer: equations over the flat vector of all parameters, one assignment after the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bpgen.ir.equation import Equation
+from bpgen.ir.index import Extent, Index
+from bpgen.ir.tensor import Role, Tensor
+
+ENTRY = Index("i", Extent("P", None))
+
+THETA = Tensor("θ", (ENTRY,), Role.PARAMETER)
+GRADIENT = Tensor("g", (ENTRY,), Role.COTANGENT)
+STEP = Tensor("t", (), Role.SCALAR)
+RATE = Tensor("lr", (), Role.SCALAR)
+
+
+@dataclass(frozen=True, slots=True)
+class Optimizer:
+    """An update rule `name`: `equations` are carried out in order, each in place of what it assigns.
+
+    `θ[i]` are the parameters and `g[i]` the gradient, seen as vectors; `t` counts the steps from 1 and `lr` is
+    the learning rate of the step. `states` start at 0 and are kept from one step to the next.
+    """
+
+    name: str
+    states: tuple[Tensor, ...]
+    equations: tuple[Equation, ...]
+
+    def reads(self, tensor: Tensor) -> bool:
+        """Whether some equation reads `tensor`."""
+        return any(tensor.name in equation.reads() for equation in self.equations)

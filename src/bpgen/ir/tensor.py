@@ -1,0 +1,94 @@
+"""A tensor: a name, its indices, and the part it plays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+import sympy
+
+from bpgen.ir.expr import Access, access
+from bpgen.ir.index import Index, size
+from bpgen.ir.source import SourceLine
+
+
+class Role(Enum):
+    """The part a tensor plays."""
+
+    INPUT = "input"  # given at run time; real
+    LABEL = "label"  # given at run time; integers below `below`
+    PARAMETER = "parameter"  # trained
+    NOISE = "noise"  # drawn at run time from a counter-based generator
+    ACTIVATION = "activation"  # defined by an equation
+    CONSTANT = "constant"  # defined by an equation; no cotangent flows through it
+    ADDRESS = "address"  # defined by an equation; integers: where a maximum stands
+    COTANGENT = "cotangent"  # ∂L/∂x
+    STATE = "state"  # of the optimizer: kept from one step to the next
+    SCALAR = "scalar"  # of the optimizer: a Python number such as the learning rate
+    LOSS = "loss"  # the one scalar that is differentiated
+
+
+GIVEN = frozenset({Role.INPUT, Role.LABEL, Role.PARAMETER, Role.NOISE, Role.STATE})
+INTEGER = frozenset({Role.LABEL, Role.ADDRESS})
+
+
+@dataclass(frozen=True, slots=True)
+class Init:
+    """How a parameter starts: a law and its scale, a formula of extents.
+
+    `law` is `constant` (all entries `scale`), `normal` (standard deviation `scale`), `uniform` (between
+    ±`scale`) or `orthogonal` (orthonormal columns or rows, times `scale`).
+    """
+
+    law: str
+    scale: sympy.Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """How a noise tensor is drawn, anew in every step.
+
+    `law` is `bernoulli` (1 with probability `rate`, else 0), `uniform` (in [0,1)) or `normal`.
+    """
+
+    law: str
+    rate: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """A name, its indices, and the part it plays; the entries live in `Access` nodes and at run time."""
+
+    name: str
+    indices: tuple[Index, ...]
+    role: Role
+    below: int | None = None
+    init: Init | None = None
+    noise: Noise | None = None
+    of: str = ""
+    where: SourceLine | None = None
+
+    @property
+    def canonical(self) -> Access:
+        """Return the access with the tensor's own indices: `W[d,h]`."""
+        return access(self.name, self.indices)
+
+    @property
+    def is_scalar(self) -> bool:
+        """Whether the tensor has one entry and no index."""
+        return not self.indices
+
+    @property
+    def is_integer(self) -> bool:
+        """Whether the entries are integers, which have no derivative."""
+        return self.role in INTEGER or self.below is not None
+
+    @property
+    def shape(self) -> tuple[int | None, ...]:
+        """Return the extents, None where the extent is free."""
+        return tuple(i.extent.value for i in self.indices)
+
+    @property
+    def size(self) -> sympy.Expr:
+        """Return the number of entries as a product of extents."""
+        return size(self.indices)
