@@ -13,6 +13,7 @@ from bpgen import init
 from bpgen.declare.activation import activation
 from bpgen.declare.define import define, hold, mean, reduction, where
 from bpgen.declare.given import BATCH, fresh_index, index, input, label, noise, parameter  # noqa: A004  the contract's name
+from bpgen.declare.option import option
 from bpgen.declare.variable import Auto, Variable, here, reachable
 from bpgen.ir.expr import Digit, Max, Sum
 from bpgen.ir.index import Index, size
@@ -50,6 +51,7 @@ __all__ = [
     "max",
     "mean",
     "noise",
+    "option",
     "parameter",
     "reachable",
     "size",

@@ -12,8 +12,7 @@ from typing import Any
 import sympy
 from sympy import Expr
 
-from bpgen.declare.variable import here
-from bpgen.errors import OptionError
+from bpgen.declare.option import option
 from bpgen.ir.equation import Equation, Term
 from bpgen.ir.expr import Access, Sum, Where
 from bpgen.ir.optimizer import ENTRY, GRADIENT, RATE, STEP, THETA, Optimizer
@@ -55,6 +54,7 @@ def clip_by_global_norm(limit: float | None) -> tuple[Assignment, ...]:
     """
     if limit is None:
         return ()
+    option("`clip`", limit, above=0)
     square, norm, scale = scalar("g_square"), scalar("g_norm"), scalar("g_scale")
     return (
         (square, total(g**2)),
@@ -71,11 +71,7 @@ def update(name: str, rate: Rate, *assignments: Assignment, clip: float | None =
     `clip` is the largest allowed norm of the gradient.
     Errors: OptionError if a constant rate or `clip` is not positive.
     """
-    if isinstance(rate, int | float) and not rate > 0:
-        raise _out_of_range("the learning rate", rate)
-    if clip is not None and not clip > 0:
-        raise _out_of_range("`clip`", clip)
-    formula = rate(t) if callable(rate) else rate
+    formula = rate(t) if callable(rate) else option("the learning rate", rate, above=0)
     pairs = ((lr, formula), *clip_by_global_norm(clip), *assignments)
     equations = tuple(_equation(target, sympy.sympify(value)) for target, value in pairs)
     outs = dict.fromkeys(e.out for e in equations if e.out.role is Role.STATE)
@@ -90,11 +86,3 @@ def _equation(target: Access, value: Expr) -> Equation:
     term = Term(value.body, value.over) if isinstance(value, Sum) else Term(value)
     return Equation(tensor, (term,))
 
-
-def _out_of_range(what: str, value: object) -> OptionError:
-    return OptionError(
-        f"{what} must be positive",
-        where=here(),
-        disagree=f"it is {value!r}",
-        way_out="Give a number above 0, for instance 0.001.",
-    )

@@ -8,6 +8,7 @@ differentiation, and each only says what it is: a choice between two formulas, a
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 import sympy
 from sympy import Expr
@@ -142,10 +143,11 @@ class Digit(Expr):
         return self.args[2]
 
 
+@lru_cache(maxsize=1 << 16)
 def accesses(expr: sympy.Basic) -> tuple[Access, ...]:
     """Return every different access in `expr`, outer before inner, in an order that never varies."""
-    walk = sympy.preorder_traversal(expr)
-    return tuple(dict.fromkeys(node for node in walk if isinstance(node, Access)))
+    own = (expr,) if isinstance(expr, Access) else ()
+    return tuple(dict.fromkeys((*own, *(a for arg in expr.args for a in accesses(arg)))))
 
 
 def indices_of(expr: sympy.Basic) -> frozenset[Index]:
