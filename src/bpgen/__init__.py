@@ -19,7 +19,9 @@ __all__ = sorted(_HOME)  # noqa: PLE0605  the table above is the list
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used, so that `import bpgen` stays fast."""
     if name not in _HOME:
-        raise AttributeError(f"module 'bpgen' has no attribute {name!r}; it has {', '.join(__all__)}")
+        raise AttributeError(
+            f"module 'bpgen' has no attribute {name!r}; it has {', '.join(__all__)}"
+        )
     return getattr(import_module(_HOME[name]), name)
 
 

@@ -41,7 +41,9 @@ def glorot() -> Rule:
     Source: Glorot & Bengio 2010, Understanding the difficulty of training deep feedforward neural
     networks, eq. 16.
     """
-    return lambda fan_in, fan_out: Init("uniform", sympy.sqrt(sympy.sympify(6) / (fan_in + fan_out)))
+    return lambda fan_in, fan_out: Init(
+        "uniform", sympy.sqrt(sympy.sympify(6) / (fan_in + fan_out))
+    )
 
 
 def he() -> Rule:

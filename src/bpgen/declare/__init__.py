@@ -20,6 +20,7 @@ from bpgen.ir.index import Index, size
 from bpgen.ir.tensor import Role
 
 Tensor = Variable
+Formula = Any  # a sympy expression of entries; sympy is not annotated
 
 
 def sum(formula: Any, over: Any) -> Any:  # noqa: A001  the contract's name
@@ -36,6 +37,7 @@ __all__ = [
     "BATCH",
     "Auto",
     "Digit",
+    "Formula",
     "Index",
     "Role",
     "Tensor",

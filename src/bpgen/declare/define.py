@@ -13,6 +13,7 @@ from typing import Any
 import sympy
 from sympy import Expr
 
+from bpgen.declare.option import decimal
 from bpgen.declare.variable import Auto, Head, Name, Variable, here, provisional
 from bpgen.errors import FormulaError, IndexUseError
 from bpgen.ir.equation import Equation, Op, Term
@@ -68,7 +69,7 @@ def mean(formula: Any, over: Index | Iterable[Index]) -> Expr:
 
 def where(condition: Any, a: Any, b: Any) -> Expr:
     """Return the formula `a` where `condition` (a comparison of formulas) holds, else `b`."""
-    return Where(condition, _formula(a), _formula(b))
+    return Where(condition, _scalar(a), _scalar(b))
 
 
 def hold(value: Any) -> Any:
@@ -80,6 +81,13 @@ def hold(value: Any) -> Any:
 
 def _formula(value: Any) -> Expr:
     """Return `value` as a formula of the language, with sympy's piecewise functions as choices."""
+    expr = as_choices(_scalar(value))
+    for node in sympy.preorder_traversal(expr):
+        _check_node(node)
+    return expr
+
+
+def _scalar(value: Any) -> Expr:
     if isinstance(value, Variable):
         if value.tensor.is_scalar:
             return value[()]
@@ -92,20 +100,22 @@ def _formula(value: Any) -> Expr:
     expr = sympy.sympify(value)
     if not isinstance(expr, Expr):
         raise FormulaError(f"{value!r} is not a formula", where=here(), way_out="Write a formula of entries.")
-    expr = _as_choices(expr)
-    for node in sympy.preorder_traversal(expr):
-        _check_node(node)
-    return expr
+    return exact(expr)
 
 
-def _as_choices(expr: Expr) -> Expr:
+def exact(expr: Expr) -> Expr:
+    """Write every decimal as the fraction it stands for: 0.1 is 1/10, not the nearest binary number."""
+    return expr.xreplace({d: decimal(d) for d in expr.atoms(sympy.Float)})
+
+
+def as_choices(expr: Expr) -> Expr:
     """Write |u|, sign u, max(u, v) and piecewise formulas as choices, with stated values at the switch.
 
-    |u|′ = 0 at u = 0; a tie of max or min goes to the first.
+    |u|′ = 0 at u = 0; a tie with a number goes to the number, so that max(0, u)′ = 0 at u = 0.
     """
     if not expr.has(sympy.Abs, sympy.sign, sympy.Max, sympy.Min, sympy.Heaviside, sympy.Piecewise):
         return expr
-    args = [_as_choices(a) if isinstance(a, Expr) else a for a in expr.args]
+    args = [as_choices(a) if isinstance(a, Expr) else a for a in expr.args]
     match expr:
         case sympy.Abs():
             return Where(args[0] > 0, args[0], Where(args[0] < 0, -args[0], 0))
@@ -114,11 +124,11 @@ def _as_choices(expr: Expr) -> Expr:
         case sympy.Heaviside():
             return Where(args[0] > 0, 1, 0)
         case sympy.Max():
-            return _extreme(args, lambda a, b: a >= b)
+            return _extreme(args, lambda a, b: a > b)
         case sympy.Min():
-            return _extreme(args, lambda a, b: a <= b)
+            return _extreme(args, lambda a, b: a < b)
         case sympy.Piecewise():
-            pairs = [(_as_choices(value), condition) for value, condition in expr.args]
+            pairs = [(as_choices(value), condition) for value, condition in expr.args]
             choice = pairs[-1][0]
             for value, condition in reversed(pairs[:-1]):
                 choice = Where(condition, value, choice)
@@ -128,8 +138,8 @@ def _as_choices(expr: Expr) -> Expr:
 
 
 def _extreme(args: list[Expr], precedes: Any) -> Expr:
-    choice = args[-1]
-    for value in reversed(args[:-1]):
+    choice, *others = sorted(args, key=lambda a: not a.is_number)
+    for value in others:
         choice = Where(precedes(value, choice), value, choice)
     return choice
 

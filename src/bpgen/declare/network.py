@@ -143,9 +143,11 @@ def _letters(reached: tuple[Variable, ...], tensors: frozenset[str]) -> dict[Exp
         if variable.equation is not None:
             terms = variable.equation.terms + (variable.equation.predict or ())
             wanted |= dict.fromkeys(i for t in terms for i in t.over)
+    # The first index of a name keeps it; the others choose among the letters that are left.
+    keeps = {index.name: index for index in reversed(wanted)}
     taken: dict[str, int | None] = {}
     mapping: dict[Expr, Expr] = {}
-    for index in wanted:
+    for index in sorted(wanted, key=lambda i: keeps[i.name] != i):
         letter = _letter(index, taken, tensors)
         taken[letter] = index.extent.value
         if letter != index.name:

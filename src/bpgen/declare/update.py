@@ -12,18 +12,20 @@ from typing import Any
 import sympy
 from sympy import Expr
 
+from bpgen.declare.define import as_choices, exact
 from bpgen.declare.option import option
 from bpgen.ir.equation import Equation, Term
 from bpgen.ir.expr import Access, Sum, Where
+from bpgen.ir.index import Scalar
 from bpgen.ir.optimizer import ENTRY, GRADIENT, RATE, STEP, THETA, Optimizer
 from bpgen.ir.tensor import Role, Tensor
 
 theta = THETA.canonical
 g = GRADIENT.canonical
-t = STEP.canonical
-lr = RATE.canonical
+t = STEP
+lr = RATE
 
-Assignment = tuple[Access, Any]
+Assignment = tuple[Access | Scalar, Any]
 Schedule = Callable[[Expr], Expr]
 Rate = float | Schedule
 
@@ -33,9 +35,9 @@ def state(name: str) -> Access:
     return Tensor(name, (ENTRY,), Role.STATE).canonical
 
 
-def scalar(name: str) -> Access:
+def scalar(name: str) -> Scalar:
     """Return a number that is computed once a step: `c1`."""
-    return Tensor(name, (), Role.SCALAR).canonical
+    return Scalar(name)
 
 
 def total(formula: Expr) -> Expr:
@@ -73,16 +75,17 @@ def update(name: str, rate: Rate, *assignments: Assignment, clip: float | None =
     """
     formula = rate(t) if callable(rate) else option("the learning rate", rate, above=0)
     pairs = ((lr, formula), *clip_by_global_norm(clip), *assignments)
-    equations = tuple(_equation(target, sympy.sympify(value)) for target, value in pairs)
+    equations = tuple(_equation(target, as_choices(exact(sympy.sympify(value)))) for target, value in pairs)
     outs = dict.fromkeys(e.out for e in equations if e.out.role is Role.STATE)
     return Optimizer(name, tuple(outs), equations)
 
 
-def _equation(target: Access, value: Expr) -> Equation:
-    tensor = {THETA.name: THETA, GRADIENT.name: GRADIENT}.get(target.name)
-    if tensor is None:
-        role = Role.STATE if target.indices else Role.SCALAR
-        tensor = Tensor(target.name, tuple(target.indices), role)
+def _equation(target: Access | Scalar, value: Expr) -> Equation:
+    known = {THETA.name: THETA, GRADIENT.name: GRADIENT}
+    if isinstance(target, Scalar):
+        tensor = Tensor(target.name, (), Role.SCALAR)
+    else:
+        tensor = known.get(target.name) or Tensor(target.name, (ENTRY,), Role.STATE)
     term = Term(value.body, value.over) if isinstance(value, Sum) else Term(value)
     return Equation(tensor, (term,))
 

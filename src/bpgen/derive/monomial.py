@@ -5,7 +5,7 @@ A formula is a sum of monomials `c Π base^exponent`. Nothing here calls `simpli
 
 from __future__ import annotations
 
-from functools import reduce
+from functools import lru_cache, reduce
 
 import sympy
 from sympy import Expr
@@ -27,12 +27,19 @@ def powers(monomial: Expr) -> tuple[sympy.Rational, Powers]:
         base, exponent = (factor, sympy.S.One) if isinstance(factor, sympy.exp) else factor.as_base_exp()
         if isinstance(base, sympy.Add) and exponent.is_Integer:
             content, base = base.primitive()
-            if base.args[0].as_coeff_Mul()[0].is_negative:
+            if _is_negative(base):
                 content, base = -content, -base
             number *= content**exponent
         found[base] = found.get(base, sympy.S.Zero) + exponent
     found.pop(sympy.S.One, None)
     return number, found
+
+
+@lru_cache(maxsize=1 << 14)
+def _is_negative(base: sympy.Add) -> bool:
+    """Whether the first term, in an order that the signs do not change, has a minus."""
+    number, _ = min((a.as_coeff_Mul() for a in base.args), key=lambda part: sympy.default_sort_key(part[1]))
+    return bool(number.is_negative)
 
 
 def product(found: Powers) -> Expr:

@@ -12,6 +12,7 @@ from functools import lru_cache
 
 import sympy
 from sympy import Expr
+from sympy.core.relational import Relational
 from sympy.logic.boolalg import Boolean
 
 from bpgen.ir.index import Index
@@ -90,6 +91,22 @@ class Where(Expr):
     def _eval_derivative(self, symbol: sympy.Symbol) -> Expr:
         condition, a, b = self.args
         return Where(condition, a.diff(symbol), b.diff(symbol))
+
+
+def named_choice(choice: Where) -> tuple[str, tuple[Expr, ...]] | None:
+    """Return the usual name of a choice, with its arguments: `max`, `min`, `abs` or `sign`; None if it has none."""
+    condition, a, b = choice.args
+    if not isinstance(condition, Relational):
+        return None
+    left, right = condition.args
+    above = condition.rel_op in {">", ">="}
+    if {left, right} == {a, b}:
+        return ("max" if above == (left == a) else "min"), (a, b)
+    if right == 0 and above and a == left and b in (-a, Where(left < 0, -left, 0)):
+        return "abs", (a,)
+    if right == 0 and above and a == 1 and b == Where(left < 0, -1, 0):
+        return "sign", (left,)
+    return None
 
 
 class Hold(Expr):

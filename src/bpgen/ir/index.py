@@ -43,6 +43,15 @@ class Index(sympy.Symbol):
         return Index(f"{self.name}′", self.extent)
 
 
+class Scalar(sympy.Symbol):
+    """A number that Python computes once a step: the learning rate, the step number, a correction."""
+
+    def __new__(cls, name: str) -> Scalar:
+        """Return the number called `name`."""
+        number: Scalar = sympy.Symbol.__xnew__(cls, name, real=True)
+        return number
+
+
 def index(name: str, value: int | None) -> Index:
     """Return the index `name` with `value` values; its extent is the capital letter: `d`, `D`."""
     return Index(name, Extent(name[:1].upper() + name[1:], value))

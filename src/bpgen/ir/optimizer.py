@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bpgen.ir.equation import Equation
-from bpgen.ir.index import Extent, Index
+from bpgen.ir.index import Extent, Index, Scalar
 from bpgen.ir.tensor import Role, Tensor
 
 ENTRY = Index("i", Extent("P", None))
 
 THETA = Tensor("θ", (ENTRY,), Role.PARAMETER)
 GRADIENT = Tensor("g", (ENTRY,), Role.COTANGENT)
-STEP = Tensor("t", (), Role.SCALAR)
-RATE = Tensor("lr", (), Role.SCALAR)
+STEP = Scalar("t")
+RATE = Scalar("lr")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,7 @@ class Optimizer:
     states: tuple[Tensor, ...]
     equations: tuple[Equation, ...]
 
-    def reads(self, tensor: Tensor) -> bool:
-        """Whether some equation reads `tensor`."""
-        return any(tensor.name in equation.reads() for equation in self.equations)
+    @property
+    def counts_steps(self) -> bool:
+        """Whether some formula holds the number of the step."""
+        return any(STEP in term.body.free_symbols for e in self.equations for term in e.terms)

@@ -22,7 +22,8 @@ def linear(
 
     Shapes: x[…,d] -> z[…,h]; parameters `name_W[d,h]` (he), `name_b[h]` = 0.
     `inputs` states D; it need not be given.
-    Errors: ShapeError if `x` has no axis but the batch, or if `inputs` is not the extent of its last axis.
+    Errors: ShapeError if `x` has no axis but the batch, or if `inputs` is not the extent of its
+    last axis.
     """
     *outer, d = last_axis(x, "linear", inputs)
     h = bp.fresh_index(units, "h", *x.indices)
@@ -35,7 +36,7 @@ def linear(
 
 
 def last_axis(x: bp.Tensor, layer: str, stated: int | None = None) -> tuple[bp.Index, ...]:
-    """Return the indices of `x`, whose last one `layer` works on, of extent `stated` if that is given.
+    """Return the indices of `x`, whose last one `layer` works on and is to have `stated` values.
 
     Errors: ShapeError if there is no axis but the batch, or it has another extent.
     """

@@ -1,1 +1,5 @@
-"""TODO."""
+"""Targets: how each kind of statement is written in one language.
+
+In: `ir.Program`. Out: finished lines of text, each statement's under its formula. A target is a package here; a
+function it cannot spell is a `TargetError` that names the file to edit.
+"""

@@ -1,1 +1,4 @@
-"""TODO."""
+"""Model files that ship with bpgen, each a `model.py` as a user would write it.
+
+`bpgen derive digits_mlp` finds them by name; the docstring of each says which data set it is for.
+"""

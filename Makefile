@@ -1,0 +1,58 @@
+# Each target makes its own virtual environment in .venv and installs what it needs, once.
+#
+#   make demo     derive, prove, emit and train a network on images of digits
+#   make test     every test that needs no other framework
+#   make check    style, types, import contracts, freshness of generated/
+#   make oracle   the comparisons with PyTorch and JAX
+#   make gpu      the tests that need an NVIDIA GPU
+#   make bench    the measurements
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+DEMO := runs/digits_mlp
+
+.PHONY: demo test check oracle gpu bench clean
+
+demo: $(VENV)/.run
+	$(BIN)/bpgen derive digits_mlp --wrt fc1_W
+	$(BIN)/bpgen train digits_mlp --data digits --epochs 60 -o $(DEMO)
+
+test: $(VENV)/.dev
+	$(BIN)/pytest -m "not oracle and not gpu" -n auto
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/bpgen emit --all --check
+
+oracle: $(VENV)/.oracle
+	$(BIN)/pytest -m oracle
+
+gpu: $(VENV)/.dev
+	$(BIN)/pytest -m gpu -rs || test $$? -eq 5  # 5: no test was collected
+
+bench: $(VENV)/.oracle
+	$(BIN)/python benchmarks/step.py
+
+$(VENV)/.made:
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.run: $(VENV)/.made pyproject.toml
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run
+	$(PIP) --editable '.[dev]'
+	@touch $@
+
+$(VENV)/.oracle: $(VENV)/.dev
+	$(PIP) --editable '.[dev,oracle]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) runs .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

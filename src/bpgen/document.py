@@ -1,0 +1,69 @@
+"""A derivation in a user's hands: `print(d["fc1_W"])`, `.steps`, `.expr`, `.latex()`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sympy import Expr
+
+from bpgen.emit.document import document
+from bpgen.errors import UnknownNameError, nearest
+from bpgen.ir.derivation import Adjoint, Derivation, Step
+from bpgen.spell import FormulaSpeller, LatexSpeller, order_of
+
+
+@dataclass(frozen=True)
+class Gradient:
+    """∂L/∂x of one tensor: the formula, its sympy expression, and the steps of the chain rule behind it."""
+
+    adjoint: Adjoint
+    derivation: Derivation
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """Return one step for each equation that reads the tensor."""
+        return self.adjoint.steps
+
+    @property
+    def expr(self) -> Expr:
+        """Return the right side as a sympy expression."""
+        return self.adjoint.equation.rhs
+
+    def latex(self) -> str:
+        """Return the equation as LaTeX."""
+        return LatexSpeller(order_of(self.derivation.network.tensors.values())).equation(self.adjoint.equation)
+
+    def _repr_latex_(self) -> str:
+        return f"${self.latex()}$"
+
+    def __str__(self) -> str:
+        return FormulaSpeller(order_of(self.derivation.network.tensors.values())).equation(self.adjoint.equation)
+
+
+@dataclass(frozen=True)
+class Document:
+    """The derivation of a whole network: `print(d)` shows it, `d["fc1_W"]` is ∂L/∂fc1_W."""
+
+    derivation: Derivation
+
+    def __getitem__(self, name: str) -> Gradient:
+        """Return ∂L/∂name.
+
+        Errors: UnknownNameError if `name` has no cotangent.
+        """
+        if name not in self.derivation.adjoints:
+            raise UnknownNameError(
+                f"there is no ∂L/∂{name}",
+                rule="Parameters have a gradient, and what lies between them and the loss.",
+                way_out=nearest(name, self.derivation.adjoints),
+            )
+        return Gradient(self.derivation.adjoints[name], self.derivation)
+
+    def __iter__(self) -> object:
+        return iter(self.derivation.adjoints)
+
+    def __str__(self) -> str:
+        return document(self.derivation)
+
+    def _repr_markdown_(self) -> str:
+        return document(self.derivation, format="markdown")

@@ -1,0 +1,141 @@
+"""A derivation as a document: text, Markdown, LaTeX, HTML, or JSON."""
+
+from __future__ import annotations
+
+import html
+import json
+from dataclasses import asdict, dataclass
+
+from bpgen.derive.report import Contribution, Entry, Line, report
+from bpgen.emit.render import environment
+from bpgen.errors import OptionError, UnknownNameError, nearest
+from bpgen.ir.derivation import Derivation
+from bpgen.ir.equation import Op
+from bpgen.ir.tensor import Tensor
+from bpgen.spell import FormulaSpeller, LatexSpeller, Speller, order_of
+
+FORMATS = {"text": "txt", "markdown": "md", "latex": "tex", "html": "html", "json": "json"}
+
+
+@dataclass(frozen=True, slots=True)
+class GivenView:
+    """A given tensor: its formula, its role, and its shape in words."""
+
+    formula: str
+    role: str
+    shape: str
+
+
+@dataclass(frozen=True, slots=True)
+class EntryView:
+    """A numbered equation, and how it was derived."""
+
+    number: str
+    name: str
+    formula: str
+    note: str
+    steps: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentView:
+    """A whole document."""
+
+    title: str
+    given: tuple[GivenView, ...]
+    forward: tuple[EntryView, ...]
+    backward: tuple[EntryView, ...]
+
+
+def document(
+    derivation: Derivation, *, format: str = "text", wrt: str | None = None, steps: bool = False  # noqa: A002  the option's name
+) -> str:
+    """Return the derivation of a network, or of ∂L/∂wrt, in one of the formats of `FORMATS`.
+
+    `steps` shows every rewriting of every contribution, not only where it came from.
+    Errors: UnknownNameError if `wrt` has no cotangent; OptionError for an unknown format.
+    """
+    if wrt is not None and wrt not in derivation.adjoints:
+        raise UnknownNameError(
+            f"there is no ∂L/∂{wrt}",
+            rule="Parameters have a gradient, and what lies between them and the loss.",
+            way_out=nearest(wrt, derivation.adjoints),
+        )
+    if format not in FORMATS:
+        raise OptionError(f"unknown format {format!r}", way_out=f"One of {', '.join(FORMATS)}.")
+    latex = format == "latex"
+    order = order_of(derivation.network.tensors.values())
+    writer = _Writer(LatexSpeller(order) if latex else FormulaSpeller(order), derivation, latex=latex, steps=steps)
+    view = writer.view(wrt)
+    if format == "json":
+        return json.dumps(asdict(view), ensure_ascii=False, indent=2) + "\n"
+    if format == "html":
+        view = _escaped(view)
+    template = environment().get_template(f"derivation/{format}.jinja")
+    return template.render(view=view)
+
+
+class _Writer:
+    """Turn the entries of a report into strings of one spelling."""
+
+    def __init__(self, speller: Speller, derivation: Derivation, *, latex: bool, steps: bool) -> None:
+        self._speller, self._derivation = speller, derivation
+        self._latex, self._steps = latex, steps
+
+    def view(self, wrt: str | None) -> DocumentView:
+        """Return the document, or the part that leads to ∂L/∂wrt."""
+        network = self._derivation.source
+        found = report(self._derivation, wrt)
+        doc = network.doc.strip().split("\n")[0]
+        return DocumentView(
+            title=f"{network.name}: {doc}" if doc else network.name,
+            given=tuple(self._given(t) for t in (*network.inputs, *network.parameters)),
+            forward=tuple(self._entry(e) for e in found.forward),
+            backward=tuple(self._entry(e) for e in found.backward),
+        )
+
+    def _given(self, tensor: Tensor) -> GivenView:
+        sizes = [i.extent.name if v is None else str(v) for i, v in zip(tensor.indices, tensor.shape, strict=True)]
+        below = f", 0 … {tensor.below - 1}" if tensor.below is not None else ""
+        times = r" \times " if self._latex else " × "
+        return GivenView(self._speller.spell(tensor.canonical), tensor.role.value, times.join(sizes) + below)
+
+    def _entry(self, entry: Entry) -> EntryView:
+        note = ""
+        if entry.inlined:
+            note = "written into its reader" if entry.contributions else "the start"
+        elif entry.helper:
+            note = "named, to be computed once"
+        steps = [s for c in entry.contributions for s in self._contribution(c)]
+        if len(entry.contributions) > 1 and self._steps:
+            terms = entry.equation.terms
+            steps.append(f"merge: {self._speller.terms(terms)}")
+        name = entry.equation.out.name
+        return EntryView(str(entry.number), name, self._speller.equation(entry.equation), note, tuple(steps))
+
+    def _contribution(self, contribution: Contribution) -> list[str]:
+        chain, *rest = contribution.lines
+        sp = self._speller
+        assert chain.seed is not None
+        assert chain.local is not None
+        product = f"{sp._tight(chain.seed, 1)} · {sp._tight(chain.local, 1)}"  # noqa: SLF001
+        read = sp.spell(contribution.read)
+        head = f"({contribution.through}) reads {read}: {product}"
+        if not self._steps:
+            return [head]
+        return [head, *(self._line(line) for line in rest)]
+
+    def _line(self, line: Line) -> str:
+        return f"    {line.rule}: {self._speller.terms((line.term,), Op.SUM)}"
+
+
+def _escaped(view: DocumentView) -> DocumentView:
+    """Return the view with every string safe in HTML."""
+
+    def entry(e: EntryView) -> EntryView:
+        return EntryView(e.number, html.escape(e.name), html.escape(e.formula), html.escape(e.note), tuple(html.escape(s) for s in e.steps))
+
+    given = tuple(GivenView(html.escape(g.formula), g.role, g.shape) for g in view.given)
+    return DocumentView(html.escape(view.title), given, tuple(map(entry, view.forward)), tuple(map(entry, view.backward)))
+
+

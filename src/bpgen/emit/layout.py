@@ -1,0 +1,116 @@
+"""Where each tensor lives in an emitted module, and what code calls it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from bpgen.emit.view import FieldView
+from bpgen.ir.index import Extent
+from bpgen.ir.optimizer import GRADIENT, THETA
+from bpgen.ir.program import Program, View
+from bpgen.ir.tensor import Role, Tensor
+from bpgen.spell import FormulaSpeller
+from bpgen.targets.numpy.scratch import Register, Scratch
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """The names of tensors in code, and which buffers the two workspaces hold."""
+
+    names: Mapping[str, str]
+    update_names: Mapping[str, str]
+    activations: tuple[Tensor, ...]
+    cotangents: tuple[Tensor, ...]
+    extents: tuple[Extent, ...]
+
+    @classmethod
+    def of(cls, program: Program) -> Memory:
+        """Decide for every tensor of `program`: `p.W`, `g.W`, `a.z1`, `a.d_z1`, or an argument `x`."""
+        closed = program.derivation.network
+        gradients = {program.derivation.gradient_of(t.name): t.name for t in program.network.parameters}
+        names = {t.name: _name(t, gradients) for t in closed.tensors.values()}
+        states = {s.name: f"s.{s.name}" for s in program.optimizer.states}
+        update = {THETA.name: "p.flat", GRADIENT.name: "g.flat", **states}
+        first = program.forward + program.loss + program.predict + program.score
+        views = {s.out.name for step in first + program.backward for s in step.statements if isinstance(s, View)}
+        made = dict.fromkeys(step.equation.out for step in first)
+        noise = dict.fromkeys(program.network.of_role(Role.NOISE))
+        later = dict.fromkeys(step.equation.out for step in program.backward)
+        return cls(
+            names,
+            update,
+            tuple(t for t in (*noise, *made) if t.name not in views),
+            tuple(t for t in later if t.name not in gradients and t.name not in views),
+            tuple(e for e in closed.extents()),
+        )
+
+    def size_of(self, tensor: Tensor) -> int:
+        """Return how many entries a tensor has, all of whose extents are known."""
+        return int(tensor.size.xreplace({e: e.value for e in tensor.size.free_symbols}))
+
+
+def _name(tensor: Tensor, gradients: Mapping[str, str]) -> str:
+    if tensor.role in {Role.INPUT, Role.LABEL}:
+        return tensor.name
+    if tensor.role is Role.PARAMETER:
+        return f"p.{tensor.name}"
+    if tensor.name in gradients:
+        return f"g.{gradients[tensor.name]}"
+    return f"a.{tensor.name}"
+
+
+def span(begin: int, size: int) -> str:
+    """Return the slice of a parameter in the flat vector."""
+    return f"{begin}:{begin + size}"
+
+
+def fields(tensors: Sequence[Tensor], speller: FormulaSpeller) -> tuple[FieldView, ...]:
+    """Return the buffers of a workspace, each with its shape."""
+    return tuple(
+        FieldView(t.name, "", speller.spell(t.canonical), make=f"np.empty({_shape(t.indices)}, {_dtype(t)})")
+        for t in tensors
+    )
+
+
+def _dtype(tensor: Tensor) -> str:
+    return "np.intp" if tensor.is_integer else "dtype"
+
+
+def _shape(axes: Sequence[object], names: Mapping[str, str] | None = None) -> str:
+    sizes = [_size(i, names or {}) for i in axes]
+    return f"{sizes[0]}" if len(sizes) == 1 else f"({', '.join(sizes)})"
+
+
+def _size(index: object, names: Mapping[str, str]) -> str:
+    name = index.extent.name  # type: ignore[attr-defined]
+    return names.get(name, name)
+
+
+def scratch_lines(scratch: Scratch, names: Mapping[str, str] | None = None) -> tuple[str, ...]:
+    """Return the lines that make the registers: one piece of memory each, seen under every shape."""
+    names = names or {}
+    registers: dict[tuple[str, str], list[Register]] = {}
+    for register in scratch.shapes:
+        registers.setdefault((register.letter, register.kind), []).append(register)
+    lines = []
+    for (letter, kind), seen in sorted(registers.items()):
+        dtype = {"float": "dtype", "bool": "bool", "int": "np.intp"}[kind]
+        if len(seen) == 1:
+            lines.append(f"self.{seen[0].name} = np.empty({_shape(seen[0].axes, names)}, {dtype})")
+            continue
+        sizes = list(dict.fromkeys(_count(r, names) for r in seen))
+        most = sizes[0] if len(sizes) == 1 else f"max({', '.join(sizes)})"
+        lines.append(f"{letter} = np.empty({most}, {dtype})")
+        for r in seen:
+            lines.append(f"self.{r.name} = {letter}[{_upto(r, names)}].reshape({_shape(r.axes, names)})")
+    return tuple(lines)
+
+
+def _count(register: Register, names: Mapping[str, str]) -> str:
+    return " * ".join(_size(i, names) for i in register.axes) or "1"
+
+
+def _upto(register: Register, names: Mapping[str, str]) -> str:
+    count = _count(register, names)
+    return f": {count}" if " " in count else f":{count}"

@@ -1,0 +1,85 @@
+"""What a template is given: a tree of finished strings, with no decision left to take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class FieldView:
+    """A tensor as a class of the module holds it, or as an argument is checked."""
+
+    name: str
+    shape: str
+    formula: str = ""
+    span: str = ""
+    make: str = ""
+    below: str = ""
+    check: str = ""
+    example: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StepView:
+    """An equation as a comment, and the lines that compute it."""
+
+    formula: tuple[str, ...]
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionView:
+    """A function made of steps."""
+
+    name: str
+    args: str
+    doc: str
+    prelude: tuple[str, ...]
+    steps: tuple[StepView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleView:
+    """A whole module."""
+
+    title: str
+    origin: str
+    dtype: str
+    extents: str
+    size: str
+    outputs: str
+    optimizer: str
+    loss: str
+    states_names: str
+    constants: tuple[str, ...]
+    needs_math: bool
+    needs_erf: bool
+    needs_orthogonal: bool
+    has_labels: bool
+    parameters: tuple[FieldView, ...]
+    inputs: tuple[FieldView, ...]
+    states: tuple[FieldView, ...]
+    activations: tuple[FieldView, ...]
+    cotangents: tuple[FieldView, ...]
+    forward_scratch: tuple[str, ...]
+    backward_scratch: tuple[str, ...]
+    update_scratch: tuple[str, ...]
+    init: tuple[str, ...]
+    functions: tuple[FunctionView, ...]
+    noise: tuple[str, ...]
+    noise_args: str
+    batch_args: str
+    batch_result: str
+    first: str
+    length_checks: tuple[str, ...]
+    predict_args: str
+    predict_first: str
+    predict_inputs: tuple[FieldView, ...]
+    predict_result: str
+    train_calls: tuple[str, ...]
+    predict_calls: tuple[str, ...]
+    score_calls: tuple[str, ...]
+    step_calls: tuple[str, ...]
+    accuracy: tuple[str, ...]
+    report_words: str
+    input_names: str

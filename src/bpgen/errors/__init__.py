@@ -1,0 +1,81 @@
+"""The errors of bpgen: what, where, what disagrees, the rule, the way out.
+
+A user's mistake is a `BpgenError` and reaches the terminal as a few lines, never as a traceback.
+Each class is one kind of mistake, with the exit status of the command line and a stable code. Its
+docstring is the long form that `bpgen explain CODE` prints.
+"""
+
+from bpgen.errors.declaration import (
+    ExtentError,
+    FormulaError,
+    IndexUseError,
+    LoadError,
+    LossError,
+    MissingFileError,
+    NameSyntaxError,
+    NameTakenError,
+    NoModelError,
+    OptionError,
+    ShapeError,
+    UnknownNameError,
+    UnreachedError,
+)
+from bpgen.errors.error import BpgenError, nearest
+from bpgen.errors.outcome import (
+    AuditError,
+    FileError,
+    RefutedError,
+    StaleError,
+    TargetError,
+    UndecidedError,
+)
+from bpgen.errors.run import (
+    CheckpointError,
+    DataError,
+    DataFileError,
+    DataShapeError,
+    LabelError,
+    LengthError,
+    MissingInputError,
+    MissingPackageError,
+    NotANumberError,
+    NotFiniteError,
+    TableError,
+    TooFewRowsError,
+)
+
+__all__ = [
+    "AuditError",
+    "BpgenError",
+    "CheckpointError",
+    "DataError",
+    "DataFileError",
+    "DataShapeError",
+    "ExtentError",
+    "FileError",
+    "FormulaError",
+    "IndexUseError",
+    "LabelError",
+    "LengthError",
+    "LoadError",
+    "LossError",
+    "MissingFileError",
+    "MissingInputError",
+    "MissingPackageError",
+    "NameSyntaxError",
+    "NameTakenError",
+    "NoModelError",
+    "NotANumberError",
+    "NotFiniteError",
+    "OptionError",
+    "RefutedError",
+    "ShapeError",
+    "StaleError",
+    "TableError",
+    "TargetError",
+    "TooFewRowsError",
+    "UndecidedError",
+    "UnknownNameError",
+    "UnreachedError",
+    "nearest",
+]

@@ -1,0 +1,70 @@
+"""What goes wrong between a declaration and its emitted file."""
+
+from bpgen.errors.error import BpgenError
+
+
+class TargetError(BpgenError):
+    """A target that has no spelling for a function or a statement.
+
+    Targets are numpy and cupy. The file `bpgen/targets/<target>.py` lists the functions it can
+    spell.
+    """
+
+    code = "BPG110"
+
+
+class RefutedError(BpgenError):
+    """A gradient that is wrong.
+
+    The Taylor remainder R1 falls like h², or the ball arithmetic encloses the derivative, only if
+    the gradient is right. It is not. The report names the tensor and the hypothesis that fits: a
+    sign, a factor, a transposition.
+    """
+
+    code = "BPG201"
+    exit_status = 1
+
+
+class UndecidedError(BpgenError):
+    """A check that could not come to a verdict.
+
+    Mostly the point lies on a switch of relu, max or where, or everything is saturated. Try
+    another `--seed`.
+    """
+
+    code = "BPG204"
+    exit_status = 4
+
+
+class FileError(BpgenError):
+    """A file that cannot be written.
+
+    The folder may be missing or not yours, the disk full, or a file may be in the way. Files are
+    written whole or not at all: what was there before is still there.
+    """
+
+    code = "BPG302"
+    exit_status = 7
+
+
+class StaleError(BpgenError):
+    """An emitted file that differs from what its declaration gives now.
+
+    `bpgen emit --check` writes nothing and shows the difference. Emit again, read the difference,
+    and commit the file together with the change that caused it.
+    """
+
+    code = "BPG304"
+    exit_status = 1
+
+
+class AuditError(BpgenError):
+    """An emitted module that holds what no emitted module may hold.
+
+    Emitted code imports the standard library and its array library alone, and neither evaluates
+    text nor reaches for private names. Names of a model file are checked at the door, so this is a
+    bug in bpgen.
+    """
+
+    code = "BPG305"
+    exit_status = 1

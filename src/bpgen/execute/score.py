@@ -1,0 +1,44 @@
+"""Score parameters on rows they were not trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from bpgen.execute.dataset import Dataset
+from bpgen.execute.history import Score
+from bpgen.execute.load import Emitted
+
+_ROWS = 1024  # scored at a time, so that the memory does not grow with the data
+
+
+def score(net: Emitted, params: Any, dataset: Dataset) -> Score:
+    """Return the loss of `params` on `dataset`, and the accuracy if an output fits a label."""
+    loss = 0.0
+    hits: list[float] = []
+    for rows in _blocks(len(dataset)):
+        batch = dataset.rows(rows)
+        loss += net.loss(params, **batch) * (rows.stop - rows.start)
+        hits.extend(_hits(net, params, batch))
+    return Score(loss / len(dataset), float(np.mean(hits)) if hits else None)
+
+
+def _blocks(rows: int) -> Iterator[slice]:
+    for start in range(0, rows, _ROWS):
+        yield slice(start, min(start + _ROWS, rows))
+
+
+def _hits(net: Emitted, params: Any, batch: dict[str, Any]) -> Iterator[float]:
+    """Yield for each label 1 if its class has the largest output, else 0.
+
+    An output belongs to a label if it has one axis more, with an entry for each class.
+    """
+    labels = {name: below for name, (_, below) in net.INPUTS.items() if below is not None}
+    outputs = net.predict(params, **batch) if labels and net.OUTPUTS else {}
+    for name, below in labels.items():
+        shape = (*batch[name].shape, below)
+        scores = next((out for out in outputs.values() if out.shape == shape), None)
+        if scores is not None:
+            yield from (scores.argmax(axis=-1) == batch[name]).astype(float).ravel()

@@ -1,0 +1,31 @@
+"""Losses: what a network is trained to make small.
+
+In: a prediction and what it is compared with, entry by entry. Out: a scalar, the mean over all
+entries. True at the door: the two have the same extents (nothing is broadcast), and the loss is
+finite for predictions up to 1e4 in size.
+
+`l1` and `l2` are terms to add to a loss: `softmax_cross_entropy(logits, digit) + l2(logits,
+strength=1e-4)`.
+"""
+
+from bpgen.losses.gaussian_nll import gaussian_nll
+from bpgen.losses.huber import huber
+from bpgen.losses.l1 import l1
+from bpgen.losses.l2 import l2
+from bpgen.losses.mean_absolute_error import mean_absolute_error
+from bpgen.losses.mean_squared_error import mean_squared_error
+from bpgen.losses.poisson_nll import poisson_nll
+from bpgen.losses.sigmoid_cross_entropy import sigmoid_cross_entropy
+from bpgen.losses.softmax_cross_entropy import softmax_cross_entropy
+
+__all__ = [
+    "gaussian_nll",
+    "huber",
+    "l1",
+    "l2",
+    "mean_absolute_error",
+    "mean_squared_error",
+    "poisson_nll",
+    "sigmoid_cross_entropy",
+    "softmax_cross_entropy",
+]

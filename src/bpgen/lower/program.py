@@ -1,0 +1,86 @@
+"""From a derivation to a program: which equations run in which function, and in what order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from bpgen.ir.derivation import Derivation
+from bpgen.ir.equation import Equation
+from bpgen.ir.network import Network
+from bpgen.ir.optimizer import Optimizer
+from bpgen.ir.program import Program, Step
+from bpgen.ir.tensor import Role
+from bpgen.lower.statements import step
+
+
+def lower(derivation: Derivation, optimizer: Optimizer) -> Program:
+    """Return the program that trains the network of `derivation` with `optimizer`."""
+    network = derivation.source
+    outputs = set(network.outputs.values()) or {network.loss}
+    forward = _needed(network.equations, outputs)
+    loss = _without(_needed(network.equations, {network.loss}), forward)
+    closed = derivation.network
+    gradients = {derivation.gradient_of(t.name) for t in network.parameters}
+    backward = _without(_needed(closed.equations, gradients), forward + loss)
+    predict, score = _prediction(network, outputs)
+    program = Program(
+        network,
+        derivation,
+        _steps(forward),
+        _steps(loss),
+        _steps(_late(backward)),
+        _steps(predict),
+        _steps(score),
+        _steps(optimizer.equations),
+        optimizer,
+    )
+    program.check()
+    return program
+
+
+def _prediction(network: Network, outputs: set[str]) -> tuple[list[Equation], list[Equation]]:
+    """Return the equations of `predict` and of its loss, if some equation reads differently there."""
+    if all(e.predict is None for e in network.equations):
+        return [], []
+    equations = [e.for_prediction() for e in network.equations]
+    predict = _needed(equations, outputs)
+    return predict, _without(_needed(equations, {network.loss}), predict)
+
+
+def _needed(equations: Iterable[Equation], wanted: set[str]) -> list[Equation]:
+    names, kept = set(wanted), []
+    for equation in reversed([*equations]):
+        if equation.out.name in names:
+            names.update(equation.reads())
+            kept.append(equation)
+    return kept[::-1]
+
+
+def _without(equations: list[Equation], done: list[Equation]) -> list[Equation]:
+    names = {e.out.name for e in done}
+    return [e for e in equations if e.out.name not in names]
+
+
+def _late(equations: list[Equation]) -> list[Equation]:
+    """Put what the backward pass alone needs of the forward formulas right before its first reader."""
+    early = [e for e in equations if not _is_backward(e)]
+    ordered: list[Equation] = []
+    for equation in equations:
+        if _is_backward(equation):
+            ordered += _with_sources(equation, early)
+            early = [e for e in early if e not in ordered]
+            ordered.append(equation)
+    return ordered
+
+
+def _with_sources(equation: Equation, early: list[Equation]) -> list[Equation]:
+    wanted = set(equation.reads())
+    return _needed(early, wanted) if any(e.out.name in wanted for e in early) else []
+
+
+def _is_backward(equation: Equation) -> bool:
+    return equation.out.role is Role.COTANGENT
+
+
+def _steps(equations: Iterable[Equation]) -> tuple[Step, ...]:
+    return tuple(step(e) for e in equations)

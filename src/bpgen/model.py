@@ -1,0 +1,125 @@
+"""The roof: a declared model, and everything that is done with it.
+
+    model = bp.load("model.py")
+    d = model.derive();  d["fc1_W"].steps
+    v = model.check(seed=0)
+    net = model.emit(target="numpy")
+
+This module and the command line alone see both towers: the catalog, and the pipeline that knows no definition
+by name.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from bpgen.declare.load import locate, run
+from bpgen.declare.network import network as make_network
+from bpgen.declare.variable import Variable, here
+from bpgen.errors import FormulaError, NoModelError
+from bpgen.ir.network import Network
+from bpgen.ir.optimizer import Optimizer
+from bpgen.optimizers import sgd
+
+if TYPE_CHECKING:
+    from bpgen.document import Document
+    from bpgen.verify.verdict import Verdict
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """What a model file declares, ready for the pipeline: the network and how it is trained."""
+
+    network: Network
+    optimizer: Optimizer
+
+
+class Model:
+    """A network with its loss, its outputs and its optimizer."""
+
+    def __init__(
+        self,
+        loss: Variable,
+        outputs: Mapping[str, Variable] | None = None,
+        optimizer: Optimizer | None = None,
+    ) -> None:
+        """Declare a model; tensors that the calling file binds to names are called so.
+
+        `outputs` are what `predict` returns, by name. `optimizer` is plain gradient descent unless given.
+        Errors: see `declare.network.network`.
+        """
+        if not isinstance(loss, Variable):
+            raise FormulaError(
+                "the loss of a model is not a tensor",
+                where=here(),
+                disagree=f"it is {type(loss).__name__}",
+                way_out="Give what a loss of bpgen.losses returns, or bp.define(name, (), …).",
+            )
+        frame = sys._getframe(1)  # noqa: SLF001  the names that the model file binds
+        bound = {k: v for k, v in frame.f_globals.items() if isinstance(v, Variable)}
+        name = Path(frame.f_code.co_filename).stem
+        doc = frame.f_globals.get("__doc__") or ""
+        self.optimizer = optimizer or sgd()
+        self.network = make_network(loss, outputs or {}, name=name, doc=doc, bound=bound)
+        self.path = Path(frame.f_code.co_filename)
+
+    def derive(self) -> Document:
+        """Return the derivation: `d["fc1_W"]` is ∂L/∂fc1_W with its steps; `print(d)` shows all of it."""
+        from bpgen.derive import derive
+        from bpgen.document import Document
+
+        return Document(derive(self.network))
+
+    def check(self, seed: int | None = None, progress: Callable[[str], None] | None = None) -> Verdict:
+        """Verify the gradients, on the formulas and on the emitted module, and return the verdict."""
+        from bpgen.execute.validate import checked
+
+        return checked(self.network, self.derive().derivation, self.source, seed=seed, progress=progress)
+
+    def source(self, target: str = "numpy", dtype: str = "float32") -> str:
+        """Return the text of the emitted module.
+
+        Errors: TargetError if the target is unknown or cannot spell a function of the model.
+        """
+        from bpgen.emit import module
+        from bpgen.lower import lower
+
+        program = lower(self.derive().derivation, self.optimizer)
+        return module(program, self.path.name, target=target, dtype=dtype)
+
+    def emit(self, target: str = "numpy", path: Path | str | None = None, dtype: str = "float32") -> ModuleType:
+        """Write the emitted module, `generated/<model>_<target>.py` unless `path` is given, and import it."""
+        from bpgen.emit.files import default_path, write
+        from bpgen.execute.load import load_module
+
+        where = Path(path) if path is not None else default_path(self.network.name, target)
+        write(where, self.source(target, dtype))
+        return load_module(where)
+
+    def _repr_markdown_(self) -> str:
+        return self.derive()._repr_markdown_()
+
+
+def load(name: str | Path = "model.py") -> Model:
+    """Return the `model` that a file, or a model of the zoo, defines.
+
+    The file is run, as `python` would run it: a model file is code.
+    Errors: MissingFileError, LoadError, NoModelError, and whatever the declaration raises.
+    """
+    path = locate(name)
+    values: dict[str, Any] = run(path)
+    model = values.get("model")
+    if isinstance(model, Model):
+        return model
+    found = [k for k, v in values.items() if isinstance(v, Model)]
+    raise NoModelError(
+        f"{path.name} defines no `model`",
+        disagree=f"it defines {', '.join(f'`{k}`' for k in found)}" if found else "",
+        rule="The tools load the module-level name `model`.",
+        way_out="End the file with: model = bp.Model(loss=…, outputs={…}, optimizer=…)",
+    )

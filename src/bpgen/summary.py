@@ -1,0 +1,103 @@
+"""What a network costs, equation by equation: shapes, parameters, multiply-adds, bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING
+
+from bpgen.ir.derivation import Derivation
+from bpgen.ir.equation import Equation
+from bpgen.ir.expr import accesses
+from bpgen.ir.index import Index
+from bpgen.ir.tensor import Tensor
+from bpgen.spell import FormulaSpeller, order_of
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+FLOAT = 4  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The cost of one equation for one example.
+
+    `multiply_adds` are m·n·p for a product of matrices, 0 for a map; `parameters` those that no row
+    before has read; `saved` says that the gradient reads the result again.
+    """
+
+    name: str
+    shape: str
+    formula: str
+    parameters: int
+    multiply_adds: int
+    bytes: int
+    saved: bool
+
+
+def rows(derivation: Derivation) -> Iterator[Row]:
+    """Yield the cost of each forward equation, in order."""
+    network = derivation.source
+    speller = FormulaSpeller(order_of(network.tensors.values()))
+    saved = {name for equation in derivation.backward for name in equation.reads()}
+    unread = {t.name: _entries(t.indices) for t in network.parameters}
+    for equation in network.equations:
+        out = equation.out
+        yield Row(
+            out.name,
+            _shape(out),
+            speller.equation(equation),
+            sum(unread.pop(name, 0) for name in equation.reads()),
+            sum(_multiply_adds(equation)),
+            _entries(out.indices) * FLOAT,
+            out.name in saved,
+        )
+
+
+def table(derivation: Derivation) -> Table:
+    """Return the costs as a table, with their sums in the last line."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    costs = list(rows(derivation))
+    saved = sum(row.bytes for row in costs if row.saved)
+    sums = [
+        sum(c) for c in zip(*((r.parameters, r.multiply_adds, r.bytes) for r in costs), strict=True)
+    ]
+    result = Table(
+        box=SIMPLE_HEAD,
+        show_footer=True,
+        caption=f"Per example, in float32. {saved:,} bytes are saved for the gradient.",
+        caption_justify="left",
+    )
+    for title, foot, justify in (
+        ("tensor", "", "left"),
+        ("shape", "", "left"),
+        ("formula", "", "left"),
+        ("parameters", f"{sums[0]:,}", "right"),
+        ("multiply-adds", f"{sums[1]:,}", "right"),
+        ("bytes", f"{sums[2]:,}", "right"),
+        ("saved", "", "center"),
+    ):
+        result.add_column(title, foot, justify=justify, overflow="fold")  # type: ignore[arg-type]  # a literal
+    for r in costs:
+        counts = [f"{count:,}" if count else "" for count in (r.parameters, r.multiply_adds)]
+        result.add_row(r.name, r.shape, r.formula, *counts, f"{r.bytes:,}", "✓" if r.saved else "")
+    return result
+
+
+def _multiply_adds(equation: Equation) -> Iterator[int]:
+    for term in equation.terms:
+        if term.over and len(accesses(term.body)) > 1:
+            yield _entries((*equation.out.indices, *term.over))
+
+
+def _entries(indices: Iterable[Index]) -> int:
+    """Return the number of entries over `indices`, of one example."""
+    return prod(index.extent.value or 1 for index in indices)
+
+
+def _shape(tensor: Tensor) -> str:
+    return f"({', '.join(str(size or 'N') for size in tensor.shape)})"

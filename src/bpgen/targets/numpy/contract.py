@@ -1,0 +1,124 @@
+"""A sum of products of two arrays as one call: `np.matmul(x, p.W, out=a.z)`.
+
+The indices of `out[I] = Σ_R A B` fall into four groups: in both factors and in the result (batch), in both and
+summed, in the left one and the result, in the right one and the result. That decides the call; axes are put in
+order by views, and groups of axes that lie together in memory are joined.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from string import ascii_letters
+
+from bpgen.ir.index import Index
+from bpgen.targets.numpy.scratch import Axes
+from bpgen.targets.numpy.values import Value, in_order
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """The indices of a product, each group in the order of the result."""
+
+    batch: Axes
+    left: Axes
+    right: Axes
+    over: Axes
+
+
+def contraction(a: Value, b: Value, over: Axes, out: Value) -> str:
+    """Return the call that writes Σ_over a b into `out`."""
+    groups = _groups(a, b, over, out.axes)
+    if groups is None:
+        return einsum([a, b], out)
+    if groups.batch + groups.right + groups.left == out.axes and groups.left:
+        a, b = b, a
+        groups = Groups(groups.batch, groups.right, groups.left, groups.over)
+    if groups.batch + groups.left + groups.right != out.axes:
+        return einsum([a, b], out)
+    if not groups.left and not groups.right:
+        return _dot(a, b, groups, out)
+    return _product(a, b, groups, out)
+
+
+def _groups(a: Value, b: Value, over: Axes, out: Axes) -> Groups | None:
+    """Sort the indices; None if one is summed in one factor alone."""
+    if not set(over) <= set(a.axes) & set(b.axes):
+        return None
+    both = set(a.axes) & set(b.axes) - set(over)
+    return Groups(
+        tuple(i for i in out if i in both),
+        tuple(i for i in out if i in a.axes and i not in both),
+        tuple(i for i in out if i in b.axes and i not in both),
+        over,
+    )
+
+
+def _dot(a: Value, b: Value, groups: Groups, out: Value) -> str:
+    if groups.batch:
+        if a.axes == b.axes == groups.batch + groups.over and len(groups.over) == 1:
+            return f"np.vecdot({a.text}, {b.text}, out={out.text})"
+        return einsum([a, b], out)
+    order = a.axes
+    b = in_order(b, order)
+    flat = "" if len(order) == 1 else ".ravel()"
+    return f"np.dot({a.text}{flat}, {b.text}{flat}, out={out.text})"
+
+
+def _product(a: Value, b: Value, groups: Groups, out: Value) -> str:
+    """Write `np.matmul`; where there is no batch, several indices become one by `reshape`."""
+    if groups.batch:
+        if max(len(groups.left), len(groups.right), len(groups.over)) > 1:
+            return einsum([a, b], out)
+        left = _matrix(a, groups.batch, groups.left, groups.over)
+        right = _matrix(b, groups.batch, groups.over, groups.right)
+        return f"np.matmul({left}, {right}, out={_matrix(out, groups.batch, groups.left, groups.right)})"
+    left, right = _joined(a, groups.left, groups.over), _joined(b, groups.over, groups.right)
+    to = _joined(out, groups.left, groups.right)
+    if None in (left, right, to):
+        return einsum([a, b], out)
+    return f"np.matmul({left}, {right}, out={to})"
+
+
+def _matrix(value: Value, batch: Axes, rows: Axes, columns: Axes) -> str:
+    """Return a stack of matrices; a missing row or column index becomes an axis of length 1."""
+    value = in_order(value, batch + rows + columns)
+    if rows and columns:
+        return value.text
+    at = [":"] * len(batch) + [":" if rows else "None", ":" if columns else "None"]
+    return f"{value.text}[{', '.join(at)}]"
+
+
+def _joined(value: Value, rows: Axes, columns: Axes) -> str | None:
+    """Return a matrix (or a vector) whose rows and columns each run over several indices; None if not a view."""
+    if len(rows) <= 1 and len(columns) <= 1:
+        return in_order(value, rows + columns).text
+    if value.axes == rows + columns:
+        return f"{value.text}.reshape({_matrix_shape(rows, columns)})"
+    if value.axes == columns + rows:
+        return f"{value.text}.reshape({_matrix_shape(columns, rows)}).T"
+    return None
+
+
+def _matrix_shape(rows: Axes, columns: Axes) -> str:
+    sizes = [_length(group) for group in (rows, columns) if group]
+    return ", ".join(sizes)
+
+
+def _length(group: Axes) -> str:
+    if any(i.extent.value is None for i in group):
+        return "-1"
+    return " * ".join(i.extent.name for i in group)
+
+
+def einsum(factors: list[Value], out: Value) -> str:
+    """Return the call that fits always; a plain loop, for shapes that no product covers."""
+    letters: dict[Index, str] = {}
+    for i in dict.fromkeys(i for v in [*factors, out] for i in v.axes):
+        free = (c for c in i.name[:1] + ascii_letters if c not in letters.values())
+        letters[i] = next(free)
+    names = ",".join("".join(letters[i] for i in v.axes) for v in factors)
+    target = "".join(letters[i] for i in out.axes)
+    arrays = ", ".join(v.text for v in factors)
+    return f'np.einsum("{names}->{target}", {arrays}, out={out.text})'
+
+

@@ -1,0 +1,218 @@
+"""A formula as a graph of ufuncs: which operations, in which order; not yet where the results live.
+
+Equal subformulas are one node. Factors of fewer indices are multiplied before they are broadcast. Whole powers
+are products, since `np.power` costs ten times as much.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import reduce
+
+import sympy
+from sympy import Expr
+from sympy.core.relational import Relational
+
+from bpgen.errors import TargetError
+from bpgen.ir.expr import Access, Delta, Where, indices_of, named_choice
+from bpgen.targets.numpy.scalar import is_scalar, scalar
+from bpgen.targets.numpy.scratch import Axes
+from bpgen.targets.numpy.values import in_order, range_of, read
+
+_UFUNCS = {
+    "exp": "np.exp", "log": "np.log", "sin": "np.sin", "cos": "np.cos", "tan": "np.tan", "tanh": "np.tanh",
+    "sinh": "np.sinh", "cosh": "np.cosh", "atan": "np.arctan", "log1p": "np.log1p", "expm1": "np.expm1",
+    "erf": "erf",
+}  # fmt: skip
+_RELATIONS = {
+    ">": "np.greater", ">=": "np.greater_equal", "<": "np.less", "<=": "np.less_equal",
+    "==": "np.equal", "!=": "np.not_equal",
+}  # fmt: skip
+_CHOICES = {"max": "np.maximum", "min": "np.minimum", "abs": "np.absolute", "sign": "np.sign"}
+SELECT = "select"
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """An operation on earlier nodes (`args` are their places), or an array that is there (`text`)."""
+
+    ufunc: str
+    args: tuple[int, ...]
+    axes: Axes
+    text: str = ""
+    kind: str = "float"
+
+
+class Graph:
+    """The nodes of one formula over the axes `space`, operands before results."""
+
+    def __init__(self, names: Mapping[str, str], space: Axes) -> None:
+        """Take how code names each tensor, and the order of axes."""
+        self._names = names
+        self._space = space
+        self._places: dict[Node, int] = {}
+        self.nodes: list[Node] = []
+
+    def add(self, expr: Expr) -> int:
+        """Return the place of the node that computes `expr`."""
+        match expr:
+            case Access():
+                value = in_order(read(expr, self._names), self._space)
+                return self._put(Node("", (), value.axes, value.text))
+            case _ if is_scalar(expr):
+                return self._put(Node("", (), (), scalar(expr)))
+            case sympy.Add():
+                return self._sum(expr)
+            case sympy.exp():
+                return self._function(expr)
+            case sympy.Mul():
+                return self._product(expr)
+            case sympy.Pow():
+                return self._product(expr) if expr.exp.is_negative else self._power(expr.base, expr.exp)
+            case Where():
+                return self._where(*expr.args)
+            case Delta():
+                return self._delta(expr)
+            case sympy.Function():
+                return self._function(expr)
+            case _:
+                raise TargetError(f"numpy has no spelling for {type(expr).__name__}", disagree=f"in {expr}")
+
+    def _put(self, node: Node) -> int:
+        if node not in self._places:
+            self._places[node] = len(self.nodes)
+            self.nodes.append(node)
+        return self._places[node]
+
+    def _call(self, ufunc: str, *args: int, kind: str = "float") -> int:
+        found = {i for a in args for i in self.nodes[a].axes}
+        axes = tuple(i for i in self._space if i in found)
+        return self._put(Node(ufunc, args, axes, kind=kind))
+
+    # ---- sums and products ---------------------------------------------------------------------------
+
+    def _sum(self, expr: sympy.Add) -> int:
+        """Begin with the term that is most work; add the others, then subtract the negative ones."""
+        terms = sorted(expr.args, key=_work, reverse=True)
+        minus, first = _signed(terms[0])
+        value = self.add(first)
+        for negative, term in sorted((_signed(t) for t in terms[1:]), key=lambda part: part[0]):
+            other = self.add(term)
+            if minus and not negative:
+                value, minus = self._call("np.subtract", other, value), False
+            else:
+                value = self._call("np.add" if negative == minus else "np.subtract", value, other)
+        return self._call("np.negative", value) if minus else value
+
+    def _product(self, expr: Expr) -> int:
+        number, above, below = _fraction(expr)
+        if not above:
+            return self._call("np.divide", self.add(number), self._factors(below))
+        groups = _by_indices(above)
+        parts = [self._factors(group) for group in groups]
+        if len(groups) > 1 and number not in (1, -1):
+            parts[0] = self._call("np.multiply", parts[0], self.add(number))
+            number = sympy.S.One
+        value = reduce(lambda small, large: self._call("np.multiply", large, small), parts)
+        for group in _by_indices(below):
+            value = self._call("np.divide", value, self._factors(group))
+        if number == -1:
+            return self._call("np.negative", value)
+        return value if number == 1 else self._call("np.multiply", value, self.add(number))
+
+    def _factors(self, factors: list[Expr]) -> int:
+        """Return the product of factors, the one that is most work first."""
+        ordered = sorted(factors, key=_work, reverse=True)
+        return reduce(lambda a, b: self._call("np.multiply", a, b), map(self.add, ordered))
+
+    def _power(self, base: Expr, exponent: Expr) -> int:
+        value = self.add(base)
+        if exponent.q == 2:
+            root = self._call("np.sqrt", value)
+            return root if exponent.p == 1 else self._call("np.multiply", root, self._whole(value, exponent.p // 2))
+        if exponent.is_Integer:
+            return self._whole(value, int(exponent))
+        return self._call("np.power", value, self.add(exponent))
+
+    def _whole(self, value: int, exponent: int) -> int:
+        if exponent == 1:
+            return value
+        half = self._whole(value, exponent // 2)
+        square = self._call("np.multiply", half, half)
+        return square if exponent % 2 == 0 else self._call("np.multiply", square, value)
+
+    # ---- functions and choices -----------------------------------------------------------------------
+
+    def _function(self, expr: Expr) -> int:
+        name = expr.func.__name__
+        if name not in _UFUNCS:
+            raise TargetError(
+                f"numpy has no spelling for {name}",
+                disagree=f"it stands in {expr}",
+                way_out="Add it to _UFUNCS in targets/numpy/graph.py.",
+            )
+        return self._call(_UFUNCS[name], self.add(expr.args[0]))
+
+    def _where(self, condition: Relational, a: Expr, b: Expr) -> int:
+        known = named_choice(Where(condition, a, b))
+        if known is not None:
+            name, args = known
+            return self._call(_CHOICES[name], *map(self.add, sorted(args, key=is_scalar)))
+        if (a, b) == (1, 0):
+            return self._compare(condition, "float")
+        if b == 0 and _is_polynomial(a):
+            return self._call("np.multiply", self.add(a), self._compare(condition, "float"))
+        return self._call(SELECT, self._compare(condition, "bool"), self.add(a), self.add(b))
+
+    def _compare(self, condition: Relational, kind: str) -> int:
+        """Return 1 where `condition` holds, else 0: as numbers to multiply with, or as a mask."""
+        return self._call(_RELATIONS[condition.rel_op], *map(self.add, condition.args), kind=kind)
+
+    def _delta(self, expr: Delta) -> int:
+        """Compare an index with its address: 1 at that entry, 0 elsewhere."""
+        index, at = expr.args
+        places = self._put(Node("", (), (index,), range_of(index)))
+        return self._call("np.equal", self.add(at), places)
+
+
+def _by_indices(factors: list[Expr]) -> list[list[Expr]]:
+    """Group factors by the indices they have, the fewest first."""
+    groups: dict[frozenset[object], list[Expr]] = {}
+    for factor in sorted(factors, key=lambda f: (len(indices_of(f)), str(f))):
+        groups.setdefault(frozenset(indices_of(factor)), []).append(factor)
+    return list(groups.values())
+
+
+def _fraction(expr: Expr) -> tuple[Expr, list[Expr], list[Expr]]:
+    """Return the number in front, the factors above the line, and those below it."""
+    numbers, above, below = [], [], []
+    for factor in sympy.Mul.make_args(expr):
+        base, exponent = (factor, sympy.S.One) if isinstance(factor, sympy.exp) else factor.as_base_exp()
+        if is_scalar(factor):
+            numbers.append(factor)
+        elif exponent.is_negative:
+            below.append(base**-exponent)
+        else:
+            above.append(factor)
+    return sympy.Mul(*numbers), above, below
+
+
+def _signed(term: Expr) -> tuple[bool, Expr]:
+    number, _ = term.as_coeff_Mul()
+    return (True, -term) if number.is_negative else (False, term)
+
+
+def _work(expr: Expr) -> tuple[int, int, str]:
+    """Return how much work a formula is: nothing for an entry, else its indices and operations."""
+    if isinstance(expr, Access) or is_scalar(expr):
+        return (0, len(indices_of(expr)), str(expr))
+    return (len(indices_of(expr)), int(sympy.count_ops(expr)), str(expr))
+
+
+def _is_polynomial(expr: Expr) -> bool:
+    """Whether `expr` is finite wherever its entries are, so that a mask may multiply it."""
+    if isinstance(expr, Access) or is_scalar(expr):
+        return True
+    whole = isinstance(expr, sympy.Pow) and expr.exp.is_Integer and expr.exp > 0
+    return isinstance(expr, sympy.Add | sympy.Mul) or whole and all(_is_polynomial(a) for a in expr.args)

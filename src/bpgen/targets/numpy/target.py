@@ -1,0 +1,171 @@
+"""The numpy target: each statement as calls into memory that is there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import sympy
+
+from bpgen.ir.equation import Op
+from bpgen.ir.expr import Access, accesses, indices_of
+from bpgen.ir.index import Index
+from bpgen.ir.program import Contract, Gather, Map, Reduce, Statement, Step, View
+from bpgen.ir.tensor import Role, Tensor
+from bpgen.targets.numpy.contract import contraction, einsum
+from bpgen.targets.numpy.scalar import scalar
+from bpgen.targets.numpy.scratch import Axes, Scratch
+from bpgen.targets.numpy.ufuncs import Ufuncs
+from bpgen.targets.numpy.values import Value, in_order, range_of, read
+
+
+class NumpyTarget:
+    """Spell statements for one workspace."""
+
+    def __init__(self, names: Mapping[str, str], tensors: Mapping[str, Tensor], owner: str = "a") -> None:
+        """Take how code names each tensor; `owner` is the name of the workspace that holds scratch."""
+        self.names = names
+        self.scratch = Scratch(owner)
+        self._tensors = tensors
+
+    def lines(self, step: Step) -> tuple[str, ...]:
+        """Return the code of one step."""
+        return tuple(line for s in step.statements for line in self._statement(s))
+
+    def _statement(self, statement: Statement) -> list[str]:
+        match statement:
+            case Map(out=Tensor(role=Role.SCALAR)):
+                return [f"{statement.out.name} = {scalar(statement.body)}"]
+            case Map():
+                return self._map(statement)
+            case Reduce():
+                return self._reduce(statement)
+            case Contract():
+                return self._contract(statement)
+            case Gather():
+                return self._gather(statement)
+            case View():
+                value = read(statement.read, self.names)
+                return [f"{self.names[statement.out.name]} = {in_order(value, statement.out.indices).text}"]
+
+    def _out(self, tensor: Tensor) -> Value:
+        return Value(self.names[tensor.name], tensor.indices)
+
+    def _map(self, statement: Map) -> list[str]:
+        ufuncs = Ufuncs(self.names, self.scratch)
+        body = statement.body
+        if statement.accumulate:
+            body = sympy.Add(statement.out.canonical, body)
+        ufuncs.store(body, self._out(statement.out), statement.out.indices)
+        return ufuncs.lines
+
+    # ---- sums ----------------------------------------------------------------------------------------
+
+    def _reduce(self, statement: Reduce) -> list[str]:
+        """A sum, a maximum, or the address of a maximum, over the trailing or any other axes."""
+        ufuncs = Ufuncs(self.names, self.scratch)
+        number, body = sympy.S.One, statement.body
+        if statement.op is Op.SUM:
+            number, body = _scaled(body)
+        space = _memory_order(body, (*statement.out.indices, *statement.over))
+        found = indices_of(body)
+        array = ufuncs.array(body, tuple(i for i in space if i in found), space)
+        absent = [i.extent for i in statement.over if i not in found]
+        axes = [array.axes.index(i) for i in statement.over if i in found]
+        call = {Op.SUM: "np.add.reduce", Op.MAX: "np.maximum.reduce", Op.ARGMAX: "np.argmax"}[statement.op]
+        at = str(axes[0]) if len(axes) == 1 else f"({', '.join(map(str, axes))})"
+        scale = sympy.Mul(number, *absent)
+        ufuncs.free(array)
+        if statement.out.role is Role.SCALAR:
+            total = _times(f"float({call}({array.text}))", scale)
+            return [*ufuncs.lines, f"{statement.out.name} = {total}"]
+        out, lines = self._target(statement)
+        ufuncs.lines.append(f"{call}({array.text}, axis={at}, out={out.text})")
+        return [*ufuncs.lines, *_scaling(out, scale), *lines]
+
+    def _contract(self, statement: Contract) -> list[str]:
+        ufuncs = Ufuncs(self.names, self.scratch)
+        space = (*statement.out.indices, *statement.over)
+        arrays = []
+        for factor in statement.factors:
+            found = indices_of(factor)
+            order = _memory_order(factor, space)
+            arrays.append(ufuncs.array(factor, tuple(i for i in order if i in found), order))
+        if statement.out.role is Role.SCALAR:
+            a, b = arrays
+            total = _times(f"float(np.dot({a.text}, {b.text}))", statement.scale)
+            return [*ufuncs.lines, f"{statement.out.name} = {total}"]
+        out, lines = self._target(statement)
+        over = statement.over
+        call = contraction(arrays[0], arrays[1], over, out) if len(arrays) == 2 else einsum(arrays, out)
+        ufuncs.lines.append(call)
+        for array in arrays:
+            ufuncs.free(array)
+        return [*ufuncs.lines, *_scaling(out, statement.scale), *lines]
+
+    def _target(self, statement: Reduce | Contract) -> tuple[Value, list[str]]:
+        """Return where a sum is written: the result, or a register if it is to be added."""
+        out = self._out(statement.out)
+        if not statement.accumulate:
+            return out, []
+        register = self.scratch.take(out.axes)
+        value = Value(self.scratch.text(register), out.axes, register)
+        self.scratch.free(register)
+        return value, [f"np.add({out.text}, {value.text}, out={out.text})"]
+
+    # ---- addresses -----------------------------------------------------------------------------------
+
+    def _gather(self, statement: Gather) -> list[str]:
+        """Take entries by address: along the first axis if the rest is read whole, else by flat addresses."""
+        out, entry = self._out(statement.out), statement.read
+        at, *rest = entry.indices
+        source = self.names[entry.name]
+        if isinstance(at, Access) and rest and all(isinstance(i, Index) for i in rest):
+            address = read(at, self.names)
+            if address.axes + tuple(rest) == out.axes:
+                return [f'np.take({source}, {address.text}, axis=0, out={out.text}, mode="clip")']
+        address, lines = self._address(entry, out.axes)
+        lines.append(f'np.take({source}, {address.text}, out={out.text}, mode="clip")')
+        return lines
+
+    def _address(self, entry: Access, axes: Axes) -> tuple[Value, list[str]]:
+        """Return the place of an entry in memory as an integer array over `axes`, by Horner's scheme."""
+        register = self.scratch.take(axes, "int")
+        self.scratch.free(register)
+        value = Value(self.scratch.text(register), axes, register)
+        extents = [i.extent for i in self._tensors[entry.name].indices]
+        parts = [self._part(at, axes) for at in entry.indices]
+        lines, so_far = [], parts[0]
+        for extent, part in zip(extents[1:], parts[1:], strict=True):
+            lines.append(f"np.multiply({so_far}, {extent.name}, out={value.text})")
+            lines.append(f"np.add({value.text}, {part}, out={value.text})")
+            so_far = value.text
+        return (value, lines) if lines else (Value(so_far, axes), lines)
+
+    def _part(self, at: sympy.Expr, axes: Axes) -> str:
+        if isinstance(at, Access):
+            return in_order(read(at, self.names), axes).along(axes)
+        if isinstance(at, Index):
+            return Value(range_of(at), (at,)).along(axes)
+        return scalar(at)
+
+
+def _scaling(out: Value, scale: sympy.Expr) -> list[str]:
+    return [] if scale == 1 else [f"np.multiply({out.text}, {scalar(scale)}, out={out.text})"]
+
+
+def _times(number: str, scale: sympy.Expr) -> str:
+    return number if scale == 1 else f"{number} * {scalar(scale)}"
+
+
+def _scaled(body: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr]:
+    factors = sympy.Mul.make_args(body)
+    plain = [f for f in factors if not f.has(Access, Index)]
+    return sympy.Mul(*plain), sympy.Mul(*(f for f in factors if f not in plain))
+
+
+def _memory_order(factor: sympy.Expr, space: Axes) -> Axes:
+    """Return the order of axes of a factor: its own, if it is one entry, so that it is read as it lies."""
+    if isinstance(factor, Access) and all(isinstance(i, Index) for i in factor.indices):
+        return tuple(dict.fromkeys(factor.indices))
+    first = accesses(factor)
+    own = tuple(i for a in first[:1] for i in a.indices if isinstance(i, Index))
+    return tuple(dict.fromkeys((*own, *space)))

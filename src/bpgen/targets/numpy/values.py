@@ -1,0 +1,95 @@
+"""Arrays as code names them, and how they are brought to a common set of axes without a copy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import sympy
+from sympy import Expr
+
+from bpgen.errors import TargetError
+from bpgen.ir.expr import Access, Digit
+from bpgen.ir.index import Index
+from bpgen.targets.numpy.scratch import Axes, Register
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """An array expression, its axes in order, and the register it lives in, if any."""
+
+    text: str
+    axes: Axes
+    register: Register | None = None
+
+    def along(self, axes: Axes) -> str:
+        """Return the text of this array, broadcast over `axes`: `a.s[:, None]`."""
+        missing = [i not in self.axes for i in axes]
+        while missing and missing[0]:
+            missing.pop(0)
+        if not any(missing):
+            return self.text
+        return f"{self.text}[{', '.join('None' if gone else ':' for gone in missing)}]"
+
+
+def in_order(value: Value, axes: Axes) -> Value:
+    """Return `value` with its axes in the order in which `axes` has them: a transposed view."""
+    wanted = tuple(i for i in axes if i in value.axes)
+    if wanted == value.axes:
+        return value
+    if len(wanted) == 2:
+        return Value(f"{value.text}.T", wanted, value.register)
+    places = ", ".join(str(value.axes.index(i)) for i in wanted)
+    return Value(f"{value.text}.transpose({places})", wanted, value.register)
+
+
+def read(entry: Access, names: Mapping[str, str]) -> Value:
+    """Return the array that `entry` reads, as a view whose axes are the indices of the entry."""
+    text = names[entry.name]
+    if any(isinstance(at, Digit | sympy.Add) for at in entry.indices):
+        return _reshaped(entry, text)
+    fixed = [at for at in entry.indices if isinstance(at, sympy.Integer)]
+    if fixed:
+        picks = ", ".join(str(at) if at in fixed else ":" for at in entry.indices)
+        text = f"{text}[{picks}]"
+    axes = tuple(at for at in entry.indices if at not in fixed)
+    if not all(isinstance(at, Index) for at in axes):
+        raise TargetError(f"no view reads {entry}", way_out="This is a bug in bpgen: a gather was not named.")
+    if len(set(axes)) < len(axes):
+        return _diagonal(text, axes)
+    return Value(text, axes)
+
+
+def _diagonal(text: str, axes: Axes) -> Value:
+    letters = {i: chr(ord("a") + k) for k, i in enumerate(dict.fromkeys(axes))}
+    pattern = "".join(letters[i] for i in axes)
+    return Value(f'np.einsum("{pattern}->{"".join(letters.values())}", {text})', tuple(letters))
+
+
+def _reshaped(entry: Access, text: str) -> Value:
+    """Return the view of a tensor whose axes are joined or taken apart."""
+    axes: list[Index] = []
+    for at in entry.indices:
+        if isinstance(at, Digit):
+            axes += [] if axes and axes[-1] == at.index else [at.index]
+        elif isinstance(at, sympy.Add):
+            axes += sorted((s for s in at.free_symbols if isinstance(s, Index)), key=lambda i: -_stride(at, i))
+        else:
+            axes.append(at)
+    return Value(f"{text}.reshape({shape(tuple(axes))})", tuple(axes))
+
+
+def _stride(at: Expr, index: Index) -> int:
+    stride = at.coeff(index)
+    return int(stride.xreplace({e: e.value for e in stride.free_symbols}))
+
+
+def shape(axes: Axes) -> str:
+    """Return the shape of `axes` as the arguments of `reshape`, a free extent as -1."""
+    return ", ".join("-1" if i.extent.value is None else i.extent.name for i in axes)
+
+
+def range_of(index: Index) -> str:
+    """Return how code names 0 … extent-1: a constant of the module, or of the workspace if it is free."""
+    owner = "" if index.extent.value else "a."
+    return f"{owner}RANGE_{index.extent.name}"

@@ -1,0 +1,80 @@
+"""The whole path of `bpgen train`: read, prove, emit, train, draw, all into one folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bpgen.derive.report import render
+from bpgen.emit.files import write
+from bpgen.errors import CheckpointError, RefutedError, UndecidedError
+from bpgen.execute import curve, dataset
+from bpgen.execute.load import Emitted, Training
+from bpgen.execute.progress import shown
+from bpgen.execute.train import Outcome, Run
+from bpgen.execute.train import train as train_emitted
+from bpgen.model import Model
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+DTYPE = "float32"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the user asks for: which data, for how long, into which folder."""
+
+    data: tuple[str, ...]
+    label: tuple[str, ...]
+    epochs: int
+    batch: int
+    seed: int
+    folder: Path
+    resume: bool
+
+
+def train(model: Model, plan: Plan, console: Console) -> Outcome:
+    """Train `model` by `plan`, telling `console` of each stage.
+
+    Errors: a DataError before anything is written; RefutedError, UndecidedError if the gradient
+    is not proved; CheckpointError if there is nothing to resume; NotFiniteError.
+    """
+    data = dataset.read(plan.data, model.network.inputs, label=plan.label, dtype=DTYPE)
+    dataset.split(data, seed=plan.seed, batch=plan.batch)
+    _prove(model, plan.seed, console)
+    run = Run(plan.folder)
+    run.folder.mkdir(parents=True, exist_ok=True)
+    write(run.folder / "derivation.md", render(model.derive(), format="markdown"))
+    net = model.emit(target="numpy", path=run.folder / f"{model.network.name}_numpy.py")
+    trainer = _resumed(net, run) if plan.resume else _started(net, plan)
+    parts = dataset.split(data, seed=trainer.seed, batch=trainer.batch)
+    steps = plan.epochs * (len(parts.train) // trainer.batch)
+    with shown(console, epochs=plan.epochs, steps=steps) as progress:
+        outcome = train_emitted(net, trainer, parts, run, progress, epochs=plan.epochs)
+    if outcome.epochs:
+        curve.draw(run.folder / "curve.svg", outcome.epochs, title=model.network.name)
+    return outcome
+
+
+def _prove(model: Model, seed: int, console: Console) -> None:
+    verdict = model.check(seed=seed)
+    if verdict.verdict != "VERIFIED":
+        kind = RefutedError if verdict.verdict == "REFUTED" else UndecidedError
+        raise kind(str(verdict), way_out="Nothing was trained.")
+    console.print(f"{verdict.verdict} to {verdict.digits} digits", highlight=False)
+
+
+def _started(net: Emitted, plan: Plan) -> Training:
+    return net.Trainer(net.init(plan.seed), batch=plan.batch, seed=plan.seed)
+
+
+def _resumed(net: Emitted, run: Run) -> Training:
+    if not run.last.exists():
+        raise CheckpointError(
+            f"there is no checkpoint {run.last}",
+            rule="--resume continues a run in its own folder.",
+            way_out="Train without --resume, or name the folder: -o FOLDER.",
+        )
+    return net.load(run.last)

@@ -1,0 +1,193 @@
+"""Balls: numbers that carry a proved bound of their error, by flint; and series of balls.
+
+A ball is a midpoint and a radius, and every operation returns a ball that holds the true result for all
+numbers in the operands. What a ball excludes is therefore refuted, not just improbable. A series `a + b t`
+holds a value and its derivative along a line, and its arithmetic is that of truncated polynomials: no rule
+of differentiation of ours takes part.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import flint
+import numpy as np
+import sympy
+from flint import arb, arb_mat, arb_series
+from numpy.typing import NDArray
+
+from bpgen.errors import UndecidedError
+from bpgen.verify.numbers import UNDECIDED, Array, Numbers, filled, objects
+
+
+class Balls(Numbers):
+    """Real balls with midpoints of `bits` bits."""
+
+    def __init__(self, bits: int) -> None:
+        self.bits = bits
+        self.digits = bits / math.log2(10)
+        self.name = f"balls of {bits} bits"
+
+    def working(self) -> AbstractContextManager[object]:
+        """Return the context with this precision; flint keeps it in a global."""
+        return _precision(self.bits)
+
+    def array(self, values: Array) -> Array:
+        """Return the values, exactly."""
+        return objects(arb, np.asarray(values))
+
+    def constant(self, value: sympy.Expr) -> Array:
+        """Return the smallest ball around the constant."""
+        return filled([_enclosed(value)], (1,))
+
+    def function(self, name: str, values: Array) -> Array:
+        """Return the enclosure of the function."""
+        return objects(getattr(arb, name), values)
+
+    def product(self, left: Array, right: Array) -> Array:
+        """Return the products, by flint's matrices: the same sums, enclosed."""
+        return _products(left, right)
+
+    def sign(self, values: Array) -> NDArray[np.int8]:
+        """Return the sign where the ball proves it."""
+        return objects(_sign, values).astype(np.int8)
+
+    def nearest(self, values: Array) -> NDArray[np.float64]:
+        """Return the midpoints as floats."""
+        return objects(float, values).astype(np.float64)
+
+    def bounds(self, value: Any) -> tuple[float, float]:
+        """Return the proved bounds of |value|."""
+        return float(value.abs_lower()), float(value.abs_upper())
+
+
+class Series(Balls):
+    """Series `a + b t + O(t²)` of balls."""
+
+    def __init__(self, bits: int) -> None:
+        super().__init__(bits)
+        self.name = f"series of {self.name}"
+
+    def array(self, values: Array) -> Array:
+        """Return the values as constant series."""
+        return objects(lambda v: arb_series([v]), np.asarray(values))
+
+    def line(self, values: Array, direction: Array) -> Array:
+        """Return `values + t direction`."""
+        pairs = zip(values.ravel().tolist(), direction.ravel().tolist(), strict=True)
+        return filled((arb_series([a, b]) for a, b in pairs), values.shape)
+
+    def constant(self, value: sympy.Expr) -> Array:
+        """Return the constant as a series."""
+        return self.array(super().constant(value))
+
+    def function(self, name: str, values: Array) -> Array:
+        """Return the series of the function; those that flint lacks, by exp and log."""
+        return objects(_COMPOSED.get(name) or getattr(arb_series, name), values)
+
+    def power(self, base: Array, exponent: Array | int) -> Array:
+        """Return the power, and no number for a negative power of zero."""
+        if isinstance(exponent, int):
+            return objects(lambda b: _power(b, exponent), base)
+        return super().power(base, exponent)
+
+    def product(self, left: Array, right: Array) -> Array:
+        """Return the products, coefficient by coefficient: (a + bt)(c + dt) = ac + (ad + bc)t."""
+        a, c = _coefficient(left, 0), _coefficient(right, 0)
+        slopes = []
+        if _moves(left):
+            slopes.append(_products(_coefficient(left, 1), c))
+        if _moves(right):
+            slopes.append(_products(a, _coefficient(right, 1)))
+        value = _products(a, c)
+        return self.line(value, sum(slopes[1:], slopes[0])) if slopes else self.array(value)
+
+    def sign(self, values: Array) -> NDArray[np.int8]:
+        """Return the sign of the value; 0 only if the slope is 0 too: a tie that stays one."""
+        return objects(_series_sign, values).astype(np.int8)
+
+    def nearest(self, values: Array) -> NDArray[np.float64]:
+        """Return the midpoints of the values as floats."""
+        return super().nearest(_coefficient(values, 0))
+
+
+@contextmanager
+def _precision(bits: int) -> Iterator[None]:
+    cap = flint.ctx.cap
+    with flint.ctx.workprec(bits):
+        flint.ctx.cap = 2
+        try:
+            yield
+        finally:
+            flint.ctx.cap = cap
+
+
+def _enclosed(value: sympy.Expr) -> arb:
+    match value:
+        case sympy.Rational():
+            return arb(flint.fmpq(value.p, value.q))
+        case sympy.Float():
+            sign, mantissa, exponent, _ = value._mpf_  # noqa: SLF001  the exact value has no other name
+            return arb((-int(mantissa) if sign else int(mantissa), int(exponent)))
+        case sympy.pi:
+            return arb.pi()
+        case sympy.E:
+            return arb.const_e()
+        case sympy.nan:
+            return arb.nan()
+        case _:
+            raise UndecidedError(f"no enclosure of the constant {value} is known")
+
+
+def _sign(value: arb) -> int:
+    if value > 0:
+        return 1
+    if value < 0:
+        return -1
+    return 0 if value.is_zero() else UNDECIDED
+
+
+def _series_sign(value: arb_series) -> int:
+    sign = _sign(value[0])
+    return UNDECIDED if sign == 0 and not value[1].is_zero() else sign
+
+
+def _power(base: arb_series, exponent: int) -> arb_series:
+    try:
+        return base**exponent
+    except ValueError:  # flint's word for a constant term that may be 0
+        return arb_series([arb.nan(), arb.nan()])
+
+
+def _products(left: Array, right: Array) -> Array:
+    pairs = zip(left, right, strict=True)
+    entries = (e for a, b in pairs for e in (_matrix(a) * _matrix(b)).entries())
+    return filled(entries, (left.shape[0], left.shape[1], right.shape[2]))
+
+
+def _matrix(rows: Array) -> arb_mat:
+    return arb_mat(rows.shape[0], rows.shape[1], rows.ravel().tolist())
+
+
+def _coefficient(values: Array, k: int) -> Array:
+    return objects(lambda s: s[k], values)
+
+
+def _moves(values: Array) -> bool:
+    return any(len(s) > 1 for s in values.ravel().tolist())
+
+
+def _tanh(z: arb_series) -> arb_series:
+    return 1 - 2 / ((2 * z).exp() + 1)
+
+
+_COMPOSED: dict[str, Callable[[arb_series], arb_series]] = {
+    "tanh": _tanh,
+    "sinh": lambda z: (z.exp() - (-z).exp()) / 2,
+    "cosh": lambda z: (z.exp() + (-z).exp()) / 2,
+    "expm1": lambda z: z.exp() - 1,
+    "log1p": lambda z: (1 + z).log(),
+}

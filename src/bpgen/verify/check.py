@@ -1,0 +1,151 @@
+"""`check`: every level of evidence, in order, and the verdict they come to."""
+
+from __future__ import annotations
+
+import math
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from importlib.util import find_spec
+
+import numpy as np
+
+from bpgen.errors import UndecidedError
+from bpgen.ir.derivation import Derivation
+from bpgen.ir.network import Network
+from bpgen.verify.canaries import canaries
+from bpgen.verify.complex_step import disagreement
+from bpgen.verify.conclude import conclude
+from bpgen.verify.decimals import Decimals, bits_of
+from bpgen.verify.diagnosis import diagnose
+from bpgen.verify.emitted import Emitted, compare
+from bpgen.verify.estimate import estimate
+from bpgen.verify.evidence import Outcome
+from bpgen.verify.held import held
+from bpgen.verify.line import Direction, base, gaussian
+from bpgen.verify.numbers import COMPLEX, Numbers
+from bpgen.verify.points import Point, generic, initial
+from bpgen.verify.problem import Problem, problem
+from bpgen.verify.stencils import stencils
+from bpgen.verify.summary import agreement, kinks
+from bpgen.verify.taylor import remainders
+from bpgen.verify.trial import Trial
+from bpgen.verify.verdict import Verdict
+
+Progress = Callable[[str], None]
+
+# Directions that move every parameter at once.
+_JOINT = 3
+# Entries of formulas that all directions of one tensor each may read: about 20 seconds. Beyond that the joint
+# directions, in which every tensor moves, have to do; in balls no tensor drowns in the sum.
+_BUDGET = 20_000_000
+# Decimals are slower, and take 14 evaluations to a direction.
+_PRICE_OF_ESTIMATES = 200
+# How far the initial point moves if it lies on a switch, as a share of the way to the generic point.
+_OFF_THE_SWITCH = 1e-3
+
+
+def check(
+    network: Network,
+    derivation: Derivation,
+    *,
+    seed: int | None = None,
+    emitted: Sequence[Emitted] = (),
+    digits: int = 50,
+    progress: Progress = lambda stage: None,
+) -> Verdict:
+    """Say whether `derivation` holds the gradient of `network`, and to how many digits that is shown.
+
+    Points and directions are drawn anew in every run, from `seed` if it is given (the verdict states it).
+    `emitted` are gradient functions to compare with the proved gradient. `digits` is the precision of the
+    Taylor table. `progress` is told each stage.
+    """
+    seed = secrets.randbelow(1_000_000) if seed is None else seed
+    subject = problem(network, derivation)
+    sizes = {p.name: math.prod(subject.shape(p)) for p in subject.parameters}
+    extents = {str(e): size for e, size in subject.extents.items()}
+    blank = Verdict("UNDECIDED", network.name, seed, sizes, extents)
+    try:
+        rng = np.random.default_rng(seed)
+        return conclude(_gathered(blank, subject, rng, emitted, digits, progress))
+    except UndecidedError as error:
+        return replace(blank, reason=error.what)
+
+
+def _gathered(
+    blank: Verdict,
+    subject: Problem,
+    rng: np.random.Generator,
+    emitted: Sequence[Emitted],
+    digits: int,
+    progress: Progress,
+) -> Verdict:
+    """Return `blank` with the evidence of every level filled in."""
+    progress("points")
+    point = generic(subject, rng)
+    start = initial(subject, point, rng)
+    directions = _directions(subject, rng)
+    progress("proof")
+    trial = _tried(subject, point, directions, digits)
+    second = _tried(subject, start, directions, digits)
+    if second.undecided:
+        moved = start.moved(point, _OFF_THE_SWITCH)
+        second = _tried(subject, moved, directions, digits)
+    trials = (trial, second)
+    found = replace(blank, agreement=agreement(trials), kinks=kinks(trials))
+    refuted = next((t for t in trials if t.outcome is Outcome.REFUTES), None)
+    progress("Taylor table")
+    found = _with_levels(found, trial, directions[0], digits)
+    if refuted is not None:
+        progress("diagnosis")
+        return replace(found, diagnosis=diagnose(refuted, rng))
+    progress("canaries")
+    found = replace(found, canaries=canaries(trial, rng))
+    progress("emitted code")
+    return replace(found, emitted=tuple(compare(e, trial) for e in emitted))
+
+
+def _with_levels(found: Verdict, trial: Trial, direction: Direction, digits: int) -> Verdict:
+    """Add what is not proof but can be followed by eye: Taylor remainders, stencils, the complex step."""
+    subject, point = trial.base.problem, trial.point
+    precise = base(subject, point, _precise(digits))
+    native = base(subject, point, COMPLEX)
+    error = disagreement(native, direction)
+    return replace(
+        found,
+        table=remainders(precise, direction, digits),
+        stencils=stencils(precise, direction),
+        complex_step=-math.log10(error) if error else COMPLEX.digits,
+        held=held(native, direction),
+    )
+
+
+def _directions(subject: Problem, rng: np.random.Generator) -> list[Direction]:
+    """Return directions of all tensors together, and of one tensor each if they are cheap."""
+    joint = [gaussian(subject, subject.parameters, rng) for _ in range(_JOINT)]
+    price = 1 if has_flint() else _PRICE_OF_ESTIMATES
+    if subject.cost * len(subject.parameters) * price > _BUDGET:
+        return joint
+    return joint + [gaussian(subject, [p], rng) for p in subject.parameters]
+
+
+def _tried(subject: Problem, point: Point, directions: Sequence[Direction], digits: int) -> Trial:
+    if not has_flint():
+        return estimate(subject, point, directions, digits)
+    from bpgen.verify.proof import prove
+
+    return prove(subject, point, directions)
+
+
+def _precise(digits: int) -> Numbers:
+    """Return numbers of so many digits: flint's, which are quick, or mpmath's."""
+    if not has_flint():
+        return Decimals(digits)
+    from bpgen.verify.balls import Balls
+
+    return Balls(bits_of(digits))
+
+
+def has_flint() -> bool:
+    """Whether ball arithmetic is installed; without it nothing is proved, and the verdict says so."""
+    return find_spec("flint") is not None

@@ -1,0 +1,181 @@
+"""The value of a scalar formula on a grid of indices.
+
+Axis 0 of every array is for lanes (copies of the network with other numbers); then comes one axis for each
+index of the equation, of length 1 where the formula does not depend on that index.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import reduce
+
+import numpy as np
+import sympy
+from numpy.typing import NDArray
+from sympy import Expr
+from sympy.core.relational import Relational
+from sympy.logic.boolalg import Boolean
+
+from bpgen.errors import UndecidedError
+from bpgen.ir.expr import Access, Delta, Digit, Where, accesses
+from bpgen.ir.index import Extent, Index
+from bpgen.verify.numbers import UNDECIDED, Array, Numbers
+
+Integers = NDArray[np.int64]
+Signs = NDArray[np.int8]
+Floats = NDArray[np.float64]
+Watch = Callable[[str, Signs, Floats], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a formula is read in: tensors by name (lanes first), extents, and the grid's indices.
+
+    `watch` is told the signs of every comparison of numbers, and the distances from the switch.
+    """
+
+    values: Mapping[str, Array]
+    extents: Mapping[Extent, int]
+    numbers: Numbers
+    axes: tuple[Index, ...]
+    watch: Watch
+
+    def along(self, index: Index) -> Integers:
+        """Return 0 … extent-1 along the axis of `index`."""
+        shape = [1] * (1 + len(self.axes))
+        shape[1 + self.axes.index(index)] = -1
+        return np.arange(self.extents[index.extent]).reshape(shape)
+
+    def alone(self, value: Array) -> Array:
+        """Return an array of one entry, with the grid's axes."""
+        return value.reshape((1,) * (1 + len(self.axes)))
+
+
+def value(expr: Expr, scope: Scope) -> Array:
+    """Return the numbers of `expr` on the grid."""
+    match expr:
+        case Extent():
+            return scope.alone(scope.numbers.constant(sympy.Integer(scope.extents[expr])))
+        case Index() | Digit():
+            return scope.numbers.array(address(expr, scope))
+        case Access():
+            return _entry(expr, scope)
+        case Delta():
+            same = address(expr.args[0], scope) == address(expr.args[1], scope)
+            return scope.numbers.array(same.astype(np.int64))
+        case Where():
+            condition, a, b = expr.args
+            return np.where(holds(condition, scope), value(a, scope), value(b, scope))
+        case sympy.Add():
+            return reduce(operator.add, (value(a, scope) for a in expr.args))
+        case sympy.Mul():
+            return reduce(operator.mul, (value(a, scope) for a in expr.args))
+        case sympy.Pow():
+            return _power(expr, scope)
+        case sympy.Number() | sympy.NumberSymbol():
+            return scope.alone(scope.numbers.constant(expr))
+        case sympy.Function():
+            return scope.numbers.function(expr.func.__name__, value(expr.args[0], scope))
+        case _:
+            raise UndecidedError(f"the interpreter has no meaning for {type(expr).__name__} in {expr}")
+
+
+def address(expr: Expr, scope: Scope) -> Integers:
+    """Return the integers of an index expression on the grid."""
+    match expr:
+        case Index():
+            return scope.along(expr)
+        case Extent():
+            return scope.alone(np.array(scope.extents[expr]))
+        case sympy.Integer():
+            return scope.alone(np.array(int(expr)))
+        case Access():
+            return _entry(expr, scope)
+        case Digit():
+            index, stride, extent = (address(a, scope) for a in expr.args)
+            return index // stride % extent
+        case sympy.Add():
+            return reduce(operator.add, (address(a, scope) for a in expr.args))
+        case sympy.Mul():
+            return reduce(operator.mul, (address(a, scope) for a in expr.args))
+        case _:
+            raise UndecidedError(f"the interpreter has no meaning for the address {expr}")
+
+
+def holds(condition: Boolean, scope: Scope) -> NDArray[np.bool_]:
+    """Return where `condition` holds: by signs alone, so that complex numbers and balls have a meaning."""
+    match condition:
+        case Relational():
+            compare = _COMPARE[condition.rel_op]
+            if _is_integral(condition, scope):
+                a, b = (address(side, scope) for side in condition.args)
+                return np.asarray(compare(a, b))
+            return np.asarray(compare(_compared(condition, scope), 0))
+        case sympy.And():
+            return reduce(operator.and_, (holds(a, scope) for a in condition.args))
+        case sympy.Or():
+            return reduce(operator.or_, (holds(a, scope) for a in condition.args))
+        case sympy.Not():
+            return ~holds(condition.args[0], scope)
+        case _:
+            raise UndecidedError(f"the interpreter has no meaning for the condition {condition}")
+
+
+def signs(difference: Array, scope: Scope) -> tuple[Signs, Floats]:
+    """Return the signs of a difference as far as they are proved, and the nearest floats."""
+    return scope.numbers.sign(difference), scope.numbers.nearest(difference)
+
+
+def decided(found: Signs, difference: Floats) -> Signs:
+    """Return the signs; where a ball leaves one open, that of its midpoint."""
+    return np.where(found == UNDECIDED, np.sign(difference), found).astype(np.int8)
+
+
+def _compared(condition: Relational, scope: Scope) -> Signs:
+    found, difference = signs(value(condition.lhs, scope) - value(condition.rhs, scope), scope)
+    scope.watch(str(condition), found, np.abs(difference))
+    return decided(found, difference)
+
+
+_COMPARE: dict[str, Callable[[object, object], object]] = {
+    ">": operator.gt,
+    ">=": operator.ge,
+    "<": operator.lt,
+    "<=": operator.le,
+    "==": operator.eq,
+    "!=": operator.ne,
+}
+
+
+def _is_integral(condition: Relational, scope: Scope) -> bool:
+    """Whether only integers are compared: positions and labels never move, so there is no switch."""
+    entries = accesses(condition)
+    if any(scope.values[e.name].dtype.kind != "i" for e in entries):
+        return False
+    heads = {e.head for e in entries}
+    return all(s in heads or isinstance(s, Index | Extent) for s in condition.free_symbols)
+
+
+def _entry(read: Access, scope: Scope) -> Array:
+    held = scope.values[read.name]
+    lane = np.arange(held.shape[0]).reshape((-1,) + (1,) * len(scope.axes))
+    at = [address(i, scope) for i in read.indices]
+    inside = [np.clip(a, 0, size - 1) for a, size in zip(at, held.shape[1:], strict=True)]
+    found: Array = held[(lane, *inside)]
+    strays = [a != b for a, b in zip(at, inside, strict=True)]
+    if not any(s.any() for s in strays):
+        return found
+    # An entry outside the tensor is not a number: a choice may skip it, a sum cannot hide it.
+    missing = scope.alone(scope.numbers.constant(sympy.nan))
+    return np.where(reduce(operator.or_, strays), missing, found)
+
+
+def _power(expr: sympy.Pow, scope: Scope) -> Array:
+    base, exponent = value(expr.base, scope), expr.exp
+    if isinstance(exponent, sympy.Integer):
+        return scope.numbers.power(base, int(exponent))
+    if isinstance(exponent, sympy.Rational) and exponent.q == 2:
+        return scope.numbers.power(scope.numbers.function("sqrt", base), int(exponent.p))
+    return scope.numbers.power(base, value(exponent, scope))

@@ -1,0 +1,136 @@
+"""The numbers a formula is read in: what an interpreter must know of them.
+
+An array of numbers is a numpy array, native or of objects, so that indexing, broadcasting and `+ - *` are
+numpy's for every kind. The rest is stated here: how an exact constant is made, the functions, a matrix
+product, and the sign of a number, on which alone comparisons act.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from typing import Any
+
+import numpy as np
+import sympy
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+# The sign of a number that its own error bound does not tell from zero.
+UNDECIDED = 2
+
+
+class Numbers(ABC):
+    """One kind of number. `name` is what a report calls it, `digits` how many decimals it carries."""
+
+    name: str
+    digits: float
+
+    @abstractmethod
+    def working(self) -> AbstractContextManager[object]:
+        """Return the context in which these numbers are computed with."""
+
+    @abstractmethod
+    def array(self, values: Array) -> Array:
+        """Return floats, integers or numbers of this kind as numbers of this kind, exactly."""
+
+    @abstractmethod
+    def constant(self, value: sympy.Expr) -> Array:
+        """Return the number of a sympy constant, in an array of one entry."""
+
+    @abstractmethod
+    def function(self, name: str, values: Array) -> Array:
+        """Return the function that sympy calls `name` of every entry."""
+
+    @abstractmethod
+    def product(self, left: Array, right: Array) -> Array:
+        """Return the products of a stack of matrices with another."""
+
+    @abstractmethod
+    def sign(self, values: Array) -> NDArray[np.int8]:
+        """Return -1, 0, 1 by the real part, or UNDECIDED."""
+
+    @abstractmethod
+    def nearest(self, values: Array) -> NDArray[np.float64]:
+        """Return the float nearest to the real part of every entry."""
+
+    @abstractmethod
+    def bounds(self, value: Any) -> tuple[float, float]:
+        """Return what |value| is at least, and at most."""
+
+    def power(self, base: Array, exponent: Array | int) -> Array:
+        """Return `base ** exponent`: by multiplication for an integer, by exp and log otherwise."""
+        if isinstance(exponent, int):
+            return np.asarray(base**exponent)
+        return self.function("exp", exponent * self.function("log", base))
+
+
+class Native(Numbers):
+    """A dtype of numpy: float32, float64, complex128."""
+
+    def __init__(self, dtype: type[np.inexact[Any]]) -> None:
+        self.dtype = np.dtype(dtype)
+        self.name = self.dtype.name
+        self.digits = -math.log10(float(np.finfo(dtype).eps))
+
+    def working(self) -> AbstractContextManager[object]:
+        """Let the branch of a choice that is not taken overflow in silence."""
+        return np.errstate(all="ignore")
+
+    def array(self, values: Array) -> Array:
+        """Return the values rounded to the dtype."""
+        return np.asarray(values).astype(self.dtype)
+
+    def constant(self, value: sympy.Expr) -> Array:
+        """Return the constant rounded to the dtype."""
+        return np.array([complex(value) if self.dtype.kind == "c" else float(value)], self.dtype)
+
+    def function(self, name: str, values: Array) -> Array:
+        """Return numpy's function; erf, which numpy lacks, entry by entry."""
+        if name == "erf":
+            erf = _complex_erf if self.dtype.kind == "c" else math.erf
+            return objects(erf, values).astype(self.dtype)
+        return np.asarray(getattr(np, _NUMPY.get(name, name))(values))
+
+    def product(self, left: Array, right: Array) -> Array:
+        """Return numpy's product."""
+        return np.asarray(np.matmul(left, right))
+
+    def sign(self, values: Array) -> NDArray[np.int8]:
+        """Return the sign of the real part; rounding is taken at its word."""
+        return np.sign(values.real).astype(np.int8)
+
+    def nearest(self, values: Array) -> NDArray[np.float64]:
+        """Return the real part."""
+        return np.asarray(values.real, np.float64)
+
+    def bounds(self, value: Any) -> tuple[float, float]:
+        """Return |value| twice: nothing is known of its error."""
+        return abs(value), abs(value)
+
+
+def objects(function: Callable[[Any], Any], values: Array) -> Array:
+    """Return an object array of `function(entry)`, in the shape of `values`."""
+    return filled((function(v) for v in values.ravel().tolist()), values.shape)
+
+
+def filled(entries: Iterable[Any], shape: tuple[int, ...]) -> Array:
+    """Return an object array of `entries`; numpy never looks into them (a series has a length)."""
+    return np.fromiter(entries, object, math.prod(shape)).reshape(shape)
+
+
+def _complex_erf(z: complex) -> complex:
+    import mpmath
+
+    with mpmath.workprec(150):  # the imaginary part, of order 1e-20, must come out to 16 digits as well
+        return complex(mpmath.erf(z))
+
+
+_NUMPY = {"atan": "arctan"}
+
+FLOAT32 = Native(np.float32)
+FLOAT64 = Native(np.float64)
+COMPLEX = Native(np.complex128)

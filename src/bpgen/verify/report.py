@@ -1,0 +1,123 @@
+"""The verdict as text for people."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from bpgen.verify.evidence import AGREEMENT
+from bpgen.verify.summary import Agreement, Kinks
+from bpgen.verify.taylor import Table
+from bpgen.verify.verdict import Verdict
+
+_MARGIN = 13
+_NAMES = 8
+
+
+def report(found: Verdict) -> str:
+    """Return the verdict first, then one paragraph for each level of evidence."""
+    return "\n".join(_lines(found))
+
+
+def _lines(found: Verdict) -> Iterator[str]:
+    yield f"{found.verdict:<9}  {_subject(found)}"
+    if found.reason:
+        yield from _paragraph("reason", found.reason)
+    if found.diagnosis is not None:
+        yield from _paragraph("diagnosis", str(found.diagnosis))
+    if found.agreement is not None:
+        yield from _paragraph("formula", "\n".join(_formula(found, found.agreement)))
+    if found.table is not None:
+        yield from _paragraph("slopes", "\n".join(_slopes(found.table)))
+    if found.stencils:
+        yield from _paragraph("stencils", "\n".join(_stencils(found)))
+    if found.complex_step is not None:
+        yield from _paragraph("complex", f"step i 1e-20 in float64: {found.complex_step:.1f} digits")
+    for comparison in found.emitted:
+        text = comparison.fault or f"|g - formula| <= {comparison.error:.1e} |g|  (worst: {comparison.worst})"
+        yield from _paragraph("emitted", f"{comparison.label}  {text}")
+    if found.kinks is not None:
+        yield from _paragraph("kinks", _kinks(found.kinks))
+    for tensor in found.held:
+        yield from _paragraph("held", str(tensor))
+    if found.canaries:
+        yield from _paragraph("teeth", _teeth(found))
+    yield from _paragraph("not shown", _not_shown(found))
+
+
+def _paragraph(title: str, text: str) -> Iterator[str]:
+    first, *rest = text.split("\n")
+    yield f"  {title:<{_MARGIN - 2}}{first}"
+    yield from (" " * _MARGIN + line for line in rest)
+
+
+def _subject(found: Verdict) -> str:
+    names = list(found.parameters)
+    shown = ", ".join(names if len(names) <= _NAMES else [*names[: _NAMES - 1], "…"])
+    count = sum(found.parameters.values())
+    return f"∂loss/∂{{{shown}}} of {found.network}   ({count:,} parameters, {len(names)} tensors)"
+
+
+def _formula(found: Verdict, shown: Agreement) -> Iterator[str]:
+    how = "proved by ball arithmetic" if shown.proved else "estimated, not proved: python-flint is missing"
+    where = f"at {len(shown.points)} points ({'; '.join(shown.points)})"
+    worst = min(shown.digits, key=lambda name: shown.digits[name])
+    yield f"agrees with the Taylor coefficient of the forward formulas to {shown.worst} digits"
+    yield f"({how}, {shown.numbers}, {where},"
+    yield f"{shown.directions} Gaussian directions, seed {found.seed}; worst: {worst})"
+    yield f"an error of relative size >= {AGREEMENT:.0e} in any tensor:"
+    yield f"missed with probability < 1e{_missed(shown)} per direction"
+
+
+def _missed(shown: Agreement) -> int:
+    """Return log10 of P(|e·v| ≤ τ) = erf(τ / √2|e|) ≤ τ/|e| for the worst tensor, rounded up."""
+    return min(0, math.ceil(-math.log10(AGREEMENT) - min(shown.digits.values())))
+
+
+def _slopes(table: Table) -> Iterator[str]:
+    yield f"remainders of the Taylor expansion, {table.digits} digits; R_k falls as h^(k+1)"
+    yield "h         R0        slope     R1        slope     R2        slope"
+    columns = [table.slopes(order) for order in range(3)]
+    for k, row in enumerate(table.rows):
+        cells = [f"2^-{row.exponent}"]
+        for order in range(3):
+            remainder, slope = row.remainders[order], columns[order][k]
+            missing = "exact" if table.is_exact(order) else "rounding"
+            cells += [missing if remainder is None else f"{remainder:.2e}"]
+            cells += ["" if slope is None else f"{slope:.6f}"]
+        note = "a switch is crossed" if row.crossed else ""
+        yield ("".join(f"{cell:<10}" for cell in cells) + note).rstrip()
+
+
+def _stencils(found: Verdict) -> Iterator[str]:
+    yield "order  h         digits  weights of φ(jh) - φ(-jh), j = 1, 2, …, solved by sympy"
+    for row in found.stencils:
+        yield f"{row.order:<7}{f'2^-{row.exponent}':<10}{row.digits:<8.1f}{row.weights}"
+
+
+def _kinks(kinks: Kinks) -> str:
+    if not kinks.switches:
+        return "none: the formulas are smooth"
+    text = f"{kinks.switches} switches, none within {_down(kinks.distance)} of the points"
+    if kinks.ties:
+        text += f"; {kinks.ties} ties for good (harmless)"
+    return text + (f"\nnearest: {kinks.nearest}" if kinks.nearest else "")
+
+
+def _down(distance: float) -> str:
+    """Return a power of ten below `distance`."""
+    return f"1e{math.floor(math.log10(distance))}" if 0 < distance < math.inf else "0"
+
+
+def _teeth(found: Verdict) -> str:
+    refuted = sum(c.refuted for c in found.canaries)
+    kinds = ", ".join(c.what for c in found.canaries)
+    return f"{refuted} of {len(found.canaries)} wrong gradients refuted:\n{kinds}"
+
+
+def _not_shown(found: Verdict) -> str:
+    sizes = ", ".join(f"{name} = {size}" for name, size in found.extents.items())
+    return (
+        "gradients at kinks; the correctness of the forward formulas themselves;\n"
+        f"other extents than {sizes}"
+    )

@@ -1,0 +1,92 @@
+"""The catalog's tests find every definition by its place: a module that defines its own name."""
+
+import importlib
+import inspect
+import pkgutil
+
+import numpy as np
+import pytest
+
+import bpgen as bp
+from bpgen.declare.load import zoo
+from bpgen.declare.network import network
+from bpgen.derive import derive
+from bpgen.ir.tensor import GIVEN
+from bpgen.verify.interpret import evaluate as interpret
+from bpgen.verify.numbers import Native
+
+ROOMS = {
+    "activation": "activations",
+    "layer": "layers",
+    "loss": "losses",
+    "optimizer": "optimizers",
+}
+N, D, K, UNITS = 3, 5, 7, 11
+
+
+def definitions(room):
+    package = importlib.import_module(f"bpgen.{room}")
+    names = [found.name for found in pkgutil.iter_modules(package.__path__)]
+    modules = {name: importlib.import_module(f"bpgen.{room}.{name}") for name in names}
+    return [getattr(module, name) for name, module in modules.items() if hasattr(module, name)]
+
+
+def pytest_generate_tests(metafunc):
+    for argument, room in ROOMS.items():
+        if argument in metafunc.fixturenames:
+            metafunc.parametrize(argument, definitions(room), ids=lambda d: d.__name__)
+    if "definition" in metafunc.fixturenames:
+        found = [d for room in ROOMS.values() for d in definitions(room)]
+        metafunc.parametrize("definition", found, ids=lambda d: d.__name__)
+    if "model" in metafunc.fixturenames:
+        metafunc.parametrize("model", zoo())
+
+
+@pytest.fixture
+def tensor():
+    """z[n,d,k] = x[n,d,k] W[d,k]: given, and behind it a weight."""
+    x = bp.input("x", D, K)
+    n, d, k = x.indices
+    W = bp.parameter("W", d, k)
+    return bp.define("z", (n, d, k), x[n, d, k] * W[d, k])
+
+
+@pytest.fixture
+def declared(tensor):
+    """What a layer or a loss makes of that tensor, and of others where it needs them."""
+    named = {"units": UNITS, "strength": 0.01, "label": bp.label("answer", D, classes=K)}
+
+    def build(definition):
+        parameters = list(inspect.signature(definition).parameters.values())[1:]
+        names = [p.name for p in parameters if p.default is p.empty]
+        others = {name: named.get(name) or bp.input(f"given_{name}", D, K) for name in names}
+        return definition(tensor, **others)
+
+    return build
+
+
+class Strict(Native):
+    """Float64 in which nothing may overflow, not even the branch of a choice that is not taken."""
+
+    def working(self):
+        return np.errstate(over="raise", divide="raise", invalid="raise")
+
+
+@pytest.fixture
+def evaluate():
+    """Every tensor and every cotangent of a loss's network; what is not given is drawn at random."""
+
+    def run(loss, **given):
+        derivation = derive(network(loss, {}, name="t"))
+        extents = {e: e.value or N for e in derivation.network.extents()}
+        random = np.random.default_rng(0)
+        values = {}
+        for tensor in derivation.source.of_role(*GIVEN):
+            shape = [extents[i.extent] for i in tensor.indices]
+            drawn = random.integers(tensor.below or 1, size=shape)
+            values[tensor.name] = drawn if tensor.is_integer else random.random(shape)
+            if tensor.name in given:
+                values[tensor.name] = np.resize(given[tensor.name], shape)
+        return interpret(derivation.network.equations, values, extents, Strict(np.float64))
+
+    return run

@@ -1,0 +1,68 @@
+"""The command starts quickly and leaves quietly."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from bpgen import zoo
+
+HELP_SECONDS = 0.1
+BPGEN = [sys.executable, "-c", "from bpgen.cli import main; main(prog_name='bpgen')"]
+
+
+def seconds(command):
+    start = time.perf_counter()
+    subprocess.run(command, check=True, capture_output=True)
+    return time.perf_counter() - start
+
+
+def test_help_is_there_within_a_tenth_of_a_second():
+    # The fastest of several: what else runs on the machine only adds.
+    assert min(seconds([*BPGEN, "--help"]) for _ in range(7)) < HELP_SECONDS
+
+
+def test_the_package_and_its_commands_import_nothing_heavy():
+    code = "import sys, bpgen, bpgen.cli; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    )
+    heavy = {"sympy", "numpy", "matplotlib", "jinja2", "rich", "flint", "mpmath"}
+    assert not heavy & set(loaded.stdout.split())
+
+
+def test_python_m_bpgen_is_bpgen():
+    shown = [
+        subprocess.run(command, check=True, capture_output=True).stdout
+        for command in ([*BPGEN, "--help"], [sys.executable, "-m", "bpgen", "--help"])
+    ]
+    assert shown[0] == shown[1]
+
+
+def test_a_reader_that_goes_away_is_no_error():
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as closed:
+        result = subprocess.run(
+            [*BPGEN, "derive", "digits_mlp"], stdout=closed, stderr=subprocess.PIPE, check=False
+        )
+    assert result.stderr == b""
+
+
+def test_no_escape_sequence_is_written_where_no_terminal_is():
+    for words in (["derive", "digits_mlp"], ["summary", "digits_mlp"]):
+        result = subprocess.run([*BPGEN, *words], check=True, capture_output=True)
+        assert b"\x1b" not in result.stdout + result.stderr
+
+
+def test_a_new_model_is_one_that_can_be_derived(bpgen):
+    assert bpgen("new", "spiral").exit_code == 0
+    assert Path("model.py").read_text().startswith('"""spiral: ')
+    assert "∂L/∂" in bpgen("derive").stdout
+
+
+def test_a_new_model_can_be_a_copy_of_the_zoo(folder, bpgen):
+    assert bpgen("new", "autoencoder").exit_code == 0
+    original = Path(zoo.__file__).with_name("autoencoder.py")
+    assert (folder / "model.py").read_text() == original.read_text()
