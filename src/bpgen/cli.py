@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bpgen.errors import BpgenError, FileError, MissingPackageError, UnknownNameError, nearest
+from bpgen.errors import BpgenError, FileError, MissingPackageError, StaleError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from bpgen.training import Plan
 
 FORMATS = ("text", "latex", "markdown", "html", "json")
-TARGETS = ("numpy", "cupy")
 STATUS = {"VERIFIED": 0, "REFUTED": 1, "UNDECIDED": 4}
 INTERRUPTED = 130
+SEED = click.IntRange(0, 2**63 - 1)
 CLOSED = 141  # what a shell reports of a program whose reader went away
 
 _DATA = (
@@ -92,12 +92,6 @@ def model_argument(command: Callable[..., None]) -> Callable[..., None]:
     return click.argument("model", default="model.py")(command)
 
 
-def seed_option(command: Callable[..., None]) -> Callable[..., None]:
-    """Give `command` the option --seed."""
-    kind = click.IntRange(0, 2**63 - 1)
-    return click.option("--seed", type=kind, default=0, show_default=True)(command)
-
-
 def output_option(kind: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Return a decorator that gives a command the option -o, of metavar `kind`."""
     path = click.Path(path_type=Path)
@@ -121,38 +115,85 @@ def new(name: str) -> None:
 @main.command()
 @model_argument
 @click.option("--wrt", metavar="NAME", help="Only what leads to ∂L/∂NAME.")
-@click.option("--steps", is_flag=True, help="Show each application of the chain rule.")
+@click.option("--steps", is_flag=True, help="Show each rewriting of each contribution.")
 @click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True)
 @output_option("FILE")
 def derive(model: str, wrt: str | None, form: str, output: Path | None, *, steps: bool) -> None:
     """Print the forward equations and the gradient of everything."""
-    from bpgen.derive.report import render
+    from bpgen.emit.document import document
+    from bpgen.emit.files import write
     from bpgen.model import load
 
-    derivation = load(model).derive()
-    if wrt is not None and wrt not in derivation.adjoints:
-        raise UnknownNameError(
-            f"there is no ∂L/∂{wrt}",
-            disagree=f"{model} differentiates with respect to {len(derivation.adjoints)} tensors",
-            way_out=nearest(wrt, derivation.adjoints),
-        )
-    _deliver(render(derivation, format=form, wrt=wrt, steps=steps), output)
+    text = document(load(model).derive().derivation, format=form, wrt=wrt, steps=steps)
+    if output is None:
+        click.echo(text, nl=not text.endswith("\n"))
+    else:
+        write(output, text)
+        click.echo(f"Wrote {output}", err=True)
 
 
 @main.command()
 @model_argument
-@seed_option
+@click.option("--seed", type=SEED, help="Repeat a check; without it points are drawn anew.")
 @click.option("--against", type=click.Choice(["torch", "jax"]), help="Compare with a framework.")
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON.")
-def check(model: str, seed: int, against: str | None, *, as_json: bool) -> None:
+def check(model: str, seed: int | None, against: str | None, *, as_json: bool) -> None:
     """Verify the gradients and print the verdict with the Taylor table."""
+    import json
+
+    from bpgen.execute.progress import stages
     from bpgen.model import load
 
     if against is not None:
         raise click.UsageError(f"--against {against} is not part of this version; leave it out.")
-    verdict = load(model).check(seed=seed)
-    click.echo(verdict.to_json() if as_json else str(verdict))
+    with stages(_console(stderr=True)) as stage:
+        verdict = load(model).check(seed=seed, progress=stage)
+    click.echo(json.dumps(verdict.to_json(), indent=2) if as_json else str(verdict))
     sys.exit(STATUS[verdict.verdict])
+
+
+@main.command()
+@model_argument
+@click.option("--target", type=click.Choice(["numpy", "cupy"]), default="numpy", show_default=True)
+@click.option(
+    "--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True
+)
+@output_option("FILE")
+@click.option("--check", "fresh", is_flag=True, help="Write nothing; show what is out of date.")
+@click.option("--all", "whole_zoo", is_flag=True, help="Emit every zoo model for every target.")
+def emit(
+    model: str, target: str, dtype: str, output: Path | None, *, fresh: bool, whole_zoo: bool
+) -> None:
+    """Write a module that trains the model with its target alone: generated/<model>_<target>.py."""
+    from bpgen.declare.load import zoo
+    from bpgen.emit.files import default_path, outdated, write
+    from bpgen.model import load
+
+    if target == "cupy":
+        raise click.UsageError("--target cupy is not part of this version; numpy is.")
+    if whole_zoo and output is not None:
+        raise click.UsageError("--all writes many files; leave out -o.")
+    modules = {}
+    for name in zoo() if whole_zoo else (model,):
+        loaded = load(name)
+        path = output or default_path(loaded.network.name, target)
+        modules[path] = loaded.source(target, dtype)
+    if fresh:
+        _assert_fresh(outdated(modules, whole_folder=whole_zoo))
+        return
+    for path, text in modules.items():
+        write(path, text)
+        click.echo(f"Wrote {path}", err=True)
+
+
+def _assert_fresh(difference: str) -> None:
+    """Show `difference`, if there is one, and say what to do about it."""
+    if difference:
+        click.echo(difference, nl=False)
+        raise StaleError(
+            "emitted files are not what their declarations give now",
+            way_out="Run the command without --check, read the diff, and commit both together.",
+        )
 
 
 @main.command()
@@ -161,7 +202,7 @@ def check(model: str, seed: int, against: str | None, *, as_json: bool) -> None:
 @click.option("--label", multiple=True, metavar="COLUMN", help="Column of a .csv; may be repeated.")
 @click.option("--epochs", type=click.IntRange(1), default=20, show_default=True)
 @click.option("--batch", type=click.IntRange(1), default=64, show_default=True)
-@seed_option
+@click.option("--seed", type=SEED, default=0, show_default=True)
 @output_option("FOLDER")
 @click.option("--resume", is_flag=True, help="Continue from the checkpoint in FOLDER.")
 def train(model: str, output: Path | None, **options: Any) -> None:
@@ -201,7 +242,7 @@ def summary(model: str) -> None:
     from bpgen.model import load
     from bpgen.summary import table
 
-    _console().print(table(load(model).derive()))
+    _console().print(table(load(model).derive().derivation))
 
 
 @main.command()
@@ -213,20 +254,10 @@ def explain(code: str) -> None:
     click.echo(long_form(code))
 
 
-def _deliver(text: str, path: Path | None) -> None:
-    """Print `text`, or write it to `path`."""
-    if path is None:
-        click.echo(text, nl=not text.endswith("\n"))
-        return
-    from bpgen.emit.files import write
-
-    write(path, text)
-    click.echo(f"Wrote {path}", err=True)
-
-
 def _console(*, stderr: bool = False) -> Console:
     """Return the terminal; what is not one is wide enough for every table."""
     from rich.console import Console
 
     stream = sys.stderr if stderr else sys.stdout
-    return Console(stderr=stderr, width=None if stream.isatty() else 160)
+    width = None if stream.isatty() else 160
+    return Console(stderr=stderr, width=width, markup=False, highlight=False)

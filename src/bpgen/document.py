@@ -31,13 +31,17 @@ class Gradient:
 
     def latex(self) -> str:
         """Return the equation as LaTeX."""
-        return LatexSpeller(order_of(self.derivation.network.tensors.values())).equation(self.adjoint.equation)
+        return LatexSpeller(order_of(self.derivation.network.tensors.values())).equation(
+            self.adjoint.equation
+        )
 
     def _repr_latex_(self) -> str:
         return f"${self.latex()}$"
 
     def __str__(self) -> str:
-        return FormulaSpeller(order_of(self.derivation.network.tensors.values())).equation(self.adjoint.equation)
+        return FormulaSpeller(order_of(self.derivation.network.tensors.values())).equation(
+            self.adjoint.equation
+        )
 
 
 @dataclass(frozen=True)

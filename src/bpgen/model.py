@@ -5,8 +5,8 @@
     v = model.check(seed=0)
     net = model.emit(target="numpy")
 
-This module and the command line alone see both towers: the catalog, and the pipeline that knows no definition
-by name.
+This module and the command line alone see both towers: the catalog, and the pipeline that knows no
+definition by name.
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ class Model:
     ) -> None:
         """Declare a model; tensors that the calling file binds to names are called so.
 
-        `outputs` are what `predict` returns, by name. `optimizer` is plain gradient descent unless given.
+        `outputs` are what `predict` returns, by name. `optimizer` is plain gradient descent unless
+        given.
         Errors: see `declare.network.network`.
         """
         if not isinstance(loss, Variable):
@@ -75,11 +76,15 @@ class Model:
 
         return Document(derive(self.network))
 
-    def check(self, seed: int | None = None, progress: Callable[[str], None] | None = None) -> Verdict:
+    def check(
+        self, seed: int | None = None, progress: Callable[[str], None] | None = None
+    ) -> Verdict:
         """Verify the gradients, on the formulas and on the emitted module, and return the verdict."""
-        from bpgen.execute.validate import checked
+        from bpgen.execute.proof import checked
 
-        return checked(self.network, self.derive().derivation, self.source, seed=seed, progress=progress)
+        return checked(
+            self.network, self.derive().derivation, self.source, seed=seed, progress=progress
+        )
 
     def source(self, target: str = "numpy", dtype: str = "float32") -> str:
         """Return the text of the emitted module.
@@ -92,7 +97,9 @@ class Model:
         program = lower(self.derive().derivation, self.optimizer)
         return module(program, self.path.name, target=target, dtype=dtype)
 
-    def emit(self, target: str = "numpy", path: Path | str | None = None, dtype: str = "float32") -> ModuleType:
+    def emit(
+        self, target: str = "numpy", path: Path | str | None = None, dtype: str = "float32"
+    ) -> ModuleType:
         """Write the emitted module, `generated/<model>_<target>.py` unless `path` is given, and import it."""
         from bpgen.emit.files import default_path, write
         from bpgen.execute.load import load_module

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
 
+import sympy
+
 from bpgen.ir.derivation import Derivation
 from bpgen.ir.equation import Equation
-from bpgen.ir.expr import accesses
+from bpgen.ir.expr import Access
 from bpgen.ir.index import Index
 from bpgen.ir.tensor import Tensor
 from bpgen.spell import FormulaSpeller, order_of
@@ -72,15 +74,12 @@ def table(derivation: Derivation) -> Table:
         caption=f"Per example, in float32. {saved:,} bytes are saved for the gradient.",
         caption_justify="left",
     )
-    for title, foot, justify in (
-        ("tensor", "", "left"),
-        ("shape", "", "left"),
-        ("formula", "", "left"),
-        ("parameters", f"{sums[0]:,}", "right"),
-        ("multiply-adds", f"{sums[1]:,}", "right"),
-        ("bytes", f"{sums[2]:,}", "right"),
-        ("saved", "", "center"),
-    ):
+    for title in ("tensor", "shape"):
+        result.add_column(title, no_wrap=True)
+    result.add_column("formula", overflow="fold")
+    for title, total in zip(("parameters", "multiply-adds", "bytes"), sums, strict=True):
+        result.add_column(title, f"{total:,}", justify="right", no_wrap=True)
+    result.add_column("saved", justify="center", no_wrap=True)
         result.add_column(title, foot, justify=justify, overflow="fold")  # type: ignore[arg-type]  # a literal
     for r in costs:
         counts = [f"{count:,}" if count else "" for count in (r.parameters, r.multiply_adds)]
@@ -90,7 +89,8 @@ def table(derivation: Derivation) -> Table:
 
 def _multiply_adds(equation: Equation) -> Iterator[int]:
     for term in equation.terms:
-        if term.over and len(accesses(term.body)) > 1:
+        factors = [f for f in sympy.Mul.make_args(term.body) if f.has(Access)]
+        if term.over and len(factors) > 1:
             yield _entries((*equation.out.indices, *term.over))
 
 

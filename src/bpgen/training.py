@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bpgen.derive.report import render
+from bpgen.emit.document import document
 from bpgen.emit.files import write
 from bpgen.errors import CheckpointError, RefutedError, UndecidedError
 from bpgen.execute import curve, dataset
 from bpgen.execute.load import Emitted, Training
-from bpgen.execute.progress import shown
+from bpgen.execute.progress import shown, stages
 from bpgen.execute.train import Outcome, Run
 from bpgen.execute.train import train as train_emitted
 from bpgen.model import Model
@@ -46,7 +47,7 @@ def train(model: Model, plan: Plan, console: Console) -> Outcome:
     _prove(model, plan.seed, console)
     run = Run(plan.folder)
     run.folder.mkdir(parents=True, exist_ok=True)
-    write(run.folder / "derivation.md", render(model.derive(), format="markdown"))
+    write(run.folder / "derivation.md", _derivation(model))
     net = model.emit(target="numpy", path=run.folder / f"{model.network.name}_numpy.py")
     trainer = _resumed(net, run) if plan.resume else _started(net, plan)
     parts = dataset.split(data, seed=trainer.seed, batch=trainer.batch)
@@ -58,12 +59,17 @@ def train(model: Model, plan: Plan, console: Console) -> Outcome:
     return outcome
 
 
+def _derivation(model: Model) -> str:
+    return document(model.derive().derivation, format="markdown", steps=True)
+
+
 def _prove(model: Model, seed: int, console: Console) -> None:
-    verdict = model.check(seed=seed)
+    with stages(console) as stage:
+        verdict = model.check(seed=seed, progress=stage)
     if verdict.verdict != "VERIFIED":
         kind = RefutedError if verdict.verdict == "REFUTED" else UndecidedError
         raise kind(str(verdict), way_out="Nothing was trained.")
-    console.print(f"{verdict.verdict} to {verdict.digits} digits", highlight=False)
+    console.print(f"{verdict.verdict} to {verdict.digits} digits")
 
 
 def _started(net: Emitted, plan: Plan) -> Training:
@@ -77,4 +83,12 @@ def _resumed(net: Emitted, run: Run) -> Training:
             rule="--resume continues a run in its own folder.",
             way_out="Train without --resume, or name the folder: -o FOLDER.",
         )
-    return net.load(run.last)
+    try:
+        return net.load(run.last)
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise CheckpointError(
+            f"{run.last} cannot be continued from",
+            disagree=str(error),
+            rule="A checkpoint is read by the module that wrote it.",
+            way_out="Train without --resume, or go back to the declaration it was written for.",
+        ) from error

@@ -74,7 +74,7 @@ class Strict(Native):
 
 @pytest.fixture
 def evaluate():
-    """Every tensor and every cotangent of a loss's network; what is not given is drawn at random."""
+    """Every tensor and every cotangent of a loss's network; what is not given is random."""
 
     def run(loss, **given):
         derivation = derive(network(loss, {}, name="t"))

@@ -24,7 +24,7 @@ def test_it_and_its_gradient_are_finite_far_out(loss, declared, evaluate):
 def test_it_refuses_a_target_of_another_shape(loss, tensor):
     needed = inspect.signature(loss).parameters
     if not TARGETS & set(needed):
-        pytest.skip("it compares with nothing")
+        return  # a penalty compares with nothing
     others = {name: tensor for name, p in needed.items() if p.default is p.empty}
     others.pop(next(iter(needed)))
     narrow = {"target": bp.input("y", 2), "label": bp.label("y", classes=2)}

@@ -96,8 +96,8 @@ def truncated(folder):
 
 
 FAULTS = {
-    "missing": (lambda f: f / "al.npz", DataFileError, "Did you mean `all.npz`?"),
-    "a built-in name misspelt": (lambda _: "digts", DataFileError, "Did you mean `digits`?"),
+    "missing": (lambda f: f / "al.npz", DataFileError, "Did you mean `all.npz`"),
+    "a built-in name misspelt": (lambda _: "digts", DataFileError, "Did you mean `digits`"),
     "unknown format": (lambda f: _touch(f / "x.pickle"), DataFileError, "ends in .pickle"),
     "no suffix": (lambda f: _touch(f / "x"), DataFileError, "ends in nothing"),
     "pickled objects": (object_array, DataFileError, "refused"),

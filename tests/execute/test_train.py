@@ -135,7 +135,7 @@ def test_accuracy_counts_the_labels_that_the_largest_output_hits():
         INPUTS={"x": ((5,), None), "y": ((), 5)},
         OUTPUTS=("h", "logits"),
         loss=lambda params, **batch: 2.0,
-        predict=lambda params, **batch: {"h": batch["x"][:, :4], "logits": batch["x"]},
+        predict=lambda params, x: {"h": x[:, :4], "logits": x},
     )
     labels = np.array([0, 1, 2, 3, 4, 1, 0])
     scored = score(net, None, Dataset({"x": logits, "y": labels}))

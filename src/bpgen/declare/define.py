@@ -1,7 +1,8 @@
 """`bp.define` and the formulas it takes: any scalar formula of entries becomes equations of one operation.
 
-A sum that stands inside a formula, a maximum, a held value and an entry whose address is data each become an
-equation of their own, named after the tensor they serve: `pooled_sum`, `pooled_max`, `logits_at_digit`.
+A sum that stands inside a formula, a maximum, a held value and an entry whose address is data each
+become an equation of their own, named after the tensor they serve: `pooled_sum`, `pooled_max`,
+`logits_at_digit`.
 """
 
 from __future__ import annotations
@@ -40,8 +41,9 @@ def define(
         out[I] = formula(I), with `bp.sum`, `bp.max`, `bp.mean` over further indices.
 
     Shapes: `indices` are the axes of the result, in order.
-    `predict` is the formula where no gradient is wanted, if it differs (dropout). `beside` are tensors that
-    the formula does not read, but that its gradient is well written with (the probabilities of a softmax).
+    `predict` is the formula where no gradient is wanted, if it differs (dropout). `beside` are
+    tensors that the formula does not read, but that its gradient is well written with (the
+    probabilities of a softmax).
     Errors: IndexUseError if an index is neither on the left nor summed; FormulaError outside the language.
     """
     over = tuple(indices)
@@ -75,7 +77,9 @@ def where(condition: Any, a: Any, b: Any) -> Expr:
 def hold(value: Any) -> Any:
     """Return `value` as a constant of the derivation: no cotangent flows through it."""
     if isinstance(value, Variable):
-        return define(Auto(f"{value.label}_held", always=False), value.indices, hold(value[value.indices]))
+        return define(
+            Auto(f"{value.label}_held", always=False), value.indices, hold(value[value.indices])
+        )
     return Hold(_formula(value))
 
 
@@ -99,7 +103,9 @@ def _scalar(value: Any) -> Expr:
         )
     expr = sympy.sympify(value)
     if not isinstance(expr, Expr):
-        raise FormulaError(f"{value!r} is not a formula", where=here(), way_out="Write a formula of entries.")
+        raise FormulaError(
+            f"{value!r} is not a formula", where=here(), way_out="Write a formula of entries."
+        )
     return exact(expr)
 
 
@@ -148,7 +154,13 @@ def _check_node(node: sympy.Basic) -> None:
     match node:
         case Access() | Sum() | Where() | Hold() | Delta() | Digit() | Index() | Extent() | Head():
             return
-        case sympy.Add() | sympy.Mul() | sympy.Pow() | sympy.Tuple() | sympy.core.relational.Relational():
+        case (
+            sympy.Add()
+            | sympy.Mul()
+            | sympy.Pow()
+            | sympy.Tuple()
+            | sympy.core.relational.Relational()
+        ):
             return
         case sympy.Number() | sympy.NumberSymbol() | sympy.logic.boolalg.BooleanAtom():
             return
@@ -255,7 +267,9 @@ def _split(name: Name, over: tuple[Index, ...], expr: Expr) -> Expr:
         kind = {Sum: "sum", Max: "max"}.get(type(expr), "held")
         piece = define(_served(name, kind), _ordered(expr, over), expr)
         return piece[piece.indices]
-    return expr.func(*(_split(name, over, a) if isinstance(a, sympy.Basic) else a for a in expr.args))
+    return expr.func(
+        *(_split(name, over, a) if isinstance(a, sympy.Basic) else a for a in expr.args)
+    )
 
 
 def _isolated(name: Name, over: tuple[Index, ...], body: Expr) -> Expr:
@@ -289,5 +303,3 @@ def renamed(equation: Equation, tensor: Tensor, mapping: dict[Expr, Expr]) -> Eq
     predict = equation.predict and tuple(t.replaced(mapping) for t in equation.predict)
     terms = tuple(t.replaced(mapping) for t in equation.terms)
     return replace(equation, out=tensor, terms=terms, predict=predict)
-
-

@@ -63,8 +63,8 @@ def parameter(
     """Declare a tensor that training changes.
 
     Shapes: one axis for each of `indices`, in order; none for a scalar.
-    `init` is a rule of `bp.init` (default `he`); the fans it needs are those of a matrix `W[in,out]`
-    unless given.
+    `init` is a rule of `bp.init` (default `he`); the fans it needs are those of a matrix
+    `W[in,out]` unless given.
     """
     rule = init or he()
     first = indices[0].extent if indices else 1
@@ -132,6 +132,14 @@ def _given(
 
 
 __all__ = [
-    "BATCH", "Extent", "checked_extent", "checked_name", "fresh_index", "index", "input", "label",
-    "noise", "parameter",
+    "BATCH",
+    "Extent",
+    "checked_extent",
+    "checked_name",
+    "fresh_index",
+    "index",
+    "input",
+    "label",
+    "noise",
+    "parameter",
 ]

@@ -34,7 +34,9 @@ def locate(name: str | Path) -> Path:
         f"there is no model file `{name}`",
         disagree="it is a folder" if path.is_dir() else "",
         rule="A model is a file, or the name of a zoo model: " + ", ".join(zoo()) + ".",
-        way_out=f"Did you mean {near[0]}?" if near else "`bpgen new NAME` writes a model.py to start from.",
+        way_out=f"Did you mean {near[0]}?"
+        if near
+        else "`bpgen new NAME` writes a model.py to start from.",
     )
 
 

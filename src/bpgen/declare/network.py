@@ -12,7 +12,7 @@ from bpgen.declare.define import renamed
 from bpgen.declare.given import checked_name
 from bpgen.declare.variable import Auto, Variable, reachable
 from bpgen.errors import LossError, NameTakenError, UnreachedError
-from bpgen.ir.index import Extent, Index
+from bpgen.ir.index import Index
 from bpgen.ir.index import index as make_index
 from bpgen.ir.network import Network
 from bpgen.ir.tensor import GIVEN, Role
@@ -165,5 +165,3 @@ def _letter(index: Index, taken: Mapping[str, int | None], tensors: frozenset[st
             if letter == index.name or letter not in taken:
                 return letter
     raise AssertionError("a thousand extents share one letter")
-
-

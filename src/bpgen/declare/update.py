@@ -1,7 +1,8 @@
 """Update rules as formulas: `update("sgd", rate, (theta, theta - lr * g))`.
 
-An assignment is a pair: an entry, and the formula of its new value, in which every entry has its value of
-that moment. The rules of `bpgen.optimizers` are written with the names of this module and nothing else.
+An assignment is a pair: an entry, and the formula of its new value, in which every entry has its
+value of that moment. The rules of `bpgen.optimizers` are written with the names of this module and
+nothing else.
 """
 
 from __future__ import annotations
@@ -69,13 +70,15 @@ def clip_by_global_norm(limit: float | None) -> tuple[Assignment, ...]:
 def update(name: str, rate: Rate, *assignments: Assignment, clip: float | None = None) -> Optimizer:
     """Return the optimizer that carries out `assignments` in order in every step.
 
-    `rate` is the learning rate: a number, or a schedule (a formula of the step number `t` = 1, 2, …).
-    `clip` is the largest allowed norm of the gradient.
+    `rate` is the learning rate: a number, or a schedule (a formula of the step number `t` = 1, 2,
+    …). `clip` is the largest allowed norm of the gradient.
     Errors: OptionError if a constant rate or `clip` is not positive.
     """
     formula = rate(t) if callable(rate) else option("the learning rate", rate, above=0)
     pairs = ((lr, formula), *clip_by_global_norm(clip), *assignments)
-    equations = tuple(_equation(target, as_choices(exact(sympy.sympify(value)))) for target, value in pairs)
+    equations = tuple(
+        _equation(target, as_choices(exact(sympy.sympify(value)))) for target, value in pairs
+    )
     outs = dict.fromkeys(e.out for e in equations if e.out.role is Role.STATE)
     return Optimizer(name, tuple(outs), equations)
 
@@ -88,4 +91,3 @@ def _equation(target: Access | Scalar, value: Expr) -> Equation:
         tensor = known.get(target.name) or Tensor(target.name, (ENTRY,), Role.STATE)
     term = Term(value.body, value.over) if isinstance(value, Sum) else Term(value)
     return Equation(tensor, (term,))
-

@@ -1,8 +1,8 @@
 """What a user holds while declaring: a tensor that knows the equation it comes from.
 
-A variable has no final name yet. `bp.Model` walks back from the loss, collects what it reaches in the order
-it was created, and names it: an explicit name stays, a variable bound in the model file takes that name,
-and the rest are numbered (`z1`, `relu1`). Nothing is registered anywhere.
+A variable has no final name yet. `bp.Model` walks back from the loss, collects what it reaches in
+the order it was created, and names it: an explicit name stays, a variable bound in the model file
+takes that name, and the rest are numbered (`z1`, `relu1`). Nothing is registered anywhere.
 """
 
 from __future__ import annotations
@@ -101,7 +101,9 @@ class Variable:
 
     def __getitem__(self, indices: Any) -> Access:
         """Return the entry at `indices`: an index, an affine formula, a number, an integer entry each."""
-        given = tuple(sympy.sympify(i) for i in (indices if isinstance(indices, tuple) else (indices,)))
+        given = tuple(
+            sympy.sympify(i) for i in (indices if isinstance(indices, tuple) else (indices,))
+        )
         if len(given) != len(self.indices):
             raise IndexUseError(
                 f"`{self.label}` is read with {len(given)} indices",

@@ -3,9 +3,9 @@
 In: `ir.Network`. Out: `ir.Derivation`. True at the door: one adjoint for each tensor between the parameters
 and the loss; no cotangent is read before it is complete; the result is a network again.
 
-`partial` differentiates one scalar formula (sympy), `sift` does the index calculus (ours), `reuse` writes saved
-values, `merge` adds up, `chain_rule` walks. Rejected: sympy's `Sum.diff`, which captures bound indices, and any
-`simplify`, which undoes stable forms.
+`partial` differentiates one scalar formula (sympy), `sift` does the index calculus (ours), `reuse`
+writes saved values, `merge` adds up, `chain_rule` walks. Rejected: sympy's `Sum.diff`, which
+captures bound indices, and any `simplify`, which undoes stable forms.
 """
 
 from bpgen.derive.chain_rule import derive

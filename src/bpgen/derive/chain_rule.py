@@ -4,8 +4,8 @@ For `y[F] = Σ_R f(x[φ], …)` and every entry it reads,
 
     ∂L/∂x[J] += Σ_{F,R} ∂L/∂y[F] · ∂f/∂x[φ] · Π δ(φ, J)
 
-In reverse order every cotangent is complete before it is read. A cotangent that is a plain formula with one
-reader is written into that reader; every other one gets a name, and becomes a buffer.
+In reverse order every cotangent is complete before it is read. A cotangent that is a plain formula
+with one reader is written into that reader; every other one gets a name, and becomes a buffer.
 """
 
 from __future__ import annotations
@@ -69,13 +69,19 @@ def _active(network: Network) -> Mapping[str, Tensor]:
     active = {t.name: t for t in network.parameters}
     for equation in network.equations:
         out = equation.out
-        if out.role not in {Role.CONSTANT, Role.ADDRESS} and any(r in active for r in equation.reads()):
+        if out.role not in {Role.CONSTANT, Role.ADDRESS} and any(
+            r in active for r in equation.reads()
+        ):
             active[out.name] = out
     return active
 
 
 def _through(
-    equation: Equation, adjoint: Adjoint, active: Mapping[str, Tensor], saved: Saved, helpers: Helpers
+    equation: Equation,
+    adjoint: Adjoint,
+    active: Mapping[str, Tensor],
+    saved: Saved,
+    helpers: Helpers,
 ) -> tuple[list[Step], bool]:
     """Carry the cotangent of the left side to everything the right side reads.
 
@@ -114,7 +120,10 @@ def _steps(
                     plain = Term(plain.body * Delta(term.over[0], at), plain.over)
                 sifted = sift(read, of.indices, plain.over)
                 body = sympy.Mul(plain.body.xreplace(sifted.mapping), *sifted.deltas)
-                rules = [("sift", Term(body, sifted.over)), *tidied(Term(body, sifted.over), of, saved, helpers)]
+                rules = [
+                    ("sift", Term(body, sifted.over)),
+                    *tidied(Term(body, sifted.over), of, saved, helpers),
+                ]
                 if rules[-1][1].body != 0:
                     trail = tuple((rule, "", value) for rule, value in rules)
                     steps.append(Step(of, equation, read, seed, local, trail))

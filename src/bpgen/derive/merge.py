@@ -39,7 +39,9 @@ class Helpers:
         if len(entries) == len(found) == 2:
             stem = "_dot_".join(entries)
         else:
-            stem = f"sum_{entries[0]}" if len(entries) == len(found) == 1 else f"sum_for_d_{of.name}"
+            stem = (
+                f"sum_{entries[0]}" if len(entries) == len(found) == 1 else f"sum_for_d_{of.name}"
+            )
         name, k = stem, 1
         while name in self._taken:
             name, k = f"{stem}{k + 1}", k + 1
@@ -50,8 +52,8 @@ class Helpers:
 def tidied(term: Term, of: Tensor, saved: Saved, helpers: Helpers) -> list[tuple[str, Term]]:
     """Return what becomes of a sifted contribution, rule by rule; rules that change nothing are left out.
 
-    `reuse` writes saved outputs, `sum` a sum whose value is known, `pull out` names a sum whose factors do not
-    all depend on its index.
+    `reuse` writes saved outputs, `sum` a sum whose value is known, `pull out` names a sum whose
+    factors do not all depend on its index.
     """
     trail: list[tuple[str, Term]] = []
 

@@ -1,6 +1,7 @@
 """Products and their common factors: the algebra that a cotangent needs, and no more.
 
-A formula is a sum of monomials `c Π base^exponent`. Nothing here calls `simplify`, which undoes stable forms.
+A formula is a sum of monomials `c Π base^exponent`. Nothing here calls `simplify`, which undoes
+stable forms.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ def powers(monomial: Expr) -> tuple[sympy.Rational, Powers]:
     number, rest = monomial.as_coeff_Mul()
     found: Powers = {}
     for factor in sympy.Mul.make_args(rest):
-        base, exponent = (factor, sympy.S.One) if isinstance(factor, sympy.exp) else factor.as_base_exp()
+        base, exponent = (
+            (factor, sympy.S.One) if isinstance(factor, sympy.exp) else factor.as_base_exp()
+        )
         if isinstance(base, sympy.Add) and exponent.is_Integer:
             content, base = base.primitive()
             if _is_negative(base):
@@ -38,7 +41,9 @@ def powers(monomial: Expr) -> tuple[sympy.Rational, Powers]:
 @lru_cache(maxsize=1 << 14)
 def _is_negative(base: sympy.Add) -> bool:
     """Whether the first term, in an order that the signs do not change, has a minus."""
-    number, _ = min((a.as_coeff_Mul() for a in base.args), key=lambda part: sympy.default_sort_key(part[1]))
+    number, _ = min(
+        (a.as_coeff_Mul() for a in base.args), key=lambda part: sympy.default_sort_key(part[1])
+    )
     return bool(number.is_negative)
 
 
@@ -100,7 +105,9 @@ def replaced(expr: Expr, pattern: Powers, output: Expr) -> Expr:
     if isinstance(expr, sympy.Add):
         return sympy.Add(*(replaced(term, pattern, output) for term in expr.args))
     number, found = powers(expr)
-    inner = {replaced(b, pattern, output) if isinstance(b, sympy.Add) else b: e for b, e in found.items()}
+    inner = {
+        replaced(b, pattern, output) if isinstance(b, sympy.Add) else b: e for b, e in found.items()
+    }
     times = min((_times(inner.get(base), e) for base, e in pattern.items()), default=0)
     if times == 0:
         return expr if inner == found else sympy.Mul(number, *_factors(inner))

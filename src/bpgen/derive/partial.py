@@ -1,8 +1,8 @@
 """The derivative of one scalar formula by one entry: sympy's part of the work.
 
-Entries are replaced by scalars before sympy sees them, so nothing is ever differentiated under a sum and no
-index can be captured. The scalars are numbered by position: equal formulas of different tensors share one
-derivation, which is looked up from the second time on.
+Entries are replaced by scalars before sympy sees them, so nothing is ever differentiated under a
+sum and no index can be captured. The scalars are numbered by position: equal formulas of different
+tensors share one derivation, which is looked up from the second time on.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ _VALUE = sympy.Symbol("value", real=True)
 def partials(body: Expr, value: Access | None) -> tuple[tuple[Access, Expr], ...]:
     """Return ∂body/∂access for every entry that `body` reads, in the order it reads them.
 
-    `value` is the entry in which the value of `body` itself is saved, if it is; the derivative is written
-    with it where that is shorter: tanh′ = 1 - h².
+    `value` is the entry in which the value of `body` itself is saved, if it is; the derivative is
+    written with it where that is shorter: tanh′ = 1 - h².
     """
     entries = tuple(a for a in accesses(body) if not _is_address(body, a))
     scalars = {a: sympy.Symbol(f"a{k}", real=True) for k, a in enumerate(entries)}
@@ -54,7 +54,9 @@ def _partial(body: Expr, name: sympy.Symbol, saved: bool) -> Expr:
     if saved and body not in (name, -name):
         forms += [forms[0].subs(body, _VALUE), _by_inversion(body, plain)]
     allowed = _denominators(forms[0])
-    fitting = [f for f in forms[1:] if _denominators(f) - {_VALUE} <= allowed and f.is_finite is not False]
+    fitting = [
+        f for f in forms[1:] if _denominators(f) - {_VALUE} <= allowed and f.is_finite is not False
+    ]
     return min([forms[0], *fitting], key=sympy.count_ops)
 
 
@@ -67,8 +69,8 @@ def _denominators(expr: Expr) -> frozenset[Expr]:
 def _by_inversion(body: Expr, plain: Expr) -> Expr:
     """Write the only function inside `body` by the saved value: σ = 1/(1+e) gives e = 1/σ - 1.
 
-    It works where `body` is a quotient of two linear formulas of that function, with numbers before it;
-    elsewhere `plain` is returned.
+    It works where `body` is a quotient of two linear formulas of that function, with numbers before
+    it; elsewhere `plain` is returned.
     """
     kernels = [f for f in body.atoms(sympy.Function) if f.free_symbols]
     if len(kernels) != 1 or not plain.has(kernels[0]):

@@ -1,7 +1,7 @@
 """A derivation as a numbered list: what is given, the forward equations, and every cotangent with its steps.
 
-The list is linear in the number of equations, and says of each cotangent which equations it came through. How it
-looks is the business of `emit.document`.
+The list is linear in the number of equations, and says of each cotangent which equations it came
+through. How it looks is the business of `emit.document`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Saved values: what the forward pass has computed is not computed again.
 
-Two facts are read off the forward equations. A map `p[n,k] = e[n,k]/s[n]` names a formula, so the formula may
-be written by its name. A sum `mean[n] = Σ_c x[n,c]/C` is the value of that sum wherever it occurs; so the
-sum of centred values is C mean - C mean = 0.
+Two facts are read off the forward equations. A map `p[n,k] = e[n,k]/s[n]` names a formula, so the
+formula may be written by its name. A sum `mean[n] = Σ_c x[n,c]/C` is the value of that sum wherever
+it occurs; so the sum of centred values is C mean - C mean = 0.
 """
 
 from __future__ import annotations
@@ -45,7 +45,11 @@ class Saved:
                     nonzero.add(equation.out.name)
                 if isinstance(term.body, sympy.Mul | sympy.Pow | sympy.Function):
                     _file(maps, equation)
-        return cls({k: tuple(v) for k, v in maps.items()}, {k: tuple(v) for k, v in sums.items()}, frozenset(nonzero))
+        return cls(
+            {k: tuple(v) for k, v in maps.items()},
+            {k: tuple(v) for k, v in sums.items()},
+            frozenset(nonzero),
+        )
 
     def named(self, expr: Expr) -> Expr:
         """Write saved outputs where their formula recurs: e/s² becomes p/s."""
@@ -90,7 +94,11 @@ class Saved:
             for mapping in _alignments(equation, body):
                 mine = equation.terms[0].replaced(mapping)
                 ratio = body / mine.body
-                if mine.over == over and not ratio.free_symbols & set(over) and not ratio.has(Access):
+                if (
+                    mine.over == over
+                    and not ratio.free_symbols & set(over)
+                    and not ratio.has(Access)
+                ):
                     return ratio * equation.out.canonical.xreplace(mapping)
         return None
 
@@ -130,5 +138,3 @@ def _alignments(equation: Equation, expr: Expr) -> Iterator[dict[Expr, Expr]]:
             if mapping not in seen and all(isinstance(i, Index) for i in mapping):
                 seen.append(mapping)
                 yield mapping
-
-

@@ -2,8 +2,8 @@
 
     ∂L/∂x[J] += Σ_{F,R} f(F,R) Π_k δ(φ_k(F,R), J_k)
 
-Each index expression φ_k of the access removes one index from the sum by naming it after J_k. What cannot be
-removed stays as a δ: an address that comes from data, or a second use of the same index.
+Each index expression φ_k of the access removes one index from the sum by naming it after J_k. What
+cannot be removed stays as a δ: an address that comes from data, or a second use of the same index.
 """
 
 from __future__ import annotations
@@ -49,7 +49,10 @@ def sift(read: Access, target: tuple[Index, ...], bound: tuple[Index, ...]) -> S
 
 
 def _digits(
-    ats: tuple[Expr, ...], target: tuple[Index, ...], left: dict[Index, None], mapping: dict[Expr, Expr]
+    ats: tuple[Expr, ...],
+    target: tuple[Index, ...],
+    left: dict[Index, None],
+    mapping: dict[Expr, Expr],
 ) -> None:
     """Invert a reshape: the digits of one index, all of them, give it back as Σ stride · digit."""
     found: dict[Index, list[tuple[Digit, Index]]] = {}

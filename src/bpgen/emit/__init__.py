@@ -7,14 +7,16 @@ Logic is in Python (`view` makes every string final), shape is in Jinja (`render
 """
 
 from bpgen.emit.audit import audited
-from bpgen.emit.render import render
 from bpgen.emit.numpy_view import view_of
+from bpgen.emit.render import render
 from bpgen.ir.program import Program
 
 __all__ = ["module"]
 
 
-def module(program: Program, declared_in: str, *, target: str = "numpy", dtype: str = "float32") -> str:
+def module(
+    program: Program, declared_in: str, *, target: str = "numpy", dtype: str = "float32"
+) -> str:
     """Return the text of the module that trains `program`; `declared_in` is the name of the model file.
 
     Errors: OptionError for a target or a dtype that does not exist; TargetError for a function the target lacks.

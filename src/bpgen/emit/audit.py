@@ -6,8 +6,12 @@ import ast
 
 from bpgen.errors import AuditError
 
-_IMPORTS = frozenset({"argparse", "math", "os", "sys", "time", "numpy"})
-_CALLS = frozenset({"eval", "exec", "compile", "__import__", "globals", "locals", "setattr", "delattr", "input"})
+_IMPORTS = frozenset(
+    {"__future__", "argparse", "collections.abc", "math", "os", "pathlib", "sys", "time", "numpy"}
+)
+_CALLS = frozenset(
+    {"eval", "exec", "compile", "__import__", "globals", "locals", "setattr", "delattr", "input"}
+)
 
 
 def audited(text: str) -> str:
@@ -19,7 +23,9 @@ def audited(text: str) -> str:
     try:
         tree = ast.parse(text)
     except SyntaxError as error:
-        raise AuditError("the emitted module is not Python", disagree=f"line {error.lineno}: {error.msg}") from None
+        raise AuditError(
+            "the emitted module is not Python", disagree=f"line {error.lineno}: {error.msg}"
+        ) from None
     for node in ast.walk(tree):
         finding = _finding(node)
         if finding:
@@ -40,7 +46,10 @@ def _finding(node: ast.AST) -> str:
             return f"import from {module}"
         case ast.Call(func=ast.Name(id=name)) if name in _CALLS:
             return f"call of {name}"
-        case ast.Attribute(attr=attr) if attr.startswith("__") and attr not in {"__init__", "__doc__"}:
+        case ast.Attribute(attr=attr) if attr.startswith("__") and attr not in {
+            "__init__",
+            "__doc__",
+        }:
             return f"access to {attr}"
         case _:
             return ""

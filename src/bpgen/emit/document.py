@@ -48,7 +48,11 @@ class DocumentView:
 
 
 def document(
-    derivation: Derivation, *, format: str = "text", wrt: str | None = None, steps: bool = False  # noqa: A002  the option's name
+    derivation: Derivation,
+    *,
+    format: str = "text",
+    wrt: str | None = None,
+    steps: bool = False,
 ) -> str:
     """Return the derivation of a network, or of ∂L/∂wrt, in one of the formats of `FORMATS`.
 
@@ -65,7 +69,12 @@ def document(
         raise OptionError(f"unknown format {format!r}", way_out=f"One of {', '.join(FORMATS)}.")
     latex = format == "latex"
     order = order_of(derivation.network.tensors.values())
-    writer = _Writer(LatexSpeller(order) if latex else FormulaSpeller(order), derivation, latex=latex, steps=steps)
+    writer = _Writer(
+        LatexSpeller(order) if latex else FormulaSpeller(order),
+        derivation,
+        latex=latex,
+        steps=steps,
+    )
     view = writer.view(wrt)
     if format == "json":
         return json.dumps(asdict(view), ensure_ascii=False, indent=2) + "\n"
@@ -78,7 +87,9 @@ def document(
 class _Writer:
     """Turn the entries of a report into strings of one spelling."""
 
-    def __init__(self, speller: Speller, derivation: Derivation, *, latex: bool, steps: bool) -> None:
+    def __init__(
+        self, speller: Speller, derivation: Derivation, *, latex: bool, steps: bool
+    ) -> None:
         self._speller, self._derivation = speller, derivation
         self._latex, self._steps = latex, steps
 
@@ -95,10 +106,15 @@ class _Writer:
         )
 
     def _given(self, tensor: Tensor) -> GivenView:
-        sizes = [i.extent.name if v is None else str(v) for i, v in zip(tensor.indices, tensor.shape, strict=True)]
+        sizes = [
+            i.extent.name if v is None else str(v)
+            for i, v in zip(tensor.indices, tensor.shape, strict=True)
+        ]
         below = f", 0 … {tensor.below - 1}" if tensor.below is not None else ""
         times = r" \times " if self._latex else " × "
-        return GivenView(self._speller.spell(tensor.canonical), tensor.role.value, times.join(sizes) + below)
+        return GivenView(
+            self._speller.spell(tensor.canonical), tensor.role.value, times.join(sizes) + below
+        )
 
     def _entry(self, entry: Entry) -> EntryView:
         note = ""
@@ -111,7 +127,9 @@ class _Writer:
             terms = entry.equation.terms
             steps.append(f"merge: {self._speller.terms(terms)}")
         name = entry.equation.out.name
-        return EntryView(str(entry.number), name, self._speller.equation(entry.equation), note, tuple(steps))
+        return EntryView(
+            str(entry.number), name, self._speller.equation(entry.equation), note, tuple(steps)
+        )
 
     def _contribution(self, contribution: Contribution) -> list[str]:
         chain, *rest = contribution.lines
@@ -133,9 +151,18 @@ def _escaped(view: DocumentView) -> DocumentView:
     """Return the view with every string safe in HTML."""
 
     def entry(e: EntryView) -> EntryView:
-        return EntryView(e.number, html.escape(e.name), html.escape(e.formula), html.escape(e.note), tuple(html.escape(s) for s in e.steps))
+        return EntryView(
+            e.number,
+            html.escape(e.name),
+            html.escape(e.formula),
+            html.escape(e.note),
+            tuple(html.escape(s) for s in e.steps),
+        )
 
     given = tuple(GivenView(html.escape(g.formula), g.role, g.shape) for g in view.given)
-    return DocumentView(html.escape(view.title), given, tuple(map(entry, view.forward)), tuple(map(entry, view.backward)))
-
-
+    return DocumentView(
+        html.escape(view.title),
+        given,
+        tuple(map(entry, view.forward)),
+        tuple(map(entry, view.backward)),
+    )

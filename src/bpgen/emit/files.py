@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from bpgen.errors import FileError
@@ -40,6 +42,33 @@ def write(path: Path, text: str) -> None:
             disagree=error.strerror or str(error),
             way_out="Give another path with -o, or free the folder.",
         ) from None
+
+
+def outdated(modules: Mapping[Path, str], *, whole_folder: bool = False) -> str:
+    """Return how the files differ from what they should be, as a diff; empty if all is fresh.
+
+    With `whole_folder` a file beside them that no model emits is reported too.
+    """
+    found = [_difference(path, text) for path, text in modules.items()]
+    if whole_folder:
+        folders = {path.parent for path in modules}
+        there = {p for folder in folders for p in folder.glob("*.py")}
+        found += [f"{path}: no model emits this file\n" for path in sorted(there - set(modules))]
+    return "".join(found)
+
+
+def _difference(path: Path, text: str) -> str:
+    try:
+        old = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return f"{path}: missing\n"
+    lines = difflib.unified_diff(
+        old.splitlines(keepends=True),
+        text.splitlines(keepends=True),
+        str(path),
+        f"{path} (as it is emitted now)",
+    )
+    return "".join(lines)
 
 
 def _umask() -> int:

@@ -28,12 +28,19 @@ class Memory:
     def of(cls, program: Program) -> Memory:
         """Decide for every tensor of `program`: `p.W`, `g.W`, `a.z1`, `a.d_z1`, or an argument `x`."""
         closed = program.derivation.network
-        gradients = {program.derivation.gradient_of(t.name): t.name for t in program.network.parameters}
+        gradients = {
+            program.derivation.gradient_of(t.name): t.name for t in program.network.parameters
+        }
         names = {t.name: _name(t, gradients) for t in closed.tensors.values()}
         states = {s.name: f"s.{s.name}" for s in program.optimizer.states}
         update = {THETA.name: "p.flat", GRADIENT.name: "g.flat", **states}
         first = program.forward + program.loss + program.predict + program.score
-        views = {s.out.name for step in first + program.backward for s in step.statements if isinstance(s, View)}
+        views = {
+            s.out.name
+            for step in first + program.backward
+            for s in step.statements
+            if isinstance(s, View)
+        }
         made = dict.fromkeys(step.equation.out for step in first)
         noise = dict.fromkeys(program.network.of_role(Role.NOISE))
         later = dict.fromkeys(step.equation.out for step in program.backward)
@@ -68,7 +75,12 @@ def span(begin: int, size: int) -> str:
 def fields(tensors: Sequence[Tensor], speller: FormulaSpeller) -> tuple[FieldView, ...]:
     """Return the buffers of a workspace, each with its shape."""
     return tuple(
-        FieldView(t.name, "", speller.spell(t.canonical), make=f"np.empty({_shape(t.indices)}, {_dtype(t)})")
+        FieldView(
+            t.name,
+            "",
+            speller.spell(t.canonical),
+            make=f"np.empty({_shape(t.indices)}, {_dtype(t)})",
+        )
         for t in tensors
     )
 
@@ -103,7 +115,9 @@ def scratch_lines(scratch: Scratch, names: Mapping[str, str] | None = None) -> t
         most = sizes[0] if len(sizes) == 1 else f"max({', '.join(sizes)})"
         lines.append(f"{letter} = np.empty({most}, {dtype})")
         for r in seen:
-            lines.append(f"self.{r.name} = {letter}[{_upto(r, names)}].reshape({_shape(r.axes, names)})")
+            lines.append(
+                f"self.{r.name} = {letter}[{_upto(r, names)}].reshape({_shape(r.axes, names)})"
+            )
     return tuple(lines)
 
 

@@ -33,4 +33,4 @@ def environment() -> jinja2.Environment:
 def render(target: str, view: ModuleView) -> str:
     """Return the module that `view` describes, with two empty lines between definitions and none at the end."""
     text = environment().get_template(f"{target}/module.py.jinja").render(view=view)
-    return re.sub(r"\n{4,}", "\n\n\n", text).strip() + "\n"
+    return re.sub(r"\n{4,}", "\n\n\n", re.sub(r"[ ]+\n", "\n", text)).strip() + "\n"

@@ -67,12 +67,13 @@ class ModuleView:
     init: tuple[str, ...]
     functions: tuple[FunctionView, ...]
     noise: tuple[str, ...]
-    noise_args: str
     batch_args: str
+    batch_typed: str
+    loss_and_grad_args: str
     batch_result: str
     first: str
     length_checks: tuple[str, ...]
-    predict_args: str
+    predict_typed: str
     predict_first: str
     predict_inputs: tuple[FieldView, ...]
     predict_result: str

@@ -9,7 +9,9 @@ WIDTH = 96  # inside a function: 100 less its indentation
 
 def wrapped_comment(formula: str) -> tuple[str, ...]:
     """Return a formula as comment text, its further lines indented."""
-    return tuple(textwrap.wrap(formula, WIDTH - 2, subsequent_indent="    ", break_long_words=False))
+    return tuple(
+        textwrap.wrap(formula, WIDTH - 2, subsequent_indent="    ", break_long_words=False)
+    )
 
 
 def wrapped_code(line: str) -> tuple[str, ...]:

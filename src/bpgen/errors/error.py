@@ -43,7 +43,7 @@ class BpgenError(Exception):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return a way out for an unknown `name`: the known one it resembles, or all of them."""
+    """Return a way out for an unknown `name`: the known ones it resembles, or all of them."""
     names = sorted(known)
-    close = get_close_matches(name, names, n=1)
-    return f"Did you mean `{close[0]}`?" if close else f"Known: {', '.join(names) or 'none'}."
+    close = " or ".join(f"`{match}`" for match in get_close_matches(name, names))
+    return f"Did you mean {close}?" if close else f"Known: {', '.join(names) or 'none'}."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -27,10 +27,20 @@ def shown(console: Console, *, epochs: int, steps: int) -> Iterator[Progress]:
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
 
-    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (BarColumn(bar_width=20), MofNCompleteColumn(), TimeRemainingColumn())
     text = TextColumn("{task.description}")
     with Bars(*columns, text, console=console) as bars:
         yield Bar(bars, bars.add_task("", total=steps))
+
+
+@contextmanager
+def stages(console: Console) -> Iterator[Callable[[str], None]]:
+    """Yield a function that shows which stage is in progress, on a terminal only."""
+    if not console.is_terminal:
+        yield lambda stage: None
+        return
+    with console.status("") as status:
+        yield status.update
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +56,7 @@ class Bar:
 
     def epoch(self, epoch: Epoch) -> None:
         """Show the scores."""
-        self.bars.update(self.task, description=_text(epoch))
+        self.bars.update(self.task, description=f"validation {epoch.validation}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +72,6 @@ class Lines:
     def epoch(self, epoch: Epoch) -> None:
         """Show the scores, if it is time."""
         if epoch.number in {1, self.epochs} or epoch.number % max(1, self.epochs // _LINES) == 0:
-            self.console.print(_text(epoch), highlight=False)
-
-
-def _text(epoch: Epoch) -> str:
-    return f"epoch {epoch.number}: training {epoch.train}; validation {epoch.validation}"
+            self.console.print(
+                f"epoch {epoch.number}: training {epoch.train}; validation {epoch.validation}"
+            )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,10 @@ def _hits(net: Emitted, params: Any, batch: dict[str, Any]) -> Iterator[float]:
     An output belongs to a label if it has one axis more, with an entry for each class.
     """
     labels = {name: below for name, (_, below) in net.INPUTS.items() if below is not None}
-    outputs = net.predict(params, **batch) if labels and net.OUTPUTS else {}
+    if not labels:
+        return
+    needed = {name: batch[name] for name in signature(net.predict).parameters if name in batch}
+    outputs = net.predict(params, **needed)
     for name, below in labels.items():
         shape = (*batch[name].shape, below)
         scores = next((out for out in outputs.values() if out.shape == shape), None)

@@ -19,8 +19,8 @@ class Step:
 
         ∂L/∂of[J] += Σ seed · local
 
-    `rules` names what was done to the plain product, in order, each with the result: `sift`, `re-index`,
-    `reuse`, `inline`, `pull out`, `merge`.
+    `rules` names what was done to the plain product, in order, each with the result: `sift`,
+    `re-index`, `reuse`, `inline`, `pull out`, `merge`.
     """
 
     of: Tensor
@@ -40,8 +40,8 @@ class Step:
 class Adjoint:
     """The complete cotangent of one tensor.
 
-    `equation` defines it; `inlined` says that its only consumer holds the formula instead of a buffer.
-    `helpers` are sums that the formula names, in order.
+    `equation` defines it; `inlined` says that its only consumer holds the formula instead of a
+    buffer. `helpers` are sums that the formula names, in order.
     """
 
     of: Tensor
@@ -55,8 +55,9 @@ class Adjoint:
 class Derivation:
     """A network, its cotangents in the order they become complete, and both as one list of equations.
 
-    `network.equations` holds the forward equations, what the cotangents need besides (addresses of maxima),
-    then the cotangents that have a buffer. It is a network again, so it can be derived again.
+    `network.equations` holds the forward equations, what the cotangents need besides (addresses of
+    maxima), then the cotangents that have a buffer. It is a network again, so it can be derived
+    again.
     """
 
     source: Network

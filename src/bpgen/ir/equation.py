@@ -2,9 +2,9 @@
 
     out[I] = Σ_R f(…) + Σ_S g(…) + h(…)
 
-Each term has the indices it sums over (none for a plain map). Forward equations and cotangents are both of
-this form, so a derivation is again a list of equations, and can be derived again. A maximum, and the
-address of a maximum, stand alone: `m[n] = max_k z[n,k]`.
+Each term has the indices it sums over (none for a plain map). Forward equations and cotangents are
+both of this form, so a derivation is again a list of equations, and can be derived again. A
+maximum, and the address of a maximum, stand alone: `m[n] = max_k z[n,k]`.
 """
 
 from __future__ import annotations

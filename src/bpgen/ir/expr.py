@@ -1,8 +1,9 @@
 """The nodes of a formula that sympy does not have.
 
-A formula is a scalar sympy expression. Its leaves are accesses `W[d,h]`; around them stand sympy's own
-functions (`exp`, `tanh`, `erf`, `log1p`, …) and the nodes below. Only `Where` and `Hold` take part in
-differentiation, and each only says what it is: a choice between two formulas, and a constant.
+A formula is a scalar sympy expression. Its leaves are accesses `W[d,h]`; around them stand sympy's
+own functions (`exp`, `tanh`, `erf`, `log1p`, …) and the nodes below. Only `Where` and `Hold` take
+part in differentiation, and each only says what it is: a choice between two formulas, and a
+constant.
 """
 
 from __future__ import annotations
@@ -122,8 +123,8 @@ class Hold(Expr):
 class Delta(Expr):
     """Kronecker's δ: 1 where the two indices agree, else 0.
 
-    The first argument is an index of the equation's left side or of its sum; the second is what it must
-    equal: another index, a number, or an entry of an integer tensor (`digit[n]`).
+    The first argument is an index of the equation's left side or of its sum; the second is what it
+    must equal: another index, a number, or an entry of an integer tensor (`digit[n]`).
     """
 
     is_commutative = True

@@ -1,7 +1,7 @@
 """Indices and their extents: `n` runs over 0 … N-1.
 
-An index is a sympy symbol, so that `2*h + u - 1` is an index expression without further ado. Its extent
-is a symbol too: derivations hold `1/N`, never a number, and cost the same for any size.
+An index is a sympy symbol, so that `2*h + u - 1` is an index expression without further ado. Its
+extent is a symbol too: derivations hold `1/N`, never a number, and cost the same for any size.
 """
 
 from __future__ import annotations

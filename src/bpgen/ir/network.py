@@ -68,7 +68,9 @@ class Network:
             for read in equation.accesses():
                 assert read.name in known, f"{name} reads {read.name} before it is defined"
                 rank = len(self.tensors[read.name].indices)
-                assert len(read.indices) == rank, f"{read} has {len(read.indices)} of {rank} indices"
+                assert len(read.indices) == rank, (
+                    f"{read} has {len(read.indices)} of {rank} indices"
+                )
             known.add(name)
         assert self.loss in known, "the loss is not defined"
         assert self.tensors[self.loss].is_scalar, "the loss is not a scalar"

@@ -20,8 +20,9 @@ RATE = Scalar("lr")
 class Optimizer:
     """An update rule `name`: `equations` are carried out in order, each in place of what it assigns.
 
-    `θ[i]` are the parameters and `g[i]` the gradient, seen as vectors; `t` counts the steps from 1 and `lr` is
-    the learning rate of the step. `states` start at 0 and are kept from one step to the next.
+    `θ[i]` are the parameters and `g[i]` the gradient, seen as vectors; `t` counts the steps from 1
+    and `lr` is the learning rate of the step. `states` start at 0 and are kept from one step to the
+    next.
     """
 
     name: str

@@ -1,7 +1,7 @@
 """A program: statements over named buffers, in order, each under the equation it computes.
 
-Lowering decides what kind of statement computes a term; a target spells each kind. `out` is the tensor that is
-written; `accumulate` says that it is added to what is there.
+Lowering decides what kind of statement computes a term; a target spells each kind. `out` is the
+tensor that is written; `accumulate` says that it is added to what is there.
 """
 
 from __future__ import annotations
@@ -81,9 +81,10 @@ class Step:
 class Program:
     """What an emitted module does.
 
-    `forward` computes the outputs, `loss` goes on to the loss, `backward` to the gradient of every parameter,
-    `update` changes the parameters. `predict` computes the outputs where that differs from `forward`, and
-    `score` the loss from them; they are empty where training and prediction are the same.
+    `forward` computes the outputs, `loss` goes on to the loss, `backward` to the gradient of every
+    parameter, `update` changes the parameters. `predict` computes the outputs where that differs
+    from `forward`, and `score` the loss from them; they are empty where training and prediction are
+    the same.
     """
 
     network: Network
@@ -106,7 +107,9 @@ class Program:
         written = set(written)
         for step in steps:
             for read in step.equation.reads():
-                assert read in written, f"{step.equation.out.name} reads {read} before it is written"
+                assert read in written, (
+                    f"{step.equation.out.name} reads {read} before it is written"
+                )
             for place, statement in enumerate(step.statements):
                 accumulate = getattr(statement, "accumulate", False)
                 assert accumulate == (place > 0), f"{statement} must {'add' if place else 'assign'}"

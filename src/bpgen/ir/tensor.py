@@ -36,8 +36,8 @@ INTEGER = frozenset({Role.LABEL, Role.ADDRESS})
 class Init:
     """How a parameter starts: a law and its scale, a formula of extents.
 
-    `law` is `constant` (all entries `scale`), `normal` (standard deviation `scale`), `uniform` (between
-    ±`scale`) or `orthogonal` (orthonormal columns or rows, times `scale`).
+    `law` is `constant` (all entries `scale`), `normal` (standard deviation `scale`), `uniform`
+    (between ±`scale`) or `orthogonal` (orthonormal columns or rows, times `scale`).
     """
 
     law: str

@@ -2,10 +2,10 @@
 
 In: a prediction and what it is compared with, entry by entry. Out: a scalar, the mean over all
 entries. True at the door: the two have the same extents (nothing is broadcast), and the loss is
-finite for predictions up to 1e4 in size.
+finite for predictions up to 1e4 in size (a logarithm of a rate: up to 500).
 
-`l1` and `l2` are terms to add to a loss: `softmax_cross_entropy(logits, digit) + l2(logits,
-strength=1e-4)`.
+`l1` and `l2` are terms to add to a loss:
+`softmax_cross_entropy(logits, digit) + l2(logits, strength=1e-4)`.
 """
 
 from bpgen.losses.gaussian_nll import gaussian_nll

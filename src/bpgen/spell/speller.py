@@ -1,8 +1,8 @@
 """One walk over a formula, for every way to write it down.
 
-The order is a reader's: positive terms first; numbers, then factors in the order the network defines them,
-cotangents last; a division as a division, a root as a root. How each piece looks is left to the methods that
-`formula` and `latex` give. An unknown node is an error, never a default.
+The order is a reader's: positive terms first; numbers, then factors in the order the network
+defines them, cotangents last; a division as a division, a root as a root. How each piece looks is
+left to the methods that `formula` and `latex` give. An unknown node is an error, never a default.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ class Speller:
 
     def equation(self, equation: Equation, sign: str = "=") -> str:
         """Return `out[I] = right side`."""
-        return f"{self.spell(equation.out.canonical)} {sign} {self.terms(equation.terms, equation.op)}"
+        return (
+            f"{self.spell(equation.out.canonical)} {sign} {self.terms(equation.terms, equation.op)}"
+        )
 
     def terms(self, terms: Sequence[Term], op: Op = Op.SUM) -> str:
         """Return a right side: sums first, then the rest."""
@@ -64,12 +66,14 @@ class Speller:
         """Return the text of a formula."""
         return self._node(expr).text
 
-    def _node(self, expr: sympy.Basic) -> Spelled:  # noqa: PLR0911, PLR0912, C901  one case a node
+    def _node(self, expr: sympy.Basic) -> Spelled:  # noqa: PLR0912, C901  one case a node
         match expr:
             case Access():
                 return Spelled(self.access(expr.name, [self.spell(i) for i in expr.indices]), ATOM)
             case sympy.Add():
-                return Spelled(self._joined([self._signed(a) for a in self._ordered_terms(expr)]), ADD)
+                return Spelled(
+                    self._joined([self._signed(a) for a in self._ordered_terms(expr)]), ADD
+                )
             case sympy.Mul() | sympy.Rational():
                 if expr.as_coeff_Mul()[0].is_negative:
                     return Spelled(f"-{self._tight(-expr, MUL)}", ADD)
@@ -77,7 +81,11 @@ class Speller:
             case sympy.exp():
                 return Spelled(self.function("exp", [self.spell(expr.args[0])]), ATOM)
             case sympy.Pow():
-                return self._product(expr) if expr.exp.is_negative else self._power(expr.base, expr.exp)
+                return (
+                    self._product(expr)
+                    if expr.exp.is_negative
+                    else self._power(expr.base, expr.exp)
+                )
             case Where():
                 return Spelled(self._where(expr), ATOM)
             case Delta():
@@ -95,7 +103,9 @@ class Speller:
             case sympy.Symbol() | sympy.NumberSymbol():
                 return Spelled(self.symbol(str(expr)), ATOM)
             case sympy.Function():
-                return Spelled(self.function(expr.func.__name__, [self.spell(a) for a in expr.args]), ATOM)
+                return Spelled(
+                    self.function(expr.func.__name__, [self.spell(a) for a in expr.args]), ATOM
+                )
             case _:
                 raise TargetError(
                     f"no spelling for {type(expr).__name__}",
@@ -127,7 +137,9 @@ class Speller:
         number, rest = expr.as_coeff_Mul()
         above, below = [], []
         for factor in sympy.Mul.make_args(rest):
-            base, exponent = (factor, sympy.S.One) if isinstance(factor, sympy.exp) else factor.as_base_exp()
+            base, exponent = (
+                (factor, sympy.S.One) if isinstance(factor, sympy.exp) else factor.as_base_exp()
+            )
             if exponent.is_negative:
                 below.append(base**-exponent)
             elif factor != 1:
@@ -148,7 +160,7 @@ class Speller:
         return self.fraction(
             self.product([*leading, *(self._tight(f, MUL + 1) for f in above)]),
             self.product([self._tight(f, MUL + 1) for f in below]),
-            alone=len(below) == 1 and self._node(below[0]).binds > MUL,
+            alone=len(below) == 1,
         )
 
     def _decimal(self, number: sympy.Rational) -> str | None:

@@ -1,13 +1,14 @@
-"""Verification: is the derived gradient the derivative of the forward formulas, and to how many digits?
+"""Verification: to how many digits the derived gradient is that of the forward formulas.
 
-In: `ir.Network` and `ir.Derivation`, and emitted gradient functions to compare. Out: a `Verdict`. True at the
-door: VERIFIED is said only by `conclude`, after a proof in ball arithmetic at two points, with no switch at
-the points, and with wrong gradients planted and refuted in the same run.
+In: `ir.Network` and `ir.Derivation`, and emitted gradient functions to compare. Out: a `Verdict`.
+True at the door: VERIFIED is said only by `conclude`, after a proof in ball arithmetic at two
+points, with no switch at the points, and with wrong gradients planted and refuted in the same run.
 
-`interpret` gives equations their meaning over any `Numbers`; `points` and `line` say where they are read;
-`proof` (or `estimate`, without flint) gathers `evidence`, on which one decision stands; `taylor`, `stencils`
-and `complex_step` show the same by eye. Nothing here knows a layer by name. Rejected: absolute tolerances (a
-small loss passes all of them) and fixed directions (an error orthogonal to one is never seen).
+`interpret` gives equations their meaning over any `Numbers`; `points` and `line` say where they are
+read; `proof` (or `estimate`, without flint) gathers `evidence`, on which one decision stands;
+`taylor`, `stencils` and `complex_step` show the same by eye. Nothing here knows a layer by name.
+Rejected: absolute tolerances (a small loss passes all of them) and fixed directions (an error
+orthogonal to one is never seen).
 """
 
 from bpgen.verify.check import check

@@ -1,9 +1,9 @@
 """Balls: numbers that carry a proved bound of their error, by flint; and series of balls.
 
-A ball is a midpoint and a radius, and every operation returns a ball that holds the true result for all
-numbers in the operands. What a ball excludes is therefore refuted, not just improbable. A series `a + b t`
-holds a value and its derivative along a line, and its arithmetic is that of truncated polynomials: no rule
-of differentiation of ours takes part.
+A ball is a midpoint and a radius, and every operation returns a ball that holds the true result for
+all numbers in the operands. What a ball excludes is therefore refuted, not just improbable. A
+series `a + b t` holds a value and its derivative along a line, and its arithmetic is that of
+truncated polynomials: no rule of differentiation of ours takes part.
 """
 
 from __future__ import annotations
@@ -58,6 +58,10 @@ class Balls(Numbers):
     def nearest(self, values: Array) -> NDArray[np.float64]:
         """Return the midpoints as floats."""
         return objects(float, values).astype(np.float64)
+
+    def certain(self, values: Array) -> NDArray[np.float64]:
+        """Return the midpoints as floats, and 0 for a ball that contains 0."""
+        return objects(lambda v: 0.0 if v.contains(0) else float(v), values).astype(np.float64)
 
     def bounds(self, value: Any) -> tuple[float, float]:
         """Return the proved bounds of |value|."""
@@ -130,7 +134,7 @@ def _enclosed(value: sympy.Expr) -> arb:
         case sympy.Rational():
             return arb(flint.fmpq(value.p, value.q))
         case sympy.Float():
-            sign, mantissa, exponent, _ = value._mpf_  # noqa: SLF001  the exact value has no other name
+            sign, mantissa, exponent, _ = value._mpf_
             return arb((-int(mantissa) if sign else int(mantissa), int(exponent)))
         case sympy.pi:
             return arb.pi()

@@ -1,14 +1,16 @@
 """Canaries: wrong gradients, planted in every run, that the checker must refute.
 
-A checker that lets one of them pass has no teeth at this point, and its VERIFIED would mean nothing. Each
-canary is judged by the same decision, on the same evidence, as the gradient itself.
+A checker that lets one of them pass has no teeth at this point, and its VERIFIED would mean
+nothing. Each canary is judged by the same decision, on the same evidence, as the gradient itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
+from operator import mul
 
 import numpy as np
 import sympy
@@ -32,7 +34,8 @@ class Canary:
 def canaries(trial: Trial, rng: np.random.Generator) -> tuple[Canary, ...]:
     """Plant wrong gradients of each kind in tensors drawn at random; return what became of them.
 
-    A change that makes no difference (two equal gradients swapped) is not a wrong gradient, and is left out.
+    A change that makes no difference (two equal gradients swapped) is not a wrong gradient, and is
+    left out.
     """
     numbers, gradient = trial.base.numbers, trial.base.gradient
     found = []
@@ -60,7 +63,7 @@ def _scaled(trial: Trial, alive: Sequence[str], rng: np.random.Generator) -> Pla
     free = {str(e): size for e, size in trial.base.problem.extents.items() if e.value is None}
     for text, factor in {"-1": -1, "2": 2, "1 + 1e-9": nearly_one, **free}.items():
         name = str(rng.choice(alive))
-        scaled = objects(lambda g, factor=factor: g * factor, trial.base.gradient[name])
+        scaled = objects(partial(mul, factor), trial.base.gradient[name])
         yield f"{name} times {text}", {name: scaled}
 
 
@@ -70,7 +73,7 @@ def _zeroed(trial: Trial, alive: Sequence[str], rng: np.random.Generator) -> Pla
     name = str(rng.choice(alive))
     yield f"{name} zero", {name: numbers.array(np.zeros(gradient[name].shape))}
     name = str(rng.choice(alive))
-    entries = np.abs(numbers.nearest(gradient[name]))
+    entries = np.abs(numbers.certain(gradient[name]))
     at = rng.choice(np.flatnonzero(entries > rounding_of(gradient, numbers)))
     wrong = gradient[name].copy()
     wrong.flat[at] = 0 * wrong.flat[at]
@@ -78,7 +81,7 @@ def _zeroed(trial: Trial, alive: Sequence[str], rng: np.random.Generator) -> Pla
 
 
 def _moved(gradient: Gradient, alive: Sequence[str], rng: np.random.Generator) -> Planted:
-    """Transpose a matrix (its entries, in that order, if it is not square); exchange two of one shape."""
+    """Transpose a matrix, or read it in that order; exchange two tensors of one shape."""
     matrices = [n for n in alive if gradient[n].ndim == 2]
     if matrices:
         name = str(rng.choice(matrices))
@@ -91,5 +94,5 @@ def _moved(gradient: Gradient, alive: Sequence[str], rng: np.random.Generator) -
 
 def _differs(gradient: Gradient, wrong: Gradient, numbers: Numbers) -> bool:
     limit = rounding_of(gradient, numbers)
-    changes = (numbers.nearest(wrong[n] - gradient[n]) for n in wrong)
+    changes = (numbers.certain(wrong[n].ravel() - gradient[n].ravel()) for n in wrong)
     return any(np.abs(change).max(initial=0) > limit for change in changes)

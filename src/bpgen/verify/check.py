@@ -16,14 +16,13 @@ from bpgen.ir.network import Network
 from bpgen.verify.canaries import canaries
 from bpgen.verify.complex_step import disagreement
 from bpgen.verify.conclude import conclude
-from bpgen.verify.decimals import Decimals, bits_of
 from bpgen.verify.diagnosis import diagnose
 from bpgen.verify.emitted import Emitted, compare
 from bpgen.verify.estimate import estimate
 from bpgen.verify.evidence import Outcome
 from bpgen.verify.held import held
 from bpgen.verify.line import Direction, base, gaussian
-from bpgen.verify.numbers import COMPLEX, Numbers
+from bpgen.verify.numbers import COMPLEX
 from bpgen.verify.points import Point, generic, initial
 from bpgen.verify.problem import Problem, problem
 from bpgen.verify.stencils import stencils
@@ -36,12 +35,14 @@ Progress = Callable[[str], None]
 
 # Directions that move every parameter at once.
 _JOINT = 3
-# Entries of formulas that all directions of one tensor each may read: about 20 seconds. Beyond that the joint
-# directions, in which every tensor moves, have to do; in balls no tensor drowns in the sum.
+# Entries of formulas that all directions of one tensor each may read: about 20 seconds. Beyond that
+# the joint directions, in which every tensor moves, have to do; in balls no tensor drowns in the
+# sum.
 _BUDGET = 20_000_000
 # Decimals are slower, and take 14 evaluations to a direction.
 _PRICE_OF_ESTIMATES = 200
-# How far the initial point moves if it lies on a switch, as a share of the way to the generic point.
+# How far the initial point moves if it lies on a switch, as a share of the way to the generic
+# point.
 _OFF_THE_SWITCH = 1e-3
 
 
@@ -54,11 +55,12 @@ def check(
     digits: int = 50,
     progress: Progress = lambda stage: None,
 ) -> Verdict:
-    """Say whether `derivation` holds the gradient of `network`, and to how many digits that is shown.
+    """Say whether `derivation` holds the gradient of `network`, and to how many digits.
 
-    Points and directions are drawn anew in every run, from `seed` if it is given (the verdict states it).
-    `emitted` are gradient functions to compare with the proved gradient. `digits` is the precision of the
-    Taylor table. `progress` is told each stage.
+    Points and directions are drawn anew in every run, from `seed` if it is given (the verdict
+    states it). `emitted` are gradient functions to compare with the proved gradient. `digits` is
+    the precision of the stencils, and of everything where flint is missing. `progress` is told each
+    stage.
     """
     seed = secrets.randbelow(1_000_000) if seed is None else seed
     subject = problem(network, derivation)
@@ -67,7 +69,9 @@ def check(
     blank = Verdict("UNDECIDED", network.name, seed, sizes, extents)
     try:
         rng = np.random.default_rng(seed)
-        return conclude(_gathered(blank, subject, rng, emitted, digits, progress))
+        return conclude(
+            _gathered(blank, subject, rng, emitted=emitted, digits=digits, progress=progress)
+        )
     except UndecidedError as error:
         return replace(blank, reason=error.what)
 
@@ -76,6 +80,7 @@ def _gathered(
     blank: Verdict,
     subject: Problem,
     rng: np.random.Generator,
+    *,
     emitted: Sequence[Emitted],
     digits: int,
     progress: Progress,
@@ -87,10 +92,10 @@ def _gathered(
     directions = _directions(subject, rng)
     progress("proof")
     trial = _tried(subject, point, directions, digits)
-    second = _tried(subject, start, directions, digits)
+    second = _tried(subject, start, directions[:_JOINT], digits)
     if second.undecided:
         moved = start.moved(point, _OFF_THE_SWITCH)
-        second = _tried(subject, moved, directions, digits)
+        second = _tried(subject, moved, directions[:_JOINT], digits)
     trials = (trial, second)
     found = replace(blank, agreement=agreement(trials), kinks=kinks(trials))
     refuted = next((t for t in trials if t.outcome is Outcome.REFUTES), None)
@@ -106,15 +111,18 @@ def _gathered(
 
 
 def _with_levels(found: Verdict, trial: Trial, direction: Direction, digits: int) -> Verdict:
-    """Add what is not proof but can be followed by eye: Taylor remainders, stencils, the complex step."""
-    subject, point = trial.base.problem, trial.point
-    precise = base(subject, point, _precise(digits))
-    native = base(subject, point, COMPLEX)
+    """Add what can be followed by eye: Taylor remainders, stencils, the complex step.
+
+    Differences are taken along a direction of length 1 as a whole: derivatives of high order grow
+    with it.
+    """
+    native = base(trial.base.problem, trial.point, COMPLEX)
+    shorter = {n: v / math.sqrt(len(direction)) for n, v in direction.items()}
     error = disagreement(native, direction)
     return replace(
         found,
-        table=remainders(precise, direction, digits),
-        stencils=stencils(precise, direction),
+        table=remainders(trial.base, shorter),
+        stencils=stencils(trial.base, shorter, digits),
         complex_step=-math.log10(error) if error else COMPLEX.digits,
         held=held(native, direction),
     )
@@ -122,11 +130,10 @@ def _with_levels(found: Verdict, trial: Trial, direction: Direction, digits: int
 
 def _directions(subject: Problem, rng: np.random.Generator) -> list[Direction]:
     """Return directions of all tensors together, and of one tensor each if they are cheap."""
-    joint = [gaussian(subject, subject.parameters, rng) for _ in range(_JOINT)]
     price = 1 if has_flint() else _PRICE_OF_ESTIMATES
-    if subject.cost * len(subject.parameters) * price > _BUDGET:
-        return joint
-    return joint + [gaussian(subject, [p], rng) for p in subject.parameters]
+    is_cheap = subject.cost * len(subject.parameters) * price <= _BUDGET
+    single = [(p,) for p in subject.parameters] if is_cheap else []
+    return [gaussian(subject, tensors, rng) for tensors in [subject.parameters] * _JOINT + single]
 
 
 def _tried(subject: Problem, point: Point, directions: Sequence[Direction], digits: int) -> Trial:
@@ -137,15 +144,6 @@ def _tried(subject: Problem, point: Point, directions: Sequence[Direction], digi
     return prove(subject, point, directions)
 
 
-def _precise(digits: int) -> Numbers:
-    """Return numbers of so many digits: flint's, which are quick, or mpmath's."""
-    if not has_flint():
-        return Decimals(digits)
-    from bpgen.verify.balls import Balls
-
-    return Balls(bits_of(digits))
-
-
 def has_flint() -> bool:
-    """Whether ball arithmetic is installed; without it nothing is proved, and the verdict says so."""
+    """Whether ball arithmetic is installed; without it, the verdict says, nothing is proved."""
     return find_spec("flint") is not None

@@ -1,4 +1,4 @@
-"""The complex step: Im L(θ + i h v) / h, the derivative in float64 without a difference that cancels.
+"""The complex step: Im L(θ + i h v) / h, a derivative without a difference that cancels.
 
 Choices act on real parts, and nothing is conjugated, so every formula is analytic along the line.
 Source: Martins, Sturdza & Alonso 2003, The complex-step derivative approximation, section 2.
@@ -16,7 +16,8 @@ from bpgen.verify.interpret import evaluate_lanes
 from bpgen.verify.line import Base, Direction, along, slope
 from bpgen.verify.numbers import Array
 
-# The square of the step is below the rounding of every value it is added to: no truncation error is left.
+# The square of the step is below the rounding of every value it is added to: no truncation error is
+# left.
 STEP = 1e-20
 # Half of the digits of float64. What differs by more than that is not rounding.
 SIGNIFICANT = float(np.sqrt(np.finfo(np.float64).eps))

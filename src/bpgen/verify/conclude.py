@@ -11,7 +11,7 @@ from bpgen.verify.verdict import Verdict
 
 
 def conclude(found: Verdict) -> Verdict:
-    """Return `found` with its verdict and the reason: one refutation refutes, one doubt leaves it open."""
+    """Return `found` with its verdict: one refutation refutes, one doubt leaves it open."""
     for word, reasons in (("REFUTED", _refutations(found)), ("UNDECIDED", _doubts(found))):
         reason = next(reasons, None)
         if reason is not None:

@@ -22,14 +22,16 @@ def sum_of_product(factors: Sequence[Array], over: Mapping[int, int], numbers: N
     copies = math.prod(extent for axis, extent in over.items() if axis not in varying)
     if rest:
         right = rest[0]
-        result = _contracted(_presummed(left, right, over), _presummed(right, left, over), over, numbers)
+        result = _contracted(
+            _presummed(left, right, over), _presummed(right, left, over), over, numbers
+        )
     else:
         result = left.sum(axis=tuple(varying), keepdims=True)
     return result if copies == 1 else result * numbers.array(np.array([copies]))
 
 
 def _grouped(factors: Sequence[Array]) -> list[Array]:
-    """Multiply the factors up to two: what varies along the axes of the largest alone, and the rest."""
+    """Multiply the factors up to two: those within the axes of the largest, and the rest."""
     first, *others = sorted(factors, key=lambda f: -f.size)
     within = [first, *(f for f in others if _axes(f) <= _axes(first))]
     beyond = [f for f in others if not _axes(f) <= _axes(first)]

@@ -7,12 +7,11 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-import mpmath
 import numpy as np
 import sympy
 from numpy.typing import NDArray
 
-from bpgen.verify.numbers import Array, Numbers, objects
+from bpgen.verify.numbers import Array, Numbers, new_context, objects
 
 
 class Decimals(Numbers):
@@ -21,7 +20,7 @@ class Decimals(Numbers):
     def __init__(self, digits: int) -> None:
         self.digits = digits
         self.name = f"{digits} digits"
-        self._context = mpmath.MPContext()
+        self._context = new_context()
         self._context.dps = digits
 
     def working(self) -> AbstractContextManager[object]:
@@ -41,9 +40,9 @@ class Decimals(Numbers):
             case sympy.Rational():
                 return self._context.mpf(value.p) / value.q
             case sympy.Float():
-                return self._context.make_mpf(value._mpf_)  # noqa: SLF001  the exact value has no other name
+                return self._context.make_mpf(value._mpf_)
             case _:
-                return self._context.mpf(str(value.evalf(self.digits + 5)))
+                return self._context.mpf(str(value.evalf(round(self.digits) + 5)))
 
     def function(self, name: str, values: Array) -> Array:
         """Return mpmath's function, and no number outside its domain."""

@@ -1,4 +1,4 @@
-"""What is wrong with a refuted gradient: which cotangent, which entry, and the mistake that explains it."""
+"""What is wrong with a refuted gradient: the cotangent, the entry, the likely mistake."""
 
 from __future__ import annotations
 
@@ -48,7 +48,8 @@ class Diagnosis:
 def diagnose(trial: Trial, rng: np.random.Generator) -> Diagnosis | None:
     """Explain why `trial` refutes the gradient; None if no cotangent is refuted by itself.
 
-    Cotangents are tested in the order they become complete: the first wrong one is where the mistake is.
+    Cotangents are tested in the order they become complete: the first wrong one is where the
+    mistake is.
     """
     problem = trial.base.problem
     adjoints = problem.derivation.adjoints.values()

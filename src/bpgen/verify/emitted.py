@@ -1,8 +1,9 @@
-"""Emitted code against the formulas: its gradient, norm-wise per tensor, in the precision it ships in.
+"""Emitted code against the formulas: its gradient, tensor by tensor, as it ships.
 
-The truth is the derived gradient in balls (or 50 digits), at values that float32 holds exactly. How much an
-honest program may err is measured, not guessed: the interpreter itself computes the gradient in the same
-dtype, and an emitted program, which sums in another order, may err a small multiple of that.
+The truth is the derived gradient in balls (or 50 digits), at values that float32 holds exactly. How
+much an honest program may err is measured, not guessed: the interpreter itself computes the
+gradient in the same dtype, and an emitted program, which sums in another order, may err a small
+multiple of that.
 """
 
 from __future__ import annotations
@@ -20,9 +21,7 @@ from bpgen.verify.points import Point, is_clear
 from bpgen.verify.problem import lifted
 from bpgen.verify.trial import Trial
 
-Gradient = Callable[
-    [Mapping[str, Array], Mapping[str, Array]], tuple[float, Mapping[str, Array]]
-]
+Gradient = Callable[[Mapping[str, Array], Mapping[str, Array]], tuple[float, Mapping[str, Array]]]
 _NUMBERS = {"float32": FLOAT32, "float64": FLOAT64}
 # The order of a sum changes its rounding error by about this much (pairwise, blocked, in sequence).
 _OTHER_ORDER = 16
@@ -33,7 +32,7 @@ _LOSS = "the loss"
 
 @dataclass(frozen=True, slots=True)
 class Emitted:
-    """An emitted gradient function: `label` names it (numpy float32), `dtype` is that of its arrays."""
+    """An emitted gradient function: `label` names it, `dtype` is that of its arrays."""
 
     label: str
     dtype: str
@@ -42,7 +41,7 @@ class Emitted:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """How an emitted gradient compares: its largest relative error, where, and what is wrong if anything."""
+    """How an emitted gradient compares: its largest relative error, where, and the fault."""
 
     label: str
     outcome: Outcome
@@ -52,14 +51,17 @@ class Comparison:
 
 
 def compare(emitted: Emitted, trial: Trial) -> Comparison:
-    """Run `emitted` at the point of `trial`, and compare what it returns with the derived gradient."""
+    """Run `emitted` at the point of `trial`, and compare its result with the derived one."""
     at, numbers = trial.base, _NUMBERS[emitted.dtype]
     loss, gradient = emitted.gradient(*_arguments(at, trial.point.values, numbers))
     fault = _misshapen(gradient, at, emitted.dtype)
     if fault:
         return Comparison(emitted.label, Outcome.REFUTES, math.inf, "", fault)
     true = _as_floats({**at.gradient, _LOSS: at.known[at.problem.network.loss]}, at.numbers)
-    found = {**{n: np.asarray(gradient[n], np.float64) for n in at.gradient}, _LOSS: np.asarray(loss)}
+    found = {
+        **{n: np.asarray(gradient[n], np.float64) for n in at.gradient},
+        _LOSS: np.asarray(loss),
+    }
     limits = _limits(at, trial.point, true, numbers)
     errors = {n: float(np.abs(found[n] - true[n]).max()) for n in true}
     ratios = {n: errors[n] / limits[n] if errors[n] else 0.0 for n in true}
@@ -82,7 +84,7 @@ def _arguments(
 
 
 def _misshapen(gradient: Mapping[str, Array], at: Base, dtype: str) -> str:
-    """Say which gradient is missing, or has another dtype or shape than its parameter, or is not finite."""
+    """Say which gradient is missing, not finite, or of another dtype or shape than wanted."""
     for parameter in at.problem.parameters:
         name, shape = parameter.name, at.problem.shape(parameter)
         found = gradient.get(name)
@@ -100,8 +102,8 @@ def _misshapen(gradient: Mapping[str, Array], at: Base, dtype: str) -> str:
 def _limits(at: Base, point: Point, true: Mapping[str, Array], numbers: Native) -> dict[str, float]:
     """Return how far an honest program may be from the truth, tensor by tensor.
 
-    It errs as the formulas do when they are read in the same dtype, times what the order of a sum can do;
-    and by a random walk of its roundings, in case the reading was lucky.
+    It errs as the formulas do when they are read in the same dtype, times what the order of a sum
+    can do; and by a random walk of its roundings, in case the reading was lucky.
     """
     reading = base(at.problem, point, numbers)
     same = {**reading.gradient, _LOSS: reading.known[at.problem.network.loss]}
@@ -117,9 +119,12 @@ def _limits(at: Base, point: Point, true: Mapping[str, Array], numbers: Native) 
 
 
 def _roundings(at: Base) -> int:
-    """Return how many roundings a number can pass through: the longest sum of every equation, and a map."""
+    """Return how many roundings a number can pass: the longest sum of every equation."""
     equations = at.problem.derivation.network.equations
-    sums = (max(math.prod(at.problem.extents[i.extent] for i in t.over) for t in e.terms) for e in equations)
+    sums = (
+        max(math.prod(at.problem.extents[i.extent] for i in t.over) for t in e.terms)
+        for e in equations
+    )
     return sum(1 + length for length in sums)
 
 

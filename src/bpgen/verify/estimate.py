@@ -1,6 +1,7 @@
-"""The trial without flint: finite differences of order 8 in high precision, with an estimate of their error.
+"""The trial without flint: finite differences of order 8, with an estimate of their error.
 
-The estimate is the distance from order 6, whose error is larger. It is not a proof, and the verdict says so.
+The estimate is the distance from order 6, whose error is larger. It is not a proof, and the verdict
+says so.
 """
 
 from __future__ import annotations
@@ -18,15 +19,13 @@ from bpgen.verify.stencils import quotient
 from bpgen.verify.trial import Trial
 
 
-def estimate(
-    problem: Problem, point: Point, directions: Sequence[Direction], digits: int
-) -> Trial:
+def estimate(problem: Problem, point: Point, directions: Sequence[Direction], digits: int) -> Trial:
     """Return the evidence of finite differences at `point` along `directions`."""
     at = base(problem, point, Decimals(digits))
     size = measure(at)
 
     def evidence(direction: Direction) -> Slope:
-        fine, coarse = (quotient(at, direction, order) for order in (8, 6))
+        fine, coarse = (quotient(at, direction, order, digits) for order in (8, 6))
         error = abs(float(fine.value - coarse.value)) + fine.rounding
         return Slope(direction, fine.value, size(direction), error / size(direction))
 

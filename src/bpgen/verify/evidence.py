@@ -1,6 +1,7 @@
-"""Evidence: the derivative of the loss along a direction, as the forward formulas give it, and its error.
+"""Evidence: the derivative along a direction, as the forward formulas give it.
 
-The one decision of this package is made here. The right gradient and every planted wrong one pass through it.
+The one decision of this package is made here. The right gradient and every planted wrong one pass
+through it.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from bpgen.verify.interpret import Values
 from bpgen.verify.line import Base, Direction, slope
 from bpgen.verify.numbers import Array, Numbers
 
-# Agreement means a difference below 1e-30 of the derivative's size. Both sides carry 44 digits or more, and
-# no wrong formula that is not built for it comes nearer than that.
+# Agreement means a difference below 1e-30 of the derivative's size. Both sides carry 44 digits or
+# more, and no wrong formula that is not built for it comes nearer than that.
 AGREEMENT = 1e-30
 # Three digits must be right for a number to count as different from zero.
 _ABOVE_ROUNDING = 1e3
@@ -33,7 +34,7 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Slope:
-    """dL along `direction` is within `radius` of `value`; `size` is what differences are measured by.
+    """dL along `direction`: `value`, give or take `radius`, a share of `size`.
 
     A ball carries its error in `value`, and has radius 0.
     """
@@ -51,7 +52,7 @@ class Slope:
         return max(0.0, least - self.radius), most + self.radius
 
     def outcome(self, gradient: Values, numbers: Numbers) -> Outcome:
-        """Return whether `gradient` agrees with this slope; a ball that excludes 0 refutes with proof."""
+        """Return whether `gradient` agrees; a ball that excludes 0 refutes with proof."""
         least, most = self.difference(gradient, numbers)
         if least > 0:
             return Outcome.REFUTES
@@ -71,7 +72,8 @@ def decide(gradient: Values, slopes: Iterable[Slope], numbers: Numbers) -> Outco
 def sizes(gradient: Values, numbers: Numbers) -> dict[str, float]:
     """Return the root mean square of each tensor of a gradient: how large g·v is for a Gaussian v.
 
-    It is 0 where it is below the rounding of the largest tensor: nothing is known but that it vanishes.
+    It is 0 where it is below the rounding of the largest tensor: nothing is known but that it
+    vanishes.
     """
     limit = rounding_of(gradient, numbers)
     found = {n: _root_mean_square(g, numbers) for n, g in gradient.items()}
@@ -81,7 +83,7 @@ def sizes(gradient: Values, numbers: Numbers) -> dict[str, float]:
 def rounding_of(gradient: Values, numbers: Numbers) -> float:
     """Return how large an entry of `gradient` must be to differ from zero."""
     largest = max(_root_mean_square(g, numbers) for g in gradient.values())
-    return _ABOVE_ROUNDING * 10.0**-numbers.digits * largest
+    return float(_ABOVE_ROUNDING * 10.0**-numbers.digits * largest)
 
 
 def measure(at: Base) -> Callable[[Direction], float]:
@@ -102,4 +104,4 @@ def measure(at: Base) -> Callable[[Direction], float]:
 
 
 def _root_mean_square(entries: Array, numbers: Numbers) -> float:
-    return float(np.sqrt(np.mean(np.square(numbers.nearest(entries)))))
+    return float(np.sqrt(np.mean(np.square(numbers.certain(entries)))))

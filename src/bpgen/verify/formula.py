@@ -1,7 +1,7 @@
 """The value of a scalar formula on a grid of indices.
 
-Axis 0 of every array is for lanes (copies of the network with other numbers); then comes one axis for each
-index of the equation, of length 1 where the formula does not depend on that index.
+Axis 0 of every array is for lanes (copies of the network with other numbers); then comes one axis
+for each index of the equation, of length 1 where the formula does not depend on that index.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import reduce
+from typing import Any
 
 import numpy as np
 import sympy
 from numpy.typing import NDArray
-from sympy import Expr
+from sympy import Basic
 from sympy.core.relational import Relational
-from sympy.logic.boolalg import Boolean
 
 from bpgen.errors import UndecidedError
 from bpgen.ir.expr import Access, Delta, Digit, Where, accesses
@@ -53,12 +53,10 @@ class Scope:
         return value.reshape((1,) * (1 + len(self.axes)))
 
 
-def value(expr: Expr, scope: Scope) -> Array:
+def value(expr: Basic, scope: Scope) -> Array:
     """Return the numbers of `expr` on the grid."""
     match expr:
-        case Extent():
-            return scope.alone(scope.numbers.constant(sympy.Integer(scope.extents[expr])))
-        case Index() | Digit():
+        case Index() | Extent() | Digit():
             return scope.numbers.array(address(expr, scope))
         case Access():
             return _entry(expr, scope)
@@ -79,10 +77,12 @@ def value(expr: Expr, scope: Scope) -> Array:
         case sympy.Function():
             return scope.numbers.function(expr.func.__name__, value(expr.args[0], scope))
         case _:
-            raise UndecidedError(f"the interpreter has no meaning for {type(expr).__name__} in {expr}")
+            raise UndecidedError(
+                f"the interpreter has no meaning for {type(expr).__name__} in {expr}"
+            )
 
 
-def address(expr: Expr, scope: Scope) -> Integers:
+def address(expr: Basic, scope: Scope) -> Integers:
     """Return the integers of an index expression on the grid."""
     match expr:
         case Index():
@@ -104,11 +104,11 @@ def address(expr: Expr, scope: Scope) -> Integers:
             raise UndecidedError(f"the interpreter has no meaning for the address {expr}")
 
 
-def holds(condition: Boolean, scope: Scope) -> NDArray[np.bool_]:
-    """Return where `condition` holds: by signs alone, so that complex numbers and balls have a meaning."""
+def holds(condition: Basic, scope: Scope) -> NDArray[np.bool_]:
+    """Return where `condition` holds: by signs, which complex numbers and balls have too."""
     match condition:
         case Relational():
-            compare = _COMPARE[condition.rel_op]
+            compare = _COMPARE[condition.func]
             if _is_integral(condition, scope):
                 a, b = (address(side, scope) for side in condition.args)
                 return np.asarray(compare(a, b))
@@ -139,18 +139,18 @@ def _compared(condition: Relational, scope: Scope) -> Signs:
     return decided(found, difference)
 
 
-_COMPARE: dict[str, Callable[[object, object], object]] = {
-    ">": operator.gt,
-    ">=": operator.ge,
-    "<": operator.lt,
-    "<=": operator.le,
-    "==": operator.eq,
-    "!=": operator.ne,
+_COMPARE: dict[type[Basic], Callable[[Any, Any], Any]] = {
+    sympy.Gt: operator.gt,
+    sympy.Ge: operator.ge,
+    sympy.Lt: operator.lt,
+    sympy.Le: operator.le,
+    sympy.Eq: operator.eq,
+    sympy.Ne: operator.ne,
 }
 
 
 def _is_integral(condition: Relational, scope: Scope) -> bool:
-    """Whether only integers are compared: positions and labels never move, so there is no switch."""
+    """Whether only integers are compared: positions and labels never move."""
     entries = accesses(condition)
     if any(scope.values[e.name].dtype.kind != "i" for e in entries):
         return False

@@ -1,7 +1,8 @@
-"""Held tensors: no cotangent flows through them. Does that change the gradient?
+"""Held tensors, through which no cotangent flows: whether that changes the gradient.
 
-The maximum that a softmax subtracts is held, and it cancels: letting it move changes nothing. A target that
-the user holds on purpose does not cancel: the gradient is that of the formula with the target held.
+The maximum that a softmax subtracts is held, and it cancels: letting it move changes nothing. A
+target that the user holds on purpose does not cancel: the gradient is that of the formula with the
+target held.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What might be wrong with a cotangent: the simple mistakes, each put to the test on its entries."""
+"""What might be wrong with a cotangent: simple mistakes, each put to the test."""
 
 from __future__ import annotations
 

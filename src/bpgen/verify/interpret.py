@@ -1,6 +1,7 @@
 """The reference meaning of equations, over any numbers, independent of how code is emitted.
 
-Each equation is read as it stands: its formula on the grid of its indices, then the sum or the maximum.
+Each equation is read as it stands: its formula on the grid of its indices, then the sum or the
+maximum.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ def evaluate(
 ) -> dict[str, Array]:
     """Return all tensors: `values`, and what `equations` define, in order.
 
-    A tensor that `values` already holds is frozen: its equation is not read. `watch` is told every switch.
+    A tensor that `values` already holds is frozen: its equation is not read. `watch` is told every
+    switch.
     """
     laned = {name: array[np.newaxis] for name, array in values.items()}
     known = evaluate_lanes(equations, laned, extents, numbers, watch)
@@ -47,7 +49,7 @@ def evaluate_lanes(
     numbers: Numbers,
     watch: Callable[[Switch], None] = lambda switch: None,
 ) -> dict[str, Array]:
-    """Evaluate many copies of a network at once: axis 0 of every tensor, of length 1 where all agree."""
+    """Evaluate many copies at once: axis 0 of every tensor, of length 1 where all agree."""
     known = dict(values)
     with numbers.working():
         for equation in equations:
@@ -64,6 +66,15 @@ def needed(equations: Sequence[Equation], wanted: Iterable[str]) -> tuple[Equati
             names.update(equation.reads())
             kept.append(equation)
     return tuple(reversed(kept))
+
+
+def downstream(equations: Iterable[Equation], names: Iterable[str]) -> frozenset[str]:
+    """Return the tensors that depend on any of `names`, without these."""
+    moved = set(names)
+    for equation in equations:
+        if moved.intersection(equation.reads()):
+            moved.add(equation.out.name)
+    return frozenset(moved.difference(names))
 
 
 def operations(equations: Iterable[Equation], extents: Extents) -> int:
@@ -96,7 +107,7 @@ def _left_side(
             case Op.ARGMAX:
                 part = _maximum(term, scope)[1]
         parts.append(part.reshape(part.shape[: 1 + len(sizes)]))
-    total = reduce(operator.add, parts)
+    total: Array = reduce(operator.add, parts)
     return np.broadcast_to(total, (total.shape[0], *sizes))
 
 

@@ -1,7 +1,7 @@
 """The loss along a line: φ(h) = L(θ + h v), with held tensors at their value for h = 0.
 
-A direction may move parameters, and tensors that an equation defines: such a tensor is perturbed where it
-stands, its equation is not read, and the derivative is its cotangent.
+A direction may move parameters, and tensors that an equation defines: such a tensor is perturbed
+where it stands, its equation is not read, and the derivative is its cotangent.
 """
 
 from __future__ import annotations
@@ -71,7 +71,8 @@ def gaussian(
 ) -> dict[str, Array]:
     """Return a random direction over `tensors`: normal entries, each tensor of expected length 1.
 
-    With normal entries the chance that an error hides (is orthogonal to the direction) is known exactly.
+    With normal entries the chance that an error hides (is orthogonal to the direction) is known
+    exactly.
     """
     shapes = {t.name: problem.shape(t) for t in tensors}
     return {n: rng.normal(size=s) / np.sqrt(np.prod(s)) for n, s in shapes.items()}

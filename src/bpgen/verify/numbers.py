@@ -1,8 +1,8 @@
 """The numbers a formula is read in: what an interpreter must know of them.
 
-An array of numbers is a numpy array, native or of objects, so that indexing, broadcasting and `+ - *` are
-numpy's for every kind. The rest is stated here: how an exact constant is made, the functions, a matrix
-product, and the sign of a number, on which alone comparisons act.
+An array of numbers is a numpy array, native or of objects, so that indexing, broadcasting and `+ -
+*` are numpy's for every kind. The rest is stated here: how an exact constant is made, the
+functions, a matrix product, and the sign of a number, on which alone comparisons act.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import sympy
+from mpmath.ctx_mp import MPContext
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
@@ -24,7 +25,7 @@ UNDECIDED = 2
 
 
 class Numbers(ABC):
-    """One kind of number. `name` is what a report calls it, `digits` how many decimals it carries."""
+    """One kind of number: what a report calls it, and how many decimal digits it carries."""
 
     name: str
     digits: float
@@ -61,6 +62,10 @@ class Numbers(ABC):
     def bounds(self, value: Any) -> tuple[float, float]:
         """Return what |value| is at least, and at most."""
 
+    def certain(self, values: Array) -> NDArray[np.float64]:
+        """Return the nearest floats, and 0 for what its own error bound does not tell from 0."""
+        return self.nearest(values)
+
     def power(self, base: Array, exponent: Array | int) -> Array:
         """Return `base ** exponent`: by multiplication for an integer, by exp and log otherwise."""
         if isinstance(exponent, int):
@@ -71,10 +76,10 @@ class Numbers(ABC):
 class Native(Numbers):
     """A dtype of numpy: float32, float64, complex128."""
 
-    def __init__(self, dtype: type[np.inexact[Any]]) -> None:
+    def __init__(self, dtype: type[np.floating[Any] | np.complexfloating[Any, Any]]) -> None:
         self.dtype = np.dtype(dtype)
         self.name = self.dtype.name
-        self.digits = -math.log10(float(np.finfo(dtype).eps))
+        self.digits = -math.log10(float(np.finfo(self.dtype).eps))
 
     def working(self) -> AbstractContextManager[object]:
         """Let the branch of a choice that is not taken overflow in silence."""
@@ -101,7 +106,7 @@ class Native(Numbers):
 
     def sign(self, values: Array) -> NDArray[np.int8]:
         """Return the sign of the real part; rounding is taken at its word."""
-        return np.sign(values.real).astype(np.int8)
+        return np.asarray(np.sign(values.real), np.int8)
 
     def nearest(self, values: Array) -> NDArray[np.float64]:
         """Return the real part."""
@@ -110,6 +115,10 @@ class Native(Numbers):
     def bounds(self, value: Any) -> tuple[float, float]:
         """Return |value| twice: nothing is known of its error."""
         return abs(value), abs(value)
+
+
+# A context of mpmath (which has no annotations): numbers with a precision of their own.
+new_context: Callable[[], Any] = MPContext
 
 
 def objects(function: Callable[[Any], Any], values: Array) -> Array:
@@ -123,10 +132,9 @@ def filled(entries: Iterable[Any], shape: tuple[int, ...]) -> Array:
 
 
 def _complex_erf(z: complex) -> complex:
-    import mpmath
-
-    with mpmath.workprec(150):  # the imaginary part, of order 1e-20, must come out to 16 digits as well
-        return complex(mpmath.erf(z))
+    context = new_context()
+    context.prec = 150  # the imaginary part, of order 1e-20, must come out to 16 digits as well
+    return complex(context.erf(z))
 
 
 _NUMPY = {"atan": "arctan"}

@@ -1,6 +1,7 @@
 """Where a gradient is tested: at generic points, and where training starts.
 
-Every value is a float32, so that float32 code, float64 code and 50 digits are asked the same question.
+Every value is a float32, so that float32 code, float64 code and 50 digits are asked the same
+question.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from bpgen.verify.switch import Switch
 
 # How many generic points are drawn in search of one that lies clear of all switches.
 _DRAWS = 16
-# A float32 program may round in another order than the formulas: its errors may be this many times theirs.
+# A float32 program may round in another order than the formulas: its errors may be this many times
+# theirs.
 _OTHER_ORDER = 16
 
 
@@ -41,9 +43,9 @@ class Point:
 def generic(problem: Problem, rng: np.random.Generator) -> Point:
     """Return a point where no entry is special: weights of their usual size, no bias zero.
 
-    Of several draws it is the first at which float32 is sure of every choice. Inputs are drawn from (0, 1)
-    if the loss is not finite for normal ones (a logarithm of data).
-    Errors: UndecidedError if the loss is finite at none of them.
+    Of several draws it is the first at which float32 is sure of every choice. Inputs are drawn from
+    (0, 1) if the loss is not finite for normal ones (a logarithm of data). Errors: UndecidedError
+    if the loss is finite at none of them.
     """
     finite: list[Point] = []
     for draw in range(_DRAWS):
@@ -122,9 +124,9 @@ def _exactly(init: Init, scale: float, shape: tuple[int, ...], rng: np.random.Ge
         case "orthogonal":
             tall = rng.normal(size=(max(shape), min(shape)))
             q = np.linalg.qr(tall)[0]
-            return scale * (q if q.shape == shape else q.T)
+            return np.asarray(scale * (q if q.shape == shape else q.T))
         case _:
-            return scale * rng.normal(size=shape)
+            return np.asarray(scale * rng.normal(size=shape))
 
 
 def _around(init: Init, scale: float, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
@@ -132,13 +134,13 @@ def _around(init: Init, scale: float, shape: tuple[int, ...], rng: np.random.Gen
     noise = rng.normal(size=shape)
     match init.law:
         case "constant":
-            return scale + noise / 2
+            return np.asarray(scale + noise / 2)
         case "uniform":
-            return scale * noise / np.sqrt(3)
+            return np.asarray(scale * noise / np.sqrt(3))
         case "orthogonal":
-            return scale * noise / np.sqrt(max(shape))
+            return np.asarray(scale * noise / np.sqrt(max(shape)))
         case _:
-            return scale * noise
+            return np.asarray(scale * noise)
 
 
 def _single(values: Array) -> Array:

@@ -51,7 +51,10 @@ class Problem:
         return tuple(self.extents[i.extent] for i in tensor.indices)
 
     def loss(
-        self, values: Values, numbers: Numbers, watch: Callable[[Switch], None] = lambda switch: None
+        self,
+        values: Values,
+        numbers: Numbers,
+        watch: Callable[[Switch], None] = lambda switch: None,
     ) -> Any:
         """Return the loss; what `values` holds besides what is given is frozen."""
         known = evaluate(self.forward, values, self.extents, numbers, watch)
@@ -67,8 +70,9 @@ class Problem:
 
     def number(self, formula: sympy.Expr) -> float:
         """Return the value of a formula of extents."""
-        sizes = {e: self.extents.get(e, getattr(e, "value", None)) for e in formula.free_symbols}
-        return float(formula.xreplace(sizes))
+        known = {e.name: size for e, size in self.extents.items()}
+        own = {e: getattr(e, "value", None) or known[str(e)] for e in formula.free_symbols}
+        return float(formula.xreplace(own))
 
 
 def problem(network: Network, derivation: Derivation) -> Problem:

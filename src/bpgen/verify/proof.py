@@ -1,8 +1,8 @@
 """The proof: ball arithmetic encloses both sides of `dL along v = Σ g · v`.
 
-Left: the first Taylor coefficient of the forward formulas along θ + t v, read in series of balls. Right: the
-derived gradient, read in balls. If the difference excludes 0 the gradient is wrong, and that is proved; if it
-contains 0 and is small, the two agree to as many digits as its size shows.
+Left: the first Taylor coefficient of the forward formulas along θ + t v, read in series of balls.
+Right: the derived gradient, read in balls. If the difference excludes 0 the gradient is wrong, and
+that is proved; if it contains 0 and is small, the two agree to as many digits as its size shows.
 """
 
 from __future__ import annotations
@@ -11,13 +11,15 @@ from collections.abc import Sequence
 
 from bpgen.verify.balls import Balls, Series
 from bpgen.verify.evidence import Outcome, Slope, measure
+from bpgen.verify.interpret import downstream
 from bpgen.verify.line import Direction, base
 from bpgen.verify.points import Point
 from bpgen.verify.problem import Problem, lifted
 from bpgen.verify.switch import Switch
 from bpgen.verify.trial import Trial
 
-# 102 digits; doubled twice if the balls come out too wide, as they do in a long chain of cancellations.
+# 102 digits; doubled twice if the balls come out too wide, as they do in a long chain of
+# cancellations.
 PRECISIONS = (340, 680, 1360)
 
 
@@ -37,12 +39,17 @@ def _at_precision(
     problem: Problem, point: Point, directions: Sequence[Direction], bits: int
 ) -> Trial:
     series, at = Series(bits), base(problem, point, Balls(bits))
-    still, size = lifted(at.frozen, series), measure(at)
+    forward = {*at.given, *(e.out.name for e in problem.forward)}
+    still = lifted({n: v for n, v in at.known.items() if n in forward}, series)
+    size = measure(at)
+    held = {t.name for t in problem.held}
     ignore: list[Switch] = []
 
     def evidence(direction: Direction, seen: list[Switch] = ignore) -> Slope:
+        changed = downstream(problem.forward, direction) - held
         moving = {n: series.line(at.known[n], v) for n, v in direction.items()}
-        loss = problem.loss({**still, **moving}, series, seen.append)
+        values = {**{n: v for n, v in still.items() if n not in changed}, **moving}
+        loss = problem.loss(values, series, seen.append)
         return Slope(direction, loss[1], size(direction))
 
     first: list[Switch] = []

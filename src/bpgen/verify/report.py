@@ -3,46 +3,57 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from textwrap import wrap
 
+from bpgen.verify.canaries import Canary
 from bpgen.verify.evidence import AGREEMENT
+from bpgen.verify.stencils import Stencil
 from bpgen.verify.summary import Agreement, Kinks
 from bpgen.verify.taylor import Table
 from bpgen.verify.verdict import Verdict
 
 _MARGIN = 13
+_WIDTH = 84
 _NAMES = 8
 
 
 def report(found: Verdict) -> str:
     """Return the verdict first, then one paragraph for each level of evidence."""
-    return "\n".join(_lines(found))
+    paragraphs = (*_outcome(found), *_evidence(found), *_surroundings(found))
+    lines = (line for title, text in paragraphs for line in _paragraph(title, text))
+    return "\n".join([f"{found.verdict:<9}  {_subject(found)}", *lines])
 
 
-def _lines(found: Verdict) -> Iterator[str]:
-    yield f"{found.verdict:<9}  {_subject(found)}"
+def _outcome(found: Verdict) -> Iterator[tuple[str, str]]:
     if found.reason:
-        yield from _paragraph("reason", found.reason)
+        yield "reason", found.reason
     if found.diagnosis is not None:
-        yield from _paragraph("diagnosis", str(found.diagnosis))
+        yield "diagnosis", str(found.diagnosis)
+
+
+def _evidence(found: Verdict) -> Iterator[tuple[str, str]]:
     if found.agreement is not None:
-        yield from _paragraph("formula", "\n".join(_formula(found, found.agreement)))
+        yield "formula", "\n".join(_formula(found.agreement, found.seed))
     if found.table is not None:
-        yield from _paragraph("slopes", "\n".join(_slopes(found.table)))
+        yield "slopes", "\n".join(_slopes(found.table))
     if found.stencils:
-        yield from _paragraph("stencils", "\n".join(_stencils(found)))
+        yield "stencils", "\n".join(_stencils(found.stencils))
     if found.complex_step is not None:
-        yield from _paragraph("complex", f"step i 1e-20 in float64: {found.complex_step:.1f} digits")
+        yield "complex", f"step i 1e-20 in float64: {found.complex_step:.1f} digits"
     for comparison in found.emitted:
-        text = comparison.fault or f"|g - formula| <= {comparison.error:.1e} |g|  (worst: {comparison.worst})"
-        yield from _paragraph("emitted", f"{comparison.label}  {text}")
+        size = f"|g - formula| <= {comparison.error:.1e} |g|  (worst: {comparison.worst})"
+        yield "emitted", f"{comparison.label}  {comparison.fault or size}"
+
+
+def _surroundings(found: Verdict) -> Iterator[tuple[str, str]]:
     if found.kinks is not None:
-        yield from _paragraph("kinks", _kinks(found.kinks))
-    for tensor in found.held:
-        yield from _paragraph("held", str(tensor))
+        yield "kinks", _kinks(found.kinks)
+    if found.held:
+        yield "held", "\n".join(map(str, found.held))
     if found.canaries:
-        yield from _paragraph("teeth", _teeth(found))
-    yield from _paragraph("not shown", _not_shown(found))
+        yield "teeth", _teeth(found.canaries)
+    yield "not shown", _not_shown(found)
 
 
 def _paragraph(title: str, text: str) -> Iterator[str]:
@@ -58,13 +69,17 @@ def _subject(found: Verdict) -> str:
     return f"∂loss/∂{{{shown}}} of {found.network}   ({count:,} parameters, {len(names)} tensors)"
 
 
-def _formula(found: Verdict, shown: Agreement) -> Iterator[str]:
-    how = "proved by ball arithmetic" if shown.proved else "estimated, not proved: python-flint is missing"
+def _formula(shown: Agreement, seed: int) -> Iterator[str]:
+    how = (
+        "proved by ball arithmetic"
+        if shown.proved
+        else "estimated, not proved: python-flint is missing"
+    )
     where = f"at {len(shown.points)} points ({'; '.join(shown.points)})"
     worst = min(shown.digits, key=lambda name: shown.digits[name])
     yield f"agrees with the Taylor coefficient of the forward formulas to {shown.worst} digits"
     yield f"({how}, {shown.numbers}, {where},"
-    yield f"{shown.directions} Gaussian directions, seed {found.seed}; worst: {worst})"
+    yield f"{shown.directions} Gaussian directions, seed {seed}; worst: {worst})"
     yield f"an error of relative size >= {AGREEMENT:.0e} in any tensor:"
     yield f"missed with probability < 1e{_missed(shown)} per direction"
 
@@ -75,7 +90,7 @@ def _missed(shown: Agreement) -> int:
 
 
 def _slopes(table: Table) -> Iterator[str]:
-    yield f"remainders of the Taylor expansion, {table.digits} digits; R_k falls as h^(k+1)"
+    yield f"remainders of the Taylor expansion, in {table.numbers}: R_k falls as h^(k+1)"
     yield "h         R0        slope     R1        slope     R2        slope"
     columns = [table.slopes(order) for order in range(3)]
     for k, row in enumerate(table.rows):
@@ -89,9 +104,9 @@ def _slopes(table: Table) -> Iterator[str]:
         yield ("".join(f"{cell:<10}" for cell in cells) + note).rstrip()
 
 
-def _stencils(found: Verdict) -> Iterator[str]:
+def _stencils(rows: Sequence[Stencil]) -> Iterator[str]:
     yield "order  h         digits  weights of φ(jh) - φ(-jh), j = 1, 2, …, solved by sympy"
-    for row in found.stencils:
+    for row in rows:
         yield f"{row.order:<7}{f'2^-{row.exponent}':<10}{row.digits:<8.1f}{row.weights}"
 
 
@@ -109,15 +124,15 @@ def _down(distance: float) -> str:
     return f"1e{math.floor(math.log10(distance))}" if 0 < distance < math.inf else "0"
 
 
-def _teeth(found: Verdict) -> str:
-    refuted = sum(c.refuted for c in found.canaries)
-    kinds = ", ".join(c.what for c in found.canaries)
-    return f"{refuted} of {len(found.canaries)} wrong gradients refuted:\n{kinds}"
+def _teeth(planted: Sequence[Canary]) -> str:
+    refuted = sum(canary.refuted for canary in planted)
+    lines = wrap(", ".join(canary.what for canary in planted), _WIDTH)
+    return "\n".join([f"{refuted} of {len(planted)} wrong gradients refuted:", *lines])
 
 
 def _not_shown(found: Verdict) -> str:
     sizes = ", ".join(f"{name} = {size}" for name, size in found.extents.items())
-    return (
-        "gradients at kinks; the correctness of the forward formulas themselves;\n"
-        f"other extents than {sizes}"
+    text = (
+        f"gradients at kinks; whether the forward formulas are the wanted ones; extents but {sizes}"
     )
+    return "\n".join(wrap(text, _WIDTH))

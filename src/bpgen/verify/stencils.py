@@ -10,12 +10,14 @@ from typing import Any
 
 import sympy
 
+from bpgen.verify.decimals import bits_of
 from bpgen.verify.evidence import measure
 from bpgen.verify.line import Base, Direction, Sample, sample, slope
 from bpgen.verify.switch import crossed
 
 ORDERS = (2, 4, 6, 8)
-# A stencil that reaches across a switch is tried again with h / 16: relu nets have one within 1e-5 at times.
+# A stencil that reaches across a switch is tried again with h / 16: relu nets have one within 1e-5
+# at times.
 _SHRINK = 4
 # Three digits for the rounding of the samples, whose weights are below 1.
 _ABOVE_ROUNDING = 1e3
@@ -28,8 +30,8 @@ def weights(order: int) -> Mapping[int, sympy.Rational]:
     Formula:
         Σ_j w_j j^k = δ(k, 1) for k = 0 … order, over j = -order/2 … order/2
 
-    The conditions say that the Taylor series of φ at 0, put into the stencil, leaves φ′(0) and nothing below
-    h^order. Their matrix is Vandermonde's, so that the solution is unique.
+    The conditions say that the Taylor series of φ at 0, put into the stencil, leaves φ′(0) and
+    nothing below h^order. Their matrix is Vandermonde's, so that the solution is unique.
     """
     reach = range(-order // 2, order // 2 + 1)
     w = {j: sympy.Symbol(f"w{j}") for j in reach}
@@ -55,7 +57,7 @@ class Stencil:
 
     @property
     def agrees(self) -> bool:
-        """Whether it shows what it can: half of the digits that balancing both errors leaves, at least.
+        """Whether it shows at least half of the digits that balancing both errors leaves.
 
         The other half is room for the unknown constants before both errors.
         """
@@ -64,7 +66,7 @@ class Stencil:
 
 @dataclass(frozen=True, slots=True)
 class Quotient:
-    """A finite difference of one order with h = 2^-exponent; `rounding` bounds what cancellation leaves."""
+    """A finite difference with h = 2^-exponent; `rounding` bounds what cancellation leaves."""
 
     order: int
     exponent: int
@@ -72,14 +74,14 @@ class Quotient:
     rounding: float
 
 
-def quotient(at: Base, direction: Direction, order: int) -> Quotient:
+def quotient(at: Base, direction: Direction, order: int, digits: int) -> Quotient:
     """Return the finite difference of φ along `direction`.
 
-    The step balances both errors, truncation h^order and rounding 2^-bits / h; it shrinks further until no
-    sample lies beyond a switch.
+    The step balances both errors, truncation h^order and rounding 10^-digits / h; it shrinks
+    further until no sample lies beyond a switch.
     """
     start = sample(at, direction, sympy.S.Zero)
-    exponent = round(at.numbers.digits * math.log2(10) / (order + 1))
+    exponent = bits_of(digits) // (order + 1)
     for shrunk in range(exponent, exponent + 5 * _SHRINK, _SHRINK):
         samples = _samples(at, direction, order, shrunk)
         if not any(crossed(start.switches, s.switches) for s in samples.values()):
@@ -87,7 +89,7 @@ def quotient(at: Base, direction: Direction, order: int) -> Quotient:
     with at.numbers.working():
         weighted = [at.numbers.constant(w)[0] * samples[j].value for j, w in weights(order).items()]
         value = sum(weighted) * 2**shrunk
-    rounding = _ABOVE_ROUNDING * 10.0**-at.numbers.digits * 2.0**shrunk * at.loss
+    rounding = _ABOVE_ROUNDING * 10.0**-digits * 2.0**shrunk * at.loss
     return Quotient(order, shrunk, value, rounding)
 
 
@@ -95,14 +97,15 @@ def _samples(at: Base, direction: Direction, order: int, exponent: int) -> dict[
     return {j: sample(at, direction, sympy.Rational(j, 2**exponent)) for j in weights(order)}
 
 
-def stencils(at: Base, direction: Direction) -> tuple[Stencil, ...]:
+def stencils(at: Base, direction: Direction, digits: int) -> tuple[Stencil, ...]:
     """Return how many digits of g·v the finite difference of each order shows."""
-    claimed, size = slope(at.gradient, direction, at.numbers), measure(at)(direction)
+    claimed = slope(at.gradient, direction, at.numbers)
+    size = abs(float(claimed)) or measure(at)(direction)
     rows = []
     for order in ORDERS:
-        found = quotient(at, direction, order)
+        found = quotient(at, direction, order, digits)
         error = abs(float(found.value - claimed)) / size
-        digits = -math.log10(error) if error else at.numbers.digits
+        shown = -math.log10(error) if error else at.numbers.digits
         forward = ", ".join(str(w) for j, w in weights(order).items() if j > 0)
-        rows.append(Stencil(order, forward, found.exponent, digits))
+        rows.append(Stencil(order, forward, found.exponent, shown))
     return tuple(rows)

@@ -12,7 +12,7 @@ from bpgen.verify.trial import Trial
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How well each tensor's derived gradient agrees with the forward formulas, in decimal digits."""
+    """To how many digits each derived gradient agrees with the forward formulas."""
 
     outcome: Outcome
     digits: Mapping[str, float]

@@ -16,8 +16,8 @@ from bpgen.verify.numbers import UNDECIDED
 class Switch:
     """One comparison of one equation, entry by entry.
 
-    A sign of 0 is a tie that stays one along the line (both sides are equal, and move alike): harmless.
-    UNDECIDED is a sign that the numbers do not prove; or the point lies on the switch.
+    A sign of 0 is a tie that stays one along the line (both sides are equal, and move alike):
+    harmless. UNDECIDED is a sign that the numbers do not prove; or the point lies on the switch.
     """
 
     equation: Equation

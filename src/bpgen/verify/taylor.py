@@ -2,25 +2,26 @@
 
     R0 = φ(h) - φ(0),  R1 = R0 - h g·v,  R2 = R1 - h²/2 v·Hv
 
-with φ(h) = L(θ + h v). A wrong gradient leaves a part of R1 that falls as h only, whatever its size: the
-slope of the smallest rows tells. This is done with 50 digits, where there is room for rows below rounding.
+with φ(h) = L(θ + h v). A wrong gradient leaves a part of R1 that falls as h only, whatever its
+size: the slope of the smallest rows tells. This is done with 50 digits or more, where there is room
+for such rows.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import sympy
 
-from bpgen.verify.line import Base, Direction, Sample, along, sample, slope
-from bpgen.verify.numbers import Numbers
+from bpgen.verify.decimals import bits_of
+from bpgen.verify.line import Base, Direction, along, sample, slope
 from bpgen.verify.switch import crossed
 
 EXPONENTS = (10, 20, 30, 40, 50)
-# A remainder counts while it is this many times the rounding of φ: three digits of it are right.
+# A remainder counts while three digits of it are right: by the rounding of φ, and by its own error
+# bound.
 _ABOVE_ROUNDING = 1e3
 # Slopes are 1, 2, 3 up to O(h); a wrong gradient brings R1 down to 1. The threshold is near to 2.
 _RIGHT = 1.9
@@ -28,7 +29,7 @@ _RIGHT = 1.9
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One step h = 2^-exponent: remainders (None below rounding), and whether a switch lies before it."""
+    """One step h = 2^-exponent: remainders (None below rounding), and if a switch is crossed."""
 
     exponent: int
     remainders: tuple[float | None, float | None, float | None]
@@ -37,9 +38,9 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The remainders from the largest step to the smallest, with `digits` digits."""
+    """The remainders from the largest step to the smallest, computed in `numbers`."""
 
-    digits: int
+    numbers: str
     rows: tuple[Row, ...]
 
     def slopes(self, order: int) -> tuple[float | None, ...]:
@@ -52,7 +53,7 @@ class Table:
         return next((s for s in reversed(self.slopes(order)) if s is not None), None)
 
     def is_exact(self, order: int) -> bool:
-        """Whether R_order vanishes at every step: the loss is linear (1) or quadratic (2) on the line."""
+        """Whether R_order vanishes: the loss is linear (1) or quadratic (2) on the line."""
         return all(row.remainders[order] is None for row in self.rows)
 
     @property
@@ -62,38 +63,34 @@ class Table:
         return self.is_exact(1) or (found is not None and found > _RIGHT)
 
 
-def remainders(at: Base, direction: Direction, digits: int) -> Table:
-    """Return the table of remainders along `direction`; v·Hv comes from differencing the gradient."""
+def remainders(at: Base, direction: Direction) -> Table:
+    """Return the table along `direction`; v·Hv comes from differencing the gradient."""
     start = sample(at, direction, sympy.S.Zero)
     first = slope(at.gradient, direction, at.numbers)
     second = _curvature(at, direction)
-    floor = _ABOVE_ROUNDING * 10.0**-digits * at.numbers.bounds(start.value)[1]
     rows = []
     for exponent in EXPONENTS:
         h = sympy.Rational(1, 2**exponent)
         there = sample(at, direction, h)
-        sizes = _remainders(there, (start, first, second), h, at.numbers)
-        visible = (None if size <= floor else size for size in sizes)
-        r0, r1, r2 = visible
-        rows.append(Row(exponent, (r0, r1, r2), crossed(start.switches, there.switches)))
-    return Table(digits, tuple(rows))
+        with at.numbers.working():
+            step = at.numbers.constant(h)[0]
+            r0 = there.value - start.value
+            r1 = r0 - step * first
+            r2 = r1 - step * step * second / 2
+        sizes = (_visible(r0, at), _visible(r1, at), _visible(r2, at))
+        rows.append(Row(exponent, sizes, crossed(start.switches, there.switches)))
+    return Table(at.numbers.name, tuple(rows))
 
 
-def _remainders(
-    there: Sample, expansion: tuple[Sample, Any, Any], h: sympy.Rational, numbers: Numbers
-) -> Sequence[float]:
-    start, first, second = expansion
-    with numbers.working():
-        step = numbers.constant(h)[0]
-        r0 = there.value - start.value
-        r1 = r0 - step * first
-        r2 = r1 - step * step * second / 2
-        return [abs(float(r)) for r in (r0, r1, r2)]
+def _visible(remainder: Any, at: Base) -> float | None:
+    least, most = at.numbers.bounds(remainder)
+    rounding = 10.0**-at.numbers.digits * at.loss
+    return None if least < _ABOVE_ROUNDING * max(rounding, most - least) else most
 
 
 def _curvature(at: Base, direction: Direction) -> Any:
     """Return v·Hv as the central difference of g·v, with the step that leaves 2/3 of the digits."""
-    h = sympy.Rational(1, 2 ** round(at.numbers.digits * math.log2(10) / 3))
+    h = sympy.Rational(1, 2 ** (bits_of(at.numbers.digits) // 3))
     ahead, behind = (_gradient_slope(at, direction, step) for step in (h, -h))
     with at.numbers.working():
         return (ahead - behind) / (2 * at.numbers.constant(h)[0])

@@ -16,7 +16,8 @@ from bpgen.verify.switch import Switch
 class Trial:
     """All evidence at one point; `proved` if it comes in balls, else it is an estimate.
 
-    `evidence` measures along one more direction, in parameters or in any tensor between them and the loss.
+    `evidence` measures along one more direction, in parameters or in any tensor between them and
+    the loss.
     """
 
     point: Point
@@ -50,5 +51,3 @@ class Trial:
                 digits = -math.log10(most / size) if most else numbers.digits
                 found[name] = max(digits, found.get(name, 0.0))
         return found
-
-

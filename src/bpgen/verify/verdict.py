@@ -20,7 +20,7 @@ from bpgen.verify.taylor import Table
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """VERIFIED, REFUTED or UNDECIDED, and everything it rests on; None and () where a level did not run."""
+    """VERIFIED, REFUTED or UNDECIDED, and what it rests on: None or () where no level ran."""
 
     verdict: str
     network: str
@@ -40,7 +40,7 @@ class Verdict:
 
     @property
     def digits(self) -> int:
-        """Return to how many digits every gradient agrees with the forward formulas; 0 if none is shown."""
+        """Return to how many digits every gradient is shown right; 0 if nothing is shown."""
         return self.agreement.worst if self.agreement else 0
 
     def __str__(self) -> str:

@@ -1,7 +1,7 @@
 """A formula as a graph of ufuncs: which operations, in which order; not yet where the results live.
 
-Equal subformulas are one node. Factors of fewer indices are multiplied before they are broadcast. Whole powers
-are products, since `np.power` costs ten times as much.
+Equal subformulas are one node. Factors of fewer indices are multiplied before they are broadcast.
+Whole powers are products, since `np.power` costs ten times as much.
 """
 
 from __future__ import annotations
@@ -47,10 +47,11 @@ class Node:
 class Graph:
     """The nodes of one formula over the axes `space`, operands before results."""
 
-    def __init__(self, names: Mapping[str, str], space: Axes) -> None:
-        """Take how code names each tensor, and the order of axes."""
+    def __init__(self, names: Mapping[str, str], space: Axes, owner: str) -> None:
+        """Take how code names each tensor, the order of axes, and the workspace that holds constants."""
         self._names = names
         self._space = space
+        self._owner = owner
         self._places: dict[Node, int] = {}
         self.nodes: list[Node] = []
 
@@ -61,7 +62,10 @@ class Graph:
                 value = in_order(read(expr, self._names), self._space)
                 return self._put(Node("", (), value.axes, value.text))
             case _ if is_scalar(expr):
-                return self._put(Node("", (), (), scalar(expr)))
+                # An array spares numpy the conversion of a Python number in every call.
+                return self._put(
+                    Node("", (), (), f"{self._owner}.ZERO" if expr == 0 else scalar(expr))
+                )
             case sympy.Add():
                 return self._sum(expr)
             case sympy.exp():
@@ -69,7 +73,11 @@ class Graph:
             case sympy.Mul():
                 return self._product(expr)
             case sympy.Pow():
-                return self._product(expr) if expr.exp.is_negative else self._power(expr.base, expr.exp)
+                return (
+                    self._product(expr)
+                    if expr.exp.is_negative
+                    else self._power(expr.base, expr.exp)
+                )
             case Where():
                 return self._where(*expr.args)
             case Delta():
@@ -77,7 +85,9 @@ class Graph:
             case sympy.Function():
                 return self._function(expr)
             case _:
-                raise TargetError(f"numpy has no spelling for {type(expr).__name__}", disagree=f"in {expr}")
+                raise TargetError(
+                    f"numpy has no spelling for {type(expr).__name__}", disagree=f"in {expr}"
+                )
 
     def _put(self, node: Node) -> int:
         if node not in self._places:
@@ -130,7 +140,11 @@ class Graph:
         value = self.add(base)
         if exponent.q == 2:
             root = self._call("np.sqrt", value)
-            return root if exponent.p == 1 else self._call("np.multiply", root, self._whole(value, exponent.p // 2))
+            return (
+                root
+                if exponent.p == 1
+                else self._call("np.multiply", root, self._whole(value, exponent.p // 2))
+            )
         if exponent.is_Integer:
             return self._whole(value, int(exponent))
         return self._call("np.power", value, self.add(exponent))
@@ -188,7 +202,9 @@ def _fraction(expr: Expr) -> tuple[Expr, list[Expr], list[Expr]]:
     """Return the number in front, the factors above the line, and those below it."""
     numbers, above, below = [], [], []
     for factor in sympy.Mul.make_args(expr):
-        base, exponent = (factor, sympy.S.One) if isinstance(factor, sympy.exp) else factor.as_base_exp()
+        base, exponent = (
+            (factor, sympy.S.One) if isinstance(factor, sympy.exp) else factor.as_base_exp()
+        )
         if is_scalar(factor):
             numbers.append(factor)
         elif exponent.is_negative:
@@ -215,4 +231,8 @@ def _is_polynomial(expr: Expr) -> bool:
     if isinstance(expr, Access) or is_scalar(expr):
         return True
     whole = isinstance(expr, sympy.Pow) and expr.exp.is_Integer and expr.exp > 0
-    return isinstance(expr, sympy.Add | sympy.Mul) or whole and all(_is_polynomial(a) for a in expr.args)
+    return (
+        isinstance(expr, sympy.Add | sympy.Mul)
+        or (whole
+        and all(_is_polynomial(a) for a in expr.args))
+    )

@@ -13,7 +13,21 @@ from bpgen.ir.index import Extent, Index, Scalar
 from bpgen.spell import Speller
 from bpgen.spell.speller import POW
 
-_MATH = {"exp", "log", "sqrt", "sin", "cos", "tan", "tanh", "sinh", "cosh", "atan", "erf", "log1p", "expm1"}
+_MATH = {
+    "exp",
+    "log",
+    "sqrt",
+    "sin",
+    "cos",
+    "tan",
+    "tanh",
+    "sinh",
+    "cosh",
+    "atan",
+    "erf",
+    "log1p",
+    "expm1",
+}
 
 
 class ScalarSpeller(Speller):
@@ -53,12 +67,16 @@ class ScalarSpeller(Speller):
         if name in {"max", "min"}:
             return f"{name}({', '.join(args)})"
         if name not in _MATH:
-            raise TargetError(f"Python's math has no {name}", way_out="Extend targets/numpy/scalar.py.")
+            raise TargetError(
+                f"Python's math has no {name}", way_out="Extend targets/numpy/scalar.py."
+            )
         return f"math.{name}({', '.join(args)})"
 
     def reduction(self, word: str, over: Sequence[Index], body: str) -> str:
         """Refuse: a sum is a statement of its own."""
-        raise TargetError(f"{word} over {over} of {body} is not a number", way_out="This is a bug in bpgen.")
+        raise TargetError(
+            f"{word} over {over} of {body} is not a number", way_out="This is a bug in bpgen."
+        )
 
     def relation(self, left: str, op: str, right: str) -> str:
         """Return `a > b`."""
@@ -81,7 +99,9 @@ def scalar(expr: Expr) -> str:
     if expr.is_Rational and not expr.is_Integer:
         return repr(float(expr))
     square = expr**2
-    if expr.atoms(sympy.Pow) and not any(e.exp.q == 2 for e in square.atoms(sympy.Pow) if e.exp.is_Rational):
+    if expr.atoms(sympy.Pow) and not any(
+        e.exp.q == 2 for e in square.atoms(sympy.Pow) if e.exp.is_Rational
+    ):
         if any(e.exp.is_Rational and e.exp.q == 2 for e in expr.atoms(sympy.Pow)):
             return f"math.sqrt({ScalarSpeller().spell(square)})"
     text = ScalarSpeller().spell(expr)

@@ -1,7 +1,7 @@
 """Scratch memory: a few registers, each seen under the shapes it is needed in.
 
-`a.u_nh` is register `u` seen as `[n,h]`. A register is used by one value at a time, so all its shapes share one
-piece of memory.
+`a.u_nh` is register `u` seen as `[n,h]`. A register is used by one value at a time, so all its
+shapes share one piece of memory.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+
 import sympy
 
 from bpgen.ir.equation import Op
@@ -20,7 +21,9 @@ from bpgen.targets.numpy.values import Value, in_order, range_of, read
 class NumpyTarget:
     """Spell statements for one workspace."""
 
-    def __init__(self, names: Mapping[str, str], tensors: Mapping[str, Tensor], owner: str = "a") -> None:
+    def __init__(
+        self, names: Mapping[str, str], tensors: Mapping[str, Tensor], owner: str = "a"
+    ) -> None:
         """Take how code names each tensor; `owner` is the name of the workspace that holds scratch."""
         self.names = names
         self.scratch = Scratch(owner)
@@ -44,7 +47,9 @@ class NumpyTarget:
                 return self._gather(statement)
             case View():
                 value = read(statement.read, self.names)
-                return [f"{self.names[statement.out.name]} = {in_order(value, statement.out.indices).text}"]
+                return [
+                    f"{self.names[statement.out.name]} = {in_order(value, statement.out.indices).text}"
+                ]
 
     def _out(self, tensor: Tensor) -> Value:
         return Value(self.names[tensor.name], tensor.indices)
@@ -69,8 +74,12 @@ class NumpyTarget:
         found = indices_of(body)
         array = ufuncs.array(body, tuple(i for i in space if i in found), space)
         absent = [i.extent for i in statement.over if i not in found]
+        if statement.op is Op.SUM and (call := _weighted(array, statement.over)) is not None:
+            return self._by_product(statement, call, number, ufuncs, array)
         axes = [array.axes.index(i) for i in statement.over if i in found]
-        call = {Op.SUM: "np.add.reduce", Op.MAX: "np.maximum.reduce", Op.ARGMAX: "np.argmax"}[statement.op]
+        call = {Op.SUM: "np.add.reduce", Op.MAX: "np.maximum.reduce", Op.ARGMAX: "np.argmax"}[
+            statement.op
+        ]
         at = str(axes[0]) if len(axes) == 1 else f"({', '.join(map(str, axes))})"
         scale = sympy.Mul(number, *absent)
         ufuncs.free(array)
@@ -80,6 +89,23 @@ class NumpyTarget:
         out, lines = self._target(statement)
         ufuncs.lines.append(f"{call}({array.text}, axis={at}, out={out.text})")
         return [*ufuncs.lines, *_scaling(out, scale), *lines]
+
+    def _by_product(
+        self, statement: Reduce, call: str, number: sympy.Expr, ufuncs: Ufuncs, array: Value
+    ) -> list[str]:
+        """Write a sum as a product with ones, or a mean as one with 1/N: BLAS adds faster than a reduction."""
+        extent = statement.over[0].extent
+        is_mean = number == 1 / extent
+        weights = f"{self.scratch.owner}.{'MEAN' if is_mean else 'ONES'}_{extent}"
+        ufuncs.free(array)
+        if statement.out.role is Role.SCALAR:
+            total = _times(
+                f"float({call.format(weights=weights, out='')})", sympy.S.One if is_mean else number
+            )
+            return [*ufuncs.lines, f"{statement.out.name} = {total}"]
+        out, lines = self._target(statement)
+        ufuncs.lines.append(call.format(weights=weights, out=f", out={out.text}"))
+        return [*ufuncs.lines, *_scaling(out, sympy.S.One if is_mean else number), *lines]
 
     def _contract(self, statement: Contract) -> list[str]:
         ufuncs = Ufuncs(self.names, self.scratch)
@@ -95,7 +121,11 @@ class NumpyTarget:
             return [*ufuncs.lines, f"{statement.out.name} = {total}"]
         out, lines = self._target(statement)
         over = statement.over
-        call = contraction(arrays[0], arrays[1], over, out) if len(arrays) == 2 else einsum(arrays, out)
+        call = (
+            contraction(arrays[0], arrays[1], over, out)
+            if len(arrays) == 2
+            else einsum(arrays, out)
+        )
         ufuncs.lines.append(call)
         for array in arrays:
             ufuncs.free(array)
@@ -121,9 +151,9 @@ class NumpyTarget:
         if isinstance(at, Access) and rest and all(isinstance(i, Index) for i in rest):
             address = read(at, self.names)
             if address.axes + tuple(rest) == out.axes:
-                return [f'np.take({source}, {address.text}, axis=0, out={out.text}, mode="clip")']
+                return [f'{source}.take({address.text}, axis=0, out={out.text}, mode="clip")']
         address, lines = self._address(entry, out.axes)
-        lines.append(f'np.take({source}, {address.text}, out={out.text}, mode="clip")')
+        lines.append(f'{source}.take({address.text}, out={out.text}, mode="clip")')
         return lines
 
     def _address(self, entry: Access, axes: Axes) -> tuple[Value, list[str]]:
@@ -132,6 +162,10 @@ class NumpyTarget:
         self.scratch.free(register)
         value = Value(self.scratch.text(register), axes, register)
         extents = [i.extent for i in self._tensors[entry.name].indices]
+        row, last = entry.indices[0], entry.indices[-1]
+        if len(extents) == 2 and isinstance(row, Index) and isinstance(last, Access):
+            starts = Value(f"a.STARTS_{extents[0]}_{extents[1]}", (row,)).along(axes)
+            return value, [f"np.add({starts}, {self._part(last, axes)}, out={value.text})"]
         parts = [self._part(at, axes) for at in entry.indices]
         lines, so_far = [], parts[0]
         for extent, part in zip(extents[1:], parts[1:], strict=True):
@@ -146,6 +180,15 @@ class NumpyTarget:
         if isinstance(at, Index):
             return Value(range_of(at), (at,)).along(axes)
         return scalar(at)
+
+
+def _weighted(array: Value, over: Axes) -> str | None:
+    """Return the product that sums an array of one or two axes over one of them, or None."""
+    if len(over) != 1 or over[0] not in array.axes or len(array.axes) > 2:
+        return None
+    if array.axes[-1] == over[0]:
+        return f"np.dot({array.text}, {{weights}}{{out}})"
+    return f"np.dot({{weights}}, {array.text}{{out}})"
 
 
 def _scaling(out: Value, scale: sympy.Expr) -> list[str]:

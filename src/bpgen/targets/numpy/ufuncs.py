@@ -1,7 +1,8 @@
 """Where the results of a graph live, and the lines that compute them.
 
-The result is built up in the output itself where nothing still needs what the output holds; an operand that is
-read for the last time gives its memory to the result; the rest stands in scratch registers.
+The result is built up in the output itself where nothing still needs what the output holds; an
+operand that is read for the last time gives its memory to the result; the rest stands in scratch
+registers.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class Ufuncs:
 
     def store(self, expr: Expr, out: Value, space: Axes) -> None:
         """Compute `expr` into `out`, which may be read in `expr` too."""
-        graph = Graph(self.names, space)
+        graph = Graph(self.names, space, self.scratch.owner)
         root = graph.add(expr)
         value = _Placement(self, graph.nodes, root, out).run()
         if value.text != out.text:

@@ -54,7 +54,9 @@ def read(entry: Access, names: Mapping[str, str]) -> Value:
         text = f"{text}[{picks}]"
     axes = tuple(at for at in entry.indices if at not in fixed)
     if not all(isinstance(at, Index) for at in axes):
-        raise TargetError(f"no view reads {entry}", way_out="This is a bug in bpgen: a gather was not named.")
+        raise TargetError(
+            f"no view reads {entry}", way_out="This is a bug in bpgen: a gather was not named."
+        )
     if len(set(axes)) < len(axes):
         return _diagonal(text, axes)
     return Value(text, axes)
@@ -73,7 +75,9 @@ def _reshaped(entry: Access, text: str) -> Value:
         if isinstance(at, Digit):
             axes += [] if axes and axes[-1] == at.index else [at.index]
         elif isinstance(at, sympy.Add):
-            axes += sorted((s for s in at.free_symbols if isinstance(s, Index)), key=lambda i: -_stride(at, i))
+            axes += sorted(
+                (s for s in at.free_symbols if isinstance(s, Index)), key=lambda i: -_stride(at, i)
+            )
         else:
             axes.append(at)
     return Value(f"{text}.reshape({shape(tuple(axes))})", tuple(axes))

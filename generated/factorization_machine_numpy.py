@@ -1,0 +1,415 @@
+"""Factorization machine for the progress of diabetes, a layer declared here; data: diabetes.
+
+Written by `bpgen emit factorization_machine` from factorization_machine.py; needs numpy alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+DTYPE = "float32"
+D, H, R = 10, 1, 4
+SIZE = 51
+
+# Shapes of the parameters; for a batch, the shape of one example and the number of classes.
+PARAMETERS = {
+    "fm_w0": (),
+    "fm_w": (D,),
+    "fm_V": (D, R),
+}
+INPUTS = {
+    "x": ((D,), None),
+    "y": ((H,), None),
+}
+OUTPUTS = ("prediction",)
+STATES = ("m", "v")
+
+
+class Params:
+    """The parameters: named views into one flat vector, `flat`."""
+
+    def __init__(self, flat: np.ndarray | None = None) -> None:
+        self.flat = np.zeros(SIZE, DTYPE) if flat is None else flat
+        self.fm_w0 = self.flat[0:1].reshape(())
+        self.fm_w = self.flat[1:11].reshape((D,))
+        self.fm_V = self.flat[11:51].reshape((D, R))
+
+
+class Grads(Params):
+    """The gradient: `grads.W` is ∂L/∂W, in the same order in memory."""
+
+
+class Activations:
+    """What the forward pass computes for a batch of N examples, allocated once."""
+
+    def __init__(self, N: int, dtype: str = DTYPE) -> None:
+        self.N = N
+        self.fm_u = np.empty((N, R), dtype)  # fm_u[n,r]
+        self.fm_q = np.empty((N, R), dtype)  # fm_q[n,r]
+        self.fm_y = np.empty(N, dtype)  # fm_y[n]
+        self.target = np.empty(N, dtype)  # target[n]
+        self.r = np.empty(N, dtype)  # r[n]
+        self.mean_squared_error = np.empty((), dtype)  # mean_squared_error
+        self.l2 = np.empty((), dtype)  # l2
+        self.loss = np.empty((), dtype)  # loss
+        self.ONES_N = np.ones(N, dtype)
+        self.ONES_R = np.ones(R, dtype)
+        u = np.empty(max(N * D, N * R, N), dtype)
+        self.u_nd = u[: N * D].reshape((N, D))
+        self.u_nr = u[: N * R].reshape((N, R))
+        self.u_n = u[:N].reshape(N)
+        v = np.empty(max(D * R, N * R), dtype)
+        self.v_dr = v[: D * R].reshape((D, R))
+        self.v_nr = v[: N * R].reshape((N, R))
+
+
+class Workspace(Activations):
+    """The activations, and the cotangents that the backward pass computes from them."""
+
+    def __init__(self, N: int, dtype: str = DTYPE) -> None:
+        super().__init__(N, dtype)
+        self.d_fm_u = np.empty((N, R), dtype)  # ∂L/∂fm_u[n,r]
+        self.sum_for_d_fm_V = np.empty(D, dtype)  # sum_for_d_fm_V[d]
+        u = np.empty(max(N, N * D, D), dtype)
+        self.u_n = u[:N].reshape(N)
+        self.u_nd = u[: N * D].reshape((N, D))
+        self.u_d = u[:D].reshape(D)
+        self.v_dr = np.empty((D, R), dtype)
+
+
+class State:
+    """What the optimizer adam keeps from step to step, and its scratch memory."""
+
+    def __init__(self, dtype: str = DTYPE) -> None:
+        self.m = np.zeros(SIZE, dtype)  # m[i]
+        self.v = np.zeros(SIZE, dtype)  # v[i]
+        self.u_i = np.empty(SIZE, dtype)
+
+
+def init(seed: int = 0) -> Params:
+    """Return parameters as training starts with them."""
+    p = Params()
+    rng = np.random.default_rng(seed)
+    p.fm_V[...] = rng.normal(0, 0.1, (D, R))
+    return p
+
+
+def forward(p: Params, a: Activations, x: np.ndarray) -> None:
+    """Compute the outputs of a batch into `a`."""
+    # fm_u[n,r] = Σ_d x[n,d] fm_V[d,r]
+    np.dot(x, p.fm_V, out=a.fm_u)
+
+    # fm_q[n,r] = Σ_d x[n,d]² fm_V[d,r]²
+    np.multiply(x, x, out=a.u_nd)
+    np.multiply(p.fm_V, p.fm_V, out=a.v_dr)
+    np.dot(a.u_nd, a.v_dr, out=a.fm_q)
+
+    # fm_y[n] = Σ_d x[n,d] fm_w[d] + Σ_r (fm_u[n,r]²/2 - fm_q[n,r]/2) + fm_w0
+    np.dot(p.fm_w, x.T, out=a.fm_y)
+    np.multiply(a.fm_u, a.fm_u, out=a.u_nr)
+    np.multiply(a.u_nr, 0.5, out=a.u_nr)
+    np.multiply(a.fm_q, 0.5, out=a.v_nr)
+    np.subtract(a.u_nr, a.v_nr, out=a.u_nr)
+    np.dot(a.u_nr, a.ONES_R, out=a.u_n)
+    np.add(a.fm_y, a.u_n, out=a.fm_y)
+    np.add(a.fm_y, p.fm_w0, out=a.fm_y)
+
+
+def add_loss(p: Params, a: Activations, y: np.ndarray) -> None:
+    """Go on from the outputs to the loss."""
+    N = a.N
+
+    # target[n] = y[n,0]
+    np.copyto(a.target, y[:, 0])
+
+    # r[n] = fm_y[n] - target[n]
+    np.subtract(a.fm_y, a.target, out=a.r)
+
+    # mean_squared_error = Σ_n r[n]²/N
+    np.dot(a.r, a.r, out=a.mean_squared_error)
+    np.multiply(a.mean_squared_error, 1 / N, out=a.mean_squared_error)
+
+    # l2 = Σ_{d,r} 0.01 fm_V[d,r]²
+    np.dot(p.fm_V.ravel(), p.fm_V.ravel(), out=a.l2)
+    np.multiply(a.l2, 0.01, out=a.l2)
+
+    # loss = mean_squared_error + l2
+    np.add(a.mean_squared_error, a.l2, out=a.loss)
+
+
+def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray) -> None:
+    """Fill `g` with the gradient, from what `forward` and `add_loss` left in `a`."""
+    N = a.N
+
+    # ∂L/∂fm_u[n,r] = 2 fm_u[n,r] r[n]/N
+    np.multiply(a.r, 2 / N, out=a.u_n)
+    np.multiply(a.fm_u, a.u_n[:, None], out=a.d_fm_u)
+
+    # ∂L/∂fm_w0 = Σ_n 2 r[n]/N
+    np.dot(a.r, a.ONES_N, out=g.fm_w0)
+    np.multiply(g.fm_w0, 2 / N, out=g.fm_w0)
+
+    # ∂L/∂fm_w[d] = Σ_n 2 x[n,d] r[n]/N
+    np.dot(a.r, x, out=g.fm_w)
+    np.multiply(g.fm_w, 2 / N, out=g.fm_w)
+
+    # sum_for_d_fm_V[d] = Σ_n x[n,d]² r[n]
+    np.multiply(x, a.r[:, None], out=a.u_nd)
+    np.einsum("nd,nd->d", a.u_nd, x, out=a.sum_for_d_fm_V)
+
+    # ∂L/∂fm_V[d,r] = Σ_n x[n,d] ∂L/∂fm_u[n,r] + fm_V[d,r] (0.02 - 2 sum_for_d_fm_V[d]/N)
+    np.dot(x.T, a.d_fm_u, out=g.fm_V)
+    np.multiply(a.sum_for_d_fm_V, 2 / N, out=a.u_d)
+    np.subtract(0.02, a.u_d, out=a.u_d)
+    np.multiply(p.fm_V, a.u_d[:, None], out=a.v_dr)
+    np.add(a.v_dr, g.fm_V, out=g.fm_V)
+
+
+def update(p: Params, g: Grads, s: State, t: int) -> None:
+    """Change the parameters by the gradient; `t` counts the steps from 1."""
+    # lr ← 0.01
+    lr = 0.01
+
+    # m[i] ← 0.9 m[i] + 0.1 g[i]
+    np.multiply(s.m, 0.9, out=s.m)
+    np.multiply(g.flat, 0.1, out=s.u_i)
+    np.add(s.m, s.u_i, out=s.m)
+
+    # v[i] ← 0.999 v[i] + 0.001 g[i]²
+    np.multiply(g.flat, g.flat, out=s.u_i)
+    np.multiply(s.u_i, 0.001, out=s.u_i)
+    np.multiply(s.v, 0.999, out=s.v)
+    np.add(s.u_i, s.v, out=s.v)
+
+    # c2 ← √(1 - 0.999^t)
+    c2 = math.sqrt(1 - 0.999**t)
+
+    # lr_t ← c2 lr/(1 - 0.9^t)
+    lr_t = c2 * lr / (1 - 0.9**t)
+
+    # θ[i] ← θ[i] - lr_t m[i]/(1e-08 c2 + √v[i])
+    np.sqrt(s.v, out=s.u_i)
+    np.add(s.u_i, 1e-08 * c2, out=s.u_i)
+    np.divide(s.m, s.u_i, out=s.u_i)
+    np.multiply(s.u_i, lr_t, out=s.u_i)
+    np.subtract(p.flat, s.u_i, out=p.flat)
+
+
+def real(name: str, value: np.ndarray, shape: tuple[int, ...], dtype: str) -> np.ndarray:
+    """Return `value` as an array of numbers, one row an example."""
+    array = np.ascontiguousarray(value, dtype)
+    if array.shape[1:] != shape or array.ndim == 0:
+        raise ValueError(f"{name} has shape {array.shape}; expected one row an example of {shape}")
+    return array
+
+
+def checked(x: np.ndarray, y: np.ndarray, dtype: str) -> tuple[np.ndarray, ...]:
+    """Return a batch as contiguous arrays of the right types and equal lengths."""
+    x = real("x", x, (D,), dtype)
+    y = real("y", y, (H,), dtype)
+    if len({len(x), len(y)}) > 1:
+        raise ValueError(f"x, y have different lengths: {len(x), len(y)}")
+    return x, y
+
+
+def loss_and_grad(params: Params, *, x: np.ndarray, y: np.ndarray) -> tuple[float, Grads]:
+    """Return the loss of a batch and its gradient; float64 parameters make everything float64."""
+    x, y = checked(x, y, params.flat.dtype)
+    a, g = Workspace(len(x), params.flat.dtype), Grads(np.empty_like(params.flat))
+    forward(params, a, x)
+    add_loss(params, a, y)
+    backward(params, g, a, x)
+    return float(a.loss), g
+
+
+def predict(params: Params, *, x: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the outputs for a batch, by name."""
+    dtype = params.flat.dtype
+    x = real("x", x, (D,), dtype)
+    a = Activations(len(x), dtype)
+    forward(params, a, x)
+    return {"prediction": a.fm_y}
+
+
+def loss(params: Params, *, x: np.ndarray, y: np.ndarray) -> float:
+    """Return the loss of a batch as `predict` computes it, without a gradient."""
+    x, y = checked(x, y, params.flat.dtype)
+    a = Activations(len(x), params.flat.dtype)
+    forward(params, a, x)
+    add_loss(params, a, y)
+    return float(a.loss)
+
+
+class Trainer:
+    """Parameters in training. All memory is allocated by the first step of each batch size."""
+
+    def __init__(self, params: Params, batch: int = 64, seed: int = 0) -> None:
+        self.params = params
+        self.grads = Grads(np.empty_like(params.flat))
+        self.state = State(params.flat.dtype)
+        self.batch, self.seed, self.steps = batch, seed, 0
+        self._workspaces = {batch: Workspace(batch, params.flat.dtype)}
+
+    def step(self, *, x: np.ndarray, y: np.ndarray) -> float:
+        """Train on one batch: forward, backward, update. Return the loss before the update."""
+        x, y = checked(x, y, self.params.flat.dtype)
+        p, g, a = self.params, self.grads, self._workspace(len(x))
+        self.steps += 1
+        forward(p, a, x)
+        add_loss(p, a, y)
+        backward(p, g, a, x)
+        update(p, g, self.state, self.steps)
+        return float(a.loss)
+
+    def _workspace(self, N: int) -> Workspace:
+        if N not in self._workspaces:
+            self._workspaces[N] = Workspace(N, self.params.flat.dtype)
+        return self._workspaces[N]
+
+
+def save(path: str | Path, trainer: Trainer) -> None:
+    """Write a trainer to an .npz file; a crash leaves the old file or the new one, never a part."""
+    arrays = {name: getattr(trainer.params, name) for name in PARAMETERS}
+    arrays |= {f"state.{name}": getattr(trainer.state, name) for name in STATES}
+    arrays["run"] = np.array([trainer.steps, trainer.batch, trainer.seed])
+    path = Path(path)
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            np.savez(file, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    folder = os.open(path.resolve().parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def load(path: str | Path) -> Trainer:
+    """Return the trainer that `save` wrote. Nothing in the file is run.
+
+    Errors: ValueError if the file belongs to another model; zipfile.BadZipFile if it is damaged.
+    """
+    with np.load(path, allow_pickle=False) as file:
+        expected = {**PARAMETERS, **{f"state.{name}": (SIZE,) for name in STATES}, "run": (3,)}
+        odd = sorted(set(expected) ^ set(file.files))
+        if odd:
+            raise ValueError(f"{path} is a checkpoint of another model: {', '.join(odd)}")
+        arrays = {name: file[name] for name in expected}
+    for name, shape in expected.items():
+        if arrays[name].shape != shape:
+            raise ValueError(f"{path}: {name} has shape {arrays[name].shape}; expected {shape}")
+    steps, batch, seed = (int(number) for number in arrays["run"])
+    dtype = arrays[next(iter(PARAMETERS))].dtype
+    trainer = Trainer(Params(np.empty(SIZE, dtype)), batch, seed)
+    for name in PARAMETERS:
+        getattr(trainer.params, name)[...] = arrays[name]
+    for name in STATES:
+        getattr(trainer.state, name)[...] = arrays[f"state.{name}"]
+    trainer.steps = steps
+    return trainer
+
+
+def example(N: int, seed: int = 0) -> dict[str, np.ndarray]:
+    """Return a batch of N random examples."""
+    rng = np.random.default_rng(seed)
+    return {
+        "x": rng.standard_normal((N, D)),
+        "y": rng.random((N, H)),
+    }
+
+
+def selftest(seed: int = 0) -> bool:
+    """Check the gradient by Taylor's theorem, in float64, and return whether it holds.
+
+    For a direction v, R0 = |L(θ+hv) - L(θ)| falls as h and R1 = |L(θ+hv) - L(θ) - h g·v| as h²;
+    the central difference (L(θ+hv) - L(θ-hv)) / 2h agrees with g·v to many digits.
+    """
+    params = Params(init(seed).flat.astype(np.float64))
+    rng = np.random.default_rng(seed + 1)
+    params.flat += 0.1 * rng.standard_normal(SIZE)
+    batch, v = example(5, seed), rng.standard_normal(SIZE)
+    v /= np.sqrt(v @ v)
+    start, grads = loss_and_grad(params, **batch)
+    slope = float(grads.flat @ v)
+    print("  h          R0             R1             central difference against g·v")
+    best = np.inf
+    for k in range(4, 22, 2):
+        h = 2.0**-k
+        up = loss_and_grad(Params(params.flat + h * v), **batch)[0]
+        down = loss_and_grad(Params(params.flat - h * v), **batch)[0]
+        error = abs((up - down) / (2 * h) - slope) / np.sqrt(grads.flat @ grads.flat)
+        best = min(best, error)
+        R0, R1 = abs(up - start), abs(up - start - h * slope)
+        print(f"  2^-{k:<4}     {R0:.6e}   {R1:.6e}   {error:.1e}")
+    # Rounding of the loss limits a central difference in float64 to about (2^-53)^(2/3), 2e-11.
+    agrees = best < 1e-7
+    print(f"the gradient {'agrees' if agrees else 'DISAGREES'}: {best:.1e} of its length")
+    return agrees
+
+
+def batches(
+    data: dict[str, np.ndarray], batch: int, rng: np.random.Generator
+) -> Iterator[dict[str, np.ndarray]]:
+    """Yield shuffled batches of `batch` examples; the last one is what is left."""
+    order = rng.permutation(len(data["x"]))
+    for begin in range(0, len(order), batch):
+        yield {name: array[order[begin : begin + batch]] for name, array in data.items()}
+
+
+def report(params: Params, data: dict[str, np.ndarray]) -> str:
+    """Return the loss on `data`."""
+    return f"loss {loss(params, **data):.4f}"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Train on the arrays of an .npz file, whose keys are the names of the inputs."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", help="an .npz file with x and y")
+    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--save", help="write a checkpoint here after every epoch")
+    parser.add_argument("--resume", help="continue from a checkpoint")
+    parser.add_argument("--selftest", action="store_true", help="check the gradient and stop")
+    args = parser.parse_args(argv)
+    if args.selftest:
+        return 0 if selftest(args.seed) else 1
+    if args.data is None:
+        parser.error("--data is needed to train")
+    with np.load(args.data, allow_pickle=False) as file:
+        data = dict(zip(INPUTS, checked(*(file[name] for name in INPUTS), DTYPE), strict=True))
+    rows = np.random.default_rng(args.seed).permutation(len(data["x"]))
+    held = max(1, len(rows) // 10)
+    test = {name: array[rows[:held]] for name, array in data.items()}
+    data = {name: array[rows[held:]] for name, array in data.items()}
+    trainer = load(args.resume) if args.resume else Trainer(init(args.seed), args.batch, args.seed)
+    for epoch in range(args.epochs):
+        begin = time.perf_counter()
+        rng = np.random.default_rng([args.seed, trainer.steps])
+        for batch in batches(data, args.batch, rng):
+            last = trainer.step(**batch)
+        if not np.isfinite(last):
+            print(f"the loss is {last} after step {trainer.steps}", file=sys.stderr)
+            return 6
+        seconds = time.perf_counter() - begin
+        print(f"epoch {epoch + 1:3}   held out: {report(trainer.params, test)}   {seconds:.2f} s")
+        if args.save:
+            save(args.save, trainer)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,100 @@
+"""Wrong use is refused with the right kind of error, and the message names the line."""
+
+from typing import Any
+
+import pytest
+
+import bpgen as bp
+from bpgen.activations import relu
+from bpgen.errors import FormulaError, OptionError, ShapeError
+from bpgen.layers import dropout, flatten, layer_norm, linear, rms_norm, softmax
+from bpgen.losses import gaussian_nll, huber, l1, l2, softmax_cross_entropy
+from bpgen.optimizers import adam, adamw, lion, momentum, nesterov, rmsprop, sgd
+from bpgen.optimizers.schedules import constant, cosine, one_cycle, step
+
+X = bp.input("x", 3)
+ROW = bp.input("row")  # the batch alone
+WORD: Any = "half"
+LABEL = bp.label("answer", classes=3)
+
+WRONG = {
+    "linear without an axis": (lambda: linear(ROW, 5), ShapeError, "row[n]"),
+    "flatten without an axis": (lambda: flatten(ROW), ShapeError, "row[n]"),
+    "layer_norm without an axis": (lambda: layer_norm(ROW), ShapeError, "row[n]"),
+    "rms_norm without an axis": (lambda: rms_norm(ROW), ShapeError, "row[n]"),
+    "softmax without an axis": (lambda: softmax(ROW), ShapeError, "row[n]"),
+    "layer_norm with eps 0": (lambda: layer_norm(X, eps=0), OptionError, "it is 0"),
+    "rms_norm with eps -1": (lambda: rms_norm(X, eps=-1), OptionError, "above 0"),
+    "dropout of everything": (lambda: dropout(X, 1), OptionError, "at least 0 and below 1"),
+    "dropout of less than nothing": (lambda: dropout(X, -0.1), OptionError, "it is -0.1"),
+    "dropout of NaN": (lambda: dropout(X, float("nan")), OptionError, "it is nan"),
+    "dropout of a word": (lambda: dropout(X, WORD), OptionError, "it is 'half'"),
+    "logits for other classes": (
+        lambda: softmax_cross_entropy(linear(X, 5), LABEL),
+        ShapeError,
+        "H = 5; answer[n] has N = batch and 3 classes",
+    ),
+    "a label that is real": (lambda: softmax_cross_entropy(X, ROW), ShapeError, "no classes"),
+    "logits without classes": (lambda: softmax_cross_entropy(ROW, LABEL), ShapeError, "row[n]"),
+    "a number without axes as logits": (
+        lambda: softmax_cross_entropy(bp.parameter("c"), LABEL),
+        ShapeError,
+        "c[] has no axis",
+    ),
+    "smoothing above 1": (
+        lambda: softmax_cross_entropy(X, LABEL, smoothing=2),
+        OptionError,
+        "at least 0 and at most 1",
+    ),
+    "huber with delta 0": (lambda: huber(X, X, delta=0), OptionError, "above 0"),
+    "a variance of another shape": (
+        lambda: gaussian_nll(X, X, variance=ROW),
+        ShapeError,
+        "row[n] has N = batch",
+    ),
+    "l2 of an input": (lambda: l2(X, strength=1), FormulaError, "given x[n,d]"),
+    "l1 of nothing": (lambda: l1(strength=1), FormulaError, "no tensor"),
+    "l1 of strength 0": (lambda: l1(linear(X, 5), strength=0), OptionError, "above 0"),
+    "a rate of 0": (lambda: sgd(0), OptionError, "the learning rate"),
+    "an infinite rate": (lambda: adam(float("inf")), OptionError, "it is inf"),
+    "a clip of 0": (lambda: sgd(clip=0), OptionError, "`clip`"),
+    "momentum of 1": (lambda: momentum(momentum=1), OptionError, "`momentum`"),
+    "nesterov below 0": (lambda: nesterov(momentum=-1), OptionError, "`momentum`"),
+    "beta1 of 1": (lambda: adam(beta1=1), OptionError, "`beta1`"),
+    "beta2 above 1": (lambda: lion(beta2=1.5), OptionError, "`beta2`"),
+    "alpha below 0": (lambda: rmsprop(alpha=-0.5), OptionError, "`alpha`"),
+    "decay below 0": (lambda: adamw(weight_decay=-1), OptionError, "`weight_decay`"),
+    "a constant of 0": (lambda: constant(0), OptionError, "`rate`"),
+    "steps every 0": (lambda: step(0.1, every=0), OptionError, "`every`"),
+    "steps upwards": (lambda: step(0.1, every=9, factor=2), OptionError, "`factor`"),
+    "a warm-up that never ends": (
+        lambda: cosine(0.1, steps=9, warmup=9),
+        OptionError,
+        "it is 9; it must be above 9",
+    ),
+    "a lowest rate above the highest": (
+        lambda: cosine(0.1, steps=9, lowest=1),
+        OptionError,
+        "`lowest`",
+    ),
+    "a cycle that only rises": (lambda: one_cycle(1, steps=9, rising=1), OptionError, "`rising`"),
+    "a cycle too short to rise": (lambda: one_cycle(1, steps=3), OptionError, "`steps`"),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_wrong_use_is_refused_where_it_stands(what):
+    use, kind, words = WRONG[what]
+    with pytest.raises(kind) as caught:
+        use()
+    where, first = caught.value.where, use.__code__.co_firstlineno
+    assert words in str(caught.value)
+    assert where is not None
+    assert where.file == __file__
+    assert first <= where.line <= first + 1
+
+
+def test_an_activation_of_a_tensor_is_not_one_of_a_number():
+    assert relu(X).indices == X.indices
+    n, d = X.indices
+    assert relu(X[n, d]) == bp.where(X[n, d] > 0, X[n, d], 0)

@@ -1,0 +1,128 @@
+"""What each command prints and writes, and the status it ends with."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from bpgen.model import Model
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(
+    ("form", "words"),
+    [
+        ("text", "∂L/∂fc1_W[d,h] = Σ_n x[n,d] ∂L/∂z1[n,h]"),
+        ("markdown", "## Backward"),
+        ("latex", r"\begin{equation}"),
+        ("html", "<!doctype html>"),
+        ("json", '"backward": ['),
+    ],
+)
+def test_derive_prints_every_format(form, words, bpgen):
+    result = bpgen("derive", "digits_mlp", "--format", form)
+    assert result.exit_code == 0, result.stderr
+    assert words in result.stdout
+    assert result.stderr == ""
+
+
+def test_derive_writes_to_a_file_what_it_would_print(folder, bpgen):
+    printed = bpgen("derive", "digits_mlp").stdout
+    result = bpgen("derive", "digits_mlp", "-o", "d.txt")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert (folder / "d.txt").read_text() == printed
+
+
+def test_wrt_leaves_out_what_does_not_lead_to_the_tensor(bpgen):
+    printed = bpgen("derive", "digits_mlp", "--wrt", "fc2_W").stdout
+    assert "∂L/∂fc2_W" in printed
+    assert "∂L/∂fc1_W" not in printed
+
+
+def test_steps_show_more_than_the_derivation_alone(bpgen):
+    short, long = (bpgen("derive", "digits_mlp", *more).stdout for more in ([], ["--steps"]))
+    assert "sift" in long
+    assert len(long.splitlines()) > len(short.splitlines())
+
+
+def test_check_prints_the_verdict_and_the_table(bpgen):
+    result = bpgen("check", "wine", "--seed", 5)
+    assert result.exit_code == 0, result.stdout
+    assert result.stdout.startswith("VERIFIED")
+    assert "seed 5" in result.stdout
+
+
+def test_check_prints_json_for_programs(bpgen):
+    verdict = json.loads(bpgen("check", "wine", "--json").stdout)
+    assert verdict["verdict"] == "VERIFIED"
+    assert verdict["digits"] >= 90
+
+
+@pytest.mark.parametrize(("verdict", "status"), [("REFUTED", 1), ("UNDECIDED", 4)])
+def test_what_is_not_verified_has_its_own_status_and_is_not_trained(
+    verdict, status, bpgen, files, monkeypatch
+):
+    found = SimpleNamespace(verdict=verdict)
+    monkeypatch.setattr(Model, "check", lambda self, **options: found)
+    assert bpgen("check", "wine").exit_code == status
+    assert bpgen("train", "wine", "--data", "wine").exit_code == status
+    assert files() == set()
+
+
+def test_check_refuses_plainly_what_it_cannot_do_yet(bpgen):
+    assert bpgen("check", "wine", "--against", "torch").exit_code == 2
+
+
+def test_emit_writes_where_the_contract_says(bpgen, files):
+    assert bpgen("emit", "wine").exit_code == 0
+    assert files() == {"generated/wine_numpy.py"}
+
+
+def test_emit_writes_where_and_in_which_dtype_it_is_told(folder, bpgen):
+    assert bpgen("emit", "wine", "-o", "w.py", "--dtype", "float64").exit_code == 0
+    assert 'DTYPE = "float64"' in (folder / "w.py").read_text()
+
+
+def test_emit_check_writes_nothing_and_shows_what_is_stale(folder, bpgen, files):
+    missing = bpgen("emit", "wine", "--check")
+    assert (missing.exit_code, files()) == (1, set())
+    bpgen("emit", "wine")
+    assert bpgen("emit", "wine", "--check").output == ""
+    path = folder / "generated" / "wine_numpy.py"
+    path.write_text(path.read_text() + "x = 1\n")
+    stale = bpgen("emit", "wine", "--check")
+    assert stale.exit_code == 1
+    assert "-x = 1" in stale.stdout
+    assert "StaleError [BPG304]" in stale.stderr
+    assert path.read_text().endswith("x = 1\n")
+
+
+def test_emit_all_finds_a_file_that_no_model_emits(folder, bpgen):
+    bpgen("emit", "--all")
+    assert bpgen("emit", "--all", "--check").output == ""
+    (folder / "generated" / "orphan_numpy.py").touch()
+    assert "orphan_numpy.py" in bpgen("emit", "--all", "--check").stdout
+
+
+def test_the_committed_modules_are_fresh(bpgen, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    result = bpgen("emit", "--all", "--check")
+    assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize(
+    "words", [["--target", "cupy"], ["--all", "-o", "x.py"], ["--target", "fortran"]]
+)
+def test_emit_refuses_plainly_what_it_cannot_do(words, bpgen, files):
+    assert bpgen("emit", "wine", *words).exit_code == 2
+    assert files() == set()
+
+
+def test_summary_counts_what_a_reader_can_count(bpgen):
+    lines = bpgen("summary", "digits_mlp").stdout.splitlines()
+    first = next(line for line in lines if "fc1_W[d,h]" in line)
+    assert first.split()[-4:-1] == [f"{64 * 32 + 32:,}", f"{64 * 32:,}", str(32 * 4)]
+    last = [line.split() for line in lines if line.strip()][-2]
+    assert last[:2] == [f"{64 * 32 + 32 + 32 * 10 + 10:,}", f"{64 * 32 + 32 * 10:,}"]

@@ -1,0 +1,249 @@
+"""For every definition of the catalog, the torch expression that computes the same forward.
+
+A case is a network with prime extents, and its loss written in torch from the same arrays: the
+parameters by name, and the batch by name. Nothing here is a gradient; torch has its own.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812  everyone's name for it
+from numpy.typing import NDArray
+from torch import Tensor
+
+import bpgen as bp
+from bpgen import activations, layers, losses
+from bpgen.declare.network import network
+from bpgen.ir.network import Network
+from bpgen.ir.tensor import Role
+from bpgen.ir.tensor import Tensor as Declared
+
+N, T, D, H, UNITS = 2, 3, 5, 7, 11
+
+Arrays = Mapping[str, NDArray[Any]]
+Tensors = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One definition in a network: `build` declares it, `torch_loss` is its loss in torch.
+
+    `build` returns the loss and the outputs; `torch_loss` takes parameters and batch by name.
+    """
+
+    name: str
+    build: Callable[[], tuple[bp.Tensor, dict[str, bp.Tensor]]]
+    torch_loss: Callable[[Tensors, Tensors], Tensor]
+
+    @property
+    def definition(self) -> str:
+        """The name of the definition: the first word of the case's name."""
+        return self.name.split()[0]
+
+    def network(self) -> Network:
+        """The network that the case declares."""
+        loss, outputs = self.build()
+        return network(loss, outputs, name=self.definition)
+
+
+def drawn(net: Network, seed: int) -> tuple[Arrays, Arrays]:
+    """Random parameters and a random batch, labels and noise among it, by name."""
+    random = np.random.default_rng(seed)
+
+    def entries(tensor: Declared) -> NDArray[Any]:
+        shape = [extent or N for extent in tensor.shape]
+        if tensor.noise:
+            return (random.random(shape) < tensor.noise.rate).astype(float)
+        if tensor.is_integer:
+            return random.integers(tensor.below or 1, size=shape)
+        return random.normal(size=shape)
+
+    parameters = {p.name: entries(p) for p in net.parameters}
+    given = net.of_role(Role.INPUT, Role.LABEL, Role.NOISE)
+    return parameters, {t.name: entries(t) for t in given}
+
+
+# ---- one layer between a linear map and a mean of squares ----------------------------------------
+
+
+def declared_z() -> bp.Tensor:
+    """z1[n,t,h] = Σ_d x[n,t,d] fc_W[d,h] + fc_b[h]."""
+    return layers.linear(bp.input("x", T, D), H, name="fc")
+
+
+def torch_z(p: Tensors, batch: Tensors) -> Tensor:
+    """The same in torch."""
+    return batch["x"] @ p["fc_W"] + p["fc_b"]
+
+
+def layer_case(
+    name: str, ours: Callable[[bp.Tensor], bp.Tensor], theirs: Callable[..., Tensor]
+) -> Case:
+    """`ours` of z against `theirs` of z, the parameters and the batch."""
+
+    def build() -> tuple[bp.Tensor, dict[str, bp.Tensor]]:
+        y = ours(declared_z())
+        target = bp.input("target", *(extent for extent in y.tensor.shape[1:] if extent))
+        return losses.mean_squared_error(y, target), {"y": y}
+
+    def torch_loss(p: Tensors, batch: Tensors) -> Tensor:
+        return F.mse_loss(theirs(torch_z(p, batch), p, batch), batch["target"])
+
+    return Case(name, build, torch_loss)
+
+
+def activation_case(
+    name: str, ours: Callable[[bp.Tensor], bp.Tensor], theirs: Callable[[Tensor], Tensor]
+) -> Case:
+    """`ours` of z against `theirs` of z."""
+    return layer_case(name, ours, lambda z, p, batch: theirs(z))
+
+
+def loss_case(
+    name: str,
+    ours: Callable[[bp.Tensor, bp.Tensor], bp.Tensor],
+    theirs: Callable[..., Tensor],
+    target: Callable[[], bp.Tensor] = lambda: bp.input("target", T, H),
+) -> Case:
+    """`ours` of z and a target against `theirs` of z, the target and the parameters."""
+
+    def build() -> tuple[bp.Tensor, dict[str, bp.Tensor]]:
+        z = declared_z()
+        return ours(z, target()), {"z": z}
+
+    def torch_loss(p: Tensors, batch: Tensors) -> Tensor:
+        return theirs(torch_z(p, batch), batch["target"], p)
+
+    return Case(name, build, torch_loss)
+
+
+def variance(mean: bp.Tensor) -> bp.Tensor:
+    """A positive tensor of the extents of `mean`, with a parameter of its own."""
+    *_, t, h = mean.indices
+    V = bp.parameter("V", t, h)
+    return bp.define("variance", mean.indices, 0.1 + V[t, h] ** 2)
+
+
+def torch_gaussian(mean: Tensor, target: Tensor, p: Tensors, **options: Any) -> Tensor:
+    """The same in torch."""
+    return F.gaussian_nll_loss(mean, target, (0.1 + p["V"] ** 2).expand_as(mean), **options)
+
+
+def torch_cross_entropy(z: Tensor, label: Tensor, smoothing: float = 0) -> Tensor:
+    """The mean over all rows, which torch wants in one axis."""
+    return F.cross_entropy(z.flatten(0, 1), label.flatten(), label_smoothing=smoothing)
+
+
+# For each activation: ours of a tensor, and torch's.
+ACTIVATIONS: dict[str, tuple[Callable[[bp.Tensor], bp.Tensor], Callable[[Tensor], Tensor]]] = {
+    "elu": (activations.elu, F.elu),
+    "elu alpha": (lambda z: activations.elu(z, alpha=1.5), lambda z: F.elu(z, 1.5)),
+    "gelu": (activations.gelu, F.gelu),
+    "gelu_tanh": (activations.gelu_tanh, lambda z: F.gelu(z, approximate="tanh")),
+    # The derivative of F.hardsigmoid is the float32 nearest to 1/6, whatever the dtype.
+    "hard_sigmoid": (activations.hard_sigmoid, lambda z: F.relu6(z + 3) / 6),
+    "hard_swish": (activations.hard_swish, F.hardswish),
+    "leaky_relu": (activations.leaky_relu, F.leaky_relu),
+    "leaky_relu slope": (
+        lambda z: activations.leaky_relu(z, slope=0.2),
+        lambda z: F.leaky_relu(z, 0.2),
+    ),
+    "mish": (activations.mish, F.mish),
+    "relu": (activations.relu, F.relu),
+    "selu": (activations.selu, F.selu),
+    "sigmoid": (activations.sigmoid, torch.sigmoid),
+    "silu": (activations.silu, F.silu),
+    "sine": (activations.sine, torch.sin),
+    "sine frequency": (lambda z: activations.sine(z, frequency=3), lambda z: torch.sin(3 * z)),
+    # Beyond its threshold torch drops the exponential; float64 holds it up to 37.
+    "softplus": (activations.softplus, lambda z: F.softplus(z, threshold=40)),
+    "softsign": (activations.softsign, F.softsign),
+    "tanh": (activations.tanh, torch.tanh),
+}
+
+LAYERS = [
+    layer_case(
+        "dropout",
+        lambda z: layers.dropout(z, rate=0.2),
+        lambda z, p, batch: z * batch["mask1"] / 0.8,
+    ),
+    layer_case("flatten", layers.flatten, lambda z, p, batch: z.flatten(1)),
+    layer_case(
+        "layer_norm",
+        lambda z: layers.layer_norm(z, name="ln"),
+        lambda z, p, batch: F.layer_norm(z, (H,), p["ln_gain"], p["ln_shift"]),
+    ),
+    layer_case(
+        "linear",
+        lambda z: layers.linear(z, UNITS, name="out"),
+        lambda z, p, batch: F.linear(z, p["out_W"].T, p["out_b"]),
+    ),
+    layer_case(
+        "linear without bias",
+        lambda z: layers.linear(z, UNITS, name="out", bias=False),
+        lambda z, p, batch: F.linear(z, p["out_W"].T),
+    ),
+    layer_case(
+        "rms_norm",
+        lambda z: layers.rms_norm(z, name="rms"),
+        lambda z, p, batch: F.rms_norm(z, (H,), p["rms_gain"], eps=1e-5),
+    ),
+    layer_case("softmax", layers.softmax, lambda z, p, batch: F.softmax(z, -1)),
+    layer_case(
+        "softmax twice", lambda z: z + layers.softmax(z), lambda z, p, batch: z + z.softmax(-1)
+    ),
+]
+
+LOSSES = [
+    loss_case(
+        "gaussian_nll",
+        lambda z, t: losses.gaussian_nll(z, t, variance=variance(z)),
+        torch_gaussian,
+    ),
+    loss_case(
+        "gaussian_nll full",
+        lambda z, t: losses.gaussian_nll(z, t, variance=variance(z), full=True),
+        lambda z, t, p: torch_gaussian(z, t, p, full=True),
+    ),
+    loss_case("huber", losses.huber, lambda z, t, p: F.huber_loss(z, t)),
+    loss_case(
+        "huber delta",
+        lambda z, t: losses.huber(z, t, delta=0.5),
+        lambda z, t, p: F.huber_loss(z, t, delta=0.5),
+    ),
+    loss_case(
+        "l1",
+        lambda z, t: losses.mean_squared_error(z, t) + losses.l1(z, strength=0.1),
+        lambda z, t, p: F.mse_loss(z, t) + 0.1 * p["fc_W"].abs().sum(),
+    ),
+    loss_case(
+        "l2",
+        lambda z, t: losses.mean_squared_error(z, t) + losses.l2(z, strength=0.1),
+        lambda z, t, p: F.mse_loss(z, t) + 0.1 * p["fc_W"].square().sum(),
+    ),
+    loss_case("mean_absolute_error", losses.mean_absolute_error, lambda z, t, p: F.l1_loss(z, t)),
+    loss_case("mean_squared_error", losses.mean_squared_error, lambda z, t, p: F.mse_loss(z, t)),
+    loss_case("poisson_nll", losses.poisson_nll, lambda z, t, p: F.poisson_nll_loss(z, t)),
+    loss_case(
+        "sigmoid_cross_entropy",
+        losses.sigmoid_cross_entropy,
+        lambda z, t, p: F.binary_cross_entropy_with_logits(z, t),
+    ),
+    loss_case(
+        "softmax_cross_entropy",
+        losses.softmax_cross_entropy,
+        lambda z, t, p: torch_cross_entropy(z, t),
+        target=lambda: bp.label("target", T, classes=H),
+    ),
+    loss_case(
+        "softmax_cross_entropy smoothing",
+        lambda z, t: losses.softmax_cross_entropy(z, t, smoothing=0.1),
+        lambda z, t, p: torch_cross_entropy(z, t, 0.1),
+        target=lambda: bp.label("target", T, classes=H),
+    ),
+]
+
+CASES = [*(activation_case(name, *pair) for name, pair in ACTIVATIONS.items()), *LAYERS, *LOSSES]
