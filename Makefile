@@ -16,8 +16,9 @@ DEMO := runs/digits_mlp
 .PHONY: demo test check oracle gpu bench clean
 
 demo: $(VENV)/.run
-	$(BIN)/bpgen derive digits_mlp --wrt fc1_W
-	$(BIN)/bpgen train digits_mlp --data digits --epochs 60 -o $(DEMO)
+	$(BIN)/bpgen derive digits_mlp
+	$(BIN)/bpgen check digits_mlp
+	$(BIN)/bpgen train digits_mlp --data digits --epochs 60 --seed 1 -o $(DEMO)
 
 test: $(VENV)/.dev
 	$(BIN)/pytest -m "not oracle and not gpu" -n auto

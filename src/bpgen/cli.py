@@ -7,6 +7,7 @@ stdout is data, stderr is messages. What a command needs is imported when it run
 from __future__ import annotations
 
 import errno
+import io
 import os
 import shlex
 import sys
@@ -71,8 +72,10 @@ def _mistake(error: Exception) -> BpgenError | None:
         case OSError(errno=errno.EPIPE):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(CLOSED)
-        case OSError(filename=name) if name is not None:
-            return FileError(f"{name}: {error.strerror}", way_out="Choose another path.")
+        case OSError(filename=name):
+            return FileError(
+                f"{name or 'a file'}: {error.strerror}", way_out="Choose another path."
+            )
         case ModuleNotFoundError(name=name):
             return MissingPackageError(f"{name} is not installed", way_out=f"pip install {name}")
         case _:
@@ -85,6 +88,9 @@ def _mistake(error: Exception) -> BpgenError | None:
 def main(*, traceback: bool) -> None:
     """Derive, prove and emit the gradients of a network from its forward formulas alone."""
     del traceback  # `Commands.invoke` reads it
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without ∂ shows ? for it
 
 
 def model_argument(command: Callable[..., None]) -> Callable[..., None]:
@@ -204,7 +210,7 @@ def _assert_fresh(difference: str) -> None:
 @click.option("--batch", type=click.IntRange(1), default=64, show_default=True)
 @click.option("--seed", type=SEED, default=0, show_default=True)
 @output_option("FOLDER")
-@click.option("--resume", is_flag=True, help="Continue from the checkpoint in FOLDER.")
+@click.option("--resume", is_flag=True, help="Go on from FOLDER/last.npz, with its batch and seed.")
 def train(model: str, output: Path | None, **options: Any) -> None:
     """Derive, check, emit, then train by the emitted module.
 
@@ -231,7 +237,8 @@ def _again(model: str, plan: Plan) -> str:
     words = ["bpgen", "train", model]
     words += [word for source in plan.data for word in ("--data", source)]
     words += [word for column in plan.label for word in ("--label", column)]
-    words += ["--epochs", str(plan.epochs), "-o", str(plan.folder), "--resume"]
+    words += ["--epochs", str(plan.epochs), "--batch", str(plan.batch), "--seed", str(plan.seed)]
+    words += ["-o", str(plan.folder), "--resume"]
     return shlex.join(words)
 
 

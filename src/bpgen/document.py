@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sympy import Expr
 
 from bpgen.emit.document import document
-from bpgen.errors import UnknownNameError, nearest
 from bpgen.ir.derivation import Adjoint, Derivation, Step
 from bpgen.spell import FormulaSpeller, LatexSpeller, order_of
 
 
 @dataclass(frozen=True)
 class Gradient:
-    """∂L/∂x of one tensor: the formula, its sympy expression, and the steps of the chain rule behind it."""
+    """∂L/∂x of one tensor: the formula, its sympy expression, and the steps that led to it."""
 
     adjoint: Adjoint
     derivation: Derivation
@@ -55,15 +55,9 @@ class Document:
 
         Errors: UnknownNameError if `name` has no cotangent.
         """
-        if name not in self.derivation.adjoints:
-            raise UnknownNameError(
-                f"there is no ∂L/∂{name}",
-                rule="Parameters have a gradient, and what lies between them and the loss.",
-                way_out=nearest(name, self.derivation.adjoints),
-            )
-        return Gradient(self.derivation.adjoints[name], self.derivation)
+        return Gradient(self.derivation.adjoint_of(name), self.derivation)
 
-    def __iter__(self) -> object:
+    def __iter__(self) -> Iterator[str]:
         return iter(self.derivation.adjoints)
 
     def __str__(self) -> str:

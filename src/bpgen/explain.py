@@ -10,7 +10,8 @@ from bpgen.errors import BpgenError, UnknownNameError, nearest
 
 def codes() -> dict[str, type[BpgenError]]:
     """Return every kind of mistake by its code, in order."""
-    kinds = [k for k in vars(errors).values() if isinstance(k, type) and k is not BpgenError]
+    classes = [value for value in vars(errors).values() if isinstance(value, type)]
+    kinds = [k for k in classes if issubclass(k, BpgenError) and k is not BpgenError]
     return {kind.code: kind for kind in sorted(kinds, key=lambda kind: kind.code)}
 
 

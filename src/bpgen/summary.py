@@ -65,25 +65,26 @@ def table(derivation: Derivation) -> Table:
 
     costs = list(rows(derivation))
     saved = sum(row.bytes for row in costs if row.saved)
-    sums = [
-        sum(c) for c in zip(*((r.parameters, r.multiply_adds, r.bytes) for r in costs), strict=True)
-    ]
+    totals = {
+        "parameters": sum(row.parameters for row in costs),
+        "multiply-adds": sum(row.multiply_adds for row in costs),
+        "bytes": sum(row.bytes for row in costs),
+    }
     result = Table(
         box=SIMPLE_HEAD,
         show_footer=True,
         caption=f"Per example, in float32. {saved:,} bytes are saved for the gradient.",
         caption_justify="left",
     )
-    for title in ("tensor", "shape"):
-        result.add_column(title, no_wrap=True)
+    result.add_column("tensor", no_wrap=True)
+    result.add_column("shape", no_wrap=True)
     result.add_column("formula", overflow="fold")
-    for title, total in zip(("parameters", "multiply-adds", "bytes"), sums, strict=True):
+    for title, total in totals.items():
         result.add_column(title, f"{total:,}", justify="right", no_wrap=True)
     result.add_column("saved", justify="center", no_wrap=True)
-        result.add_column(title, foot, justify=justify, overflow="fold")  # type: ignore[arg-type]  # a literal
-    for r in costs:
-        counts = [f"{count:,}" if count else "" for count in (r.parameters, r.multiply_adds)]
-        result.add_row(r.name, r.shape, r.formula, *counts, f"{r.bytes:,}", "✓" if r.saved else "")
+    for row in costs:
+        counts = [f"{n:,}" if n else "" for n in (row.parameters, row.multiply_adds, row.bytes)]
+        result.add_row(row.name, row.shape, row.formula, *counts, "✓" if row.saved else "")
     return result
 
 

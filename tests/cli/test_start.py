@@ -50,6 +50,26 @@ def test_a_reader_that_goes_away_is_no_error():
     assert result.stderr == b""
 
 
+def test_a_terminal_without_greek_letters_is_no_error():
+    result = subprocess.run(
+        [*BPGEN, "derive", "digits_mlp"],
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+        check=True,
+        capture_output=True,
+    )
+    assert b"?L/?fc1_W[d,h]" in result.stdout
+
+
+def test_a_full_disk_is_told_of():
+    with Path("/dev/full").open("wb") as full:
+        result = subprocess.run(
+            [*BPGEN, "derive", "digits_mlp"], stdout=full, stderr=subprocess.PIPE, check=False
+        )
+    assert result.returncode == 7
+    assert b"No space left on device" in result.stderr
+    assert b"Traceback" not in result.stderr
+
+
 def test_no_escape_sequence_is_written_where_no_terminal_is():
     for words in (["derive", "digits_mlp"], ["summary", "digits_mlp"]):
         result = subprocess.run([*BPGEN, *words], check=True, capture_output=True)

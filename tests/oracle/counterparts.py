@@ -66,6 +66,14 @@ def drawn(net: Network, seed: int) -> tuple[Arrays, Arrays]:
     return parameters, {t.name: entries(t) for t in given}
 
 
+def as_tensors(arrays: Arrays, *, grad: bool = False) -> Tensors:
+    """The arrays as torch has them; `grad` asks for the gradients of those that are real."""
+    return {
+        name: torch.tensor(array, requires_grad=grad and array.dtype.kind == "f")
+        for name, array in arrays.items()
+    }
+
+
 # ---- one layer between a linear map and a mean of squares ----------------------------------------
 
 

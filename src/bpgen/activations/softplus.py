@@ -14,10 +14,10 @@ def softplus(z: bp.Formula) -> bp.Formula:
     """Map the real line onto the positive numbers.
 
     Formula:
-        y = log(1 + exp(z)), written max(z, 0) + log(1 + exp(-|z|)), which no exponential can
-        overflow
+        y = log(1 + exp(z)) = max(z, 0) + log(1 + exp(-|z|))
 
-    At 0 both switches take the left branch, so that the derivative there is 0 + 1/2.
+    The last form cannot overflow. At 0 both of its switches take the left branch, so that the
+    derivative there is 0 + 1/2.
 
     Source: Dugas, Bengio, Bélisle, Nadeau & Garcia 2000, Incorporating second-order functional
     knowledge for better option pricing.

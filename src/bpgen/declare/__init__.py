@@ -11,7 +11,8 @@ from typing import Any
 
 from bpgen import init
 from bpgen.declare.activation import activation
-from bpgen.declare.define import define, hold, mean, reduction, where
+from bpgen.declare.define import define, hold
+from bpgen.declare.formula import mean, reduction, where
 from bpgen.declare.given import BATCH, fresh_index, index, input, label, noise, parameter  # noqa: A004  the contract's name
 from bpgen.declare.option import option
 from bpgen.declare.variable import Auto, Variable, here, reachable

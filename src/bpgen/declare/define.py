@@ -1,4 +1,4 @@
-"""`bp.define` and the formulas it takes: any scalar formula of entries becomes equations of one operation.
+"""`bp.define`: any scalar formula of entries becomes equations of one operation.
 
 A sum that stands inside a formula, a maximum, a held value and an entry whose address is data each
 become an equation of their own, named after the tensor they serve: `pooled_sum`, `pooled_max`,
@@ -14,17 +14,21 @@ from typing import Any
 import sympy
 from sympy import Expr
 
-from bpgen.declare.option import decimal
-from bpgen.declare.variable import Auto, Head, Name, Variable, here, provisional
-from bpgen.errors import FormulaError, IndexUseError
+from bpgen.declare.formula import checked_formula
+from bpgen.declare.variable import (
+    Auto,
+    Head,
+    Name,
+    Variable,
+    check_once,
+    here,
+    provisional,
+)
+from bpgen.errors import IndexUseError
 from bpgen.ir.equation import Equation, Op, Term
-from bpgen.ir.expr import Access, Delta, Digit, Hold, Max, Sum, Where, accesses
-from bpgen.ir.index import Extent, Index, size
+from bpgen.ir.expr import Access, Hold, Max, Sum, accesses
+from bpgen.ir.index import Index
 from bpgen.ir.tensor import Role, Tensor
-
-_FUNCTIONS = (
-    "exp log sin cos tan tanh sinh cosh atan erf log1p expm1 "  # each target spells these
-).split()
 
 
 def define(
@@ -47,31 +51,14 @@ def define(
     Errors: IndexUseError if an index is neither on the left nor summed; FormulaError outside the language.
     """
     over = tuple(indices)
-    expr = _formula(formula)
+    expr = checked_formula(formula)
     _check_indices(name, over, expr)
     held = isinstance(expr, Hold)
     role = Role.CONSTANT if held else Role.ACTIVATION
     terms, op = _terms(name, over, expr.args[0] if held else expr)
-    other = None if predict is None else _terms(name, over, _formula(predict))[0]
+    other = None if predict is None else _terms(name, over, checked_formula(predict))[0]
     tensor = Tensor(provisional(_stem(name)), over, role, where=here())
     return Variable(name, tensor, Equation(tensor, terms, op, tensor.where, other), beside)
-
-
-def reduction(kind: type[Sum], formula: Any, over: Index | Iterable[Index]) -> Expr:
-    """Return the node of a sum or a maximum over one index or several."""
-    bound = (over,) if isinstance(over, Index) else tuple(over)
-    return kind(_formula(formula), bound)
-
-
-def mean(formula: Any, over: Index | Iterable[Index]) -> Expr:
-    """Return Σ_over formula / Π extents."""
-    bound = (over,) if isinstance(over, Index) else tuple(over)
-    return Sum(_formula(formula) / size(bound), bound)
-
-
-def where(condition: Any, a: Any, b: Any) -> Expr:
-    """Return the formula `a` where `condition` (a comparison of formulas) holds, else `b`."""
-    return Where(condition, _scalar(a), _scalar(b))
 
 
 def hold(value: Any) -> Any:
@@ -80,115 +67,20 @@ def hold(value: Any) -> Any:
         return define(
             Auto(f"{value.label}_held", always=False), value.indices, hold(value[value.indices])
         )
-    return Hold(_formula(value))
-
-
-def _formula(value: Any) -> Expr:
-    """Return `value` as a formula of the language, with sympy's piecewise functions as choices."""
-    expr = as_choices(_scalar(value))
-    for node in sympy.preorder_traversal(expr):
-        _check_node(node)
-    return expr
-
-
-def _scalar(value: Any) -> Expr:
-    if isinstance(value, Variable):
-        if value.tensor.is_scalar:
-            return value[()]
-        raise FormulaError(
-            f"`{value.label}` stands in a formula without indices",
-            where=here(),
-            rule="A formula is written entry by entry.",
-            way_out=f"Write {value!r}.",
-        )
-    expr = sympy.sympify(value)
-    if not isinstance(expr, Expr):
-        raise FormulaError(
-            f"{value!r} is not a formula", where=here(), way_out="Write a formula of entries."
-        )
-    return exact(expr)
-
-
-def exact(expr: Expr) -> Expr:
-    """Write every decimal as the fraction it stands for: 0.1 is 1/10, not the nearest binary number."""
-    return expr.xreplace({d: decimal(d) for d in expr.atoms(sympy.Float)})
-
-
-def as_choices(expr: Expr) -> Expr:
-    """Write |u|, sign u, max(u, v) and piecewise formulas as choices, with stated values at the switch.
-
-    |u|′ = 0 at u = 0; a tie with a number goes to the number, so that max(0, u)′ = 0 at u = 0.
-    """
-    if not expr.has(sympy.Abs, sympy.sign, sympy.Max, sympy.Min, sympy.Heaviside, sympy.Piecewise):
-        return expr
-    args = [as_choices(a) if isinstance(a, Expr) else a for a in expr.args]
-    match expr:
-        case sympy.Abs():
-            return Where(args[0] > 0, args[0], Where(args[0] < 0, -args[0], 0))
-        case sympy.sign():
-            return Where(args[0] > 0, 1, Where(args[0] < 0, -1, 0))
-        case sympy.Heaviside():
-            return Where(args[0] > 0, 1, 0)
-        case sympy.Max():
-            return _extreme(args, lambda a, b: a > b)
-        case sympy.Min():
-            return _extreme(args, lambda a, b: a < b)
-        case sympy.Piecewise():
-            pairs = [(as_choices(value), condition) for value, condition in expr.args]
-            choice = pairs[-1][0]
-            for value, condition in reversed(pairs[:-1]):
-                choice = Where(condition, value, choice)
-            return choice
-        case _:
-            return expr.func(*args)
-
-
-def _extreme(args: list[Expr], precedes: Any) -> Expr:
-    choice, *others = sorted(args, key=lambda a: not a.is_number)
-    for value in others:
-        choice = Where(precedes(value, choice), value, choice)
-    return choice
-
-
-def _check_node(node: sympy.Basic) -> None:
-    match node:
-        case Access() | Sum() | Where() | Hold() | Delta() | Digit() | Index() | Extent() | Head():
-            return
-        case (
-            sympy.Add()
-            | sympy.Mul()
-            | sympy.Pow()
-            | sympy.Tuple()
-            | sympy.core.relational.Relational()
-        ):
-            return
-        case sympy.Number() | sympy.NumberSymbol() | sympy.logic.boolalg.BooleanAtom():
-            return
-        case sympy.Function() if node.func.__name__ in _FUNCTIONS:
-            return
-        case sympy.Symbol():
-            raise FormulaError(
-                f"`{node}` in the formula is neither an entry nor an index",
-                where=here(),
-                rule="A formula holds entries `x[n,d]`, numbers, extents and indices.",
-                way_out=f'Declare it: bp.parameter("{node}") or bp.input("{node}"), read as {node}[()].',
-            )
-        case _:
-            raise FormulaError(
-                f"`{getattr(node, 'func', type(node)).__name__}` is not a function of the language",
-                where=here(),
-                disagree=f"it stands in {node}; the functions are {', '.join(_FUNCTIONS)}",
-                way_out="Write it by those, by `bp.where`, and by + - * / and powers.",
-            )
+    return Hold(checked_formula(value))
 
 
 def _check_indices(name: Name, over: tuple[Index, ...], expr: Expr) -> None:
-    if len(set(over)) != len(over):
+    check_once(_stem(name), over)
+    summed = {i for node in expr.atoms(Sum) for i in node.over} & {*over}
+    if summed:
+        index = min(summed, key=str)
         raise IndexUseError(
-            f"`{_stem(name)}` has one index twice on its left side",
+            f"index `{index}` of `{_stem(name)}` is summed, and stands on the left too",
             where=here(),
             disagree=f"the left side is {_stem(name)}[{','.join(map(str, over))}]",
-            way_out="Take another index with the same extent for one of the axes.",
+            rule="A summed index is gone from the result.",
+            way_out=f'Sum over another index of the same extent: bp.index("…", {index.extent.value}).',
         )
     missing = sorted(map(str, _free(expr) - set(over)))
     if missing:
@@ -214,7 +106,7 @@ def _stem(name: Name) -> str:
     return name if isinstance(name, str) else name.plain
 
 
-# ---- the normal form --------------------------------------------------------------------------------
+# ---- the normal form -----------------------------------------------------------------------------
 
 
 def _terms(name: Name, over: tuple[Index, ...], expr: Expr) -> tuple[tuple[Term, ...], Op]:

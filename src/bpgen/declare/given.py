@@ -6,7 +6,7 @@ import keyword
 import re
 from typing import Any
 
-from bpgen.declare.variable import Auto, Name, Variable, here, provisional
+from bpgen.declare.variable import Auto, Name, Variable, check_once, here, provisional
 from bpgen.errors import ExtentError, FormulaError, NameSyntaxError
 from bpgen.init import he
 from bpgen.ir.index import Extent, Index
@@ -16,14 +16,21 @@ from bpgen.ir.tensor import Init, Noise, Role, Tensor
 BATCH = make_index("n", None)
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}\Z")
-_RESERVED = frozenset({"flat", "np", "cp", "params", "grads", "seed", "step", "p", "a", "g", "s"})
+# Attributes of the emitted classes, which no tensor may hide; and, for inputs, which are arguments,
+# the names that the emitted functions use themselves.
+_ATTRIBUTES = frozenset({"N", "ZERO", "flat"})
+_ARGUMENTS = _ATTRIBUTES | frozenset(
+    "Activations Grads Params State Trainer Workspace a add_loss add_score backward checked cp draw "
+    "dtype erf float forward g infer len loss math noise np p params real s seed self step super "
+    "update whole".split()
+)
 _LETTERS = {0: "", 1: "d", 2: "td", 3: "chw", 4: "cthw"}
 _MORE_LETTERS = "defghjkmqrsuv"
 
 
 def index(name: str, extent: int) -> Index:
     """Return an index that runs over 0 … extent-1; its extent is written as the capital letter."""
-    return make_index(checked_name(name), checked_extent(f"index `{name}`", extent))
+    return make_index(checked_name(name, frozenset()), checked_extent(f"index `{name}`", extent))
 
 
 def fresh_index(extent: int, letters: str, *avoid: Index) -> Index:
@@ -66,6 +73,7 @@ def parameter(
     `init` is a rule of `bp.init` (default `he`); the fans it needs are those of a matrix
     `W[in,out]` unless given.
     """
+    check_once(name if isinstance(name, str) else name.plain, indices)
     rule = init or he()
     first = indices[0].extent if indices else 1
     last = indices[-1].extent if indices else 1
@@ -78,25 +86,30 @@ def noise(name: Name, indices: tuple[Index, ...], law: str, rate: float = 1.0) -
     return _given(name, indices, Role.NOISE, noise=Noise(law, rate))
 
 
-def checked_name(name: str) -> str:
+def checked_name(name: str, reserved: frozenset[str] = _ATTRIBUTES) -> str:
     """Return `name` if it can stand in a formula and in a Python file.
 
     Errors: NameSyntaxError otherwise, with a name that would do.
     """
-    fits = isinstance(name, str) and _NAME.match(name) and not keyword.iskeyword(name)
-    if not fits or name.startswith("d_") or name in _RESERVED:
+    if not is_name(name, reserved):
         plain = re.sub(r"[^A-Za-z0-9_]", "_", str(name)).strip("_") or "x"
         plain = plain if plain[0].isalpha() else f"x{plain}"
-        while keyword.iskeyword(plain) or plain.startswith("d_") or plain in _RESERVED:
+        while not is_name(plain, reserved):
             plain = f"x_{plain}"
         raise NameSyntaxError(
             f"{name!r} cannot name a tensor or an index",
             where=here(),
             rule="A name is a letter, then letters, digits and `_`; no Python keyword, and not `d_…`, "
-            f"which names cotangents, nor {', '.join(sorted(_RESERVED))}.",
+            f"which names cotangents, nor {', '.join(sorted(reserved))}.",
             way_out=f"Call it {plain!r}.",
         )
     return name
+
+
+def is_name(name: str, reserved: frozenset[str] = _ATTRIBUTES) -> bool:
+    """Whether `name` can stand in a formula and in a Python file, and means nothing else there."""
+    fits = isinstance(name, str) and _NAME.match(name) and not keyword.iskeyword(name)
+    return bool(fits) and not name.startswith("d_") and name not in reserved
 
 
 def checked_extent(what: str, extent: int) -> int:
@@ -126,7 +139,8 @@ def _given(
     init: Init | None = None,
     noise: Noise | None = None,
 ) -> Variable:
-    stem = name.plain if isinstance(name, Auto) else checked_name(name)
+    reserved = _ARGUMENTS if role in {Role.INPUT, Role.LABEL} else _ATTRIBUTES
+    stem = name.plain if isinstance(name, Auto) else checked_name(name, reserved)
     tensor = Tensor(provisional(stem), indices, role, below, init, noise, where=here())
     return Variable(name, tensor)
 

@@ -9,7 +9,7 @@ import sympy
 from sympy import Expr
 
 from bpgen.declare.define import renamed
-from bpgen.declare.given import checked_name
+from bpgen.declare.given import checked_name, is_name
 from bpgen.declare.variable import Auto, Variable, reachable
 from bpgen.errors import LossError, NameTakenError, UnreachedError
 from bpgen.ir.index import Index
@@ -104,7 +104,7 @@ def _names(
 
 
 def _is_free(wish: str, taken: Mapping[str, Variable]) -> bool:
-    return bool(wish) and wish not in taken and not wish.startswith(("d_", "_")) and wish.isascii()
+    return is_name(wish) and wish not in taken
 
 
 def _take(taken: dict[str, Variable], name: str, variable: Variable) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import sympy
 from sympy import Expr
 
-from bpgen.declare.define import as_choices, exact
+from bpgen.declare.formula import as_choices, exact
 from bpgen.declare.option import option
 from bpgen.ir.equation import Equation, Term
 from bpgen.ir.expr import Access, Sum, Where

@@ -170,6 +170,21 @@ class Variable:
         return f"{self.label}[{_list(self.indices)}]"
 
 
+def check_once(name: str, indices: tuple[Index, ...]) -> None:
+    """Refuse a tensor whose axes have one index twice: its entries would be those of a diagonal.
+
+    Errors: IndexUseError.
+    """
+    if len(set(indices)) != len(indices):
+        raise IndexUseError(
+            f"`{name}` has one index on two axes",
+            where=here(),
+            disagree=f"it is declared as {name}[{','.join(map(str, indices))}]",
+            rule="Each axis has an index of its own, also where two extents are equal.",
+            way_out="Take another index of the same extent for one of them.",
+        )
+
+
 def provisional(stem: str) -> str:
     """Return a name that no other tensor has: `z·17`, until the model gives the final one."""
     return f"{stem}·{next(_serials)}"

@@ -1,7 +1,7 @@
 """Derivation: from a network of forward equations to the equations of every cotangent.
 
-In: `ir.Network`. Out: `ir.Derivation`. True at the door: one adjoint for each tensor between the parameters
-and the loss; no cotangent is read before it is complete; the result is a network again.
+In: `ir.Network`. Out: `ir.Derivation`. True at the door: one adjoint for each tensor between the
+parameters and the loss; no cotangent is read before it is complete; the result is a network again.
 
 `partial` differentiates one scalar formula (sympy), `sift` does the index calculus (ours), `reuse`
 writes saved values, `merge` adds up, `chain_rule` walks. Rejected: sympy's `Sum.diff`, which

@@ -22,8 +22,8 @@ from bpgen.derive.reuse import Saved
 from bpgen.derive.sift import sift
 from bpgen.errors import UnreachedError
 from bpgen.ir.derivation import Adjoint, Derivation, Step
-from bpgen.ir.equation import Equation, Op, Term
-from bpgen.ir.expr import Delta
+from bpgen.ir.equation import Equation, Op, Term, needed
+from bpgen.ir.expr import Access, Delta
 from bpgen.ir.network import Network
 from bpgen.ir.tensor import Role, Tensor
 
@@ -34,7 +34,7 @@ _INLINE_OPERATIONS = 24
 def derive(network: Network) -> Derivation:
     """Return the cotangent of everything between the parameters and the loss.
 
-    Errors: UnreachedError for a parameter that the loss does not depend on through any differentiable path.
+    Errors: UnreachedError for a parameter with no differentiable path to the loss.
     """
     saved, active = Saved.of(network), _active(network)
     helpers = Helpers(frozenset(network.tensors))
@@ -91,7 +91,7 @@ def _through(
     if formula is not None and is_trivial(formula):
         return _steps(equation, formula, active, saved, helpers), True
     steps = _steps(equation, adjoint.equation.out.canonical, active, saved, helpers)
-    alone = len(steps) == 1 and not steps[0].term.over and not steps[0].rules[0][2].over
+    alone = len(steps) == 1 and not steps[0].term.over and not steps[0].rules[0][1].over
     if formula is not None and alone and sympy.count_ops(formula) <= _INLINE_OPERATIONS:
         return _steps(equation, formula, active, saved, helpers), True
     return steps, False
@@ -114,20 +114,24 @@ def _steps(
         for read, local in partials(term.body, equation.out.canonical if is_value else None):
             if read.name in active and local != 0:
                 of = active[read.name]
-                plain = Term(seed * local, equation.out.indices + term.over)
-                if equation.op is Op.MAX:
-                    at = address(equation.out).canonical
-                    plain = Term(plain.body * Delta(term.over[0], at), plain.over)
-                sifted = sift(read, of.indices, plain.over)
-                body = sympy.Mul(plain.body.xreplace(sifted.mapping), *sifted.deltas)
-                rules = [
-                    ("sift", Term(body, sifted.over)),
-                    *tidied(Term(body, sifted.over), of, saved, helpers),
-                ]
+                first = _sifted(_plain(equation, term, seed * local), read, of)
+                rules = (("sift", first), *tidied(first, of, saved, helpers))
                 if rules[-1][1].body != 0:
-                    trail = tuple((rule, "", value) for rule, value in rules)
-                    steps.append(Step(of, equation, read, seed, local, trail))
+                    steps.append(Step(of, equation, read, seed, local, rules))
     return steps
+
+
+def _plain(equation: Equation, term: Term, product: Expr) -> Term:
+    """Return the contribution before any rule; the cotangent of a maximum goes to its address."""
+    over = equation.out.indices + term.over
+    if equation.op is Op.MAX:
+        return Term(product * Delta(term.over[0], address(equation.out).canonical), over)
+    return Term(product, over)
+
+
+def _sifted(plain: Term, read: Access, of: Tensor) -> Term:
+    sifted = sift(read, of.indices, plain.over)
+    return Term(sympy.Mul(plain.body.xreplace(sifted.mapping), *sifted.deltas), sifted.over)
 
 
 def _complete(of: Tensor, steps: list[Step], helpers: Helpers) -> Adjoint:
@@ -145,7 +149,8 @@ def _check_reached(parameter: Tensor, pending: Mapping[str, list[Step]]) -> None
             f"parameter `{parameter.name}` never reaches the loss",
             where=parameter.where,
             disagree=f"∂L/∂{parameter.name} is 0 everywhere",
-            rule="A parameter that the loss does not depend on cannot be trained; bp.hold cuts such a path.",
+            rule="A parameter that the loss does not depend on cannot be trained; "
+            "bp.hold cuts such a path.",
             way_out="Use it in a differentiable part of the loss, or delete it.",
         )
 
@@ -157,7 +162,7 @@ def _closed(network: Network, adjoints: Mapping[str, Adjoint]) -> Network:
         named = adjoint.helpers if adjoint.inlined else (*adjoint.helpers, adjoint.equation)
         for equation in named:
             found.setdefault(equation.out.name, equation)
-    backward = _needed(list(found.values()), {f"d_{t.name}" for t in network.parameters})
+    backward = needed(found.values(), {f"d_{t.name}" for t in network.parameters})
     read = {name for equation in backward for name in equation.reads()}
     forward: list[Equation] = []
     for equation in network.equations:
@@ -170,13 +175,3 @@ def _closed(network: Network, adjoints: Mapping[str, Adjoint]) -> Network:
     closed = Network(network.name, tensors, equations, network.loss, network.outputs, network.doc)
     closed.check()
     return closed
-
-
-def _needed(equations: list[Equation], wanted: set[str]) -> list[Equation]:
-    """Drop what no gradient of a parameter needs."""
-    kept = []
-    for equation in reversed(equations):
-        if equation.out.name in wanted:
-            wanted |= set(equation.reads())
-            kept.append(equation)
-    return kept[::-1]

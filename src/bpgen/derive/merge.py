@@ -21,7 +21,7 @@ class Helpers:
         self._by_name: dict[str, Equation] = {}
 
     def named(self, term: Term, of: Tensor) -> Equation:
-        """Return the equation that names the sum `term`, which contributes to the cotangent of `of`."""
+        """Return the equation that names the sum `term`, a part of the cotangent of `of`."""
         if term not in self._by_term:
             axes = tuple(i for i in of.indices if i in indices_of(term.body))
             tensor = Tensor(self._name(term, of), axes, Role.COTANGENT)
@@ -36,12 +36,13 @@ class Helpers:
         _, found = powers(term.body)
         entries = [b.name for b, e in found.items() if isinstance(b, Access) and e == 1]
         entries.sort(key=lambda name: (name.startswith("d_"), name))
-        if len(entries) == len(found) == 2:
+        is_plain = len(entries) == len(found)
+        if is_plain and len(entries) == 2:
             stem = "_dot_".join(entries)
+        elif is_plain and len(entries) == 1:
+            stem = f"sum_{entries[0]}"
         else:
-            stem = (
-                f"sum_{entries[0]}" if len(entries) == len(found) == 1 else f"sum_for_d_{of.name}"
-            )
+            stem = f"sum_for_d_{of.name}"
         name, k = stem, 1
         while name in self._taken:
             name, k = f"{stem}{k + 1}", k + 1
@@ -50,7 +51,7 @@ class Helpers:
 
 
 def tidied(term: Term, of: Tensor, saved: Saved, helpers: Helpers) -> list[tuple[str, Term]]:
-    """Return what becomes of a sifted contribution, rule by rule; rules that change nothing are left out.
+    """Return what becomes of a sifted contribution, by every rule that changes it.
 
     `reuse` writes saved outputs, `sum` a sum whose value is known, `pull out` names a sum whose
     factors do not all depend on its index.
@@ -79,16 +80,17 @@ def tidied(term: Term, of: Tensor, saved: Saved, helpers: Helpers) -> list[tuple
 
 
 def _pulled(term: Term, of: Tensor, helpers: Helpers) -> Term:
-    """Name a sum that has entries of other indices in front: they are then multiplied once, not in each summand."""
+    """Name a sum with entries of other indices in front, to multiply by them once, not inside."""
     free, dependent = separated(factored(term.body), term.over)
-    if not free.has(Access):
+    repeated = not {*of.indices} <= indices_of(term.body)
+    if not free.has(Access) and not repeated:
         return term
     number, rest = dependent.as_coeff_Mul()
     return Term(number * free * helpers.named(Term(rest, term.over), of).out.canonical)
 
 
 def merged(terms: list[Term]) -> tuple[Term, ...]:
-    """Add up contributions: sums over the same indices of the same kind, then one formula for the rest."""
+    """Add up contributions: the sums one by one, then one formula for the rest."""
     sums = [t for t in terms if t.over]
     bodies = [t.body for t in terms if not t.over]
     plain = factored(sympy.Add(*bodies)) if bodies else sympy.S.Zero

@@ -7,11 +7,12 @@ stable forms.
 from __future__ import annotations
 
 from functools import lru_cache, reduce
+from typing import cast
 
 import sympy
 from sympy import Expr
 
-from bpgen.ir.expr import Access
+from bpgen.ir.expr import Access, base_and_exponent
 from bpgen.ir.index import Index
 
 Powers = dict[Expr, Expr]
@@ -25,9 +26,7 @@ def powers(monomial: Expr) -> tuple[sympy.Rational, Powers]:
     number, rest = monomial.as_coeff_Mul()
     found: Powers = {}
     for factor in sympy.Mul.make_args(rest):
-        base, exponent = (
-            (factor, sympy.S.One) if isinstance(factor, sympy.exp) else factor.as_base_exp()
-        )
+        base, exponent = base_and_exponent(factor)
         if isinstance(base, sympy.Add) and exponent.is_Integer:
             content, base = base.primitive()
             if _is_negative(base):
@@ -35,7 +34,7 @@ def powers(monomial: Expr) -> tuple[sympy.Rational, Powers]:
             number *= content**exponent
         found[base] = found.get(base, sympy.S.Zero) + exponent
     found.pop(sympy.S.One, None)
-    return number, found
+    return cast("sympy.Rational", number), found
 
 
 @lru_cache(maxsize=1 << 14)
@@ -101,7 +100,7 @@ def _divided(found: Powers, by: Powers) -> Powers:
 
 
 def replaced(expr: Expr, pattern: Powers, output: Expr) -> Expr:
-    """Write `output` for the product `pattern` wherever it divides a product of `expr`: e/s² becomes p/s."""
+    """Write `output` for `pattern` wherever it divides a product of `expr`: e/s² becomes p/s."""
     if isinstance(expr, sympy.Add):
         return sympy.Add(*(replaced(term, pattern, output) for term in expr.args))
     number, found = powers(expr)
@@ -125,7 +124,8 @@ def _times(exponent: Expr | None, of: Expr) -> int:
 def separated(monomial: Expr, over: tuple[Index, ...]) -> tuple[Expr, Expr]:
     """Split a product into what is free of the indices `over` and what depends on them."""
     bound = set(over)
-    free, dependent = [], []
+    free: list[Expr] = []
+    dependent: list[Expr] = []
     for factor in sympy.Mul.make_args(monomial):
         (dependent if factor.free_symbols & bound else free).append(factor)
     return sympy.Mul(*free), sympy.Mul(*dependent)

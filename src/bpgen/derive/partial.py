@@ -87,7 +87,7 @@ def _by_inversion(body: Expr, plain: Expr) -> Expr:
 
 
 def _bounded(plain: Expr) -> Expr:
-    """Split a quotient by a growing exponential into partial fractions, so that no power of it stands above.
+    """Split a quotient by a growing exponential, so that no power of it stands above.
 
     e/(1+e)² = 1/(1+e) - 1/(1+e)²: the left side is ∞/∞ where e overflows, the right side is 0.
     """

@@ -1,4 +1,4 @@
-"""A derivation as a numbered list: what is given, the forward equations, and every cotangent with its steps.
+"""A derivation as a numbered list: forward equations, then every cotangent with its steps.
 
 The list is linear in the number of equations, and says of each cotangent which equations it came
 through. How it looks is the business of `emit.document`.
@@ -13,7 +13,6 @@ from sympy import Expr
 
 from bpgen.ir.derivation import Adjoint, Derivation, Step
 from bpgen.ir.equation import Equation, Op, Term
-from bpgen.ir.tensor import Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,24 +20,26 @@ class Line:
     """One rewriting of a contribution: the rule, and what it leads to."""
 
     rule: str
-    of: Tensor
-    seed: Expr | None
-    local: Expr | None
     term: Term
 
 
 @dataclass(frozen=True, slots=True)
 class Contribution:
-    """What one equation adds to a cotangent: `through` is that equation's number."""
+    """What one equation adds to a cotangent: `through` is that equation's number.
+
+    It starts as `seed` · `local`, the product of the chain rule.
+    """
 
     through: int
     read: Expr
+    seed: Expr
+    local: Expr
     lines: tuple[Line, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A numbered equation; cotangents come with their contributions, and may be written into one reader."""
+    """A numbered equation; a cotangent with its contributions, perhaps written into its reader."""
 
     number: int
     equation: Equation
@@ -51,13 +52,15 @@ class Entry:
 class Report:
     """The whole list."""
 
-    derivation: Derivation
     forward: tuple[Entry, ...]
     backward: tuple[Entry, ...]
 
 
 def report(derivation: Derivation, wrt: str | None = None) -> Report:
-    """Return the numbered derivation, or the part of it that leads to ∂L/∂wrt. Numbers are those of the whole."""
+    """Return the numbered derivation, or the part of it that leads to ∂L/∂wrt.
+
+    A part has the numbers of the whole.
+    """
     closed, source = derivation.network, derivation.source
     extra = [e for e in closed.equations if e.op is Op.ARGMAX]
     forward = [Entry(k, e) for k, e in enumerate([*source.equations, *extra], 1)]
@@ -72,7 +75,7 @@ def report(derivation: Derivation, wrt: str | None = None) -> Report:
         number = len(forward) + len(backward) + 1
         backward.append(_entry(number, adjoint, numbers))
     kept = backward if wrt is None else _leading_to(wrt, backward, derivation)
-    return Report(derivation, tuple(forward), tuple(kept))
+    return Report(tuple(forward), tuple(kept))
 
 
 def _entry(number: int, adjoint: Adjoint, numbers: Mapping[str, int]) -> Entry:
@@ -81,14 +84,13 @@ def _entry(number: int, adjoint: Adjoint, numbers: Mapping[str, int]) -> Entry:
 
 
 def _contribution(step: Step, numbers: Mapping[str, int]) -> Contribution:
-    chain = Line("chain rule", step.of, step.seed, step.local, step.rules[0][2])
-    lines = [Line(rule, step.of, None, None, term) for rule, _, term in step.rules]
-    return Contribution(numbers[step.through.out.name], step.read, (chain, *lines))
+    lines = tuple(Line(rule, term) for rule, term in step.rules)
+    return Contribution(numbers[step.through.out.name], step.read, step.seed, step.local, lines)
 
 
 def _leading_to(wrt: str, backward: list[Entry], derivation: Derivation) -> list[Entry]:
     """Keep the cotangents that ∂L/∂wrt is computed from, those written into their reader too."""
-    wanted, kept = {derivation.gradient_of(wrt)}, []
+    wanted = {derivation.gradient_of(wrt)}
     by_name = {e.equation.out.name: e for e in backward}
     stack = list(wanted)
     while stack:
@@ -100,8 +102,7 @@ def _leading_to(wrt: str, backward: list[Entry], derivation: Derivation) -> list
             if name in by_name and name not in wanted:
                 wanted.add(name)
                 stack.append(name)
-    kept = [e for e in backward if e.equation.out.name in wanted]
-    return kept
+    return [e for e in backward if e.equation.out.name in wanted]
 
 
 def _steps(entry: Entry, derivation: Derivation) -> tuple[Step, ...]:

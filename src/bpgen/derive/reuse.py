@@ -56,7 +56,7 @@ class Saved:
         for equation in self._candidates(self.maps, expr):
             for mapping in _alignments(equation, expr):
                 number, found = powers(equation.terms[0].body.xreplace(mapping))
-                expr = replaced(expr, found, equation.out.canonical.xreplace(mapping) / number)
+                expr = replaced(expr, found, _output(equation, mapping) / number)
         return expr
 
     def by_output(self, term: Term) -> Term:
@@ -69,14 +69,14 @@ class Saved:
                 free, factor = separated(equation.terms[0].body.xreplace(mapping), term.over)
                 number, pattern = powers(factor)
                 if list(pattern.values()) == [1] and self._invertible(free):
-                    output = equation.out.canonical.xreplace(mapping) / free / number
+                    output = _output(equation, mapping) / free / number
                     body = replaced(term.body, pattern, output)
                     if body != term.body:
                         return Term(body, term.over)
         return term
 
     def closed_sum(self, term: Term) -> Expr | None:
-        """Return the value of a sum all of whose parts are saved sums or free of its index, if it is one."""
+        """Return the value of a sum if its parts are saved sums or free of its index, else None."""
         bound = {a for a in accesses(term.body) if a.free_symbols & {*term.over}}
         if len(term.over) != 1 or not all(a.name in self.sums for a in bound):
             return None
@@ -99,7 +99,7 @@ class Saved:
                     and not ratio.free_symbols & set(over)
                     and not ratio.has(Access)
                 ):
-                    return ratio * equation.out.canonical.xreplace(mapping)
+                    return ratio * _output(equation, mapping)
         return None
 
     def _invertible(self, free: Expr) -> bool:
@@ -120,6 +120,13 @@ def _file(table: dict[str, list[Equation]], equation: Equation) -> None:
         table.setdefault(name, []).append(equation)
 
 
+def _output(equation: Equation, mapping: dict[Expr, Expr]) -> Expr:
+    """Return what `equation` defines, under other indices."""
+    entry: Expr = equation.out.canonical
+    renamed: Expr = entry.xreplace(mapping)
+    return renamed
+
+
 def _never_zero(body: Expr) -> bool:
     """Whether a formula has no zero: an exponential, or a negative power."""
     _, found = powers(body)
@@ -127,7 +134,7 @@ def _never_zero(body: Expr) -> bool:
 
 
 def _alignments(equation: Equation, expr: Expr) -> Iterator[dict[Expr, Expr]]:
-    """Yield the renamings of the equation's indices under which it reads an entry that `expr` reads."""
+    """Yield the renamings of the equation's indices that make it read what `expr` reads."""
     widest = max(equation.accesses(), key=lambda a: len(a.indices), default=None)
     if widest is None:
         return

@@ -1,4 +1,4 @@
-"""The index calculus of the chain rule: which entries of `y` read the entry `x[J]`?
+"""The index calculus of the chain rule, which finds the entries of `y` that read `x[J]`.
 
     ∂L/∂x[J] += Σ_{F,R} f(F,R) Π_k δ(φ_k(F,R), J_k)
 
@@ -85,9 +85,9 @@ def _strided(term: Expr) -> tuple[Expr, Index] | None:
 
 
 def _covers(digits: list[tuple[Expr, Expr]], extent: Expr) -> bool:
-    """Whether strides and extents make a complete mixed radix: 1, r1, r1·r2, …, and the last is `extent`."""
+    """Whether strides and extents make a complete mixed radix 1, r1, r1·r2, …, `extent`."""
     want = 1
-    for stride, radix in sorted(((_number(s), _number(r)) for s, r in digits)):
+    for stride, radix in sorted((_number(s), _number(r)) for s, r in digits):
         if stride != want or radix == 0:
             return False
         want *= radix

@@ -17,8 +17,8 @@ _CALLS = frozenset(
 def audited(text: str) -> str:
     """Return `text` if it is a module that bpgen may write.
 
-    Errors: AuditError if it does not parse, imports anything but numpy and a few modules of the standard
-    library, or calls what could run other code.
+    Errors: AuditError if it does not parse, imports anything but numpy and a few modules of the
+    standard library, or calls what could run other code.
     """
     try:
         tree = ast.parse(text)
@@ -32,7 +32,8 @@ def audited(text: str) -> str:
             raise AuditError(
                 "the emitted module holds what none may hold",
                 disagree=f"line {getattr(node, 'lineno', 0)}: {finding}",
-                rule="A name of the declaration has reached the code unchecked: this is a bug in bpgen.",
+                rule="A name of the declaration has reached the code unchecked: "
+                "this is a bug in bpgen.",
             )
     return text
 

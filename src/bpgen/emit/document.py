@@ -8,11 +8,12 @@ from dataclasses import asdict, dataclass
 
 from bpgen.derive.report import Contribution, Entry, Line, report
 from bpgen.emit.render import environment
-from bpgen.errors import OptionError, UnknownNameError, nearest
+from bpgen.errors import OptionError
 from bpgen.ir.derivation import Derivation
 from bpgen.ir.equation import Op
 from bpgen.ir.tensor import Tensor
 from bpgen.spell import FormulaSpeller, LatexSpeller, Speller, order_of
+from bpgen.spell.speller import MUL
 
 FORMATS = {"text": "txt", "markdown": "md", "latex": "tex", "html": "html", "json": "json"}
 
@@ -50,7 +51,7 @@ class DocumentView:
 def document(
     derivation: Derivation,
     *,
-    format: str = "text",
+    format: str = "text",  # noqa: A002  the word a user knows
     wrt: str | None = None,
     steps: bool = False,
 ) -> str:
@@ -59,12 +60,8 @@ def document(
     `steps` shows every rewriting of every contribution, not only where it came from.
     Errors: UnknownNameError if `wrt` has no cotangent; OptionError for an unknown format.
     """
-    if wrt is not None and wrt not in derivation.adjoints:
-        raise UnknownNameError(
-            f"there is no ∂L/∂{wrt}",
-            rule="Parameters have a gradient, and what lies between them and the loss.",
-            way_out=nearest(wrt, derivation.adjoints),
-        )
+    if wrt is not None:
+        derivation.adjoint_of(wrt)
     if format not in FORMATS:
         raise OptionError(f"unknown format {format!r}", way_out=f"One of {', '.join(FORMATS)}.")
     latex = format == "latex"
@@ -132,16 +129,13 @@ class _Writer:
         )
 
     def _contribution(self, contribution: Contribution) -> list[str]:
-        chain, *rest = contribution.lines
-        sp = self._speller
-        assert chain.seed is not None
-        assert chain.local is not None
-        product = f"{sp._tight(chain.seed, 1)} · {sp._tight(chain.local, 1)}"  # noqa: SLF001
-        read = sp.spell(contribution.read)
+        seed, local = (self._speller.tight(f, MUL) for f in (contribution.seed, contribution.local))
+        product = f"{seed} · {local}"
+        read = self._speller.spell(contribution.read)
         head = f"({contribution.through}) reads {read}: {product}"
         if not self._steps:
             return [head]
-        return [head, *(self._line(line) for line in rest)]
+        return [head, *(self._line(line) for line in contribution.lines)]
 
     def _line(self, line: Line) -> str:
         return f"    {line.rule}: {self._speller.terms((line.term,), Op.SUM)}"

@@ -22,17 +22,17 @@ def default_path(name: str, target: str) -> Path:
 def write(path: Path, text: str) -> None:
     """Write `text` to `path`: to a file beside it first, which then takes its name.
 
-    Errors: FileError if the folder cannot be made or the file cannot be written; what was there stays.
+    Errors: FileError if the folder or the file cannot be written; what was there stays.
     """
     part = ""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-        with open(handle, "w", encoding="utf-8", newline="\n") as file:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(part, 0o666 & ~_umask())
+        Path(part).chmod(0o666 & ~_umask())
         Path(part).replace(path)
     except OSError as error:
         with contextlib.suppress(OSError):

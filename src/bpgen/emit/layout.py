@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bpgen.emit.view import FieldView
-from bpgen.ir.index import Extent
+from bpgen.ir.index import Extent, Index
 from bpgen.ir.optimizer import GRADIENT, THETA
 from bpgen.ir.program import Program, View
 from bpgen.ir.tensor import Role, Tensor
@@ -26,7 +26,7 @@ class Memory:
 
     @classmethod
     def of(cls, program: Program) -> Memory:
-        """Decide for every tensor of `program`: `p.W`, `g.W`, `a.z1`, `a.d_z1`, or an argument `x`."""
+        """Name every tensor of `program`: `p.W`, `g.W`, `a.z1`, `a.d_z1`, or an argument `x`."""
         closed = program.derivation.network
         gradients = {
             program.derivation.gradient_of(t.name): t.name for t in program.network.parameters
@@ -49,12 +49,8 @@ class Memory:
             update,
             tuple(t for t in (*noise, *made) if t.name not in views),
             tuple(t for t in later if t.name not in gradients and t.name not in views),
-            tuple(e for e in closed.extents()),
+            closed.extents(),
         )
-
-    def size_of(self, tensor: Tensor) -> int:
-        """Return how many entries a tensor has, all of whose extents are known."""
-        return int(tensor.size.xreplace({e: e.value for e in tensor.size.free_symbols}))
 
 
 def _name(tensor: Tensor, gradients: Mapping[str, str]) -> str:
@@ -89,18 +85,18 @@ def _dtype(tensor: Tensor) -> str:
     return "np.intp" if tensor.is_integer else "dtype"
 
 
-def _shape(axes: Sequence[object], names: Mapping[str, str] | None = None) -> str:
+def _shape(axes: Sequence[Index], names: Mapping[str, str] | None = None) -> str:
     sizes = [_size(i, names or {}) for i in axes]
     return f"{sizes[0]}" if len(sizes) == 1 else f"({', '.join(sizes)})"
 
 
-def _size(index: object, names: Mapping[str, str]) -> str:
-    name = index.extent.name  # type: ignore[attr-defined]
+def _size(index: Index, names: Mapping[str, str]) -> str:
+    name = index.extent.name
     return names.get(name, name)
 
 
 def scratch_lines(scratch: Scratch, names: Mapping[str, str] | None = None) -> tuple[str, ...]:
-    """Return the lines that make the registers: one piece of memory each, seen under every shape."""
+    """Return the lines that make the registers, one piece of memory each under every shape."""
     names = names or {}
     registers: dict[tuple[str, str], list[Register]] = {}
     for register in scratch.shapes:
@@ -114,10 +110,10 @@ def scratch_lines(scratch: Scratch, names: Mapping[str, str] | None = None) -> t
         sizes = list(dict.fromkeys(_count(r, names) for r in seen))
         most = sizes[0] if len(sizes) == 1 else f"max({', '.join(sizes)})"
         lines.append(f"{letter} = np.empty({most}, {dtype})")
-        for r in seen:
-            lines.append(
-                f"self.{r.name} = {letter}[{_upto(r, names)}].reshape({_shape(r.axes, names)})"
-            )
+        lines += [
+            f"self.{r.name} = {letter}[{_upto(r, names)}].reshape({_shape(r.axes, names)})"
+            for r in seen
+        ]
     return tuple(lines)
 
 

@@ -54,7 +54,7 @@ class _Writer:
             origin=f"Written by `bpgen emit {self._net.name}` from {self._declared_in}; needs numpy alone.",
             dtype=self._dtype,
             extents=self._extents(),
-            size=f"{sum(self._memory.size_of(t) for t in self._net.parameters)}",
+            size=f"{sum(t.entries for t in self._net.parameters)}",
             outputs=_tuple([f'"{label}"' for label in self._net.outputs]),
             optimizer=self._program.optimizer.name,
             loss=self._net.loss,
@@ -100,7 +100,7 @@ class _Writer:
             **self._calls(functions, bool(noise)),
         )
 
-    # ---- functions -----------------------------------------------------------------------------------
+    # ---- functions -------------------------------------------------------------------------------
 
     def _functions(self) -> tuple[FunctionView, ...]:
         program, written = self._program, []
@@ -196,12 +196,12 @@ class _Writer:
             "step_calls": (*steps, *training, update),
         }
 
-    # ---- tensors -------------------------------------------------------------------------------------
+    # ---- tensors ---------------------------------------------------------------------------------
 
     def _parameters(self) -> tuple[FieldView, ...]:
         found, begin = [], 0
         for t in self._net.parameters:
-            size = self._memory.size_of(t)
+            size = t.entries
             shape = _tuple([i.extent.name for i in t.indices])
             found.append(
                 FieldView(t.name, shape, self._speller.spell(t.canonical), span(begin, size))
@@ -278,7 +278,7 @@ class _Writer:
             lines.append(draws[t.noise.law])
         return tuple(lines)
 
-    # ---- sizes ---------------------------------------------------------------------------------------
+    # ---- sizes -----------------------------------------------------------------------------------
 
     def _extents(self) -> str:
         known = [e for e in self._memory.extents if e.value is not None]
@@ -326,7 +326,8 @@ def _found(pattern: str, code: str) -> list[Any]:
 
 
 def _occurs(name: str, text: str) -> bool:
-    return re.search(rf"(?<![\w.\"]){re.escape(name)}\b", text) is not None
+    code = re.sub(r'"[^"]*"', "", text)
+    return re.search(rf"(?<![\w.]){re.escape(name)}\b", code) is not None
 
 
 def _tuple(items: Iterable[str]) -> str:

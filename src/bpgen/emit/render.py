@@ -19,7 +19,7 @@ def templates() -> Path:
 
 @lru_cache(maxsize=1)
 def environment() -> jinja2.Environment:
-    """Return the environment: undefined names are errors, nothing is escaped, there are no filters of our own."""
+    """Return the environment: undefined names are errors, nothing is escaped, no filter is ours."""
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader(templates()),
         undefined=jinja2.StrictUndefined,
@@ -31,6 +31,6 @@ def environment() -> jinja2.Environment:
 
 
 def render(target: str, view: ModuleView) -> str:
-    """Return the module that `view` describes, with two empty lines between definitions and none at the end."""
+    """Return the module that `view` describes, with at most two empty lines in a row."""
     text = environment().get_template(f"{target}/module.py.jinja").render(view=view)
     return re.sub(r"\n{4,}", "\n\n\n", re.sub(r"[ ]+\n", "\n", text)).strip() + "\n"

@@ -15,9 +15,12 @@ def wrapped_comment(formula: str) -> tuple[str, ...]:
 
 
 def wrapped_code(line: str) -> tuple[str, ...]:
-    """Return a call on one line, or its arguments on a line of their own."""
-    if len(line) <= WIDTH or not line.endswith(")"):
+    """Return a call on one line, or its arguments on lines of their own; likewise an assignment."""
+    if len(line) <= WIDTH:
         return (line,)
+    name, equals, value = line.partition(" = ")
+    if equals and name.isidentifier():
+        return (f"{name} = (", *(f"    {part}" for part in textwrap.wrap(value, WIDTH - 4)), ")")
     head, _, rest = line.partition("(")
     inner = rest[:-1]
     if len(inner) + 4 <= WIDTH:

@@ -42,9 +42,7 @@ class Emitted(Protocol):
     def Params(self, flat: NDArray[Any] | None = None) -> Any:  # noqa: N802  it is a class
         """Return parameters as named views into `flat`."""
 
-    def loss_and_grad(
-        self, params: Any, *, seed: int = 0, step: int = 0, **batch: NDArray[Any]
-    ) -> tuple[float, Any]:
+    def loss_and_grad(self, params: Any, **batch: Any) -> tuple[float, Any]:
         """Return the loss of a batch and the gradient of every parameter."""
 
     def loss(self, params: Any, **batch: NDArray[Any]) -> float:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sympy import Expr
 
+from bpgen.errors import UnknownNameError, nearest
 from bpgen.ir.equation import Equation, Term
 from bpgen.ir.expr import Access
 from bpgen.ir.network import Network
@@ -28,12 +29,12 @@ class Step:
     read: Access
     seed: Expr
     local: Expr
-    rules: tuple[tuple[str, str, Term], ...]
+    rules: tuple[tuple[str, Term], ...]
 
     @property
     def term(self) -> Term:
         """Return the contribution this step arrives at."""
-        return self.rules[-1][2]
+        return self.rules[-1][1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class Adjoint:
 
 @dataclass(frozen=True, slots=True)
 class Derivation:
-    """A network, its cotangents in the order they become complete, and both as one list of equations.
+    """A network, its cotangents as they become complete, and both as one list of equations.
 
     `network.equations` holds the forward equations, what the cotangents need besides (addresses of
     maxima), then the cotangents that have a buffer. It is a network again, so it can be derived
@@ -73,3 +74,16 @@ class Derivation:
     def gradient_of(self, name: str) -> str:
         """Return the name of the tensor that holds ∂L/∂name."""
         return self.adjoints[name].equation.out.name
+
+    def adjoint_of(self, name: str) -> Adjoint:
+        """Return the cotangent of a tensor that a user names.
+
+        Errors: UnknownNameError if the tensor has none.
+        """
+        if name not in self.adjoints:
+            raise UnknownNameError(
+                f"there is no ∂L/∂{name}",
+                rule="Parameters have a gradient, and what lies between them and the loss.",
+                way_out=nearest(name, self.adjoints),
+            )
+        return self.adjoints[name]

@@ -9,8 +9,10 @@ maximum, and the address of a maximum, stand alone: `m[n] = max_k z[n,k]`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 import sympy
 from sympy import Expr
@@ -36,7 +38,7 @@ class Term:
     body: Expr
     over: tuple[Index, ...] = ()
 
-    def replaced(self, mapping: dict[Expr, Expr]) -> Term:
+    def replaced(self, mapping: Mapping[Expr, Any]) -> Term:
         """Return the term with whole subexpressions replaced, indices of the sum included."""
         over = tuple(mapping.get(i, i) for i in self.over)
         return Term(self.body.xreplace(mapping), over)
@@ -73,7 +75,7 @@ class Equation:
         return tuple(dict.fromkeys(a.name for a in self.accesses()))
 
     def unbound(self) -> frozenset[Index]:
-        """Return the indices that are neither on the left nor summed; none in a well-formed equation."""
+        """Return the indices that are neither on the left nor summed; a sound equation has none."""
         left = frozenset(self.out.indices)
         return frozenset(
             index for t in self.terms for index in indices_of(t.body) - left - frozenset(t.over)
@@ -84,3 +86,13 @@ class Equation:
         if self.predict is None:
             return self
         return Equation(self.out, self.predict, self.op, self.where)
+
+
+def needed(equations: Iterable[Equation], wanted: Iterable[str]) -> list[Equation]:
+    """Keep what the tensors `wanted` are computed from, in order."""
+    names, kept = set(wanted), []
+    for equation in reversed([*equations]):
+        if equation.out.name in names:
+            names.update(equation.reads())
+            kept.append(equation)
+    return kept[::-1]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
+from typing import Any, cast
 
 import sympy
 from sympy import Expr
@@ -28,34 +29,35 @@ class Access(Expr):
     @property
     def head(self) -> sympy.Symbol:
         """Return the tensor's symbol."""
-        return self.args[0]
+        return cast("sympy.Symbol", self.args[0])
 
     @property
     def name(self) -> str:
         """Return the tensor's name."""
-        return str(self.args[0].name)
+        return str(self.head.name)
 
     @property
     def indices(self) -> tuple[Expr, ...]:
         """Return the index expressions, one an axis."""
-        return tuple(self.args[1:])
+        return cast("tuple[Expr, ...]", self.args[1:])
 
     def _sympystr(self, _printer: object) -> str:
         return f"{self.name}[{','.join(map(str, self.indices))}]"
 
 
 def access(name: str, indices: Iterable[Expr]) -> Access:
-    """Return the access `name[indices]`; every access in bpgen is made here, so equal ones are equal."""
+    """Return the access `name[indices]`, equal to every other one of that name and indices."""
     return Access(sympy.Symbol(name, real=True), *indices)
 
 
 class Sum(Expr):
     """`Σ_over body`, as the user writes it; equations hold it as a term (see `ir.equation`)."""
 
+    args: tuple[Expr, sympy.Tuple]
     is_commutative = True
     is_real = True
 
-    def __new__(cls, body: Expr, over: Iterable[Index]) -> Sum:
+    def __new__(cls, body: Expr, over: Iterable[Index]) -> Any:
         """Return the sum of `body` over the indices `over`."""
         return Expr.__new__(cls, sympy.sympify(body), sympy.Tuple(*over))
 
@@ -67,7 +69,7 @@ class Sum(Expr):
     @property
     def over(self) -> tuple[Index, ...]:
         """Return the indices the sum runs over."""
-        return tuple(self.args[1])
+        return cast("tuple[Index, ...]", self.args[1].args)
 
 
 class Max(Sum):
@@ -77,10 +79,11 @@ class Max(Sum):
 class Where(Expr):
     """`a` where `condition` holds, else `b`."""
 
+    args: tuple[Boolean, Expr, Expr]
     is_commutative = True
     is_real = True
 
-    def __new__(cls, condition: Boolean, a: Expr, b: Expr) -> Expr:
+    def __new__(cls, condition: Any, a: Any, b: Any) -> Any:
         """Return the choice; a decided condition, or two equal branches, leave no choice."""
         condition, a, b = sympy.sympify(condition), sympy.sympify(a), sympy.sympify(b)
         if condition == sympy.true or a == b:
@@ -94,13 +97,18 @@ class Where(Expr):
         return Where(condition, a.diff(symbol), b.diff(symbol))
 
 
+def sign_of(relation: Relational) -> str:
+    """Return the sign of a comparison: `>`, `<=`, `==`."""
+    return str(cast("Any", relation).rel_op)
+
+
 def named_choice(choice: Where) -> tuple[str, tuple[Expr, ...]] | None:
-    """Return the usual name of a choice, with its arguments: `max`, `min`, `abs` or `sign`; None if it has none."""
+    """Return the usual name of a choice and its arguments: `max`, `min`, `abs`, `sign`, or None."""
     condition, a, b = choice.args
     if not isinstance(condition, Relational):
         return None
-    left, right = condition.args
-    above = condition.rel_op in {">", ">="}
+    left, right = cast("tuple[Expr, Expr]", condition.args)
+    above = sign_of(condition) in {">", ">="}
     if {left, right} == {a, b}:
         return ("max" if above == (left == a) else "min"), (a, b)
     if right == 0 and above and a == left and b in (-a, Where(left < 0, -left, 0)):
@@ -113,6 +121,7 @@ def named_choice(choice: Where) -> tuple[str, tuple[Expr, ...]] | None:
 class Hold(Expr):
     """A value that counts as a constant: no cotangent flows through it."""
 
+    args: tuple[Expr]
     is_commutative = True
     is_real = True
 
@@ -127,26 +136,33 @@ class Delta(Expr):
     must equal: another index, a number, or an entry of an integer tensor (`digit[n]`).
     """
 
+    args: tuple[Index, Expr]
     is_commutative = True
     is_real = True
 
-    def __new__(cls, index: Expr, at: Expr) -> Expr:
+    def __new__(cls, index: Expr, at: Expr) -> Any:
         """Return δ(index, at), which is 1 if they are the same expression."""
         return sympy.S.One if index == at else Expr.__new__(cls, index, at)
 
 
 class Digit(Expr):
-    """The digit `index // stride % extent` of an index in a mixed radix: how a reshape reads its source.
+    """The digit `index // stride % extent` of an index in a mixed radix, by which a reshape reads.
 
     Source: D. E. Knuth, The Art of Computer Programming 2, section 4.1, mixed-radix numbers.
     """
 
+    args: tuple[Index, Expr, Expr]
     is_commutative = True
     is_integer = True
     is_nonnegative = True
 
+    def __new__(cls, index: Expr, stride: Any, extent: Any) -> Digit:
+        """Return the digit of weight `stride` and radix `extent`."""
+        digit: Digit = Expr.__new__(cls, index, sympy.sympify(stride), sympy.sympify(extent))
+        return digit
+
     @property
-    def index(self) -> Expr:
+    def index(self) -> Index:
         """Return the index that is taken apart."""
         return self.args[0]
 
@@ -163,9 +179,16 @@ class Digit(Expr):
 
 @lru_cache(maxsize=1 << 16)
 def accesses(expr: sympy.Basic) -> tuple[Access, ...]:
-    """Return every different access in `expr`, outer before inner, in an order that never varies."""
+    """Return every different access in `expr`, outer before inner, always in the same order."""
     own = (expr,) if isinstance(expr, Access) else ()
     return tuple(dict.fromkeys((*own, *(a for arg in expr.args for a in accesses(arg)))))
+
+
+def base_and_exponent(factor: Expr) -> tuple[Expr, Expr]:
+    """Return b and e of a factor `b^e`; an exponential is its own base."""
+    if isinstance(factor, sympy.exp):
+        return factor, sympy.S.One
+    return cast("tuple[Expr, Expr]", factor.as_base_exp())
 
 
 def indices_of(expr: sympy.Basic) -> frozenset[Index]:

@@ -44,7 +44,7 @@ class Index(sympy.Symbol):
 
 
 class Scalar(sympy.Symbol):
-    """A number that Python computes once a step: the learning rate, the step number, a correction."""
+    """A number that Python computes once a step: the learning rate, a correction."""
 
     def __new__(cls, name: str) -> Scalar:
         """Return the number called `name`."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bpgen.ir.equation import Equation
-from bpgen.ir.index import Extent, Index
+from bpgen.ir.index import Extent
 from bpgen.ir.tensor import GIVEN, Role, Tensor
 
 
@@ -48,15 +48,6 @@ class Network:
         """Return the equation that defines the tensor `name`, or None if it is given."""
         return next((e for e in self.equations if e.out.name == name), None)
 
-    def for_prediction(self) -> tuple[Equation, ...]:
-        """Return the equations that the outputs need, as `predict` computes them, in order."""
-        needed, kept = set(self.outputs.values()), []
-        for equation in reversed([e.for_prediction() for e in self.equations]):
-            if equation.out.name in needed:
-                needed.update(equation.reads())
-                kept.append(equation)
-        return tuple(reversed(kept))
-
     def check(self) -> None:
         """Assert what every stage may rely on; only a bug in bpgen can break it."""
         known = {t.name for t in self.tensors.values() if t.role in GIVEN}
@@ -74,8 +65,3 @@ class Network:
             known.add(name)
         assert self.loss in known, "the loss is not defined"
         assert self.tensors[self.loss].is_scalar, "the loss is not a scalar"
-
-
-def free_extents(indices: tuple[Index, ...]) -> tuple[Extent, ...]:
-    """Return the extents among `indices` that are known only at run time."""
-    return tuple(i.extent for i in indices if i.extent.value is None)

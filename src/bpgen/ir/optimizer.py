@@ -1,4 +1,4 @@
-"""An optimizer: equations over the flat vector of all parameters, one assignment after the other."""
+"""An optimizer: equations over the flat vector of all parameters, carried out one by one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RATE = Scalar("lr")
 
 @dataclass(frozen=True, slots=True)
 class Optimizer:
-    """An update rule `name`: `equations` are carried out in order, each in place of what it assigns.
+    """An update rule: `equations` are carried out in order, each in place of what it assigns.
 
     `θ[i]` are the parameters and `g[i]` the gradient, seen as vectors; `t` counts the steps from 1
     and `lr` is the learning rate of the step. `states` start at 0 and are kept from one step to the

@@ -41,7 +41,7 @@ class Reduce:
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """A sum of products: `out[I] = scale Σ_over Π factors`; each factor is a formula of its own indices."""
+    """A sum of products, `out[I] = scale Σ_over Π factors`; each factor has its own indices."""
 
     out: Tensor
     factors: tuple[Expr, ...]

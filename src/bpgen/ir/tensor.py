@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import Enum
 
 import sympy
 
 from bpgen.ir.expr import Access, access
-from bpgen.ir.index import Index, size
+from bpgen.ir.index import Index
 from bpgen.ir.source import SourceLine
 
 
@@ -57,7 +58,7 @@ class Noise:
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """A name, its indices, and the part it plays; the entries live in `Access` nodes and at run time."""
+    """A name, its indices, and the part it plays; its entries are `Access` nodes."""
 
     name: str
     indices: tuple[Index, ...]
@@ -89,6 +90,8 @@ class Tensor:
         return tuple(i.extent.value for i in self.indices)
 
     @property
-    def size(self) -> sympy.Expr:
-        """Return the number of entries as a product of extents."""
-        return size(self.indices)
+    def entries(self) -> int:
+        """Return how many entries there are, where no extent is free."""
+        sizes = [size for size in self.shape if size is not None]
+        assert len(sizes) == len(self.shape), f"{self.name} has a free extent"
+        return math.prod(sizes)

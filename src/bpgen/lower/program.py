@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from bpgen.ir.derivation import Derivation
-from bpgen.ir.equation import Equation
+from bpgen.ir.equation import Equation, needed
 from bpgen.ir.network import Network
 from bpgen.ir.optimizer import Optimizer
 from bpgen.ir.program import Program, Step
@@ -17,11 +17,11 @@ def lower(derivation: Derivation, optimizer: Optimizer) -> Program:
     """Return the program that trains the network of `derivation` with `optimizer`."""
     network = derivation.source
     outputs = set(network.outputs.values()) or {network.loss}
-    forward = _needed(network.equations, outputs)
-    loss = _without(_needed(network.equations, {network.loss}), forward)
+    forward = needed(network.equations, outputs)
+    loss = _without(needed(network.equations, {network.loss}), forward)
     closed = derivation.network
     gradients = {derivation.gradient_of(t.name) for t in network.parameters}
-    backward = _without(_needed(closed.equations, gradients), forward + loss)
+    backward = _without(needed(closed.equations, gradients), forward + loss)
     predict, score = _prediction(network, outputs)
     program = Program(
         network,
@@ -39,21 +39,12 @@ def lower(derivation: Derivation, optimizer: Optimizer) -> Program:
 
 
 def _prediction(network: Network, outputs: set[str]) -> tuple[list[Equation], list[Equation]]:
-    """Return the equations of `predict` and of its loss, if some equation reads differently there."""
+    """Return the equations of `predict` and of its loss, if some equation differs there."""
     if all(e.predict is None for e in network.equations):
         return [], []
     equations = [e.for_prediction() for e in network.equations]
-    predict = _needed(equations, outputs)
-    return predict, _without(_needed(equations, {network.loss}), predict)
-
-
-def _needed(equations: Iterable[Equation], wanted: set[str]) -> list[Equation]:
-    names, kept = set(wanted), []
-    for equation in reversed([*equations]):
-        if equation.out.name in names:
-            names.update(equation.reads())
-            kept.append(equation)
-    return kept[::-1]
+    predict = needed(equations, outputs)
+    return predict, _without(needed(equations, {network.loss}), predict)
 
 
 def _without(equations: list[Equation], done: list[Equation]) -> list[Equation]:
@@ -62,7 +53,7 @@ def _without(equations: list[Equation], done: list[Equation]) -> list[Equation]:
 
 
 def _late(equations: list[Equation]) -> list[Equation]:
-    """Put what the backward pass alone needs of the forward formulas right before its first reader."""
+    """Put what the backward pass alone needs of the forward right before its first reader."""
     early = [e for e in equations if not _is_backward(e)]
     ordered: list[Equation] = []
     for equation in equations:
@@ -75,7 +66,7 @@ def _late(equations: list[Equation]) -> list[Equation]:
 
 def _with_sources(equation: Equation, early: list[Equation]) -> list[Equation]:
     wanted = set(equation.reads())
-    return _needed(early, wanted) if any(e.out.name in wanted for e in early) else []
+    return needed(early, wanted) if any(e.out.name in wanted for e in early) else []
 
 
 def _is_backward(equation: Equation) -> bool:

@@ -18,8 +18,12 @@ def step(equation: Equation) -> Step:
     """Return the statements of `equation`: products first, so that the rest is added in place."""
     found = [_statement(equation, term) for term in equation.terms]
     found.sort(key=lambda s: (Contract, Reduce, Gather, View, Map).index(type(s)))
-    rest = [replace(s, accumulate=True) for s in found[1:]]  # type: ignore[call-arg]  only sums have a rest
-    return Step(equation, (found[0], *rest))
+    return Step(equation, (found[0], *(_added(s) for s in found[1:])))
+
+
+def _added(statement: Statement) -> Statement:
+    assert isinstance(statement, Map | Reduce | Contract), f"{statement} stands alone"
+    return replace(statement, accumulate=True)
 
 
 def _statement(equation: Equation, term: Term) -> Statement:
@@ -45,7 +49,7 @@ def _reduction(out: Tensor, term: Term, op: Op) -> Statement:
 
 
 def _unsquared(factor: Expr) -> tuple[Expr, ...]:
-    """Write the square of an entry as a product, so that its sum is a product of a tensor with itself."""
+    """Write the square of an entry as a product: its sum is that of a tensor with itself."""
     base, exponent = factor.as_base_exp()
     return (base, base) if isinstance(base, Access) and exponent == 2 else (factor,)
 

@@ -13,6 +13,20 @@ from bpgen.optimizers.lion import lion
 from bpgen.optimizers.momentum import momentum
 from bpgen.optimizers.nesterov import nesterov
 from bpgen.optimizers.rmsprop import rmsprop
+from bpgen.optimizers.schedules import constant, cosine, one_cycle, step
 from bpgen.optimizers.sgd import sgd
 
-__all__ = ["adagrad", "adam", "adamw", "lion", "momentum", "nesterov", "rmsprop", "sgd"]
+__all__ = [
+    "adagrad",
+    "adam",
+    "adamw",
+    "constant",
+    "cosine",
+    "lion",
+    "momentum",
+    "nesterov",
+    "one_cycle",
+    "rmsprop",
+    "sgd",
+    "step",
+]

@@ -11,6 +11,8 @@ import sympy
 from bpgen import declare as bp
 from bpgen.declare.update import Schedule
 
+__all__ = ["constant", "cosine", "one_cycle", "step"]
+
 
 def constant(rate: float) -> Schedule:
     """Keep the rate.
@@ -74,13 +76,14 @@ def one_cycle(
     """Rise from `rate`/`start` to `rate` and fall far below, each along half a cosine.
 
     Formula:
-        low = rate / start,  last = low / end,  top = rising steps - 1,  s = t - 1
-        lr(t) = from low to rate, at s / top of the way                        for s ≤ top
-        lr(t) = from rate to last, at (s - top) / (steps - 1 - top) of the way for top < s < steps
-        lr(t) = last                                                           for s ≥ steps
+        low = rate / start,  last = low / end,  top = rising steps
+        lr(t) = from low to rate, at (t - 1) / (top - 1) of the way            for t ≤ top
+        lr(t) = from rate to last, at (t - top) / (steps - top) of the way     for top < t ≤ steps
+        lr(t) = last                                                           for t > steps
 
-    where the value at the share s from a to b is b + (a - b) (1 + cos(π s)) / 2, and `rising`
-    is the share of steps that rise. Meaning and defaults are those of PyTorch's `OneCycleLR`.
+    where the value at the share s of the way from a to b is b + (a - b) (1 + cos(π s)) / 2, and
+    `rising` is the share of steps that rise. Meaning and defaults are those of PyTorch's
+    `OneCycleLR`.
 
     Errors: OptionError if `rate` is not positive, `rising` is not above 0 and below 1, `start` or
     `end` is below 1, or there are not more than 1/`rising` steps.
@@ -91,13 +94,12 @@ def one_cycle(
     last = low / bp.option("`end`", end, at_least=1)
     share = bp.option("`rising`", rising, above=0, below=1)
     count = bp.option("`steps`", steps, above=1 / share)
-    top = share * count - 1
+    top = share * count
 
     def schedule(t: bp.Formula) -> bp.Formula:
-        s = t - 1
-        up = _half_cosine(low, highest, s / top)
-        down = _half_cosine(highest, last, (s - top) / (count - 1 - top))
-        return bp.where(s <= top, up, bp.where(s < count, down, last))
+        up = _half_cosine(low, highest, (t - 1) / (top - 1))
+        down = _half_cosine(highest, last, (t - top) / (count - top))
+        return bp.where(t <= top, up, bp.where(t <= count, down, last))
 
     return schedule
 

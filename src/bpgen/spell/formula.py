@@ -38,7 +38,7 @@ class FormulaSpeller(Speller):
 
     def root(self, radicand: Expr) -> str:
         """Return `√x`."""
-        return f"√{self._tight(radicand, ATOM)}"
+        return f"√{self.tight(radicand, ATOM)}"
 
     def function(self, name: str, args: list[str]) -> str:
         """Return `f(x)`; the absolute value as `|x|`."""

@@ -8,7 +8,7 @@ left to the methods that `formula` and `latex` give. An unknown node is an error
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import sympy
 from sympy import Expr
@@ -16,7 +16,18 @@ from sympy.core.relational import Relational
 
 from bpgen.errors import TargetError
 from bpgen.ir.equation import Equation, Op, Term
-from bpgen.ir.expr import Access, Delta, Digit, Hold, Max, Sum, Where, named_choice
+from bpgen.ir.expr import (
+    Access,
+    Delta,
+    Digit,
+    Hold,
+    Max,
+    Sum,
+    Where,
+    base_and_exponent,
+    named_choice,
+    sign_of,
+)
 from bpgen.ir.index import Index
 
 ADD, MUL, POW, ATOM = range(4)
@@ -36,7 +47,7 @@ class Speller:
         """Take the position of each tensor by name; unknown ones come after, by name."""
         self._order = order or {}
 
-    # ---- equations ----------------------------------------------------------------------------------
+    # ---- equations -------------------------------------------------------------------------------
 
     def equation(self, equation: Equation, sign: str = "=") -> str:
         """Return `out[I] = right side`."""
@@ -49,18 +60,18 @@ class Speller:
         if len(terms) == 1 and not terms[0].over:
             return self.spell(terms[0].body)
         if op is not Op.SUM:
-            return self.reduction(op.value, terms[0].over, self._tight(terms[0].body, MUL))
+            return self.reduction(op.value, terms[0].over, self.tight(terms[0].body, MUL))
         return self._joined([self._term(t) for t in terms])
 
     def _term(self, term: Term) -> tuple[bool, str]:
         if not term.over:
             return self._signed(term.body)
-        number, rest = term.body.as_coeff_Mul()
+        number, _ = term.body.as_coeff_Mul()
         minus = bool(number.is_negative)
-        body = self._tight(-term.body if minus else term.body, MUL)
+        body = self.tight(-term.body if minus else term.body, MUL)
         return minus, self.reduction("Σ", term.over, body)
 
-    # ---- expressions --------------------------------------------------------------------------------
+    # ---- expressions -----------------------------------------------------------------------------
 
     def spell(self, expr: sympy.Basic) -> str:
         """Return the text of a formula."""
@@ -76,7 +87,7 @@ class Speller:
                 )
             case sympy.Mul() | sympy.Rational():
                 if expr.as_coeff_Mul()[0].is_negative:
-                    return Spelled(f"-{self._tight(-expr, MUL)}", ADD)
+                    return Spelled(f"-{self.tight(-expr, MUL)}", ADD)
                 return self._product(expr)
             case sympy.exp():
                 return Spelled(self.function("exp", [self.spell(expr.args[0])]), ATOM)
@@ -91,15 +102,15 @@ class Speller:
             case Delta():
                 return Spelled(self.delta(*(self.spell(a) for a in expr.args)), ATOM)
             case Digit():
-                return Spelled(self.digit(*(self._tight(a, POW) for a in expr.args)), MUL)
+                return Spelled(self.digit(*(self.tight(a, POW) for a in expr.args)), MUL)
             case Max() | Sum():
                 word = "max" if isinstance(expr, Max) else "Σ"
-                return Spelled(self.reduction(word, expr.over, self._tight(expr.body, MUL)), MUL)
+                return Spelled(self.reduction(word, expr.over, self.tight(expr.body, MUL)), MUL)
             case Hold():
                 return Spelled(self.function("hold", [self.spell(expr.args[0])]), ATOM)
             case Relational():
                 left, right = (self.spell(a) for a in expr.args)
-                return Spelled(self.relation(left, expr.rel_op, right), ADD)
+                return Spelled(self.relation(left, sign_of(expr), right), ADD)
             case sympy.Symbol() | sympy.NumberSymbol():
                 return Spelled(self.symbol(str(expr)), ATOM)
             case sympy.Function():
@@ -113,11 +124,12 @@ class Speller:
                     way_out="Add a case to spell/speller.py.",
                 )
 
-    def _tight(self, expr: sympy.Basic, binds: int) -> str:
+    def tight(self, expr: sympy.Basic, binds: int) -> str:
+        """Return the text of a formula, in brackets if it binds less than `binds`."""
         text, own = self._node(expr)
         return text if own >= binds else self.parentheses(text)
 
-    # ---- sums and products --------------------------------------------------------------------------
+    # ---- sums and products -----------------------------------------------------------------------
 
     def _joined(self, parts: Sequence[tuple[bool, str]]) -> str:
         (minus, text), *rest = sorted(parts, key=lambda part: part[0])
@@ -127,19 +139,18 @@ class Speller:
     def _signed(self, expr: Expr) -> tuple[bool, str]:
         number, _ = expr.as_coeff_Mul()
         if number.is_negative:
-            return True, self._tight(-expr, MUL)
-        return False, self._tight(expr, MUL)
+            return True, self.tight(-expr, MUL)
+        return False, self.tight(expr, MUL)
 
     def _ordered_terms(self, expr: sympy.Add) -> list[Expr]:
         return sorted(expr.args, key=lambda a: (bool(a.is_number), self._rank(a)))
 
     def _product(self, expr: Expr) -> Spelled:
-        number, rest = expr.as_coeff_Mul()
+        coefficient, rest = expr.as_coeff_Mul()
+        number = cast("sympy.Rational", coefficient)
         above, below = [], []
         for factor in sympy.Mul.make_args(rest):
-            base, exponent = (
-                (factor, sympy.S.One) if isinstance(factor, sympy.exp) else factor.as_base_exp()
-            )
+            base, exponent = base_and_exponent(factor)
             if exponent.is_negative:
                 below.append(base**-exponent)
             elif factor != 1:
@@ -153,13 +164,13 @@ class Speller:
         leading = [] if number == 1 and above else [decimal or self.number(number)]
         if below:
             return Spelled(self._quotient(leading, above, below), MUL)
-        factors = [*leading, *(self._tight(f, MUL + 1) for f in above)]
+        factors = [*leading, *(self.tight(f, MUL + 1) for f in above)]
         return Spelled(self.product(factors), MUL if len(factors) > 1 else ATOM)
 
     def _quotient(self, leading: list[str], above: list[Expr], below: list[Expr]) -> str:
         return self.fraction(
-            self.product([*leading, *(self._tight(f, MUL + 1) for f in above)]),
-            self.product([self._tight(f, MUL + 1) for f in below]),
+            self.product([*leading, *(self.tight(f, MUL + 1) for f in above)]),
+            self.product([self.tight(f, MUL + 1) for f in below]),
             alone=len(below) == 1,
         )
 
@@ -172,7 +183,7 @@ class Speller:
     def _power(self, base: Expr, exponent: Expr) -> Spelled:
         if exponent == sympy.Rational(1, 2):
             return Spelled(self.root(base), ATOM)
-        return Spelled(self.power(self._tight(base, ATOM), exponent), POW)
+        return Spelled(self.power(self.tight(base, ATOM), exponent), POW)
 
     def _rank(self, expr: sympy.Basic) -> tuple[int, int, int, str]:
         """Sort numbers and sizes first, then entries as the network defines them, cotangents last."""
@@ -188,11 +199,11 @@ class Speller:
         if known is not None:
             name, args = known
             return self.function(name, [self.spell(x) for x in sorted(args, key=self._rank)])
-        if (a, b) == (1, 0):
+        if a == 1 and b == 0:
             return self.bracket(self.spell(condition))
         return self.choice(self.spell(a), self.spell(condition), self.spell(b))
 
-    # ---- how the pieces look ------------------------------------------------------------------------
+    # ---- how the pieces look ---------------------------------------------------------------------
 
     def access(self, name: str, indices: list[str]) -> str:
         """Return an entry of a tensor."""

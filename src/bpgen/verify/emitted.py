@@ -62,16 +62,17 @@ def compare(emitted: Emitted, trial: Trial) -> Comparison:
         **{n: np.asarray(gradient[n], np.float64) for n in at.gradient},
         _LOSS: np.asarray(loss),
     }
-    limits = _limits(at, trial.point, true, numbers)
     errors = {n: float(np.abs(found[n] - true[n]).max()) for n in true}
-    ratios = {n: errors[n] / limits[n] if errors[n] else 0.0 for n in true}
-    worst = max(ratios, key=lambda n: ratios[n])
-    error = max(errors[n] / scale for n in true if (scale := np.abs(true[n]).max()))
-    if ratios[worst] <= 1:
-        return Comparison(emitted.label, Outcome.AGREES, error, worst)
+    relative = {n: errors[n] / size for n in true if (size := float(np.abs(true[n]).max()))}
+    worst = max(relative, key=lambda n: relative[n])
+    limits = _limits(at, trial.point, true, numbers)
+    beyond = [n for n in true if errors[n] > limits[n]]
+    if not beyond:
+        return Comparison(emitted.label, Outcome.AGREES, relative[worst], worst)
     outcome = Outcome.REFUTES if is_clear(at.problem, trial.point) else Outcome.UNDECIDED
-    fault = f"{worst} is off by {errors[worst]:.1e}; rounding explains {limits[worst]:.1e}"
-    return Comparison(emitted.label, outcome, error, worst, fault)
+    name = beyond[0]
+    fault = f"{name} is off by {errors[name]:.1e}; rounding explains {limits[name]:.1e}"
+    return Comparison(emitted.label, outcome, relative[worst], worst, fault)
 
 
 def _arguments(

@@ -98,6 +98,8 @@ class Native(Numbers):
         if name == "erf":
             erf = _complex_erf if self.dtype.kind == "c" else math.erf
             return objects(erf, values).astype(self.dtype)
+        if name == "log1p" and self.dtype.kind == "c":
+            return _complex_log1p(values)
         return np.asarray(getattr(np, _NUMPY.get(name, name))(values))
 
     def product(self, left: Array, right: Array) -> Array:
@@ -129,6 +131,12 @@ def objects(function: Callable[[Any], Any], values: Array) -> Array:
 def filled(entries: Iterable[Any], shape: tuple[int, ...]) -> Array:
     """Return an object array of `entries`; numpy never looks into them (a series has a length)."""
     return np.fromiter(entries, object, math.prod(shape)).reshape(shape)
+
+
+def _complex_log1p(z: Array) -> Array:
+    """Return log|1+z| + i arg(1+z); numpy's loses the digits of a small real part."""
+    x, y = z.real, z.imag
+    return np.asarray(np.log1p(2 * x + x**2 + y**2) / 2 + 1j * np.arctan2(y, 1 + x))
 
 
 def _complex_erf(z: complex) -> complex:

@@ -15,5 +15,5 @@ logits = linear(h, 10, name="fc2")
 model = bp.Model(
     loss=softmax_cross_entropy(logits, digit),
     outputs={"logits": logits},
-    optimizer=momentum(0.1),
+    optimizer=momentum(0.2),
 )

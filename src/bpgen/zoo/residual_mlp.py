@@ -21,5 +21,5 @@ logits = linear(layer_norm(h, name="ln"), 10, name="head")
 model = bp.Model(
     loss=softmax_cross_entropy(logits, digit),
     outputs={"logits": logits},
-    optimizer=adamw(1e-3),
+    optimizer=adamw(3e-3, clip=1.0),
 )

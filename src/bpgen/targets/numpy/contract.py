@@ -67,11 +67,7 @@ def _dot(a: Value, b: Value, groups: Groups, out: Value) -> str:
 def _product(a: Value, b: Value, groups: Groups, out: Value) -> str:
     """Write `np.matmul`; where there is no batch, several indices become one by `reshape`."""
     if groups.batch:
-        if max(len(groups.left), len(groups.right), len(groups.over)) > 1:
-            return einsum([a, b], out)
-        left = _matrix(a, groups.batch, groups.left, groups.over)
-        right = _matrix(b, groups.batch, groups.over, groups.right)
-        return f"np.matmul({left}, {right}, out={_matrix(out, groups.batch, groups.left, groups.right)})"
+        return _stacked(a, b, groups, out)
     left, right = _joined(a, groups.left, groups.over), _joined(b, groups.over, groups.right)
     to = _joined(out, groups.left, groups.right)
     if left is None or right is None or to is None:
@@ -79,6 +75,16 @@ def _product(a: Value, b: Value, groups: Groups, out: Value) -> str:
     # np.dot wants its result in memory order, and spends less on the call than np.matmul.
     call = "np.matmul" if to.endswith((".T", ")")) else "np.dot"
     return f"{call}({left}, {right}, out={to})"
+
+
+def _stacked(a: Value, b: Value, groups: Groups, out: Value) -> str:
+    """Write `np.matmul` of stacks of matrices, one matrix for each entry of the batch."""
+    if max(len(groups.left), len(groups.right), len(groups.over)) > 1:
+        return einsum([a, b], out)
+    left = _matrix(a, groups.batch, groups.left, groups.over)
+    right = _matrix(b, groups.batch, groups.over, groups.right)
+    to = _matrix(out, groups.batch, groups.left, groups.right)
+    return f"np.matmul({left}, {right}, out={to})"
 
 
 def _matrix(value: Value, batch: Axes, rows: Axes, columns: Axes) -> str:
@@ -91,7 +97,7 @@ def _matrix(value: Value, batch: Axes, rows: Axes, columns: Axes) -> str:
 
 
 def _joined(value: Value, rows: Axes, columns: Axes) -> str | None:
-    """Return a matrix (or a vector) whose rows and columns each run over several indices; None if not a view."""
+    """Return a matrix (or a vector) with rows and columns of several indices; None if no view."""
     if len(rows) <= 1 and len(columns) <= 1:
         return in_order(value, rows + columns).text
     if value.axes == rows + columns:

@@ -15,15 +15,23 @@ from sympy import Expr
 from sympy.core.relational import Relational
 
 from bpgen.errors import TargetError
-from bpgen.ir.expr import Access, Delta, Where, indices_of, named_choice
+from bpgen.ir.expr import (
+    Access,
+    Delta,
+    Where,
+    base_and_exponent,
+    indices_of,
+    named_choice,
+    sign_of,
+)
 from bpgen.targets.numpy.scalar import is_scalar, scalar
 from bpgen.targets.numpy.scratch import Axes
 from bpgen.targets.numpy.values import in_order, range_of, read
 
 _UFUNCS = {
-    "exp": "np.exp", "log": "np.log", "sin": "np.sin", "cos": "np.cos", "tan": "np.tan", "tanh": "np.tanh",
-    "sinh": "np.sinh", "cosh": "np.cosh", "atan": "np.arctan", "log1p": "np.log1p", "expm1": "np.expm1",
-    "erf": "erf",
+    "exp": "np.exp", "log": "np.log", "sin": "np.sin", "cos": "np.cos", "tan": "np.tan",
+    "sinh": "np.sinh", "cosh": "np.cosh", "tanh": "np.tanh", "atan": "np.arctan",
+    "log1p": "np.log1p", "expm1": "np.expm1", "erf": "erf",
 }  # fmt: skip
 _RELATIONS = {
     ">": "np.greater", ">=": "np.greater_equal", "<": "np.less", "<=": "np.less_equal",
@@ -35,7 +43,7 @@ SELECT = "select"
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """An operation on earlier nodes (`args` are their places), or an array that is there (`text`)."""
+    """An operation on earlier nodes, at the places `args`, or the array `text` that is there."""
 
     ufunc: str
     args: tuple[int, ...]
@@ -48,14 +56,14 @@ class Graph:
     """The nodes of one formula over the axes `space`, operands before results."""
 
     def __init__(self, names: Mapping[str, str], space: Axes, owner: str) -> None:
-        """Take how code names each tensor, the order of axes, and the workspace that holds constants."""
+        """Take how code names each tensor, the order of axes, and the owner of constants."""
         self._names = names
         self._space = space
         self._owner = owner
         self._places: dict[Node, int] = {}
         self.nodes: list[Node] = []
 
-    def add(self, expr: Expr) -> int:
+    def add(self, expr: sympy.Basic) -> int:
         """Return the place of the node that computes `expr`."""
         match expr:
             case Access():
@@ -79,7 +87,7 @@ class Graph:
                     else self._power(expr.base, expr.exp)
                 )
             case Where():
-                return self._where(*expr.args)
+                return self._where(expr)
             case Delta():
                 return self._delta(expr)
             case sympy.Function():
@@ -100,7 +108,7 @@ class Graph:
         axes = tuple(i for i in self._space if i in found)
         return self._put(Node(ufunc, args, axes, kind=kind))
 
-    # ---- sums and products ---------------------------------------------------------------------------
+    # ---- sums and products -----------------------------------------------------------------------
 
     def _sum(self, expr: sympy.Add) -> int:
         """Begin with the term that is most work; add the others, then subtract the negative ones."""
@@ -138,15 +146,13 @@ class Graph:
 
     def _power(self, base: Expr, exponent: Expr) -> int:
         value = self.add(base)
-        if exponent.q == 2:
-            root = self._call("np.sqrt", value)
-            return (
-                root
-                if exponent.p == 1
-                else self._call("np.multiply", root, self._whole(value, exponent.p // 2))
-            )
-        if exponent.is_Integer:
+        if isinstance(exponent, sympy.Integer):
             return self._whole(value, int(exponent))
+        if isinstance(exponent, sympy.Rational) and exponent.q == 2:
+            root = self._call("np.sqrt", value)
+            if exponent.p == 1:
+                return root
+            return self._call("np.multiply", root, self._whole(value, exponent.p // 2))
         return self._call("np.power", value, self.add(exponent))
 
     def _whole(self, value: int, exponent: int) -> int:
@@ -156,7 +162,7 @@ class Graph:
         square = self._call("np.multiply", half, half)
         return square if exponent % 2 == 0 else self._call("np.multiply", square, value)
 
-    # ---- functions and choices -----------------------------------------------------------------------
+    # ---- functions and choices -------------------------------------------------------------------
 
     def _function(self, expr: Expr) -> int:
         name = expr.func.__name__
@@ -168,20 +174,22 @@ class Graph:
             )
         return self._call(_UFUNCS[name], self.add(expr.args[0]))
 
-    def _where(self, condition: Relational, a: Expr, b: Expr) -> int:
-        known = named_choice(Where(condition, a, b))
+    def _where(self, choice: Where) -> int:
+        condition, a, b = choice.args
+        known = named_choice(choice)
         if known is not None:
             name, args = known
             return self._call(_CHOICES[name], *map(self.add, sorted(args, key=is_scalar)))
-        if (a, b) == (1, 0):
+        if a == 1 and b == 0:
             return self._compare(condition, "float")
         if b == 0 and _is_polynomial(a):
             return self._call("np.multiply", self.add(a), self._compare(condition, "float"))
         return self._call(SELECT, self._compare(condition, "bool"), self.add(a), self.add(b))
 
-    def _compare(self, condition: Relational, kind: str) -> int:
+    def _compare(self, condition: sympy.Basic, kind: str) -> int:
         """Return 1 where `condition` holds, else 0: as numbers to multiply with, or as a mask."""
-        return self._call(_RELATIONS[condition.rel_op], *map(self.add, condition.args), kind=kind)
+        assert isinstance(condition, Relational), f"{condition} is not a comparison"
+        return self._call(_RELATIONS[sign_of(condition)], *map(self.add, condition.args), kind=kind)
 
     def _delta(self, expr: Delta) -> int:
         """Compare an index with its address: 1 at that entry, 0 elsewhere."""
@@ -202,9 +210,7 @@ def _fraction(expr: Expr) -> tuple[Expr, list[Expr], list[Expr]]:
     """Return the number in front, the factors above the line, and those below it."""
     numbers, above, below = [], [], []
     for factor in sympy.Mul.make_args(expr):
-        base, exponent = (
-            (factor, sympy.S.One) if isinstance(factor, sympy.exp) else factor.as_base_exp()
-        )
+        base, exponent = base_and_exponent(factor)
         if is_scalar(factor):
             numbers.append(factor)
         elif exponent.is_negative:
@@ -226,13 +232,11 @@ def _work(expr: Expr) -> tuple[int, int, str]:
     return (len(indices_of(expr)), int(sympy.count_ops(expr)), str(expr))
 
 
-def _is_polynomial(expr: Expr) -> bool:
+def _is_polynomial(expr: sympy.Basic) -> bool:
     """Whether `expr` is finite wherever its entries are, so that a mask may multiply it."""
     if isinstance(expr, Access) or is_scalar(expr):
         return True
     whole = isinstance(expr, sympy.Pow) and expr.exp.is_Integer and expr.exp > 0
-    return (
-        isinstance(expr, sympy.Add | sympy.Mul)
-        or (whole
-        and all(_is_polynomial(a) for a in expr.args))
+    return isinstance(expr, sympy.Add | sympy.Mul) or (
+        whole and all(_is_polynomial(a) for a in expr.args)
     )

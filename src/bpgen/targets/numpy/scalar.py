@@ -15,6 +15,7 @@ from bpgen.spell.speller import POW
 
 _MATH = {
     "exp",
+    "floor",
     "log",
     "sqrt",
     "sin",
@@ -56,7 +57,7 @@ class ScalarSpeller(Speller):
 
     def power(self, base: str, exponent: Expr) -> str:
         """Return `x**2`."""
-        return f"{base}**{self._tight(exponent, POW)}"
+        return f"{base}**{self.tight(exponent, POW)}"
 
     def root(self, radicand: Expr) -> str:
         """Return `math.sqrt(x)`."""
@@ -91,23 +92,23 @@ class ScalarSpeller(Speller):
         return f"({a} if {condition} else {b})"
 
 
-def scalar(expr: Expr) -> str:
+def scalar(expr: sympy.Basic) -> str:
     """Return a number as Python text; what holds no size is folded, in double precision."""
     expr = sympy.sympify(expr)
     if not expr.free_symbols and not expr.is_Rational:
         return repr(float(expr))
     if expr.is_Rational and not expr.is_Integer:
         return repr(float(expr))
-    square = expr**2
-    if expr.atoms(sympy.Pow) and not any(
-        e.exp.q == 2 for e in square.atoms(sympy.Pow) if e.exp.is_Rational
-    ):
-        if any(e.exp.is_Rational and e.exp.q == 2 for e in expr.atoms(sympy.Pow)):
-            return f"math.sqrt({ScalarSpeller().spell(square)})"
+    if _has_root(expr) and not _has_root(expr**2):
+        return f"math.sqrt({ScalarSpeller().spell(expr**2)})"
     text = ScalarSpeller().spell(expr)
     return text[1:-1] if isinstance(expr, Where) and text.startswith("(") else text
 
 
-def is_scalar(expr: Expr) -> bool:
+def _has_root(expr: Expr) -> bool:
+    return any(e.exp.is_Rational and e.exp.q == 2 for e in expr.atoms(sympy.Pow))
+
+
+def is_scalar(expr: sympy.Basic) -> bool:
     """Whether `expr` is made of numbers, sizes and Python numbers alone."""
     return all(isinstance(s, Extent | Scalar) for s in expr.free_symbols)

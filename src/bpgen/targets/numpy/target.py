@@ -17,6 +17,9 @@ from bpgen.targets.numpy.scratch import Axes, Scratch
 from bpgen.targets.numpy.ufuncs import Ufuncs
 from bpgen.targets.numpy.values import Value, in_order, range_of, read
 
+_ONE: sympy.Expr = sympy.S.One
+_REDUCTIONS = {Op.SUM: "np.add.reduce", Op.MAX: "np.maximum.reduce", Op.ARGMAX: "np.argmax"}
+
 
 class NumpyTarget:
     """Spell statements for one workspace."""
@@ -24,7 +27,7 @@ class NumpyTarget:
     def __init__(
         self, names: Mapping[str, str], tensors: Mapping[str, Tensor], owner: str = "a"
     ) -> None:
-        """Take how code names each tensor; `owner` is the name of the workspace that holds scratch."""
+        """Take how code names each tensor; `owner` is the workspace that holds scratch."""
         self.names = names
         self.scratch = Scratch(owner)
         self._tensors = tensors
@@ -46,10 +49,8 @@ class NumpyTarget:
             case Gather():
                 return self._gather(statement)
             case View():
-                value = read(statement.read, self.names)
-                return [
-                    f"{self.names[statement.out.name]} = {in_order(value, statement.out.indices).text}"
-                ]
+                value = in_order(read(statement.read, self.names), statement.out.indices)
+                return [f"{self.names[statement.out.name]} = {value.text}"]
 
     def _out(self, tensor: Tensor) -> Value:
         return Value(self.names[tensor.name], tensor.indices)
@@ -62,50 +63,44 @@ class NumpyTarget:
         ufuncs.store(body, self._out(statement.out), statement.out.indices)
         return ufuncs.lines
 
-    # ---- sums ----------------------------------------------------------------------------------------
+    # ---- sums ------------------------------------------------------------------------------------
 
     def _reduce(self, statement: Reduce) -> list[str]:
-        """A sum, a maximum, or the address of a maximum, over the trailing or any other axes."""
+        """Write a sum, a maximum, or the address of a maximum, over any axes."""
         ufuncs = Ufuncs(self.names, self.scratch)
-        number, body = sympy.S.One, statement.body
-        if statement.op is Op.SUM:
-            number, body = _scaled(body)
+        number, body = _scaled(statement.body) if statement.op is Op.SUM else (_ONE, statement.body)
         space = _memory_order(body, (*statement.out.indices, *statement.over))
         found = indices_of(body)
         array = ufuncs.array(body, tuple(i for i in space if i in found), space)
-        absent = [i.extent for i in statement.over if i not in found]
-        if statement.op is Op.SUM and (call := _weighted(array, statement.over)) is not None:
-            return self._by_product(statement, call, number, ufuncs, array)
-        axes = [array.axes.index(i) for i in statement.over if i in found]
-        call = {Op.SUM: "np.add.reduce", Op.MAX: "np.maximum.reduce", Op.ARGMAX: "np.argmax"}[
-            statement.op
-        ]
-        at = str(axes[0]) if len(axes) == 1 else f"({', '.join(map(str, axes))})"
-        scale = sympy.Mul(number, *absent)
         ufuncs.free(array)
+        product = _weighted(array, statement.over) if statement.op is Op.SUM else None
+        if product is not None:
+            return [*ufuncs.lines, *self._by_product(statement, product, number, array.axes)]
+        call = _REDUCTIONS[statement.op]
+        scale = sympy.Mul(number, *(i.extent for i in statement.over if i not in found))
         if statement.out.role is Role.SCALAR:
             total = _times(f"float({call}({array.text}))", scale)
             return [*ufuncs.lines, f"{statement.out.name} = {total}"]
-        out, lines = self._target(statement)
-        ufuncs.lines.append(f"{call}({array.text}, axis={at}, out={out.text})")
-        return [*ufuncs.lines, *_scaling(out, scale), *lines]
+        out, lines = self._target(statement, _without(array.axes, statement.over))
+        axes = [str(array.axes.index(i)) for i in statement.over if i in found]
+        at = axes[0] if len(axes) == 1 else f"({', '.join(axes)})"
+        reduced = f"{call}({array.text}, axis={at}, out={out.text})"
+        return [*ufuncs.lines, reduced, *_scaling(out, scale), *lines]
 
     def _by_product(
-        self, statement: Reduce, call: str, number: sympy.Expr, ufuncs: Ufuncs, array: Value
+        self, statement: Reduce, call: str, number: sympy.Expr, axes: Axes
     ) -> list[str]:
-        """Write a sum as a product with ones, or a mean as one with 1/N: BLAS adds faster than a reduction."""
+        """Write a sum as a product with ones, a mean as one with 1/N: BLAS adds faster."""
         extent = statement.over[0].extent
         is_mean = number == 1 / extent
         weights = f"{self.scratch.owner}.{'MEAN' if is_mean else 'ONES'}_{extent}"
-        ufuncs.free(array)
+        scale = _ONE if is_mean else number
         if statement.out.role is Role.SCALAR:
-            total = _times(
-                f"float({call.format(weights=weights, out='')})", sympy.S.One if is_mean else number
-            )
-            return [*ufuncs.lines, f"{statement.out.name} = {total}"]
-        out, lines = self._target(statement)
-        ufuncs.lines.append(call.format(weights=weights, out=f", out={out.text}"))
-        return [*ufuncs.lines, *_scaling(out, sympy.S.One if is_mean else number), *lines]
+            total = _times(f"float({call.format(weights=weights, out='')})", scale)
+            return [f"{statement.out.name} = {total}"]
+        out, lines = self._target(statement, _without(axes, statement.over))
+        product = call.format(weights=weights, out=f", out={out.text}")
+        return [product, *_scaling(out, scale), *lines]
 
     def _contract(self, statement: Contract) -> list[str]:
         ufuncs = Ufuncs(self.names, self.scratch)
@@ -119,8 +114,11 @@ class NumpyTarget:
             a, b = arrays
             total = _times(f"float(np.dot({a.text}, {b.text}))", statement.scale)
             return [*ufuncs.lines, f"{statement.out.name} = {total}"]
-        out, lines = self._target(statement)
         over = statement.over
+        present = {i for array in arrays for i in array.axes}
+        out, lines = self._target(
+            statement, tuple(i for i in statement.out.indices if i in present)
+        )
         call = (
             contraction(arrays[0], arrays[1], over, out)
             if len(arrays) == 2
@@ -131,20 +129,29 @@ class NumpyTarget:
             ufuncs.free(array)
         return [*ufuncs.lines, *_scaling(out, statement.scale), *lines]
 
-    def _target(self, statement: Reduce | Contract) -> tuple[Value, list[str]]:
-        """Return where a sum is written: the result, or a register if it is to be added."""
-        out = self._out(statement.out)
-        if not statement.accumulate:
-            return out, []
-        register = self.scratch.take(out.axes)
-        value = Value(self.scratch.text(register), out.axes, register)
-        self.scratch.free(register)
-        return value, [f"np.add({out.text}, {value.text}, out={out.text})"]
+    def _target(self, statement: Reduce | Contract, axes: Axes) -> tuple[Value, list[str]]:
+        """Return where a sum over the axes `axes` is written, and the lines that follow.
 
-    # ---- addresses -----------------------------------------------------------------------------------
+        That is the result itself, its axes in the order of `axes`; or a register, if the sum is to
+        be added to the result, or repeated along axes it does not have.
+        """
+        out = self._out(statement.out)
+        if not statement.accumulate and set(axes) == set(out.axes):
+            return in_order(out, axes), []
+        own = tuple(i for i in out.axes if i in axes)
+        register = self.scratch.take(own)
+        self.scratch.free(register)
+        value = Value(self.scratch.text(register), own, register)
+        spread = value.along(out.axes)
+        line = f"np.copyto({out.text}, {spread})"
+        if statement.accumulate:
+            line = f"np.add({out.text}, {spread}, out={out.text})"
+        return in_order(value, axes), [line]
+
+    # ---- addresses -------------------------------------------------------------------------------
 
     def _gather(self, statement: Gather) -> list[str]:
-        """Take entries by address: along the first axis if the rest is read whole, else by flat addresses."""
+        """Take entries by address: along the first axis if the rest is read whole, else flat."""
         out, entry = self._out(statement.out), statement.read
         at, *rest = entry.indices
         source = self.names[entry.name]
@@ -157,7 +164,7 @@ class NumpyTarget:
         return lines
 
     def _address(self, entry: Access, axes: Axes) -> tuple[Value, list[str]]:
-        """Return the place of an entry in memory as an integer array over `axes`, by Horner's scheme."""
+        """Return the place of an entry in memory as integers over `axes`, by Horner's scheme."""
         register = self.scratch.take(axes, "int")
         self.scratch.free(register)
         value = Value(self.scratch.text(register), axes, register)
@@ -180,6 +187,10 @@ class NumpyTarget:
         if isinstance(at, Index):
             return Value(range_of(at), (at,)).along(axes)
         return scalar(at)
+
+
+def _without(axes: Axes, over: Axes) -> Axes:
+    return tuple(i for i in axes if i not in over)
 
 
 def _weighted(array: Value, over: Axes) -> str | None:
@@ -206,9 +217,8 @@ def _scaled(body: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr]:
 
 
 def _memory_order(factor: sympy.Expr, space: Axes) -> Axes:
-    """Return the order of axes of a factor: its own, if it is one entry, so that it is read as it lies."""
-    if isinstance(factor, Access) and all(isinstance(i, Index) for i in factor.indices):
-        return tuple(dict.fromkeys(factor.indices))
-    first = accesses(factor)
-    own = tuple(i for a in first[:1] for i in a.indices if isinstance(i, Index))
+    """Return the order of axes of a factor: its first entry's, to read it as it lies."""
+    own = [i for a in accesses(factor)[:1] for i in a.indices if isinstance(i, Index)]
+    if isinstance(factor, Access) and len(own) == len(factor.indices):
+        return tuple(dict.fromkeys(own))
     return tuple(dict.fromkeys((*own, *space)))

@@ -35,7 +35,7 @@ class Ufuncs:
             self.lines.append(f"np.copyto({out.text}, {value.along(out.axes)})")
 
     def array(self, expr: Expr, axes: Axes, space: Axes) -> Value:
-        """Return an array that holds `expr` over exactly `axes`: a view if there is one, else a register."""
+        """Return an array that holds `expr` over exactly `axes`: a view, or else a register."""
         if isinstance(expr, Access):
             value = in_order(read(expr, self.names), space)
             if value.axes == axes:
@@ -76,10 +76,10 @@ class _Placement:
         out = self._target(place, node, dying)
         args = [self._values[a].along(node.axes) for a in node.args]
         if node.ufunc == SELECT:
-            mask, a, b = args
-            if b != out.text:
-                self._ufuncs.lines.append(f"np.copyto({out.text}, {b})")
-            self._ufuncs.lines.append(f"np.copyto({out.text}, {a}, where={mask})")
+            mask, chosen, other = args
+            if other != out.text:
+                self._ufuncs.lines.append(f"np.copyto({out.text}, {other})")
+            self._ufuncs.lines.append(f"np.copyto({out.text}, {chosen}, where={mask})")
         else:
             self._ufuncs.lines.append(f"{node.ufunc}({', '.join(args)}, out={out.text})")
         self._values[place] = out
@@ -88,7 +88,7 @@ class _Placement:
                 self._ufuncs.free(self._values[a])
 
     def _target(self, place: int, node: Node, dying: list[int]) -> Value:
-        """Choose the memory of a result: the output, an operand read for the last time, or a new register."""
+        """Choose the memory of a result: the output, an operand read last here, or a register."""
         if node.kind == "float" and node.axes == self._out.axes and self._is_open(place, node):
             return self._out
         # A choice first writes `b`, so only `b` may give its memory.

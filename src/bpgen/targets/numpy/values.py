@@ -52,8 +52,8 @@ def read(entry: Access, names: Mapping[str, str]) -> Value:
     if fixed:
         picks = ", ".join(str(at) if at in fixed else ":" for at in entry.indices)
         text = f"{text}[{picks}]"
-    axes = tuple(at for at in entry.indices if at not in fixed)
-    if not all(isinstance(at, Index) for at in axes):
+    axes = tuple(at for at in entry.indices if isinstance(at, Index))
+    if len(axes) + len(fixed) < len(entry.indices):
         raise TargetError(
             f"no view reads {entry}", way_out="This is a bug in bpgen: a gather was not named."
         )
@@ -79,6 +79,7 @@ def _reshaped(entry: Access, text: str) -> Value:
                 (s for s in at.free_symbols if isinstance(s, Index)), key=lambda i: -_stride(at, i)
             )
         else:
+            assert isinstance(at, Index), f"{entry} is no view"
             axes.append(at)
     return Value(f"{text}.reshape({shape(tuple(axes))})", tuple(axes))
 
@@ -94,6 +95,6 @@ def shape(axes: Axes) -> str:
 
 
 def range_of(index: Index) -> str:
-    """Return how code names 0 … extent-1: a constant of the module, or of the workspace if it is free."""
+    """Return how code names 0 … extent-1: a constant of the module, or of `a` if it is free."""
     owner = "" if index.extent.value else "a."
     return f"{owner}RANGE_{index.extent.name}"

@@ -1,0 +1,205 @@
+"""What DESIGN says of an emitted module, seen on modules that are emitted, imported and run."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+import tracemalloc
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import bpgen as bp
+from bpgen.declare.load import zoo
+from bpgen.emit.audit import audited
+from bpgen.errors import AuditError
+
+ARRAYS = tracemalloc.DomainFilter(True, np.lib.tracemalloc_domain)
+
+
+def test_parameters_are_views_into_one_vector(emitted):
+    net = emitted("digits_mlp")
+    params = net.init(seed=0)
+    params.flat[:] = 7
+    assert list(net.PARAMETERS) == ["fc1_W", "fc1_b", "fc2_W", "fc2_b"]
+    for name, shape in net.PARAMETERS.items():
+        view = getattr(params, name)
+        assert view.shape == shape
+        assert (view == 7).all()
+        assert np.shares_memory(view, params.flat)
+
+
+@pytest.mark.parametrize("model", ["digits_mlp", "residual_mlp", "NOISY"])
+def test_a_steady_step_allocates_no_array(emitted, noisy, model):
+    net = emitted(noisy if model == "NOISY" else model)
+    batch = {k: v.astype(net.DTYPE) if v.dtype.kind == "f" else v for k, v in net.example(64).items()}
+    trainer = net.Trainer(net.init(seed=0), batch=64)
+    for _ in range(3):
+        trainer.step(**batch)
+    tracemalloc.start()
+    try:
+        trainer.step(**batch)
+        before = tracemalloc.take_snapshot().filter_traces([ARRAYS])
+        tracemalloc.clear_traces()
+        tracemalloc.reset_peak()
+        trainer.step(**batch)
+        after = tracemalloc.take_snapshot().filter_traces([ARRAYS])
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert not after.traces, [str(t) for t in after.traces]
+    assert before is not after
+    # What Python itself needs for frames and numbers; the smallest buffer of 64 rows is larger.
+    assert peak < 64 * 7 * 4 * 8
+
+
+def test_a_module_needs_numpy_alone(emitted, tmp_path):
+    emitted("digits_mlp")
+    path = tmp_path / "emitted_float32.py"
+    run = [sys.executable, "-I", str(path), "--selftest"]
+    blocked = f"import sys; sys.modules['bpgen'] = None; sys.argv = {run[2:]!r}; import runpy; runpy.run_path({str(path)!r}, run_name='__main__')"
+    done = subprocess.run([sys.executable, "-I", "-c", blocked], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "the gradient agrees" in done.stdout
+
+
+def test_a_module_trains_on_its_own(emitted, tmp_path):
+    net = emitted("digits_mlp")
+    path, data, run = tmp_path / "emitted_float32.py", tmp_path / "data.npz", tmp_path / "run.npz"
+    np.savez(data, **net.example(200))
+    words = [sys.executable, str(path), "--data", str(data), "--epochs", "2", "--save", str(run)]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("epoch") == 2
+    again = subprocess.run([*words, "--resume", str(run)], capture_output=True, text=True)
+    assert again.returncode == 0, again.stderr
+    assert net.load(run).steps == 4 * -(-180 // 32)
+
+
+def test_a_wrong_gradient_fails_its_own_selftest(emitted, tmp_path):
+    emitted("digits_mlp")
+    path = tmp_path / "emitted_float32.py"
+    text = path.read_text(encoding="utf-8")
+    wrong = text.replace("np.subtract(a.p, a.d_logits, out=a.d_logits)", "np.add(a.p, a.d_logits, out=a.d_logits)")
+    assert wrong != text
+    path.write_text(wrong, encoding="utf-8")
+    done = subprocess.run([sys.executable, str(path), "--selftest"], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "DISAGREES" in done.stdout
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_loaded_trainer_goes_on_as_if_it_had_not_stopped(emitted, noisy, tmp_path, dtype):
+    net = emitted(noisy, dtype)
+    batch = net.example(8)
+    straight = net.Trainer(net.init(seed=3), batch=8, seed=5)
+    for _ in range(6):
+        straight.step(**batch)
+    broken = net.Trainer(net.init(seed=3), batch=8, seed=5)
+    for _ in range(3):
+        broken.step(**batch)
+    net.save(tmp_path / "run.npz", broken)
+    resumed = net.load(tmp_path / "run.npz")
+    for _ in range(3):
+        resumed.step(**batch)
+    assert resumed.steps == straight.steps
+    assert resumed.params.flat.dtype == np.dtype(dtype)
+    np.testing.assert_array_equal(resumed.params.flat, straight.params.flat)
+
+
+def test_a_checkpoint_of_another_model_or_a_damaged_one_is_refused(emitted, noisy, tmp_path):
+    net = emitted("digits_mlp")
+    net.save(tmp_path / "run.npz", net.Trainer(net.init()))
+    other = bp.load(noisy).emit(path=tmp_path / "other.py")
+    with pytest.raises(ValueError, match="another model"):
+        other.load(tmp_path / "run.npz")
+    whole = (tmp_path / "run.npz").read_bytes()
+    (tmp_path / "run.npz").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(zipfile.BadZipFile):
+        net.load(tmp_path / "run.npz")
+
+
+def test_dropout_is_drawn_anew_in_each_step_and_is_off_in_predict(emitted, noisy):
+    net = emitted(noisy)
+    params, batch = net.init(seed=1), net.example(64)
+    first = net.loss_and_grad(params, **batch, seed=0, step=1)[0]
+    assert first == net.loss_and_grad(params, **batch, seed=0, step=1)[0]
+    assert first != net.loss_and_grad(params, **batch, seed=0, step=2)[0]
+    assert first != net.loss_and_grad(params, **batch, seed=1, step=1)[0]
+    one, two = (net.predict(params, x=batch["x"])["logits"] for _ in range(2))
+    np.testing.assert_array_equal(one, two)
+
+
+def test_both_precisions_draw_the_same_noise(emitted, noisy):
+    masks = []
+    for dtype in ("float32", "float64"):
+        net = emitted(noisy, dtype)
+        a = net.Activations(16)
+        net.draw(a, seed=7, step=11)
+        masks.append(a.mask1.astype(float))
+    np.testing.assert_array_equal(*masks)
+
+
+def test_a_batch_of_another_size_needs_no_new_trainer(emitted):
+    net = emitted("digits_mlp")
+    trainer = net.Trainer(net.init(seed=0), batch=64)
+    assert np.isfinite(trainer.step(**net.example(64)))
+    assert np.isfinite(trainer.step(**net.example(17)))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"x": np.zeros((8, 63))}, "x has shape"),
+        ({"digit": np.zeros(8)}, "expected integers"),
+        ({"digit": np.full(8, 10)}, "outside 0 … 9"),
+        ({"digit": np.full(8, -1)}, "outside 0 … 9"),
+        ({"digit": np.zeros(7, int)}, "different lengths"),
+    ],
+)
+def test_a_wrong_batch_is_refused(emitted, change, message):
+    net = emitted("digits_mlp")
+    with pytest.raises(ValueError, match=message):
+        net.loss_and_grad(net.init(), **{**net.example(8), **change})
+
+
+@pytest.mark.parametrize("name", zoo())
+def test_every_statement_stands_under_its_formula_and_nothing_is_numbered(name):
+    text = bp.load(name).source()
+    tree = ast.parse(text)
+    lines = text.split("\n")
+    for function in [f for f in tree.body if isinstance(f, ast.FunctionDef)]:
+        if function.name not in {"forward", "add_loss", "backward", "update"}:
+            continue
+        body = [s for s in function.body if not isinstance(s, ast.Expr) or isinstance(s.value, ast.Call)]
+        above = [lines[s.lineno - 2].strip() for s in body if not lines[s.lineno - 1].strip().startswith("N = ")]
+        assert all(a.startswith(("#", "np.", "a.", "erf(", "c", "lr", "g_")) or " = " in a or a == ")" for a in above)
+        assert any(a.startswith("#") for a in above)
+    assert not re.search(r"\b_?te?mp_?\d", text)
+    assert max(map(len, lines)) <= 100
+
+
+def test_the_text_does_not_depend_on_hash_seeds_or_folders(tmp_path):
+    code = "import bpgen as bp; print(bp.load('autoencoder').source(), end='')"
+    texts = set()
+    for seed in ("0", "1", "2", "3"):
+        environment = {**os.environ, "PYTHONHASHSEED": seed}
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd=tmp_path
+        )
+        assert done.returncode == 0, done.stderr
+        texts.add(done.stdout)
+    assert len(texts) == 1
+    assert str(Path.cwd()) not in texts.pop()
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["import subprocess", "eval('1')", "from shutil import rmtree", "x = ().__class__", "def f(:"],
+)
+def test_an_emitted_module_is_audited(line):
+    with pytest.raises(AuditError):
+        audited(f"import numpy as np\n{line}\n")
