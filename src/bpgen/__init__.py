@@ -7,8 +7,10 @@ _HOME = {
     "Model": "bpgen.model",
     "load": "bpgen.model",
     **dict.fromkeys(
-        ["Tensor", "activation", "define", "hold", "index", "init", "input", "label", "max", "mean"]
-        + ["noise", "parameter", "sum", "where"],
+        (
+            *("Tensor", "activation", "define", "hold", "index", "init", "input", "label"),
+            *("max", "mean", "noise", "parameter", "sum", "where"),
+        ),
         "bpgen.declare",
     ),
 }

@@ -13,30 +13,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from bpgen.declare.load import locate, run
 from bpgen.declare.network import network as make_network
 from bpgen.declare.variable import Variable, here
 from bpgen.errors import FormulaError, NoModelError
-from bpgen.ir.network import Network
 from bpgen.ir.optimizer import Optimizer
 from bpgen.optimizers import sgd
 
 if TYPE_CHECKING:
     from bpgen.document import Document
+    from bpgen.execute.load import Emitted
     from bpgen.verify.verdict import Verdict
-
-
-@dataclass(frozen=True)
-class Declaration:
-    """What a model file declares, ready for the pipeline: the network and how it is trained."""
-
-    network: Network
-    optimizer: Optimizer
 
 
 class Model:
@@ -70,7 +60,7 @@ class Model:
         self.path = Path(frame.f_code.co_filename)
 
     def derive(self) -> Document:
-        """Return the derivation: `d["fc1_W"]` is ∂L/∂fc1_W with its steps; `print(d)` shows all of it."""
+        """Return the derivation: `d["fc1_W"]` is ∂L/∂fc1_W with its steps; `print(d)` shows all."""
         from bpgen.derive import derive
         from bpgen.document import Document
 
@@ -79,7 +69,7 @@ class Model:
     def check(
         self, seed: int | None = None, progress: Callable[[str], None] | None = None
     ) -> Verdict:
-        """Verify the gradients, on the formulas and on the emitted module, and return the verdict."""
+        """Verify the gradients of the formulas and of the emitted module; return the verdict."""
         from bpgen.execute.proof import checked
 
         return checked(
@@ -99,8 +89,11 @@ class Model:
 
     def emit(
         self, target: str = "numpy", path: Path | str | None = None, dtype: str = "float32"
-    ) -> ModuleType:
-        """Write the emitted module, `generated/<model>_<target>.py` unless `path` is given, and import it."""
+    ) -> Emitted:
+        """Write the emitted module to `path` and import it.
+
+        Without `path` it is `generated/<model>_<target>.py`.
+        """
         from bpgen.emit.files import default_path, write
         from bpgen.execute.load import load_module
 

@@ -108,7 +108,8 @@ def test_without_flint_the_digits_are_estimated_and_the_verdict_says_so(net, der
     verdict = checked(net, derivation, seed=1)
     assert verdict.verdict == "VERIFIED", verdict.reason
     assert 33 <= verdict.digits < 50
-    assert "not proved" in str(verdict)
+    assert "python-flint is missing" in str(verdict)
+    assert not verdict.agreement.proved
 
 
 @pytest.mark.usefixtures("without_flint")

@@ -1,7 +1,7 @@
 """The language: everything a model file, or a layer of the catalog, is written with.
 
-In: formulas over entries of tensors. Out: an `ir.Network`. True at the door: every tensor is defined once,
-every index stands on the left or is summed, extents agree, the loss is a scalar.
+In: formulas over entries of tensors. Out: an `ir.Network`. True at the door: every tensor is
+defined once, every index stands on the left or is summed, extents agree, the loss is a scalar.
 
 The catalog (`layers`, `activations`, `losses`, `optimizers`) is written with these names and no
 others, as a user's own layer is: `from bpgen import declare as bp`.

@@ -48,7 +48,8 @@ def define(
     `predict` is the formula where no gradient is wanted, if it differs (dropout). `beside` are
     tensors that the formula does not read, but that its gradient is well written with (the
     probabilities of a softmax).
-    Errors: IndexUseError if an index is neither on the left nor summed; FormulaError outside the language.
+    Errors: IndexUseError if an index is neither on the left nor summed; FormulaError outside the
+    language.
     """
     over = tuple(indices)
     expr = checked_formula(formula)
@@ -80,7 +81,8 @@ def _check_indices(name: Name, over: tuple[Index, ...], expr: Expr) -> None:
             where=here(),
             disagree=f"the left side is {_stem(name)}[{','.join(map(str, over))}]",
             rule="A summed index is gone from the result.",
-            way_out=f'Sum over another index of the same extent: bp.index("…", {index.extent.value}).',
+            way_out="Sum over another index of the same extent: "
+            f'bp.index("…", {index.extent.value}).',
         )
     missing = sorted(map(str, _free(expr) - set(over)))
     if missing:
@@ -120,27 +122,27 @@ def _terms(name: Name, over: tuple[Index, ...], expr: Expr) -> tuple[tuple[Term,
             rest.append(_split(name, over, part))
         else:
             body = _split(name, over + node.over, sympy.sympify(factor * node.body))
-            sums.append(Term(_isolated(name, over + node.over, body), node.over))
+            sums.append(Term(_isolated(over + node.over, body), node.over))
     if rest:
         body = sympy.Add(*rest)
         alone = not sums and isinstance(body, Access)
-        sums.append(Term(body if alone else _isolated(name, over, body)))
+        sums.append(Term(body if alone else _isolated(over, body)))
     return tuple(sums), Op.SUM
 
 
 def _maximum(name: Name, over: tuple[Index, ...], expr: Max) -> tuple[tuple[Term, ...], Op]:
-    """A maximum over several indices is one after the other, the last index first: ties go to the first."""
+    """Take a maximum over several indices one by one, the last first, so that the first wins a tie."""
     *outer, last = expr.over
     body = expr.body
     if outer:
         inner = define(_served(name, "max"), _ordered(Max(body, (last,)), over), Max(body, (last,)))
         return _maximum(name, over, Max(inner[inner.indices], tuple(outer)))
     body = _split(name, (*over, last), body)
-    return (Term(_isolated(name, (*over, last), body), (last,)),), Op.MAX
+    return (Term(_isolated((*over, last), body), (last,)),), Op.MAX
 
 
 def _scaled_sum(part: Expr) -> tuple[Expr, Sum | None]:
-    """Take `c Σ …` apart when c is a number or a size; any other factor would be worth a name of its own."""
+    """Take `c Σ …` apart if c is a number or a size; any other factor is worth a name of its own."""
     if isinstance(part, Sum) and not isinstance(part, Max):
         return sympy.S.One, part
     factors = sympy.Mul.make_args(part)
@@ -152,7 +154,7 @@ def _scaled_sum(part: Expr) -> tuple[Expr, Sum | None]:
 
 
 def _split(name: Name, over: tuple[Index, ...], expr: Expr) -> Expr:
-    """Replace every sum, maximum and held value inside `expr` by an entry of a tensor of its own."""
+    """Replace every sum, maximum and held value inside `expr` by an entry of its own tensor."""
     if not expr.has(Sum, Max, Hold):
         return expr
     if isinstance(expr, Sum | Hold):
@@ -164,7 +166,7 @@ def _split(name: Name, over: tuple[Index, ...], expr: Expr) -> Expr:
     )
 
 
-def _isolated(name: Name, over: tuple[Index, ...], body: Expr) -> Expr:
+def _isolated(over: tuple[Index, ...], body: Expr) -> Expr:
     """Give every entry whose address is data a tensor of its own: a gather is one operation."""
     for entry in accesses(body):
         if any(at.has(Access) for at in entry.indices):

@@ -9,7 +9,7 @@ from typing import Any
 from bpgen.declare.variable import Auto, Name, Variable, check_once, here, provisional
 from bpgen.errors import ExtentError, FormulaError, NameSyntaxError
 from bpgen.init import he
-from bpgen.ir.index import Extent, Index
+from bpgen.ir.index import Index
 from bpgen.ir.index import index as make_index
 from bpgen.ir.tensor import Init, Noise, Role, Tensor
 
@@ -20,9 +20,9 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}\Z")
 # the names that the emitted functions use themselves.
 _ATTRIBUTES = frozenset({"N", "ZERO", "flat"})
 _ARGUMENTS = _ATTRIBUTES | frozenset(
-    "Activations Grads Params State Trainer Workspace a add_loss add_score backward checked cp draw "
-    "dtype erf float forward g infer len loss math noise np p params real s seed self step super "
-    "update whole".split()
+    "Activations Grads Params State Trainer Workspace a add_loss add_score backward checked cp "
+    "draw dtype erf float forward g infer len loss math noise np p params real s seed self step "
+    "super update whole".split()
 )
 _LETTERS = {0: "", 1: "d", 2: "td", 3: "chw", 4: "cthw"}
 _MORE_LETTERS = "defghjkmqrsuv"
@@ -82,7 +82,7 @@ def parameter(
 
 
 def noise(name: Name, indices: tuple[Index, ...], law: str, rate: float = 1.0) -> Variable:
-    """Declare random numbers, drawn anew in every step from a generator keyed by seed, step and name."""
+    """Declare random numbers, drawn anew in every step by seed, step and name."""
     return _given(name, indices, Role.NOISE, noise=Noise(law, rate))
 
 
@@ -99,8 +99,8 @@ def checked_name(name: str, reserved: frozenset[str] = _ATTRIBUTES) -> str:
         raise NameSyntaxError(
             f"{name!r} cannot name a tensor or an index",
             where=here(),
-            rule="A name is a letter, then letters, digits and `_`; no Python keyword, and not `d_…`, "
-            f"which names cotangents, nor {', '.join(sorted(reserved))}.",
+            rule="A name is a letter, then letters, digits and `_`; no Python keyword, and not "
+            f"`d_…`, which names cotangents, nor {', '.join(sorted(reserved))}.",
             way_out=f"Call it {plain!r}.",
         )
     return name
@@ -147,7 +147,6 @@ def _given(
 
 __all__ = [
     "BATCH",
-    "Extent",
     "checked_extent",
     "checked_name",
     "fresh_index",

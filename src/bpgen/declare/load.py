@@ -43,7 +43,7 @@ def locate(name: str | Path) -> Path:
 def run(path: Path) -> dict[str, Any]:
     """Run a model file and return what it defines.
 
-    Errors: LoadError where Python refuses it or it raises; a BpgenError of the declaration as it is.
+    Errors: LoadError where Python refuses it or it raises; a BpgenError as it is.
     """
     values: dict[str, Any] = {"__name__": path.stem, "__file__": str(path)}
     try:

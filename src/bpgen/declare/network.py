@@ -31,8 +31,8 @@ def network(
     """Return the network that computes `loss` and `outputs`.
 
     `bound` are the variables that the model file binds to names; they are named so.
-    Errors: LossError if the loss has an index; NameTakenError; UnreachedError for a parameter from which
-    no path leads to the loss.
+    Errors: LossError if the loss has an index; NameTakenError; UnreachedError for a parameter from
+    which no path leads to the loss.
     """
     _check_loss(loss)
     bound = bound or {}
@@ -75,7 +75,8 @@ def _check_reached(reached: tuple[Variable, ...], others: tuple[Variable, ...]) 
             raise UnreachedError(
                 f"parameter `{variable.label}` never reaches the loss",
                 where=variable.tensor.where,
-                rule="A parameter that the loss does not depend on has no gradient, and cannot be trained.",
+                rule="A parameter that the loss does not depend on has no gradient, "
+                "and cannot be trained.",
                 way_out="Use what it computes in the loss, or delete it.",
             )
 
@@ -161,7 +162,7 @@ def _letter(index: Index, taken: Mapping[str, int | None], tensors: frozenset[st
     numbered = (f"{index.name}{k}" for k in range(2, 1000))
     for letter in (index.name, *_LETTERS, *numbered):
         capital = letter[:1].upper() + letter[1:]
-        if taken.get(letter, value) == value and capital not in tensors and capital not in "ILO":
-            if letter == index.name or letter not in taken:
-                return letter
+        fits = taken.get(letter, value) == value and capital not in tensors
+        if fits and capital not in "ILO" and (letter == index.name or letter not in taken):
+            return letter
     raise AssertionError("a thousand extents share one letter")

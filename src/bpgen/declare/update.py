@@ -42,7 +42,7 @@ def scalar(name: str) -> Scalar:
 
 
 def total(formula: Expr) -> Expr:
-    """Return the sum of `formula` over all parameters: `total(g**2)` is the squared norm of the gradient."""
+    """Return the sum of `formula` over all parameters: `total(g**2)` is the norm of g, squared."""
     return Sum(formula, (ENTRY,))
 
 

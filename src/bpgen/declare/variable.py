@@ -19,7 +19,7 @@ from sympy import Expr
 
 from bpgen.errors import IndexUseError, ShapeError
 from bpgen.ir.equation import Equation
-from bpgen.ir.expr import Access, Digit
+from bpgen.ir.expr import Access
 from bpgen.ir.index import Index
 from bpgen.ir.source import SourceLine
 from bpgen.ir.tensor import Tensor
@@ -49,7 +49,7 @@ Name = str | Auto
 
 
 class Head(sympy.Symbol):
-    """The symbol of a variable that has no final name yet: unique, and able to find its variable."""
+    """The symbol of a variable that has no final name yet; it is unique, and knows the variable."""
 
     variable: Variable
 
@@ -92,7 +92,7 @@ class Variable:
         return self.wanted if isinstance(self.wanted, str) else self.wanted.plain
 
     def parents(self) -> tuple[Variable, ...]:
-        """Return the variables that the equation reads, those of `predict` too, and those beside it."""
+        """Return the variables that the equation reads, in `predict` too, and those beside it."""
         if self.equation is None:
             return self.beside
         terms = self.equation.terms + (self.equation.predict or ())
@@ -100,7 +100,7 @@ class Variable:
         return tuple(sorted({h.variable for h in heads} | {*self.beside}, key=lambda v: v.serial))
 
     def __getitem__(self, indices: Any) -> Access:
-        """Return the entry at `indices`: an index, an affine formula, a number, an integer entry each."""
+        """Return the entry at `indices`, each an index, an affine formula, a number or an entry."""
         given = tuple(
             sympy.sympify(i) for i in (indices if isinstance(indices, tuple) else (indices,))
         )
@@ -117,23 +117,24 @@ class Variable:
         return Access(self.head, *given)
 
     def _check_extent(self, axis: Index, at: Expr) -> None:
-        if isinstance(at, Index) and at.extent.value != axis.extent.value:
+        own = axis.extent.value
+        if isinstance(at, Index) and at.extent.value != own:
             raise ShapeError(
                 f"index `{at}` cannot run over axis `{axis}` of `{self.label}`",
                 where=here(),
                 disagree=f"{at.extent} = {at.extent.value or 'batch'}; "
-                f"{self.label}[{_list(self.indices)}] has {axis.extent} = {axis.extent.value or 'batch'}",
-                rule="An index visits every entry of the axis once, so the two extents must be equal.",
+                f"{self.label}[{_list(self.indices)}] has {axis.extent} = {own or 'batch'}",
+                rule="An index visits every entry of the axis once, "
+                "so the two extents must be equal.",
                 way_out=f"Give `{at}` the extent of that axis, or read another tensor.",
             )
-        if isinstance(at, sympy.Integer) and axis.extent.value is not None:
-            if not 0 <= int(at) < axis.extent.value:
-                raise IndexUseError(
-                    f"entry {at} lies outside axis `{axis}` of `{self.label}`",
-                    where=here(),
-                    disagree=f"{axis.extent} = {axis.extent.value}; the entries are 0 … {axis.extent.value - 1}",
-                    way_out="Count from 0.",
-                )
+        if isinstance(at, sympy.Integer) and own is not None and not 0 <= int(at) < own:
+            raise IndexUseError(
+                f"entry {at} lies outside axis `{axis}` of `{self.label}`",
+                where=here(),
+                disagree=f"{axis.extent} = {own}; the entries are 0 … {own - 1}",
+                way_out="Count from 0.",
+            )
 
     # Arithmetic lives in `declare.arithmetic`; it is imported late because it builds variables.
     def __add__(self, other: Any) -> Variable:
@@ -191,7 +192,7 @@ def provisional(stem: str) -> str:
 
 
 def here() -> SourceLine | None:
-    """Return the line of the user's file that is being executed: the innermost frame outside bpgen."""
+    """Return the line of the user's file being executed, the innermost one outside bpgen."""
     frame = sys._getframe(1)  # noqa: SLF001  the one way to know who called
     while frame is not None:
         path = Path(frame.f_code.co_filename)
@@ -224,4 +225,4 @@ def reachable(roots: Sequence[Variable]) -> tuple[Variable, ...]:
     return tuple(seen[serial] for serial in sorted(seen))
 
 
-__all__ = ["Auto", "Digit", "Name", "Variable", "here", "provisional", "reachable"]
+__all__ = ["Auto", "Name", "Variable", "here", "provisional", "reachable"]

@@ -46,7 +46,7 @@ def gradient_of(
 ) -> Callable[
     [Mapping[str, NDArray[Any]], Mapping[str, NDArray[Any]]], tuple[float, dict[str, NDArray[Any]]]
 ]:
-    """Return the gradient of an emitted module as a function of named arrays, noise among the batch."""
+    """Return the gradient of an emitted module as a function of named arrays, noise included."""
     noise_names = [t.name for t in network.of_role(Role.NOISE)]
 
     def gradient(

@@ -24,7 +24,6 @@ class Access(Expr):
     """One entry of a tensor: `x[n,d]`, `logits[n, digit[n]]`, `A[i,i]`."""
 
     is_commutative = True
-    is_real = True
 
     @property
     def head(self) -> sympy.Symbol:

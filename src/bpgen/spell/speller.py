@@ -24,6 +24,7 @@ from bpgen.ir.expr import (
     Max,
     Sum,
     Where,
+    accesses,
     base_and_exponent,
     named_choice,
     sign_of,
@@ -111,7 +112,9 @@ class Speller:
             case Relational():
                 left, right = (self.spell(a) for a in expr.args)
                 return Spelled(self.relation(left, sign_of(expr), right), ADD)
-            case sympy.Symbol() | sympy.NumberSymbol():
+            case sympy.Symbol():
+                return Spelled(self.symbol(expr.name), ATOM)
+            case sympy.NumberSymbol():
                 return Spelled(self.symbol(str(expr)), ATOM)
             case sympy.Function():
                 return Spelled(
@@ -186,12 +189,12 @@ class Speller:
         return Spelled(self.power(self.tight(base, ATOM), exponent), POW)
 
     def _rank(self, expr: sympy.Basic) -> tuple[int, int, int, str]:
-        """Sort numbers and sizes first, then entries as the network defines them, cotangents last."""
-        found = [n for n in sympy.preorder_traversal(expr) if isinstance(n, Access)]
+        """Sort numbers and sizes first, then entries in the network's order, cotangents last."""
+        found = accesses(expr)
         cotangent = int(any(a.name.startswith("d_") or "_d_" in a.name for a in found))
         places = [self._order.get(a.name, len(self._order)) for a in found]
         composite = int(not isinstance(expr, Access | sympy.Pow))
-        return (cotangent if found else -1, min(places, default=-1), composite, str(expr))
+        return (cotangent if found else -1, min(places, default=-1), composite, _last_resort(expr))
 
     def _where(self, expr: Where) -> str:
         condition, a, b = expr.args
@@ -264,3 +267,10 @@ class Speller:
     def parentheses(self, text: str) -> str:
         """Return a text in round brackets."""
         return f"({text})"
+
+
+def _last_resort(expr: sympy.Basic) -> str:
+    """Return a text that orders what nothing else does; quick for entries, the usual factors."""
+    if isinstance(expr, Access):
+        return ",".join(getattr(i, "name", "") for i in expr.indices)
+    return str(expr)

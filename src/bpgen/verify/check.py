@@ -36,13 +36,11 @@ Progress = Callable[[str], None]
 # Directions that move every parameter at once.
 _JOINT = 3
 # Entries of formulas that all directions of one tensor each may read: about 20 seconds. Beyond that
-# the joint directions, in which every tensor moves, have to do; in balls no tensor drowns in the
-# sum.
+# the joint directions have to do, in which every tensor moves; in balls none drowns in the sum.
 _BUDGET = 20_000_000
 # Decimals are slower, and take 14 evaluations to a direction.
 _PRICE_OF_ESTIMATES = 200
-# How far the initial point moves if it lies on a switch, as a share of the way to the generic
-# point.
+# How far the initial point moves off a switch, as a share of the way to the generic point.
 _OFF_THE_SWITCH = 1e-3
 
 

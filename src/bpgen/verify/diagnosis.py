@@ -39,7 +39,7 @@ class Diagnosis:
             f"∂L/∂{self.tensor} is wrong: {self.hypothesis}",
             *([str(self.where)] if self.where else []),
             f"∂L/∂{self.tensor}{at} is derived as {self.claimed:.17g}",
-            f"and is {self.true:.17g}; relative difference {self.relative:.1e}",
+            f"and is {self.true:.17g}: off by {self.relative:.1e} of the tensor's mean size",
             f"wrong with it: {', '.join(self.parameters)}",
         ]
         return "\n".join(lines)

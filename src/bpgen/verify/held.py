@@ -20,12 +20,6 @@ class Held:
     tensor: str
     matters: bool
 
-    def __str__(self) -> str:
-        """Say what holding does."""
-        if self.matters:
-            return f"{self.tensor}: the gradient is that with {self.tensor} held"
-        return f"{self.tensor}: moving it changes nothing"
-
 
 def held(at: Base, direction: Direction) -> tuple[Held, ...]:
     """Let the held tensors go, all at once, then one by one if that makes a difference."""

@@ -1,7 +1,7 @@
 """The numbers a formula is read in: what an interpreter must know of them.
 
-An array of numbers is a numpy array, native or of objects, so that indexing, broadcasting and `+ -
-*` are numpy's for every kind. The rest is stated here: how an exact constant is made, the
+An array of numbers is a numpy array, native or of objects, so that indexing, broadcasting, sums and
+products are numpy's for every kind. The rest is stated here: how an exact constant is made, the
 functions, a matrix product, and the sign of a number, on which alone comparisons act.
 """
 
@@ -94,7 +94,7 @@ class Native(Numbers):
         return np.array([complex(value) if self.dtype.kind == "c" else float(value)], self.dtype)
 
     def function(self, name: str, values: Array) -> Array:
-        """Return numpy's function; erf, which numpy lacks, entry by entry."""
+        """Return numpy's function, and what numpy lacks, or loses digits of, by other means."""
         if name == "erf":
             erf = _complex_erf if self.dtype.kind == "c" else math.erf
             return objects(erf, values).astype(self.dtype)

@@ -19,8 +19,7 @@ from bpgen.verify.switch import Switch
 
 # How many generic points are drawn in search of one that lies clear of all switches.
 _DRAWS = 16
-# A float32 program may round in another order than the formulas: its errors may be this many times
-# theirs.
+# A float32 program may round in another order: its errors may be this many times the formulas'.
 _OTHER_ORDER = 16
 
 
@@ -44,8 +43,8 @@ def generic(problem: Problem, rng: np.random.Generator) -> Point:
     """Return a point where no entry is special: weights of their usual size, no bias zero.
 
     Of several draws it is the first at which float32 is sure of every choice. Inputs are drawn from
-    (0, 1) if the loss is not finite for normal ones (a logarithm of data). Errors: UndecidedError
-    if the loss is finite at none of them.
+    (0, 1) if the loss is not finite for normal ones (a logarithm of data).
+    Errors: UndecidedError if the loss is finite at none of them.
     """
     finite: list[Point] = []
     for draw in range(_DRAWS):

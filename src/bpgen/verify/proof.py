@@ -18,8 +18,7 @@ from bpgen.verify.problem import Problem, lifted
 from bpgen.verify.switch import Switch
 from bpgen.verify.trial import Trial
 
-# 102 digits; doubled twice if the balls come out too wide, as they do in a long chain of
-# cancellations.
+# 102 digits; doubled twice if the balls come out too wide, as they do in very deep networks.
 PRECISIONS = (340, 680, 1360)
 
 

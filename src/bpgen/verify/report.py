@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from textwrap import wrap
 
 from bpgen.verify.canaries import Canary
-from bpgen.verify.evidence import AGREEMENT
+from bpgen.verify.evidence import AGREEMENT, Outcome
+from bpgen.verify.held import Held
 from bpgen.verify.stencils import Stencil
 from bpgen.verify.summary import Agreement, Kinks
 from bpgen.verify.taylor import Table
@@ -50,7 +51,7 @@ def _surroundings(found: Verdict) -> Iterator[tuple[str, str]]:
     if found.kinks is not None:
         yield "kinks", _kinks(found.kinks)
     if found.held:
-        yield "held", "\n".join(map(str, found.held))
+        yield "held", "\n".join(_held(found.held))
     if found.canaries:
         yield "teeth", _teeth(found.canaries)
     yield "not shown", _not_shown(found)
@@ -70,18 +71,18 @@ def _subject(found: Verdict) -> str:
 
 
 def _formula(shown: Agreement, seed: int) -> Iterator[str]:
-    how = (
-        "proved by ball arithmetic"
-        if shown.proved
-        else "estimated, not proved: python-flint is missing"
-    )
-    where = f"at {len(shown.points)} points ({'; '.join(shown.points)})"
+    how = "proved by ball arithmetic" if shown.proved else "estimated, as python-flint is missing"
     worst = min(shown.digits, key=lambda name: shown.digits[name])
-    yield f"agrees with the Taylor coefficient of the forward formulas to {shown.worst} digits"
-    yield f"({how}, {shown.numbers}, {where},"
-    yield f"{shown.directions} Gaussian directions, seed {seed}; worst: {worst})"
-    yield f"an error of relative size >= {AGREEMENT:.0e} in any tensor:"
-    yield f"missed with probability < 1e{_missed(shown)} per direction"
+    if shown.outcome is Outcome.REFUTES:
+        yield "differs from the Taylor coefficient of the forward formulas"
+    else:
+        yield f"agrees with the Taylor coefficient of the forward formulas to {shown.worst} digits"
+    yield f"({how}, {shown.numbers}, seed {seed},"
+    yield f"at {len(shown.points)} points ({'; '.join(shown.points)}),"
+    yield f"along {shown.directions} Gaussian directions; worst: {worst})"
+    if shown.outcome is Outcome.AGREES:
+        yield f"an error of relative size >= {AGREEMENT:.0e} in any tensor:"
+        yield f"missed with probability < 1e{_missed(shown)} per direction"
 
 
 def _missed(shown: Agreement) -> int:
@@ -113,6 +114,8 @@ def _stencils(rows: Sequence[Stencil]) -> Iterator[str]:
 def _kinks(kinks: Kinks) -> str:
     if not kinks.switches:
         return "none: the formulas are smooth"
+    if kinks.undecided:
+        return f"{kinks.switches} switches; undecided:\n" + "\n".join(kinks.undecided)
     text = f"{kinks.switches} switches, none within {_down(kinks.distance)} of the points"
     if kinks.ties:
         text += f"; {kinks.ties} ties for good (harmless)"
@@ -122,6 +125,14 @@ def _kinks(kinks: Kinks) -> str:
 def _down(distance: float) -> str:
     """Return a power of ten below `distance`."""
     return f"1e{math.floor(math.log10(distance))}" if 0 < distance < math.inf else "0"
+
+
+def _held(tensors: Sequence[Held]) -> Iterator[str]:
+    effects = {False: "moving it changes nothing", True: "the gradient is that with it held"}
+    for matters, effect in effects.items():
+        names = ", ".join(t.tensor for t in tensors if t.matters is matters)
+        if names:
+            yield from wrap(f"{names}: {effect}", _WIDTH)
 
 
 def _teeth(planted: Sequence[Canary]) -> str:

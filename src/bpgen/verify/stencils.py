@@ -16,8 +16,7 @@ from bpgen.verify.line import Base, Direction, Sample, sample, slope
 from bpgen.verify.switch import crossed
 
 ORDERS = (2, 4, 6, 8)
-# A stencil that reaches across a switch is tried again with h / 16: relu nets have one within 1e-5
-# at times.
+# A stencil across a switch is tried again with h / 2^4: some nets have a switch within 1e-5.
 _SHRINK = 4
 # Three digits for the rounding of the samples, whose weights are below 1.
 _ABOVE_ROUNDING = 1e3

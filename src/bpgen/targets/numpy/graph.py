@@ -111,7 +111,7 @@ class Graph:
     # ---- sums and products -----------------------------------------------------------------------
 
     def _sum(self, expr: sympy.Add) -> int:
-        """Begin with the term that is most work; add the others, then subtract the negative ones."""
+        """Begin with the term that is most work; add the others, then subtract the negative."""
         terms = sorted(expr.args, key=_work, reverse=True)
         minus, first = _signed(terms[0])
         value = self.add(first)

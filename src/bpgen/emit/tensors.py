@@ -1,0 +1,127 @@
+"""The tensors of an emitted module: parameters and inputs, how they start, noise, and constants."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from bpgen.emit.layout import Memory, span
+from bpgen.emit.view import FieldView
+from bpgen.emit.wrap import wrapped_code
+from bpgen.ir.program import Program
+from bpgen.ir.tensor import Role, Tensor
+from bpgen.spell import FormulaSpeller
+from bpgen.targets.numpy.scalar import scalar
+
+
+@dataclass(frozen=True, slots=True)
+class Tensors:
+    """The tensors of one program, as strings."""
+
+    program: Program
+    memory: Memory
+    speller: FormulaSpeller
+
+    def parameters(self) -> tuple[FieldView, ...]:
+        """Return the parameters, each with its slice of the flat vector."""
+        found, begin = [], 0
+        for t in self.program.network.parameters:
+            formula, place = self.speller.spell(t.canonical), span(begin, t.entries)
+            found.append(FieldView(t.name, _shape(t), formula, place))
+            begin += t.entries
+        return tuple(found)
+
+    def inputs(self) -> tuple[FieldView, ...]:
+        """Return what is given for each batch, with how it is checked and made up."""
+        return tuple(self._input(t) for t in self.program.network.inputs)
+
+    def predicted(self) -> frozenset[str]:
+        """Return the names of the tensors that prediction reads."""
+        steps = self.program.predict or self.program.forward
+        return frozenset(name for s in steps for name in s.equation.reads())
+
+    def _input(self, t: Tensor) -> FieldView:
+        row = [i.extent.name for i in t.indices[1:]]
+        shape, free = as_tuple(row), as_tuple(["N", *row]) if row else "N"
+        if t.is_integer:
+            check = f'{t.name} = whole("{t.name}", {t.name}, {shape}, {t.below})'
+            example = f"rng.integers({t.below}, size={free})"
+            return FieldView(t.name, shape, below=str(t.below), check=check, example=example)
+        check = f'{t.name} = real("{t.name}", {t.name}, {shape}, dtype)'
+        law = "standard_normal" if t.name in self.predicted() else "random"
+        return FieldView(t.name, shape, below="None", check=check, example=f"rng.{law}({free})")
+
+    def init(self) -> tuple[str, ...]:
+        """Return the lines that draw the first parameters into `p`."""
+        lines: list[str] = []
+        for t in self.program.network.parameters:
+            assert t.init is not None
+            scale, shape = scalar(t.init.scale), _shape(t)
+            match t.init.law:
+                case "constant":
+                    lines += [] if t.init.scale == 0 else [f"p.{t.name}[...] = {scale}"]
+                case "normal":
+                    lines.append(f"p.{t.name}[...] = rng.normal(0, {scale}, {shape})")
+                case "uniform":
+                    lines.append(f"p.{t.name}[...] = rng.uniform(-{scale}, {scale}, {shape})")
+                case "orthogonal":
+                    lines.append(f"p.{t.name}[...] = orthogonal(rng, {shape}, {scale})")
+        return tuple(line for code in lines for line in wrapped_code(code))
+
+    def noise(self) -> tuple[str, ...]:
+        """Return the lines that draw the noise of one step."""
+        lines: list[str] = []
+        for t in self.program.network.of_role(Role.NOISE):
+            assert t.noise is not None
+            key, at = zlib.crc32(t.name.encode()), self.memory.names[t.name]
+            counter = f"np.random.Philox(key=[seed, {key}], counter=[0, 0, 0, step])"
+            draws = {
+                "bernoulli": f"np.less(rng.random({at}.shape), {t.noise.rate!r}, out={at})",
+                "uniform": f"{at}[...] = rng.random({at}.shape)",
+                "normal": f"{at}[...] = rng.standard_normal({at}.shape)",
+            }
+            lines += [f"rng = np.random.Generator({counter})", draws[t.noise.law]]
+        return tuple(lines)
+
+
+# ---- constants -----------------------------------------------------------------------------------
+
+
+def ranges(code: str) -> tuple[str, ...]:
+    """Return the lines that make the ranges that `code` reads from the module."""
+    return tuple(f"RANGE_{e} = np.arange({e})" for e in _found(r"(?<![\w.])RANGE_(\w+)", code))
+
+
+def held(code: str, owner: str) -> tuple[str, ...]:
+    """Return the lines that make what `code` reads from a workspace and never writes."""
+    zero = ["self.ZERO = np.zeros((), dtype)"] if f"{owner}.ZERO" in code else []
+    ones = _found(rf"\b{owner}\.ONES_(\w+)", code)
+    means = _found(rf"\b{owner}\.MEAN_(\w+)", code)
+    starts = _found(rf"\b{owner}\.STARTS_(\w+?)_(\w+)", code)
+    return (
+        *zero,
+        *(f"self.ONES_{e} = np.ones({e}, dtype)" for e in ones),
+        *(f"self.MEAN_{e} = np.full({e}, 1 / {e}, dtype)" for e in means),
+        *(f"self.RANGE_{e} = np.arange({e})" for e in _found(rf"\b{owner}\.RANGE_(\w+)", code)),
+        *(
+            f"self.STARTS_{n}_{k} = {k} * np.arange({n})  # of the rows of [{n}, {k}] in memory"
+            for n, k in starts
+        ),
+    )
+
+
+def _found(pattern: str, code: str) -> list[Any]:
+    return sorted(set(re.findall(pattern, code)))
+
+
+def as_tuple(items: Iterable[str]) -> str:
+    """Return items as the text of a tuple."""
+    found = list(items)
+    return f"({found[0]},)" if len(found) == 1 else f"({', '.join(found)})"
+
+
+def _shape(tensor: Tensor) -> str:
+    return as_tuple(i.extent.name for i in tensor.indices)
