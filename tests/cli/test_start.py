@@ -1,9 +1,10 @@
 """The command starts quickly and leaves quietly."""
 
 import os
+import resource
+import statistics
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from bpgen import zoo
@@ -13,14 +14,15 @@ BPGEN = [sys.executable, "-c", "from bpgen.cli import main; main(prog_name='bpge
 
 
 def seconds(command):
-    start = time.perf_counter()
+    """The time the processor gave to `command`: what else runs on the machine does not count."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(command, check=True, capture_output=True)
-    return time.perf_counter() - start
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
 
 def test_help_is_there_within_a_tenth_of_a_second():
-    # The fastest of several: what else runs on the machine only adds.
-    assert min(seconds([*BPGEN, "--help"]) for _ in range(7)) < HELP_SECONDS
+    assert statistics.median(seconds([*BPGEN, "--help"]) for _ in range(7)) < HELP_SECONDS
 
 
 def test_the_package_and_its_commands_import_nothing_heavy():
@@ -52,12 +54,12 @@ def test_a_reader_that_goes_away_is_no_error():
 
 def test_a_terminal_without_greek_letters_is_no_error():
     result = subprocess.run(
-        [*BPGEN, "derive", "digits_mlp"],
+        [*BPGEN, "summary", "digits_mlp"],
         env=os.environ | {"PYTHONIOENCODING": "ascii"},
         check=True,
         capture_output=True,
     )
-    assert b"?L/?fc1_W[d,h]" in result.stdout
+    assert b"z1[n,h] = ?_d x[n,d] fc1_W[d,h]" in result.stdout
 
 
 def test_a_full_disk_is_told_of():

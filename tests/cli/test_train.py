@@ -103,8 +103,6 @@ def of_another_model(path):
     np.savez(path, W=np.ones((2, 3)))
 
 
-# numpy leaves an archive open that it cannot read.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("spoil", [truncate, pickled, of_another_model])
 def test_a_checkpoint_that_does_not_serve_ends_with_status_5(spoil, folder, train):
     train("--epochs", 1)

@@ -131,18 +131,19 @@ def _terms(name: Name, over: tuple[Index, ...], expr: Expr) -> tuple[tuple[Term,
 
 
 def _maximum(name: Name, over: tuple[Index, ...], expr: Max) -> tuple[tuple[Term, ...], Op]:
-    """Take a maximum over several indices one by one, the last first, so that the first wins a tie."""
+    """Take a maximum over several indices one by one, the last first: the first wins a tie."""
     *outer, last = expr.over
     body = expr.body
     if outer:
-        inner = define(_served(name, "max"), _ordered(Max(body, (last,)), over), Max(body, (last,)))
+        one = Max(body, (last,))
+        inner = define(_served(name, "max"), _ordered(one, (*over, *outer)), one)
         return _maximum(name, over, Max(inner[inner.indices], tuple(outer)))
     body = _split(name, (*over, last), body)
     return (Term(_isolated((*over, last), body), (last,)),), Op.MAX
 
 
 def _scaled_sum(part: Expr) -> tuple[Expr, Sum | None]:
-    """Take `c Σ …` apart if c is a number or a size; any other factor is worth a name of its own."""
+    """Take `c Σ …` apart if c is a number or a size; another factor is worth a name of its own."""
     if isinstance(part, Sum) and not isinstance(part, Max):
         return sympy.S.One, part
     factors = sympy.Mul.make_args(part)

@@ -15,7 +15,7 @@ from bpgen.errors import LossError, NameTakenError, UnreachedError
 from bpgen.ir.index import Index
 from bpgen.ir.index import index as make_index
 from bpgen.ir.network import Network
-from bpgen.ir.tensor import GIVEN, Role
+from bpgen.ir.tensor import GIVEN, Init, Role, Tensor
 
 _LETTERS = "hkdjefgmqruvbtcs"
 
@@ -44,9 +44,9 @@ def network(
     mapping |= {v.head: sympy.Symbol(names[v.serial], real=True) for v in reached}
     tensors, equations = {}, []
     for variable in sorted(reached, key=lambda v: v.tensor.role not in GIVEN):
-        role = Role.LOSS if variable is loss else variable.tensor.role
-        axes = tuple(indices.get(i, i) for i in variable.indices)
-        tensor = replace(variable.tensor, name=names[variable.serial], indices=axes, role=role)
+        tensor = _final(variable.tensor, names[variable.serial], indices)
+        if variable is loss:
+            tensor = replace(tensor, role=Role.LOSS)
         tensors[tensor.name] = tensor
         if variable.equation is not None:
             equations.append(renamed(variable.equation, tensor, mapping))
@@ -54,6 +54,13 @@ def network(
     result = Network(name, tensors, tuple(equations), names[loss.serial], given_names, doc)
     result.check()
     return result
+
+
+def _final(tensor: Tensor, name: str, indices: Mapping[Expr, Expr]) -> Tensor:
+    """Return `tensor` with its name and the letters of its axes, in the scale it starts with too."""
+    axes = tuple(indices.get(i, i) for i in tensor.indices)
+    init = tensor.init and Init(tensor.init.law, tensor.init.scale.xreplace(indices))
+    return replace(tensor, name=name, indices=axes, init=init)
 
 
 def _check_loss(loss: Variable) -> None:
@@ -158,11 +165,10 @@ def _letters(reached: tuple[Variable, ...], tensors: frozenset[str]) -> dict[Exp
 
 
 def _letter(index: Index, taken: Mapping[str, int | None], tensors: frozenset[str]) -> str:
-    value: int | None = index.extent.value
-    numbered = (f"{index.name}{k}" for k in range(2, 1000))
-    for letter in (index.name, *_LETTERS, *numbered):
+    value, own = index.extent.value, str(index.name)
+    for letter in (own, *_LETTERS, *(f"{own}{k}" for k in range(2, 1000))):
         capital = letter[:1].upper() + letter[1:]
         fits = taken.get(letter, value) == value and capital not in tensors
-        if fits and capital not in "ILO" and (letter == index.name or letter not in taken):
+        if fits and capital not in "ILO" and (letter == own or letter not in taken):
             return letter
     raise AssertionError("a thousand extents share one letter")

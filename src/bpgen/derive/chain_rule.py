@@ -23,7 +23,7 @@ from bpgen.derive.sift import sift
 from bpgen.errors import UnreachedError
 from bpgen.ir.derivation import Adjoint, Derivation, Step
 from bpgen.ir.equation import Equation, Op, Term, needed
-from bpgen.ir.expr import Access, Delta
+from bpgen.ir.expr import Access, Delta, renamed
 from bpgen.ir.network import Network
 from bpgen.ir.tensor import Role, Tensor
 
@@ -131,7 +131,7 @@ def _plain(equation: Equation, term: Term, product: Expr) -> Term:
 
 def _sifted(plain: Term, read: Access, of: Tensor) -> Term:
     sifted = sift(read, of.indices, plain.over)
-    return Term(sympy.Mul(plain.body.xreplace(sifted.mapping), *sifted.deltas), sifted.over)
+    return Term(sympy.Mul(renamed(plain.body, sifted.mapping), *sifted.deltas), sifted.over)
 
 
 def _complete(of: Tensor, steps: list[Step], helpers: Helpers) -> Adjoint:

@@ -121,6 +121,15 @@ def _times(exponent: Expr | None, of: Expr) -> int:
     return max(0, int(sympy.floor(exponent / of)))
 
 
+def distributed(expr: Expr) -> list[Expr]:
+    """Return the terms of a sum, or of a product with one sum among its factors: c (a - b) is c a, -c b."""
+    sums = [f for f in sympy.Mul.make_args(expr) if isinstance(f, sympy.Add)]
+    if len(sums) != 1:
+        return list(sympy.Add.make_args(expr))
+    others = [f for f in sympy.Mul.make_args(expr) if f is not sums[0]]
+    return [sympy.Mul(*others, term) for term in sums[0].args]
+
+
 def separated(monomial: Expr, over: tuple[Index, ...]) -> tuple[Expr, Expr]:
     """Split a product into what is free of the indices `over` and what depends on them."""
     bound = set(over)

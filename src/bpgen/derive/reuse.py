@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import sympy
 from sympy import Expr
 
-from bpgen.derive.monomial import powers, replaced, separated
+from bpgen.derive.monomial import distributed, powers, replaced, separated
 from bpgen.ir.equation import Equation, Op, Term
-from bpgen.ir.expr import Access, accesses
+from bpgen.ir.expr import Access, accesses, renamed
 from bpgen.ir.index import Index
 from bpgen.ir.network import Network
 
@@ -55,7 +55,7 @@ class Saved:
         """Write saved outputs where their formula recurs: e/s² becomes p/s."""
         for equation in self._candidates(self.maps, expr):
             for mapping in _alignments(equation, expr):
-                number, found = powers(equation.terms[0].body.xreplace(mapping))
+                number, found = powers(renamed(equation.terms[0].body, mapping))
                 expr = replaced(expr, found, _output(equation, mapping) / number)
         return expr
 
@@ -66,7 +66,7 @@ class Saved:
         """
         for equation in self._candidates(self.maps, term.body, partial=True):
             for mapping in _alignments(equation, term.body):
-                free, factor = separated(equation.terms[0].body.xreplace(mapping), term.over)
+                free, factor = separated(renamed(equation.terms[0].body, mapping), term.over)
                 number, pattern = powers(factor)
                 if list(pattern.values()) == [1] and self._invertible(free):
                     output = _output(equation, mapping) / free / number
@@ -81,7 +81,7 @@ class Saved:
         if len(term.over) != 1 or not all(a.name in self.sums for a in bound):
             return None
         parts = []
-        for monomial in sympy.Add.make_args(sympy.expand_mul(term.body)):
+        for monomial in distributed(term.body):
             free, dependent = separated(monomial, term.over)
             value = term.over[0].extent if dependent == 1 else self._saved_sum(dependent, term.over)
             if value is None:
@@ -122,9 +122,7 @@ def _file(table: dict[str, list[Equation]], equation: Equation) -> None:
 
 def _output(equation: Equation, mapping: dict[Expr, Expr]) -> Expr:
     """Return what `equation` defines, under other indices."""
-    entry: Expr = equation.out.canonical
-    renamed: Expr = entry.xreplace(mapping)
-    return renamed
+    return renamed(equation.out.canonical, mapping)
 
 
 def _never_zero(body: Expr) -> bool:

@@ -8,7 +8,7 @@ constant.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, cast
 
@@ -24,6 +24,8 @@ class Access(Expr):
     """One entry of a tensor: `x[n,d]`, `logits[n, digit[n]]`, `A[i,i]`."""
 
     is_commutative = True
+    # Not `is_real`: sympy would ask about the sign of every difference that is compared.
+    is_finite = True
 
     @property
     def head(self) -> sympy.Symbol:
@@ -188,6 +190,12 @@ def base_and_exponent(factor: Expr) -> tuple[Expr, Expr]:
     if isinstance(factor, sympy.exp):
         return factor, sympy.S.One
     return cast("tuple[Expr, Expr]", factor.as_base_exp())
+
+
+def renamed(expr: Expr, mapping: Mapping[Expr, Expr]) -> Expr:
+    """Return `expr` with symbols renamed, all at once; nothing is rebuilt where no name changes."""
+    changes = {old: new for old, new in mapping.items() if old != new}
+    return expr.xreplace(changes) if changes else expr
 
 
 def indices_of(expr: sympy.Basic) -> frozenset[Index]:
