@@ -18,7 +18,7 @@ DEMO := runs/digits_mlp
 demo: $(VENV)/.run
 	$(BIN)/bpgen derive digits_mlp
 	$(BIN)/bpgen check digits_mlp
-	$(BIN)/bpgen train digits_mlp --data digits --epochs 60 --seed 1 -o $(DEMO)
+	$(BIN)/bpgen train digits_mlp --data digits --epochs 40 --batch 32 -o $(DEMO)
 
 test: $(VENV)/.dev
 	$(BIN)/pytest -m "not oracle and not gpu" -n auto
@@ -37,7 +37,7 @@ gpu: $(VENV)/.dev
 	$(BIN)/pytest -m gpu -rs || test $$? -eq 5  # 5: no test was collected
 
 bench: $(VENV)/.oracle
-	$(BIN)/python benchmarks/step.py
+	$(BIN)/python benchmarks/digits_step.py -o benchmarks/results/digits_step.md
 
 $(VENV)/.made:
 	$(PYTHON) -m venv $(VENV)

@@ -107,7 +107,7 @@ def init(seed: int = 0) -> Params:
     rng = np.random.default_rng(seed)
     p.enc1_W[...] = rng.normal(0, math.sqrt(2 / D), (D, H))
     p.enc2_W[...] = rng.normal(0, math.sqrt(2 / H), (H, K))
-    p.dec1_W[...] = rng.normal(0, math.sqrt(2 / D), (K, H))
+    p.dec1_W[...] = rng.normal(0, math.sqrt(2 / K), (K, H))
     p.dec2_W[...] = rng.normal(0, math.sqrt(2 / H), (H, D))
     return p
 
@@ -347,7 +347,7 @@ def load(path: str | Path) -> Trainer:
 
     Errors: ValueError if the file belongs to another model; zipfile.BadZipFile if it is damaged.
     """
-    with np.load(path, allow_pickle=False) as file:
+    with Path(path).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
         expected = {**PARAMETERS, **{f"state.{name}": (SIZE,) for name in STATES}, "run": (3,)}
         odd = sorted(set(expected) ^ set(file.files))
         if odd:

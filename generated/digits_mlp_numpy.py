@@ -62,15 +62,18 @@ class Activations:
         self.m = np.empty(N, dtype)  # m[n]
         self.e = np.empty((N, K), dtype)  # e[n,k]
         self.s = np.empty(N, dtype)  # s[n]
+        self.average = np.empty(N, dtype)  # average[n]
         self.logits_at_digit = np.empty(N, dtype)  # logits_at_digit[n]
         self.loss = np.empty((), dtype)  # loss
         self.ZERO = np.zeros((), dtype)
         self.ONES_K = np.ones(K, dtype)
         self.ONES_N = np.ones(N, dtype)
+        self.MEAN_K = np.full(K, 1 / K, dtype)
         self.MEAN_N = np.full(N, 1 / N, dtype)
         self.STARTS_N_K = K * np.arange(N)  # of the rows of [N, K] in memory
         self.i_n = np.empty(N, np.intp)
         self.u_n = np.empty(N, dtype)
+        self.v_n = np.empty(N, dtype)
 
 
 class Workspace(Activations):
@@ -127,14 +130,20 @@ def add_loss(a: Activations, digit: np.ndarray) -> None:
     # s[n] = Σ_k e[n,k]
     np.dot(a.e, a.ONES_K, out=a.s)
 
+    # average[n] = Σ_k logits[n,k]/K
+    np.dot(a.logits, a.MEAN_K, out=a.average)
+
     # logits_at_digit[n] = logits[n,digit[n]]
     np.add(a.STARTS_N_K, digit, out=a.i_n)
     a.logits.take(a.i_n, out=a.logits_at_digit, mode="clip")
 
-    # loss = Σ_n (m[n] + log(s[n]) - logits_at_digit[n])/N
-    np.log(a.s, out=a.u_n)
+    # loss = Σ_n (m[n] + log(s[n]) - 0.1 average[n] - 0.9 logits_at_digit[n])/N
+    np.multiply(a.logits_at_digit, 0.9, out=a.u_n)
+    np.log(a.s, out=a.v_n)
+    np.subtract(a.v_n, a.u_n, out=a.u_n)
     np.add(a.u_n, a.m, out=a.u_n)
-    np.subtract(a.u_n, a.logits_at_digit, out=a.u_n)
+    np.multiply(a.average, 0.1, out=a.v_n)
+    np.subtract(a.u_n, a.v_n, out=a.u_n)
     np.dot(a.u_n, a.MEAN_N, out=a.loss)
 
 
@@ -145,9 +154,11 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray, digit: np.ndarray
     # p[n,k] = e[n,k]/s[n]
     np.divide(a.e, a.s[:, None], out=a.p)
 
-    # ∂L/∂logits[n,k] = (p[n,k] - δ(k,digit[n]))/N
+    # ∂L/∂logits[n,k] = (p[n,k] - 0.1/K - 0.9 δ(k,digit[n]))/N
     np.equal(digit[:, None], RANGE_K, out=a.d_logits)
+    np.multiply(a.d_logits, 0.9, out=a.d_logits)
     np.subtract(a.p, a.d_logits, out=a.d_logits)
+    np.subtract(a.d_logits, 0.1 / K, out=a.d_logits)
     np.multiply(a.d_logits, 1 / N, out=a.d_logits)
 
     # ∂L/∂h[n,h] = Σ_k fc2_W[h,k] ∂L/∂logits[n,k]
@@ -297,7 +308,7 @@ def load(path: str | Path) -> Trainer:
 
     Errors: ValueError if the file belongs to another model; zipfile.BadZipFile if it is damaged.
     """
-    with np.load(path, allow_pickle=False) as file:
+    with Path(path).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
         expected = {**PARAMETERS, **{f"state.{name}": (SIZE,) for name in STATES}, "run": (3,)}
         odd = sorted(set(expected) ^ set(file.files))
         if odd:

@@ -302,7 +302,7 @@ def load(path: str | Path) -> Trainer:
 
     Errors: ValueError if the file belongs to another model; zipfile.BadZipFile if it is damaged.
     """
-    with np.load(path, allow_pickle=False) as file:
+    with Path(path).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
         expected = {**PARAMETERS, **{f"state.{name}": (SIZE,) for name in STATES}, "run": (3,)}
         odd = sorted(set(expected) ^ set(file.files))
         if odd:

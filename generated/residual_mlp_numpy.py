@@ -678,64 +678,64 @@ def init(seed: int = 0) -> Params:
     p.stem_W[...] = rng.normal(0, math.sqrt(2 / D), (D, H))
     p.ln1_gain[...] = 1
     p.up1_W[...] = rng.normal(0, math.sqrt(2 / H), (H, K))
-    p.down1_W[...] = rng.normal(0, math.sqrt(2 / D), (K, H))
+    p.down1_W[...] = rng.normal(0, math.sqrt(2 / K), (K, H))
     p.ln2_gain[...] = 1
     p.up2_W[...] = rng.normal(0, math.sqrt(2 / H), (H, K))
-    p.down2_W[...] = rng.normal(0, math.sqrt(2 / D), (K, H))
+    p.down2_W[...] = rng.normal(0, math.sqrt(2 / K), (K, H))
     p.ln3_gain[...] = 1
     p.up3_W[...] = rng.normal(0, math.sqrt(2 / H), (H, K))
-    p.down3_W[...] = rng.normal(0, math.sqrt(2 / D), (K, H))
+    p.down3_W[...] = rng.normal(0, math.sqrt(2 / K), (K, H))
     p.ln4_gain[...] = 1
     p.up4_W[...] = rng.normal(0, math.sqrt(2 / H), (H, K))
-    p.down4_W[...] = rng.normal(0, math.sqrt(2 / D), (K, H))
+    p.down4_W[...] = rng.normal(0, math.sqrt(2 / K), (K, H))
     p.ln5_gain[...] = 1
     p.up5_W[...] = rng.normal(0, math.sqrt(2 / H), (H, K))
-    p.down5_W[...] = rng.normal(0, math.sqrt(2 / D), (K, H))
+    p.down5_W[...] = rng.normal(0, math.sqrt(2 / K), (K, H))
     p.ln6_gain[...] = 1
     p.up6_W[...] = rng.normal(0, math.sqrt(2 / H), (H, K))
-    p.down6_W[...] = rng.normal(0, math.sqrt(2 / D), (K, H))
+    p.down6_W[...] = rng.normal(0, math.sqrt(2 / K), (K, H))
     p.ln7_gain[...] = 1
     p.up7_W[...] = rng.normal(0, math.sqrt(2 / H), (H, K))
-    p.down7_W[...] = rng.normal(0, math.sqrt(2 / D), (K, H))
+    p.down7_W[...] = rng.normal(0, math.sqrt(2 / K), (K, H))
     p.ln8_gain[...] = 1
     p.up8_W[...] = rng.normal(0, math.sqrt(2 / H), (H, K))
-    p.down8_W[...] = rng.normal(0, math.sqrt(2 / D), (K, H))
+    p.down8_W[...] = rng.normal(0, math.sqrt(2 / K), (K, H))
     p.ln9_gain[...] = 1
     p.up9_W[...] = rng.normal(0, math.sqrt(2 / H), (H, K))
-    p.down9_W[...] = rng.normal(0, math.sqrt(2 / D), (K, H))
+    p.down9_W[...] = rng.normal(0, math.sqrt(2 / K), (K, H))
     p.ln10_gain[...] = 1
     p.up10_W[...] = rng.normal(0, math.sqrt(2 / H), (H, K))
-    p.down10_W[...] = rng.normal(0, math.sqrt(2 / D), (K, H))
+    p.down10_W[...] = rng.normal(0, math.sqrt(2 / K), (K, H))
     p.ln11_gain[...] = 1
     p.up11_W[...] = rng.normal(0, math.sqrt(2 / H), (H, K))
-    p.down11_W[...] = rng.normal(0, math.sqrt(2 / D), (K, H))
+    p.down11_W[...] = rng.normal(0, math.sqrt(2 / K), (K, H))
     p.ln12_gain[...] = 1
     p.up12_W[...] = rng.normal(0, math.sqrt(2 / H), (H, K))
-    p.down12_W[...] = rng.normal(0, math.sqrt(2 / D), (K, H))
+    p.down12_W[...] = rng.normal(0, math.sqrt(2 / K), (K, H))
     p.ln13_gain[...] = 1
     p.up13_W[...] = rng.normal(0, math.sqrt(2 / H), (H, K))
-    p.down13_W[...] = rng.normal(0, math.sqrt(2 / D), (K, H))
+    p.down13_W[...] = rng.normal(0, math.sqrt(2 / K), (K, H))
     p.ln14_gain[...] = 1
     p.up14_W[...] = rng.normal(0, math.sqrt(2 / H), (H, K))
-    p.down14_W[...] = rng.normal(0, math.sqrt(2 / D), (K, H))
+    p.down14_W[...] = rng.normal(0, math.sqrt(2 / K), (K, H))
     p.ln15_gain[...] = 1
     p.up15_W[...] = rng.normal(0, math.sqrt(2 / H), (H, K))
-    p.down15_W[...] = rng.normal(0, math.sqrt(2 / D), (K, H))
+    p.down15_W[...] = rng.normal(0, math.sqrt(2 / K), (K, H))
     p.ln16_gain[...] = 1
     p.up16_W[...] = rng.normal(0, math.sqrt(2 / H), (H, K))
-    p.down16_W[...] = rng.normal(0, math.sqrt(2 / D), (K, H))
+    p.down16_W[...] = rng.normal(0, math.sqrt(2 / K), (K, H))
     p.ln17_gain[...] = 1
     p.up17_W[...] = rng.normal(0, math.sqrt(2 / H), (H, K))
-    p.down17_W[...] = rng.normal(0, math.sqrt(2 / D), (K, H))
+    p.down17_W[...] = rng.normal(0, math.sqrt(2 / K), (K, H))
     p.ln18_gain[...] = 1
     p.up18_W[...] = rng.normal(0, math.sqrt(2 / H), (H, K))
-    p.down18_W[...] = rng.normal(0, math.sqrt(2 / D), (K, H))
+    p.down18_W[...] = rng.normal(0, math.sqrt(2 / K), (K, H))
     p.ln19_gain[...] = 1
     p.up19_W[...] = rng.normal(0, math.sqrt(2 / H), (H, K))
-    p.down19_W[...] = rng.normal(0, math.sqrt(2 / D), (K, H))
+    p.down19_W[...] = rng.normal(0, math.sqrt(2 / K), (K, H))
     p.ln20_gain[...] = 1
     p.up20_W[...] = rng.normal(0, math.sqrt(2 / H), (H, K))
-    p.down20_W[...] = rng.normal(0, math.sqrt(2 / D), (K, H))
+    p.down20_W[...] = rng.normal(0, math.sqrt(2 / K), (K, H))
     p.ln_gain[...] = 1
     p.head_W[...] = rng.normal(0, math.sqrt(2 / H), (H, J))
     return p
@@ -2530,8 +2530,20 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray, digit: np.ndarray
 
 def update(p: Params, g: Grads, s: State, t: int) -> None:
     """Change the parameters by the gradient; `t` counts the steps from 1."""
-    # lr ← 0.001
-    lr = 0.001
+    # lr ← 0.003
+    lr = 0.003
+
+    # g_square ← Σ_i g[i]²
+    g_square = float(np.dot(g.flat, g.flat))
+
+    # g_norm ← √g_square
+    g_norm = math.sqrt(g_square)
+
+    # g_scale ← (1/g_norm if g_norm > 1 else 1)
+    g_scale = 1 / g_norm if g_norm > 1 else 1
+
+    # g[i] ← g_scale g[i]
+    np.multiply(g.flat, g_scale, out=g.flat)
 
     # m[i] ← 0.9 m[i] + 0.1 g[i]
     np.multiply(s.m, 0.9, out=s.m)
@@ -2673,7 +2685,7 @@ def load(path: str | Path) -> Trainer:
 
     Errors: ValueError if the file belongs to another model; zipfile.BadZipFile if it is damaged.
     """
-    with np.load(path, allow_pickle=False) as file:
+    with Path(path).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
         expected = {**PARAMETERS, **{f"state.{name}": (SIZE,) for name in STATES}, "run": (3,)}
         odd = sorted(set(expected) ^ set(file.files))
         if odd:

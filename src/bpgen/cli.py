@@ -73,10 +73,9 @@ def _mistake(error: Exception) -> BpgenError | None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(CLOSED)
         case OSError(filename=name):
-            return FileError(
-                f"{name or 'a file'}: {error.strerror}", way_out="Choose another path."
-            )
-        case ModuleNotFoundError(name=name):
+            what = f"{name or 'a file'}: {error.strerror or error}"
+            return FileError(what, way_out="Choose another path.")
+        case ModuleNotFoundError(name=str(name)) if not name.startswith("bpgen"):
             return MissingPackageError(f"{name} is not installed", way_out=f"pip install {name}")
         case _:
             return None
@@ -217,6 +216,7 @@ def train(model: str, output: Path | None, **options: Any) -> None:
     FOLDER (runs/<model> by default) receives the derivation, the emitted module, the checkpoints
     last.npz and best.npz, the log and the curve.
     """
+    from bpgen.execute.run import Run
     from bpgen.model import load
     from bpgen.training import Plan
     from bpgen.training import train as train_model
@@ -228,8 +228,8 @@ def train(model: str, output: Path | None, **options: Any) -> None:
         click.echo(f"Interrupted. Continue: {_again(model, plan)}", err=True)
         sys.exit(INTERRUPTED)
     click.echo(f"test {outcome.test}")
-    for file in sorted(plan.folder.iterdir()):
-        click.echo(f"  {file}")
+    for what, path in Run(plan.folder, loaded.network.name).parts().items():
+        click.echo(f"  {what:10}  {path}")
 
 
 def _again(model: str, plan: Plan) -> str:

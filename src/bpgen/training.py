@@ -13,7 +13,8 @@ from bpgen.errors import CheckpointError, RefutedError, UndecidedError
 from bpgen.execute import curve, dataset
 from bpgen.execute.load import Emitted, Training
 from bpgen.execute.progress import shown, stages
-from bpgen.execute.train import Outcome, Run
+from bpgen.execute.run import Run
+from bpgen.execute.train import Outcome
 from bpgen.execute.train import train as train_emitted
 from bpgen.model import Model
 
@@ -45,17 +46,16 @@ def train(model: Model, plan: Plan, console: Console) -> Outcome:
     data = dataset.read(plan.data, model.network.inputs, label=plan.label, dtype=DTYPE)
     dataset.split(data, seed=plan.seed, batch=plan.batch)
     _prove(model, plan.seed, console)
-    run = Run(plan.folder)
-    run.folder.mkdir(parents=True, exist_ok=True)
-    write(run.folder / "derivation.md", _derivation(model))
-    net = model.emit(target="numpy", path=run.folder / f"{model.network.name}_numpy.py")
+    run = Run(plan.folder, model.network.name)
+    write(run.derivation, _derivation(model))
+    net = model.emit(target="numpy", path=run.module)
     trainer = _resumed(net, run) if plan.resume else _started(net, plan)
     parts = dataset.split(data, seed=trainer.seed, batch=trainer.batch)
     steps = plan.epochs * (len(parts.train) // trainer.batch)
     with shown(console, epochs=plan.epochs, steps=steps) as progress:
         outcome = train_emitted(net, trainer, parts, run, progress, epochs=plan.epochs)
     if outcome.epochs:
-        curve.draw(run.folder / "curve.svg", outcome.epochs, title=model.network.name)
+        curve.draw(run.curve, outcome.epochs, title=run.name)
     return outcome
 
 

@@ -13,16 +13,18 @@ HELP_SECONDS = 0.1
 BPGEN = [sys.executable, "-c", "from bpgen.cli import main; main(prog_name='bpgen')"]
 
 
-def seconds(command):
+def seconds(command, **options):
     """The time the processor gave to `command`: what else runs on the machine does not count."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(command, check=True, capture_output=True)
+    subprocess.run(command, check=True, capture_output=True, **options)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
 
-def test_help_is_there_within_a_tenth_of_a_second():
-    assert statistics.median(seconds([*BPGEN, "--help"]) for _ in range(7)) < HELP_SECONDS
+def test_help_is_there_within_a_tenth_of_a_second(tmp_path):
+    compiled = os.environ | {"PYTHONPYCACHEPREFIX": str(tmp_path), "PYTHONDONTWRITEBYTECODE": ""}
+    times = [seconds([*BPGEN, "--help"], env=compiled) for _ in range(8)]
+    assert statistics.median(times[1:]) < HELP_SECONDS  # the first one compiles
 
 
 def test_the_package_and_its_commands_import_nothing_heavy():

@@ -1,4 +1,4 @@
-"""How the tests of derivation declare, derive, and compare with differences of the forward alone."""
+"""How the tests of derivation declare, derive, and compare with the forward formulas alone."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ N = 2
 
 @pytest.fixture
 def derived():
-    """Derive a loss, and see that every derived gradient is the complex step of the forward formulas."""
+    """Derive a loss, and see that every gradient is the complex step of the forward formulas."""
 
     def run(loss, **outputs):
         derivation = derive(network(loss, outputs, name="test"))

@@ -1,11 +1,11 @@
-"""Index calculus: what is summed, what is renamed, what stays as a δ. Extents are different primes."""
+"""Index calculus: what is summed, what is renamed, what stays as a δ."""
 
 import pytest
 import sympy
 
 import bpgen as bp
-from bpgen.derive import derive
 from bpgen.declare.network import network
+from bpgen.derive import derive
 from bpgen.errors import UnreachedError
 from bpgen.ir.equation import Op
 from bpgen.ir.expr import Delta

@@ -14,7 +14,7 @@ def test_softmax_cross_entropy_is_p_minus_delta(derived, formula):
     x, y = bp.input("x", D), bp.label("y", classes=K)
     logits = linear(x, K, name="fc")
     derivation = derived(softmax_cross_entropy(logits, y), logits=logits)
-    assert formula(derivation, "logits") == "∂L/∂logits[n,k] = (p[n,k] - δ(k,y[n]))/N".replace("k", "h")
+    assert formula(derivation, "logits") == "∂L/∂logits[n,h] = (p[n,h] - δ(h,y[n]))/N"
 
 
 def test_softmax_is_p_times_what_exceeds_the_mean(derived, formula):
@@ -61,7 +61,9 @@ def test_sigmoid_cross_entropy_is_p_minus_t(derived, formula):
         ("relu", "[z[n,h] > 0] ∂L/∂h[n,h]"),
     ],
 )
-def test_an_activation_is_differentiated_into_its_saved_output(derived, formula, activation, expected):
+def test_an_activation_is_differentiated_into_its_saved_output(
+    derived, formula, activation, expected
+):
     x, t = bp.input("x", D), bp.input("t", K)
     z = linear(x, H, name="fc")
     h = getattr(activations, activation)(z)

@@ -37,5 +37,3 @@ def noisy(tmp_path):
     path = tmp_path / "noisy.py"
     path.write_text(NOISY, encoding="utf-8")
     return path
-
-

@@ -19,5 +19,12 @@ def test_a_run_continues_after_the_epochs_its_checkpoint_has_completed(tmp_path)
     assert read(tmp_path / "log.jsonl", steps=13) == EPOCHS[:1]
 
 
+def test_a_line_that_a_crash_has_cut_is_no_epoch(tmp_path):
+    rewrite(tmp_path / "log.jsonl", EPOCHS)
+    text = (tmp_path / "log.jsonl").read_text()
+    (tmp_path / "log.jsonl").write_text(text[:-9])
+    assert read(tmp_path / "log.jsonl", steps=14) == EPOCHS[:1]
+
+
 def test_a_run_without_log_has_no_epochs(tmp_path):
     assert read(tmp_path / "log.jsonl", steps=5) == []

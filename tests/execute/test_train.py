@@ -11,8 +11,9 @@ from bpgen.errors import NotFiniteError
 from bpgen.execute.dataset import Dataset, split
 from bpgen.execute.history import read
 from bpgen.execute.interrupt import Interrupt
+from bpgen.execute.run import Run
 from bpgen.execute.score import score
-from bpgen.execute.train import Run, train
+from bpgen.execute.train import train
 
 N, D, BATCH, EPOCHS = 61, 3, 7, 4
 STEPS_AN_EPOCH = 7  # of the 49 rows that train
@@ -69,7 +70,7 @@ def parts():
 
 @pytest.fixture
 def run(tmp_path):
-    return Run(tmp_path)
+    return Run(tmp_path, "net")
 
 
 def started(rate=0.1):

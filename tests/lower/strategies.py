@@ -23,7 +23,9 @@ def networks(draw):
 
 
 def _linear(draw, h, k):
-    return layers.linear(h, draw(st.sampled_from([2, 7, 11])), name=f"fc{k}", bias=draw(st.booleans()))
+    return layers.linear(
+        h, draw(st.sampled_from([2, 7, 11])), name=f"fc{k}", bias=draw(st.booleans())
+    )
 
 
 def _activation(draw, h, k):
@@ -57,7 +59,7 @@ def _mixing(draw, h, k):
 
 
 def _attention(draw, h, k):
-    """a[n,t,s] = Σ_d h[n,t,d] h[n,s,d]; y[n,t,d] = Σ_s a[n,t,s] h[n,s,d]: batched products, one tensor twice."""
+    """a[n,t,s] = Σ_d h[n,t,d] h[n,s,d]; y[n,t,d] = Σ_s a[n,t,s] h[n,s,d]: h three times."""
     n, t, d = h.indices
     s = bp.index(f"s{k}", t.extent.value)
     a = bp.define(f"att{k}", (n, t, s), bp.sum(h[n, t, d] * h[n, s, d], over=d) / 10)

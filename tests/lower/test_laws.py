@@ -59,7 +59,7 @@ def test_every_buffer_is_assigned_once_and_then_added_to(declared):
     for step in program.forward + program.loss + program.backward:
         first, *rest = step.statements
         assert not getattr(first, "accumulate", False)
-        assert all(s.accumulate for s in rest)
+        assert all(getattr(s, "accumulate", False) for s in rest)
 
 
 @few

@@ -43,6 +43,7 @@ def test_loss_and_gradients_agree_with_torch_to_twelve_digits(case, seed, tmp_pa
 
     assert abs(loss - expected.item()) <= RELATIVE * abs(expected.item())
     for name, tensor in theirs.items():
+        assert tensor.grad is not None
         truth = tensor.grad.numpy()
         scale = np.abs(truth).max()
         assert np.abs(ours[name] - truth).max() <= RELATIVE * scale, name

@@ -1,4 +1,4 @@
-"""Every function and every kind of statement, spelled for numpy, computes what the interpreter computes."""
+"""Every kind of statement, spelled for numpy, computes what the interpreter computes."""
 
 import math
 
@@ -18,7 +18,7 @@ from bpgen.verify.interpret import evaluate
 from bpgen.verify.numbers import FLOAT64
 
 n, d, h = index("n", 2), index("d", 3), index("h", 5)
-SIZES = {i.extent.name: i.extent.value for i in (n, d, h)}
+SIZES = {"N": 2, "D": 3, "H": 5}
 TENSORS = {
     t.name: t
     for t in [
@@ -42,21 +42,22 @@ class Memory:
     def __init__(self, target):
         for register in target.scratch.shapes:
             kind = {"float": float, "bool": bool, "int": np.intp}[register.kind]
-            setattr(self, register.name, np.empty([i.extent.value for i in register.axes], kind))
+            setattr(
+                self, register.name, np.empty([SIZES[i.extent.name] for i in register.axes], kind)
+            )
         self.ZERO = np.zeros(())
         for name, size in SIZES.items():
             setattr(self, f"ONES_{name}", np.ones(size))
             setattr(self, f"MEAN_{name}", np.full(size, 1 / size))
-        for a in SIZES:
-            for c in SIZES:
-                setattr(self, f"STARTS_{a}_{c}", SIZES[c] * np.arange(SIZES[a]))
+            for last, width in SIZES.items():
+                setattr(self, f"STARTS_{name}_{last}", width * np.arange(size))
 
 
 def values():
     rng = np.random.default_rng(5)
     found = {}
     for tensor in TENSORS.values():
-        shape = tensor.shape
+        shape = [SIZES[i.extent.name] for i in tensor.indices]
         whole = tensor.below is not None
         found[tensor.name] = rng.integers(5, size=shape) if whole else rng.normal(size=shape)
     return found
@@ -70,11 +71,11 @@ def run(equation):
     target = NumpyTarget(names, tensors)
     lines = target.lines(step(equation))
     kind = np.intp if equation.out.is_integer else float
-    out = np.full([i.extent.value for i in equation.out.indices], 99, kind)
+    out = np.full([SIZES[i.extent.name] for i in equation.out.indices], 99, kind)
     ranges = {f"RANGE_{k}": np.arange(v) for k, v in SIZES.items()}
     space = {"np": np, "out": out, "a": Memory(target), **SIZES, **given, **ranges, "erf": erf_into}
-    exec("\n".join(lines), space)  # lines that bpgen spelled itself
-    extents = {i.extent: i.extent.value for i in (n, d, h)}
+    exec("\n".join(lines), space)  # noqa: S102  lines that bpgen spelled itself
+    extents = {i.extent: SIZES[i.extent.name] for i in (n, d, h)}
     expected = evaluate([equation], given, extents, FLOAT64)[equation.out.name]
     return space["out"], expected, lines
 
@@ -146,7 +147,11 @@ def test_a_map_computes_its_formula(body):
 )
 def test_a_sum_computes_its_formula(equation):
     if "out2" in equation.reads():
-        swap = {a: access("Q", [n, sympy.Integer(1), h]) for a in equation.accesses() if a.name == "out2"}
+        swap = {
+            a: access("Q", [n, sympy.Integer(1), h])
+            for a in equation.accesses()
+            if a.name == "out2"
+        }
         equation = Equation(equation.out, tuple(t.replaced(swap) for t in equation.terms))
     found, expected, lines = run(equation)
     np.testing.assert_allclose(found, expected, rtol=1e-13, atol=1e-14, err_msg="\n".join(lines))
@@ -185,7 +190,8 @@ def test_a_result_may_be_one_of_its_own_operands():
     lines = target.lines(step(Equation(theta, (Term(body),))))
     p, gradient = np.array([1.0, 2.0, 3.0]), np.array([5.0, 7.0, 11.0])
     expected = p - 2 * gradient + p * gradient
-    exec("\n".join(lines), {"np": np, "p": p, "g": gradient, "a": Memory(target)})
+    space = {"np": np, "p": p, "g": gradient, "a": Memory(target)}
+    exec("\n".join(lines), space)  # noqa: S102  lines that bpgen spelled itself
     np.testing.assert_allclose(p, expected, rtol=1e-15)
 
 

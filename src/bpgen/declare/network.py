@@ -57,7 +57,7 @@ def network(
 
 
 def _final(tensor: Tensor, name: str, indices: Mapping[Expr, Expr]) -> Tensor:
-    """Return `tensor` with its name and the letters of its axes, in the scale it starts with too."""
+    """Return `tensor` with its name and the letters of its axes, in its first scale too."""
     axes = tuple(indices.get(i, i) for i in tensor.indices)
     init = tensor.init and Init(tensor.init.law, tensor.init.scale.xreplace(indices))
     return replace(tensor, name=name, indices=axes, init=init)
@@ -165,8 +165,10 @@ def _letters(reached: tuple[Variable, ...], tensors: frozenset[str]) -> dict[Exp
 
 
 def _letter(index: Index, taken: Mapping[str, int | None], tensors: frozenset[str]) -> str:
-    value, own = index.extent.value, str(index.name)
-    for letter in (own, *_LETTERS, *(f"{own}{k}" for k in range(2, 1000))):
+    value: int | None = index.extent.value
+    own = str(index.name)
+    letters: list[str] = [own, *_LETTERS, *(f"{own}{k}" for k in range(2, 1000))]
+    for letter in letters:
         capital = letter[:1].upper() + letter[1:]
         fits = taken.get(letter, value) == value and capital not in tensors
         if fits and capital not in "ILO" and (letter == own or letter not in taken):

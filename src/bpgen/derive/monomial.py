@@ -122,7 +122,7 @@ def _times(exponent: Expr | None, of: Expr) -> int:
 
 
 def distributed(expr: Expr) -> list[Expr]:
-    """Return the terms of a sum, or of a product with one sum among its factors: c (a - b) is c a, -c b."""
+    """Return the terms of a sum, or of a product with one sum: c (a - b) is c a, -c b."""
     sums = [f for f in sympy.Mul.make_args(expr) if isinstance(f, sympy.Add)]
     if len(sums) != 1:
         return list(sympy.Add.make_args(expr))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
@@ -44,6 +43,8 @@ class BpgenError(Exception):
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return a way out for an unknown `name`: the known ones it resembles, or all of them."""
+    from difflib import get_close_matches
+
     names = sorted(known)
     close = " or ".join(f"`{match}`" for match in get_close_matches(name, names))
     return f"Did you mean {close}?" if close else f"Known: {', '.join(names) or 'none'}."

@@ -44,7 +44,8 @@ def read(path: Path, *, steps: int) -> list[Epoch]:
     """Return the epochs of the log at `path` that were complete after `steps` steps."""
     if not path.exists():
         return []
-    entries = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    entries = [json.loads(line) for line in lines if line.endswith("\n")]  # else cut by a crash
     epochs = [
         Epoch(e["number"], e["steps"], Score(**e["train"]), Score(**e["validation"]))
         for e in entries

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -19,6 +18,7 @@ from bpgen.execute.dataset import Split, batches
 from bpgen.execute.history import Epoch, Score
 from bpgen.execute.interrupt import Interrupt
 from bpgen.execute.load import Emitted, Training
+from bpgen.execute.run import Run
 from bpgen.execute.score import score
 
 
@@ -30,28 +30,6 @@ class Progress(Protocol):
 
     def epoch(self, epoch: Epoch) -> None:
         """Take note of a complete epoch."""
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """The folder of a run, and what lies in it."""
-
-    folder: Path
-
-    @property
-    def log(self) -> Path:
-        """Return the log: one line of JSON for each epoch."""
-        return self.folder / "log.jsonl"
-
-    @property
-    def last(self) -> Path:
-        """Return the checkpoint to continue from."""
-        return self.folder / "last.npz"
-
-    @property
-    def best(self) -> Path:
-        """Return the checkpoint with the lowest loss on the validation rows."""
-        return self.folder / "best.npz"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +62,9 @@ def train(
             _check_finite(validation.loss, loss, trainer.steps)
             if all(validation.loss < before.validation.loss for before in done):
                 net.save(run.best, trainer)
-            net.save(run.last, trainer)
             done.append(Epoch(number, trainer.steps, Score(loss), validation))
             history.append(run.log, done[-1])
+            net.save(run.last, trainer)  # after the log: what it has reached is logged
             progress.epoch(done[-1])
             if interrupt.asked and number < epochs:
                 return Outcome(tuple(done), None)

@@ -13,7 +13,7 @@ h = relu(linear(x, 32, name="fc1"))
 logits = linear(h, 10, name="fc2")
 
 model = bp.Model(
-    loss=softmax_cross_entropy(logits, digit),
+    loss=softmax_cross_entropy(logits, digit, smoothing=0.1),
     outputs={"logits": logits},
-    optimizer=momentum(0.2),
+    optimizer=momentum(0.1),
 )
