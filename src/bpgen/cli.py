@@ -125,11 +125,10 @@ def new(name: str) -> None:
 @output_option("FILE")
 def derive(model: str, wrt: str | None, form: str, output: Path | None, *, steps: bool) -> None:
     """Print the forward equations and the gradient of everything."""
-    from bpgen.emit.document import document
     from bpgen.emit.files import write
     from bpgen.model import load
 
-    text = document(load(model).derive().derivation, format=form, wrt=wrt, steps=steps)
+    text = load(model).derive().render(form, wrt=wrt, steps=steps)
     if output is None:
         click.echo(text, nl=not text.endswith("\n"))
     else:

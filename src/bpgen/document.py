@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sympy import Expr
 
+from bpgen.collection import paused
 from bpgen.emit.document import document
 from bpgen.ir.derivation import Adjoint, Derivation, Step
 from bpgen.spell import FormulaSpeller, LatexSpeller, order_of
@@ -60,8 +61,13 @@ class Document:
     def __iter__(self) -> Iterator[str]:
         return iter(self.derivation.adjoints)
 
+    @paused()
+    def render(self, form: str = "text", *, wrt: str | None = None, steps: bool = False) -> str:
+        """Return the document, or what leads to ∂L/∂wrt, as `emit.document` describes it."""
+        return document(self.derivation, format=form, wrt=wrt, steps=steps)
+
     def __str__(self) -> str:
-        return document(self.derivation)
+        return self.render()
 
     def _repr_markdown_(self) -> str:
-        return document(self.derivation, format="markdown")
+        return self.render("markdown")

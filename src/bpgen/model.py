@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bpgen.collection import paused
 from bpgen.declare.load import locate, run
 from bpgen.declare.network import network as make_network
 from bpgen.declare.variable import Variable, here
@@ -59,6 +60,7 @@ class Model:
         self.network = make_network(loss, outputs or {}, name=name, doc=doc, bound=bound)
         self.path = Path(frame.f_code.co_filename)
 
+    @paused()
     def derive(self) -> Document:
         """Return the derivation: `d["fc1_W"]` is ∂L/∂fc1_W with its steps; `print(d)` shows all."""
         from bpgen.derive import derive
@@ -76,6 +78,7 @@ class Model:
             self.network, self.derive().derivation, self.source, seed=seed, progress=progress
         )
 
+    @paused()
     def source(self, target: str = "numpy", dtype: str = "float32") -> str:
         """Return the text of the emitted module.
 
@@ -105,6 +108,7 @@ class Model:
         return self.derive()._repr_markdown_()
 
 
+@paused()
 def load(name: str | Path = "model.py") -> Model:
     """Return the `model` that a file, or a model of the zoo, defines.
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bpgen.emit.document import document
 from bpgen.emit.files import write
 from bpgen.errors import CheckpointError, RefutedError, UndecidedError
 from bpgen.execute import curve, dataset
@@ -60,7 +59,7 @@ def train(model: Model, plan: Plan, console: Console) -> Outcome:
 
 
 def _derivation(model: Model) -> str:
-    return document(model.derive().derivation, format="markdown", steps=True)
+    return model.derive().render("markdown", steps=True)
 
 
 def _prove(model: Model, seed: int, console: Console) -> None:

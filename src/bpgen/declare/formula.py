@@ -23,10 +23,18 @@ _EXPONENTIAL = ("exp", "expm1", "log", "log1p", "sinh", "cosh", "tanh", "erf")
 _FUNCTIONS = (*_EXPONENTIAL, "sin", "cos", "tan", "atan")
 
 
+_PIECEWISE = (sympy.Abs, sympy.sign, sympy.Max, sympy.Min, sympy.Heaviside, sympy.Piecewise)
+_REWRITTEN = (*_PIECEWISE, sympy.Float)
+
+
 def checked_formula(value: Any) -> Any:
     """Return `value` as a formula of the language, with sympy's piecewise functions as choices."""
-    expr = as_choices(_scalar(value))
-    for node in sympy.preorder_traversal(expr):
+    expr = _scalar(value)
+    nodes = tuple(sympy.preorder_traversal(expr))
+    if any(isinstance(node, _REWRITTEN) for node in nodes):
+        expr = as_choices(exact(expr))
+        nodes = tuple(sympy.preorder_traversal(expr))
+    for node in nodes:
         _check_node(node)
     return expr
 
@@ -46,7 +54,7 @@ def _scalar(value: Any) -> Any:
         raise FormulaError(
             f"{value!r} is not a formula", where=here(), way_out="Write a formula of entries."
         )
-    return exact(expr)
+    return expr
 
 
 def exact(expr: Any) -> Any:
@@ -59,7 +67,7 @@ def as_choices(expr: Any) -> Any:
 
     |u|′ = 0 at u = 0; a tie with a number goes to the number, so that max(0, u)′ = 0 at u = 0.
     """
-    if not expr.has(sympy.Abs, sympy.sign, sympy.Max, sympy.Min, sympy.Heaviside, sympy.Piecewise):
+    if not expr.has(*_PIECEWISE):
         return expr
     args = [as_choices(a) if isinstance(a, Expr) else a for a in expr.args]
     match expr:

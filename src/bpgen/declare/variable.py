@@ -11,6 +11,7 @@ import itertools
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -195,12 +196,18 @@ def here() -> SourceLine | None:
     """Return the line of the user's file being executed, the innermost one outside bpgen."""
     frame = sys._getframe(1)  # noqa: SLF001  the one way to know who called
     while frame is not None:
-        path = Path(frame.f_code.co_filename)
-        inside = _PACKAGE in path.parents and path.parent.name != "zoo"
-        if not inside and "sympy" not in path.parts:
+        if not _is_machinery(frame.f_code.co_filename):
             return SourceLine(frame.f_code.co_filename, frame.f_lineno)
         frame = frame.f_back  # type: ignore[assignment]  # the outermost frame has none
     return None
+
+
+@lru_cache(maxsize=1024)
+def _is_machinery(file: str) -> bool:
+    """Whether `file` is part of bpgen or of sympy; the models of the zoo are a user's files."""
+    path = Path(file)
+    inside = _PACKAGE in path.parents and path.parent.name != "zoo"
+    return inside or "sympy" in path.parts
 
 
 def _elementwise(stem: str, combine: Any, left: Any, right: Any) -> Variable:
