@@ -70,3 +70,8 @@ def test_latex_is_balanced_and_has_no_raw_underscore_in_names():
 
 def test_a_primed_index_is_printed_with_its_prime():
     assert text(access("z", [n.primed(), h])) == "z[n′,h]"
+
+
+def test_latex_writes_small_numbers_as_powers_of_ten():
+    assert latex(z + sympy.Rational(1, 100000)).endswith("+ 10^{-5}")
+    assert latex(z * sympy.Rational(25, 10**7)) == r"2.5 \cdot 10^{-6}\,z_{n,h}"

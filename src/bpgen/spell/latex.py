@@ -28,6 +28,14 @@ class LatexSpeller(Speller):
         primes = name.count("′")
         return {"pi": r"\pi"}.get(name, self._name(name.rstrip("′"))) + "'" * primes
 
+    def decimal(self, text: str) -> str:
+        r"""Return `10^{-5}` for 1e-05."""
+        mantissa, e, exponent = text.partition("e")
+        if not e:
+            return text
+        power = f"10^{{{int(exponent)}}}"
+        return power if mantissa == "1" else rf"{mantissa} \cdot {power}"
+
     def product(self, factors: list[str]) -> str:
         r"""Return factors with a thin space between them."""
         return r"\,".join(factors)

@@ -164,7 +164,7 @@ class Speller:
         if decimal is None and number.q != 1:
             below.insert(0, sympy.Integer(number.q))
             number = sympy.Integer(number.p)
-        leading = [] if number == 1 and above else [decimal or self.number(number)]
+        leading = [] if number == 1 and above else [self.decimal(decimal) if decimal else self.number(number)]
         if below:
             return Spelled(self._quotient(leading, above, below), MUL)
         factors = [*leading, *(self.tight(f, MUL + 1) for f in above)]
@@ -219,6 +219,10 @@ class Speller:
     def number(self, number: sympy.Rational) -> str:
         """Return an integer."""
         return str(number)
+
+    def decimal(self, text: str) -> str:
+        """Return a decimal number, which Python writes as `text`."""
+        return text
 
     def product(self, factors: list[str]) -> str:
         """Return factors side by side."""
