@@ -58,6 +58,15 @@ def test_a_transposed_read_is_renamed_not_copied(derived):
     derived(mean_square(B))
 
 
+@pytest.mark.parametrize("extents", [(H,), (H, K)])
+def test_a_tensor_read_under_other_letters_is_renamed_back(derived, extents):
+    B = matrix("B", *extents)
+    others = tuple(bp.index(letter, e) for letter, e in zip("pq", extents, strict=False))
+    y = bp.define("y", others, sympy.tanh(B[others]))
+    derivation = derived(mean_square(y))
+    assert derivation.adjoints["B"].equation.out.indices == B.indices
+
+
 def test_a_broadcast_becomes_a_sum(derived, formula, x):
     n, d = x.indices
     b = bp.parameter("b", d)
