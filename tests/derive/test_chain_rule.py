@@ -8,7 +8,7 @@ from bpgen.declare.network import network
 from bpgen.derive import derive
 from bpgen.errors import UnreachedError
 from bpgen.ir.equation import Op
-from bpgen.ir.expr import Delta
+from bpgen.ir.expr import Delta, indices_of
 
 D, H, K = 3, 5, 7
 
@@ -64,7 +64,8 @@ def test_a_tensor_read_under_other_letters_is_renamed_back(derived, extents):
     others = tuple(bp.index(letter, e) for letter, e in zip("pq", extents, strict=False))
     y = bp.define("y", others, sympy.tanh(B[others]))
     derivation = derived(mean_square(y))
-    assert derivation.adjoints["B"].equation.out.indices == B.indices
+    (term,) = derivation.adjoints["B"].equation.terms
+    assert indices_of(term.body) <= {*derivation.source.tensors["B"].indices}
 
 
 def test_a_broadcast_becomes_a_sum(derived, formula, x):
