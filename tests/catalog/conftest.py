@@ -54,13 +54,24 @@ def tensor():
 @pytest.fixture
 def declared(tensor):
     """What a layer or a loss makes of that tensor, and of others where it needs them."""
-    named = {"units": UNITS, "strength": 0.01, "label": bp.label("answer", D, classes=K)}
+    named = {
+        "tokens": bp.label("tokens", D, classes=K),
+        "label": bp.label("answer", D, classes=K),
+        "units": UNITS,
+        "features": UNITS,
+        "heads": K,
+        "groups": D,
+        "reduction": D,
+        "rank": 2,
+        "experts": 2,
+        "strength": 0.01,
+    }
 
     def build(definition):
-        parameters = list(inspect.signature(definition).parameters.values())[1:]
+        first, *parameters = inspect.signature(definition).parameters.values()
         names = [p.name for p in parameters if p.default is p.empty]
         others = {name: named.get(name) or bp.input(f"given_{name}", D, K) for name in names}
-        return definition(tensor, **others)
+        return definition(named.get(first.name, tensor), **others)
 
     return build
 

@@ -7,12 +7,25 @@ import pytest
 import bpgen as bp
 from bpgen.activations import relu
 from bpgen.errors import FormulaError, OptionError, ShapeError
-from bpgen.layers import dropout, flatten, layer_norm, linear, rms_norm, softmax
+from bpgen.layers import (
+    attention,
+    causal_softmax,
+    dropout,
+    embedding,
+    flatten,
+    layer_norm,
+    learned_positions,
+    linear,
+    rms_norm,
+    sinusoidal_positions,
+    softmax,
+)
 from bpgen.losses import gaussian_nll, huber, l1, l2, softmax_cross_entropy
 from bpgen.optimizers import adam, adamw, lion, momentum, nesterov, rmsprop, sgd
 from bpgen.optimizers.schedules import constant, cosine, one_cycle, step
 
 X = bp.input("x", 3)
+TEXT = bp.input("text", 5, 6)
 ROW = bp.input("row")  # the batch alone
 WORD: Any = "half"
 LABEL = bp.label("answer", classes=3)
@@ -25,6 +38,24 @@ WRONG = {
     "softmax without an axis": (lambda: softmax(ROW), ShapeError, "row[n]"),
     "layer_norm with eps 0": (lambda: layer_norm(X, eps=0), OptionError, "it is 0"),
     "rms_norm with eps -1": (lambda: rms_norm(X, eps=-1), OptionError, "above 0"),
+    "embedding of real numbers": (lambda: embedding(X, 5), FormulaError, "x[n,d] are real"),
+    "positions without a sequence": (lambda: learned_positions(X), ShapeError, "x[n,d]"),
+    "waves without a sequence": (lambda: sinusoidal_positions(X), ShapeError, "x[n,d]"),
+    "waves of length 1": (lambda: sinusoidal_positions(TEXT, longest=1), OptionError, "above 1"),
+    "attention without a sequence": (lambda: attention(X, 1), ShapeError, "the axes of x[n,t,d]"),
+    "heads that do not divide features": (lambda: attention(TEXT, 4), ShapeError, "heads=3"),
+    "half a head": (lambda: attention(TEXT, WORD), ShapeError, "heads = 'half'"),
+    "groups that do not divide heads": (
+        lambda: attention(TEXT, 6, groups=4),
+        ShapeError,
+        "A = 6; groups = 4",
+    ),
+    "keys of other examples": (
+        lambda: attention(TEXT, 2, keys=bp.input("clip", 2, 5, 6)),
+        ShapeError,
+        "clip[n,c,h,w] has",
+    ),
+    "a causal softmax of one axis": (lambda: causal_softmax(X), ShapeError, "score[n,t,s]"),
     "dropout of everything": (lambda: dropout(X, 1), OptionError, "at least 0 and below 1"),
     "dropout of less than nothing": (lambda: dropout(X, -0.1), OptionError, "it is -0.1"),
     "dropout of NaN": (lambda: dropout(X, float("nan")), OptionError, "it is nan"),

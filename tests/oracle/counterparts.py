@@ -145,6 +145,67 @@ def torch_cross_entropy(z: Tensor, label: Tensor, smoothing: float = 0) -> Tenso
     return F.cross_entropy(z.flatten(0, 1), label.flatten(), label_smoothing=smoothing)
 
 
+def torch_attention(
+    x: Tensor, keys: Tensor, p: Tensors, *, causal: bool = False, shared: int = 1, bias: bool = True
+) -> Tensor:
+    """Attention of several heads, whose keys and values `shared` heads of queries have in common.
+
+    torch.nn.MultiheadAttention is this with E rows of weights for each projection.
+    """
+    width = p["att_Wq"].shape[-1]
+    Wq, Wo = (
+        p["att_Wq"].reshape(x.shape[-1], -1, width),
+        p["att_Wo"].reshape(-1, width, x.shape[-1]),
+    )
+    q = torch.einsum("ntd,dak->natk", x, Wq)
+    k, v = (torch.einsum("nse,eak->nask", keys, p[f"att_W{name}"]) for name in "kv")
+    if bias:
+        q = q + p["att_bq"].reshape(-1, 1, width)
+        v = v + p["att_bv"][:, None]
+    k, v = (u.repeat_interleave(shared, 1) for u in (k, v))
+    mixed = F.scaled_dot_product_attention(q, k, v, is_causal=causal)
+    y = torch.einsum("natk,akh->nth", mixed, Wo)
+    return y + p["att_bo"] if bias else y
+
+
+def multihead(x: Tensor, p: Tensors) -> Tensor:
+    """The same by torch's own layer, whose weights stand as W[out,in]."""
+    Wq, Wk, Wv = (p[f"att_W{name}"].flatten(1).T for name in "qkv")
+    zeros = torch.zeros(H, dtype=x.dtype)
+    bias = torch.cat([p["att_bq"].flatten(), zeros, p["att_bv"].flatten()])
+    layer = torch.nn.MultiheadAttention(H, p["att_Wq"].shape[1], batch_first=True, dtype=x.dtype)
+    weights = {
+        "in_proj_weight": torch.cat([Wq, Wk, Wv]),
+        "in_proj_bias": bias,
+        "out_proj.weight": p["att_Wo"].flatten(0, 1).T,
+        "out_proj.bias": p["att_bo"],
+    }
+    y: Tensor = torch.func.functional_call(layer, weights, (x, x, x))[0]
+    return y
+
+
+def torch_waves(z: Tensor) -> Tensor:
+    """Sines and cosines of positions, interleaved."""
+    d = torch.arange(z.shape[-1])
+    angle = torch.arange(z.shape[-2])[:, None] / 10000 ** ((d - d % 2).double() / z.shape[-1])
+    return torch.where(d % 2 == 0, torch.sin(angle), torch.cos(angle))
+
+
+def gated(z: Tensor, p: Tensors) -> tuple[Tensor, Tensor]:
+    """The two affine maps of a gated linear unit."""
+    return z @ p["out_W"] + p["out_b"], z @ p["out_gate_W"] + p["out_gate_b"]
+
+
+def wide(z: bp.Tensor, units: int) -> bp.Tensor:
+    """A map to as many features as some number of heads divides, too small to saturate."""
+    return layers.linear(z, units, name="wide") * 0.03
+
+
+def torch_wide(z: Tensor, p: Tensors) -> Tensor:
+    """The same in torch."""
+    return (z @ p["wide_W"] + p["wide_b"]) * 0.03
+
+
 # For each activation: ours of a tensor, and torch's.
 ACTIVATIONS: dict[str, tuple[Callable[[bp.Tensor], bp.Tensor], Callable[[Tensor], Tensor]]] = {
     "elu": (activations.elu, F.elu),
@@ -172,17 +233,82 @@ ACTIVATIONS: dict[str, tuple[Callable[[bp.Tensor], bp.Tensor], Callable[[Tensor]
     "tanh": (activations.tanh, torch.tanh),
 }
 
+
+def embedding_case(name: str) -> Case:
+    """A table read by tokens."""
+
+    def build() -> tuple[bp.Tensor, dict[str, bp.Tensor]]:
+        y = layers.embedding(bp.input("tokens", T, dtype="int", below=D), H, name="table")
+        return losses.mean_squared_error(y, bp.input("target", T, H)), {"y": y}
+
+    return Case(
+        name,
+        build,
+        lambda p, batch: F.mse_loss(F.embedding(batch["tokens"], p["table_W"]), batch["target"]),
+    )
+
+
 LAYERS = [
+    layer_case(
+        "attention",
+        lambda z: layers.attention(wide(z, 6), 3, name="att"),
+        lambda z, p, batch: torch_attention(torch_wide(z, p), torch_wide(z, p), p),
+    ),
+    layer_case(
+        "attention as torch has it",
+        lambda z: layers.attention(z / 9, 7, name="att"),
+        lambda z, p, batch: multihead(z / 9, p),
+    ),
+    layer_case(
+        "attention causal",
+        lambda z: layers.attention(z / 9, 1, causal=True, name="att"),
+        lambda z, p, batch: torch_attention(z / 9, z / 9, p, causal=True),
+    ),
+    layer_case(
+        "attention to other keys",
+        lambda z: layers.attention(
+            z / 9, 7, keys=bp.input("other", 5, 11) / 9, bias=False, name="att"
+        ),
+        lambda z, p, batch: torch_attention(z / 9, batch["other"] / 9, p, bias=False),
+    ),
+    layer_case(
+        "attention causal with groups",
+        lambda z: layers.attention(wide(z, 12), 6, groups=2, causal=True, name="att"),
+        lambda z, p, batch: torch_attention(
+            torch_wide(z, p), torch_wide(z, p), p, causal=True, shared=3
+        ),
+    ),
     layer_case(
         "dropout",
         lambda z: layers.dropout(z, rate=0.2),
         lambda z, p, batch: z * batch["mask1"] / 0.8,
     ),
+    layer_case(
+        "causal_softmax",
+        layers.causal_softmax,
+        lambda z, p, batch: z.masked_fill(torch.ones(T, H).triu(1).bool(), -torch.inf).softmax(-1),
+    ),
+    embedding_case("embedding"),
     layer_case("flatten", layers.flatten, lambda z, p, batch: z.flatten(1)),
+    layer_case(
+        "geglu",
+        lambda z: layers.geglu(z, UNITS, name="out"),
+        lambda z, p, batch: gated(z, p)[0] * F.gelu(gated(z, p)[1]),
+    ),
+    layer_case(
+        "glu",
+        lambda z: layers.glu(z, UNITS, name="out"),
+        lambda z, p, batch: F.glu(torch.cat(gated(z, p), -1)),
+    ),
     layer_case(
         "layer_norm",
         lambda z: layers.layer_norm(z, name="ln"),
         lambda z, p, batch: F.layer_norm(z, (H,), p["ln_gain"], p["ln_shift"]),
+    ),
+    layer_case(
+        "learned_positions",
+        lambda z: layers.learned_positions(z, name="at"),
+        lambda z, p, batch: z + p["at_W"],
     ),
     layer_case(
         "linear",
@@ -199,9 +325,19 @@ LAYERS = [
         lambda z: layers.rms_norm(z, name="rms"),
         lambda z, p, batch: F.rms_norm(z, (H,), p["rms_gain"], eps=1e-5),
     ),
+    layer_case(
+        "sinusoidal_positions",
+        layers.sinusoidal_positions,
+        lambda z, p, batch: z + torch_waves(z),
+    ),
     layer_case("softmax", layers.softmax, lambda z, p, batch: F.softmax(z, -1)),
     layer_case(
         "softmax twice", lambda z: z + layers.softmax(z), lambda z, p, batch: z + z.softmax(-1)
+    ),
+    layer_case(
+        "swiglu",
+        lambda z: layers.swiglu(z, UNITS, name="out"),
+        lambda z, p, batch: gated(z, p)[0] * F.silu(gated(z, p)[1]),
     ),
 ]
 

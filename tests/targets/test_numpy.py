@@ -9,7 +9,7 @@ from sympy.codegen.cfunctions import expm1, log1p
 
 from bpgen.errors import TargetError
 from bpgen.ir.equation import Equation, Op, Term
-from bpgen.ir.expr import Delta, Where, access
+from bpgen.ir.expr import Delta, Digit, Where, access
 from bpgen.ir.index import index
 from bpgen.ir.tensor import Role, Tensor
 from bpgen.lower.statements import step
@@ -17,14 +17,15 @@ from bpgen.targets.numpy.target import NumpyTarget
 from bpgen.verify.interpret import evaluate
 from bpgen.verify.numbers import FLOAT64
 
-n, d, h = index("n", 2), index("d", 3), index("h", 5)
-SIZES = {"N": 2, "D": 3, "H": 5}
+n, d, h, k = index("n", 2), index("d", 3), index("h", 5), index("k", 7)
+SIZES = {"N": 2, "D": 3, "H": 5, "K": 7}
 TENSORS = {
     t.name: t
     for t in [
         Tensor("x", (n, d), Role.INPUT),
         Tensor("W", (d, h), Role.INPUT),
         Tensor("Q", (n, d, h), Role.INPUT),
+        Tensor("P", (n, k, h), Role.INPUT),
         Tensor("A", (d, d), Role.INPUT),
         Tensor("R", (h, d), Role.INPUT),
         Tensor("b", (h,), Role.INPUT),
@@ -75,7 +76,7 @@ def run(equation):
     ranges = {f"RANGE_{k}": np.arange(v) for k, v in SIZES.items()}
     space = {"np": np, "out": out, "a": Memory(target), **SIZES, **given, **ranges, "erf": erf_into}
     exec("\n".join(lines), space)  # noqa: S102  lines that bpgen spelled itself
-    extents = {i.extent: SIZES[i.extent.name] for i in (n, d, h)}
+    extents = {i.extent: SIZES[i.extent.name] for i in (n, d, h, k)}
     expected = evaluate([equation], given, extents, FLOAT64)[equation.out.name]
     return space["out"], expected, lines
 
@@ -116,6 +117,11 @@ MAPS = [
     x * m * 3 / sympy.pi,
     (x - m) * (x - m) * m / 5,
     m * Q * 0 + x,
+    n * x + d,
+    Where(d <= n, x, 0),
+    Where(d < n, sympy.exp(x), m),
+    sympy.sin(n / sympy.Integer(2)) * x,
+    10000 ** (-Digit(d, 1, 2) / d.extent) + Digit(d, 2, 2) * x,
 ]
 
 
@@ -142,6 +148,8 @@ def test_a_map_computes_its_formula(body):
         Equation(out(h), (Term(Delta(h, y) * m, (n,)),)),
         Equation(out(n, d, h), (Term(Q * m), Term(x * b))),
         Equation(out(n, h), (Term(x * W * Q, (d,)),)),
+        Equation(out(d, n, k), (Term(Q * access("P", [n, k, h]), (h,)),)),
+        Equation(out(d, k, n), (Term(Q * access("P", [n, k, h]), (h,)),)),
     ],
     ids=lambda e: str(e.terms[0]),
 )
@@ -165,6 +173,12 @@ def test_a_maximum_and_its_address(axis):
     address = Equation(out(kept, role=Role.ADDRESS), (Term(x, over),), Op.ARGMAX)
     found, expected, _ = run(address)
     np.testing.assert_array_equal(found, expected)
+
+
+def test_a_stack_of_products_needs_no_plain_loop():
+    product = Term(Q * access("P", [n, k, h]), (h,))
+    *_, lines = run(Equation(out(d, n, k), (product,)))
+    assert not any("einsum" in line for line in lines)
 
 
 def test_an_entry_whose_address_is_data():

@@ -33,10 +33,11 @@ def contraction(a: Value, b: Value, over: Axes, out: Value) -> str:
     if groups.batch + groups.right + groups.left == out.axes and groups.left:
         a, b = b, a
         groups = Groups(groups.batch, groups.right, groups.left, groups.over)
-    if groups.batch + groups.left + groups.right != out.axes:
-        return einsum([a, b], out)
     if not groups.left and not groups.right:
         return _dot(a, b, groups, out)
+    # A stack of matrices is written through a view, whatever the order of the result's axes.
+    if not groups.batch and groups.left + groups.right != out.axes:
+        return einsum([a, b], out)
     return _product(a, b, groups, out)
 
 

@@ -18,12 +18,14 @@ from bpgen.errors import TargetError
 from bpgen.ir.expr import (
     Access,
     Delta,
+    Digit,
     Where,
     base_and_exponent,
     indices_of,
     named_choice,
     sign_of,
 )
+from bpgen.ir.index import Index
 from bpgen.targets.numpy.scalar import is_scalar, scalar
 from bpgen.targets.numpy.scratch import Axes
 from bpgen.targets.numpy.values import in_order, range_of, read
@@ -63,7 +65,7 @@ class Graph:
         self._places: dict[Node, int] = {}
         self.nodes: list[Node] = []
 
-    def add(self, expr: sympy.Basic) -> int:
+    def add(self, expr: sympy.Basic) -> int:  # noqa: C901  one case a node
         """Return the place of the node that computes `expr`."""
         match expr:
             case Access():
@@ -86,6 +88,10 @@ class Graph:
                     if expr.exp.is_negative
                     else self._power(expr.base, expr.exp)
                 )
+            case Index():
+                return self._put(Node("", (), (expr,), range_of(expr)))
+            case Digit():
+                return self._digit(expr)
             case Where():
                 return self._where(expr)
             case Delta():
@@ -194,8 +200,14 @@ class Graph:
     def _delta(self, expr: Delta) -> int:
         """Compare an index with its address: 1 at that entry, 0 elsewhere."""
         index, at = expr.args
-        places = self._put(Node("", (), (index,), range_of(index)))
-        return self._call("np.equal", self.add(at), places)
+        return self._call("np.equal", self.add(at), self.add(index))
+
+    def _digit(self, digit: Digit) -> int:
+        """Take one digit of 0 … extent-1 as a number."""
+        value = self.add(digit.index)
+        if digit.stride != 1:
+            value = self._call("np.floor_divide", value, self.add(digit.stride))
+        return self._call("np.remainder", value, self.add(digit.extent))
 
 
 def _by_indices(factors: list[Expr]) -> list[list[Expr]]:
