@@ -57,7 +57,10 @@ class Grads(Params):
 
 
 class Activations:
-    """What the forward pass computes for a batch of N examples, allocated once."""
+    """What the forward pass computes for a batch of N examples, allocated once.
+
+    Names in capitals are constants; a name such as u_nh is scratch memory u, seen as [n,h].
+    """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         self.N = N
@@ -73,7 +76,6 @@ class Activations:
         self.s = np.empty((N, D), dtype)  # s[n,d]
         self.loss = np.empty((), dtype)  # loss
         self.ZERO = np.zeros((), dtype)
-        self.ONES_N = np.ones(N, dtype)
         self.u_nd = np.empty((N, D), dtype)
         self.v_nd = np.empty((N, D), dtype)
 
@@ -90,6 +92,7 @@ class Workspace(Activations):
         self.d_code = np.empty((N, K), dtype)  # ∂L/∂code[n,k]
         self.d_relu1 = np.empty((N, H), dtype)  # ∂L/∂relu1[n,h]
         self.d_z1 = np.empty((N, H), dtype)  # ∂L/∂z1[n,h]
+        self.ONES_N = np.ones(N, dtype)
 
 
 class State:

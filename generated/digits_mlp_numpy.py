@@ -33,8 +33,6 @@ INPUTS = {
 OUTPUTS = ("logits",)
 STATES = ("u",)
 
-RANGE_K = np.arange(K)
-
 
 class Params:
     """The parameters: named views into one flat vector, `flat`."""
@@ -52,7 +50,10 @@ class Grads(Params):
 
 
 class Activations:
-    """What the forward pass computes for a batch of N examples, allocated once."""
+    """What the forward pass computes for a batch of N examples, allocated once.
+
+    Names in capitals are constants; a name such as u_nh is scratch memory u, seen as [n,h].
+    """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         self.N = N
@@ -65,12 +66,11 @@ class Activations:
         self.average = np.empty(N, dtype)  # average[n]
         self.logits_at_digit = np.empty(N, dtype)  # logits_at_digit[n]
         self.loss = np.empty((), dtype)  # loss
-        self.ZERO = np.zeros((), dtype)
-        self.ONES_K = np.ones(K, dtype)
-        self.ONES_N = np.ones(N, dtype)
         self.MEAN_K = np.full(K, 1 / K, dtype)
         self.MEAN_N = np.full(N, 1 / N, dtype)
-        self.STARTS_N_K = K * np.arange(N)  # of the rows of [N, K] in memory
+        self.ONES_K = np.ones(K, dtype)
+        self.STARTS_N_K = K * np.arange(N)
+        self.ZERO = np.zeros((), dtype)
         self.i_n = np.empty(N, np.intp)
         self.u_n = np.empty(N, dtype)
         self.v_n = np.empty(N, dtype)
@@ -85,6 +85,8 @@ class Workspace(Activations):
         self.d_logits = np.empty((N, K), dtype)  # ∂L/∂logits[n,k]
         self.d_h = np.empty((N, H), dtype)  # ∂L/∂h[n,h]
         self.d_z1 = np.empty((N, H), dtype)  # ∂L/∂z1[n,h]
+        self.ONES_N = np.ones(N, dtype)
+        self.RANGE_K = np.arange(K)
 
 
 class State:
@@ -155,7 +157,7 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray, digit: np.ndarray
     np.divide(a.e, a.s[:, None], out=a.p)
 
     # ∂L/∂logits[n,k] = (p[n,k] - 0.1/K - 0.9 δ(k,digit[n]))/N
-    np.equal(digit[:, None], RANGE_K, out=a.d_logits)
+    np.equal(digit[:, None], a.RANGE_K, out=a.d_logits)
     np.multiply(a.d_logits, 0.9, out=a.d_logits)
     np.subtract(a.p, a.d_logits, out=a.d_logits)
     np.subtract(a.d_logits, 0.1 / K, out=a.d_logits)

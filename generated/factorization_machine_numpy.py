@@ -48,7 +48,10 @@ class Grads(Params):
 
 
 class Activations:
-    """What the forward pass computes for a batch of N examples, allocated once."""
+    """What the forward pass computes for a batch of N examples, allocated once.
+
+    Names in capitals are constants; a name such as u_nh is scratch memory u, seen as [n,h].
+    """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         self.N = N
@@ -60,7 +63,6 @@ class Activations:
         self.mean_squared_error = np.empty((), dtype)  # mean_squared_error
         self.l2 = np.empty((), dtype)  # l2
         self.loss = np.empty((), dtype)  # loss
-        self.ONES_N = np.ones(N, dtype)
         self.ONES_R = np.ones(R, dtype)
         u = np.empty(max(N * D, N * R, N), dtype)
         self.u_nd = u[: N * D].reshape((N, D))
@@ -78,6 +80,7 @@ class Workspace(Activations):
         super().__init__(N, dtype)
         self.d_fm_u = np.empty((N, R), dtype)  # ∂L/∂fm_u[n,r]
         self.sum_for_d_fm_V = np.empty(D, dtype)  # sum_for_d_fm_V[d]
+        self.ONES_N = np.ones(N, dtype)
         u = np.empty(max(N, N * D, D), dtype)
         self.u_n = u[:N].reshape(N)
         self.u_nd = u[: N * D].reshape((N, D))

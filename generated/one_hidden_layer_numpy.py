@@ -50,7 +50,10 @@ class Grads(Params):
 
 
 class Activations:
-    """What the forward pass computes for a batch of N examples, allocated once."""
+    """What the forward pass computes for a batch of N examples, allocated once.
+
+    Names in capitals are constants; a name such as u_nh is scratch memory u, seen as [n,h].
+    """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         self.N = N
@@ -59,7 +62,6 @@ class Activations:
         self.prediction = np.empty((N, K), dtype)  # prediction[n,k]
         self.r = np.empty((N, K), dtype)  # r[n,k]
         self.loss = np.empty((), dtype)  # loss
-        self.ONES_N = np.ones(N, dtype)
 
 
 class Workspace(Activations):
@@ -69,6 +71,7 @@ class Workspace(Activations):
         super().__init__(N, dtype)
         self.d_h = np.empty((N, H), dtype)  # ∂L/∂h[n,h]
         self.d_z1 = np.empty((N, H), dtype)  # ∂L/∂z1[n,h]
+        self.ONES_N = np.ones(N, dtype)
 
 
 class State:

@@ -155,8 +155,6 @@ INPUTS = {
 OUTPUTS = ("logits",)
 STATES = ("m", "v")
 
-RANGE_J = np.arange(J)
-
 
 class Params:
     """The parameters: named views into one flat vector, `flat`."""
@@ -296,7 +294,10 @@ class Grads(Params):
 
 
 class Activations:
-    """What the forward pass computes for a batch of N examples, allocated once."""
+    """What the forward pass computes for a batch of N examples, allocated once.
+
+    Names in capitals are constants; a name such as u_nh is scratch memory u, seen as [n,h].
+    """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         self.N = N
@@ -492,13 +493,11 @@ class Activations:
         self.s = np.empty(N, dtype)  # s[n]
         self.logits_at_digit = np.empty(N, dtype)  # logits_at_digit[n]
         self.loss = np.empty((), dtype)  # loss
-        self.ZERO = np.zeros((), dtype)
-        self.ONES_H = np.ones(H, dtype)
-        self.ONES_J = np.ones(J, dtype)
-        self.ONES_N = np.ones(N, dtype)
         self.MEAN_H = np.full(H, 1 / H, dtype)
         self.MEAN_N = np.full(N, 1 / N, dtype)
-        self.STARTS_N_J = J * np.arange(N)  # of the rows of [N, J] in memory
+        self.ONES_J = np.ones(J, dtype)
+        self.STARTS_N_J = J * np.arange(N)
+        self.ZERO = np.zeros((), dtype)
         self.i_n = np.empty(N, np.intp)
         u = np.empty(max(N * H, N), dtype)
         self.u_nh = u[: N * H].reshape((N, H))
@@ -657,6 +656,9 @@ class Workspace(Activations):
         self.xhat1_dot_d_xhat1 = np.empty(N, dtype)  # xhat1_dot_d_xhat1[n]
         self.sum_d_xhat1 = np.empty(N, dtype)  # sum_d_xhat1[n]
         self.d_z1 = np.empty((N, H), dtype)  # ∂L/∂z1[n,h]
+        self.ONES_H = np.ones(H, dtype)
+        self.ONES_N = np.ones(N, dtype)
+        self.RANGE_J = np.arange(J)
         u = np.empty(max(N, N * H), dtype)
         self.u_n = u[:N].reshape(N)
         self.u_nh = u[: N * H].reshape((N, H))
@@ -1504,7 +1506,7 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray, digit: np.ndarray
     np.divide(a.e, a.s[:, None], out=a.p)
 
     # ∂L/∂logits[n,j] = (p[n,j] - δ(j,digit[n]))/N
-    np.equal(digit[:, None], RANGE_J, out=a.d_logits)
+    np.equal(digit[:, None], a.RANGE_J, out=a.d_logits)
     np.subtract(a.p, a.d_logits, out=a.d_logits)
     np.multiply(a.d_logits, 1 / N, out=a.d_logits)
 

@@ -33,8 +33,6 @@ INPUTS = {
 OUTPUTS = ("logits",)
 STATES = ("m", "v")
 
-RANGE_K = np.arange(K)
-
 
 class Params:
     """The parameters: named views into one flat vector, `flat`."""
@@ -52,7 +50,10 @@ class Grads(Params):
 
 
 class Activations:
-    """What the forward pass computes for a batch of N examples, allocated once."""
+    """What the forward pass computes for a batch of N examples, allocated once.
+
+    Names in capitals are constants; a name such as u_nh is scratch memory u, seen as [n,h].
+    """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         self.N = N
@@ -66,10 +67,9 @@ class Activations:
         self.cross_entropy = np.empty((), dtype)  # cross_entropy
         self.l2 = np.empty((), dtype)  # l2
         self.loss = np.empty((), dtype)  # loss
-        self.ONES_K = np.ones(K, dtype)
-        self.ONES_N = np.ones(N, dtype)
         self.MEAN_N = np.full(N, 1 / N, dtype)
-        self.STARTS_N_K = K * np.arange(N)  # of the rows of [N, K] in memory
+        self.ONES_K = np.ones(K, dtype)
+        self.STARTS_N_K = K * np.arange(N)
         self.i_n = np.empty(N, np.intp)
         u = np.empty(max(N, 1), dtype)
         self.u_n = u[:N].reshape(N)
@@ -85,6 +85,8 @@ class Workspace(Activations):
         self.d_logits = np.empty((N, K), dtype)  # ∂L/∂logits[n,k]
         self.d_h = np.empty((N, H), dtype)  # ∂L/∂h[n,h]
         self.d_z1 = np.empty((N, H), dtype)  # ∂L/∂z1[n,h]
+        self.ONES_N = np.ones(N, dtype)
+        self.RANGE_K = np.arange(K)
         u = np.empty(max(D * H, H * K), dtype)
         self.u_dh = u[: D * H].reshape((D, H))
         self.u_hk = u[: H * K].reshape((H, K))
@@ -163,7 +165,7 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray, cultivar: np.ndar
     np.divide(a.e, a.s[:, None], out=a.p)
 
     # ∂L/∂logits[n,k] = (p[n,k] - δ(k,cultivar[n]))/N
-    np.equal(cultivar[:, None], RANGE_K, out=a.d_logits)
+    np.equal(cultivar[:, None], a.RANGE_K, out=a.d_logits)
     np.subtract(a.p, a.d_logits, out=a.d_logits)
     np.multiply(a.d_logits, 1 / N, out=a.d_logits)
 

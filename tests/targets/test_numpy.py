@@ -46,12 +46,9 @@ class Memory:
             setattr(
                 self, register.name, np.empty([SIZES[i.extent.name] for i in register.axes], kind)
             )
-        self.ZERO = np.zeros(())
-        for name, size in SIZES.items():
-            setattr(self, f"ONES_{name}", np.ones(size))
-            setattr(self, f"MEAN_{name}", np.full(size, 1 / size))
-            for last, width in SIZES.items():
-                setattr(self, f"STARTS_{name}_{last}", width * np.arange(size))
+        sizes = {"np": np, "dtype": float, **SIZES}
+        for name, made in target.scratch.constants.items():
+            setattr(self, name, eval(made, sizes))  # noqa: S307  a line that bpgen spelled itself
 
 
 def values():
@@ -73,8 +70,7 @@ def run(equation):
     lines = target.lines(step(equation))
     kind = np.intp if equation.out.is_integer else float
     out = np.full([SIZES[i.extent.name] for i in equation.out.indices], 99, kind)
-    ranges = {f"RANGE_{k}": np.arange(v) for k, v in SIZES.items()}
-    space = {"np": np, "out": out, "a": Memory(target), **SIZES, **given, **ranges, "erf": erf_into}
+    space = {"np": np, "out": out, "a": Memory(target), **SIZES, **given, "erf": erf_into}
     exec("\n".join(lines), space)  # noqa: S102  lines that bpgen spelled itself
     extents = {i.extent: SIZES[i.extent.name] for i in (n, d, h, k)}
     expected = evaluate([equation], given, extents, FLOAT64)[equation.out.name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -95,26 +96,46 @@ def _size(index: Index, names: Mapping[str, str]) -> str:
     return names.get(name, name)
 
 
-def scratch_lines(scratch: Scratch, names: Mapping[str, str] | None = None) -> tuple[str, ...]:
-    """Return the lines that make the registers, one piece of memory each under every shape."""
+def scratch_lines(
+    scratch: Scratch, names: Mapping[str, str] | None = None, without: Scratch | None = None
+) -> tuple[str, ...]:
+    """Return the lines that make constants and registers, but for constants `without` has.
+
+    A register is one piece of memory under every shape. `names` says what code calls an extent.
+    """
     names = names or {}
+    known = without.constants if without else {}
+    constants = {k: v for k, v in sorted(scratch.constants.items()) if k not in known}
+    lines = [f"self.{name} = {_named(made, names)}" for name, made in constants.items()]
     registers: dict[tuple[str, str], list[Register]] = {}
     for register in scratch.shapes:
         registers.setdefault((register.letter, register.kind), []).append(register)
-    lines = []
     for (letter, kind), seen in sorted(registers.items()):
-        dtype = {"float": "dtype", "bool": "bool", "int": "np.intp"}[kind]
-        if len(seen) == 1:
-            lines.append(f"self.{seen[0].name} = np.empty({_shape(seen[0].axes, names)}, {dtype})")
-            continue
-        sizes = list(dict.fromkeys(_count(r, names) for r in seen))
-        most = sizes[0] if len(sizes) == 1 else f"max({', '.join(sizes)})"
-        lines.append(f"{letter} = np.empty({most}, {dtype})")
-        lines += [
+        lines += _register_lines(letter, kind, seen, names)
+    return tuple(lines)
+
+
+def _register_lines(
+    letter: str, kind: str, seen: Sequence[Register], names: Mapping[str, str]
+) -> list[str]:
+    dtype = {"float": "dtype", "bool": "bool", "int": "np.intp"}[kind]
+    if len(seen) == 1:
+        return [f"self.{seen[0].name} = np.empty({_shape(seen[0].axes, names)}, {dtype})"]
+    sizes = list(dict.fromkeys(_count(r, names) for r in seen))
+    most = sizes[0] if len(sizes) == 1 else f"max({', '.join(sizes)})"
+    return [
+        f"{letter} = np.empty({most}, {dtype})",
+        *(
             f"self.{r.name} = {letter}[{_upto(r, names)}].reshape({_shape(r.axes, names)})"
             for r in seen
-        ]
-    return tuple(lines)
+        ),
+    ]
+
+
+def _named(made: str, names: Mapping[str, str]) -> str:
+    for extent, name in names.items():
+        made = re.sub(rf"\b{extent}\b", name, made)
+    return made
 
 
 def _count(register: Register, names: Mapping[str, str]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from bpgen.emit.functions import Functions, calls
 from bpgen.emit.layout import Memory, fields, scratch_lines
-from bpgen.emit.tensors import Tensors, as_tuple, held, ranges
+from bpgen.emit.tensors import Tensors, as_tuple
 from bpgen.emit.view import FieldView, ModuleView
 from bpgen.ir.network import Network
 from bpgen.ir.program import Program
@@ -49,7 +49,6 @@ class _Writer:
             optimizer=optimizer.name,
             loss=net.loss,
             states_names=as_tuple(f'"{s.name}"' for s in optimizer.states),
-            constants=ranges(code),
             needs_math="math." in code or "orthogonal(" in code,
             needs_erf="erf(" in code,
             needs_orthogonal="orthogonal(" in code,
@@ -61,23 +60,20 @@ class _Writer:
             noise=noise,
             accuracy=accuracy,
             report_words=", and the share of right answers" if accuracy else "",
-            **self._buffers(code),
+            **self._buffers(),
             **self._batch(has_noise=bool(noise)),
             **calls(functions, has_noise=bool(noise)),
         )
 
-    def _buffers(self, code: str) -> dict[str, Any]:
+    def _buffers(self) -> dict[str, Any]:
         """Return what the workspaces hold; call it when all functions are written."""
-        written = self._functions
+        written, forward = self._functions, self._functions.forward.scratch
         return {
             "activations": fields(self._memory.activations, self._speller),
             "cotangents": fields(self._memory.cotangents, self._speller),
-            "forward_scratch": (*held(code, "a"), *scratch_lines(written.forward.scratch)),
-            "backward_scratch": scratch_lines(written.backward.scratch),
-            "update_scratch": (
-                *(line.replace("(P,", "(SIZE,") for line in held(code, "s")),
-                *scratch_lines(written.update.scratch, {"P": "SIZE"}),
-            ),
+            "forward_scratch": scratch_lines(forward),
+            "backward_scratch": scratch_lines(written.backward.scratch, without=forward),
+            "update_scratch": scratch_lines(written.update.scratch, {"P": "SIZE"}),
         }
 
     def _batch(self, *, has_noise: bool) -> dict[str, Any]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from bpgen.emit.layout import Memory, span
 from bpgen.emit.view import FieldView
@@ -85,36 +83,6 @@ class Tensors:
             }
             lines += [f"rng = np.random.Generator({counter})", draws[t.noise.law]]
         return tuple(lines)
-
-
-# ---- constants -----------------------------------------------------------------------------------
-
-
-def ranges(code: str) -> tuple[str, ...]:
-    """Return the lines that make the ranges that `code` reads from the module."""
-    return tuple(f"RANGE_{e} = np.arange({e})" for e in _found(r"(?<![\w.])RANGE_(\w+)", code))
-
-
-def held(code: str, owner: str) -> tuple[str, ...]:
-    """Return the lines that make what `code` reads from a workspace and never writes."""
-    zero = ["self.ZERO = np.zeros((), dtype)"] if f"{owner}.ZERO" in code else []
-    ones = _found(rf"\b{owner}\.ONES_(\w+)", code)
-    means = _found(rf"\b{owner}\.MEAN_(\w+)", code)
-    starts = _found(rf"\b{owner}\.STARTS_(\w+?)_(\w+)", code)
-    return (
-        *zero,
-        *(f"self.ONES_{e} = np.ones({e}, dtype)" for e in ones),
-        *(f"self.MEAN_{e} = np.full({e}, 1 / {e}, dtype)" for e in means),
-        *(f"self.RANGE_{e} = np.arange({e})" for e in _found(rf"\b{owner}\.RANGE_(\w+)", code)),
-        *(
-            f"self.STARTS_{n}_{k} = {k} * np.arange({n})  # of the rows of [{n}, {k}] in memory"
-            for n, k in starts
-        ),
-    )
-
-
-def _found(pattern: str, code: str) -> list[Any]:
-    return sorted(set(re.findall(pattern, code)))
 
 
 def as_tuple(items: Iterable[str]) -> str:

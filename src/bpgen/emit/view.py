@@ -51,7 +51,6 @@ class ModuleView:
     optimizer: str
     loss: str
     states_names: str
-    constants: tuple[str, ...]
     needs_math: bool
     needs_erf: bool
     needs_orthogonal: bool

@@ -164,7 +164,11 @@ class Speller:
         if decimal is None and number.q != 1:
             below.insert(0, sympy.Integer(number.q))
             number = sympy.Integer(number.p)
-        leading = [] if number == 1 and above else [self.decimal(decimal) if decimal else self.number(number)]
+        leading = (
+            []
+            if number == 1 and above
+            else [self.decimal(decimal) if decimal else self.number(number)]
+        )
         if below:
             return Spelled(self._quotient(leading, above, below), MUL)
         factors = [*leading, *(self.tight(f, MUL + 1) for f in above)]

@@ -27,8 +27,8 @@ from bpgen.ir.expr import (
 )
 from bpgen.ir.index import Index
 from bpgen.targets.numpy.scalar import is_scalar, scalar
-from bpgen.targets.numpy.scratch import Axes
-from bpgen.targets.numpy.values import in_order, range_of, read
+from bpgen.targets.numpy.scratch import Axes, Scratch
+from bpgen.targets.numpy.values import in_order, read
 
 _UFUNCS = {
     "exp": "np.exp", "log": "np.log", "sin": "np.sin", "cos": "np.cos", "tan": "np.tan",
@@ -57,11 +57,11 @@ class Node:
 class Graph:
     """The nodes of one formula over the axes `space`, operands before results."""
 
-    def __init__(self, names: Mapping[str, str], space: Axes, owner: str) -> None:
-        """Take how code names each tensor, the order of axes, and the owner of constants."""
+    def __init__(self, names: Mapping[str, str], space: Axes, scratch: Scratch) -> None:
+        """Take how code names each tensor, the order of axes, and what holds constants."""
         self._names = names
         self._space = space
-        self._owner = owner
+        self._scratch = scratch
         self._places: dict[Node, int] = {}
         self.nodes: list[Node] = []
 
@@ -74,7 +74,7 @@ class Graph:
             case _ if is_scalar(expr):
                 # An array spares numpy the conversion of a Python number in every call.
                 return self._put(
-                    Node("", (), (), f"{self._owner}.ZERO" if expr == 0 else scalar(expr))
+                    Node("", (), (), self._scratch.zero() if expr == 0 else scalar(expr))
                 )
             case sympy.Add():
                 return self._sum(expr)
@@ -89,7 +89,7 @@ class Graph:
                     else self._power(expr.base, expr.exp)
                 )
             case Index():
-                return self._put(Node("", (), (expr,), range_of(expr)))
+                return self._put(Node("", (), (expr,), self._scratch.range_of(expr.extent)))
             case Digit():
                 return self._digit(expr)
             case Where():

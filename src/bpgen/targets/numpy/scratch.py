@@ -1,14 +1,14 @@
-"""Scratch memory: a few registers, each seen under the shapes it is needed in.
+"""What a workspace holds besides buffers: scratch registers, and arrays that never change.
 
 `a.u_nh` is register `u` seen as `[n,h]`. A register is used by one value at a time, so all its
-shapes share one piece of memory.
+shapes share one piece of memory. `a.ONES_N` is a constant: it is made once.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from bpgen.ir.index import Index
+from bpgen.ir.index import Extent, Index
 
 Axes = tuple[Index, ...]
 _LETTERS = {"float": "uvwqrst", "bool": "cbf", "int": "ijkl"}
@@ -30,11 +30,15 @@ class Register:
 
 @dataclass(slots=True)
 class Scratch:
-    """The registers of one workspace: which are in use now, and every shape that was asked for."""
+    """The registers of one workspace: which are in use now, and every shape that was asked for.
+
+    `constants` are the arrays that code reads and never writes: how each one is made, by its name.
+    """
 
     owner: str
     _busy: set[str] = field(default_factory=set)
     shapes: dict[Register, None] = field(default_factory=dict)
+    constants: dict[str, str] = field(default_factory=dict)
 
     def take(self, axes: Axes, kind: str = "float") -> Register:
         """Return a free register under the shape `axes`."""
@@ -51,3 +55,29 @@ class Scratch:
     def text(self, register: Register) -> str:
         """Return how code names a register."""
         return f"{self.owner}.{register.name}"
+
+    # ---- constants -------------------------------------------------------------------------------
+
+    def zero(self) -> str:
+        """Return 0 as an array, which spares numpy the conversion of a number in every call."""
+        return self._constant("ZERO", "np.zeros((), dtype)")
+
+    def ones(self, extent: Extent) -> str:
+        """Return the weights of a sum over `extent` entries."""
+        return self._constant(f"ONES_{extent}", f"np.ones({extent}, dtype)")
+
+    def mean(self, extent: Extent) -> str:
+        """Return the weights of a mean over `extent` entries."""
+        return self._constant(f"MEAN_{extent}", f"np.full({extent}, 1 / {extent}, dtype)")
+
+    def range_of(self, extent: Extent) -> str:
+        """Return the numbers 0 … extent-1."""
+        return self._constant(f"RANGE_{extent}", f"np.arange({extent})")
+
+    def starts(self, rows: Extent, columns: Extent) -> str:
+        """Return where each row of a matrix begins in memory, counted in entries."""
+        return self._constant(f"STARTS_{rows}_{columns}", f"{columns} * np.arange({rows})")
+
+    def _constant(self, name: str, made: str) -> str:
+        self.constants[name] = made
+        return f"{self.owner}.{name}"

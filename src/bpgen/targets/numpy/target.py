@@ -15,7 +15,7 @@ from bpgen.targets.numpy.contract import contraction, einsum
 from bpgen.targets.numpy.scalar import scalar
 from bpgen.targets.numpy.scratch import Axes, Scratch
 from bpgen.targets.numpy.ufuncs import Ufuncs
-from bpgen.targets.numpy.values import Value, in_order, range_of, read
+from bpgen.targets.numpy.values import Value, in_order, read
 
 _ONE: sympy.Expr = sympy.S.One
 _REDUCTIONS = {Op.SUM: "np.add.reduce", Op.MAX: "np.maximum.reduce", Op.ARGMAX: "np.argmax"}
@@ -93,7 +93,7 @@ class NumpyTarget:
         """Write a sum as a product with ones, a mean as one with 1/N: BLAS adds faster."""
         extent = statement.over[0].extent
         is_mean = number == 1 / extent
-        weights = f"{self.scratch.owner}.{'MEAN' if is_mean else 'ONES'}_{extent}"
+        weights = self.scratch.mean(extent) if is_mean else self.scratch.ones(extent)
         scale = _ONE if is_mean else number
         if statement.out.role is Role.SCALAR:
             total = _times(f"float({call.format(weights=weights, out='')})", scale)
@@ -171,7 +171,7 @@ class NumpyTarget:
         extents = [i.extent for i in self._tensors[entry.name].indices]
         row, last = entry.indices[0], entry.indices[-1]
         if len(extents) == 2 and isinstance(row, Index) and isinstance(last, Access):
-            starts = Value(f"a.STARTS_{extents[0]}_{extents[1]}", (row,)).along(axes)
+            starts = Value(self.scratch.starts(*extents), (row,)).along(axes)
             return value, [f"np.add({starts}, {self._part(last, axes)}, out={value.text})"]
         parts = [self._part(at, axes) for at in entry.indices]
         lines, so_far = [], parts[0]
@@ -185,7 +185,7 @@ class NumpyTarget:
         if isinstance(at, Access):
             return in_order(read(at, self.names), axes).along(axes)
         if isinstance(at, Index):
-            return Value(range_of(at), (at,)).along(axes)
+            return Value(self.scratch.range_of(at.extent), (at,)).along(axes)
         return scalar(at)
 
 

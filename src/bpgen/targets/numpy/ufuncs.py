@@ -28,7 +28,7 @@ class Ufuncs:
 
     def store(self, expr: Expr, out: Value, space: Axes) -> None:
         """Compute `expr` into `out`, which may be read in `expr` too."""
-        graph = Graph(self.names, space, self.scratch.owner)
+        graph = Graph(self.names, space, self.scratch)
         root = graph.add(expr)
         value = _Placement(self, graph.nodes, root, out).run()
         if value.text != out.text:

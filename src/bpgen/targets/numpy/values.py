@@ -92,9 +92,3 @@ def _stride(at: Expr, index: Index) -> int:
 def shape(axes: Axes) -> str:
     """Return the shape of `axes` as the arguments of `reshape`, a free extent as -1."""
     return ", ".join("-1" if i.extent.value is None else i.extent.name for i in axes)
-
-
-def range_of(index: Index) -> str:
-    """Return how code names 0 … extent-1: a constant of the module, or of `a` if it is free."""
-    owner = "" if index.extent.value else "a."
-    return f"{owner}RANGE_{index.extent.name}"
