@@ -20,7 +20,19 @@ from bpgen.layers import (
     sinusoidal_positions,
     softmax,
 )
-from bpgen.losses import gaussian_nll, huber, l1, l2, softmax_cross_entropy
+from bpgen.losses import (
+    cosine_distance,
+    dice,
+    evidence_lower_bound,
+    focal,
+    gaussian_nll,
+    hinge,
+    huber,
+    kl_divergence,
+    l1,
+    l2,
+    softmax_cross_entropy,
+)
 from bpgen.optimizers import adam, adamw, lion, momentum, nesterov, rmsprop, sgd
 from bpgen.optimizers.schedules import constant, cosine, one_cycle, step
 
@@ -76,6 +88,29 @@ WRONG = {
         lambda: softmax_cross_entropy(X, LABEL, smoothing=2),
         OptionError,
         "at least 0 and at most 1",
+    ),
+    "a label to ignore that is no class": (
+        lambda: softmax_cross_entropy(X, LABEL, ignore=3),
+        OptionError,
+        "`ignore`",
+    ),
+    "a divergence of numbers": (lambda: kl_divergence(ROW, ROW), ShapeError, "given row[n]"),
+    "the cosine of numbers": (lambda: cosine_distance(ROW, ROW), ShapeError, "given row[n]"),
+    "cosine_distance with eps 0": (lambda: cosine_distance(X, X, eps=0), OptionError, "`eps`"),
+    "the overlap of numbers": (lambda: dice(ROW, ROW), ShapeError, "given row[n]"),
+    "dice with smooth 0": (lambda: dice(X, X, smooth=0), OptionError, "`smooth`"),
+    "hinge with margin 0": (lambda: hinge(X, X, margin=0), OptionError, "`margin`"),
+    "focal with gamma 0.5": (lambda: focal(X, X, gamma=0.5), OptionError, "`gamma`"),
+    "focal with alpha 2": (lambda: focal(X, X, alpha=2), OptionError, "`alpha`"),
+    "a code without an axis": (
+        lambda: evidence_lower_bound(ROW, log_variance=ROW),
+        ShapeError,
+        "given row[n]",
+    ),
+    "a bound of weight 0": (
+        lambda: evidence_lower_bound(X, log_variance=X, weight=0),
+        OptionError,
+        "`weight`",
     ),
     "huber with delta 0": (lambda: huber(X, X, delta=0), OptionError, "above 0"),
     "a variance of another shape": (

@@ -140,9 +140,9 @@ def torch_gaussian(mean: Tensor, target: Tensor, p: Tensors, **options: Any) -> 
     return F.gaussian_nll_loss(mean, target, (0.1 + p["V"] ** 2).expand_as(mean), **options)
 
 
-def torch_cross_entropy(z: Tensor, label: Tensor, smoothing: float = 0) -> Tensor:
+def torch_cross_entropy(z: Tensor, label: Tensor, smoothing: float = 0, **options: Any) -> Tensor:
     """The mean over all rows, which torch wants in one axis."""
-    return F.cross_entropy(z.flatten(0, 1), label.flatten(), label_smoothing=smoothing)
+    return F.cross_entropy(z.flatten(0, 1), label.flatten(), label_smoothing=smoothing, **options)
 
 
 def torch_attention(
@@ -341,7 +341,58 @@ LAYERS = [
     ),
 ]
 
+
+def torch_focal(z: Tensor, answer: Tensor, gamma: float, alpha: float | None = None) -> Tensor:
+    """The formula of the paper, as torchvision writes it."""
+    surprise = F.binary_cross_entropy_with_logits(z, answer, reduction="none")
+    wrong = answer * torch.sigmoid(-z) + (1 - answer) * torch.sigmoid(z)
+    weight = 1 if alpha is None else alpha * answer + (1 - alpha) * (1 - answer)
+    return (weight * wrong**gamma * surprise).mean()
+
+
+def shares() -> bp.Tensor:
+    """A target whose rows are probabilities."""
+    return layers.softmax(bp.input("target", T, H))
+
+
+def torch_dice(p: Tensor, answer: Tensor) -> Tensor:
+    """One minus the overlap, for each example."""
+    both, size = (p * answer).sum((1, 2)), (p + answer).sum((1, 2))
+    return (1 - (2 * both + 1) / (size + 1)).mean()
+
+
 LOSSES = [
+    loss_case(
+        "cosine_distance",
+        losses.cosine_distance,
+        lambda z, t, p: (1 - F.cosine_similarity(z, t, -1)).mean(),
+    ),
+    loss_case(
+        "dice",
+        lambda z, t: losses.dice(activations.sigmoid(z), t),
+        lambda z, t, p: torch_dice(torch.sigmoid(z), torch.sigmoid(t)),
+        target=lambda: activations.sigmoid(bp.input("target", T, H)),
+    ),
+    loss_case(
+        "evidence_lower_bound",
+        lambda z, t: losses.evidence_lower_bound(z, log_variance=z * t, weight=0.5),
+        lambda z, t, p: 0.25 * (z**2 + (z * t / 9).exp() - 1 - z * t / 9).sum(-1).mean(),
+        target=lambda: bp.input("target", T, H) / 9,
+    ),
+    loss_case("focal", losses.focal, lambda z, t, p: torch_focal(z, t, 2)),
+    loss_case(
+        "focal alpha",
+        lambda z, t: losses.focal(z, t, gamma=1.5, alpha=0.25),
+        lambda z, t, p: torch_focal(z, torch.sigmoid(t), 1.5, 0.25),
+        target=lambda: activations.sigmoid(bp.input("target", T, H)),
+    ),
+    loss_case("hinge", losses.hinge, lambda z, t, p: F.relu(1 - t * z).mean()),
+    loss_case(
+        "kl_divergence",
+        losses.kl_divergence,
+        lambda z, t, p: F.kl_div(z.log_softmax(-1), t.softmax(-1), reduction="batchmean") / T,
+        target=shares,
+    ),
     loss_case(
         "gaussian_nll",
         lambda z, t: losses.gaussian_nll(z, t, variance=variance(z)),
@@ -380,6 +431,18 @@ LOSSES = [
         "softmax_cross_entropy",
         losses.softmax_cross_entropy,
         lambda z, t, p: torch_cross_entropy(z, t),
+        target=lambda: bp.label("target", T, classes=H),
+    ),
+    loss_case(
+        "softmax_cross_entropy ignored labels",
+        lambda z, t: losses.softmax_cross_entropy(z, t, ignore=2),
+        lambda z, t, p: torch_cross_entropy(z, t, ignore_index=2),
+        target=lambda: bp.label("target", T, classes=H),
+    ),
+    loss_case(
+        "softmax_cross_entropy ignored labels smoothing",
+        lambda z, t: losses.softmax_cross_entropy(z, t, ignore=0, smoothing=0.1),
+        lambda z, t, p: torch_cross_entropy(z, t, 0.1, ignore_index=0),
         target=lambda: bp.label("target", T, classes=H),
     ),
     loss_case(

@@ -177,6 +177,12 @@ def test_a_stack_of_products_needs_no_plain_loop():
     assert not any("einsum" in line for line in lines)
 
 
+def test_a_mask_multiplies_only_what_is_finite():
+    body = Where(x > 0, m * sympy.exp(m), 0)
+    *_, lines = run(Equation(out(n, d), (Term(body),)))
+    assert "where=" in lines[-1]
+
+
 def test_an_entry_whose_address_is_data():
     found, expected, _ = run(Equation(out(n), (Term(access("Q", [n, sympy.Integer(2), y])),)))
     np.testing.assert_array_equal(found, expected)

@@ -6,11 +6,21 @@ from bpgen import declare as bp
 from bpgen.errors import ShapeError
 
 
-def paired(loss: str, prediction: bp.Tensor, *others: bp.Tensor) -> tuple[bp.Index, ...]:
+def paired(
+    loss: str, prediction: bp.Tensor, *others: bp.Tensor, axis: bool = False
+) -> tuple[bp.Index, ...]:
     """Return the indices of `prediction`, by which each of `others` can be read too.
 
-    Errors: ShapeError if one of `others` has other extents.
+    `axis` asks for an axis besides the batch.
+    Errors: ShapeError if one of `others` has other extents, or if there is no such axis.
     """
+    if axis and (len(prediction.indices) < 2 or prediction.indices[-1].extent.value is None):
+        raise ShapeError(
+            f"{loss} needs an axis besides the batch",
+            where=bp.here(),
+            disagree=f"it is given {prediction!r}",
+            way_out="Give the prediction an axis to sum over.",
+        )
     for other in others:
         if prediction.tensor.shape != other.tensor.shape:
             raise ShapeError(

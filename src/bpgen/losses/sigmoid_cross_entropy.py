@@ -24,12 +24,23 @@ def sigmoid_cross_entropy(logits: bp.Tensor, target: bp.Tensor) -> bp.Tensor:
     eq. 4.90.
     """
     at = paired("sigmoid_cross_entropy", logits, target)
-    z = logits[at]
-    m = bp.define(bp.Auto("m", always=False), at, bp.hold(bp.where(z > 0, z, 0)))
-    e = bp.define(bp.Auto("e", always=False), at, sympy.exp(z - m[at]))
-    s = bp.define(bp.Auto("s", always=False), at, sympy.exp(-m[at]) + e[at])
-    p = bp.define(bp.Auto("p", always=False), at, e[at] / s[at])
-    entry = sympy.log(s[at]) + m[at] - target[at] * z
+    m, s, p = logistic(logits)
+    entry = sympy.log(s[at]) + m[at] - target[at] * logits[at]
     return bp.define(
         bp.Auto("cross_entropy", always=False), (), bp.mean(entry, over=at), beside=(p,)
     )
+
+
+def logistic(z: bp.Tensor) -> tuple[bp.Tensor, bp.Tensor, bp.Tensor]:
+    """Return the larger `m` of the logits 0 and z, the sum `s` of exponentials, and `p` of z.
+
+    Formula:
+        m[…] = max(z[…], 0),  e[…] = exp(z[…] - m[…]),  s[…] = exp(-m[…]) + e[…]
+        p[…] = e[…] / s[…]
+    """
+    at = z.indices
+    m = bp.define(bp.Auto("m", always=False), at, bp.hold(bp.where(z[at] > 0, z[at], 0)))
+    e = bp.define(bp.Auto("e", always=False), at, sympy.exp(z[at] - m[at]))
+    s = bp.define(bp.Auto("s", always=False), at, sympy.exp(-m[at]) + e[at])
+    p = bp.define(bp.Auto("p", always=False), at, e[at] / s[at])
+    return m, s, p

@@ -249,6 +249,5 @@ def _is_polynomial(expr: sympy.Basic) -> bool:
     if isinstance(expr, Access) or is_scalar(expr):
         return True
     whole = isinstance(expr, sympy.Pow) and expr.exp.is_Integer and expr.exp > 0
-    return isinstance(expr, sympy.Add | sympy.Mul) or (
-        whole and all(_is_polynomial(a) for a in expr.args)
-    )
+    fits = whole or isinstance(expr, sympy.Add | sympy.Mul)
+    return fits and all(_is_polynomial(a) for a in expr.args)
