@@ -32,19 +32,20 @@ class Register:
 class Scratch:
     """The registers of one workspace: which are in use now, and every shape that was asked for.
 
-    `constants` are the arrays that code reads and never writes: how each one is made, by its name.
+    `taken` are the names of tensors, which neither registers nor constants may have. `constants` are the arrays that code reads and never writes: how each one is made, by its name.
     """
 
     owner: str
+    taken: frozenset[str] = frozenset()
     _busy: set[str] = field(default_factory=set)
     shapes: dict[Register, None] = field(default_factory=dict)
     constants: dict[str, str] = field(default_factory=dict)
 
     def take(self, axes: Axes, kind: str = "float") -> Register:
         """Return a free register under the shape `axes`."""
-        letter = next(c for c in _LETTERS[kind] if c not in self._busy)
-        self._busy.add(letter)
-        register = Register(letter, axes, kind)
+        registers = (Register(c, axes, kind) for c in _LETTERS[kind] if c not in self._busy)
+        register = next(r for r in registers if r.name not in self.taken)
+        self._busy.add(register.letter)
         self.shapes[register] = None
         return register
 
@@ -79,5 +80,7 @@ class Scratch:
         return self._constant(f"STARTS_{rows}_{columns}", f"{columns} * np.arange({rows})")
 
     def _constant(self, name: str, made: str) -> str:
+        while name in self.taken:
+            name += "_"
         self.constants[name] = made
         return f"{self.owner}.{name}"

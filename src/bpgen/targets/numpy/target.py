@@ -29,7 +29,7 @@ class NumpyTarget:
     ) -> None:
         """Take how code names each tensor; `owner` is the workspace that holds scratch."""
         self.names = names
-        self.scratch = Scratch(owner)
+        self.scratch = Scratch(owner, frozenset(tensors))
         self._tensors = tensors
 
     def lines(self, step: Step) -> tuple[str, ...]:

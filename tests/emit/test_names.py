@@ -1,0 +1,44 @@
+"""Names that an author may choose, and that the emitted module would like to have for itself."""
+
+import numpy as np
+
+import bpgen as bp
+from bpgen.execute.proof import gradient_of
+from bpgen.verify.interpret import evaluate
+from bpgen.verify.numbers import FLOAT64
+
+GREEDY = '''"""Tensors called like scratch registers, constants, functions and arguments."""
+import sympy
+import bpgen as bp
+from bpgen.layers import layer_norm, linear
+from bpgen.losses import softmax_cross_entropy
+
+forward_x = bp.input("loss_x", 5)
+n, d = forward_x.indices
+u_nd = bp.define("u_nd", (n, d), sympy.tanh(forward_x[n, d] * 2) * sympy.exp(-forward_x[n, d] ** 2))
+a = bp.define("a", (n, d), u_nd[n, d] + sympy.sin(u_nd[n, d]) * u_nd[n, d] ** 3)
+ONES_N = linear(a, 7, name="np")
+g = layer_norm(ONES_N, name="p")
+u_n = bp.define("u_n", (n,), bp.mean(g[g.indices] ** 2, over=g.indices[1]))
+MEAN_N = bp.define("MEAN_N", g.indices, g[g.indices] * u_n[n])
+label = bp.label("y", classes=3)
+logits = linear(MEAN_N, 3, name="backward")
+model = bp.Model(softmax_cross_entropy(logits, label), {"logits": logits})
+'''
+
+
+def test_no_name_of_the_author_is_overwritten(tmp_path):
+    path = tmp_path / "greedy.py"
+    path.write_text(GREEDY, encoding="utf-8")
+    model = bp.load(path)
+    net = model.emit(path=tmp_path / "greedy_numpy.py", dtype="float64")
+    derivation = model.derive().derivation
+    rng = np.random.default_rng(0)
+    params = {t.name: rng.normal(size=t.shape) for t in model.network.parameters}
+    batch = net.example(11)
+    loss, gradient = gradient_of(net, model.network, "float64")(params, batch)
+    extents = {e: e.value or 11 for e in derivation.network.extents()}
+    known = evaluate(derivation.network.equations, {**params, **batch}, extents, FLOAT64)
+    np.testing.assert_allclose(loss, known[model.network.loss], rtol=1e-12)
+    for name, found in gradient.items():
+        np.testing.assert_allclose(found, known[f"d_{name}"], rtol=1e-9, atol=1e-12, err_msg=name)
