@@ -1,8 +1,10 @@
 """Names that an author may choose, and that the emitted module would like to have for itself."""
 
 import numpy as np
+import pytest
 
 import bpgen as bp
+from bpgen.errors import NameSyntaxError
 from bpgen.execute.proof import gradient_of
 from bpgen.verify.interpret import evaluate
 from bpgen.verify.numbers import FLOAT64
@@ -42,3 +44,21 @@ def test_no_name_of_the_author_is_overwritten(tmp_path):
     np.testing.assert_allclose(loss, known[model.network.loss], rtol=1e-12)
     for name, found in gradient.items():
         np.testing.assert_allclose(found, known[f"d_{name}"], rtol=1e-9, atol=1e-12, err_msg=name)
+
+
+HOSTILE = '"""\\ import os # '
+
+
+def test_a_hostile_file_name_or_docstring_stays_text(tmp_path):
+    path = tmp_path / f"a{HOSTILE}.py"
+    body = GREEDY.split('"""', 2)[2]
+    path.write_text(f"__doc__ = {HOSTILE!r}{body}", encoding="utf-8")
+    net = bp.load(path).emit(path=tmp_path / "hostile_numpy.py")
+    assert np.isfinite(net.loss(net.init(), **net.example(3)))
+
+
+def test_an_output_is_called_by_a_name(tmp_path):
+    path = tmp_path / "quoted.py"
+    path.write_text(GREEDY.replace('{"logits": logits}', "{'a\"b': logits}"), encoding="utf-8")
+    with pytest.raises(NameSyntaxError):
+        bp.load(path)

@@ -35,6 +35,8 @@ def network(
     which no path leads to the loss.
     """
     _check_loss(loss)
+    for label in outputs:
+        checked_name(label)
     bound = bound or {}
     reached = reachable([loss, *outputs.values()])
     _check_reached(reachable([loss]), reachable([*outputs.values(), *bound.values()]))

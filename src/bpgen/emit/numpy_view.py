@@ -41,7 +41,9 @@ class _Writer:
         noise, accuracy = self._tensors.noise(), self._accuracy()
         return ModuleView(
             title=_plain(net.doc) or f"The network {net.name}.",
-            origin=f"Written by `bpgen emit {net.name}` from {declared_in}; needs numpy alone.",
+            origin=_plain(
+                f"Written by `bpgen emit {net.name}` from {declared_in}; needs numpy alone."
+            ),
             dtype=dtype,
             extents=self._extents(),
             size=str(sum(t.entries for t in net.parameters)),

@@ -32,7 +32,8 @@ class Register:
 class Scratch:
     """The registers of one workspace: which are in use now, and every shape that was asked for.
 
-    `taken` are the names of tensors, which neither registers nor constants may have. `constants` are the arrays that code reads and never writes: how each one is made, by its name.
+    `taken` are the names of tensors, which neither registers nor constants may have. `constants`
+    are the arrays that code reads and never writes: how each one is made, by its name.
     """
 
     owner: str
