@@ -41,6 +41,7 @@ from bpgen.losses import (
     kl_divergence,
     l1,
     l2,
+    mixture_density,
     softmax_cross_entropy,
 )
 from bpgen.optimizers import adam, adamw, lion, momentum, nesterov, rmsprop, sgd
@@ -138,6 +139,11 @@ WRONG = {
         lambda: evidence_lower_bound(X, log_variance=X, weight=0),
         OptionError,
         "`weight`",
+    ),
+    "a mixture without parts": (
+        lambda: mixture_density(X, X, logits=ROW, log_scale=ROW),
+        ShapeError,
+        "x[n,d] has N = batch, D = 3",
     ),
     "huber with delta 0": (lambda: huber(X, X, delta=0), OptionError, "above 0"),
     "a variance of another shape": (

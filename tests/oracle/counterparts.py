@@ -453,7 +453,29 @@ def torch_dice(p: Tensor, answer: Tensor) -> Tensor:
     return (1 - (2 * both + 1) / (size + 1)).mean()
 
 
+def torch_mixture(mean: Tensor, target: Tensor, p: Tensors) -> Tensor:
+    """The same by the distributions of torch."""
+    normal = torch.distributions.Normal(mean, torch.exp(p["width"])[..., None])
+    parts = torch.distributions.Independent(normal, 1)
+    weights = torch.distributions.Categorical(logits=p["logits"])
+    likely: Tensor = torch.distributions.MixtureSameFamily(weights, parts).log_prob(target)
+    return -likely.mean()
+
+
+def mixture(mean: bp.Tensor, target: bp.Tensor) -> bp.Tensor:
+    """A mixture whose weights and widths are the same for all examples."""
+    n, t, _ = mean.indices
+    logits, width = bp.parameter("logits", t), bp.parameter("width", t)
+    return losses.mixture_density(
+        mean,
+        target,
+        logits=bp.define("each_logits", (n, t), logits[t]),
+        log_scale=bp.define("each_width", (n, t), width[t]),
+    )
+
+
 LOSSES = [
+    loss_case("mixture_density", mixture, torch_mixture, target=lambda: bp.input("target", H)),
     loss_case(
         "cosine_distance",
         losses.cosine_distance,
