@@ -65,13 +65,18 @@ def declared(tensor):
         "rank": 2,
         "experts": 2,
         "strength": 0.01,
+        # Of a mixture of D parts with K features: these lack an axis that its means have.
+        "logits": bp.input("logits", D),
+        "log_scale": bp.input("log_scale", D),
     }
+    features = {"mixture_density": {"target": bp.input("given_target", K)}}
 
     def build(definition):
         first, *parameters = inspect.signature(definition).parameters.values()
         names = [p.name for p in parameters if p.default is p.empty]
-        others = {name: named.get(name) or bp.input(f"given_{name}", D, K) for name in names}
-        return definition(named.get(first.name, tensor), **others)
+        own = {**named, **features.get(definition.__name__, {})}
+        others = {name: own.get(name) or bp.input(f"given_{name}", D, K) for name in names}
+        return definition(named[first.name] if first.name == "tokens" else tensor, **others)
 
     return build
 

@@ -153,3 +153,12 @@ def test_the_cost_is_linear_in_depth():
 
     first, second, third = (equations(k) for k in (4, 8, 16))
     assert third - second == 2 * (second - first)
+
+
+def test_what_an_axis_is_split_into_keeps_its_own_cotangent(derived, formula):
+    c, g, r = bp.index("c", 6), bp.index("g", 2), bp.index("r", 3)
+    W, scale = bp.parameter("W", c), bp.parameter("scale", g)
+    u = bp.define("u", (g, r), W[3 * g + r])
+    y = bp.define("y", (g, r), u[g, r] * scale[g])
+    loss = bp.define("loss", (), bp.sum(y[g, r], over=(g, r)))
+    assert formula(derived(loss), "W") == "∂L/∂W[c] = ∂L/∂u[c // 3 % G,c % R]"

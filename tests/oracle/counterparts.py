@@ -248,7 +248,99 @@ def embedding_case(name: str) -> Case:
     )
 
 
+def torch_experts(z: Tensor, p: Tensors) -> Tensor:
+    """All experts, then the mean that the gate weighs."""
+    weights = (z @ p["out_gate_W"] + p["out_gate_b"]).softmax(-1)
+    answers = torch.einsum("ntd,deh->nteh", z, p["out_W"]) + p["out_b"]
+    return torch.einsum("nte,nteh->nth", weights, answers)
+
+
+def torch_highway(z: Tensor, p: Tensors) -> Tensor:
+    """The paper's form, with 1 - gate before the input."""
+    change, gate = gated(z, p)
+    return gate.sigmoid() * change.relu() + (1 - gate.sigmoid()) * z
+
+
+def torch_gate(z: Tensor, p: Tensors) -> Tensor:
+    """The two layers of squeeze and excitation."""
+    h = (z.mean(-1) @ p["se_squeeze_W"] + p["se_squeeze_b"]).relu()
+    return (h @ p["se_excite_W"] + p["se_excite_b"]).sigmoid()
+
+
+def torch_machine(x: Tensor, p: Tensors) -> Tensor:
+    """The sum over all pairs, one by one."""
+    pairs = torch.einsum("ntd,nte,dr,er->ntde", x, x, p["fm_V"], p["fm_V"])
+    return p["fm_w0"] + x @ p["fm_w"] + pairs.triu(1).sum((-1, -2))
+
+
+def image(z: bp.Tensor) -> bp.Tensor:
+    """A row of pixels of six channels; a bias before them would not outlast a normalisation."""
+    made = layers.linear(activations.tanh(z), 6, name="wide", bias=False)
+    n, t, c = made.indices
+    return bp.define("image", (n, c, t), made[n, t, c])
+
+
+def torch_image(z: Tensor, p: Tensors) -> Tensor:
+    """The same in torch."""
+    return (torch.tanh(z) @ p["wide_W"]).transpose(1, 2)
+
+
+def torch_bells(x: Tensor, p: Tensors) -> Tensor:
+    """Bells around centres."""
+    distance = (x[..., None] - p["rbf_centre"]).square().sum(-2)
+    return torch.exp(-distance * (2 * p["rbf_sharpness"]).exp() / 2)
+
+
+def group_norm_case(groups: int) -> Case:
+    """Six channels in groups."""
+    return layer_case(
+        f"group_norm of {groups}",
+        lambda z: layers.group_norm(image(z), groups, name="gn"),
+        lambda z, p, batch: F.group_norm(torch_image(z, p), groups, p["gn_gain"], p["gn_shift"]),
+    )
+
+
 LAYERS = [
+    layer_case(
+        "bilinear",
+        lambda z: layers.bilinear(z, bp.input("other", T, D), UNITS, name="out"),
+        lambda z, p, batch: F.bilinear(z, batch["other"], p["out_W"].permute(2, 0, 1), p["out_b"]),
+    ),
+    layer_case(
+        "factorization_machine",
+        lambda z: layers.factorization_machine(z, 2, name="fm"),
+        lambda z, p, batch: torch_machine(z, p),
+    ),
+    layer_case("global_average_pool", layers.global_average_pool, lambda z, p, batch: z.mean(-1)),
+    layer_case("global_max_pool", layers.global_max_pool, lambda z, p, batch: z.amax(-1)),
+    *(group_norm_case(groups) for groups in (1, 2, 6)),
+    layer_case(
+        "highway",
+        lambda z: layers.highway(z, name="out"),
+        lambda z, p, batch: torch_highway(z, p),
+    ),
+    layer_case(
+        "instance_norm",
+        lambda z: layers.instance_norm(image(z), name="norm"),
+        lambda z, p, batch: F.instance_norm(
+            torch_image(z, p), weight=p["norm_gain"], bias=p["norm_shift"]
+        ),
+    ),
+    layer_case(
+        "mixture_of_experts",
+        lambda z: layers.mixture_of_experts(z, UNITS, D, name="out"),
+        lambda z, p, batch: torch_experts(z, p),
+    ),
+    layer_case(
+        "radial_basis",
+        lambda z: layers.radial_basis(z / 9, UNITS, name="rbf"),
+        lambda z, p, batch: torch_bells(z / 9, p),
+    ),
+    layer_case(
+        "squeeze_excitation",
+        lambda z: layers.squeeze_excitation(image(z), 2, name="se"),
+        lambda z, p, batch: torch_image(z, p) * torch_gate(torch_image(z, p), p)[..., None],
+    ),
     layer_case(
         "attention",
         lambda z: layers.attention(wide(z, 6), 3, name="att"),
@@ -361,7 +453,29 @@ def torch_dice(p: Tensor, answer: Tensor) -> Tensor:
     return (1 - (2 * both + 1) / (size + 1)).mean()
 
 
+def torch_mixture(mean: Tensor, target: Tensor, p: Tensors) -> Tensor:
+    """The same by the distributions of torch."""
+    normal = torch.distributions.Normal(mean, torch.exp(p["width"])[..., None])
+    parts = torch.distributions.Independent(normal, 1)
+    weights = torch.distributions.Categorical(logits=p["logits"])
+    likely: Tensor = torch.distributions.MixtureSameFamily(weights, parts).log_prob(target)
+    return -likely.mean()
+
+
+def mixture(mean: bp.Tensor, target: bp.Tensor) -> bp.Tensor:
+    """A mixture whose weights and widths are the same for all examples."""
+    n, t, _ = mean.indices
+    logits, width = bp.parameter("logits", t), bp.parameter("width", t)
+    return losses.mixture_density(
+        mean,
+        target,
+        logits=bp.define("each_logits", (n, t), logits[t]),
+        log_scale=bp.define("each_width", (n, t), width[t]),
+    )
+
+
 LOSSES = [
+    loss_case("mixture_density", mixture, torch_mixture, target=lambda: bp.input("target", H)),
     loss_case(
         "cosine_distance",
         losses.cosine_distance,

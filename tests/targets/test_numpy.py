@@ -215,3 +215,9 @@ def test_a_function_without_a_spelling_names_the_file_to_edit():
     with pytest.raises(TargetError, match="numpy has no spelling for gamma") as caught:
         run(Equation(out(n, d), (Term(sympy.gamma(x)),)))
     assert "targets/numpy" in str(caught.value)
+
+
+def test_a_view_reads_all_digits_of_an_index_or_is_refused():
+    half = access("m", [Digit(k, 3, 2)])
+    with pytest.raises(TargetError, match="no view reads m"):
+        run(Equation(out(k), (Term(half * 2),)))

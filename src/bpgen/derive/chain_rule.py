@@ -87,7 +87,7 @@ def _through(
 
     Return the steps, and whether the cotangent's formula stands in them instead of its name.
     """
-    formula = _formula(adjoint)
+    formula = None if _splits_an_axis(equation) else _formula(adjoint)
     if formula is not None and is_trivial(formula):
         return _steps(equation, formula, active, saved, helpers), True
     steps = _steps(equation, adjoint.equation.out.canonical, active, saved, helpers)
@@ -95,6 +95,11 @@ def _through(
     if formula is not None and alone and sympy.count_ops(formula) <= _INLINE_OPERATIONS:
         return _steps(equation, formula, active, saved, helpers), True
     return steps, False
+
+
+def _splits_an_axis(equation: Equation) -> bool:
+    """Whether an axis is read as several: its cotangent is read whole, by digits of one index."""
+    return any(isinstance(at, sympy.Add) for read in equation.accesses() for at in read.indices)
 
 
 def _formula(adjoint: Adjoint) -> Expr | None:

@@ -7,33 +7,53 @@ A skip connection needs no layer: `h = h + linear(h, 32)`.
 """
 
 from bpgen.layers.attention import attention
+from bpgen.layers.bilinear import bilinear
 from bpgen.layers.causal_softmax import causal_softmax
 from bpgen.layers.dropout import dropout
 from bpgen.layers.embedding import embedding
+from bpgen.layers.factorization_machine import factorization_machine
 from bpgen.layers.flatten import flatten
 from bpgen.layers.geglu import geglu
+from bpgen.layers.global_average_pool import global_average_pool
+from bpgen.layers.global_max_pool import global_max_pool
 from bpgen.layers.glu import glu
+from bpgen.layers.group_norm import group_norm
+from bpgen.layers.highway import highway
+from bpgen.layers.instance_norm import instance_norm
 from bpgen.layers.layer_norm import layer_norm
 from bpgen.layers.learned_positions import learned_positions
 from bpgen.layers.linear import linear
+from bpgen.layers.mixture_of_experts import mixture_of_experts
+from bpgen.layers.radial_basis import radial_basis
 from bpgen.layers.rms_norm import rms_norm
 from bpgen.layers.sinusoidal_positions import sinusoidal_positions
 from bpgen.layers.softmax import softmax
+from bpgen.layers.squeeze_excitation import squeeze_excitation
 from bpgen.layers.swiglu import swiglu
 
 __all__ = [
     "attention",
+    "bilinear",
     "causal_softmax",
     "dropout",
     "embedding",
+    "factorization_machine",
     "flatten",
     "geglu",
+    "global_average_pool",
+    "global_max_pool",
     "glu",
+    "group_norm",
+    "highway",
+    "instance_norm",
     "layer_norm",
     "learned_positions",
     "linear",
+    "mixture_of_experts",
+    "radial_basis",
     "rms_norm",
     "sinusoidal_positions",
     "softmax",
+    "squeeze_excitation",
     "swiglu",
 ]

@@ -20,6 +20,7 @@ from bpgen.losses.l1 import l1
 from bpgen.losses.l2 import l2
 from bpgen.losses.mean_absolute_error import mean_absolute_error
 from bpgen.losses.mean_squared_error import mean_squared_error
+from bpgen.losses.mixture_density import mixture_density
 from bpgen.losses.poisson_nll import poisson_nll
 from bpgen.losses.sigmoid_cross_entropy import sigmoid_cross_entropy
 from bpgen.losses.softmax_cross_entropy import softmax_cross_entropy
@@ -37,6 +38,7 @@ __all__ = [
     "l2",
     "mean_absolute_error",
     "mean_squared_error",
+    "mixture_density",
     "poisson_nll",
     "sigmoid_cross_entropy",
     "softmax_cross_entropy",

@@ -81,12 +81,32 @@ def _reshaped(entry: Access, text: str) -> Value:
         else:
             assert isinstance(at, Index), f"{entry} is no view"
             axes.append(at)
+    _check_whole(entry)
     return Value(f"{text}.reshape({shape(tuple(axes))})", tuple(axes))
 
 
+def _check_whole(entry: Access) -> None:
+    """Refuse an index of which not all digits are read: its entries would have to be repeated."""
+    radices: dict[Index, Expr] = {}
+    for at in entry.indices:
+        if isinstance(at, Digit):
+            radices[at.index] = radices.get(at.index, sympy.S.One) * at.extent
+    for index, radix in radices.items():
+        if _value(radix) != _value(index.extent):
+            raise TargetError(
+                f"no view reads {entry}",
+                disagree=f"the digits of `{index}` that it reads take {radix} values, not "
+                f"{index.extent}",
+                way_out="Read it by indices of its own, and join them in another tensor.",
+            )
+
+
+def _value(extents: Expr) -> Expr:
+    return extents.xreplace({e: e.value or e for e in extents.free_symbols})
+
+
 def _stride(at: Expr, index: Index) -> int:
-    stride = at.coeff(index)
-    return int(stride.xreplace({e: e.value for e in stride.free_symbols}))
+    return int(_value(at.coeff(index)))
 
 
 def shape(axes: Axes) -> str:
