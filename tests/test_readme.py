@@ -1,6 +1,7 @@
 """What the README shows is what the commands give."""
 
 import re
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -41,3 +42,9 @@ def test_every_command_has_its_line(bpgen):
     from bpgen.cli import main
 
     assert all(f"`bpgen {name} " in README for name in main.commands)
+
+
+@pytest.mark.parametrize("room", ["layers", "activations", "losses", "optimizers"])
+def test_every_definition_that_ships_is_named(room):
+    shipped = import_module(f"bpgen.{room}").__all__
+    assert [name for name in shipped if f"`{name}`" not in README] == []
