@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bpgen.collection import paused
+from bpgen.declare.given import is_name
 from bpgen.declare.load import locate, run
 from bpgen.declare.network import network as make_network
 from bpgen.declare.variable import Variable, here
@@ -54,7 +55,8 @@ class Model:
             )
         frame = sys._getframe(1)  # noqa: SLF001  the names that the model file binds
         bound = {k: v for k, v in frame.f_globals.items() if isinstance(v, Variable)}
-        name = Path(frame.f_code.co_filename).stem
+        stem = Path(frame.f_code.co_filename).stem
+        name = stem if is_name(stem) else "model"
         doc = frame.f_globals.get("__doc__") or ""
         self.optimizer = optimizer or sgd()
         self.network = make_network(loss, outputs or {}, name=name, doc=doc, bound=bound)

@@ -16,6 +16,7 @@ import sympy
 from sympy import Expr
 from sympy.core.relational import Relational
 from sympy.logic.boolalg import Boolean
+from sympy.printing.pretty.stringpict import prettyForm
 
 from bpgen.ir.index import Index
 
@@ -45,6 +46,10 @@ class Access(Expr):
     def _sympystr(self, _printer: object) -> str:
         return f"{self.name}[{','.join(map(str, self.indices))}]"
 
+    def _latex(self, printer: Any) -> str:
+        at = ",".join(printer.doprint(i).strip("$") for i in self.indices)
+        return rf"\mathrm{{{self.name.replace('_', chr(92) + '_')}}}_{{{at}}}"
+
 
 def access(name: str, indices: Iterable[Expr]) -> Access:
     """Return the access `name[indices]`, equal to every other one of that name and indices."""
@@ -71,6 +76,17 @@ class Sum(Expr):
     def over(self) -> tuple[Index, ...]:
         """Return the indices the sum runs over."""
         return cast("tuple[Index, ...]", self.args[1].args)
+
+    # sympy prints by the name of a class, and has a `Sum` and a `Max` of its own.
+    def _sympystr(self, _printer: object) -> str:
+        return f"{type(self).__name__}({self.body}, {','.join(map(str, self.over))})"
+
+    def _pretty(self, _printer: object) -> prettyForm:
+        return prettyForm(str(self))
+
+    def _latex(self, printer: Any) -> str:
+        over = ",".join(map(str, self.over))
+        return rf"\{type(self).__name__.lower()}_{{{over}}} {printer.doprint(self.body).strip('$')}"
 
 
 class Max(Sum):

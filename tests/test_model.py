@@ -1,0 +1,49 @@
+"""The same in Python: what DESIGN shows, on a model that is declared here and not in a file."""
+
+import sympy
+
+import bpgen as bp
+from bpgen.layers import linear
+from bpgen.losses import mean_squared_error
+
+
+def declared():
+    x, y = bp.input("x", 3), bp.input("y", 2)
+    prediction = linear(x, 2, name="fc")
+    return bp.Model(mean_squared_error(prediction, y), {"prediction": prediction})
+
+
+def test_a_gradient_shows_its_formula_its_expression_and_its_steps():
+    gradient = declared().derive()["fc_W"]
+    assert str(gradient) == "∂L/∂fc_W[d,h] = Σ_n 2 x[n,d] r[n,h]/(H N)"
+    assert [step.through.out.name for step in gradient.steps] == ["prediction"]
+    assert gradient.expr.has(sympy.Symbol("x", real=True))
+
+
+def test_sympy_prints_the_expression_of_every_gradient():
+    document = declared().derive()
+    for name in document:
+        expr = document[name].expr
+        for written in (str(expr), sympy.latex(expr), sympy.pretty(expr), repr(expr)):
+            assert written
+    assert str(document["fc_b"].expr) == "Sum(2*r[n,h]/(H*N), n)"
+    assert r"\sum_{n}" in sympy.latex(document["fc_b"].expr)
+
+
+def test_every_spelling_is_offered():
+    document = declared().derive()
+    assert str(document).startswith("test_model")
+    assert r"\frac{\partial L}{\partial" in document["fc_W"].latex()
+    assert document["fc_W"]._repr_latex_().startswith("$")
+    assert document._repr_markdown_().startswith("# ")
+
+
+def test_a_model_is_checked_and_emitted(tmp_path):
+    model = declared()
+    verdict = model.check(seed=0)
+    assert verdict.verdict == "VERIFIED"
+    assert verdict.digits >= 90
+    net = model.emit(target="numpy", path=tmp_path / "net.py")
+    loss, grads = net.loss_and_grad(net.init(seed=0), **net.example(5))
+    assert loss > 0
+    assert grads.fc_W.shape == (3, 2)
