@@ -73,6 +73,7 @@ WRONG = {
         ShapeError,
         "A = 6; groups = 4",
     ),
+    "no groups at all": (lambda: attention(TEXT, 6, groups=0), ShapeError, "groups = 0"),
     "keys of other examples": (
         lambda: attention(TEXT, 2, keys=bp.input("clip", 2, 5, 6)),
         ShapeError,

@@ -17,8 +17,8 @@ from bpgen.targets.numpy.target import NumpyTarget
 from bpgen.verify.interpret import evaluate
 from bpgen.verify.numbers import FLOAT64
 
-n, d, h, k = index("n", 2), index("d", 3), index("h", 5), index("k", 7)
-SIZES = {"N": 2, "D": 3, "H": 5, "K": 7}
+n, d, h, k, g = (index(i, size) for i, size in zip("ndhkg", (2, 3, 5, 7, 11), strict=True))
+SIZES = {"N": 2, "D": 3, "H": 5, "K": 7, "G": 11}
 TENSORS = {
     t.name: t
     for t in [
@@ -26,6 +26,7 @@ TENSORS = {
         Tensor("W", (d, h), Role.INPUT),
         Tensor("Q", (n, d, h), Role.INPUT),
         Tensor("P", (n, k, h), Role.INPUT),
+        Tensor("S", (n, g, k, h), Role.INPUT),
         Tensor("A", (d, d), Role.INPUT),
         Tensor("R", (h, d), Role.INPUT),
         Tensor("b", (h,), Role.INPUT),
@@ -72,7 +73,7 @@ def run(equation):
     out = np.full([SIZES[i.extent.name] for i in equation.out.indices], 99, kind)
     space = {"np": np, "out": out, "a": Memory(target), **SIZES, **given, "erf": erf_into}
     exec("\n".join(lines), space)  # noqa: S102  lines that bpgen spelled itself
-    extents = {i.extent: SIZES[i.extent.name] for i in (n, d, h, k)}
+    extents = {i.extent: SIZES[i.extent.name] for i in (n, d, h, k, g)}
     expected = evaluate([equation], given, extents, FLOAT64)[equation.out.name]
     return space["out"], expected, lines
 
@@ -171,9 +172,20 @@ def test_a_maximum_and_its_address(axis):
     np.testing.assert_array_equal(found, expected)
 
 
-def test_a_stack_of_products_needs_no_plain_loop():
-    product = Term(Q * access("P", [n, k, h]), (h,))
-    *_, lines = run(Equation(out(d, n, k), (product,)))
+STACKS = [
+    Equation(out(d, n, k), (Term(Q * access("P", [n, k, h]), (h,)),)),
+    Equation(out(n, d, k, g), (Term(Q * access("S", [n, g, k, h]), (h,)),)),
+    Equation(
+        out(k, n, g),
+        (Term(access("Q", [n, sympy.Integer(1), h]) * access("S", [n, g, k, h]), (h,)),),
+    ),
+]
+
+
+@pytest.mark.parametrize("equation", STACKS, ids=lambda e: str(e.out.canonical))
+def test_a_stack_of_products_needs_no_plain_loop(equation):
+    found, expected, lines = run(equation)
+    np.testing.assert_allclose(found, expected, rtol=1e-13, atol=1e-14, err_msg="\n".join(lines))
     assert not any("einsum" in line for line in lines)
 
 

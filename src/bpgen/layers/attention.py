@@ -53,7 +53,8 @@ def attention(
     *row, _, d = needed_axes(x, "attention", "x[n,t,d]")
     source = x if keys is None else _checked_keys(x, keys)
     *_, positions, e = source.indices
-    head, k = _heads(d, heads, groups or heads, (*x.indices, positions, e))
+    shared = heads if groups is None else groups
+    head, k = _heads(d, heads, shared, (*x.indices, positions, e))
     s = bp.fresh_index(positions.extent.value or 0, "s", *x.indices, e, *head, k)
     project = partial(_projected, name=name, init=init or bp.init.glorot())
     q = project("q", x, x.indices, (*head, k), bias=bias)

@@ -79,22 +79,28 @@ def _product(a: Value, b: Value, groups: Groups, out: Value) -> str:
 
 
 def _stacked(a: Value, b: Value, groups: Groups, out: Value) -> str:
-    """Write `np.matmul` of stacks of matrices, one matrix for each entry of the batch."""
-    if max(len(groups.left), len(groups.right), len(groups.over)) > 1:
+    """Write `np.matmul` of stacks of matrices, one matrix for each entry of the batch.
+
+    Further indices of one factor stack its matrices too; the other's are the same along them.
+    """
+    if len(groups.over) > 1:
         return einsum([a, b], out)
-    left = _matrix(a, groups.batch, groups.left, groups.over)
-    right = _matrix(b, groups.batch, groups.over, groups.right)
-    to = _matrix(out, groups.batch, groups.left, groups.right)
+    rows, columns = groups.left[-1:], groups.right[-1:]
+    stack = groups.batch + groups.left[:-1] + groups.right[:-1]
+    left = _matrix(a, stack, rows, groups.over)
+    right = _matrix(b, stack, groups.over, columns)
+    to = _matrix(out, stack, rows, columns)
     return f"np.matmul({left}, {right}, out={to})"
 
 
-def _matrix(value: Value, batch: Axes, rows: Axes, columns: Axes) -> str:
-    """Return a stack of matrices; a missing row or column index becomes an axis of length 1."""
-    value = in_order(value, batch + rows + columns)
-    if rows and columns:
+def _matrix(value: Value, stack: Axes, rows: Axes, columns: Axes) -> str:
+    """Return a stack of matrices; a missing index becomes an axis of length 1."""
+    value = in_order(value, stack + rows + columns)
+    own = [i in value.axes for i in stack]
+    if rows and columns and all(own):
         return value.text
-    at = [":"] * len(batch) + [":" if rows else "None", ":" if columns else "None"]
-    return f"{value.text}[{', '.join(at)}]"
+    at = [*own, bool(rows), bool(columns)]
+    return f"{value.text}[{', '.join(':' if here else 'None' for here in at)}]"
 
 
 def _joined(value: Value, rows: Axes, columns: Axes) -> str | None:
