@@ -119,7 +119,9 @@ def _steps(
         for read, local in partials(term.body, equation.out.canonical if is_value else None):
             if read.name in active and local != 0:
                 of = active[read.name]
-                first = _sifted(_plain(equation, term, seed * local), read, of)
+                first = _sifted(
+                    _plain(equation, term, local if seed == 1 else seed * local), read, of
+                )
                 rules = (("sift", first), *tidied(first, of, saved, helpers))
                 if rules[-1][1].body != 0:
                     steps.append(Step(of, equation, read, seed, local, rules))

@@ -67,15 +67,15 @@ def tidied(term: Term, of: Tensor, saved: Saved, helpers: Helpers) -> list[tuple
     if value is not None:
         now = Term(value)
         note("sum", now)
-    now = Term(saved.named(factored(now.body)), now.over)
+    now = Term(factored(saved.named(factored(now.body))), now.over)
     note("reuse", now)
     if now.over:
         now = saved.by_output(now)
         note("reuse", now)
         now = _pulled(now, of, helpers)
         note("pull out", now)
-    now = Term(factored(saved.named(now.body)), now.over)
-    note("reuse", now)
+        now = Term(factored(saved.named(now.body)), now.over)
+        note("reuse", now)
     return trail
 
 

@@ -12,7 +12,7 @@ from typing import cast
 import sympy
 from sympy import Expr
 
-from bpgen.ir.expr import Access, base_and_exponent
+from bpgen.ir.expr import Access, base_and_exponent, indices_of
 from bpgen.ir.index import Index
 
 Powers = dict[Expr, Expr]
@@ -136,7 +136,7 @@ def separated(monomial: Expr, over: tuple[Index, ...]) -> tuple[Expr, Expr]:
     free: list[Expr] = []
     dependent: list[Expr] = []
     for factor in sympy.Mul.make_args(monomial):
-        (dependent if factor.free_symbols & bound else free).append(factor)
+        (dependent if indices_of(factor) & bound else free).append(factor)
     return sympy.Mul(*free), sympy.Mul(*dependent)
 
 

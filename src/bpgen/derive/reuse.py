@@ -15,7 +15,7 @@ from sympy import Expr
 
 from bpgen.derive.monomial import distributed, powers, replaced, separated
 from bpgen.ir.equation import Equation, Op, Term
-from bpgen.ir.expr import Access, accesses, renamed
+from bpgen.ir.expr import Access, accesses, indices_of, renamed
 from bpgen.ir.index import Index
 from bpgen.ir.network import Network
 
@@ -77,7 +77,7 @@ class Saved:
 
     def closed_sum(self, term: Term) -> Expr | None:
         """Return the value of a sum if its parts are saved sums or free of its index, else None."""
-        bound = {a for a in accesses(term.body) if a.free_symbols & {*term.over}}
+        bound = {a for a in accesses(term.body) if indices_of(a) & {*term.over}}
         if len(term.over) != 1 or not all(a.name in self.sums for a in bound):
             return None
         parts = []
@@ -96,7 +96,7 @@ class Saved:
                 ratio = body / mine.body
                 if (
                     mine.over == over
-                    and not ratio.free_symbols & set(over)
+                    and not indices_of(ratio) & set(over)
                     and not ratio.has(Access)
                 ):
                     return ratio * _output(equation, mapping)

@@ -214,6 +214,9 @@ def renamed(expr: Expr, mapping: Mapping[Expr, Expr]) -> Expr:
     return expr.xreplace(changes) if changes else expr
 
 
+@lru_cache(maxsize=1 << 16)
 def indices_of(expr: sympy.Basic) -> frozenset[Index]:
     """Return the indices that occur free in `expr`, those inside addresses too."""
-    return frozenset(symbol for symbol in expr.free_symbols if isinstance(symbol, Index))
+    if isinstance(expr, Index):
+        return frozenset({expr})
+    return frozenset().union(*map(indices_of, expr.args))
