@@ -118,7 +118,7 @@ def scratch_lines(
 def _register_lines(
     letter: str, kind: str, seen: Sequence[Register], names: Mapping[str, str]
 ) -> list[str]:
-    dtype = {"float": "dtype", "bool": "bool", "int": "np.intp"}[kind]
+    dtype = {"float": "dtype", "bool": "bool", "int": "np.intp", "double": "np.float64"}[kind]
     if len(seen) == 1:
         return [f"self.{seen[0].name} = np.empty({_shape(seen[0].axes, names)}, {dtype})"]
     sizes = list(dict.fromkeys(_count(r, names) for r in seen))

@@ -38,7 +38,7 @@ class _Writer:
         net, optimizer = self._net, self._program.optimizer
         functions, init = self._functions.views(), self._tensors.init()
         code = "\n".join([*init, *(line for f in functions for s in f.steps for line in s.lines)])
-        noise, accuracy = self._tensors.noise(), self._accuracy()
+        noise, accuracy = self._tensors.noise(self._functions.forward.scratch), self._accuracy()
         return ModuleView(
             title=_plain(net.doc) or f"The network {net.name}.",
             origin=_plain(

@@ -13,6 +13,7 @@ from bpgen.ir.program import Program
 from bpgen.ir.tensor import Role, Tensor
 from bpgen.spell import FormulaSpeller
 from bpgen.targets.numpy.scalar import scalar
+from bpgen.targets.numpy.scratch import Scratch
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,19 +70,27 @@ class Tensors:
                     lines.append(f"p.{t.name}[...] = orthogonal(rng, {shape}, {scale})")
         return tuple(line for code in lines for line in wrapped_code(code))
 
-    def noise(self) -> tuple[str, ...]:
-        """Return the lines that draw the noise of one step."""
+    def noise(self, scratch: Scratch) -> tuple[str, ...]:
+        """Return the lines that draw the noise of one step, by way of float64 in `scratch`.
+
+        Both precisions draw the same numbers.
+        """
         lines: list[str] = []
         for t in self.program.network.of_role(Role.NOISE):
             assert t.noise is not None
             key, at = zlib.crc32(t.name.encode()), self.memory.names[t.name]
             counter = f"np.random.Philox(key=[seed, {key}], counter=[0, 0, 0, step])"
-            draws = {
-                "bernoulli": f"np.less(rng.random({at}.shape), {t.noise.rate!r}, out={at})",
-                "uniform": f"{at}[...] = rng.random({at}.shape)",
-                "normal": f"{at}[...] = rng.standard_normal({at}.shape)",
-            }
-            lines += [f"rng = np.random.Generator({counter})", draws[t.noise.law]]
+            register = scratch.take(t.indices, "double")
+            scratch.free(register)
+            drawn = scratch.text(register)
+            law = "standard_normal" if t.noise.law == "normal" else "random"
+            lines += [f"rng = np.random.Generator({counter})", f"rng.{law}(out={drawn})"]
+            if t.noise.law == "bernoulli":
+                mask = scratch.take(t.indices, "bool")
+                scratch.free(mask)
+                lines.append(f"np.less({drawn}, {t.noise.rate!r}, out={scratch.text(mask)})")
+                drawn = scratch.text(mask)
+            lines.append(f"np.copyto({at}, {drawn})")
         return tuple(lines)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from bpgen.ir.index import Extent, Index
 
 Axes = tuple[Index, ...]
-_LETTERS = {"float": "uvwqrst", "bool": "cbf", "int": "ijkl"}
+_LETTERS = {"float": "uvwqrst", "bool": "cbf", "int": "ijkl", "double": "xyz"}
 
 
 @dataclass(frozen=True, slots=True)
