@@ -223,3 +223,11 @@ def test_the_text_does_not_depend_on_hash_seeds_or_folders(tmp_path):
 def test_an_emitted_module_is_audited(line):
     with pytest.raises(AuditError):
         audited(f"import numpy as np\n{line}\n")
+
+
+def test_a_module_is_written_as_the_formatter_would(emitted, noisy, tmp_path):
+    emitted(noisy)
+    root = Path(__file__).resolve().parents[2]
+    ruff = [sys.executable, "-m", "ruff", "format", "--check", "--config", root / "pyproject.toml"]
+    done = run(*ruff, tmp_path / "emitted_float32.py")
+    assert done.returncode == 0, done.stdout

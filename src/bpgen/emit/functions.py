@@ -100,7 +100,7 @@ def calls(functions: Sequence[FunctionView], *, has_noise: bool) -> dict[str, An
     }
     training = [call[n] for n in ("forward", "add_loss", "backward") if n in call]
     outputs = call.get("infer", call["forward"])
-    rest = "add_score" if "infer" in call else "add_loss"
+    rest = "add_score" if "add_score" in call else "add_loss"
     score = [outputs, *([call[rest]] if rest in call else [])]
     update = re.sub(r"\bs\b", "self.state", re.sub(r"\bt\b", "self.steps", call["update"]))
     draw = ["draw(a, seed, step, noise)"] if has_noise else []

@@ -14,7 +14,8 @@ from bpgen.ir.program import Program
 from bpgen.ir.tensor import Role
 from bpgen.spell import FormulaSpeller, order_of
 
-_NOISE_ARGS = ", seed: int = 0, step: int = 0, noise: dict[str, np.ndarray] | None = None"
+_SIGNATURE = 100 - len("def loss_and_grad() -> tuple[float, Grads]:")
+_NOISE_ARGS = ("seed: int = 0", "step: int = 0", "noise: dict[str, np.ndarray] | None = None")
 
 
 def view_of(program: Program, declared_in: str, dtype: str) -> ModuleView:
@@ -89,7 +90,7 @@ class _Writer:
             "inputs": inputs,
             "batch_args": ", ".join(args),
             "batch_typed": typed,
-            "loss_and_grad_args": f"params: Params, *, {typed}{_NOISE_ARGS if has_noise else ''}",
+            "loss_and_grad_args": _signature(args, _NOISE_ARGS if has_noise else ()),
             "batch_result": f"({args[0]},)" if len(args) == 1 else ", ".join(args),
             "first": args[0],
             "length_checks": _length_checks(args),
@@ -131,6 +132,13 @@ def _length_checks(args: Sequence[str]) -> tuple[str, ...]:
         f"if len({{{lengths}}}) > 1:",
         f'    raise ValueError(f"{", ".join(args)} have different lengths: {{{lengths}}}")',
     )
+
+
+def _signature(args: Sequence[str], more: Sequence[str]) -> str:
+    """Return the arguments of `loss_and_grad`, one a line where one line cannot hold them."""
+    given = ["params: Params", "*", *(f"{a}: np.ndarray" for a in args), *more]
+    line = ", ".join(given)
+    return line if len(line) <= _SIGNATURE else "\n    " + ",\n    ".join(given) + ",\n"
 
 
 def _typed(args: Sequence[str]) -> str:

@@ -20,7 +20,8 @@ def wrapped_code(line: str) -> tuple[str, ...]:
         return (line,)
     name, equals, value = line.partition(" = ")
     if equals and name.isidentifier():
-        return (f"{name} = (", *(f"    {part}" for part in textwrap.wrap(value, WIDTH - 4)), ")")
+        parts = [line for clause in _clauses(value) for line in textwrap.wrap(clause, WIDTH - 4)]
+        return (f"{name} = (", *(f"    {part}" for part in parts), ")")
     head, _, rest = line.partition("(")
     inner = rest[:-1]
     if len(inner) + 4 <= WIDTH:
@@ -30,10 +31,20 @@ def wrapped_code(line: str) -> tuple[str, ...]:
 
 def _arguments(inner: str) -> list[str]:
     """Split arguments at the commas outside all brackets."""
+    return [part.removesuffix(",") for part in _split(inner, (", ",), after=1)]
+
+
+def _clauses(value: str) -> list[str]:
+    """Split a conditional before its `if` and its `else`, outside all brackets."""
+    return _split(value, (" if ", " else "), after=0)
+
+
+def _split(text: str, marks: tuple[str, ...], *, after: int) -> list[str]:
+    """Cut `text` at every mark outside all brackets, `after` characters into the mark."""
     parts, depth, begin = [], 0, 0
-    for place, c in enumerate(inner):
+    for place, c in enumerate(text):
         depth += (c in "([{") - (c in ")]}")
-        if c == "," and depth == 0:
-            parts.append(inner[begin:place].strip())
-            begin = place + 1
-    return [*parts, inner[begin:].strip()]
+        if depth == 0 and text.startswith(marks, place):
+            parts.append(text[begin : place + after].strip())
+            begin = place + after
+    return [*parts, text[begin:].strip()]

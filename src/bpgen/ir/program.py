@@ -83,7 +83,7 @@ class Program:
 
     `forward` computes the outputs, `loss` goes on to the loss, `backward` to the gradient of every
     parameter, `update` changes the parameters. `predict` computes the outputs where that differs
-    from `forward`, and `score` the loss from them; they are empty where training and prediction are
+    from `forward`, and `score` the loss from them; each is empty where training and prediction are
     the same.
     """
 

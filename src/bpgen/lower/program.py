@@ -23,6 +23,8 @@ def lower(derivation: Derivation, optimizer: Optimizer) -> Program:
     gradients = {derivation.gradient_of(t.name) for t in network.parameters}
     backward = _without(needed(closed.equations, gradients), forward + loss)
     predict, score = _prediction(network, outputs)
+    if score == loss:
+        score = []
     program = Program(
         network,
         derivation,
