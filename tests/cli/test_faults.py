@@ -51,6 +51,13 @@ DECLARATIONS = {
     ),
     "an extent of zero": (7, 'x = bp.input("x", 0)', "ExtentError [BPG105]", "it is 0"),
     "a loss that is no scalar": (11, "loss = z * z", "LossError [BPG108]", "not a scalar"),
+    "a loss that is given": (11, 'loss = bp.parameter("a")', "LossError [BPG108]", "given"),
+    "a loss without parameters": (
+        11,
+        'loss = bp.define("L", (), bp.mean(x[x.indices] ** 2, over=x.indices))',
+        "LossError [BPG108]",
+        "no parameter",
+    ),
     "a function outside the language": (
         9,
         'import sympy; n, d = x.indices; h = bp.define("h", (n, d), sympy.gamma(x[n, d]))',

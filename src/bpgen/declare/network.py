@@ -31,8 +31,8 @@ def network(
     """Return the network that computes `loss` and `outputs`.
 
     `bound` are the variables that the model file binds to names; they are named so.
-    Errors: LossError if the loss has an index; NameTakenError; UnreachedError for a parameter from
-    which no path leads to the loss.
+    Errors: LossError if the loss has an index, is given, or depends on no parameter;
+    NameTakenError; UnreachedError for a parameter from which no path leads to the loss.
     """
     _check_loss(loss)
     for label in outputs:
@@ -74,6 +74,19 @@ def _check_loss(loss: Variable) -> None:
             disagree=f"it is {loss.label}[{axes}]",
             rule="A gradient is that of one number.",
             way_out=f"Reduce it: bp.mean({loss.label}[{axes}], over=({axes})).",
+        )
+    if loss.equation is None:
+        raise LossError(
+            f"the loss `{loss.label}` is given, not computed",
+            where=loss.tensor.where,
+            way_out="Give a formula of it: what a loss of bpgen.losses returns, or bp.define.",
+        )
+    if not any(v.tensor.role is Role.PARAMETER for v in reachable([loss])):
+        raise LossError(
+            f"no parameter reaches the loss `{loss.label}`",
+            where=loss.tensor.where,
+            rule="A gradient is taken by parameters: without one, nothing can be trained.",
+            way_out="Declare one with bp.parameter, or use a layer that has parameters.",
         )
 
 
