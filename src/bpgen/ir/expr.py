@@ -162,6 +162,31 @@ class Delta(Expr):
         return sympy.S.One if index == at else Expr.__new__(cls, index, at)
 
 
+class Pad(Expr):
+    """An entry whose indices may leave the tensor: outside it, `value` stands instead.
+
+    In an equation it is a whole term: `x_pad[n,a] = Pad(x[n,a-1], 0)`, each index shifted by a
+    number at most. Every other entry that an equation reads is inside its tensor.
+    """
+
+    args: tuple[Access, Expr]
+    is_commutative = True
+
+    def __new__(cls, entry: Expr, value: Any = 0) -> Any:
+        """Return `entry`, or `value` outside its tensor."""
+        return Expr.__new__(cls, entry, sympy.sympify(value))
+
+    @property
+    def entry(self) -> Access:
+        """Return the entry that is read where it exists."""
+        return self.args[0]
+
+    @property
+    def value(self) -> Expr:
+        """Return what stands outside."""
+        return self.args[1]
+
+
 class Digit(Expr):
     """The digit `index // stride % extent` of an index in a mixed radix, by which a reshape reads.
 

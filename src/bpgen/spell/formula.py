@@ -23,7 +23,7 @@ class FormulaSpeller(Speller):
 
     def symbol(self, name: str) -> str:
         """Return the name; π as π."""
-        return {"pi": "π"}.get(name, name)
+        return {"pi": "π", "oo": "∞"}.get(name, name)
 
     def fraction(self, above: str, below: str, *, alone: bool) -> str:
         """Return `a/b`."""
@@ -58,6 +58,10 @@ class FormulaSpeller(Speller):
     def delta(self, index: str, at: str) -> str:
         """Return `δ(k, digit[n])`."""
         return f"δ({index},{at})"
+
+    def padded(self, entry: str, value: str) -> str:
+        """Return `x[n,a-1] (0 outside)`."""
+        return f"{entry} ({value} outside)"
 
     def digit(self, index: str, stride: str, extent: str) -> str:
         """Return `d // 8 % 8`, without what changes nothing."""

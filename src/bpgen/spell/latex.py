@@ -26,7 +26,7 @@ class LatexSpeller(Speller):
     def symbol(self, name: str) -> str:
         """Return a letter as it is, a longer name upright."""
         primes = name.count("′")
-        return {"pi": r"\pi"}.get(name, self._name(name.rstrip("′"))) + "'" * primes
+        return {"pi": r"\pi", "oo": r"\infty"}.get(name, self._name(name.rstrip("′"))) + "'" * primes
 
     def decimal(self, text: str) -> str:
         r"""Return `10^{-5}` for 1e-05."""
@@ -71,6 +71,10 @@ class LatexSpeller(Speller):
     def delta(self, index: str, at: str) -> str:
         r"""Return `\delta_{k,y}`."""
         return rf"\delta_{{{index},{at}}}"
+
+    def padded(self, entry: str, value: str) -> str:
+        r"""Return the entry with a remark: `x_{n,a-1}\ (0\text{ outside})`."""
+        return rf"{entry}\ ({value}\text{{ outside}})"
 
     def digit(self, index: str, stride: str, extent: str) -> str:
         r"""Return the digit of an index by floor and modulo."""

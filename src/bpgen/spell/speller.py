@@ -22,6 +22,7 @@ from bpgen.ir.expr import (
     Digit,
     Hold,
     Max,
+    Pad,
     Sum,
     Where,
     accesses,
@@ -102,6 +103,8 @@ class Speller:
                 return Spelled(self._where(expr), ATOM)
             case Delta():
                 return Spelled(self.delta(*(self.spell(a) for a in expr.args)), ATOM)
+            case Pad():
+                return Spelled(self.padded(*(self.spell(a) for a in expr.args)), MUL)
             case Digit():
                 return Spelled(self.digit(*(self.tight(a, POW) for a in expr.args)), MUL)
             case Max() | Sum():
@@ -114,6 +117,8 @@ class Speller:
                 return Spelled(self.relation(left, sign_of(expr), right), ADD)
             case sympy.Symbol():
                 return Spelled(self.symbol(expr.name), ATOM)
+            case sympy.S.NegativeInfinity:
+                return Spelled(f"-{self.symbol('oo')}", ADD)
             case sympy.NumberSymbol():
                 return Spelled(self.symbol(str(expr)), ATOM)
             case sympy.Function():
@@ -258,6 +263,10 @@ class Speller:
 
     def delta(self, index: str, at: str) -> str:
         """Return Kronecker's δ."""
+        raise NotImplementedError
+
+    def padded(self, entry: str, value: str) -> str:
+        """Return an entry, and what stands for it outside its tensor."""
         raise NotImplementedError
 
     def digit(self, index: str, stride: str, extent: str) -> str:

@@ -142,6 +142,8 @@ def _enclosed(value: sympy.Expr) -> arb:
             return arb.const_e()
         case sympy.nan:
             return arb.nan()
+        case sympy.S.NegativeInfinity:
+            return arb.neg_inf()
         case _:
             raise UndecidedError(f"no enclosure of the constant {value} is known")
 

@@ -19,7 +19,7 @@ from sympy import Basic
 from sympy.core.relational import Relational
 
 from bpgen.errors import UndecidedError
-from bpgen.ir.expr import Access, Delta, Digit, Where, accesses
+from bpgen.ir.expr import Access, Delta, Digit, Pad, Where, accesses
 from bpgen.ir.index import Extent, Index
 from bpgen.verify.numbers import UNDECIDED, Array, Numbers
 
@@ -59,7 +59,9 @@ def value(expr: Basic, scope: Scope) -> Array:
         case Index() | Extent() | Digit():
             return scope.numbers.array(address(expr, scope))
         case Access():
-            return _entry(expr, scope)
+            return _entry(expr, scope, sympy.nan)
+        case Pad():
+            return _entry(expr.entry, scope, expr.value)
         case Delta():
             same = address(expr.args[0], scope) == address(expr.args[1], scope)
             return scope.numbers.array(same.astype(np.int64))
@@ -92,7 +94,7 @@ def address(expr: Basic, scope: Scope) -> Integers:
         case sympy.Integer():
             return scope.alone(np.array(int(expr)))
         case Access():
-            return _entry(expr, scope)
+            return _entry(expr, scope, sympy.nan)
         case Digit():
             index, stride, extent = (address(a, scope) for a in expr.args)
             return index // stride % extent
@@ -158,7 +160,11 @@ def _is_integral(condition: Relational, scope: Scope) -> bool:
     return all(s in heads or isinstance(s, Index | Extent) for s in condition.free_symbols)
 
 
-def _entry(read: Access, scope: Scope) -> Array:
+def _entry(read: Access, scope: Scope, outside: sympy.Expr) -> Array:
+    """Return what `read` reads; an entry outside the tensor is not a number, unless it is padded.
+
+    A choice may skip what is not a number, a sum cannot hide it.
+    """
     held = scope.values[read.name]
     lane = np.arange(held.shape[0]).reshape((-1,) + (1,) * len(scope.axes))
     at = [address(i, scope) for i in read.indices]
@@ -167,8 +173,7 @@ def _entry(read: Access, scope: Scope) -> Array:
     strays = [a != b for a, b in zip(at, inside, strict=True)]
     if not any(s.any() for s in strays):
         return found
-    # An entry outside the tensor is not a number: a choice may skip it, a sum cannot hide it.
-    missing = scope.alone(scope.numbers.constant(sympy.nan))
+    missing = scope.alone(scope.numbers.constant(outside))
     return np.where(reduce(operator.or_, strays), missing, found)
 
 
