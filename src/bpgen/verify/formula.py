@@ -53,7 +53,7 @@ class Scope:
         return value.reshape((1,) * (1 + len(self.axes)))
 
 
-def value(expr: Basic, scope: Scope) -> Array:
+def value(expr: Basic, scope: Scope) -> Array:  # noqa: C901  one case a node
     """Return the numbers of `expr` on the grid."""
     match expr:
         case Index() | Extent() | Digit():
