@@ -9,7 +9,7 @@ _HOME = {
     **dict.fromkeys(
         (
             *("Tensor", "activation", "define", "hold", "index", "init", "input", "label"),
-            *("max", "mean", "noise", "parameter", "sum", "where"),
+            *("max", "mean", "noise", "pad", "parameter", "sum", "where"),
         ),
         "bpgen.declare",
     ),

@@ -12,7 +12,7 @@ from typing import Any
 from bpgen import init
 from bpgen.declare.activation import activation
 from bpgen.declare.define import define, hold
-from bpgen.declare.formula import mean, reduction, where
+from bpgen.declare.formula import mean, pad, reduction, where
 from bpgen.declare.given import BATCH, fresh_index, index, input, label, noise, parameter  # noqa: A004  the contract's name
 from bpgen.declare.option import option
 from bpgen.declare.variable import Auto, Variable, here, reachable
@@ -55,6 +55,7 @@ __all__ = [
     "mean",
     "noise",
     "option",
+    "pad",
     "parameter",
     "reachable",
     "size",

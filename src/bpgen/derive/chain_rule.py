@@ -15,15 +15,16 @@ from collections.abc import Mapping
 import sympy
 from sympy import Expr
 
-from bpgen.derive.merge import Helpers, merged, tidied
+from bpgen.derive.merge import merged, tidied
 from bpgen.derive.monomial import is_trivial
+from bpgen.derive.named import Helpers
 from bpgen.derive.partial import partials
 from bpgen.derive.reuse import Saved
 from bpgen.derive.sift import sift
 from bpgen.errors import UnreachedError
 from bpgen.ir.derivation import Adjoint, Derivation, Step
 from bpgen.ir.equation import Equation, Op, Term, needed
-from bpgen.ir.expr import Access, Delta, renamed
+from bpgen.ir.expr import Delta, Pad, accesses
 from bpgen.ir.network import Network
 from bpgen.ir.tensor import Role, Tensor
 
@@ -37,7 +38,7 @@ def derive(network: Network) -> Derivation:
     Errors: UnreachedError for a parameter with no differentiable path to the loss.
     """
     saved, active = Saved.of(network), _active(network)
-    helpers = Helpers(frozenset(network.tensors))
+    helpers = Helpers(network)
     pending: dict[str, list[Step]] = {}
     adjoints: dict[str, Adjoint] = {}
     for equation in reversed(network.equations):
@@ -87,7 +88,9 @@ def _through(
 
     Return the steps, and whether the cotangent's formula stands in them instead of its name.
     """
-    formula = None if _splits_an_axis(equation) else _formula(adjoint)
+    formula = _formula(adjoint)
+    if formula is not None and _has_windows(equation):
+        formula = formula if is_trivial(formula) and _is_whole(formula, equation.out) else None
     if formula is not None and is_trivial(formula):
         return _steps(equation, formula, active, saved, helpers), True
     steps = _steps(equation, adjoint.equation.out.canonical, active, saved, helpers)
@@ -97,15 +100,22 @@ def _through(
     return steps, False
 
 
-def _splits_an_axis(equation: Equation) -> bool:
-    """Whether an axis is read as several: its cotangent is read whole, by digits of one index."""
-    return any(isinstance(at, sympy.Add) for read in equation.accesses() for at in read.indices)
+def _has_windows(equation: Equation) -> bool:
+    """Whether an entry is read elsewhere than at an index: by windows, shifts, joins of axes."""
+    return any(
+        isinstance(at, sympy.Add | sympy.Mul) for a in equation.accesses() for at in a.indices
+    )
+
+
+def _is_whole(formula: Expr, out: Tensor) -> bool:
+    """Whether `formula` is one entry, of all indices of `out`, none of them shifted or split."""
+    return [set(a.indices) for a in accesses(formula)] == [set(out.indices)]
 
 
 def _formula(adjoint: Adjoint) -> Expr | None:
     """Return the cotangent as a formula of entries, if nothing is summed or scattered in it."""
     equation = adjoint.equation
-    if not equation.is_map or len(equation.terms) != 1 or equation.terms[0].body.has(Delta):
+    if not equation.is_map or len(equation.terms) != 1 or equation.terms[0].body.has(Delta, Pad):
         return None
     return equation.terms[0].body
 
@@ -119,9 +129,8 @@ def _steps(
         for read, local in partials(term.body, equation.out.canonical if is_value else None):
             if read.name in active and local != 0:
                 of = active[read.name]
-                first = _sifted(
-                    _plain(equation, term, local if seed == 1 else seed * local), read, of
-                )
+                plain = _plain(equation, term, local if seed == 1 else seed * local)
+                first = sift(plain, read, of, helpers)
                 rules = (("sift", first), *tidied(first, of, saved, helpers))
                 if rules[-1][1].body != 0:
                     steps.append(Step(of, equation, read, seed, local, rules))
@@ -134,11 +143,6 @@ def _plain(equation: Equation, term: Term, product: Expr) -> Term:
     if equation.op is Op.MAX:
         return Term(product * Delta(term.over[0], address(equation.out).canonical), over)
     return Term(product, over)
-
-
-def _sifted(plain: Term, read: Access, of: Tensor) -> Term:
-    sifted = sift(read, of.indices, plain.over)
-    return Term(sympy.Mul(renamed(plain.body, sifted.mapping), *sifted.deltas), sifted.over)
 
 
 def _complete(of: Tensor, steps: list[Step], helpers: Helpers) -> Adjoint:

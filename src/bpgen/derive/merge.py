@@ -4,50 +4,12 @@ from __future__ import annotations
 
 import sympy
 
-from bpgen.derive.monomial import factored, powers, separated
+from bpgen.derive.monomial import factored, separated
+from bpgen.derive.named import Helpers
 from bpgen.derive.reuse import Saved
-from bpgen.ir.equation import Equation, Term
-from bpgen.ir.expr import Access, indices_of
-from bpgen.ir.tensor import Role, Tensor
-
-
-class Helpers:
-    """The sums that cotangents name, each once: `p_dot_d_p[n] = Σ_k p[n,k] ∂L/∂p[n,k]`."""
-
-    def __init__(self, taken: frozenset[str]) -> None:
-        """Start with no sum; `taken` are the names that are not free."""
-        self._taken = set(taken)
-        self._by_term: dict[Term, Equation] = {}
-        self._by_name: dict[str, Equation] = {}
-
-    def named(self, term: Term, of: Tensor) -> Equation:
-        """Return the equation that names the sum `term`, a part of the cotangent of `of`."""
-        if term not in self._by_term:
-            axes = tuple(i for i in of.indices if i in indices_of(term.body))
-            tensor = Tensor(self._name(term, of), axes, Role.COTANGENT)
-            self._by_term[term] = self._by_name[tensor.name] = Equation(tensor, (term,))
-        return self._by_term[term]
-
-    def read_by(self, equation: Equation) -> tuple[Equation, ...]:
-        """Return the named sums that `equation` reads."""
-        return tuple(self._by_name[name] for name in equation.reads() if name in self._by_name)
-
-    def _name(self, term: Term, of: Tensor) -> str:
-        _, found = powers(term.body)
-        entries = [b.name for b, e in found.items() if isinstance(b, Access) and e == 1]
-        entries.sort(key=lambda name: (name.startswith("d_"), name))
-        is_plain = len(entries) == len(found)
-        if is_plain and len(entries) == 2:
-            stem = "_dot_".join(entries)
-        elif is_plain and len(entries) == 1:
-            stem = f"sum_{entries[0]}"
-        else:
-            stem = f"sum_for_d_{of.name}"
-        name, k = stem, 1
-        while name in self._taken:
-            name, k = f"{stem}{k + 1}", k + 1
-        self._taken.add(name)
-        return name
+from bpgen.ir.equation import Term
+from bpgen.ir.expr import Access, Pad, indices_of
+from bpgen.ir.tensor import Tensor
 
 
 def tidied(term: Term, of: Tensor, saved: Saved, helpers: Helpers) -> list[tuple[str, Term]]:
@@ -90,8 +52,8 @@ def _pulled(term: Term, of: Tensor, helpers: Helpers) -> Term:
 
 
 def merged(terms: list[Term]) -> tuple[Term, ...]:
-    """Add up contributions: the sums one by one, then one formula for the rest."""
-    sums = [t for t in terms if t.over]
-    bodies = [t.body for t in terms if not t.over]
+    """Add up contributions: sums and borders one by one, then one formula for the rest."""
+    sums = [t for t in terms if t.over or t.body.has(Pad)]
+    bodies = [t.body for t in terms if t not in sums]
     plain = factored(sympy.Add(*bodies)) if bodies else sympy.S.Zero
     return (*sums, Term(plain)) if plain != 0 or not sums else tuple(sums)

@@ -31,6 +31,7 @@ from bpgen.ir.expr import (
     sign_of,
 )
 from bpgen.ir.index import Index
+from bpgen.spell.joined import as_joined
 
 ADD, MUL, POW, ATOM = range(4)
 
@@ -53,9 +54,9 @@ class Speller:
 
     def equation(self, equation: Equation, sign: str = "=") -> str:
         """Return `out[I] = right side`."""
-        return (
-            f"{self.spell(equation.out.canonical)} {sign} {self.terms(equation.terms, equation.op)}"
-        )
+        axes, terms = as_joined(equation)
+        at = [" + ".join(map(self.spell, parts)) for parts in axes]
+        return f"{self.access(equation.out.name, at)} {sign} {self.terms(terms, equation.op)}"
 
     def terms(self, terms: Sequence[Term], op: Op = Op.SUM) -> str:
         """Return a right side: sums first, then the rest."""
