@@ -2,7 +2,8 @@
 
 The order is a reader's: positive terms first; numbers, then factors in the order the network
 defines them, cotangents last; a division as a division, a root as a root. How each piece looks is
-left to `pieces`, which `formula` and `latex` give a look. An unknown node is an error, never a default.
+left to `pieces`, which `formula` and `latex` give a look. An unknown node is an error, never a
+default.
 """
 
 from __future__ import annotations
@@ -116,12 +117,10 @@ class Speller(Pieces):
             case Relational():
                 left, right = (self.spell(a) for a in expr.args)
                 return Spelled(self.relation(left, sign_of(expr), right), ADD)
-            case sympy.Symbol():
-                return Spelled(self.symbol(expr.name), ATOM)
+            case sympy.Symbol() | sympy.NumberSymbol():
+                return Spelled(self.symbol(str(expr)), ATOM)
             case sympy.S.NegativeInfinity:
                 return Spelled(f"-{self.symbol('oo')}", ADD)
-            case sympy.NumberSymbol():
-                return Spelled(self.symbol(str(expr)), ATOM)
             case sympy.Function():
                 return Spelled(
                     self.function(expr.func.__name__, [self.spell(a) for a in expr.args]), ATOM
