@@ -24,7 +24,7 @@ from bpgen.derive.sift import sift
 from bpgen.errors import UnreachedError
 from bpgen.ir.derivation import Adjoint, Derivation, Step
 from bpgen.ir.equation import Equation, Op, Term, needed
-from bpgen.ir.expr import Delta, Pad, accesses
+from bpgen.ir.expr import Delta, Digit, Pad, accesses
 from bpgen.ir.network import Network
 from bpgen.ir.tensor import Role, Tensor
 
@@ -113,9 +113,10 @@ def _is_whole(formula: Expr, out: Tensor) -> bool:
 
 
 def _formula(adjoint: Adjoint) -> Expr | None:
-    """Return the cotangent as a formula of entries, if nothing is summed or scattered in it."""
+    """Return the cotangent as a formula of entries, if nothing is summed or re-indexed in it."""
     equation = adjoint.equation
-    if not equation.is_map or len(equation.terms) != 1 or equation.terms[0].body.has(Delta, Pad):
+    apart = (Delta, Pad, Digit)
+    if not equation.is_map or len(equation.terms) != 1 or equation.terms[0].body.has(*apart):
         return None
     return equation.terms[0].body
 
@@ -130,7 +131,7 @@ def _steps(
             if read.name in active and local != 0:
                 of = active[read.name]
                 plain = _plain(equation, term, local if seed == 1 else seed * local)
-                first = sift(plain, read, of, helpers)
+                first = sift(plain, read, of, equation.out.indices, helpers)
                 rules = (("sift", first), *tidied(first, of, saved, helpers))
                 if rules[-1][1].body != 0:
                     steps.append(Step(of, equation, read, seed, local, rules))

@@ -42,8 +42,8 @@ class Functions:
         return cls(
             program,
             speller,
-            NumpyTarget(memory.names, tensors),
-            NumpyTarget(memory.names, tensors),
+            NumpyTarget(memory.names, tensors, rebound=memory.rebound),
+            NumpyTarget(memory.names, tensors, rebound=memory.rebound),
             NumpyTarget(memory.update_names, tensors, owner="s"),
         )
 

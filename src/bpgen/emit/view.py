@@ -53,6 +53,7 @@ class ModuleView:
     states_names: str
     needs_math: bool
     needs_erf: bool
+    needs_windows: bool
     needs_orthogonal: bool
     has_labels: bool
     parameters: tuple[FieldView, ...]

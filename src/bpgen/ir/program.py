@@ -12,7 +12,7 @@ from sympy import Expr
 
 from bpgen.ir.derivation import Derivation
 from bpgen.ir.equation import Equation, Op
-from bpgen.ir.expr import Access
+from bpgen.ir.expr import Access, Pad
 from bpgen.ir.index import Index
 from bpgen.ir.network import Network
 from bpgen.ir.optimizer import Optimizer
@@ -66,7 +66,22 @@ class View:
     read: Access
 
 
-Statement = Map | Reduce | Contract | Gather | View
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A tensor laid into a larger one, or cut to a smaller: `out[I] = scale · x[I + shift]`.
+
+    Each of `parts` is, for an axis of `out`, where it begins and ends there, and the shift. What no
+    statement of the equation writes keeps the value it was made with.
+    """
+
+    out: Tensor
+    pad: Pad
+    scale: Expr
+    parts: tuple[tuple[int, int, int], ...]
+    accumulate: bool = False
+
+
+Statement = Map | Reduce | Contract | Gather | View | Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,5 +127,8 @@ class Program:
                 )
             for place, statement in enumerate(step.statements):
                 accumulate = getattr(statement, "accumulate", False)
-                assert accumulate == (place > 0), f"{statement} must {'add' if place else 'assign'}"
+                apart = isinstance(statement, Place)
+                assert accumulate == (place > 0) or (apart and not accumulate), (
+                    f"{statement} must {'add' if place else 'assign'}"
+                )
             written.add(step.equation.out.name)

@@ -25,16 +25,20 @@ def lower(derivation: Derivation, optimizer: Optimizer) -> Program:
     predict, score = _prediction(network, outputs)
     if score == loss:
         score = []
+
+    def steps(equations: Iterable[Equation]) -> tuple[Step, ...]:
+        return tuple(step(e, closed.tensors) for e in equations)
+
     program = Program(
         network,
         derivation,
-        _steps(forward),
-        _steps(loss),
-        _steps(_late(backward)),
-        _steps(predict),
-        _steps(score),
-        _steps(optimizer.equations),
-        optimizer,
+        forward=steps(forward),
+        loss=steps(loss),
+        backward=steps(_late(backward)),
+        predict=steps(predict),
+        score=steps(score),
+        update=steps(optimizer.equations),
+        optimizer=optimizer,
     )
     program.check()
     return program
@@ -73,7 +77,3 @@ def _with_sources(equation: Equation, early: list[Equation]) -> list[Equation]:
 
 def _is_backward(equation: Equation) -> bool:
     return equation.out.role is Role.COTANGENT
-
-
-def _steps(equations: Iterable[Equation]) -> tuple[Step, ...]:
-    return tuple(step(e) for e in equations)
