@@ -55,6 +55,7 @@ class ModuleView:
     needs_erf: bool
     needs_orthogonal: bool
     has_labels: bool
+    has_reals: bool
     parameters: tuple[FieldView, ...]
     inputs: tuple[FieldView, ...]
     states: tuple[FieldView, ...]
