@@ -1,12 +1,12 @@
 # Each target makes its own virtual environment in .venv and installs what it needs, once.
 #
-#   make demo     derive, prove, emit and train a network on images of digits
-#   make demo-all train every model that ships on its data, a line and a picture each
-#   make test     every test that needs no other framework
-#   make check    style, types, import contracts, freshness of generated/
-#   make oracle   the comparisons with PyTorch and JAX
-#   make gpu      the tests that need an NVIDIA GPU
-#   make bench    the measurements
+#   make demo      derive, prove, emit and train a network on images of digits
+#   make demo-all  train every model that ships on its data, a line and a picture each
+#   make test      every test that needs no other framework
+#   make check     style, types, import contracts, freshness of generated/
+#   make oracle    the comparisons with PyTorch and JAX
+#   make gpu       the tests that need an NVIDIA GPU
+#   make bench     the measurements
 
 PYTHON ?= python3
 VENV := .venv

@@ -1,4 +1,4 @@
-"""Mixture of five normal distributions for an inverse problem that has several answers.
+"""Mixture of three normal distributions for an inverse problem that has several answers.
 
 Written by `bpgen emit mixture_density` from mixture_density.py; needs numpy alone.
 """
@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 DTYPE = "float32"
-D, H, K = 1, 20, 5
-SIZE = 355
+D, H, K = 1, 20, 3
+SIZE = 229
 
 # Shapes of the parameters; for a batch, the shape of one example and the number of classes.
 PARAMETERS = {
@@ -45,12 +45,12 @@ class Params:
         self.flat = np.zeros(SIZE, DTYPE) if flat is None else flat
         self.hidden_W = self.flat[0:20].reshape((D, H))
         self.hidden_b = self.flat[20:40].reshape((H,))
-        self.share_W = self.flat[40:140].reshape((H, K))
-        self.share_b = self.flat[140:145].reshape((K,))
-        self.width_W = self.flat[145:245].reshape((H, K))
-        self.width_b = self.flat[245:250].reshape((K,))
-        self.centre_W = self.flat[250:350].reshape((H, K))
-        self.centre_b = self.flat[350:355].reshape((K,))
+        self.share_W = self.flat[40:100].reshape((H, K))
+        self.share_b = self.flat[100:103].reshape((K,))
+        self.width_W = self.flat[103:163].reshape((H, K))
+        self.width_b = self.flat[163:166].reshape((K,))
+        self.centre_W = self.flat[166:226].reshape((H, K))
+        self.centre_b = self.flat[226:229].reshape((K,))
 
 
 class Grads(Params):
@@ -276,8 +276,8 @@ def backward(p: Params, g: Grads, a: Workspace, t: np.ndarray) -> None:
 
 def update(p: Params, g: Grads, s: State, t: int) -> None:
     """Change the parameters by the gradient; `t` counts the steps from 1."""
-    # lr ← (0 if t > 5000 else 0.005 cos(π (0.0002 t - 0.0002)) + 0.005)
-    lr = 0 if t > 5000 else 0.005 * math.cos(math.pi * (0.0002 * t - 0.0002)) + 0.005
+    # lr ← (0 if t > 5000 else 0.0025 cos(π (0.0002 t - 0.0002)) + 0.0025)
+    lr = 0 if t > 5000 else 0.0025 * math.cos(math.pi * (0.0002 * t - 0.0002)) + 0.0025
 
     # m[i] ← 0.9 m[i] + 0.1 g[i]
     np.multiply(s.m, 0.9, out=s.m)

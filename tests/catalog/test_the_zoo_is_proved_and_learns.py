@@ -8,6 +8,7 @@ from bpgen.execute import dataset
 from bpgen.execute.score import score
 from bpgen.generators.inverse_problem import NOISE, effect
 from bpgen.generators.sung_notes import sung_notes
+from bpgen.pictures.mixture_density import CAUSES, density, modes
 
 BATCH, SEED = 32, 0
 
@@ -120,6 +121,14 @@ def test_mixture_density_beats_the_best_normal_distribution(learned, seed):
     z = (test.arrays["t"][:, 0] - mean) ** 2 / variance
     normal = np.mean(np.log(2 * np.pi * variance) + z) / 2
     assert score(net, params, test).loss < normal - 0.2
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_mixture_density_finds_every_cause_of_one_half(learned, seed):
+    net, params, _ = learned("mixture_density", seed)
+    found = CAUSES[modes(density(net, params, np.array([0.5]), CAUSES))[0]]
+    # With u = t - 0.5 the curve passes one half where u = 0.3 sin(2π u): at 0 and ±0.2906.
+    np.testing.assert_allclose(found, [0.2094, 0.5, 0.7906], atol=0.06)
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -1,4 +1,4 @@
-"""Mixture of five normal distributions for an inverse problem that has several answers."""
+"""Mixture of three normal distributions for an inverse problem that has several answers."""
 
 import bpgen as bp
 from bpgen.activations import tanh
@@ -6,7 +6,7 @@ from bpgen.layers import linear
 from bpgen.losses import mixture_density
 from bpgen.optimizers import adam, cosine
 
-PARTS = 5
+PARTS = 3
 
 x = bp.input("x", 1)  # the effect
 t = bp.input("t", 1)  # the cause, of which several lead to the same effect
@@ -24,7 +24,7 @@ mean = bp.define("mean", (n, j, d), centre[n, j])
 model = bp.Model(
     loss=mixture_density(mean, t, logits=logits, log_scale=log_scale),
     outputs={"logits": logits, "mean": centre, "log_scale": log_scale},
-    optimizer=adam(cosine(1e-2, steps=5000)),
+    optimizer=adam(cosine(5e-3, steps=5000)),
     data="inverse_problem",
     epochs=200,
 )
