@@ -1,4 +1,4 @@
-"""Factorization machine for the progress of diabetes, a layer declared here; data: diabetes.
+"""Factorization machine for the progress of diabetes, a layer declared here.
 
 Written by `bpgen emit factorization_machine` from factorization_machine.py; needs numpy alone.
 """

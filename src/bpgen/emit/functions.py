@@ -80,7 +80,8 @@ class Functions:
         }
         used = [k for k in kinds if _occurs(k, text) or (k == "a" and _occurs("N", text))]
         args = [f"{k}: {kinds[k]}" for k in used]
-        inputs = self.program.network.inputs
+        # The update reads no batch, and may call its numbers as an input is called: t, lr.
+        inputs = () if name == "update" else self.program.network.inputs
         args += [f"{t.name}: np.ndarray" for t in inputs if _occurs(t.name, text)]
         if name == "update" and self.program.optimizer.counts_steps:
             args.append("t: int")

@@ -60,6 +60,7 @@ class _Writer:
             needs_windows=f"{WINDOWS}(" in code,
             needs_orthogonal="orthogonal(" in code,
             has_labels=any(t.is_integer for t in net.inputs),
+            has_reals=not all(t.is_integer for t in net.inputs),
             parameters=self._tensors.parameters(),
             states=tuple(FieldView(s.name, "", f"{s.name}[i]") for s in optimizer.states),
             init=init,

@@ -56,6 +56,7 @@ class ModuleView:
     needs_windows: bool
     needs_orthogonal: bool
     has_labels: bool
+    has_reals: bool
     parameters: tuple[FieldView, ...]
     inputs: tuple[FieldView, ...]
     states: tuple[FieldView, ...]
