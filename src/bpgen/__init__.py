@@ -9,7 +9,7 @@ _HOME = {
     **dict.fromkeys(
         (
             *("Tensor", "activation", "define", "hold", "index", "init", "input", "label"),
-            *("max", "mean", "noise", "parameter", "sum", "where"),
+            *("max", "mean", "noise", "parameter", "state", "sum", "table", "update", "where"),
         ),
         "bpgen.declare",
     ),

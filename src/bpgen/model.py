@@ -12,7 +12,7 @@ definition by name.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,11 +39,12 @@ class Model:
         loss: Variable,
         outputs: Mapping[str, Variable] | None = None,
         optimizer: Optimizer | None = None,
+        frozen: Sequence[str] = (),
     ) -> None:
         """Declare a model; tensors that the calling file binds to names are called so.
 
         `outputs` are what `predict` returns, by name. `optimizer` is plain gradient descent unless
-        given.
+        given. `frozen` names parameters that are not trained, or layers: `frozen=["fc1"]`.
         Errors: see `declare.network.network`.
         """
         if not isinstance(loss, Variable):
@@ -59,7 +60,9 @@ class Model:
         name = stem if is_name(stem) else "model"
         doc = frame.f_globals.get("__doc__") or ""
         self.optimizer = optimizer or sgd()
-        self.network = make_network(loss, outputs or {}, name=name, doc=doc, bound=bound)
+        self.network = make_network(
+            loss, outputs or {}, name=name, doc=doc, bound=bound, frozen=frozen
+        )
         self.path = Path(frame.f_code.co_filename)
 
     @paused()
