@@ -10,7 +10,7 @@ from bpgen.emit.view import FieldView
 from bpgen.ir.index import Extent, Index
 from bpgen.ir.optimizer import GRADIENT, THETA
 from bpgen.ir.program import Program, View
-from bpgen.ir.tensor import Role, Tensor
+from bpgen.ir.tensor import KEPT, Role, Tensor
 from bpgen.spell import FormulaSpeller
 from bpgen.targets.numpy.scratch import Register, Scratch
 
@@ -38,18 +38,19 @@ class Memory:
         first = program.forward + program.loss + program.predict + program.score
         views = {
             s.out.name
-            for step in first + program.backward
+            for step in first + program.advance + program.backward
             for s in step.statements
             if isinstance(s, View)
         }
         made = dict.fromkeys(step.equation.out for step in first)
         noise = dict.fromkeys(program.network.of_role(Role.NOISE))
-        later = dict.fromkeys(step.equation.out for step in program.backward)
+        advanced = [s.equation.out for s in program.advance if s.equation.out.role not in KEPT]
+        later = dict.fromkeys([*advanced, *(s.equation.out for s in program.backward)])
         return cls(
             names,
             update,
             tuple(t for t in (*noise, *made) if t.name not in views),
-            tuple(t for t in later if t.name not in gradients and t.name not in views),
+            tuple(t for t in later if t not in made and t.name not in {*gradients, *views}),
             closed.extents(),
         )
 
@@ -57,7 +58,7 @@ class Memory:
 def _name(tensor: Tensor, gradients: Mapping[str, str]) -> str:
     if tensor.role in {Role.INPUT, Role.LABEL}:
         return tensor.name
-    if tensor.role is Role.PARAMETER:
+    if tensor.role is Role.PARAMETER or tensor.role in KEPT:
         return f"p.{tensor.name}"
     if tensor.name in gradients:
         return f"g.{gradients[tensor.name]}"
@@ -69,9 +70,20 @@ def span(begin: int, size: int) -> str:
     return f"{begin}:{begin + size}"
 
 
-def fields(tensors: Sequence[Tensor], speller: FormulaSpeller) -> tuple[FieldView, ...]:
-    """Return the buffers of a workspace, each with its shape."""
-    return tuple(
+def fields(
+    tensors: Sequence[Tensor], speller: FormulaSpeller, tables: Sequence[Tensor] = ()
+) -> tuple[FieldView, ...]:
+    """Return the buffers of a workspace, each with its shape, and before them its tables."""
+    known = (
+        FieldView(
+            t.name,
+            "",
+            speller.spell(t.canonical),
+            make=f'TABLES["{t.name}"].astype({_dtype(t)})',
+        )
+        for t in tables
+    )
+    return *known, *(
         FieldView(
             t.name,
             "",
