@@ -217,8 +217,9 @@ def _scaled(body: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr]:
 
 
 def _memory_order(factor: sympy.Expr, space: Axes) -> Axes:
-    """Return the order of axes of a factor: its first entry's, to read it as it lies."""
-    own = [i for a in accesses(factor)[:1] for i in a.indices if isinstance(i, Index)]
+    """Return the order of axes of a factor: its widest entry's, to read it as it lies."""
+    widest = max(accesses(factor), key=lambda a: len(a.indices), default=None)
+    own = [i for i in widest.indices if isinstance(i, Index)] if widest else []
     if isinstance(factor, Access) and len(own) == len(factor.indices):
         return tuple(dict.fromkeys(own))
     return tuple(dict.fromkeys((*own, *space)))
