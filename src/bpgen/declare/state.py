@@ -107,9 +107,10 @@ def in_order(states: Iterable[Variable]) -> tuple[Variable, ...]:
     while left:
         free = [v for v in left if not any(v in sources(other) for other in left if other is not v)]
         if not free:
+            last = left[-1].update
             raise StateError(
                 f"states `{left[0].label}` and `{left[-1].label}` read each other",
-                where=left[-1].update and left[-1].update.where,
+                where=last.where if last else None,
                 rule="All states change at once, and the first to change would be lost.",
                 way_out=f"Keep it: before = bp.define(…, {left[0].label}[…]), and read `before`.",
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any
 
 from bpgen.declare.given import given
@@ -28,7 +28,7 @@ def table(name: Name, indices: Index | tuple[Index, ...], values: Any) -> Variab
     check_once(stem, axes)
     nested = values.tolist() if hasattr(values, "tolist") else values
     entries = tuple(_entries(stem, nested, axes))
-    if all(isinstance(e, Integral) and e >= 0 for e in entries):
+    if all(isinstance(e, int) and e >= 0 for e in entries):
         below = 1 + max(int(e) for e in entries)
         return given(name, axes, Role.TABLE, below=below, values=tuple(map(int, entries)))
     return given(name, axes, Role.TABLE, values=tuple(map(float, entries)))

@@ -82,9 +82,9 @@ class Program:
     """What an emitted module does.
 
     `forward` computes the outputs, `loss` goes on to the loss, `backward` to the gradient of every
-    parameter, `update` changes the parameters, `advance` the states. `predict` computes the outputs where that differs
-    from `forward`, and `score` the loss from them; each is empty where training and prediction are
-    the same.
+    parameter, `update` changes the parameters, `advance` the states. `predict` computes the outputs
+    where that differs from `forward`, and `score` the loss from them; each is empty where training
+    and prediction are the same.
     """
 
     network: Network
