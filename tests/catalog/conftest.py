@@ -82,7 +82,7 @@ def declared(tensor, even):
     features = {"mixture_density": {"target": bp.input("given_target", K)}}
 
     def build(definition):
-        first, *parameters = inspect.signature(definition).parameters.values()
+        _, *parameters = inspect.signature(definition).parameters.values()
         names = [p.name for p in parameters if p.default is p.empty]
         own = {**named, **features.get(definition.__name__, {})}
         others = {name: own.get(name) or bp.input(f"given_{name}", D, K) for name in names}

@@ -23,8 +23,8 @@ def embedding(
 
     Shapes: tokens[…] of integers below V -> y[…,h]; parameter `name_W[v,h]` (normal, deviation 1),
     or `weight`, a matrix of that size that is there already.
-    Errors: FormulaError if `tokens` are not integers with a stated bound; ShapeError if `weight` has
-    another size.
+    Errors: FormulaError if `tokens` are not integers with a stated bound; ShapeError if `weight`
+    has another size.
     Source: Bengio, Ducharme, Vincent & Jauvin 2003, A neural probabilistic language model,
     section 2.
     """

@@ -9,7 +9,6 @@ from bpgen.errors import ShapeError
 from bpgen.layers.demands import needed_axes
 from bpgen.losses.pairing import described
 
-
 _LEAST = -(sympy.Integer(10) ** 30)  # below every score, and a number of float32
 
 

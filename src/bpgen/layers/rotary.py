@@ -14,7 +14,7 @@ def rotary(x: bp.Tensor, *, base: float = 10000) -> bp.Tensor:
 
     Formula:
         angle[t,i]     = t base^(-2i / K)
-        turn[t,i,g,f]  = cos angle[t,i] where g = f, -sin angle[t,i] where g < f, else sin angle[t,i]
+        turn[t,i,g,f]  = cos angle[t,i] where g = f, -sin angle[t,i] where g < f, sin … where g > f
         pair[…,i,f]    = x[…, 2i + f]
         turned[…,i,g]  = Σ_f turn[t,i,g,f] pair[…,i,f]
         y[…, 2i + g]   = turned[…,i,g]
@@ -42,7 +42,7 @@ def turned(x: bp.Tensor, t: bp.Index, base: float) -> bp.Tensor:
             f"rotary cannot pair the features of `{x.label}`",
             where=bp.here(),
             disagree=f"{x!r} has {k.extent} = {features}",
-            rule="Features turn in pairs, so their number is even; in attention, that of each head.",
+            rule="Features turn in pairs: their number is even, in attention that of each head.",
             way_out=f"Take {features + 1} features, or {features - 1}.",
         )
     i = bp.fresh_index(features // 2, "i", *at)
