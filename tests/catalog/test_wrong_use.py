@@ -55,6 +55,7 @@ X = bp.input("x", 3)
 TEXT = bp.input("text", 5, 6)
 ROW = bp.input("row")  # the batch alone
 WORD: Any = "half"
+HALF: Any = 1.5
 LABEL = bp.label("answer", classes=3)
 
 WRONG = {
@@ -81,7 +82,7 @@ WRONG = {
     ),
     "a mask of features": (lambda: attention(TEXT, 2, mask=TEXT), ShapeError, "text[n,t,d]"),
     "four of three": (lambda: sparse_linear(X, 5, 4), OptionError, "at least 1 and at most 3"),
-    "one and a half of three": (lambda: sparse_linear(X, 5, 1.5), ExtentError, "1.5"),
+    "one and a half of three": (lambda: sparse_linear(X, 5, HALF), ExtentError, "1.5"),
     "a shared weight that is too small": (
         lambda: linear(X, 5, weight=bp.parameter("W", bp.index("d", 3), bp.index("h", 4))),
         ShapeError,

@@ -41,18 +41,19 @@ def test_layer_norm_has_three_terms(derived, formula):
 
 
 @pytest.mark.parametrize(
-    ("extents", "at", "c", "count"),
+    ("extents", "axes"),
     [
-        ((5,), "n,d", "d", "N"),
-        ((5, 3), "n,t,d", "t", "(D N)"),
-        ((5, 2, 3), "n,c,h,w", "c", "(H N W)"),
+        ((5,), ("n,d", "d", "N")),
+        ((5, 3), ("n,t,d", "t", "(D N)")),
+        ((5, 2, 3), ("n,c,h,w", "c", "(H N W)")),
     ],
 )
-def test_batch_norm_has_three_terms_over_any_axes(derived, formula, extents, at, c, count):
+def test_batch_norm_has_three_terms_over_any_axes(derived, formula, extents, axes):
     x, t = bp.input("x", *extents), bp.input("t", *extents)
     V = bp.parameter("V", *x.indices[1:])
     z = bp.define("z", x.indices, x[x.indices] * V[x.indices[1:]])
     derivation = derived(mean_squared_error(tanh(batch_norm(z, name="norm")), t), z=z)
+    at, c, count = axes
     assert formula(derivation, "z") == (
         f"∂L/∂z[{at}] = rstd1[{c}] (∂L/∂xhat1[{at}] - xhat1[{at}] xhat1_dot_d_xhat1[{c}]/{count} "
         f"- sum_d_xhat1[{c}]/{count})"

@@ -63,7 +63,10 @@ def drawn(net: Network, seed: int) -> tuple[Arrays, Arrays]:
 
     parameters = {p.name: entries(p) for p in net.parameters}
     given = net.of_role(Role.INPUT, Role.LABEL, Role.NOISE, Role.STATE)
-    tables = {t.name: np.reshape(t.values, t.shape) for t in net.of_role(Role.TABLE)}
+    tables = {
+        t.name: np.array(t.values).reshape([e or N for e in t.shape])
+        for t in net.of_role(Role.TABLE)
+    }
     return parameters, {**{t.name: entries(t) for t in given}, **tables}
 
 

@@ -1,5 +1,7 @@
 """Running statistics and prediction are torch's, after steps of training in both."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -15,7 +17,7 @@ pytestmark = pytest.mark.oracle
 N, C, H, W = 11, 3, 5, 7
 RATE, STEPS = 0.5, 3
 # Float64 sums of some hundred terms, in another order.
-CLOSE = {"rtol": 1e-11, "atol": 1e-13}
+assert_close = partial(np.testing.assert_allclose, rtol=1e-11, atol=1e-13)
 
 
 def emitted(extents, folder, momentum):
@@ -44,7 +46,7 @@ def test_running_statistics_and_prediction_are_those_of_torch(extents, momentum,
         theirs = torch.nn.functional.mse_loss(torch.tanh(norm(x * V)), target)
         theirs.backward()
         optimizer.step()
-        np.testing.assert_allclose(loss, theirs.item(), **CLOSE)
+        assert_close(loss, theirs.item())
     ours = trainer.params
     assert norm.running_mean is not None
     assert norm.running_var is not None
@@ -55,8 +57,8 @@ def test_running_statistics_and_prediction_are_those_of_torch(extents, momentum,
         (ours.bn_mean, norm.running_mean),
         (ours.bn_var, norm.running_var),
     ):
-        np.testing.assert_allclose(found, expected.detach(), **CLOSE)
+        assert_close(found, expected.detach())
     norm.eval()
     x = net.example(N, seed=99)["x"]
     expected = torch.tanh(norm(torch.tensor(x) * V)).detach()
-    np.testing.assert_allclose(net.predict(ours, x=x)["y"], expected, **CLOSE)
+    assert_close(net.predict(ours, x=x)["y"], expected)
