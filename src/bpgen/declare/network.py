@@ -55,32 +55,21 @@ def network(
     mapping |= {v.head: sympy.Symbol(names[v.serial], real=True) for v in reached}
     still = frozen_names(frozen, [v for v in reached if _is_parameter(v)], names)
     tensors: dict[str, Tensor] = {}
-    equations: list[Equation] = []
-    updates: list[Equation] = []
-    inside = {v.serial for v in computed}
     for variable in sorted(reached, key=lambda v: v.tensor.role not in GIVEN):
         tensor = _final(variable.tensor, names[variable.serial], indices)
-        if variable is loss:
-            tensor = replace(tensor, role=Role.LOSS)
-        if tensor.name in still:
-            tensor = replace(tensor, role=Role.FROZEN)
-        tensors[tensor.name] = tensor
-        if variable.equation is not None:
-            part = equations if variable.serial in inside else updates
-            part.append(renamed(variable.equation, tensor, mapping))
-    for state in in_order(states):
-        assert state.update is not None
-        updates.append(renamed(state.update, tensors[names[state.serial]], mapping))
+        role = Role.LOSS if variable is loss else tensor.role
+        tensors[tensor.name] = replace(tensor, role=Role.FROZEN if tensor.name in still else role)
+
+    def written(variable: Variable, equation: Equation) -> Equation:
+        return renamed(equation, tensors[names[variable.serial]], mapping)
+
+    defined = [(v, v.equation) for v in reached if v.equation is not None]
+    inside = {v.serial for v in computed}
+    equations = tuple(written(v, e) for v, e in defined if v.serial in inside)
+    beside = tuple(written(v, e) for v, e in defined if v.serial not in inside)
+    updates = (*beside, *(written(v, v.update) for v in in_order(states) if v.update is not None))
     given_names = {label: names[v.serial] for label, v in outputs.items()}
-    result = Network(
-        name,
-        tensors,
-        tuple(equations),
-        names[loss.serial],
-        given_names,
-        doc,
-        tuple(updates),
-    )
+    result = Network(name, tensors, equations, names[loss.serial], given_names, doc, updates)
     result.check()
     return result
 

@@ -44,8 +44,7 @@ def attention(
     With `groups` there are as many heads of keys and values, each shared by heads / groups heads
     of queries: q, score, mixed and Wo have an axis r after a. Keys need no bias: it would cancel
     in the softmax. `mask[n,s]`, or `mask[n,t,s]`, is positive where a position is seen; a query
-    that sees nothing takes nothing, mixed = 0. With `rotary` queries and keys are turned by their
-    positions first, as the layer `rotary` says.
+    that sees nothing has mixed = 0. `rotary` turns queries and keys by their positions first.
 
     Shapes: x[…,t,d] -> o[…,t,h] with H = D = heads K; keys[…,s,e], or `x` itself if not given;
     parameters `name_Wq`, `name_Wk`, `name_Wv`, `name_Wo` (glorot), `name_bq`, `name_bv`,
@@ -59,16 +58,13 @@ def attention(
     *row, _, d = needed_axes(x, "attention", "x[n,t,d]")
     source = x if keys is None else _checked_keys(x, keys)
     *_, positions, e = source.indices
-    shared = heads if groups is None else groups
-    head, k = _heads(d, heads, shared, (*x.indices, positions, e))
+    head, k = _heads(d, heads, heads if groups is None else groups, (*x.indices, positions, e))
     s = bp.fresh_index(positions.extent.value or 0, "s", *x.indices, e, *head, k)
     project = partial(_projected, name=name, init=init or bp.init.glorot())
     q = project("q", x, x.indices, (*head, k), bias=bias)
     key = project("k", source, (*row, s, e), (head[0], k), bias=False)
     value = project("v", source, (*row, s, e), (head[0], k), bias=bias)
-    if rotary:
-        q, key = (turned(u, u.indices[len(row)], 10000) for u in (q, key))
-    mixed = _mixed(q, key, value, head, causal=causal, mask=mask, name=name)
+    mixed = _mixed(q, key, value, head, causal=causal, mask=mask, rotary=rotary, name=name)
     h = bp.fresh_index(d.extent.value or 0, "h", *mixed.indices)
     return project("o", mixed, mixed.indices, (h,), bias=bias, over=(*head, k))
 
@@ -81,12 +77,15 @@ def _mixed(
     *,
     causal: bool,
     mask: bp.Tensor | None,
+    rotary: bool,
     name: str | None,
 ) -> bp.Tensor:
     """Return the values of all positions, each weighed by how well its key answers the query."""
     *row, s, _, k = key.indices
     t = q.indices[len(row)]
     at = (*row, *head, t, s)
+    if rotary:
+        q, key = turned(q, t, 10000), turned(key, s, 10000)
     query = q[q.indices] / sympy.sqrt(k.extent)
     score = bp.define(called(name, "score"), at, bp.sum(query * key[key.indices], over=k))
     if mask is not None:
