@@ -15,6 +15,8 @@ from bpgen.declare.define import define, hold
 from bpgen.declare.formula import mean, pad, reduction, where
 from bpgen.declare.given import BATCH, fresh_index, index, input, label, noise, parameter  # noqa: A004  the contract's name
 from bpgen.declare.option import option
+from bpgen.declare.state import state, update
+from bpgen.declare.table import table
 from bpgen.declare.variable import Auto, Variable, here, reachable
 from bpgen.ir.expr import Digit, Max, Sum
 from bpgen.ir.index import Index, size
@@ -59,6 +61,9 @@ __all__ = [
     "parameter",
     "reachable",
     "size",
+    "state",
     "sum",
+    "table",
+    "update",
     "where",
 ]

@@ -11,6 +11,7 @@ with one reader is written into that reader; every other one gets a name, and be
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import sympy
 from sympy import Expr
@@ -184,6 +185,6 @@ def _closed(network: Network, adjoints: Mapping[str, Adjoint]) -> Network:
             forward.append(Equation(at, equation.terms, Op.ARGMAX, equation.where))
     equations = (*forward, *backward)
     tensors = {**network.tensors, **{e.out.name: e.out for e in equations}}
-    closed = Network(network.name, tensors, equations, network.loss, network.outputs, network.doc)
+    closed = replace(network, tensors=tensors, equations=equations)
     closed.check()
     return closed

@@ -11,10 +11,11 @@ from bpgen.emit.render import environment
 from bpgen.errors import OptionError
 from bpgen.ir.derivation import Derivation
 from bpgen.ir.equation import Op
-from bpgen.ir.tensor import Tensor
+from bpgen.ir.tensor import KEPT, Role, Tensor
 from bpgen.spell import FormulaSpeller, LatexSpeller, Speller, order_of
 from bpgen.spell.speller import MUL
 
+_SHOWN = 32  # entries of a table
 FORMATS = {"text": "txt", "markdown": "md", "latex": "tex", "html": "html", "json": "json"}
 
 
@@ -46,6 +47,7 @@ class DocumentView:
     given: tuple[GivenView, ...]
     forward: tuple[EntryView, ...]
     backward: tuple[EntryView, ...]
+    updates: tuple[EntryView, ...]
 
 
 def document(
@@ -94,12 +96,17 @@ class _Writer:
         """Return the document, or the part that leads to ∂L/∂wrt."""
         network = self._derivation.source
         found = report(self._derivation, wrt)
+        tables = network.of_role(Role.TABLE)
         doc = network.doc.strip().split("\n")[0]
         return DocumentView(
             title=f"{network.name}: {doc}" if doc else network.name,
-            given=tuple(self._given(t) for t in (*network.inputs, *network.parameters)),
+            given=tuple(
+                self._given(t)
+                for t in (*network.inputs, *network.parameters, *network.kept, *tables)
+            ),
             forward=tuple(self._entry(e) for e in found.forward),
             backward=tuple(self._entry(e) for e in found.backward),
+            updates=tuple(self._entry(e) for e in found.updates),
         )
 
     def _given(self, tensor: Tensor) -> GivenView:
@@ -110,7 +117,9 @@ class _Writer:
         below = f", 0 … {tensor.below - 1}" if tensor.below is not None else ""
         times = r" \times " if self._latex else " × "
         return GivenView(
-            self._speller.spell(tensor.canonical), tensor.role.value, times.join(sizes) + below
+            self._speller.spell(tensor.canonical),
+            tensor.role.value,
+            times.join(sizes) + below + _numbers(tensor),
         )
 
     def _entry(self, entry: Entry) -> EntryView:
@@ -119,14 +128,17 @@ class _Writer:
             note = "written into its reader" if entry.contributions else "the start"
         elif entry.helper:
             note = "named, to be computed once"
+        elif entry.equation.predict is not None:
+            note = f"{self._speller.terms(entry.equation.predict)} in prediction"
         steps = [s for c in entry.contributions for s in self._contribution(c)]
         if len(entry.contributions) > 1 and self._steps:
             terms = entry.equation.terms
             steps.append(f"merge: {self._speller.terms(terms)}")
         name = entry.equation.out.name
-        return EntryView(
-            str(entry.number), name, self._speller.equation(entry.equation), note, tuple(steps)
-        )
+        arrow = r"\leftarrow" if self._latex else "←"
+        sign = arrow if entry.equation.out.role in KEPT else "="
+        formula = self._speller.equation(entry.equation, sign)
+        return EntryView(str(entry.number), name, formula, note, tuple(steps))
 
     def _contribution(self, contribution: Contribution) -> list[str]:
         seed, local = (self._speller.tight(f, MUL) for f in (contribution.seed, contribution.local))
@@ -139,6 +151,13 @@ class _Writer:
 
     def _line(self, line: Line) -> str:
         return f"    {line.rule}: {self._speller.terms((line.term,), Op.SUM)}"
+
+
+def _numbers(tensor: Tensor) -> str:
+    """Return the entries of a table, or the first of them."""
+    shown = [repr(value) for value in tensor.values[:_SHOWN]]
+    more = ["…"] if len(tensor.values) > _SHOWN else []
+    return f": {' '.join([*shown, *more])}" if shown else ""
 
 
 def _escaped(view: DocumentView) -> DocumentView:
@@ -159,4 +178,5 @@ def _escaped(view: DocumentView) -> DocumentView:
         given,
         tuple(map(entry, view.forward)),
         tuple(map(entry, view.backward)),
+        tuple(map(entry, view.updates)),
     )

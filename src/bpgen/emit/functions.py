@@ -11,6 +11,7 @@ from bpgen.emit.layout import Memory
 from bpgen.emit.view import FunctionView, StepView
 from bpgen.emit.wrap import wrapped_code, wrapped_comment
 from bpgen.ir.program import Program, Step
+from bpgen.ir.tensor import KEPT
 from bpgen.spell import FormulaSpeller
 from bpgen.targets.numpy.target import NumpyTarget
 
@@ -19,6 +20,7 @@ _DOCS = {
     "add_loss": "Go on from the outputs to the loss.",
     "infer": "Compute the outputs as they are predicted.",
     "add_score": "Go on from predicted outputs to the loss.",
+    "advance": "Give every state its next value, from what the forward pass left in `a`.",
     "backward": "Fill `g` with the gradient, from what `forward` and `add_loss` left in `a`.",
     "update": "Change the parameters by the gradient.",
 }
@@ -55,14 +57,14 @@ class Functions:
             ("add_loss", program.loss, self.forward),
             ("infer", program.predict, self.forward),
             ("add_score", program.score, self.forward),
+            ("advance", program.advance, self.backward),
             ("backward", program.backward, self.backward),
             ("update", program.update, self.update),
         )
         return tuple(self._view(name, steps, target) for name, steps, target in parts if steps)
 
     def _view(self, name: str, steps: Sequence[Step], target: NumpyTarget) -> FunctionView:
-        sign = "←" if name == "update" else "="
-        views = tuple(self._step(s, target, sign) for s in steps)
+        views = tuple(self._step(s, target, _sign(name, s)) for s in steps)
         text = "\n".join(line for v in views for line in v.lines)
         free = [e.name for e in self.program.network.extents() if e.value is None]
         sizes = [size for size in free if _occurs(size, text)]
@@ -75,7 +77,7 @@ class Functions:
         kinds = {
             "p": "Params",
             "g": "Grads",
-            "a": "Workspace" if name == "backward" else "Activations",
+            "a": "Workspace" if name in {"backward", "advance"} else "Activations",
             "s": "State",
         }
         used = [k for k in kinds if _occurs(k, text) or (k == "a" and _occurs("N", text))]
@@ -93,6 +95,11 @@ class Functions:
         return StepView(formula, tuple(lines))
 
 
+def _sign(name: str, step: Step) -> str:
+    """Return how a comment writes a step: a state, and all that the optimizer does, is assigned."""
+    return "←" if name == "update" or step.equation.out.role in KEPT else "="
+
+
 def calls(functions: Sequence[FunctionView], *, has_noise: bool) -> dict[str, Any]:
     """Return how the public functions call the others, with the arguments each one takes."""
     call = {
@@ -100,6 +107,7 @@ def calls(functions: Sequence[FunctionView], *, has_noise: bool) -> dict[str, An
         for f in functions
     }
     training = [call[n] for n in ("forward", "add_loss", "backward") if n in call]
+    stepping = [call[n] for n in ("forward", "add_loss", "advance", "backward") if n in call]
     outputs = call.get("infer", call["forward"])
     rest = "add_score" if "add_score" in call else "add_loss"
     score = [outputs, *([call[rest]] if rest in call else [])]
@@ -110,7 +118,7 @@ def calls(functions: Sequence[FunctionView], *, has_noise: bool) -> dict[str, An
         "train_calls": (*draw, *map(_by_params, training)),
         "predict_calls": (_by_params(outputs),),
         "score_calls": tuple(map(_by_params, score)),
-        "step_calls": (*draw_next, *training, update),
+        "step_calls": (*draw_next, *stepping, update),
     }
 
 

@@ -8,6 +8,7 @@ docstring is the long form that `bpgen explain CODE` prints.
 from bpgen.errors.declaration import (
     ExtentError,
     FormulaError,
+    FrozenError,
     IndexUseError,
     LoadError,
     LossError,
@@ -17,6 +18,7 @@ from bpgen.errors.declaration import (
     NoModelError,
     OptionError,
     ShapeError,
+    StateError,
     UnknownNameError,
     UnreachedError,
 )
@@ -54,6 +56,7 @@ __all__ = [
     "ExtentError",
     "FileError",
     "FormulaError",
+    "FrozenError",
     "IndexUseError",
     "LabelError",
     "LengthError",
@@ -71,6 +74,7 @@ __all__ = [
     "RefutedError",
     "ShapeError",
     "StaleError",
+    "StateError",
     "TableError",
     "TargetError",
     "TooFewRowsError",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from bpgen.ir.equation import Equation
 from bpgen.ir.index import Extent
-from bpgen.ir.tensor import GIVEN, Role, Tensor
+from bpgen.ir.tensor import GIVEN, KEPT, Role, Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +15,8 @@ class Network:
     """What is computed: every tensor by name, and the equations in the order they can be evaluated.
 
     `outputs` maps the names the author gave to tensors' names. `doc` is the model file's docstring.
+    `updates` give every state its next value, once a step and in this order, from the values of
+    that step; what they alone need of other tensors stands among them.
     """
 
     name: str
@@ -23,6 +25,7 @@ class Network:
     loss: str
     outputs: Mapping[str, str] = field(default_factory=dict)
     doc: str = ""
+    updates: tuple[Equation, ...] = ()
 
     def of_role(self, *roles: Role) -> tuple[Tensor, ...]:
         """Return the tensors that play one of `roles`, in declared order."""
@@ -34,14 +37,24 @@ class Network:
         return self.of_role(Role.PARAMETER)
 
     @property
+    def kept(self) -> tuple[Tensor, ...]:
+        """Return what lies beside the parameters and has no gradient, in declared order."""
+        return self.of_role(*KEPT)
+
+    @property
     def inputs(self) -> tuple[Tensor, ...]:
         """Return what is given for each batch: inputs and labels, in declared order."""
         return self.of_role(Role.INPUT, Role.LABEL)
 
+    @property
+    def all_equations(self) -> tuple[Equation, ...]:
+        """Return the equations, and the updates of states after them."""
+        return self.equations + self.updates
+
     def extents(self) -> tuple[Extent, ...]:
         """Return the extents of all indices, each once, in declared order."""
         indices = [i for t in self.tensors.values() for i in t.indices]
-        indices += [i for e in self.equations for term in e.terms for i in term.over]
+        indices += [i for e in self.all_equations for term in e.terms for i in term.over]
         return tuple(dict.fromkeys(i.extent for i in indices))
 
     def equation_of(self, name: str) -> Equation | None:
@@ -51,10 +64,11 @@ class Network:
     def check(self) -> None:
         """Assert what every stage may rely on; only a bug in bpgen can break it."""
         known = {t.name for t in self.tensors.values() if t.role in GIVEN}
-        for equation in self.equations:
+        for equation in self.all_equations:
             name = equation.out.name
             assert self.tensors[name] == equation.out, f"{name} differs from its declaration"
-            assert name not in known, f"{name} is defined twice"
+            is_new = name not in known
+            assert is_new != (equation.out.role is Role.STATE), f"{name} is defined twice"
             assert not equation.unbound(), f"{name} leaves {equation.unbound()} unbound"
             for read in equation.accesses():
                 assert read.name in known, f"{name} reads {read.name} before it is defined"

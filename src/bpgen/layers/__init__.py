@@ -7,6 +7,7 @@ A skip connection needs no layer: `h = h + linear(h, 32)`.
 """
 
 from bpgen.layers.attention import attention
+from bpgen.layers.batch_norm import batch_norm
 from bpgen.layers.bilinear import bilinear
 from bpgen.layers.causal_softmax import causal_softmax
 from bpgen.layers.dropout import dropout
@@ -23,16 +24,20 @@ from bpgen.layers.instance_norm import instance_norm
 from bpgen.layers.layer_norm import layer_norm
 from bpgen.layers.learned_positions import learned_positions
 from bpgen.layers.linear import linear
+from bpgen.layers.masked_softmax import masked_softmax
 from bpgen.layers.mixture_of_experts import mixture_of_experts
 from bpgen.layers.radial_basis import radial_basis
 from bpgen.layers.rms_norm import rms_norm
+from bpgen.layers.rotary import rotary
 from bpgen.layers.sinusoidal_positions import sinusoidal_positions
 from bpgen.layers.softmax import softmax
+from bpgen.layers.sparse_linear import sparse_linear
 from bpgen.layers.squeeze_excitation import squeeze_excitation
 from bpgen.layers.swiglu import swiglu
 
 __all__ = [
     "attention",
+    "batch_norm",
     "bilinear",
     "causal_softmax",
     "dropout",
@@ -49,11 +54,14 @@ __all__ = [
     "layer_norm",
     "learned_positions",
     "linear",
+    "masked_softmax",
     "mixture_of_experts",
     "radial_basis",
     "rms_norm",
+    "rotary",
     "sinusoidal_positions",
     "softmax",
+    "sparse_linear",
     "squeeze_excitation",
     "swiglu",
 ]
