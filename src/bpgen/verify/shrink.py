@@ -1,0 +1,105 @@
+"""Small extents for large networks: every extent that is free to shrink becomes a small prime.
+
+In: relations between extents. Out: sizes that keep all of them. Each equality defines one extent by
+others where it can be solved for one; what is left is chosen, and extents in doubt stay.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import cast
+
+import sympy
+from sympy import Expr
+
+from bpgen.ir.index import Extent
+from bpgen.verify.relations import Relations, Sizes, number
+
+# The factor 2 of many formulas shall not be taken for an extent.
+_SMALLEST = 3
+
+
+def shrunk(
+    extents: Sequence[Extent], found: Relations, grids: Sequence[Sequence[Extent]]
+) -> dict[Extent, int]:
+    """Return sizes of `extents` that keep the relations, each a prime of its own where it is free.
+
+    `grids` are what the equations run over: the extents that cost most receive the smallest primes,
+    after the batch and what else is free until run time.
+    """
+    known = [e for e in extents if e.value is not None]
+    solved = _Solved({e: sympy.Integer(e.value) for e in known if e in found.fixed or e.value == 1})
+    for formula in found.equal:
+        solved.take(formula)
+    sizes = {e: cast("int", e.value) for e in known}
+    taken = {number(f, {}) for e, f in solved.definitions.items() if not f.free_symbols}
+    primes = (int(p) for p in sympy.primerange(_SMALLEST, sys.maxsize))
+    taken.update(islice(primes, len(extents) - len(known)))
+    free = [e for e in known if e not in solved.definitions]
+    weights = {e: solved.weight(e, grids) for e in free}
+    for extent in sorted(free, key=lambda e: (-weights[e], e.name)):
+        for prime in sympy.primerange(_SMALLEST, sizes[extent]):
+            smaller = solved.completed({**sizes, extent: int(prime)})
+            if prime not in taken and _is_sound(smaller, sizes, found):
+                sizes = smaller
+                break
+        taken.add(sizes[extent])
+    return sizes
+
+
+@dataclass(frozen=True, slots=True)
+class _Solved:
+    """Extents that others define; a definition holds none that is defined itself."""
+
+    definitions: dict[Extent, Expr]
+
+    def take(self, formula: Expr) -> None:
+        """Solve `formula = 0` for one extent; if it cannot be, all its extents stay as they are."""
+        rest = sympy.expand(formula.xreplace(self.definitions))
+        if not rest.free_symbols:
+            return
+        _, rest = rest.primitive()
+        best = max(_solutions(rest), key=lambda s: s[0], default=None)
+        if best is None:
+            self._define({e: sympy.Integer(e.value) for e in rest.free_symbols})
+        else:
+            self._define({best[1]: best[2]})
+
+    def _define(self, new: Mapping[Extent, Expr]) -> None:
+        old = {e: sympy.expand(f.xreplace(dict(new))) for e, f in self.definitions.items()}
+        self.definitions.update({**old, **new})
+
+    def weight(self, extent: Extent, grids: Sequence[Sequence[Extent]]) -> int:
+        """Return the cost of all that runs over `extent`, once for each axis that it decides."""
+        own = {extent, *(e for e, f in self.definitions.items() if f.has(extent))}
+        return sum(
+            sum(axis in own for axis in grid) * math.prod(axis.value or 1 for axis in grid)
+            for grid in grids
+        )
+
+    def completed(self, sizes: Sizes) -> dict[Extent, int]:
+        """Return `sizes` with what they define."""
+        return {**sizes, **{e: number(f, sizes) for e, f in self.definitions.items()}}
+
+
+def _solutions(rest: Expr) -> Iterator[tuple[tuple[bool, int, str], Extent, Expr]]:
+    """Yield the extents that `rest = 0` gives as a sum, those that grow with all others last."""
+    for extent in rest.free_symbols:
+        factor = rest.coeff(extent, 1)
+        if abs(factor) == 1 and not (rest - factor * extent).has(extent):
+            solution = sympy.expand(-(rest - factor * extent) / factor)
+            grows = all(t.as_coeff_Mul()[0] > 0 for t in solution.args if t.free_symbols)
+            yield (grows, extent.value, extent.name), extent, solution
+
+
+def _is_sound(sizes: Sizes, before: Sizes, found: Relations) -> bool:
+    """Whether no extent grows or degenerates, and every test that reads a changed one holds."""
+    changed = {e for e, size in sizes.items() if size != before[e]}
+    if any(not min(before[e], _SMALLEST) <= sizes[e] <= before[e] for e in changed):
+        return False
+    tests = (test for own, kept in found.kept.items() if changed & {*own} for test in kept)
+    return all(test(sizes) for test in tests)
