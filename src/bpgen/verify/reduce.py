@@ -15,14 +15,14 @@ from bpgen.verify.resized import resized
 from bpgen.verify.shrink import shrunk
 
 
-def reduced(derivation: Derivation) -> Derivation:
-    """Return `derivation`, and its source, at the smallest extents that its equations allow."""
-    network = derivation.network
-    found = relations(network)
-    grids = [
-        [i.extent for i in (*e.out.indices, *t.over)] for e in network.equations for t in e.terms
-    ]
-    return resized(derivation, shrunk(_sizes(network, found), found, grids))
+def reduced(network: Network, derivation: Derivation) -> tuple[Network, Derivation]:
+    """Return both at the smallest extents that their equations allow."""
+    both = derivation.network
+    found = relations(both)
+    grids = [[i.extent for i in (*e.out.indices, *t.over)] for e in both.equations for t in e.terms]
+    sizes = shrunk(_sizes(both, found), found, grids)
+    small: tuple[Network, Derivation] = resized((network, derivation), sizes)
+    return small
 
 
 def _sizes(network: Network, found: Relations) -> tuple[Extent, ...]:

@@ -204,7 +204,7 @@ def _of_comparison(condition: Basic, ranges: Ranges, found: Relations) -> None:
     if not (at_declared(low).is_Integer and at_declared(high).is_Integer):
         return
     both = [e for e in _bounds(left, right, ranges) if e is not None]
-    if len(both) == 2 and at_declared(both[0] - both[1]) == 0:  # noqa: PLR2004  a pair
+    if len(both) == 2 and at_declared(both[0] - both[1]) == 0:
         found.equate(both[0] - both[1])
     pattern = _pattern(int(at_declared(low)), int(at_declared(high)))
     found.keep(

@@ -9,16 +9,15 @@ from typing import Any
 
 from sympy import Basic
 
-from bpgen.ir.derivation import Derivation
 from bpgen.ir.index import Extent, Index
 from bpgen.ir.source import SourceLine
 from bpgen.ir.tensor import Tensor
 from bpgen.verify.relations import Sizes, bound
 
 
-def resized(derivation: Derivation, sizes: Sizes) -> Derivation:
-    """Return `derivation` with `sizes` in place of its extents, and of the bounds of integers."""
-    return _Resized(sizes).of(derivation)
+def resized(value: Any, sizes: Sizes) -> Any:
+    """Return a network or a derivation with `sizes` for its extents and the bounds of integers."""
+    return _Resized(sizes).of(value)
 
 
 @dataclass(frozen=True, slots=True)
