@@ -70,12 +70,13 @@ def check(
     declared = problem(network, derivation)
     sizes = {p.name: math.prod(declared.shape(p)) for p in declared.parameters}
     subject, is_reduced = declared, declared.cost > _budget()
+    rng = np.random.default_rng(seed)
     if is_reduced:
-        subject = problem(*reduced(network, derivation))
+        progress("extents")
+        subject = reduced(declared, rng)
     blank = Verdict("UNDECIDED", network.name, seed, sizes, _named(subject))
     blank = replace(blank, declared=_named(declared) if is_reduced else {})
     try:
-        rng = np.random.default_rng(seed)
         codes = emitted_from(subject.derivation) if is_reduced else emitted
         found = _gathered(blank, subject, rng, emitted=codes, digits=digits, progress=progress)
         if is_reduced:

@@ -51,5 +51,5 @@ def is_complete(digits: Digits, extent: Extent, sizes: Mapping[Extent, int]) -> 
 
 def _number(formula: Expr, sizes: Mapping[Extent, int]) -> int:
     """Return the value of a formula of extents; 0 if one of them is free."""
-    found = formula.xreplace({e: sizes.get(e, e.value or e) for e in formula.atoms(Extent)})
-    return int(found) if found.is_Integer else 0
+    known = {e: sizes.get(e, e.value) for e in formula.atoms(Extent)}
+    return 0 if None in known.values() else int(formula.xreplace(known))

@@ -46,6 +46,12 @@ class Relations:
         """Let the extents of `formulas` stay as they are."""
         self.fixed |= dict.fromkeys(e for f in formulas for e in extents_of(f))
 
+    def fix_all_but_plain(self) -> None:
+        """Fix the extents that stand in anything but `A = B`: in windows, digits, comparisons."""
+        plain = {f for f in self.equal if _is_plain(f)}
+        self.fix(*(f for f in self.equal if f not in plain))
+        self.fix(*(e for own in self.kept for e in own))
+
     def equate(self, formula: Expr) -> None:
         """Keep the value that `formula` has at the declared extents."""
         rest = sympy.expand(formula - at_declared(formula))
@@ -58,6 +64,12 @@ class Relations:
         self.kept.setdefault(own, []).append(test)
 
 
+def _is_plain(formula: Expr) -> bool:
+    return {term.as_coeff_Mul()[0] for term in formula.args} == {1, -1} and all(
+        isinstance(term.as_coeff_Mul()[1], Extent) for term in formula.args
+    )
+
+
 def extents_of(formula: Basic) -> tuple[Extent, ...]:
     """Return the extents that `formula` depends on, those of its indices too, sorted by name."""
     symbols = formula.free_symbols
@@ -68,7 +80,7 @@ def extents_of(formula: Basic) -> tuple[Extent, ...]:
 
 def at_declared(formula: Expr) -> Expr:
     """Return `formula` at the declared extents; those that are free stay symbols."""
-    return cast("Expr", formula.xreplace({e: e.value or e for e in extents_of(formula)}))
+    return sympy.sympify(formula.xreplace({e: e.value or e for e in extents_of(formula)}))
 
 
 def number(formula: Expr, sizes: Sizes) -> int:

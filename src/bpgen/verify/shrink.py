@@ -17,7 +17,7 @@ import sympy
 from sympy import Expr
 
 from bpgen.ir.index import Extent
-from bpgen.verify.relations import Relations, Sizes, number
+from bpgen.verify.relations import Relations, Sizes, at_declared, number
 
 # The factor 2 of many formulas shall not be taken for an extent.
 _SMALLEST = 3
@@ -62,7 +62,7 @@ class _Solved:
         rest = sympy.expand(formula.xreplace(self.definitions))
         if not rest.free_symbols:
             return
-        _, rest = rest.primitive()
+        rest = _vanishing(rest)
         best = max(_solutions(rest), key=lambda s: s[0], default=None)
         if best is None:
             self._define({e: sympy.Integer(e.value) for e in rest.free_symbols})
@@ -84,6 +84,12 @@ class _Solved:
     def completed(self, sizes: Sizes) -> dict[Extent, int]:
         """Return `sizes` with what they define."""
         return {**sizes, **{e: number(f, sizes) for e, f in self.definitions.items()}}
+
+
+def _vanishing(formula: Expr) -> Expr:
+    """Return a factor that is 0 at the declared extents: of `B R - 2 B` it is `R - 2`."""
+    factors = (factor for factor, _ in sympy.factor_list(formula)[1])
+    return next(f for f in factors if at_declared(f) == 0)
 
 
 def _solutions(rest: Expr) -> Iterator[tuple[tuple[bool, int, str], Extent, Expr]]:
