@@ -25,7 +25,7 @@ from bpgen.verify.line import Direction, base, gaussian
 from bpgen.verify.measured import measured
 from bpgen.verify.numbers import COMPLEX
 from bpgen.verify.points import Point, generic, initial
-from bpgen.verify.problem import Problem, problem
+from bpgen.verify.problem import Problem, lifted, problem
 from bpgen.verify.reduce import reduced
 from bpgen.verify.stencils import stencils
 from bpgen.verify.summary import agreement, kinks
@@ -137,6 +137,7 @@ def _with_levels(found: Verdict, trial: Trial, direction: Direction, digits: int
     """
     native = base(trial.base.problem, trial.point, COMPLEX)
     shorter = {n: v / math.sqrt(len(direction)) for n, v in direction.items()}
+    shorter = lifted(shorter, trial.base.numbers)
     error = disagreement(native, direction)
     return replace(
         found,

@@ -166,6 +166,8 @@ def _entry(read: Access, scope: Scope, outside: sympy.Expr) -> Array:
     A choice may skip what is not a number, a sum cannot hide it.
     """
     held = scope.values[read.name]
+    if _is_plain(read, held, scope):
+        return _regridded(held, read, scope)
     lane = np.arange(held.shape[0]).reshape((-1,) + (1,) * len(scope.axes))
     at = [address(i, scope) for i in read.indices]
     inside = [np.clip(a, 0, size - 1) for a, size in zip(at, held.shape[1:], strict=True)]
@@ -175,6 +177,25 @@ def _entry(read: Access, scope: Scope, outside: sympy.Expr) -> Array:
         return found
     missing = scope.alone(scope.numbers.constant(outside))
     return np.where(reduce(operator.or_, strays), missing, found)
+
+
+def _is_plain(read: Access, held: Array, scope: Scope) -> bool:
+    """Whether each axis is read by an index of its own, from its first entry to its last."""
+    ats = read.indices
+    return len({*ats}) == len(ats) and all(
+        isinstance(at, Index) and scope.extents[at.extent] == size
+        for at, size in zip(ats, held.shape[1:], strict=True)
+    )
+
+
+def _regridded(held: Array, read: Access, scope: Scope) -> Array:
+    """Return the whole tensor on the grid: its axes in other places, nothing copied."""
+    places = [scope.axes.index(at) for at in read.indices]
+    shape = [held.shape[0]] + [1] * len(scope.axes)
+    for place, size in zip(places, held.shape[1:], strict=True):
+        shape[1 + place] = size
+    order = sorted(range(len(places)), key=places.__getitem__)
+    return held.transpose(0, *(1 + k for k in order)).reshape(shape)
 
 
 def _power(expr: sympy.Pow, scope: Scope) -> Array:
