@@ -1,6 +1,5 @@
-"""Every definition and every model keeps its gradient at reduced extents: a proof of it is cheap."""
+"""Every definition and every model keeps its gradient at reduced extents."""
 
-import pytest
 import sympy
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,7 +9,6 @@ from tests.verify.planted import scaled, tampered
 import bpgen as bp
 from bpgen.declare.network import network
 from bpgen.derive import derive
-from bpgen.errors import UndecidedError
 from bpgen.verify import proved_digits, reductions
 from bpgen.verify.problem import problem
 

@@ -40,12 +40,11 @@ def reduced(subject: Problem, rng: np.random.Generator) -> Problem:
 def reductions(network: Network, derivation: Derivation) -> Iterator[tuple[Network, Derivation]]:
     """Yield both at reduced extents: all that relations leave free, then the plain ones alone."""
     both = derivation.network
-    grids = [
-        [i.extent for i in (*e.out.indices, *t.over)] for e in both.equations for t in e.terms
-    ]
+    grids = [[i.extent for i in (*e.out.indices, *t.over)] for e in both.equations for t in e.terms]
     found = relations(both)
-    for fix in (lambda: None, found.fix_all_but_plain):
-        fix()
+    for plain_alone in (False, True):
+        if plain_alone:
+            found.fix_all_but_plain()
         yield resized((network, derivation), shrunk(_sizes(both, found), found, grids))
 
 
