@@ -14,6 +14,7 @@ integers that are looked up in it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -30,6 +31,9 @@ from bpgen.verify.radix import Digits, digits_of, is_complete, joined
 
 Sizes = Mapping[Extent, int]
 
+# A factor 2 of a formula shall not be taken for an extent, nor an axis of one entry for none.
+LEAST = 3
+
 
 @dataclass(slots=True)
 class Relations:
@@ -45,6 +49,14 @@ class Relations:
     def fix(self, *formulas: Basic) -> None:
         """Let the extents of `formulas` stay as they are."""
         self.fixed |= dict.fromkeys(e for f in formulas for e in extents_of(f))
+
+    def hold(self, sizes: Sizes, changed: AbstractSet[Extent]) -> bool:
+        """Whether no changed extent grows or degenerates, and every test that reads one holds."""
+        limits = {e: (min(e.value or 0, LEAST), e.value or 0) for e in changed}
+        if any(not least <= sizes[e] <= most for e, (least, most) in limits.items()):
+            return False
+        tests = (test for own, kept in self.kept.items() if changed & {*own} for test in kept)
+        return all(test(sizes) for test in tests)
 
     def fix_all_but_plain(self) -> None:
         """Fix the extents that stand in anything but `A = B`: in windows, digits, comparisons."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import cast
@@ -17,19 +17,16 @@ import sympy
 from sympy import Expr
 
 from bpgen.ir.index import Extent
-from bpgen.verify.relations import Relations, Sizes, at_declared, number
-
-# The factor 2 of many formulas shall not be taken for an extent.
-_SMALLEST = 3
+from bpgen.verify.relations import LEAST, Relations, Sizes, at_declared, number
 
 
 def shrunk(
     extents: Sequence[Extent], found: Relations, grids: Sequence[Sequence[Extent]]
 ) -> dict[Extent, int]:
-    """Return sizes of `extents` that keep the relations, each a prime of its own where it is free.
+    """Return sizes of `extents` that keep the relations, each of its own where it is free.
 
     `grids` are what the equations run over: the extents that cost most receive the smallest primes,
-    after the batch and what else is free until run time.
+    after the batch and what else is free until run time. Where no prime fits, another number may.
     """
     known = [e for e in extents if e.value is not None]
     solved = _Solved({e: sympy.Integer(e.value) for e in known if e in found.fixed or e.value == 1})
@@ -37,18 +34,29 @@ def shrunk(
         solved.take(formula)
     sizes = {e: cast("int", e.value) for e in known}
     taken = {number(f, {}) for e, f in solved.definitions.items() if not f.free_symbols}
-    primes = (int(p) for p in sympy.primerange(_SMALLEST, sys.maxsize))
-    taken.update(islice(primes, len(extents) - len(known)))
+    spared = set(islice(_primes(taken, sys.maxsize), len(extents) - len(known)))
+    taken |= spared
     free = [e for e in known if e not in solved.definitions]
     weights = {e: solved.weight(e, grids) for e in free}
     for extent in sorted(free, key=lambda e: (-weights[e], e.name)):
-        for prime in sympy.primerange(_SMALLEST, sizes[extent]):
-            smaller = solved.completed({**sizes, extent: int(prime)})
-            if prime not in taken and _is_sound(smaller, sizes, found):
+        for size in _candidates(sizes[extent], taken):
+            smaller = solved.completed({**sizes, extent: size})
+            changed = {e for e, size in smaller.items() if size != sizes[e]}
+            if spared.isdisjoint(smaller[e] for e in changed) and found.hold(smaller, changed):
                 sizes = smaller
                 break
         taken.add(sizes[extent])
     return sizes
+
+
+def _candidates(size: int, taken: Collection[int]) -> Iterator[int]:
+    """Yield numbers below `size` that are not `taken`: primes first, each kind from the least."""
+    yield from _primes(taken, size)
+    yield from (k for k in range(LEAST, size) if k not in taken and not sympy.isprime(k))
+
+
+def _primes(taken: Collection[int], below: int) -> Iterator[int]:
+    return (int(p) for p in sympy.primerange(LEAST, below) if p not in taken)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +108,3 @@ def _solutions(rest: Expr) -> Iterator[tuple[tuple[bool, int, str], Extent, Expr
             solution = sympy.expand(-(rest - factor * extent) / factor)
             grows = all(t.as_coeff_Mul()[0] > 0 for t in solution.args if t.free_symbols)
             yield (grows, extent.value, extent.name), extent, solution
-
-
-def _is_sound(sizes: Sizes, before: Sizes, found: Relations) -> bool:
-    """Whether no extent grows or degenerates, and every test that reads a changed one holds."""
-    changed = {e for e, size in sizes.items() if size != before[e]}
-    if any(not min(before[e], _SMALLEST) <= sizes[e] <= before[e] for e in changed):
-        return False
-    tests = (test for own, kept in found.kept.items() if changed & {*own} for test in kept)
-    return all(test(sizes) for test in tests)
