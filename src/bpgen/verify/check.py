@@ -111,10 +111,10 @@ def _gathered(
     directions = _directions(subject, rng)
     progress("proof")
     trial = _tried(subject, point, directions, digits)
-    second = _tried(subject, start, directions[:_JOINT], digits)
+    second = _tried(subject, start, directions, digits, like=trial)
     if second.undecided:
         moved = start.moved(point, _OFF_THE_SWITCH)
-        second = _tried(subject, moved, directions[:_JOINT], digits)
+        second = _tried(subject, moved, directions, digits, like=trial)
     trials = (trial, second)
     found = replace(blank, agreement=agreement(trials), kinks=kinks(trials))
     refuted = next((t for t in trials if t.outcome is Outcome.REFUTES), None)
@@ -157,12 +157,21 @@ def _directions(subject: Problem, rng: np.random.Generator) -> list[Direction]:
     return [gaussian(subject, subject.parameters, rng) for _ in range(_JOINT)]
 
 
-def _tried(subject: Problem, point: Point, directions: Sequence[Direction], digits: int) -> Trial:
+def _tried(
+    subject: Problem,
+    point: Point,
+    directions: Sequence[Direction],
+    digits: int,
+    *,
+    like: Trial | None = None,
+) -> Trial:
+    """Gather the evidence at `point`, from the precision on that the trial `like` took."""
     if not has_flint():
         return estimate(subject, point, directions, digits)
-    from bpgen.verify.proof import prove
+    from bpgen.verify.proof import BITS, prove
 
-    return prove(subject, point, directions)
+    known = 0 if like is None else round(like.base.numbers.digits * math.log2(10))
+    return prove(subject, point, directions, bits=max(BITS, known))
 
 
 def has_flint() -> bool:

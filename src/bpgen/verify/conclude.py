@@ -33,7 +33,7 @@ def _doubts(found: Verdict) -> Iterator[str]:
     if found.agreement is None or found.agreement.outcome is Outcome.UNDECIDED:
         switches = found.kinks.undecided if found.kinks is not None else ()
         yield f"the point may lie on a switch: {switches[0]}" if switches else _TOO_WIDE
-    elif found.agreement.worst < -math.log10(AGREEMENT):
+    elif found.agreement.proved and found.agreement.worst < -math.log10(AGREEMENT):
         yield _TOO_WIDE
     yield from _contradictions(found)
     if not found.canaries:
