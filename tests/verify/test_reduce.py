@@ -114,6 +114,31 @@ def test_windows_of_all_kinds_keep_their_gradient(configuration):
         assert proved_digits(small, derivation, seed=1) > AGREEMENT
 
 
+@pytest.mark.parametrize(("kernel", "step"), [(2, 2), (3, 2), (3, 1)])
+def test_windows_of_a_maximum_keep_its_addresses(kernel, step):
+    x = bp.input("x", 13, 31)
+    n, c, h = x.indices
+    s = bp.parameter("s", c, h)
+    y = bp.define("y", (n, c, h), x[n, c, h] * s[c, h])
+    u, i = bp.index("u", kernel), bp.index("i", (33 - kernel) // step + 1)
+    entry = bp.pad(y[n, c, step * i + u - 1], -sympy.oo)
+    small, derivation = reduction(loss_of(bp.define("z", (n, c, i), bp.max(entry, over=u))))
+    assert shape(small, "x")[1] < 31
+    assert proved_digits(small, derivation, seed=1) > AGREEMENT
+
+
+def test_a_maximum_over_a_border_alone_is_no_doubt():
+    x = bp.input("x", 13, 7)
+    n, c, h = x.indices
+    s = bp.parameter("s", c, h)
+    y = bp.define("y", (n, c, h), x[n, c, h] * s[c, h])
+    u, v = bp.index("u", 3), bp.index("v", 3)
+    i, j = bp.index("i", 13), bp.index("j", 7)
+    entry = bp.pad(y[n, i + u - 1, j + v - 1], -sympy.oo)
+    net = network(loss_of(bp.define("z", (n, i, j), bp.max(entry, over=(u, v)))), {}, name="t")
+    assert proved_digits(net, derive(net), seed=1) > 90
+
+
 def test_an_entry_that_is_named_by_its_number_stays_inside():
     x = bp.input("x", 64)
     n, d = x.indices

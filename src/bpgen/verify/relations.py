@@ -163,8 +163,11 @@ class Ranges:
             return bound(tensor)
         if tensor.role is not Role.ADDRESS:
             return None
-        equation = cast("Equation", self.network.equation_of(tensor.name))
-        return equation.terms[0].over[0].extent
+        (term, *_) = cast("Equation", self.network.equation_of(tensor.name)).terms
+        if term.over:
+            return term.over[0].extent
+        # With a border, or read elsewhere: the same addresses.
+        return next((self.below(self.network.tensors[a.name]) for a in accesses(term.body)), None)
 
 
 def _of_term(term: Term, ranges: Ranges, found: Relations) -> None:
