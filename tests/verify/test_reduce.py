@@ -139,6 +139,31 @@ def test_a_maximum_over_a_border_alone_is_no_doubt():
     assert proved_digits(net, derive(net), seed=1) > 90
 
 
+def test_a_table_of_numbers_loses_its_last_ones():
+    x = bp.input("x", 31)
+    n, d = x.indices
+    w = bp.parameter("w", d)
+    wave = bp.table("wave", (d,), np.sin(np.arange(31)).tolist())
+    small, derivation = reduction(mean(bp.define("y", (n, d), x[n, d] * w[d] * wave[d])))
+    (width,) = shape(small, "wave")
+    assert small.tensors["wave"].values == tuple(np.sin(np.arange(width)))
+    assert width < 31
+    assert proved_digits(small, derivation, seed=1) > AGREEMENT
+
+
+def test_a_table_of_addresses_stays_as_it_is():
+    x = bp.input("x", 31)
+    n, d = x.indices
+    w = bp.parameter("w", d)
+    (j,) = (bp.index("j", 5),)
+    tap = bp.table("tap", (j,), [30, 2, 17, 2, 9])
+    y = bp.define("y", (n, j), x[n, tap[j]] * w[tap[j]])
+    small, derivation = reduction(mean(y))
+    assert shape(small, "w") == (31,)
+    assert small.tensors["tap"].values == (30, 2, 17, 2, 9)
+    assert proved_digits(small, derivation, seed=1) > AGREEMENT
+
+
 def test_an_entry_that_is_named_by_its_number_stays_inside():
     x = bp.input("x", 64)
     n, d = x.indices

@@ -109,7 +109,10 @@ def relations(network: Network) -> Relations:
     """Return what the equations of `network` demand of its extents."""
     found = Relations()
     ranges = Ranges(network)
-    for equation in network.equations:
+    for tensor in network.of_role(Role.TABLE):
+        if tensor.is_integer:  # its numbers are addresses: none may be lost, and none reach farther
+            found.fix(bound(tensor), *tensor.indices)
+    for equation in network.all_equations:
         for term in (*equation.terms, *(equation.predict or ())):
             _of_term(term, ranges, found)
     return found

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from enum import Enum
 from typing import Any
 
+import numpy as np
 from sympy import Basic
 
 from bpgen.ir.index import Extent, Index
@@ -45,7 +46,8 @@ class _Resized:
                 return {key: self.of(v) for key, v in value.items()}
             case Tensor():
                 below = self.sizes.get(bound(value), value.below)
-                return replace(self._fields(value), below=below)
+                small = replace(self._fields(value), below=below)
+                return replace(small, values=_first(value, small)) if value.values else small
             case _ if is_dataclass(value):
                 return self._fields(value)
             case _:
@@ -66,3 +68,10 @@ class _Resized:
 
     def _extent(self, extent: Extent) -> Extent:
         return Extent(extent.name, self.sizes.get(extent, extent.value))
+
+
+def _first(table: Tensor, small: Tensor) -> tuple[float, ...]:
+    """Return the numbers of `table` that `small` has room for: the first along every axis."""
+    shape = [i.extent.value or 0 for i in table.indices]
+    corner = tuple(slice(size) for size in small.shape)
+    return tuple(np.array(table.values).reshape(shape)[corner].ravel().tolist())
