@@ -9,7 +9,8 @@ _HOME = {
     **dict.fromkeys(
         (
             *("Tensor", "activation", "define", "hold", "index", "init", "input", "label"),
-            *("max", "mean", "noise", "parameter", "sum", "where"),
+            *("max", "mean", "noise", "parameter", "recurrence", "repeat"),
+            *("sum", "where"),
         ),
         "bpgen.declare",
     ),

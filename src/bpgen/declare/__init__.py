@@ -15,6 +15,8 @@ from bpgen.declare.define import define, hold
 from bpgen.declare.formula import mean, reduction, where
 from bpgen.declare.given import BATCH, fresh_index, index, input, label, noise, parameter  # noqa: A004  the contract's name
 from bpgen.declare.option import option
+from bpgen.declare.recurrence import recurrence
+from bpgen.declare.repeat import repeat
 from bpgen.declare.variable import Auto, Variable, here, reachable
 from bpgen.ir.expr import Digit, Max, Sum
 from bpgen.ir.index import Index, size
@@ -57,6 +59,8 @@ __all__ = [
     "option",
     "parameter",
     "reachable",
+    "recurrence",
+    "repeat",
     "size",
     "sum",
     "where",

@@ -11,11 +11,12 @@ from sympy import Expr
 from bpgen.declare.define import renamed
 from bpgen.declare.given import checked_name, is_name
 from bpgen.declare.variable import Auto, Variable, reachable
-from bpgen.errors import LossError, NameTakenError, UnreachedError
+from bpgen.errors import LossError, NameTakenError, RecurrenceError, UnreachedError
 from bpgen.ir.index import Index
 from bpgen.ir.index import index as make_index
 from bpgen.ir.network import Network
-from bpgen.ir.tensor import GIVEN, Init, Role, Tensor
+from bpgen.ir.order import flat, ordered
+from bpgen.ir.tensor import GIVEN, Role, Tensor
 
 _LETTERS = "hkdjefgmqruvbtcs"
 
@@ -32,7 +33,8 @@ def network(
 
     `bound` are the variables that the model file binds to names; they are named so.
     Errors: LossError if the loss has an index, is given, or depends on no parameter;
-    NameTakenError; UnreachedError for a parameter from which no path leads to the loss.
+    NameTakenError; UnreachedError for a parameter from which no path leads to the loss;
+    RecurrenceError for a state without a formula, or a cycle that no loop computes.
     """
     _check_loss(loss)
     for label in outputs:
@@ -40,6 +42,7 @@ def network(
     bound = bound or {}
     reached = reachable([loss, *outputs.values()])
     _check_reached(reachable([loss]), reachable([*outputs.values(), *bound.values()]))
+    _check_defined(reached)
     names = _names(reached, loss, outputs, bound)
     indices = _letters(reached, frozenset(names.values()))
     mapping: dict[Expr, Expr] = {**indices}
@@ -53,7 +56,8 @@ def network(
         if variable.equation is not None:
             equations.append(renamed(variable.equation, tensor, mapping))
     given_names = {label: names[v.serial] for label, v in outputs.items()}
-    result = Network(name, tensors, tuple(equations), names[loss.serial], given_names, doc)
+    in_order = flat(ordered(equations))
+    result = Network(name, tensors, in_order, names[loss.serial], given_names, doc)
     result.check()
     return result
 
@@ -61,7 +65,7 @@ def network(
 def _final(tensor: Tensor, name: str, indices: Mapping[Expr, Expr]) -> Tensor:
     """Return `tensor` with its name and the letters of its axes, in its first scale too."""
     axes = tuple(indices.get(i, i) for i in tensor.indices)
-    init = tensor.init and Init(tensor.init.law, tensor.init.scale.xreplace(indices))
+    init = tensor.init and replace(tensor.init, scale=tensor.init.scale.xreplace(indices))
     return replace(tensor, name=name, indices=axes, init=init)
 
 
@@ -100,6 +104,18 @@ def _check_reached(reached: tuple[Variable, ...], others: tuple[Variable, ...]) 
                 rule="A parameter that the loss does not depend on has no gradient, "
                 "and cannot be trained.",
                 way_out="Use what it computes in the loss, or delete it.",
+            )
+
+
+def _check_defined(reached: tuple[Variable, ...]) -> None:
+    for variable in reached:
+        if variable.equation is None and variable.tensor.role not in GIVEN:
+            raise RecurrenceError(
+                f"the recurrence `{variable.label}` has no formula",
+                where=variable.tensor.where,
+                rule="A state is declared first, read at the index before, and given its formula "
+                "at last.",
+                way_out=f"Write {variable.label}.becomes(…).",
             )
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sympy
+from sympy import Expr
 
 from bpgen.derive.monomial import factored, powers, separated
 from bpgen.derive.reuse import Saved
+from bpgen.derive.sift import is_moving
+from bpgen.derive.turn import folded
 from bpgen.ir.equation import Equation, Term
-from bpgen.ir.expr import Access, indices_of
+from bpgen.ir.expr import Access, Delta, Pad, indices_of
 from bpgen.ir.tensor import Role, Tensor
 
 
@@ -90,8 +93,15 @@ def _pulled(term: Term, of: Tensor, helpers: Helpers) -> Term:
 
 
 def merged(terms: list[Term]) -> tuple[Term, ...]:
-    """Add up contributions: the sums one by one, then one formula for the rest."""
-    sums = [t for t in terms if t.over]
-    bodies = [t.body for t in terms if not t.over]
+    """Add up contributions: sums, shifts, and parts of an axis one by one, then the rest."""
+    apart = [t for t in terms if t.over or isinstance(t.body, Pad) or _is_a_part(t.body)]
+    sums = folded(apart)
+    bodies = [t.body for t in terms if t not in apart]
     plain = factored(sympy.Add(*bodies)) if bodies else sympy.S.Zero
     return (*sums, Term(plain)) if plain != 0 or not sums else tuple(sums)
+
+
+def _is_a_part(body: Expr) -> bool:
+    """Whether `body` is 0 but at one value of an index."""
+    factors = sympy.Mul.make_args(body)
+    return any(isinstance(f, Delta) and not is_moving(f.args[1]) for f in factors)

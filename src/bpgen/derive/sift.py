@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import sympy
 from sympy import Expr
 
+from bpgen.ir.equation import Term
 from bpgen.ir.expr import Access, Delta, Digit
 from bpgen.ir.index import Index
 
@@ -46,6 +47,25 @@ def sift(read: Access, target: tuple[Index, ...], bound: tuple[Index, ...]) -> S
     over = tuple(mapping.get(i, i) for i in left)
     deltas = tuple(Delta(j, at.xreplace(mapping)) for j, at in ties)
     return Sifted(mapping, deltas, over)
+
+
+def collapsed(term: Term) -> Term:
+    """Remove a δ that ties a summed index to a number: Σ_t δ(t,0) f(t) = f(0)."""
+    for factor in sympy.Mul.make_args(term.body):
+        if (
+            isinstance(factor, Delta)
+            and factor.args[0] in term.over
+            and not is_moving(factor.args[1])
+        ):
+            index, at = factor.args
+            rest = term.body.xreplace({factor: sympy.S.One}).xreplace({index: at})
+            return collapsed(Term(rest, tuple(i for i in term.over if i != index)))
+    return term
+
+
+def is_moving(at: Expr) -> bool:
+    """Whether an index expression takes more than one value: it holds an index, or data."""
+    return bool(at.has(Access, Index))
 
 
 def _digits(

@@ -19,7 +19,8 @@ class FormulaSpeller(Speller):
     def access(self, name: str, indices: list[str]) -> str:
         """Return `x[n,d]`; a cotangent is ∂L/∂x[n,d], and a scalar has no brackets."""
         head = f"∂L/∂{name[2:]}" if name.startswith("d_") else name
-        return f"{head}[{','.join(indices)}]" if indices else head
+        at = ",".join(indices).replace(" - ", "-").replace(" + ", "+")
+        return f"{head}[{at}]" if indices else head
 
     def symbol(self, name: str) -> str:
         """Return the name; π as π."""
