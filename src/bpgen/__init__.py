@@ -9,8 +9,7 @@ _HOME = {
     **dict.fromkeys(
         (
             *("Tensor", "activation", "define", "hold", "index", "init", "input", "label"),
-            *("max", "mean", "noise", "parameter", "recurrence", "repeat"),
-            *("sum", "where"),
+            *("max", "mean", "noise", "pad", "parameter", "recurrence", "repeat", "sum", "where"),
         ),
         "bpgen.declare",
     ),

@@ -161,4 +161,4 @@ def test_what_an_axis_is_split_into_keeps_its_own_cotangent(derived, formula):
     u = bp.define("u", (g, r), W[3 * g + r])
     y = bp.define("y", (g, r), u[g, r] * scale[g])
     loss = bp.define("loss", (), bp.sum(y[g, r], over=(g, r)))
-    assert formula(derived(loss), "W") == "∂L/∂W[c] = ∂L/∂u[c // 3 % G,c % R]"
+    assert formula(derived(loss), "W") == "∂L/∂W[3 g + r] = ∂L/∂u[g,r]"

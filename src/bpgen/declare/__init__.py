@@ -12,7 +12,7 @@ from typing import Any
 from bpgen import init
 from bpgen.declare.activation import activation
 from bpgen.declare.define import define, hold
-from bpgen.declare.formula import mean, reduction, where
+from bpgen.declare.formula import mean, pad, reduction, where
 from bpgen.declare.given import BATCH, fresh_index, index, input, label, noise, parameter  # noqa: A004  the contract's name
 from bpgen.declare.option import option
 from bpgen.declare.recurrence import recurrence
@@ -57,6 +57,7 @@ __all__ = [
     "mean",
     "noise",
     "option",
+    "pad",
     "parameter",
     "reachable",
     "recurrence",

@@ -7,7 +7,7 @@ become an equation of their own, named after the tensor they serve: `pooled_sum`
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -17,23 +17,31 @@ from sympy import Expr
 from bpgen.declare.formula import checked_formula
 from bpgen.declare.variable import (
     Auto,
-    Head,
     Name,
     Variable,
     check_once,
     here,
     provisional,
 )
+from bpgen.declare.window import (
+    bordered,
+    check_reads,
+    is_shifted,
+    joined_axes,
+    leaves,
+    split_axes,
+    variable_of,
+)
 from bpgen.errors import IndexUseError
 from bpgen.ir.equation import Equation, Op, Term
-from bpgen.ir.expr import Access, Hold, Max, Sum, accesses
+from bpgen.ir.expr import Access, Hold, Max, Pad, Sum, accesses
 from bpgen.ir.index import Index
 from bpgen.ir.tensor import Role, Tensor
 
 
 def define(
     name: Name,
-    indices: Iterable[Index],
+    indices: Iterable[Any],
     formula: Any,
     *,
     predict: Any = None,
@@ -44,16 +52,22 @@ def define(
     Formula:
         out[I] = formula(I), with `bp.sum`, `bp.max`, `bp.mean` over further indices.
 
-    Shapes: `indices` are the axes of the result, in order.
+    Shapes: `indices` are the axes of the result, in order. An axis may join several indices,
+    `2*h + u`, if every entry of it is written once.
     `predict` is the formula where no gradient is wanted, if it differs (dropout). `beside` are
     tensors that the formula does not read, but that its gradient is well written with (the
     probabilities of a softmax).
-    Errors: IndexUseError if an index is neither on the left nor summed; FormulaError outside the
-    language.
+    Errors: IndexUseError if an index is neither on the left nor summed, can leave a tensor, or if
+    an entry is written twice or never; FormulaError outside the language.
     """
     over = tuple(indices)
+    if any(not isinstance(i, Index) for i in over):
+        axes, parts, digits = split_axes(_stem(name), over)
+        split = define(Auto(f"{_stem(name)}_split", always=False), parts, formula, predict=predict)
+        return define(name, axes, split[digits], beside=beside)
     expr = checked_formula(formula)
     _check_indices(name, over, expr)
+    check_reads(expr)
     held = isinstance(expr, Hold)
     role = Role.CONSTANT if held else Role.ACTIVATION
     terms, op = _terms(name, over, expr.args[0] if held else expr)
@@ -118,7 +132,9 @@ def _terms(name: Name, over: tuple[Index, ...], expr: Expr) -> tuple[tuple[Term,
     sums, rest = [], []
     for part in sympy.Add.make_args(expr):
         factor, node = _scaled_sum(part)
-        if node is None:
+        if _is_border(part, expr):
+            sums.append(Term(part))
+        elif node is None:
             rest.append(_split(name, over, part))
         else:
             body = _split(name, over + node.over, sympy.sympify(factor * node.body))
@@ -133,13 +149,30 @@ def _terms(name: Name, over: tuple[Index, ...], expr: Expr) -> tuple[tuple[Term,
 def _maximum(name: Name, over: tuple[Index, ...], expr: Max) -> tuple[tuple[Term, ...], Op]:
     """Take a maximum over several indices one by one, the last first: the first wins a tie."""
     *outer, last = expr.over
-    body = expr.body
+    body = _split(name, (*over, *expr.over), expr.body)
     if outer:
-        one = Max(body, (last,))
-        inner = define(_served(name, "max"), _ordered(one, (*over, *outer)), one)
-        return _maximum(name, over, Max(inner[inner.indices], tuple(outer)))
-    body = _split(name, (*over, last), body)
+        inside, windows = joined_axes(body, tuple(outer))
+        one = Max(inside, (last,))
+        inner = define(_served(name, "max"), _ordered(one, (*over, *outer), windows), one)
+        at = (windows.get(i, i) for i in inner.indices)
+        return _maximum(name, over, Max(Access(inner.head, *at), tuple(outer)))
     return (Term(_isolated((*over, last), body), (last,)),), Op.MAX
+
+
+def _is_border(part: Expr, whole: Expr) -> bool:
+    """Whether `part` is a term of its own: a shifted entry, and what stands outside."""
+    number, pad = part.as_coeff_Mul()
+    alone = isinstance(pad, Pad) and (pad.value == 0 or (part == whole and number == 1))
+    return bool(alone) and is_shifted(pad.entry) and leaves(pad.entry)
+
+
+def _padded(pad: Pad) -> Expr:
+    """Give the tensor that `pad` reads a border, as an equation of its own, and read inside it."""
+    if not leaves(pad.entry):
+        return pad.entry
+    axes, border, at = bordered(pad)
+    label = Auto("{}_pad", always=False, of=(variable_of(pad.entry),))
+    return Access(define(label, axes, border).head, *at)
 
 
 def _scaled_sum(part: Expr) -> tuple[Expr, Sum | None]:
@@ -156,8 +189,10 @@ def _scaled_sum(part: Expr) -> tuple[Expr, Sum | None]:
 
 def _split(name: Name, over: tuple[Index, ...], expr: Expr) -> Expr:
     """Replace every sum, maximum and held value inside `expr` by an entry of its own tensor."""
-    if not expr.has(Sum, Max, Hold):
+    if not expr.has(Sum, Max, Hold, Pad):
         return expr
+    if isinstance(expr, Pad):
+        return _padded(expr)
     if isinstance(expr, Sum | Hold):
         kind = {Sum: "sum", Max: "max"}.get(type(expr), "held")
         piece = define(_served(name, kind), _ordered(expr, over), expr)
@@ -172,25 +207,26 @@ def _isolated(over: tuple[Index, ...], body: Expr) -> Expr:
     for entry in accesses(body):
         if any(at.has(Access) for at in entry.indices):
             address = next(a for at in entry.indices for a in accesses(at))
-            label = Auto("{}_at_{}", always=False, of=(_variable(entry), _variable(address)))
+            label = Auto("{}_at_{}", always=False, of=(variable_of(entry), variable_of(address)))
             piece = define(label, _ordered(entry, over), entry)
             body = body.xreplace({entry: piece[piece.indices]})
     return body
-
-
-def _variable(entry: Access) -> Variable:
-    head = entry.head
-    assert isinstance(head, Head)
-    return head.variable
 
 
 def _served(name: Name, kind: str) -> Auto:
     return Auto(f"{_stem(name)}_{kind}", always=False)
 
 
-def _ordered(expr: Expr, over: tuple[Index, ...]) -> tuple[Index, ...]:
+def _ordered(
+    expr: Expr, over: tuple[Index, ...], windows: Mapping[Index, Expr] | None = None
+) -> tuple[Index, ...]:
+    """Return the free indices of `expr` in the order of `over`; a window stands at its first."""
     free = _free(expr)
-    return tuple(i for i in over if i in free)
+    place = {
+        wide: min(over.index(i) for i in e.free_symbols if i in over)
+        for wide, e in (windows or {}).items()
+    }
+    return tuple(sorted(free, key=lambda i: place[i] if i in place else over.index(i)))
 
 
 def renamed(equation: Equation, tensor: Tensor, mapping: dict[Expr, Expr]) -> Equation:

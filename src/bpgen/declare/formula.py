@@ -15,7 +15,7 @@ from sympy import Expr
 from bpgen.declare.option import decimal
 from bpgen.declare.variable import Head, Variable, here
 from bpgen.errors import FormulaError
-from bpgen.ir.expr import Access, Delta, Digit, Hold, Sum, Where
+from bpgen.ir.expr import Access, Delta, Digit, Hold, Pad, Sum, Where
 from bpgen.ir.index import Extent, Index, size
 
 # Each target spells these.
@@ -100,7 +100,9 @@ def _extreme(args: list[Any], precedes: Callable[[Any, Any], Any]) -> Any:
 
 def _check_node(node: sympy.Basic) -> None:
     match node:
-        case Access() | Sum() | Where() | Hold() | Delta() | Digit() | Index() | Extent() | Head():
+        case Access() | Sum() | Where() | Hold() | Pad() | Delta() | Digit() | Index() | Extent():
+            return
+        case Head() | sympy.S.NegativeInfinity:
             return
         case (
             sympy.Add()
@@ -146,3 +148,19 @@ def mean(formula: Any, over: Index | Iterable[Index]) -> Expr:
 def where(condition: Any, a: Any, b: Any) -> Expr:
     """Return the formula `a` where `condition` (a comparison of formulas) holds, else `b`."""
     return Where(condition, _scalar(a), _scalar(b))
+
+
+def pad(entry: Any, value: Any = 0) -> Expr:
+    """Return `entry`, or `value` where its indices leave the tensor: `bp.pad(x[n, h + u - 1])`.
+
+    Errors: FormulaError if `entry` is not an entry of a tensor, or `value` not a number.
+    """
+    number = sympy.sympify(value)
+    if not isinstance(entry, Access) or not (number.is_Number or number.is_NumberSymbol):
+        raise FormulaError(
+            f"bp.pad cannot pad {entry!r} by {value!r}",
+            where=here(),
+            rule="It takes one entry of a tensor, and the number that stands outside.",
+            way_out="Write bp.pad(x[n, h + u - 1]) or bp.pad(x[n, h + u - 1], -sympy.oo).",
+        )
+    return Pad(entry, exact(number))

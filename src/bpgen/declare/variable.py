@@ -18,7 +18,7 @@ from typing import Any
 import sympy
 from sympy import Expr
 
-from bpgen.errors import IndexUseError, ShapeError
+from bpgen.errors import IndexUseError
 from bpgen.ir.equation import Equation
 from bpgen.ir.expr import Access
 from bpgen.ir.index import Index
@@ -114,21 +114,11 @@ class Variable:
                 way_out=f"Write {self.label}[{_list(self.indices)}].",
             )
         for axis, at in zip(self.indices, given, strict=True):
-            self._check_extent(axis, at)
+            self._check_number(axis, at)
         return Access(self.head, *given)
 
-    def _check_extent(self, axis: Index, at: Expr) -> None:
+    def _check_number(self, axis: Index, at: Expr) -> None:
         own = axis.extent.value
-        if isinstance(at, Index) and at.extent.value != own:
-            raise ShapeError(
-                f"index `{at}` cannot run over axis `{axis}` of `{self.label}`",
-                where=here(),
-                disagree=f"{at.extent} = {at.extent.value or 'batch'}; "
-                f"{self.label}[{_list(self.indices)}] has {axis.extent} = {own or 'batch'}",
-                rule="An index visits every entry of the axis once, "
-                "so the two extents must be equal.",
-                way_out=f"Give `{at}` the extent of that axis, or read another tensor.",
-            )
         if isinstance(at, sympy.Integer) and own is not None and not 0 <= int(at) < own:
             raise IndexUseError(
                 f"entry {at} lies outside axis `{axis}` of `{self.label}`",

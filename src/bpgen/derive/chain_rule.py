@@ -16,16 +16,17 @@ from dataclasses import dataclass, replace
 import sympy
 from sympy import Expr
 
-from bpgen.derive.merge import Helpers, merged, tidied
+from bpgen.derive.merge import merged, tidied
 from bpgen.derive.monomial import is_trivial
+from bpgen.derive.named import Helpers
 from bpgen.derive.partial import partials
 from bpgen.derive.reuse import Saved
-from bpgen.derive.sift import collapsed, is_moving, sift
+from bpgen.derive.sift import is_moving, sift
 from bpgen.derive.turn import carried, is_carried, started
 from bpgen.errors import UnreachedError
 from bpgen.ir.derivation import Adjoint, Derivation, Step
 from bpgen.ir.equation import Equation, Op, Term, needed
-from bpgen.ir.expr import Access, Delta, Pad, renamed
+from bpgen.ir.expr import Delta, Pad, accesses
 from bpgen.ir.network import Network
 from bpgen.ir.order import Group, Loop, flat, ordered
 from bpgen.ir.tensor import Role, Tensor
@@ -39,7 +40,7 @@ def derive(network: Network) -> Derivation:
 
     Errors: UnreachedError for a parameter with no differentiable path to the loss.
     """
-    walk = _Walk(Saved.of(network), _active(network), Helpers(frozenset(network.tensors)), {}, {})
+    walk = _Walk(Saved.of(network), _active(network), Helpers(network), {}, {})
     for group in reversed(ordered(network.equations)):
         walk.back(group)
     for parameter in network.parameters:
@@ -67,7 +68,7 @@ class _Walk:
             self._equation(group, around)
 
     def _loop(self, loop: Loop, around: tuple[Loop, ...]) -> None:
-        """Carry the cotangents of the next turn over first, by name; then go back through one turn."""
+        """Carry the cotangents of the turn after over, by name; then go back through one turn."""
         reached = _reached(loop, frozenset(self.pending), self.active)
         for equation in loop.equations():
             if equation.out.name in reached:
@@ -121,7 +122,7 @@ def _turn(equation: Equation, term: Term, loop: Loop, walk: _Walk) -> list[Step]
     for read, local, plain in started(cotangent(equation.out), term.body, loop):
         if read.name in walk.active:
             target = walk.active[read.name]
-            first = _sifted(plain, read, target)
+            first = sift(plain, read, target, walk.helpers)
             rules = (("sift", first), *tidied(first, target, walk.saved, walk.helpers))
             steps.append(Step(target, equation, read, seed, local, rules))
     return steps
@@ -161,7 +162,9 @@ def _through(equation: Equation, adjoint: Adjoint, walk: _Walk) -> tuple[list[St
 
     Return the steps, and whether the cotangent's formula stands in them instead of its name.
     """
-    formula = None if _splits_an_axis(equation) else _formula(adjoint)
+    formula = _formula(adjoint)
+    if formula is not None and _has_windows(equation):
+        formula = formula if is_trivial(formula) and _is_whole(formula, equation.out) else None
     if formula is not None and is_trivial(formula):
         return _steps(equation, formula, walk), True
     steps = _steps(equation, adjoint.equation.out.canonical, walk)
@@ -171,13 +174,18 @@ def _through(equation: Equation, adjoint: Adjoint, walk: _Walk) -> tuple[list[St
     return steps, False
 
 
-def _splits_an_axis(equation: Equation) -> bool:
-    """Whether an axis is read as several: its cotangent is read whole, by digits of one index."""
+def _has_windows(equation: Equation) -> bool:
+    """Whether an entry is read elsewhere than at an index: by windows, shifts, joins of axes."""
     return any(
-        isinstance(at, sympy.Add) and is_moving(at)
-        for read in equation.accesses()
-        for at in read.indices
+        isinstance(at, sympy.Add | sympy.Mul) and is_moving(at)
+        for a in equation.accesses()
+        for at in a.indices
     )
+
+
+def _is_whole(formula: Expr, out: Tensor) -> bool:
+    """Whether `formula` is one entry, of all indices of `out`, none of them shifted or split."""
+    return [set(a.indices) for a in accesses(formula)] == [set(out.indices)]
 
 
 def _formula(adjoint: Adjoint) -> Expr | None:
@@ -195,9 +203,8 @@ def _steps(equation: Equation, seed: Expr, walk: _Walk) -> list[Step]:
         for read, local in partials(term.body, equation.out.canonical if is_value else None):
             if read.name in walk.active and local != 0:
                 of = walk.active[read.name]
-                first = _sifted(
-                    _plain(equation, term, local if seed == 1 else seed * local), read, of
-                )
+                plain = _plain(equation, term, local if seed == 1 else seed * local)
+                first = sift(plain, read, of, walk.helpers)
                 rules = (("sift", first), *tidied(first, of, walk.saved, walk.helpers))
                 if rules[-1][1].body != 0:
                     steps.append(Step(of, equation, read, seed, local, rules))
@@ -210,12 +217,6 @@ def _plain(equation: Equation, term: Term, product: Expr) -> Term:
     if equation.op is Op.MAX:
         return Term(product * Delta(term.over[0], address(equation.out).canonical), over)
     return Term(product, over)
-
-
-def _sifted(plain: Term, read: Access, of: Tensor) -> Term:
-    sifted = sift(read, of.indices, plain.over)
-    body = sympy.Mul(renamed(plain.body, sifted.mapping), *sifted.deltas)
-    return collapsed(Term(body, sifted.over))
 
 
 def _complete(of: Tensor, steps: list[Step], helpers: Helpers) -> Adjoint:

@@ -12,7 +12,7 @@ from functools import lru_cache
 import sympy
 from sympy import Expr
 
-from bpgen.ir.expr import Access, Where, accesses
+from bpgen.ir.expr import Access, Pad, Where, accesses
 
 # The saved value of the formula itself, in the scalar world.
 _VALUE = sympy.Symbol("value", real=True)
@@ -24,15 +24,22 @@ def partials(body: Expr, value: Access | None) -> tuple[tuple[Access, Expr], ...
     `value` is the entry in which the value of `body` itself is saved, if it is; the derivative is
     written with it where that is shorter: tanh′ = 1 - h².
     """
-    entries = tuple(a for a in accesses(body) if not _is_address(body, a))
-    scalars = {a: sympy.Symbol(f"a{k}", real=True) for k, a in enumerate(entries)}
+    reads = _reads(body)
+    scalars = {a: sympy.Symbol(f"a{k}", real=True) for k, a in enumerate(reads)}
     back: dict[Expr, Expr] = {s: a for a, s in scalars.items()}
     if value is not None:
         back[_VALUE] = value
     plain = body.xreplace(scalars)
     names = tuple(scalars.values())
     locals_ = _scalar_partials(plain, names, value is not None)
-    return tuple((a, e.xreplace(back)) for a, e in zip(entries, locals_, strict=True))
+    return tuple((a, e.xreplace(back)) for a, e in zip(reads.values(), locals_, strict=True))
+
+
+def _reads(body: Expr) -> dict[Expr, Access]:
+    """Return what `body` reads, by the node that reads it: an entry, perhaps with a border."""
+    pads = {pad: pad.entry for pad in sorted(body.atoms(Pad), key=str)}
+    inside = body.xreplace({pad: sympy.Dummy() for pad in pads}) if pads else body
+    return {**pads, **{a: a for a in accesses(inside) if not _is_address(inside, a)}}
 
 
 def _is_address(body: Expr, entry: Access) -> bool:

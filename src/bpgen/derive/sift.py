@@ -2,51 +2,35 @@
 
     ∂L/∂x[J] += Σ_{F,R} f(F,R) Π_k δ(φ_k(F,R), J_k)
 
-Each index expression φ_k of the access removes one index from the sum by naming it after J_k. What
-cannot be removed stays as a δ: an address that comes from data, or a second use of the same index.
+Each index expression φ_k of the access removes one index from the sum by naming it after J_k: an
+index stands for itself, a reshape is undone digit by digit, a window is solved for the position
+(`derive.window`). What cannot be removed stays as a δ: an address that comes from data, or a second
+use of the same index.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import sympy
 from sympy import Expr
 
+from bpgen.derive.named import Helpers
+from bpgen.derive.window import Window
+from bpgen.ir.affine import affine
 from bpgen.ir.equation import Term
-from bpgen.ir.expr import Access, Delta, Digit
+from bpgen.ir.expr import Access, Delta, Digit, indices_of
 from bpgen.ir.index import Index
+from bpgen.ir.tensor import Tensor
+
+Pairs = list[tuple[Expr, Index]]
+Parts = list[tuple[Expr, Index]]
 
 
-@dataclass(frozen=True, slots=True)
-class Sifted:
-    """How to rewrite a contribution: rename by `mapping`, multiply by `deltas`, sum over `over`."""
+def sift(plain: Term, read: Access, of: Tensor, helpers: Helpers) -> Term:
+    """Return the contribution `plain`, a sum over all indices, to the entry `of[J]` that it reads.
 
-    mapping: dict[Expr, Expr]
-    deltas: tuple[Expr, ...]
-    over: tuple[Index, ...]
-
-
-def sift(read: Access, target: tuple[Index, ...], bound: tuple[Index, ...]) -> Sifted:
-    """Remove from the sum over `bound` the indices that `read` ties to the indices `target`."""
-    left = dict.fromkeys(bound)
-    mapping: dict[Expr, Expr] = {}
-    ties: list[tuple[Index, Expr]] = []
-    _digits(read.indices, target, left, mapping)
-    for at, j in zip(read.indices, target, strict=True):
-        if isinstance(at, Index) and at in left:
-            left.pop(at)
-            mapping[at] = j
-        elif isinstance(at, Digit) and at.index in mapping:
-            continue
-        elif not _composed(at, j, left, mapping):
-            ties.append((j, at))
-    names = {j.name for j in target}
-    for index in [i for i in left if i.name in names]:
-        mapping[index] = index.primed()
-    over = tuple(mapping.get(i, i) for i in left)
-    deltas = tuple(Delta(j, at.xreplace(mapping)) for j, at in ties)
-    return Sifted(mapping, deltas, over)
+    Sums that the contribution needs by name (a border around a cotangent) are named in `helpers`.
+    """
+    return collapsed(_Sift(plain, read, of, helpers).term())
 
 
 def collapsed(term: Term) -> Term:
@@ -68,35 +52,109 @@ def is_moving(at: Expr) -> bool:
     return bool(at.has(Access, Index))
 
 
-def _digits(
-    ats: tuple[Expr, ...],
-    target: tuple[Index, ...],
-    left: dict[Index, None],
-    mapping: dict[Expr, Expr],
-) -> None:
-    """Invert a reshape: the digits of one index, all of them, give it back as Σ stride · digit."""
-    found: dict[Index, list[tuple[Digit, Index]]] = {}
-    for at, j in zip(ats, target, strict=True):
-        if isinstance(at, Digit) and at.index in left:
-            found.setdefault(at.index, []).append((at, j))
-    for index, digits in found.items():
-        if _covers([(d.stride, d.extent) for d, _ in digits], index.extent):
-            left.pop(index)
-            mapping[index] = sympy.Add(*(d.stride * j for d, j in digits))
+class _Sift:
+    """What is left of the sum, and what each removed index has become."""
+
+    def __init__(self, plain: Term, read: Access, of: Tensor, helpers: Helpers) -> None:
+        apart = _apart(read, of.indices, plain.over)
+        self.body = plain.body.xreplace(apart)
+        self.left = dict.fromkeys(apart.get(i, i) for i in plain.over)
+        self.mapping: dict[Expr, Expr] = {}
+        ats = (at.xreplace(apart) for at in read.indices)
+        self._pairs = list(zip(ats, of.indices, strict=True))
+        self._of = of
+        self._helpers = helpers
+
+    def term(self) -> Term:
+        """Return the contribution, every index removed that can be."""
+        self._digits()
+        windows, joins, ties = self._reads()
+        names = {j.name for j in self._of.indices}
+        for index in [i for i in self.left if i.name in names]:
+            self.mapping[index] = index.primed()
+        if windows or (joins and not self._is_entry()):
+            solved = Window(self.body, self.left, self.mapping, self._of, self._helpers)
+            return solved.term(windows, joins, ties)
+        for j, parts in joins:
+            self.mapping |= {i: Digit(j, stride, i.extent) for stride, i in parts}
+        over = tuple(self.mapping.get(i, i) for i in self.left)
+        deltas = [Delta(j, at.xreplace(self.mapping)) for at, j in ties]
+        body = self.body.xreplace(self.mapping) if self.mapping else self.body
+        return Term(sympy.Mul(body, *deltas), over)
+
+    def _reads(self) -> tuple[Pairs, list[tuple[Index, Parts]], Pairs]:
+        """Tell windows, joins of axes, and what stays tied; name the indices that stand alone."""
+        windows: Pairs = []
+        joins: list[tuple[Index, Parts]] = []
+        ties: Pairs = []
+        for at, j in self._pairs:
+            if isinstance(at, Index) and at in self.left:
+                self._name(at, j)
+            elif isinstance(at, Digit) and at.index in self.mapping:
+                continue
+            elif (parts := self._composed(at)) and _covers(parts, j.extent):
+                joins.append((j, parts))
+                self.left = {i: None for i in self.left if all(i != own for _, own in parts)}
+            elif not isinstance(at, Index) and is_moving(at) and affine(at) is not None:
+                windows.append((at, j))
+            else:
+                ties.append((at, j))
+        return windows, joins, ties
+
+    def _is_entry(self) -> bool:
+        """Whether the product is one entry and a number: read by digits, it is a view."""
+        moving = [f for f in sympy.Mul.make_args(self.body) if indices_of(f)]
+        return len(moving) == 1 and isinstance(moving[0], Access)
+
+    def _name(self, index: Index, j: Expr) -> None:
+        self.left.pop(index)
+        if index != j:
+            self.mapping[index] = j
+
+    def _digits(self) -> None:
+        """Undo a reshape: the digits of one index give it back as Σ stride · digit.
+
+        A digit that is not read is summed over: an upsampled entry is read at all its places.
+        """
+        found: dict[Index, list[tuple[Expr, Expr, Expr]]] = {}
+        for at, j in self._pairs:
+            if isinstance(at, Digit) and at.index in self.left:
+                found.setdefault(at.index, []).append((at.stride, at.extent, j))
+        for index, digits in found.items():
+            more = self._missing(index, digits)
+            if more is not None:
+                self.left.pop(index)
+                self.left.update(dict.fromkeys(i for _, _, i in more))
+                self.mapping[index] = sympy.Add(*(s * j for s, _, j in [*digits, *more]))
+
+    def _missing(
+        self, index: Index, digits: list[tuple[Expr, Expr, Expr]]
+    ) -> list[tuple[Expr, Expr, Index]] | None:
+        """Return digits that make the mixed radix complete; None if there are none that do."""
+        want, more = 1, []
+        ends = [(_number(s), _number(r)) for s, r, _ in digits]
+        for stride, radix in sorted([*ends, (_number(index.extent), 1)]):
+            if not want or not radix or stride % want:
+                return None
+            if stride > want:
+                fresh = self._helpers.index(stride // want, self.left, self._of.indices)
+                more.append((sympy.Integer(want), fresh.extent, fresh))
+            want = stride * radix
+        return more if want == _number(index.extent) else None
+
+    def _composed(self, at: Expr) -> Parts:
+        """Return strides and indices of a join of axes, `g R + r`; nothing if it is none."""
+        parts = [_strided(term) for term in sympy.Add.make_args(at)]
+        pairs = [p for p in parts if p is not None and p[1] in self.left]
+        return pairs if len(pairs) == len(parts) > 1 else []
 
 
-def _composed(at: Expr, j: Index, left: dict[Index, None], mapping: dict[Expr, Expr]) -> bool:
-    """Invert the join of axes: j = Σ stride · index gives each index as a digit of j."""
-    parts = [_strided(term) for term in sympy.Add.make_args(at)]
-    pairs = [p for p in parts if p is not None and p[1] in left]
-    if len(pairs) < len(parts) or len(pairs) < 2:
-        return False
-    if not _covers([(stride, i.extent) for stride, i in pairs], j.extent):
-        return False
-    for stride, index in pairs:
-        left.pop(index)
-        mapping[index] = Digit(j, stride, index.extent)
-    return True
+def _apart(read: Access, target: tuple[Index, ...], bound: tuple[Index, ...]) -> dict[Index, Index]:
+    """Rename what a window shares with the target: `h′ = h - u` says something, `h = h - u` not."""
+    if not any(isinstance(at, sympy.Add | sympy.Mul) for at in read.indices):
+        return {}
+    names = {j.name for j in target}
+    return {i: i.primed() for i in bound if i.name in names}
 
 
 def _strided(term: Expr) -> tuple[Expr, Index] | None:
@@ -104,10 +162,10 @@ def _strided(term: Expr) -> tuple[Expr, Index] | None:
     return (sympy.cancel(term / indices[0]), indices[0]) if len(indices) == 1 else None
 
 
-def _covers(digits: list[tuple[Expr, Expr]], extent: Expr) -> bool:
+def _covers(parts: Parts, extent: Expr) -> bool:
     """Whether strides and extents make a complete mixed radix 1, r1, r1·r2, …, `extent`."""
     want = 1
-    for stride, radix in sorted((_number(s), _number(r)) for s, r in digits):
+    for stride, radix in sorted((_number(s), _number(i.extent)) for s, i in parts):
         if stride != want or radix == 0:
             return False
         want *= radix

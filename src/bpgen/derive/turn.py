@@ -14,7 +14,7 @@ import sympy
 from sympy import Expr
 
 from bpgen.derive.partial import partials
-from bpgen.derive.sift import collapsed, sift
+from bpgen.derive.sift import collapsed
 from bpgen.ir.equation import Term
 from bpgen.ir.expr import Access, Delta, Pad, renamed
 from bpgen.ir.index import Index
@@ -29,12 +29,12 @@ def is_carried(term: Term, loop: Loop) -> bool:
 
 def carried(y: Tensor, seed: Tensor, pad: Pad, loop: Loop, of: Tensor) -> tuple[Access, Expr, Term]:
     """Return the entry that is read, its local derivative, and what its tensor `of` gains."""
-    index, by = loop.index, _by(pad, loop.index)
-    here = pad.entry.xreplace({index + by: index})
-    sifted = sift(here, of.indices, y.indices)
-    assert not (*sifted.over, *sifted.deltas), f"{pad} is no shift"
-    turn = sifted.mapping[index]
-    back = renamed(seed.canonical, sifted.mapping).xreplace({turn: turn - by})
+    by = _by(pad, loop.index)
+    here = pad.entry.xreplace({loop.index + by: loop.index}).indices
+    assert {*here} == {*y.indices}, f"{pad} is no shift"
+    mapping: dict[Expr, Expr] = dict(zip(here, of.indices, strict=True))
+    turn = mapping[loop.index]
+    back = renamed(seed.canonical, mapping).xreplace({turn: turn - by})
     return pad.entry, sympy.S.One, Term(Pad(back, 0))
 
 

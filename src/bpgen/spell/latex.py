@@ -26,9 +26,8 @@ class LatexSpeller(Speller):
     def symbol(self, name: str) -> str:
         """Return a letter as it is, a longer name upright."""
         primes = name.count("′")
-        return {"pi": r"\pi", "oo": r"\infty"}.get(
-            name, self._name(name.rstrip("′"))
-        ) + "'" * primes
+        constants = {"pi": r"\pi", "oo": r"\infty"}
+        return constants.get(name, self._name(name.rstrip("′"))) + "'" * primes
 
     def decimal(self, text: str) -> str:
         r"""Return `10^{-5}` for 1e-05."""

@@ -2,7 +2,8 @@
 
 The order is a reader's: positive terms first; numbers, then factors in the order the network
 defines them, cotangents last; a division as a division, a root as a root. How each piece looks is
-left to the methods that `formula` and `latex` give. An unknown node is an error, never a default.
+left to `pieces`, which `formula` and `latex` give a look. An unknown node is an error, never a
+default.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ from bpgen.ir.expr import (
     named_choice,
     sign_of,
 )
-from bpgen.ir.index import Index
+from bpgen.spell.joined import as_joined
+from bpgen.spell.pieces import Pieces
 
 ADD, MUL, POW, ATOM = range(4)
 
@@ -42,7 +44,7 @@ class Spelled(NamedTuple):
     binds: int
 
 
-class Speller:
+class Speller(Pieces):
     """Write formulas down; `order` says which tensor comes first in a product."""
 
     def __init__(self, order: Mapping[str, int] | None = None) -> None:
@@ -53,9 +55,9 @@ class Speller:
 
     def equation(self, equation: Equation, sign: str = "=") -> str:
         """Return `out[I] = right side`."""
-        return (
-            f"{self.spell(equation.out.canonical)} {sign} {self.terms(equation.terms, equation.op)}"
-        )
+        axes, terms = as_joined(equation)
+        at = [" + ".join(map(self.spell, parts)) for parts in axes]
+        return f"{self.access(equation.out.name, at)} {sign} {self.terms(terms, equation.op)}"
 
     def terms(self, terms: Sequence[Term], op: Op = Op.SUM) -> str:
         """Return a right side: sums first, then the rest."""
@@ -115,12 +117,10 @@ class Speller:
             case Relational():
                 left, right = (self.spell(a) for a in expr.args)
                 return Spelled(self.relation(left, sign_of(expr), right), ADD)
-            case sympy.Symbol():
-                return Spelled(self.symbol(expr.name), ATOM)
+            case sympy.Symbol() | sympy.NumberSymbol():
+                return Spelled(self.symbol(str(expr)), ATOM)
             case sympy.S.NegativeInfinity:
                 return Spelled(f"-{self.symbol('oo')}", ADD)
-            case sympy.NumberSymbol():
-                return Spelled(self.symbol(str(expr)), ATOM)
             case sympy.Function():
                 return Spelled(
                     self.function(expr.func.__name__, [self.spell(a) for a in expr.args]), ATOM
@@ -214,76 +214,6 @@ class Speller:
         if a == 1 and b == 0:
             return self.bracket(self.spell(condition))
         return self.choice(self.spell(a), self.spell(condition), self.spell(b))
-
-    # ---- how the pieces look ---------------------------------------------------------------------
-
-    def access(self, name: str, indices: list[str]) -> str:
-        """Return an entry of a tensor."""
-        raise NotImplementedError
-
-    def symbol(self, name: str) -> str:
-        """Return an index, an extent or a constant."""
-        raise NotImplementedError
-
-    def number(self, number: sympy.Rational) -> str:
-        """Return an integer."""
-        return str(number)
-
-    def decimal(self, text: str) -> str:
-        """Return a decimal number, which Python writes as `text`."""
-        return text
-
-    def product(self, factors: list[str]) -> str:
-        """Return factors side by side."""
-        return " ".join(factors)
-
-    def fraction(self, above: str, below: str, *, alone: bool) -> str:
-        """Return a division; `alone` says that the denominator needs no brackets."""
-        raise NotImplementedError
-
-    def power(self, base: str, exponent: Expr) -> str:
-        """Return a power."""
-        raise NotImplementedError
-
-    def root(self, radicand: Expr) -> str:
-        """Return a square root."""
-        raise NotImplementedError
-
-    def function(self, name: str, args: list[str]) -> str:
-        """Return a function of its arguments."""
-        raise NotImplementedError
-
-    def reduction(self, word: str, over: Sequence[Index], body: str) -> str:
-        """Return Σ, max or argmax over indices."""
-        raise NotImplementedError
-
-    def relation(self, left: str, op: str, right: str) -> str:
-        """Return a comparison."""
-        raise NotImplementedError
-
-    def delta(self, index: str, at: str) -> str:
-        """Return Kronecker's δ."""
-        raise NotImplementedError
-
-    def padded(self, entry: str, value: str) -> str:
-        """Return an entry, and what stands for it outside its tensor."""
-        raise NotImplementedError
-
-    def digit(self, index: str, stride: str, extent: str) -> str:
-        """Return a digit of an index in a mixed radix."""
-        raise NotImplementedError
-
-    def bracket(self, condition: str) -> str:
-        """Return 1 where a condition holds, else 0."""
-        raise NotImplementedError
-
-    def choice(self, a: str, condition: str, b: str) -> str:
-        """Return a choice between two formulas."""
-        raise NotImplementedError
-
-    def parentheses(self, text: str) -> str:
-        """Return a text in round brackets."""
-        return f"({text})"
 
 
 def _last_resort(expr: sympy.Basic) -> str:
