@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 from bpgen.derive.report import Contribution, Entry, Line, report
@@ -11,6 +12,7 @@ from bpgen.emit.render import environment
 from bpgen.errors import OptionError
 from bpgen.ir.derivation import Derivation
 from bpgen.ir.equation import Op
+from bpgen.ir.order import Loop
 from bpgen.ir.tensor import Tensor
 from bpgen.spell import FormulaSpeller, LatexSpeller, Speller, order_of
 from bpgen.spell.speller import MUL
@@ -29,8 +31,13 @@ class GivenView:
 
 @dataclass(frozen=True, slots=True)
 class EntryView:
-    """A numbered equation, and how it was derived."""
+    """A numbered equation, and how it was derived.
 
+    `opens` are the loops that begin before it, and `indent` is how deep in loops it stands.
+    """
+
+    opens: tuple[str, ...]
+    indent: str
     number: str
     name: str
     formula: str
@@ -98,8 +105,8 @@ class _Writer:
         return DocumentView(
             title=f"{network.name}: {doc}" if doc else network.name,
             given=tuple(self._given(t) for t in (*network.inputs, *network.parameters)),
-            forward=tuple(self._entry(e) for e in found.forward),
-            backward=tuple(self._entry(e) for e in found.backward),
+            forward=self._entries(found.forward),
+            backward=self._entries(found.backward),
         )
 
     def _given(self, tensor: Tensor) -> GivenView:
@@ -113,7 +120,22 @@ class _Writer:
             self._speller.spell(tensor.canonical), tensor.role.value, times.join(sizes) + below
         )
 
-    def _entry(self, entry: Entry) -> EntryView:
+    def _entries(self, entries: Sequence[Entry]) -> tuple[EntryView, ...]:
+        before = [(), *(e.loops for e in entries)]
+        return tuple(self._entry(e, past) for e, past in zip(entries, before, strict=False))
+
+    def _opens(self, loops: Sequence[Loop], past: Sequence[Loop]) -> Iterator[str]:
+        """Yield a line for each loop that begins: `for t = 0 … T-1`."""
+        for depth, loop in enumerate(loops):
+            if depth >= len(past) or past[depth] is not loop:
+                first, last = "0", self._speller.spell(loop.index.extent - 1)
+                ends = (last, first) if loop.reverse else (first, last)
+                yield self._indent(depth) + self._speller.turns(str(loop.index), *ends)
+
+    def _indent(self, depth: int) -> str:
+        return (r"\quad " if self._latex else "    ") * depth
+
+    def _entry(self, entry: Entry, past: Sequence[Loop]) -> EntryView:
         note = ""
         if entry.inlined:
             note = "written into its reader" if entry.contributions else "the start"
@@ -125,7 +147,13 @@ class _Writer:
             steps.append(f"merge: {self._speller.terms(terms)}")
         name = entry.equation.out.name
         return EntryView(
-            str(entry.number), name, self._speller.equation(entry.equation), note, tuple(steps)
+            tuple(self._opens(entry.loops, past)),
+            self._indent(len(entry.loops)),
+            str(entry.number),
+            name,
+            self._speller.equation(entry.equation),
+            note,
+            tuple(steps),
         )
 
     def _contribution(self, contribution: Contribution) -> list[str]:
@@ -146,6 +174,8 @@ def _escaped(view: DocumentView) -> DocumentView:
 
     def entry(e: EntryView) -> EntryView:
         return EntryView(
+            tuple(html.escape(o) for o in e.opens),
+            e.indent,
             e.number,
             html.escape(e.name),
             html.escape(e.formula),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from bpgen.emit.view import FieldView
 from bpgen.ir.index import Extent, Index
 from bpgen.ir.optimizer import GRADIENT, THETA
-from bpgen.ir.program import Program, View
+from bpgen.ir.program import Program, View, steps_of
 from bpgen.ir.tensor import Role, Tensor
 from bpgen.spell import FormulaSpeller
 from bpgen.targets.numpy.scratch import Register, Scratch
@@ -38,13 +38,13 @@ class Memory:
         first = program.forward + program.loss + program.predict + program.score
         views = {
             s.out.name
-            for step in first + program.backward
+            for step in steps_of(first + program.backward)
             for s in step.statements
             if isinstance(s, View)
         }
-        made = dict.fromkeys(step.equation.out for step in first)
+        made = dict.fromkeys(step.equation.out for step in steps_of(first))
         noise = dict.fromkeys(program.network.of_role(Role.NOISE))
-        later = dict.fromkeys(step.equation.out for step in program.backward)
+        later = dict.fromkeys(step.equation.out for step in steps_of(program.backward))
         return cls(
             names,
             update,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from bpgen.emit.layout import Memory, span
 from bpgen.emit.view import FieldView
 from bpgen.emit.wrap import wrapped_code
-from bpgen.ir.program import Program
+from bpgen.ir.program import Program, steps_of
 from bpgen.ir.tensor import Role, Tensor
 from bpgen.spell import FormulaSpeller
 from bpgen.targets.numpy.scalar import scalar
@@ -39,7 +39,7 @@ class Tensors:
 
     def predicted(self) -> frozenset[str]:
         """Return the names of the tensors that prediction reads."""
-        steps = self.program.predict or self.program.forward
+        steps = steps_of(self.program.predict or self.program.forward)
         return frozenset(name for s in steps for name in s.equation.reads())
 
     def _input(self, t: Tensor) -> FieldView:
@@ -67,8 +67,18 @@ class Tensors:
                 case "uniform":
                     lines.append(f"p.{t.name}[...] = rng.uniform(-{scale}, {scale}, {shape})")
                 case "orthogonal":
-                    lines.append(f"p.{t.name}[...] = orthogonal(rng, {shape}, {scale})")
+                    lines += self._orthogonal(t, scale)
         return tuple(line for code in lines for line in wrapped_code(code))
+
+    def _orthogonal(self, t: Tensor, scale: str) -> list[str]:
+        """Return the lines that draw an orthogonal matrix, or one for each of several blocks."""
+        assert t.init is not None
+        own = [i.extent.name for i in t.indices[t.init.stacked :]]
+        matrix = f"orthogonal(rng, {as_tuple(own)}, {scale})"
+        if not t.init.stacked:
+            return [f"p.{t.name}[...] = {matrix}"]
+        every = f".reshape(-1, {', '.join(own)})" if t.init.stacked > 1 else ""
+        return [f"for block in p.{t.name}{every}:", f"    block[...] = {matrix}"]
 
     def noise(self, scratch: Scratch) -> tuple[str, ...]:
         """Return the lines that draw the noise of one step, by way of float64 in `scratch`.

@@ -21,10 +21,16 @@ class FieldView:
 
 @dataclass(frozen=True, slots=True)
 class StepView:
-    """An equation as a comment, and the lines that compute it."""
+    """An equation as a comment, and the lines that compute it; or the head of a loop.
+
+    `indent` is how far they stand inside the function, in loops; the body of a loop follows its
+    head without an empty line.
+    """
 
     formula: tuple[str, ...]
     lines: tuple[str, ...]
+    indent: str = ""
+    is_head: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from bpgen.ir.derivation import Derivation
 from bpgen.ir.equation import Equation, needed
 from bpgen.ir.network import Network
 from bpgen.ir.optimizer import Optimizer
-from bpgen.ir.program import Program, Step
+from bpgen.ir.program import Part, Program
 from bpgen.ir.tensor import Role
+from bpgen.lower.loops import parts
 from bpgen.lower.statements import step
 
 
@@ -28,12 +27,12 @@ def lower(derivation: Derivation, optimizer: Optimizer) -> Program:
     program = Program(
         network,
         derivation,
-        _steps(forward),
-        _steps(loss),
-        _steps(_late(backward)),
-        _steps(predict),
-        _steps(score),
-        _steps(optimizer.equations),
+        parts(forward),
+        parts(loss),
+        parts(_late(backward)),
+        parts(predict),
+        parts(score),
+        _updates(optimizer),
         optimizer,
     )
     program.check()
@@ -75,5 +74,6 @@ def _is_backward(equation: Equation) -> bool:
     return equation.out.role is Role.COTANGENT
 
 
-def _steps(equations: Iterable[Equation]) -> tuple[Step, ...]:
-    return tuple(step(e) for e in equations)
+def _updates(optimizer: Optimizer) -> tuple[Part, ...]:
+    """Return the steps of an update rule, whose assignments are carried out as they stand."""
+    return tuple(step(e) for e in optimizer.equations)

@@ -8,32 +8,84 @@ import sympy
 from sympy import Expr
 
 from bpgen.ir.equation import Equation, Op, Term
-from bpgen.ir.expr import Access, Digit, indices_of
+from bpgen.ir.expr import Access, Delta, Pad, indices_of
 from bpgen.ir.index import Index
-from bpgen.ir.program import Contract, Gather, Map, Reduce, Statement, Step, View
+from bpgen.ir.program import (
+    Carry,
+    Contract,
+    Gather,
+    Map,
+    Reduce,
+    Single,
+    Statement,
+    Step,
+    View,
+)
 from bpgen.ir.tensor import Tensor
 
 
-def step(equation: Equation) -> Step:
-    """Return the statements of `equation`: products first, so that the rest is added in place."""
-    found = [_statement(equation, term) for term in equation.terms]
-    found.sort(key=lambda s: (Contract, Reduce, Gather, View, Map).index(type(s)))
-    return Step(equation, (found[0], *(_added(s) for s in found[1:])))
+def step(equation: Equation, around: tuple[Index, ...] = (), *, adds: bool = False) -> Step:
+    """Return the statements of `equation`: products first, so that the rest is added in place.
+
+    `around` are the indices of the loops it stands in; with `adds` the result holds terms already.
+    """
+    found = [_placed(equation, term, around) for term in equation.terms]
+    whole = [s for s in found if not isinstance(s, Single)]
+    singles = [s for s in found if isinstance(s, Single)]
+    if singles and not (whole or adds or _cover(singles)):
+        whole = [Map(equation.out, sympy.S.Zero)]
+    whole.sort(key=lambda s: (Contract, Reduce, Gather, View, Map, Carry).index(type(s)))
+    first = whole[:1] if not adds else []
+    more = whole[len(first) :]
+    seen: set[tuple[Index, Expr]] = set()
+    for k, single in enumerate(singles):
+        if whole or adds or (single.index, single.at) in seen:
+            singles[k] = replace(single, statement=replace(single.statement, accumulate=True))
+        seen.add((single.index, single.at))
+    return Step(equation, (*first, *map(_added, more), *singles), adds)
+
+
+def is_view(equation: Equation) -> bool:
+    """Whether `equation` computes nothing: it sees the entries of a tensor under other indices."""
+    return isinstance(step(equation).statements[0], View)
+
+
+def _cover(singles: list[Single]) -> bool:
+    """Whether the statements together write every entry of their axis."""
+    (index, *others) = {s.index for s in singles}
+    return not others and {s.at for s in singles} == set(range(index.extent.value or 0))
 
 
 def _added(statement: Statement) -> Statement:
-    assert isinstance(statement, Map | Reduce | Contract), f"{statement} stands alone"
+    assert isinstance(statement, Map | Reduce | Contract | Carry), f"{statement} stands alone"
     return replace(statement, accumulate=True)
 
 
-def _statement(equation: Equation, term: Term) -> Statement:
+def _placed(equation: Equation, term: Term, around: tuple[Index, ...]) -> Statement:
+    """Write a term that is 0 but at one value of an index there, and nowhere else."""
+    for factor in sympy.Mul.make_args(term.body):
+        if isinstance(factor, Delta) and not factor.args[1].has(Access, Index):
+            index, at = factor.args
+            if index in equation.out.indices and index not in around:
+                body = term.body.xreplace({factor: sympy.S.One}).xreplace({index: at})
+                inner = _statement(equation, Term(body, term.over), ())
+                assert isinstance(inner, Map | Reduce | Contract), f"{inner} has no one entry"
+                return Single(index, at, inner)
+    return _statement(equation, term, around)
+
+
+def _statement(equation: Equation, term: Term, around: tuple[Index, ...]) -> Statement:
     out, body = equation.out, term.body
     if term.over:
         return _reduction(out, term, equation.op)
+    if isinstance(body, Pad):
+        turn = [i for i in around if any(at != i and at.has(i) for at in body.entry.indices)]
+        if turn:
+            return Carry(out, body.entry, body.value, turn[0])
     if isinstance(body, Access) and len(equation.terms) == 1:
         if any(at.has(Access) for at in body.indices):
             return Gather(out, body)
-        if any(isinstance(at, Digit | sympy.Add) for at in body.indices):
+        if any(not isinstance(at, Index) for at in body.indices):
             return View(out, body)
     return Map(out, body)
 

@@ -9,13 +9,24 @@ import sympy
 from bpgen.ir.equation import Op
 from bpgen.ir.expr import Access, accesses, indices_of
 from bpgen.ir.index import Index
-from bpgen.ir.program import Contract, Gather, Map, Reduce, Statement, Step, View
+from bpgen.ir.program import (
+    Carry,
+    Contract,
+    Gather,
+    Map,
+    Reduce,
+    Single,
+    Statement,
+    Step,
+    View,
+)
 from bpgen.ir.tensor import Role, Tensor
 from bpgen.targets.numpy.contract import contraction, einsum
 from bpgen.targets.numpy.scalar import scalar
 from bpgen.targets.numpy.scratch import Axes, Scratch
+from bpgen.targets.numpy.turns import Fixed, Slices
 from bpgen.targets.numpy.ufuncs import Ufuncs
-from bpgen.targets.numpy.values import Value, in_order, read
+from bpgen.targets.numpy.values import Value, in_order, is_dense, read
 
 _ONE: sympy.Expr = sympy.S.One
 _REDUCTIONS = {Op.SUM: "np.add.reduce", Op.MAX: "np.maximum.reduce", Op.ARGMAX: "np.argmax"}
@@ -32,9 +43,36 @@ class NumpyTarget:
         self.scratch = Scratch(owner, frozenset(tensors))
         self._tensors = tensors
 
-    def lines(self, step: Step) -> tuple[str, ...]:
-        """Return the code of one step."""
-        return tuple(line for s in step.statements for line in self._statement(s))
+    def lines(self, step: Step, fixed: Fixed | None = None) -> tuple[str, ...]:
+        """Return the code of one step, in a turn of the loops over the indices `fixed`."""
+        return tuple(line for s in step.statements for line in self._at(s, fixed or {}))
+
+    def _at(self, statement: Statement, fixed: Fixed) -> list[str]:
+        """Write a statement at fixed values of some indices."""
+        if isinstance(statement, Single):
+            return self._at(statement.statement, {**fixed, statement.index: statement.at})
+        if isinstance(statement, Carry):
+            return self._carry(statement, fixed)
+        if not fixed:
+            return self._statement(statement)
+        slices = Slices(self.names, self._tensors, fixed)
+        inner = slices.statement(statement)
+        target = NumpyTarget(slices.all_names(), slices.all_tensors())
+        target.scratch = self.scratch
+        return target._statement(inner)
+
+    def _carry(self, statement: Carry, fixed: Fixed) -> list[str]:
+        """Take what the turn before has left; in the first turn, what stands before it."""
+        index, out = statement.index, statement.out
+        at = next(at for at in statement.entry.indices if at.has(index))
+        turn, last = scalar(fixed[index]), scalar(index.extent - 1)
+        is_later = f"if {turn} > 0:" if (at - index).is_negative else f"if {turn} < {last}:"
+        lines = self._at(Map(out, statement.entry, statement.accumulate), fixed)
+        lines = [is_later, *(f"    {line}" for line in lines)]
+        if statement.accumulate and statement.value == 0:
+            return lines
+        start = self._at(Map(out, statement.value, statement.accumulate), fixed)
+        return [*lines, "else:", *(f"    {line}" for line in start)]
 
     def _statement(self, statement: Statement) -> list[str]:
         match statement:
@@ -51,6 +89,8 @@ class NumpyTarget:
             case View():
                 value = in_order(read(statement.read, self.names), statement.out.indices)
                 return [f"{self.names[statement.out.name]} = {value.text}"]
+            case _:
+                raise AssertionError(f"{statement} needs its place")
 
     def _out(self, tensor: Tensor) -> Value:
         return Value(self.names[tensor.name], tensor.indices)
@@ -99,6 +139,8 @@ class NumpyTarget:
             total = _times(f"float({call.format(weights=weights, out='')})", scale)
             return [f"{statement.out.name} = {total}"]
         out, lines = self._target(statement, _without(axes, statement.over))
+        # np.dot takes no result with gaps in memory.
+        call = call if is_dense(out.text) else call.replace("np.dot", "np.matmul")
         product = call.format(weights=weights, out=f", out={out.text}")
         return [product, *_scaling(out, scale), *lines]
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import sympy
 from sympy import Expr
 
 from bpgen.errors import TargetError
-from bpgen.ir.expr import Access, Digit
+from bpgen.ir.expr import Access, Digit, access
 from bpgen.ir.index import Index
+from bpgen.targets.numpy.scalar import is_scalar, scalar
 from bpgen.targets.numpy.scratch import Axes, Register
 
 
@@ -32,6 +33,25 @@ class Value:
         return f"{self.text}[{', '.join('None' if gone else ':' for gone in missing)}]"
 
 
+def subscript(picked: Sequence[str | None]) -> str:
+    """Return `:, t` for [None, "t", None]; an array of one entry stays an array by `...`."""
+    parts = [":" if pick is None else pick for pick in picked]
+    while parts[-1] == ":":
+        parts.pop()
+    return ", ".join(parts if None in picked else [*parts, "..."])
+
+
+def is_dense(text: str) -> bool:
+    """Whether an array lies in memory without gaps, in the order of its axes, as its text shows."""
+    return not text.endswith((".T", ")")) and "[:" not in text
+
+
+def outer_axes(text: str) -> int:
+    """Return how many axes lie outside one that a slice has picked: `a.z[:, t]` has one."""
+    _, begin, rest = text.partition("[:")
+    return 1 + rest.partition("]")[0].count(":") if begin else 0
+
+
 def in_order(value: Value, axes: Axes) -> Value:
     """Return `value` with its axes in the order in which `axes` has them: a transposed view."""
     wanted = tuple(i for i in axes if i in value.axes)
@@ -46,14 +66,14 @@ def in_order(value: Value, axes: Axes) -> Value:
 def read(entry: Access, names: Mapping[str, str]) -> Value:
     """Return the array that `entry` reads, as a view whose axes are the indices of the entry."""
     text = names[entry.name]
+    fixed = [at for at in entry.indices if not at.has(Access) and is_scalar(at)]
+    if fixed:
+        text = f"{text}[{subscript([scalar(at) if at in fixed else None for at in entry.indices])}]"
+        entry = access(entry.name, [at for at in entry.indices if at not in fixed])
     if any(isinstance(at, Digit | sympy.Add) for at in entry.indices):
         return _reshaped(entry, text)
-    fixed = [at for at in entry.indices if isinstance(at, sympy.Integer)]
-    if fixed:
-        picks = ", ".join(str(at) if at in fixed else ":" for at in entry.indices)
-        text = f"{text}[{picks}]"
     axes = tuple(at for at in entry.indices if isinstance(at, Index))
-    if len(axes) + len(fixed) < len(entry.indices):
+    if len(axes) < len(entry.indices):
         raise TargetError(
             f"no view reads {entry}", way_out="This is a bug in bpgen: a gather was not named."
         )
