@@ -7,6 +7,7 @@ A skip connection needs no layer: `h = h + linear(h, 32)`.
 """
 
 from bpgen.layers.attention import attention
+from bpgen.layers.bidirectional import bidirectional
 from bpgen.layers.bilinear import bilinear
 from bpgen.layers.causal_softmax import causal_softmax
 from bpgen.layers.dropout import dropout
@@ -18,14 +19,17 @@ from bpgen.layers.global_average_pool import global_average_pool
 from bpgen.layers.global_max_pool import global_max_pool
 from bpgen.layers.glu import glu
 from bpgen.layers.group_norm import group_norm
+from bpgen.layers.gru import gru
 from bpgen.layers.highway import highway
 from bpgen.layers.instance_norm import instance_norm
 from bpgen.layers.layer_norm import layer_norm
 from bpgen.layers.learned_positions import learned_positions
 from bpgen.layers.linear import linear
+from bpgen.layers.lstm import lstm
 from bpgen.layers.mixture_of_experts import mixture_of_experts
 from bpgen.layers.radial_basis import radial_basis
 from bpgen.layers.rms_norm import rms_norm
+from bpgen.layers.rnn import rnn
 from bpgen.layers.sinusoidal_positions import sinusoidal_positions
 from bpgen.layers.softmax import softmax
 from bpgen.layers.squeeze_excitation import squeeze_excitation
@@ -33,6 +37,7 @@ from bpgen.layers.swiglu import swiglu
 
 __all__ = [
     "attention",
+    "bidirectional",
     "bilinear",
     "causal_softmax",
     "dropout",
@@ -44,14 +49,17 @@ __all__ = [
     "global_max_pool",
     "glu",
     "group_norm",
+    "gru",
     "highway",
     "instance_norm",
     "layer_norm",
     "learned_positions",
     "linear",
+    "lstm",
     "mixture_of_experts",
     "radial_basis",
     "rms_norm",
+    "rnn",
     "sinusoidal_positions",
     "softmax",
     "squeeze_excitation",

@@ -78,4 +78,5 @@ class FormulaSpeller(Speller):
 
 def _close(index: str) -> str:
     """Return `t-1` for `t - 1`; a longer index keeps its spaces."""
-    return index.replace(" ", "") if index.count(" ") == 2 else index
+    words = index.split(" ")
+    return "".join(words) if len(words) == 3 and words[1] in "+-" else index
