@@ -150,12 +150,15 @@ class Program:
 
     def _check_order(self, written: set[str], parts: tuple[Part, ...]) -> None:
         written = set(written)
+        made = written | {step.equation.out.name for step in steps_of(parts)}
         for part in parts:
             steps = steps_of((part,))
             if isinstance(part, Turns):
                 written |= {step.equation.out.name for step in steps}
             for step in steps:
-                self._check_step(step, written)
+                # A view sees what a loop after it writes.
+                is_view = isinstance(step.statements[0], View)
+                self._check_step(step, made if is_view else written)
             written |= {step.equation.out.name for step in steps}
 
     def _check_step(self, step: Step, written: set[str]) -> None:
