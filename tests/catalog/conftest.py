@@ -12,6 +12,7 @@ from bpgen.declare.load import zoo
 from bpgen.declare.network import network
 from bpgen.derive import derive
 from bpgen.ir.tensor import GIVEN
+from bpgen.layers import rnn
 from bpgen.verify.interpret import evaluate as interpret
 from bpgen.verify.numbers import Native
 
@@ -56,6 +57,7 @@ def declared(tensor):
     """What a layer or a loss makes of that tensor, and of others where it needs them."""
     named = {
         "tokens": bp.label("tokens", D, classes=K),
+        "layer": rnn,
         "label": bp.label("answer", D, classes=K),
         "units": UNITS,
         "features": UNITS,
@@ -76,7 +78,7 @@ def declared(tensor):
         names = [p.name for p in parameters if p.default is p.empty]
         own = {**named, **features.get(definition.__name__, {})}
         others = {name: own.get(name) or bp.input(f"given_{name}", D, K) for name in names}
-        return definition(named[first.name] if first.name == "tokens" else tensor, **others)
+        return definition(named[first.name] if first.name in named else tensor, **others)
 
     return build
 
