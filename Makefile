@@ -1,11 +1,12 @@
 # Each target makes its own virtual environment in .venv and installs what it needs, once.
 #
-#   make demo     derive, prove, emit and train a network on images of digits
-#   make test     every test that needs no other framework
-#   make check    style, types, import contracts, freshness of generated/
-#   make oracle   the comparisons with PyTorch and JAX
-#   make gpu      the tests that need an NVIDIA GPU
-#   make bench    the measurements
+#   make demo      derive, prove, emit and train a network on images of digits
+#   make demo-all  train every model that ships on its data, a line and a picture each
+#   make test      every test that needs no other framework
+#   make check     style, types, import contracts, freshness of generated/
+#   make oracle    the comparisons with PyTorch and JAX
+#   make gpu       the tests that need an NVIDIA GPU
+#   make bench     the measurements
 
 PYTHON ?= python3
 VENV := .venv
@@ -13,12 +14,15 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 DEMO := runs/digits_mlp
 
-.PHONY: demo test check oracle gpu bench clean
+.PHONY: demo demo-all test check oracle gpu bench clean
 
 demo: $(VENV)/.run
 	$(BIN)/bpgen derive digits_mlp
 	$(BIN)/bpgen check digits_mlp
 	$(BIN)/bpgen train digits_mlp --data digits --epochs 40 --batch 32 -o $(DEMO)
+
+demo-all: $(VENV)/.run
+	$(BIN)/bpgen train --all
 
 test: $(VENV)/.dev
 	$(BIN)/pytest -m "not oracle and not gpu" -n auto

@@ -1,4 +1,4 @@
-"""Autoencoder that squeezes 8×8 images of digits through eight numbers; data: digits.
+"""Autoencoder that squeezes 8×8 images of digits through eight numbers.
 
 Written by `bpgen emit autoencoder` from autoencoder.py; needs numpy alone.
 """

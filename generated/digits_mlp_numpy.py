@@ -1,4 +1,4 @@
-"""Two-layer perceptron for 8×8 images of digits; data: digits.
+"""Two-layer perceptron for 8×8 images of digits.
 
 Written by `bpgen emit digits_mlp` from digits_mlp.py; needs numpy alone.
 """

@@ -1,4 +1,4 @@
-"""One hidden layer of tanh units and squared errors, the textbook case; data: diabetes.
+"""One hidden layer of tanh units and squared errors, the textbook case.
 
 Written by `bpgen emit one_hidden_layer` from one_hidden_layer.py; needs numpy alone.
 """

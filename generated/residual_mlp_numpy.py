@@ -1,4 +1,4 @@
-"""Twenty residual blocks with layer norm, for 8×8 images of digits; data: digits.
+"""Twenty residual blocks with layer norm, for 8×8 images of digits.
 
 Written by `bpgen emit residual_mlp` from residual_mlp.py; needs numpy alone.
 """

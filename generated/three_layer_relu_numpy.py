@@ -1,4 +1,4 @@
-"""Three linear layers with ReLU between them, for 8×8 images of digits; data: digits.
+"""Three linear layers with ReLU between them, for 8×8 images of digits.
 
 Written by `bpgen emit three_layer_relu` from three_layer_relu.py; needs numpy alone.
 """

@@ -1,4 +1,4 @@
-"""Classifier of three cultivars of wine by thirteen chemical measurements; data: wine.
+"""Classifier of three cultivars of wine by thirteen chemical measurements.
 
 Written by `bpgen emit wine` from wine.py; needs numpy alone.
 """

@@ -1,8 +1,10 @@
 """The same in Python: what DESIGN shows, on a model that is declared here and not in a file."""
 
+import pytest
 import sympy
 
 import bpgen as bp
+from bpgen.errors import OptionError
 from bpgen.layers import linear
 from bpgen.losses import mean_squared_error
 
@@ -47,3 +49,10 @@ def test_a_model_is_checked_and_emitted(tmp_path):
     loss, grads = net.loss_and_grad(net.init(seed=0), **net.example(5))
     assert loss > 0
     assert grads.fc_W.shape == (3, 2)
+
+
+@pytest.mark.parametrize("epochs", [0, -1, "twenty"])
+def test_a_model_is_trained_for_an_epoch_at_least(epochs):
+    loss = mean_squared_error(linear(bp.input("x", 3), 2, name="fc"), bp.input("y", 2))
+    with pytest.raises(OptionError, match="`epochs` is out of range"):
+        bp.Model(loss, epochs=epochs)

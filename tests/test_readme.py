@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from bpgen.declare.load import zoo
+from bpgen.execute.sources import known
+
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
 
@@ -48,3 +51,7 @@ def test_every_command_has_its_line(bpgen):
 def test_every_definition_that_ships_is_named(room):
     shipped = import_module(f"bpgen.{room}").__all__
     assert [name for name in shipped if f"`{name}`" not in README] == []
+
+
+def test_every_model_and_every_data_set_that_ships_is_named():
+    assert [name for name in (*zoo(), *known()) if f"`{name}`" not in README] == []

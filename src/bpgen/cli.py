@@ -22,6 +22,8 @@ from bpgen.errors import BpgenError, FileError, MissingPackageError, StaleError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from bpgen.execute.run import Run
+    from bpgen.execute.train import Outcome
     from bpgen.training import Plan
 
 FORMATS = ("text", "latex", "markdown", "html", "json")
@@ -31,7 +33,8 @@ SEED = click.IntRange(0, 2**63 - 1)
 CLOSED = 141  # what a shell reports of a program whose reader went away
 
 _DATA = (
-    "digits, wine, diabetes, an .npz, a .csv, a folder of .npy files, or input=file.npy, repeated."
+    "A data set that ships (digits, topics, …), an .npz, a .csv, a folder of .npy files, or "
+    "input=file.npy, repeated; what the model names if left out."
 )
 _EXAMPLES = """\b
 Examples:
@@ -39,6 +42,7 @@ Examples:
   bpgen check digits_mlp
   bpgen emit digits_mlp --target numpy
   bpgen train digits_mlp --data digits
+  bpgen train --all
 
 \b
 MODEL is a file or the name of a zoo model; without it, model.py is read.
@@ -112,9 +116,7 @@ def new(name: str) -> None:
     path = Path("model.py")
     with path.open("x", encoding="utf-8") as file:
         file.write(starter(name))
-    click.echo(
-        f"Wrote {path}. Next: bpgen derive, bpgen check, bpgen train --data digits", err=True
-    )
+    click.echo(f"Wrote {path}. Next: bpgen derive, bpgen check, bpgen train", err=True)
 
 
 @main.command()
@@ -202,33 +204,54 @@ def _assert_fresh(difference: str) -> None:
 
 @main.command()
 @model_argument
-@click.option("--data", multiple=True, required=True, metavar="DATA", help=_DATA)
+@click.option("--data", multiple=True, metavar="DATA", help=_DATA)
 @click.option("--label", multiple=True, metavar="COLUMN", help="Column of a .csv; may be repeated.")
-@click.option("--epochs", type=click.IntRange(1), default=20, show_default=True)
+@click.option("--epochs", type=click.IntRange(1), help="As many as the model says, or 20.")
 @click.option("--batch", type=click.IntRange(1), default=64, show_default=True)
 @click.option("--seed", type=SEED, default=0, show_default=True)
 @output_option("FOLDER")
 @click.option("--resume", is_flag=True, help="Go on from FOLDER/last.npz, with its batch and seed.")
-def train(model: str, output: Path | None, **options: Any) -> None:
+@click.option("--all", "whole_zoo", is_flag=True, help="Train every zoo model on its own data.")
+def train(model: str, output: Path | None, *, whole_zoo: bool, **options: Any) -> None:
     """Derive, check, emit, then train by the emitted module.
 
     FOLDER (runs/<model> by default) receives the derivation, the emitted module, the checkpoints
-    last.npz and best.npz, the log and the curve.
+    last.npz and best.npz, the log, the curve and, of some zoo models, a picture of what is learned.
     """
+    from bpgen.declare.load import zoo
+
+    if whole_zoo and options["data"]:
+        raise click.UsageError("--all trains each model on its own data; leave out --data.")
+    if not whole_zoo:
+        outcome, run = _trained(model, output, options, _console(stderr=True))
+        click.echo(f"test {outcome}")
+        for what, path in run.parts().items():
+            click.echo(f"  {what:10}  {path}")
+        return
+    for name in zoo():
+        click.echo(f"{name:24}  ", nl=False)
+        outcome, run = _trained(name, output and output / name, options, _console(quiet=True))
+        click.echo(f"test {outcome}  {run.picture if outcome.shown else run.curve}")
+
+
+def _trained(
+    name: str, output: Path | None, options: dict[str, Any], console: Console
+) -> tuple[Outcome, Run]:
+    """Train a model, and return how that ended and where it lies."""
     from bpgen.execute.run import Run
     from bpgen.model import load
-    from bpgen.training import Plan
+    from bpgen.training import planned
     from bpgen.training import train as train_model
 
-    loaded = load(model)
-    plan = Plan(**options, folder=output or Path("runs") / loaded.network.name)
-    outcome = train_model(loaded, plan, _console(stderr=True))
+    loaded = load(name)
+    if not options["data"] and loaded.data is None:
+        raise click.UsageError("the model names no data set; give one: --data DATA.")
+    plan = planned(loaded, output or Path("runs") / loaded.network.name, **options)
+    outcome = train_model(loaded, plan, console)
     if outcome.test is None:
-        click.echo(f"Interrupted. Continue: {_again(model, plan)}", err=True)
+        click.echo(f"Interrupted. Continue: {_again(name, plan)}", err=True)
         sys.exit(INTERRUPTED)
-    click.echo(f"test {outcome.test}")
-    for what, path in Run(plan.folder, loaded.network.name).parts().items():
-        click.echo(f"  {what:10}  {path}")
+    return outcome, Run(plan.folder, loaded.network.name)
 
 
 def _again(model: str, plan: Plan) -> str:
@@ -260,10 +283,10 @@ def explain(code: str) -> None:
     click.echo(long_form(code))
 
 
-def _console(*, stderr: bool = False) -> Console:
+def _console(*, stderr: bool = False, quiet: bool = False) -> Console:
     """Return the terminal; what is not one is wide enough for every table."""
     from rich.console import Console
 
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else 160
-    return Console(stderr=stderr, width=width, markup=False, highlight=False)
+    return Console(stderr=stderr, quiet=quiet, width=width, markup=False, highlight=False)

@@ -20,6 +20,7 @@ from bpgen.collection import paused
 from bpgen.declare.given import is_name
 from bpgen.declare.load import locate, run
 from bpgen.declare.network import network as make_network
+from bpgen.declare.option import option
 from bpgen.declare.variable import Variable, here
 from bpgen.errors import FormulaError, NoModelError
 from bpgen.ir.optimizer import Optimizer
@@ -39,12 +40,14 @@ class Model:
         loss: Variable,
         outputs: Mapping[str, Variable] | None = None,
         optimizer: Optimizer | None = None,
+        data: str | None = None,
+        epochs: int = 20,
     ) -> None:
         """Declare a model; tensors that the calling file binds to names are called so.
 
         `outputs` are what `predict` returns, by name. `optimizer` is plain gradient descent unless
-        given.
-        Errors: see `declare.network.network`.
+        given. `data` and `epochs` are what `bpgen train` takes where its options name none.
+        Errors: see `declare.network.network`; OptionError if `epochs` is not at least 1.
         """
         if not isinstance(loss, Variable):
             raise FormulaError(
@@ -59,6 +62,7 @@ class Model:
         name = stem if is_name(stem) else "model"
         doc = frame.f_globals.get("__doc__") or ""
         self.optimizer = optimizer or sgd()
+        self.data, self.epochs = data, int(option("`epochs`", epochs, at_least=1))
         self.network = make_network(loss, outputs or {}, name=name, doc=doc, bound=bound)
         self.path = Path(frame.f_code.co_filename)
 

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from bpgen.declare.load import ZOO
 from bpgen.emit.files import write
 from bpgen.errors import CheckpointError, RefutedError, UndecidedError
 from bpgen.execute import curve, dataset
+from bpgen.execute.dataset import Dataset
+from bpgen.execute.figure import figure
 from bpgen.execute.load import Emitted, Training
 from bpgen.execute.progress import shown, stages
 from bpgen.execute.run import Run
 from bpgen.execute.train import Outcome
 from bpgen.execute.train import train as train_emitted
 from bpgen.model import Model
+from bpgen.pictures import picture_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,6 +38,14 @@ class Plan:
     seed: int
     folder: Path
     resume: bool
+
+
+def planned(
+    model: Model, folder: Path, *, data: tuple[str, ...], epochs: int | None, **options: Any
+) -> Plan:
+    """Return a plan with the data and the epochs that `model` names where none are given."""
+    own = () if model.data is None else (model.data,)
+    return Plan(data=data or own, epochs=epochs or model.epochs, folder=folder, **options)
 
 
 def train(model: Model, plan: Plan, console: Console) -> Outcome:
@@ -55,7 +67,19 @@ def train(model: Model, plan: Plan, console: Console) -> Outcome:
         outcome = train_emitted(net, trainer, parts, run, progress, epochs=plan.epochs)
     if outcome.epochs:
         curve.draw(run.curve, outcome.epochs, title=run.name)
-    return outcome
+    if outcome.test is None:
+        return outcome
+    return replace(outcome, shown=_shown(model, net, run, parts.test))
+
+
+def _shown(model: Model, net: Emitted, run: Run, test: Dataset) -> str:
+    """Draw the picture of a zoo model, by its best parameters, and say what it shows."""
+    draw = picture_of(run.name) if model.path.parent == ZOO else None
+    if draw is None:
+        run.picture.unlink(missing_ok=True)  # of another model that had this folder
+        return ""
+    with figure(run.picture) as drawn:
+        return draw(drawn, net, net.load(run.best).params, test.arrays)
 
 
 def _derivation(model: Model) -> str:

@@ -75,10 +75,12 @@ def declared(tensor):
 
     def build(definition):
         first, *parameters = inspect.signature(definition).parameters.values()
-        names = [p.name for p in parameters if p.default is p.empty]
+        names = [p.name for p in parameters if p.default is p.empty and p.kind is not p.VAR_KEYWORD]
         own = {**named, **features.get(definition.__name__, {})}
         others = {name: own.get(name) or bp.input(f"given_{name}", D, K) for name in names}
-        return definition(named[first.name] if first.name in named else tensor, **others)
+        return definition(
+            named[first.name] if first.name in {"tokens", "layer"} else tensor, **others
+        )
 
     return build
 

@@ -123,6 +123,7 @@ def test_a_zoo_model_misspelt_gets_a_suggestion(bpgen):
         (["train", "--data", "d.npz", "--epochs", "0"], "--epochs"),
         (["train", "--data", "d.npz", "--batch", "0"], "--batch"),
         (["train"], "--data"),
+        (["train", "--all", "--data", "d.npz"], "--all"),
         (["emit", "--target", "fortran"], "'fortran'"),
         (["explain", "BPG201x"], "`BPG201`"),
         (["derve"], "derive"),
@@ -147,7 +148,11 @@ def spoilt():
 
 
 DATA = {
-    "a missing file": (None, "DataFileError", "Known: diabetes, digits, wine."),
+    "a missing file": (
+        None,
+        "DataFileError",
+        "Known: diabetes, digits, inverse_problem, sung_notes, topics, wine.",
+    ),
     "a missing array": ({"x": np.ones((40, 3))}, "MissingInputError", "model.py:8"),
     "another shape": (arrays(x=np.ones((40, 4))), "DataShapeError", "model.py:7"),
     "an entry that is no number": (arrays(x=spoilt()), "NotANumberError", "row 2, column 1"),

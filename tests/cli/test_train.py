@@ -83,6 +83,38 @@ def test_arrays_that_no_input_is_named_after_are_ignored(bpgen):
     assert "accuracy" not in result.stdout
 
 
+def test_without_options_the_model_says_on_what_and_for_how_long(folder, bpgen):
+    result = bpgen("train", "wine")
+    assert result.exit_code == 0, result.stderr
+    assert len((folder / "runs" / "wine" / "log.jsonl").read_text().splitlines()) == 60
+
+
+def test_a_model_with_a_picture_ends_with_it(folder, bpgen):
+    result = bpgen("train", "pitch_correction", "--epochs", 1)
+    assert result.exit_code == 0, result.stderr
+    assert "median error of 100 notes" in result.stdout.splitlines()[0]
+    assert "runs/pitch_correction/picture.svg" in result.stdout
+    assert (folder / "runs" / "pitch_correction" / "picture.svg").is_file()
+
+
+def test_a_user_s_model_is_no_model_of_the_zoo_by_its_name(folder, files, bpgen):
+    text = MODEL.replace("RATE", "1e-2").replace("optimizer=", 'data="diabetes", optimizer=')
+    (folder / "pitch_correction.py").write_text(text)
+    result = bpgen("train", "pitch_correction.py", "--epochs", 1)
+    assert result.exit_code == 0, result.stderr
+    assert "runs/pitch_correction/picture.svg" not in files()
+
+
+def test_the_whole_zoo_takes_a_line_a_model(bpgen, monkeypatch):
+    monkeypatch.setattr("bpgen.declare.load.zoo", lambda: ("mixture_density", "wine"))
+    result = bpgen("train", "--all", "--epochs", 1, "-o", "made")
+    assert result.exit_code == 0, result.stderr
+    first, second = result.stdout.splitlines()
+    assert first.startswith("mixture_density ")
+    assert first.endswith("  made/mixture_density/picture.svg")
+    assert second.endswith("%  made/wine/curve.svg")
+
+
 def test_a_loss_that_is_not_finite_ends_with_status_6(train):
     result = train("--epochs", 9, rate=1e30)
     assert result.exit_code == 6

@@ -46,6 +46,17 @@ def test_no_name_of_the_author_is_overwritten(tmp_path):
         np.testing.assert_allclose(found, known[f"d_{name}"], rtol=1e-9, atol=1e-12, err_msg=name)
 
 
+def test_an_input_may_be_called_as_the_update_calls_its_numbers(tmp_path):
+    path = tmp_path / "numbers.py"
+    adam = GREEDY.replace('{"logits": logits})', '{"logits": logits}, adam(1e-3))')
+    adam = adam.replace("import sympy", "import sympy\nfrom bpgen.optimizers import adam")
+    path.write_text(adam.replace('"loss_x"', '"t"').replace('"y"', '"lr"'), encoding="utf-8")
+    net = bp.load(path).emit(path=tmp_path / "numbers_numpy.py")
+    trainer, batch = net.Trainer(net.init(), batch=11), net.example(11)
+    losses = [trainer.step(**batch) for _ in range(50)]
+    assert losses[-1] < losses[0]
+
+
 HOSTILE = '"""\\ import os # '
 
 

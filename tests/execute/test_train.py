@@ -144,6 +144,17 @@ def test_accuracy_counts_the_labels_that_the_largest_output_hits():
     assert scored.accuracy == 5 / 7
 
 
+def test_tokens_that_prediction_reads_are_no_label():
+    tokens, following = np.array([[0, 1], [2, 3]]), np.array([[1, 2], [3, 3]])
+    net = SimpleNamespace(
+        INPUTS={"tokens": ((2,), 5), "next_token": ((2,), 5)},
+        loss=lambda params, **batch: 2.0,
+        predict=lambda params, tokens: {"logits": np.eye(5)[tokens + 1]},
+    )
+    scored = score(net, None, Dataset({"tokens": tokens, "next_token": following}))
+    assert scored.accuracy == 3 / 4
+
+
 def test_rows_scored_in_blocks_count_alike():
     rows = np.random.default_rng(5).normal(size=(2500, D))
     scored = score(NET, np.zeros(D), Dataset({"x": rows}))

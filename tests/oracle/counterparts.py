@@ -308,6 +308,20 @@ def started(z: bp.Tensor, count: int) -> tuple[bp.Tensor, ...]:
     return tuple(bp.parameter(f"start{s}", k) for s in range(count))
 
 
+def bidirectional_case(ours: Callable[..., bp.Tensor], kind: type[nn.RNNBase]) -> Case:
+    """A recurrent layer in both directions."""
+    return layer_case(
+        f"bidirectional {ours.__name__}",
+        lambda z: layers.bidirectional(ours, z, UNITS, name="r"),
+        lambda z, p, batch: both_ways(kind, z, p, "r"),
+    )
+
+
+TORCHS: dict[Callable[..., bp.Tensor], type[nn.RNNBase]] = {
+    layers.rnn: nn.RNN,
+    layers.lstm: nn.LSTM,
+    layers.gru: nn.GRU,
+}
 RECURRENT = [
     layer_case(
         "rnn",
@@ -364,14 +378,7 @@ RECURRENT = [
         lambda z: layers.gru(layers.gru(z, D, name="below"), UNITS, name="r"),
         lambda z, p, batch: recurrent(nn.GRU, recurrent(nn.GRU, z, p, "below"), p, "r"),
     ),
-    *(
-        layer_case(
-            f"bidirectional {ours.__name__}",
-            lambda z, ours=ours: layers.bidirectional(ours, z, UNITS, name="r"),
-            lambda z, p, batch, kind=kind: both_ways(kind, z, p, "r"),
-        )
-        for ours, kind in ((layers.rnn, nn.RNN), (layers.lstm, nn.LSTM), (layers.gru, nn.GRU))
-    ),
+    *(bidirectional_case(*pair) for pair in TORCHS.items()),
 ]
 
 

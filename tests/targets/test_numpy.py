@@ -68,7 +68,7 @@ def run(equation):
     tensors = {**TENSORS, equation.out.name: equation.out}
     names = {**{k: k for k in TENSORS}, equation.out.name: "out"}
     target = NumpyTarget(names, tensors)
-    lines = target.lines(step(equation))
+    lines = target.lines(step(equation, tensors))
     kind = np.intp if equation.out.is_integer else float
     out = np.full([SIZES[i.extent.name] for i in equation.out.indices], 99, kind)
     space = {"np": np, "out": out, "a": Memory(target), **SIZES, **given, "erf": erf_into}
@@ -215,7 +215,7 @@ def test_a_result_may_be_one_of_its_own_operands():
     theta, g = Tensor("θ", (d,), Role.PARAMETER), access("g", [d])
     body = theta.canonical - 2 * g + theta.canonical * g
     target = NumpyTarget({"θ": "p", "g": "g"}, {})
-    lines = target.lines(step(Equation(theta, (Term(body),))))
+    lines = target.lines(step(Equation(theta, (Term(body),)), {}))
     p, gradient = np.array([1.0, 2.0, 3.0]), np.array([5.0, 7.0, 11.0])
     expected = p - 2 * gradient + p * gradient
     space = {"np": np, "p": p, "g": gradient, "a": Memory(target)}

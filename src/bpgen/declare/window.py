@@ -104,7 +104,7 @@ def leaves(entry: Access) -> bool:
 def is_shifted(entry: Access) -> bool:
     """Whether every index of `entry` is an index of its own, plus a number: no window."""
     parts = [affine(at) for at in entry.indices]
-    one = all(p is not None and list(p.coefficients.values()) == [1] for p in parts)
+    one = all(p is not None and list(p.coefficients.values()) in ([1], []) for p in parts)
     found = [i for p in parts if p is not None for i in p.coefficients]
     return one and len(set(found)) == len(found)
 

@@ -26,7 +26,7 @@ from bpgen.derive.turn import carried, is_carried, started
 from bpgen.errors import UnreachedError
 from bpgen.ir.derivation import Adjoint, Derivation, Step
 from bpgen.ir.equation import Equation, Op, Term, needed
-from bpgen.ir.expr import Delta, Pad, accesses
+from bpgen.ir.expr import Delta, Digit, Pad, accesses
 from bpgen.ir.network import Network
 from bpgen.ir.order import Group, Loop, flat, ordered
 from bpgen.ir.tensor import Role, Tensor
@@ -122,7 +122,7 @@ def _turn(equation: Equation, term: Term, loop: Loop, walk: _Walk) -> list[Step]
     for read, local, plain in started(cotangent(equation.out), term.body, loop):
         if read.name in walk.active:
             target = walk.active[read.name]
-            first = sift(plain, read, target, walk.helpers)
+            first = sift(plain, read, target, equation.out.indices, walk.helpers)
             rules = (("sift", first), *tidied(first, target, walk.saved, walk.helpers))
             steps.append(Step(target, equation, read, seed, local, rules))
     return steps
@@ -189,9 +189,10 @@ def _is_whole(formula: Expr, out: Tensor) -> bool:
 
 
 def _formula(adjoint: Adjoint) -> Expr | None:
-    """Return the cotangent as a formula of entries, if nothing is summed or scattered in it."""
+    """Return the cotangent as a formula of entries, if nothing is summed or re-indexed in it."""
     equation = adjoint.equation
-    if not equation.is_map or len(equation.terms) != 1 or equation.terms[0].body.has(Delta, Pad):
+    apart = (Delta, Pad, Digit)
+    if not equation.is_map or len(equation.terms) != 1 or equation.terms[0].body.has(*apart):
         return None
     return equation.terms[0].body
 
@@ -204,7 +205,7 @@ def _steps(equation: Equation, seed: Expr, walk: _Walk) -> list[Step]:
             if read.name in walk.active and local != 0:
                 of = walk.active[read.name]
                 plain = _plain(equation, term, local if seed == 1 else seed * local)
-                first = sift(plain, read, of, walk.helpers)
+                first = sift(plain, read, of, equation.out.indices, walk.helpers)
                 rules = (("sift", first), *tidied(first, of, walk.saved, walk.helpers))
                 if rules[-1][1].body != 0:
                     steps.append(Step(of, equation, read, seed, local, rules))

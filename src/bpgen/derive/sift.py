@@ -25,12 +25,15 @@ Pairs = list[tuple[Expr, Index]]
 Parts = list[tuple[Expr, Index]]
 
 
-def sift(plain: Term, read: Access, of: Tensor, helpers: Helpers) -> Term:
+def sift(
+    plain: Term, read: Access, of: Tensor, positions: tuple[Index, ...], helpers: Helpers
+) -> Term:
     """Return the contribution `plain`, a sum over all indices, to the entry `of[J]` that it reads.
 
-    Sums that the contribution needs by name (a border around a cotangent) are named in `helpers`.
+    `positions` are the indices of the equation's left side, for which windows are solved. What the
+    contribution needs by name (a border around a cotangent) is named in `helpers`.
     """
-    return collapsed(_Sift(plain, read, of, helpers).term())
+    return collapsed(_Sift(plain, read, of, positions, helpers).term())
 
 
 def collapsed(term: Term) -> Term:
@@ -55,7 +58,14 @@ def is_moving(at: Expr) -> bool:
 class _Sift:
     """What is left of the sum, and what each removed index has become."""
 
-    def __init__(self, plain: Term, read: Access, of: Tensor, helpers: Helpers) -> None:
+    def __init__(
+        self,
+        plain: Term,
+        read: Access,
+        of: Tensor,
+        positions: tuple[Index, ...],
+        helpers: Helpers,
+    ) -> None:
         apart = _apart(read, of.indices, plain.over)
         self.body = plain.body.xreplace(apart)
         self.left = dict.fromkeys(apart.get(i, i) for i in plain.over)
@@ -63,6 +73,7 @@ class _Sift:
         ats = (at.xreplace(apart) for at in read.indices)
         self._pairs = list(zip(ats, of.indices, strict=True))
         self._of = of
+        self._positions = tuple(apart.get(i, i) for i in positions)
         self._helpers = helpers
 
     def term(self) -> Term:
@@ -74,7 +85,7 @@ class _Sift:
             self.mapping[index] = index.primed()
         if windows or (joins and not self._is_entry()):
             solved = Window(self.body, self.left, self.mapping, self._of, self._helpers)
-            return solved.term(windows, joins, ties)
+            return solved.term(self._positions, windows, joins, ties)
         for j, parts in joins:
             self.mapping |= {i: Digit(j, stride, i.extent) for stride, i in parts}
         over = tuple(self.mapping.get(i, i) for i in self.left)

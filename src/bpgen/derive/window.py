@@ -2,7 +2,7 @@
 
     y[h] = Σ_u x[h + u] W[u]      ∂L/∂x[a] = Σ_u ∂L/∂y[a - u] W[u]
 
-The index of largest extent, the position, is eliminated: the small sum over the kernel stays. Where
+The position is eliminated, the small sum over the kernel stays. Where
 `a - u` leaves the positions, the cotangent has a border of zeros, a tensor of its own. With a step
 of s, a = s α + ρ and u = s κ + ρ split both into residue classes, so that class and position follow
 without division:
@@ -72,36 +72,38 @@ class Window:
 
     def term(
         self,
+        positions: tuple[Index, ...],
         windows: list[tuple[Expr, Index]],
         joins: list[tuple[Index, list[tuple[Expr, Index]]]],
         ties: list[tuple[Expr, Index]],
     ) -> Term:
         """Return the contribution with every window solved; what cannot be solved stays tied.
 
-        `joins` are axes `j = Σ stride · index` in a complete mixed radix, whose indices stay.
+        `positions` are the indices to remove, if there is a choice. `joins` are axes that are a
+        complete mixed radix, `j = Σ stride · index`, whose indices stay.
         """
         for j, parts in joins:
             self._splits[j] = Split(tuple(sorted(parts, key=lambda part: -_value(part[0]))))
-        tied = [*ties, *((at, j) for at, j in windows if not self._solve(at, j))]
+        tied = [*ties, *((at, j) for at, j in windows if not self._solve(at, j, positions))]
         factors = [*self._factors, *(Delta(j, at) for at, j in tied)]
         border = Border(self._mapping, self._solved, self._of, self._helpers)
         term = Term(border.product(factors), tuple(self._left))
         return self._joined(term) if self._splits else term
 
-    def _solve(self, at: Expr, j: Index) -> bool:
-        """Name an index of `at` by `j`: the one of largest extent, else one that stands alone."""
+    def _solve(self, at: Expr, j: Index, positions: tuple[Index, ...]) -> bool:
+        """Name an index of `at` by `j`: a position, of largest extent, or one that stands alone."""
         found = affine(at)
         assert found is not None, f"{at} is no window"
         ours = [i for i in found.coefficients if i in self._left]
         units = [i for i in ours if abs(found.coefficients[i]) == 1]
-        position = max(ours, key=_length, default=None)
+        position = max(ours, key=lambda i: (i in positions, _length(i)), default=None)
         if position is not None and found.coefficients[position] > 1:
             solved = self._by_classes(found, position, j)
             if solved:
                 return True
         if not units:
             return False
-        unit = max(units, key=_length)
+        unit = max(units, key=lambda i: (i in positions, _length(i)))
         rest = sympy.Add(*(c * i for i, c in found.coefficients.items() if i != unit))
         self._settle(unit, found.coefficients[unit] * (j - rest - found.offset))
         return True
@@ -183,10 +185,9 @@ class Window:
         """Name the product over the split axes, and read it at `Σ stride · index`."""
         axes = self._split_axes(summed=bool(term.over))
         split = self._helpers.define(f"split_d_{self._of.name}", axes, term)
-        wide = {
-            j: j if s.length == _length(j) else self._fresh(s.length)
-            for j, s in self._splits.items()
-        }
+        wide: dict[Index, Index] = {}
+        for j, s in self._splits.items():
+            wide[j] = j if s.length == _length(j) else self._fresh(s.length, *wide.values())
         digits = {
             i: Digit(wide[j], stride, i.extent)
             for j, s in self._splits.items()

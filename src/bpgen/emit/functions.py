@@ -11,6 +11,7 @@ from bpgen.emit.layout import Memory
 from bpgen.emit.view import FunctionView, StepView
 from bpgen.emit.wrap import wrapped_code, wrapped_comment
 from bpgen.ir.index import Scalar
+from bpgen.ir.optimizer import GRADIENT, THETA
 from bpgen.ir.program import Part, Program, Turns
 from bpgen.spell import FormulaSpeller
 from bpgen.targets.numpy.target import NumpyTarget
@@ -41,12 +42,13 @@ class Functions:
     def of(cls, program: Program, memory: Memory, speller: FormulaSpeller) -> Functions:
         """Return the functions of `program` before any is written."""
         tensors = program.derivation.network.tensors
+        own = {t.name: t for t in (THETA, GRADIENT, *program.optimizer.states)}
         return cls(
             program,
             speller,
-            NumpyTarget(memory.names, tensors),
-            NumpyTarget(memory.names, tensors),
-            NumpyTarget(memory.update_names, tensors, owner="s"),
+            NumpyTarget(memory.names, tensors, rebound=memory.rebound),
+            NumpyTarget(memory.names, tensors, rebound=memory.rebound),
+            NumpyTarget(memory.update_names, {**tensors, **own}, owner="s"),
         )
 
     def views(self) -> tuple[FunctionView, ...]:
@@ -82,7 +84,8 @@ class Functions:
         }
         used = [k for k in kinds if _occurs(k, text) or (k == "a" and _occurs("N", text))]
         args = [f"{k}: {kinds[k]}" for k in used]
-        inputs = self.program.network.inputs
+        # The update reads no batch, and may call its numbers as an input is called: t, lr.
+        inputs = () if name == "update" else self.program.network.inputs
         args += [f"{t.name}: np.ndarray" for t in inputs if _occurs(t.name, text)]
         if name == "update" and self.program.optimizer.counts_steps:
             args.append("t: int")

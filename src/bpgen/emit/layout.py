@@ -6,12 +6,18 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import sympy
+from sympy import Expr
+
 from bpgen.emit.view import FieldView
+from bpgen.emit.wrap import wrapped_code
 from bpgen.ir.index import Extent, Index
 from bpgen.ir.optimizer import GRADIENT, THETA
-from bpgen.ir.program import Program, View, steps_of
+from bpgen.ir.program import Place, Program, View, steps_of
+from bpgen.ir.reshape import is_rebound
 from bpgen.ir.tensor import Role, Tensor
 from bpgen.spell import FormulaSpeller
+from bpgen.targets.numpy.scalar import scalar
 from bpgen.targets.numpy.scratch import Register, Scratch
 
 
@@ -24,6 +30,8 @@ class Memory:
     activations: tuple[Tensor, ...]
     cotangents: tuple[Tensor, ...]
     extents: tuple[Extent, ...]
+    rebound: frozenset[str]
+    borders: Mapping[str, Expr]
 
     @classmethod
     def of(cls, program: Program) -> Memory:
@@ -36,11 +44,16 @@ class Memory:
         states = {s.name: f"s.{s.name}" for s in program.optimizer.states}
         update = {THETA.name: "p.flat", GRADIENT.name: "g.flat", **states}
         first = program.forward + program.loss + program.predict + program.score
+        steps = steps_of(first + program.backward)
         views = {
-            s.out.name
-            for step in steps_of(first + program.backward)
-            for s in step.statements
-            if isinstance(s, View)
+            step.equation.out.name
+            for step in steps
+            if isinstance(step.statements[0], View) and is_rebound(step.statements[0])
+        }
+        borders = {
+            step.equation.out.name: step.statements[0].pad.value
+            for step in steps
+            if isinstance(step.statements[0], Place)
         }
         made = dict.fromkeys(step.equation.out for step in steps_of(first))
         noise = dict.fromkeys(program.network.of_role(Role.NOISE))
@@ -51,7 +64,25 @@ class Memory:
             tuple(t for t in (*noise, *made) if t.name not in views),
             tuple(t for t in later if t.name not in gradients and t.name not in views),
             closed.extents(),
+            frozenset(views),
+            borders,
         )
+
+    def fields(self, tensors: Sequence[Tensor], speller: FormulaSpeller) -> tuple[FieldView, ...]:
+        """Return the buffers of a workspace, each with its shape; a border is filled once."""
+        return tuple(
+            FieldView(t.name, "", speller.spell(t.canonical), make=self._made(t)) for t in tensors
+        )
+
+    def _made(self, tensor: Tensor) -> str:
+        shape, dtype = _shape(tensor.indices), "np.intp" if tensor.is_integer else "dtype"
+        border = self.borders.get(tensor.name)
+        if border is None:
+            return f"np.empty({shape}, {dtype})"
+        if border == 0:
+            return f"np.zeros({shape}, {dtype})"
+        value = "-np.inf" if border == -sympy.oo else scalar(border)
+        return f"np.full({shape}, {value}, {dtype})"
 
 
 def _name(tensor: Tensor, gradients: Mapping[str, str]) -> str:
@@ -69,23 +100,6 @@ def span(begin: int, size: int) -> str:
     return f"{begin}:{begin + size}"
 
 
-def fields(tensors: Sequence[Tensor], speller: FormulaSpeller) -> tuple[FieldView, ...]:
-    """Return the buffers of a workspace, each with its shape."""
-    return tuple(
-        FieldView(
-            t.name,
-            "",
-            speller.spell(t.canonical),
-            make=f"np.empty({_shape(t.indices)}, {_dtype(t)})",
-        )
-        for t in tensors
-    )
-
-
-def _dtype(tensor: Tensor) -> str:
-    return "np.intp" if tensor.is_integer else "dtype"
-
-
 def _shape(axes: Sequence[Index], names: Mapping[str, str] | None = None) -> str:
     sizes = [_size(i, names or {}) for i in axes]
     return f"{sizes[0]}" if len(sizes) == 1 else f"({', '.join(sizes)})"
@@ -99,7 +113,7 @@ def _size(index: Index, names: Mapping[str, str]) -> str:
 def scratch_lines(
     scratch: Scratch, names: Mapping[str, str] | None = None, without: Scratch | None = None
 ) -> tuple[str, ...]:
-    """Return the lines that make constants and registers, but for constants `without` has.
+    """Return the lines that make constants, registers and views, but for what `without` has.
 
     A register is one piece of memory under every shape. `names` says what code calls an extent.
     """
@@ -112,7 +126,11 @@ def scratch_lines(
         registers.setdefault((register.letter, register.kind), []).append(register)
     for (letter, kind), seen in sorted(registers.items()):
         lines += _register_lines(letter, kind, seen, names)
-    return tuple(lines)
+    seen_before = without.views if without else {}
+    views = {k: v for k, v in sorted(scratch.views.items()) if k not in seen_before}
+    owner = f"{scratch.owner}."
+    lines += [f"self.{name} = {made.replace(owner, 'self.', 1)}" for name, made in views.items()]
+    return tuple(wrapped for line in lines for wrapped in wrapped_code(line))
 
 
 def _register_lines(

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from bpgen.emit.functions import Functions, calls
-from bpgen.emit.layout import Memory, fields, scratch_lines
+from bpgen.emit.layout import Memory, scratch_lines
 from bpgen.emit.tensors import Tensors, as_tuple
 from bpgen.emit.view import FieldView, ModuleView
 from bpgen.ir.network import Network
 from bpgen.ir.program import Program
 from bpgen.ir.tensor import Role
 from bpgen.spell import FormulaSpeller, order_of
+from bpgen.targets.numpy.windows import WINDOWS
 
 _SIGNATURE = 100 - len("def loss_and_grad() -> tuple[float, Grads]:")
 _NOISE_ARGS = ("seed: int = 0", "step: int = 0", "noise: dict[str, np.ndarray] | None = None")
@@ -40,6 +41,8 @@ class _Writer:
         functions, init = self._functions.views(), self._tensors.init()
         code = "\n".join([*init, *(line for f in functions for s in f.steps for line in s.lines)])
         noise, accuracy = self._tensors.noise(self._functions.forward.scratch), self._accuracy()
+        buffers = self._buffers()
+        code += "\n".join([*buffers["forward_scratch"], *buffers["backward_scratch"]])
         return ModuleView(
             title=_plain(net.doc) or f"The network {net.name}.",
             origin=_plain(
@@ -54,8 +57,10 @@ class _Writer:
             states_names=as_tuple(f'"{s.name}"' for s in optimizer.states),
             needs_math="math." in code or "orthogonal(" in code,
             needs_erf="erf(" in code,
+            needs_windows=f"{WINDOWS}(" in code,
             needs_orthogonal="orthogonal(" in code,
             has_labels=any(t.is_integer for t in net.inputs),
+            has_reals=not all(t.is_integer for t in net.inputs),
             parameters=self._tensors.parameters(),
             states=tuple(FieldView(s.name, "", f"{s.name}[i]") for s in optimizer.states),
             init=init,
@@ -63,7 +68,7 @@ class _Writer:
             noise=noise,
             accuracy=accuracy,
             report_words=", and the share of right answers" if accuracy else "",
-            **self._buffers(),
+            **buffers,
             **self._batch(has_noise=bool(noise)),
             **calls(functions, has_noise=bool(noise)),
         )
@@ -72,8 +77,8 @@ class _Writer:
         """Return what the workspaces hold; call it when all functions are written."""
         written, forward = self._functions, self._functions.forward.scratch
         return {
-            "activations": fields(self._memory.activations, self._speller),
-            "cotangents": fields(self._memory.cotangents, self._speller),
+            "activations": self._memory.fields(self._memory.activations, self._speller),
+            "cotangents": self._memory.fields(self._memory.cotangents, self._speller),
             "forward_scratch": scratch_lines(forward),
             "backward_scratch": scratch_lines(written.backward.scratch, without=forward),
             "update_scratch": scratch_lines(written.update.scratch, {"P": "SIZE"}),

@@ -59,8 +59,10 @@ class ModuleView:
     states_names: str
     needs_math: bool
     needs_erf: bool
+    needs_windows: bool
     needs_orthogonal: bool
     has_labels: bool
+    has_reals: bool
     parameters: tuple[FieldView, ...]
     inputs: tuple[FieldView, ...]
     states: tuple[FieldView, ...]

@@ -30,11 +30,21 @@ def _wrapped(line: str, width: int) -> tuple[str, ...]:
     if equals and name.isidentifier():
         parts = [line for clause in _clauses(value) for line in textwrap.wrap(clause, width - 4)]
         return (f"{name} = (", *(f"    {part}" for part in parts), ")")
-    head, _, rest = line.partition("(")
-    inner = rest[:-1]
+    head, inner, tail = _call(line)
     if len(inner) + 4 <= width:
-        return (f"{head}(", f"    {inner}", ")")
-    return (f"{head}(", *(f"    {arg}," for arg in _arguments(inner)), ")")
+        return (f"{head}(", f"    {inner}", f"){tail}")
+    return (f"{head}(", *(f"    {arg}," for arg in _arguments(inner)), f"){tail}")
+
+
+def _call(line: str) -> tuple[str, str, str]:
+    """Return what stands before the first call's arguments, these, and what follows them."""
+    begin = line.index("(")
+    depth = 0
+    for place in range(begin, len(line)):
+        depth += (line[place] in "([{") - (line[place] in ")]}")
+        if depth == 0:
+            break
+    return line[:begin], line[begin + 1 : place], line[place + 1 :]
 
 
 def _arguments(inner: str) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bpgen.execute.figure import figure
 from bpgen.execute.history import Epoch, Score
 
 if TYPE_CHECKING:
@@ -16,22 +17,16 @@ _TRAIN, _VALIDATION = "#4878a8", "#d1605e"
 
 def draw(path: Path, epochs: Sequence[Epoch], *, title: str) -> None:
     """Write the curve of `epochs` to `path` as SVG; the same epochs give the same bytes."""
-    import matplotlib as mpl
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
-
     panels = 1 if epochs[0].validation.accuracy is None else 2
-    with mpl.rc_context({"svg.hashsalt": "bpgen", "svg.fonttype": "none", "font.size": 9}):
-        figure = Figure(figsize=(4.5 * panels, 3), layout="constrained")
-        FigureCanvasSVG(figure)
-        figure.suptitle(title)
-        axes = figure.subplots(1, panels, squeeze=False)[0]
+    with figure(path) as drawn:
+        drawn.set_size_inches(4.5 * panels, 3)
+        drawn.suptitle(title)
+        axes = drawn.subplots(1, panels, squeeze=False)[0]
         _panel(axes[0], epochs, "loss")
         if _is_positive(epochs):
             axes[0].set_yscale("log")
         if panels == 2:
             _panel(axes[1], epochs, "accuracy")
-        figure.savefig(path, metadata={"Date": None})
 
 
 def _panel(axes: Axes, epochs: Sequence[Epoch], quantity: str) -> None:

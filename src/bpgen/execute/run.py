@@ -34,6 +34,11 @@ class Run:
         return self.folder / "curve.svg"
 
     @property
+    def picture(self) -> Path:
+        """Return the picture of what the model has learned, if it has one."""
+        return self.folder / "picture.svg"
+
+    @property
     def best(self) -> Path:
         """Return the checkpoint with the lowest loss on the validation rows."""
         return self.folder / "best.npz"
@@ -45,11 +50,13 @@ class Run:
 
     def parts(self) -> dict[str, Path]:
         """Return everything in the folder, by what it is."""
+        picture = {"picture": self.picture} if self.picture.exists() else {}
         return {
             "derivation": self.derivation,
             "module": self.module,
             "log": self.log,
             "curve": self.curve,
+            **picture,
             "best": self.best,
             "last": self.last,
         }

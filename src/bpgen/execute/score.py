@@ -34,12 +34,14 @@ def _blocks(rows: int) -> Iterator[slice]:
 def _hits(net: Emitted, params: Any, batch: dict[str, Any]) -> Iterator[float]:
     """Yield for each label 1 if its class has the largest output, else 0.
 
-    An output belongs to a label if it has one axis more, with an entry for each class.
+    A label is an integer input that prediction does without. An output belongs to it if it has one
+    axis more, with an entry for each class.
     """
-    labels = {name: below for name, (_, below) in net.INPUTS.items() if below is not None}
-    if not labels:
+    integers = {name: below for name, (_, below) in net.INPUTS.items() if below is not None}
+    if not integers:
         return
     needed = {name: batch[name] for name in signature(net.predict).parameters if name in batch}
+    labels = {name: below for name, below in integers.items() if name not in needed}
     outputs = net.predict(params, **needed)
     for name, below in labels.items():
         shape = (*batch[name].shape, below)

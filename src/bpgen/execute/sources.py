@@ -1,4 +1,7 @@
-"""Where data come from: a built-in name, an npz, a table, npy files; each gives arrays by name."""
+"""Where data come from: a built-in name, an npz, a table, npy files; each gives arrays by name.
+
+A built-in data set is held as an npz, or made by a generator.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from numpy.typing import NDArray
 
 from bpgen.errors import DataFileError, MissingInputError, nearest
 from bpgen.execute import table
+from bpgen.generators import generated, generators
 from bpgen.ir.tensor import Tensor
 
 Arrays = dict[str, NDArray[Any]]
@@ -21,9 +25,14 @@ _ACCEPTED = "an .npz, a .csv, a folder of .npy files, or input=file.npy for each
 
 
 def built_in() -> dict[str, Path]:
-    """Return the data sets that ship with bpgen: their names and files."""
+    """Return the data sets that are held with bpgen: their names and files."""
     folder = Path(str(files("bpgen") / "data"))
     return {path.stem: path for path in sorted(folder.glob("*.npz"))}
+
+
+def known() -> tuple[str, ...]:
+    """Return the names of the data sets that ship with bpgen, held or made."""
+    return tuple(sorted([*built_in(), *generators()]))
 
 
 def arrays(given: Sequence[str], inputs: Sequence[Tensor], label: Sequence[str]) -> Arrays:
@@ -58,6 +67,8 @@ def _array_of(tensor: Tensor, found: Arrays, source: str) -> NDArray[Any]:
 
 
 def _source(source: str, inputs: Sequence[Tensor], label: Sequence[str]) -> Arrays:
+    if source in generators():
+        return generated(source, {t.name: t for t in inputs})
     path = Path(built_in().get(source, source))
     if path.is_dir():
         return {file.stem: _one(file) for file in sorted(path.glob("*.npy"))}
@@ -96,8 +107,8 @@ def _check_exists(path: Path) -> None:
     ]
     raise DataFileError(
         f"there is no data file {path}",
-        rule=f"--data takes {', '.join(built_in())}, {_ACCEPTED}.",
-        way_out=nearest(path.name, [*built_in(), *beside]),
+        rule=f"--data takes {', '.join(known())}, {_ACCEPTED}.",
+        way_out=nearest(path.name, [*known(), *beside]),
     )
 
 

@@ -36,11 +36,16 @@ class Progress(Protocol):
 class Outcome:
     """How training ended: the epochs, and the best checkpoint's score on the test rows.
 
-    `test` is None if training was interrupted.
+    `test` is None if training was interrupted. `shown` says what the picture of the model shows.
     """
 
     epochs: tuple[Epoch, ...]
     test: Score | None
+    shown: str = ""
+
+    def __str__(self) -> str:
+        """Return the score, and what the picture shows."""
+        return f"{self.test}; {self.shown}" if self.shown else f"{self.test}"
 
 
 def train(

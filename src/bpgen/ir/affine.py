@@ -29,6 +29,15 @@ class Affine:
         """Return the largest value it takes."""
         return self.offset + sum(max(0, c * _last(i)) for i, c in self.coefficients.items())
 
+    def is_complete(self, extent: Extent) -> bool:
+        """Whether it takes each of 0 … extent-1 exactly once: a mixed radix."""
+        want = 1
+        for index, step in sorted(self.coefficients.items(), key=lambda part: part[1]):
+            if step != want:
+                return False
+            want *= _last(index) + 1
+        return self.offset == 0 and want == extent.value
+
 
 @lru_cache(maxsize=1 << 14)
 def affine(expr: Expr) -> Affine | None:

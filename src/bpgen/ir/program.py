@@ -13,7 +13,7 @@ from sympy import Expr
 
 from bpgen.ir.derivation import Derivation
 from bpgen.ir.equation import Equation, Op
-from bpgen.ir.expr import Access
+from bpgen.ir.expr import Access, Pad
 from bpgen.ir.index import Index
 from bpgen.ir.network import Network
 from bpgen.ir.optimizer import Optimizer
@@ -68,6 +68,21 @@ class View:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """A tensor laid into a larger one, or cut to a smaller: `out[I] = scale · x[I + shift]`.
+
+    Each of `parts` is, for an axis of `out`, where it begins and ends there, and the shift. What no
+    statement of the equation writes keeps the value it was made with.
+    """
+
+    out: Tensor
+    pad: Pad
+    scale: Expr
+    parts: tuple[tuple[int, int, int], ...]
+    accumulate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Carry:
     """What the turn before has left: `out[t] = entry`, which is shifted along `index`.
 
@@ -90,7 +105,7 @@ class Single:
     statement: Map | Reduce | Contract
 
 
-Statement = Map | Reduce | Contract | Gather | View | Carry | Single
+Statement = Map | Reduce | Contract | Gather | View | Place | Carry | Single
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,4 +185,7 @@ class Program:
             if not isinstance(statement, Single):
                 accumulate = getattr(statement, "accumulate", False)
                 adds = step.adds or place > 0
-                assert accumulate == adds, f"{statement} must {'add' if adds else 'assign'}"
+                apart = isinstance(statement, Place) and not accumulate
+                assert accumulate == adds or apart, (
+                    f"{statement} must {'add' if adds else 'assign'}"
+                )

@@ -6,25 +6,30 @@ product before the loop instead of many small ones in it; inside, the rest is ad
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import sympy
 from sympy import Expr
 
 from bpgen.ir.equation import Equation, Op, Term
-from bpgen.ir.expr import Pad, accesses
+from bpgen.ir.expr import Digit, Pad, accesses
 from bpgen.ir.index import Index
 from bpgen.ir.order import Loop, ordered
-from bpgen.ir.program import Part, Turns
-from bpgen.lower.statements import is_view, step
+from bpgen.ir.program import Map, Part, Step, Turns, View
+from bpgen.ir.reshape import is_rebound
+from bpgen.ir.tensor import Tensor
+from bpgen.lower.statements import step
 
 
-def parts(equations: Iterable[Equation]) -> tuple[Part, ...]:
+def parts(equations: Iterable[Equation], tensors: Mapping[str, Tensor]) -> tuple[Part, ...]:
     """Return the steps and loops that compute `equations`, in order."""
     found: list[Part] = []
     for group in ordered(equations):
-        found += _Turns().of(group) if isinstance(group, Loop) else [step(group)]
+        if isinstance(group, Loop):
+            found += _Turns(tensors).of(group)
+        else:
+            found.append(step(group, tensors))
     return tuple(found)
 
 
@@ -32,6 +37,7 @@ def parts(equations: Iterable[Equation]) -> tuple[Part, ...]:
 class _Turns:
     """One outermost loop: what is left of each equation after its part before the loop."""
 
+    tensors: Mapping[str, Tensor]
     left: dict[str, Equation] = field(default_factory=dict)
     seen: set[str] = field(default_factory=set)
     begun: set[str] = field(default_factory=set)
@@ -47,29 +53,48 @@ class _Turns:
             if isinstance(group, Loop):
                 within += self.of(group, (*around, loop.index))
             elif group.out.name not in self.seen:
-                now = self.left.get(group.out.name, group)
-                adds = now.out.name in self.begun
-                within.append(step(now, (*around, loop.index), adds=adds))
+                within.append(self._within(group, (*around, loop.index)))
         return [*before, Turns(loop.index, loop.reverse, tuple(within))]
 
     def _before(
         self, equation: Equation, inside: frozenset[str], around: tuple[Index, ...]
     ) -> list[Part]:
-        """Return what of `equation` is done before the loop: all of a view, sums free of it."""
+        """Return what of `equation` is done before the loop: all of a view, sums free of it.
+
+        A view is of memory, whenever that is written.
+        """
         name = equation.out.name
         now = self.left.get(name, equation)
         if name in self.seen:
             return []
-        if is_view(now):
+        whole = step(now, self.tensors)
+        if self._is_seen(whole):
             self.seen.add(name)
-            return [step(now)]
+            return [whole]
         free, bound = _parted(now, inside)
         if not free:
             return []
-        first = step(replace(now, terms=free), around, adds=name in self.begun)
+        first = step(replace(now, terms=free), self.tensors, around, adds=name in self.begun)
         self.left[name] = replace(now, terms=bound)
         self.begun.add(name)
         return [first]
+
+    def _is_seen(self, whole: Step) -> bool:
+        """Whether a step is a view of a buffer; an array in parts cannot be seen as joined."""
+        view = whole.statements[0]
+        if not isinstance(view, View) or not is_rebound(view):
+            return False
+        joins = any(at.has(Digit) for at in view.read.indices)
+        return not (joins and view.read.name in self.seen)
+
+    def _within(self, equation: Equation, around: tuple[Index, ...]) -> Step:
+        """Return the step of one turn; what is no view of a buffer is copied."""
+        now = self.left.get(equation.out.name, equation)
+        found = step(now, self.tensors, around, adds=now.out.name in self.begun)
+        view = found.statements[0]
+        if isinstance(view, View) and is_rebound(view):
+            return replace(found, statements=(Map(view.out, view.read),))
+        return found
 
 
 def _parted(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from bpgen.ir.derivation import Derivation
 from bpgen.ir.equation import Equation, needed
 from bpgen.ir.network import Network
@@ -24,16 +26,20 @@ def lower(derivation: Derivation, optimizer: Optimizer) -> Program:
     predict, score = _prediction(network, outputs)
     if score == loss:
         score = []
+
+    def steps(equations: Iterable[Equation]) -> tuple[Part, ...]:
+        return parts(equations, closed.tensors)
+
     program = Program(
         network,
         derivation,
-        parts(forward),
-        parts(loss),
-        parts(_late(backward)),
-        parts(predict),
-        parts(score),
-        _updates(optimizer),
-        optimizer,
+        forward=steps(forward),
+        loss=steps(loss),
+        backward=steps(_late(backward)),
+        predict=steps(predict),
+        score=steps(score),
+        update=tuple(step(e, closed.tensors) for e in optimizer.equations),
+        optimizer=optimizer,
     )
     program.check()
     return program
@@ -72,8 +78,3 @@ def _with_sources(equation: Equation, early: list[Equation]) -> list[Equation]:
 
 def _is_backward(equation: Equation) -> bool:
     return equation.out.role is Role.COTANGENT
-
-
-def _updates(optimizer: Optimizer) -> tuple[Part, ...]:
-    """Return the steps of an update rule, whose assignments are carried out as they stand."""
-    return tuple(step(e) for e in optimizer.equations)

@@ -1,4 +1,4 @@
-"""Autoencoder that squeezes 8×8 images of digits through eight numbers; data: digits."""
+"""Autoencoder that squeezes 8×8 images of digits through eight numbers."""
 
 import bpgen as bp
 from bpgen.activations import relu, sigmoid
@@ -15,4 +15,6 @@ model = bp.Model(
     loss=sigmoid_cross_entropy(logits, x),
     outputs={"code": code, "image": sigmoid(logits)},
     optimizer=adam(3e-3),
+    data="digits",
+    epochs=20,
 )

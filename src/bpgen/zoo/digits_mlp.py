@@ -1,4 +1,4 @@
-"""Two-layer perceptron for 8×8 images of digits; data: digits."""
+"""Two-layer perceptron for 8×8 images of digits."""
 
 import bpgen as bp
 from bpgen.activations import relu
@@ -16,4 +16,6 @@ model = bp.Model(
     loss=softmax_cross_entropy(logits, digit, smoothing=0.1),
     outputs={"logits": logits},
     optimizer=momentum(0.1),
+    data="digits",
+    epochs=20,
 )

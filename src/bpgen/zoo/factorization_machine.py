@@ -1,4 +1,4 @@
-"""Factorization machine for the progress of diabetes, a layer declared here; data: diabetes."""
+"""Factorization machine for the progress of diabetes, a layer declared here."""
 
 import bpgen as bp
 from bpgen.losses import l2, mean_squared_error
@@ -37,4 +37,6 @@ model = bp.Model(
     loss=mean_squared_error(prediction, target) + l2(prediction, strength=1e-2),
     outputs={"prediction": prediction},
     optimizer=adam(1e-2),
+    data="diabetes",
+    epochs=40,
 )

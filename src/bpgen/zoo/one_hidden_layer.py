@@ -1,4 +1,4 @@
-"""One hidden layer of tanh units and squared errors, the textbook case; data: diabetes."""
+"""One hidden layer of tanh units and squared errors, the textbook case."""
 
 import bpgen as bp
 from bpgen.activations import tanh
@@ -16,4 +16,6 @@ model = bp.Model(
     loss=mean_squared_error(prediction, y),
     outputs={"prediction": prediction},
     optimizer=sgd(0.05),
+    data="diabetes",
+    epochs=40,
 )

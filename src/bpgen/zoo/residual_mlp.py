@@ -1,4 +1,4 @@
-"""Twenty residual blocks with layer norm, for 8×8 images of digits; data: digits."""
+"""Twenty residual blocks with layer norm, for 8×8 images of digits."""
 
 import bpgen as bp
 from bpgen.activations import relu
@@ -22,4 +22,6 @@ model = bp.Model(
     loss=softmax_cross_entropy(logits, digit),
     outputs={"logits": logits},
     optimizer=adamw(3e-3, clip=1.0),
+    data="digits",
+    epochs=20,
 )

@@ -1,4 +1,4 @@
-"""Three linear layers with ReLU between them, for 8×8 images of digits; data: digits."""
+"""Three linear layers with ReLU between them, for 8×8 images of digits."""
 
 import bpgen as bp
 from bpgen.activations import relu
@@ -17,4 +17,6 @@ model = bp.Model(
     loss=softmax_cross_entropy(logits, digit),
     outputs={"logits": logits},
     optimizer=adam(3e-3),
+    data="digits",
+    epochs=20,
 )

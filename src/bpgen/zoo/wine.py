@@ -1,4 +1,4 @@
-"""Classifier of three cultivars of wine by thirteen chemical measurements; data: wine."""
+"""Classifier of three cultivars of wine by thirteen chemical measurements."""
 
 import bpgen as bp
 from bpgen.activations import tanh
@@ -16,4 +16,6 @@ model = bp.Model(
     loss=softmax_cross_entropy(logits, cultivar) + l2(logits, strength=1e-3),
     outputs={"logits": logits},
     optimizer=adam(1e-2),
+    data="wine",
+    epochs=60,
 )

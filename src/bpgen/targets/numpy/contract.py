@@ -3,6 +3,7 @@
 The indices of `out[I] = Σ_R A B` fall into four groups: in both factors and in the result (batch),
 in both and summed, in the left one and the result, in the right one and the result. That decides
 the call; axes are put in order by views, and groups of axes that lie together in memory are joined.
+Where views do not do, `product` copies an operand first.
 """
 
 from __future__ import annotations
@@ -25,11 +26,11 @@ class Groups:
     over: Axes
 
 
-def contraction(a: Value, b: Value, over: Axes, out: Value) -> str:
-    """Return the call that writes Σ_over a b into `out`."""
+def contraction(a: Value, b: Value, over: Axes, out: Value) -> str | None:
+    """Return the call that writes Σ_over a b into `out`; None if views do not do."""
     groups = _groups(a, b, over, out.axes)
-    if groups is None:
-        return einsum([a, b], out)
+    if groups is None or a.strided or b.strided:
+        return None
     if groups.batch + groups.right + groups.left == out.axes and groups.left:
         a, b = b, a
         groups = Groups(groups.batch, groups.right, groups.left, groups.over)
@@ -37,7 +38,7 @@ def contraction(a: Value, b: Value, over: Axes, out: Value) -> str:
         return _dot(a, b, groups, out)
     # A stack of matrices is written through a view, whatever the order of the result's axes.
     if not groups.batch and groups.left + groups.right != out.axes:
-        return einsum([a, b], out)
+        return None
     return _product(a, b, groups, out)
 
 
@@ -54,11 +55,11 @@ def _groups(a: Value, b: Value, over: Axes, out: Axes) -> Groups | None:
     )
 
 
-def _dot(a: Value, b: Value, groups: Groups, out: Value) -> str:
+def _dot(a: Value, b: Value, groups: Groups, out: Value) -> str | None:
     if groups.batch:
         if a.axes == b.axes == groups.batch + groups.over and len(groups.over) == 1:
             return f"np.vecdot({a.text}, {b.text}, out={out.text})"
-        return einsum([a, b], out)
+        return None
     order = a.axes
     b = in_order(b, order)
     flat = "" if len(order) == 1 else ".ravel()"
@@ -66,26 +67,26 @@ def _dot(a: Value, b: Value, groups: Groups, out: Value) -> str:
     return f"{call}({a.text}{flat}, {b.text}{flat}, out={out.text})"
 
 
-def _product(a: Value, b: Value, groups: Groups, out: Value) -> str:
+def _product(a: Value, b: Value, groups: Groups, out: Value) -> str | None:
     """Write `np.matmul`; where there is no batch, several indices become one by `reshape`."""
     if groups.batch:
         return _stacked(a, b, groups, out)
     left, right = _joined(a, groups.left, groups.over), _joined(b, groups.over, groups.right)
     to = _joined(out, groups.left, groups.right)
     if left is None or right is None or to is None:
-        return einsum([a, b], out)
+        return None
     # np.dot wants its result in memory order, and spends less on the call than np.matmul.
     call = "np.dot" if is_dense(to) else "np.matmul"
     return f"{call}({left}, {right}, out={to})"
 
 
-def _stacked(a: Value, b: Value, groups: Groups, out: Value) -> str:
+def _stacked(a: Value, b: Value, groups: Groups, out: Value) -> str | None:
     """Write `np.matmul` of stacks of matrices, one matrix for each entry of the batch.
 
     Further indices of one factor stack its matrices too; the other's are the same along them.
     """
     if len(groups.over) > 1:
-        return einsum([a, b], out)
+        return None
     rows, columns = groups.left[-1:], groups.right[-1:]
     stack = groups.batch + groups.left[:-1] + groups.right[:-1]
     left = _matrix(a, stack, rows, groups.over)

@@ -6,7 +6,6 @@ Whole powers are products, since `np.power` costs ten times as much.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import reduce
 
@@ -26,9 +25,10 @@ from bpgen.ir.expr import (
     sign_of,
 )
 from bpgen.ir.index import Index
+from bpgen.targets.numpy.arrays import Arrays
 from bpgen.targets.numpy.scalar import is_scalar, scalar
-from bpgen.targets.numpy.scratch import Axes, Scratch
-from bpgen.targets.numpy.values import in_order, read
+from bpgen.targets.numpy.scratch import Axes
+from bpgen.targets.numpy.values import in_order
 
 _UFUNCS = {
     "exp": "np.exp", "log": "np.log", "sin": "np.sin", "cos": "np.cos", "tan": "np.tan",
@@ -57,11 +57,11 @@ class Node:
 class Graph:
     """The nodes of one formula over the axes `space`, operands before results."""
 
-    def __init__(self, names: Mapping[str, str], space: Axes, scratch: Scratch) -> None:
-        """Take how code names each tensor, the order of axes, and what holds constants."""
-        self._names = names
+    def __init__(self, arrays: Arrays, space: Axes) -> None:
+        """Take what tensors are in code, and the order of axes."""
+        self._arrays = arrays
         self._space = space
-        self._scratch = scratch
+        self._scratch = arrays.scratch
         self._places: dict[Node, int] = {}
         self.nodes: list[Node] = []
 
@@ -69,7 +69,7 @@ class Graph:
         """Return the place of the node that computes `expr`."""
         match expr:
             case Access():
-                value = in_order(read(expr, self._names), self._space)
+                value = in_order(self._arrays.read(expr), self._space)
                 return self._put(Node("", (), value.axes, value.text))
             case _ if is_scalar(expr):
                 # An array spares numpy the conversion of a Python number in every call.

@@ -25,7 +25,11 @@ class Register:
     @property
     def name(self) -> str:
         """Return the attribute: `u_nh`; a register without axes is `u_`."""
-        return f"{self.letter}_{''.join(i.name for i in self.axes).replace('′', 'p')}"
+        return f"{self.letter}_{_letters(self.axes)}"
+
+
+def _letters(axes: Axes) -> str:
+    return "".join(i.name for i in axes).replace("′", "p")
 
 
 @dataclass(slots=True)
@@ -33,7 +37,8 @@ class Scratch:
     """The registers of one workspace: which are in use now, and every shape that was asked for.
 
     `taken` are the names of tensors, which neither registers nor constants may have. `constants`
-    are the arrays that code reads and never writes: how each one is made, by its name.
+    are the arrays that code reads and never writes, `views` other ways to see a buffer: how each
+    one is made, by its name.
     """
 
     owner: str
@@ -41,6 +46,7 @@ class Scratch:
     _busy: set[str] = field(default_factory=set)
     shapes: dict[Register, None] = field(default_factory=dict)
     constants: dict[str, str] = field(default_factory=dict)
+    views: dict[str, str] = field(default_factory=dict)
 
     def take(self, axes: Axes, kind: str = "float") -> Register:
         """Return a free register under the shape `axes`."""
@@ -57,6 +63,14 @@ class Scratch:
     def text(self, register: Register) -> str:
         """Return how code names a register."""
         return f"{self.owner}.{register.name}"
+
+    def view(self, tensor: str, made: str, axes: Axes) -> str:
+        """Return how code names a view of a buffer, made once: `a.x_pad_nchwuv`."""
+        name = f"{tensor}_{_letters(axes)}"
+        while name in self.taken or self.views.get(name, made) != made:
+            name += "_"
+        self.views[name] = made
+        return f"{self.owner}.{name}"
 
     # ---- constants -------------------------------------------------------------------------------
 

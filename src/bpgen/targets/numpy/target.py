@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import sympy
 
@@ -10,23 +11,25 @@ from bpgen.ir.equation import Op
 from bpgen.ir.expr import Access, accesses, indices_of
 from bpgen.ir.index import Index
 from bpgen.ir.program import (
-    Carry,
     Contract,
     Gather,
     Map,
+    Place,
     Reduce,
-    Single,
     Statement,
     Step,
     View,
 )
 from bpgen.ir.tensor import Role, Tensor
+from bpgen.targets.numpy.arrays import Arrays
 from bpgen.targets.numpy.contract import contraction, einsum
+from bpgen.targets.numpy.places import place, view
+from bpgen.targets.numpy.product import by_copies
 from bpgen.targets.numpy.scalar import scalar
 from bpgen.targets.numpy.scratch import Axes, Scratch
-from bpgen.targets.numpy.turns import Fixed, Slices
+from bpgen.targets.numpy.turns import Fixed, Slices, at
 from bpgen.targets.numpy.ufuncs import Ufuncs
-from bpgen.targets.numpy.values import Value, in_order, is_dense, read
+from bpgen.targets.numpy.values import Value, in_order, is_dense
 
 _ONE: sympy.Expr = sympy.S.One
 _REDUCTIONS = {Op.SUM: "np.add.reduce", Op.MAX: "np.maximum.reduce", Op.ARGMAX: "np.argmax"}
@@ -36,45 +39,35 @@ class NumpyTarget:
     """Spell statements for one workspace."""
 
     def __init__(
-        self, names: Mapping[str, str], tensors: Mapping[str, Tensor], owner: str = "a"
+        self,
+        names: Mapping[str, str],
+        tensors: Mapping[str, Tensor],
+        owner: str = "a",
+        rebound: frozenset[str] = frozenset(),
     ) -> None:
-        """Take how code names each tensor; `owner` is the workspace that holds scratch."""
+        """Take how code names each tensor; `owner` is the workspace that holds scratch.
+
+        `rebound` are the tensors that are views of others.
+        """
         self.names = names
         self.scratch = Scratch(owner, frozenset(tensors))
-        self._tensors = tensors
+        self.tensors = tensors
+        self._arrays = Arrays(names, tensors, self.scratch, rebound)
 
     def lines(self, step: Step, fixed: Fixed | None = None) -> tuple[str, ...]:
         """Return the code of one step, in a turn of the loops over the indices `fixed`."""
-        return tuple(line for s in step.statements for line in self._at(s, fixed or {}))
+        return tuple(line for s in step.statements for line in at(self, s, fixed or {}))
 
-    def _at(self, statement: Statement, fixed: Fixed) -> list[str]:
-        """Write a statement at fixed values of some indices."""
-        if isinstance(statement, Single):
-            return self._at(statement.statement, {**fixed, statement.index: statement.at})
-        if isinstance(statement, Carry):
-            return self._carry(statement, fixed)
-        if not fixed:
-            return self._statement(statement)
-        slices = Slices(self.names, self._tensors, fixed)
-        inner = slices.statement(statement)
-        target = NumpyTarget(slices.all_names(), slices.all_tensors())
+    def seeing(self, slices: Slices) -> NumpyTarget:
+        """Return this target with slices among its tensors, and the same scratch memory."""
+        rebound = self._arrays.rebound.union(slices.made)
+        target = NumpyTarget(slices.all_names(), slices.all_tensors(), self.scratch.owner, rebound)
         target.scratch = self.scratch
-        return target._statement(inner)
+        target._arrays = replace(target._arrays, scratch=self.scratch)
+        return target
 
-    def _carry(self, statement: Carry, fixed: Fixed) -> list[str]:
-        """Take what the turn before has left; in the first turn, what stands before it."""
-        index, out = statement.index, statement.out
-        at = next(at for at in statement.entry.indices if at.has(index))
-        turn, last = scalar(fixed[index]), scalar(index.extent - 1)
-        is_later = f"if {turn} > 0:" if (at - index).is_negative else f"if {turn} < {last}:"
-        lines = self._at(Map(out, statement.entry, statement.accumulate), fixed)
-        lines = [is_later, *(f"    {line}" for line in lines)]
-        if statement.accumulate and statement.value == 0:
-            return lines
-        start = self._at(Map(out, statement.value, statement.accumulate), fixed)
-        return [*lines, "else:", *(f"    {line}" for line in start)]
-
-    def _statement(self, statement: Statement) -> list[str]:
+    def statement(self, statement: Statement) -> list[str]:
+        """Return the code of one statement about whole tensors."""
         match statement:
             case Map(out=Tensor(role=Role.SCALAR)):
                 return [f"{statement.out.name} = {scalar(statement.body)}"]
@@ -87,16 +80,17 @@ class NumpyTarget:
             case Gather():
                 return self._gather(statement)
             case View():
-                value = in_order(read(statement.read, self.names), statement.out.indices)
-                return [f"{self.names[statement.out.name]} = {value.text}"]
+                return view(self._arrays, statement)
+            case Place():
+                return place(self._arrays, statement)
             case _:
-                raise AssertionError(f"{statement} needs its place")
+                raise AssertionError(f"{statement} has its place elsewhere")
 
     def _out(self, tensor: Tensor) -> Value:
         return Value(self.names[tensor.name], tensor.indices)
 
     def _map(self, statement: Map) -> list[str]:
-        ufuncs = Ufuncs(self.names, self.scratch)
+        ufuncs = Ufuncs(self._arrays)
         body = statement.body
         if statement.accumulate:
             body = sympy.Add(statement.out.canonical, body)
@@ -107,11 +101,13 @@ class NumpyTarget:
 
     def _reduce(self, statement: Reduce) -> list[str]:
         """Write a sum, a maximum, or the address of a maximum, over any axes."""
-        ufuncs = Ufuncs(self.names, self.scratch)
+        ufuncs = Ufuncs(self._arrays)
         number, body = _scaled(statement.body) if statement.op is Op.SUM else (_ONE, statement.body)
         space = _memory_order(body, (*statement.out.indices, *statement.over))
         found = indices_of(body)
         array = ufuncs.array(body, tuple(i for i in space if i in found), space)
+        if statement.op is Op.ARGMAX:
+            array = self._laid_out(ufuncs, array)
         ufuncs.free(array)
         product = _weighted(array, statement.over) if statement.op is Op.SUM else None
         if product is not None:
@@ -123,9 +119,18 @@ class NumpyTarget:
             return [*ufuncs.lines, f"{statement.out.name} = {total}"]
         out, lines = self._target(statement, _without(array.axes, statement.over))
         axes = [str(array.axes.index(i)) for i in statement.over if i in found]
-        at = axes[0] if len(axes) == 1 else f"({', '.join(axes)})"
-        reduced = f"{call}({array.text}, axis={at}, out={out.text})"
+        where = axes[0] if len(axes) == 1 else f"({', '.join(axes)})"
+        reduced = f"{call}({array.text}, axis={where}, out={out.text})"
         return [*ufuncs.lines, reduced, *_scaling(out, scale), *lines]
+
+    def _laid_out(self, ufuncs: Ufuncs, array: Value) -> Value:
+        """Copy a view whose entries lie apart: numpy would, in memory of its own."""
+        if not array.strided:
+            return array
+        register = self.scratch.take(array.axes)
+        copy = Value(self.scratch.text(register), array.axes, register)
+        ufuncs.lines.append(f"np.copyto({copy.text}, {array.text})")
+        return copy
 
     def _by_product(
         self, statement: Reduce, call: str, number: sympy.Expr, axes: Axes
@@ -145,7 +150,7 @@ class NumpyTarget:
         return [product, *_scaling(out, scale), *lines]
 
     def _contract(self, statement: Contract) -> list[str]:
-        ufuncs = Ufuncs(self.names, self.scratch)
+        ufuncs = Ufuncs(self._arrays)
         space = (*statement.out.indices, *statement.over)
         arrays = []
         for factor in statement.factors:
@@ -161,15 +166,22 @@ class NumpyTarget:
         out, lines = self._target(
             statement, tuple(i for i in statement.out.indices if i in present)
         )
-        call = (
-            contraction(arrays[0], arrays[1], over, out)
-            if len(arrays) == 2
-            else einsum(arrays, out)
-        )
-        ufuncs.lines.append(call)
+        ufuncs.lines += self._product(arrays, over, out)
         for array in arrays:
             ufuncs.free(array)
         return [*ufuncs.lines, *_scaling(out, statement.scale), *lines]
+
+    def _product(self, arrays: list[Value], over: Axes, out: Value) -> list[str]:
+        """Write a sum of products: by views, by copies, or by a plain loop."""
+        if len(arrays) == 2:
+            a, b = arrays
+            call = contraction(a, b, over, out)
+            if call is not None:
+                return [call]
+            lines = by_copies(a, b, over, out, self.scratch)
+            if lines is not None:
+                return lines
+        return [einsum(arrays, out)]
 
     def _target(self, statement: Reduce | Contract, axes: Axes) -> tuple[Value, list[str]]:
         """Return where a sum over the axes `axes` is written, and the lines that follow.
@@ -195,10 +207,10 @@ class NumpyTarget:
     def _gather(self, statement: Gather) -> list[str]:
         """Take entries by address: along the first axis if the rest is read whole, else flat."""
         out, entry = self._out(statement.out), statement.read
-        at, *rest = entry.indices
+        first, *rest = entry.indices
         source = self.names[entry.name]
-        if isinstance(at, Access) and rest and all(isinstance(i, Index) for i in rest):
-            address = read(at, self.names)
+        if isinstance(first, Access) and rest and all(isinstance(i, Index) for i in rest):
+            address = self._arrays.read(first)
             if address.axes + tuple(rest) == out.axes:
                 return [f'{source}.take({address.text}, axis=0, out={out.text}, mode="clip")']
         address, lines = self._address(entry, out.axes)
@@ -210,7 +222,7 @@ class NumpyTarget:
         register = self.scratch.take(axes, "int")
         self.scratch.free(register)
         value = Value(self.scratch.text(register), axes, register)
-        extents = [i.extent for i in self._tensors[entry.name].indices]
+        extents = [i.extent for i in self.tensors[entry.name].indices]
         row, last = entry.indices[0], entry.indices[-1]
         if len(extents) == 2 and isinstance(row, Index) and isinstance(last, Access):
             starts = Value(self.scratch.starts(*extents), (row,)).along(axes)
@@ -225,7 +237,7 @@ class NumpyTarget:
 
     def _part(self, at: sympy.Expr, axes: Axes) -> str:
         if isinstance(at, Access):
-            return in_order(read(at, self.names), axes).along(axes)
+            return in_order(self._arrays.read(at), axes).along(axes)
         if isinstance(at, Index):
             return Value(self.scratch.range_of(at.extent), (at,)).along(axes)
         return scalar(at)
@@ -237,7 +249,7 @@ def _without(axes: Axes, over: Axes) -> Axes:
 
 def _weighted(array: Value, over: Axes) -> str | None:
     """Return the product that sums an array of one or two axes over one of them, or None."""
-    if len(over) != 1 or over[0] not in array.axes or len(array.axes) > 2:
+    if len(over) != 1 or over[0] not in array.axes or len(array.axes) > 2 or array.strided:
         return None
     if array.axes[-1] == over[0]:
         return f"np.dot({array.text}, {{weights}}{{out}})"
@@ -260,7 +272,10 @@ def _scaled(body: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr]:
 
 def _memory_order(factor: sympy.Expr, space: Axes) -> Axes:
     """Return the order of axes of a factor: its first entry's, to read it as it lies."""
-    own = [i for a in accesses(factor)[:1] for i in a.indices if isinstance(i, Index)]
+    read = accesses(factor)[:1]
+    own = [i for a in read for i in a.indices if isinstance(i, Index)]
     if isinstance(factor, Access) and len(own) == len(factor.indices):
         return tuple(dict.fromkeys(own))
+    if any(len(indices_of(at)) > 1 for a in read for at in a.indices):
+        return space
     return tuple(dict.fromkeys((*own, *space)))

@@ -7,28 +7,27 @@ registers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sympy import Expr
 
 from bpgen.ir.expr import Access
+from bpgen.targets.numpy.arrays import Arrays
 from bpgen.targets.numpy.graph import SELECT, Graph, Node
 from bpgen.targets.numpy.scratch import Axes, Scratch
-from bpgen.targets.numpy.values import Value, in_order, is_dense, read
+from bpgen.targets.numpy.values import Value, in_order, is_dense
 
 
 @dataclass(slots=True)
 class Ufuncs:
-    """Write formulas as ufunc calls; `names` is how code names each tensor."""
+    """Write formulas as ufunc calls on `arrays`."""
 
-    names: Mapping[str, str]
-    scratch: Scratch
+    arrays: Arrays
     lines: list[str] = field(default_factory=list)
 
     def store(self, expr: Expr, out: Value, space: Axes) -> None:
         """Compute `expr` into `out`, which may be read in `expr` too."""
-        graph = Graph(self.names, space, self.scratch)
+        graph = Graph(self.arrays, space)
         root = graph.add(expr)
         value = _Placement(self, graph.nodes, root, out).run()
         if value.text != out.text:
@@ -37,13 +36,18 @@ class Ufuncs:
     def array(self, expr: Expr, axes: Axes, space: Axes) -> Value:
         """Return an array that holds `expr` over exactly `axes`: a view, or else a register."""
         if isinstance(expr, Access):
-            value = in_order(read(expr, self.names), space)
+            value = in_order(self.arrays.read(expr), space)
             if value.axes == axes:
                 return value
         register = self.scratch.take(axes)
         out = Value(self.scratch.text(register), axes, register)
         self.store(expr, out, space)
         return out
+
+    @property
+    def scratch(self) -> Scratch:
+        """Return the registers."""
+        return self.arrays.scratch
 
     def free(self, value: Value) -> None:
         """Give back the register of `value`, if it has one."""

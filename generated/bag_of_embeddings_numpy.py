@@ -1,0 +1,415 @@
+"""Classifier of passages of text by the mean of what their characters stand for, in any order.
+
+Written by `bpgen emit bag_of_embeddings` from bag_of_embeddings.py; needs numpy alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+DTYPE = "float32"
+D, V, H, K = 128, 96, 16, 6
+SIZE = 1638
+
+# Shapes of the parameters; for a batch, the shape of one example and the number of classes.
+PARAMETERS = {
+    "characters_W": (V, H),
+    "fc_W": (H, K),
+    "fc_b": (K,),
+}
+INPUTS = {
+    "tokens": ((D,), 96),
+    "topic": ((), 6),
+}
+OUTPUTS = ("logits",)
+STATES = ("m", "v")
+
+
+class Params:
+    """The parameters: named views into one flat vector, `flat`."""
+
+    def __init__(self, flat: np.ndarray | None = None) -> None:
+        self.flat = np.zeros(SIZE, DTYPE) if flat is None else flat
+        self.characters_W = self.flat[0:1536].reshape((V, H))
+        self.fc_W = self.flat[1536:1632].reshape((H, K))
+        self.fc_b = self.flat[1632:1638].reshape((K,))
+
+
+class Grads(Params):
+    """The gradient: `grads.W` is ∂L/∂W, in the same order in memory."""
+
+
+class Activations:
+    """What the forward pass computes for a batch of N examples, allocated once.
+
+    Names in capitals are constants; a name such as u_nh is scratch memory u, seen as [n,h].
+    """
+
+    def __init__(self, N: int, dtype: str = DTYPE) -> None:
+        self.N = N
+        self.vector = np.empty((N, D, H), dtype)  # vector[n,d,h]
+        self.bag = np.empty((N, H), dtype)  # bag[n,h]
+        self.logits = np.empty((N, K), dtype)  # logits[n,k]
+        self.m = np.empty(N, dtype)  # m[n]
+        self.e = np.empty((N, K), dtype)  # e[n,k]
+        self.s = np.empty(N, dtype)  # s[n]
+        self.logits_at_topic = np.empty(N, dtype)  # logits_at_topic[n]
+        self.loss = np.empty((), dtype)  # loss
+        self.MEAN_N = np.full(N, 1 / N, dtype)
+        self.ONES_K = np.ones(K, dtype)
+        self.STARTS_N_K = K * np.arange(N)
+        self.i_n = np.empty(N, np.intp)
+        self.u_n = np.empty(N, dtype)
+
+
+class Workspace(Activations):
+    """The activations, and the cotangents that the backward pass computes from them."""
+
+    def __init__(self, N: int, dtype: str = DTYPE) -> None:
+        super().__init__(N, dtype)
+        self.p = np.empty((N, K), dtype)  # p[n,k]
+        self.d_logits = np.empty((N, K), dtype)  # ∂L/∂logits[n,k]
+        self.d_bag = np.empty((N, H), dtype)  # ∂L/∂bag[n,h]
+        self.ONES_N = np.ones(N, dtype)
+        self.RANGE_K = np.arange(K)
+        self.RANGE_V = np.arange(V)
+        self.u_ndv = np.empty((N, D, V), dtype)
+
+
+class State:
+    """What the optimizer adam keeps from step to step, and its scratch memory."""
+
+    def __init__(self, dtype: str = DTYPE) -> None:
+        self.m = np.zeros(SIZE, dtype)  # m[i]
+        self.v = np.zeros(SIZE, dtype)  # v[i]
+        self.u_i = np.empty(SIZE, dtype)
+
+
+def init(seed: int = 0) -> Params:
+    """Return parameters as training starts with them."""
+    p = Params()
+    rng = np.random.default_rng(seed)
+    p.characters_W[...] = rng.normal(0, 1.0, (V, H))
+    p.fc_W[...] = rng.normal(0, math.sqrt(2 / H), (H, K))
+    return p
+
+
+def forward(p: Params, a: Activations, tokens: np.ndarray) -> None:
+    """Compute the outputs of a batch into `a`."""
+    # vector[n,d,h] = characters_W[tokens[n,d],h]
+    p.characters_W.take(tokens, axis=0, out=a.vector, mode="clip")
+
+    # bag[n,h] = Σ_d vector[n,d,h]/D
+    np.add.reduce(a.vector, axis=1, out=a.bag)
+    np.multiply(a.bag, 1 / D, out=a.bag)
+
+    # logits[n,k] = Σ_h fc_W[h,k] bag[n,h] + fc_b[k]
+    np.dot(a.bag, p.fc_W, out=a.logits)
+    np.add(a.logits, p.fc_b, out=a.logits)
+
+
+def add_loss(a: Activations, topic: np.ndarray) -> None:
+    """Go on from the outputs to the loss."""
+    # m[n] = max_k logits[n,k]
+    np.maximum.reduce(a.logits, axis=1, out=a.m)
+
+    # e[n,k] = exp(logits[n,k] - m[n])
+    np.subtract(a.logits, a.m[:, None], out=a.e)
+    np.exp(a.e, out=a.e)
+
+    # s[n] = Σ_k e[n,k]
+    np.dot(a.e, a.ONES_K, out=a.s)
+
+    # logits_at_topic[n] = logits[n,topic[n]]
+    np.add(a.STARTS_N_K, topic, out=a.i_n)
+    a.logits.take(a.i_n, out=a.logits_at_topic, mode="clip")
+
+    # loss = Σ_n (m[n] + log(s[n]) - logits_at_topic[n])/N
+    np.log(a.s, out=a.u_n)
+    np.add(a.u_n, a.m, out=a.u_n)
+    np.subtract(a.u_n, a.logits_at_topic, out=a.u_n)
+    np.dot(a.u_n, a.MEAN_N, out=a.loss)
+
+
+def backward(p: Params, g: Grads, a: Workspace, tokens: np.ndarray, topic: np.ndarray) -> None:
+    """Fill `g` with the gradient, from what `forward` and `add_loss` left in `a`."""
+    N = a.N
+
+    # p[n,k] = e[n,k]/s[n]
+    np.divide(a.e, a.s[:, None], out=a.p)
+
+    # ∂L/∂logits[n,k] = (p[n,k] - δ(k,topic[n]))/N
+    np.equal(topic[:, None], a.RANGE_K, out=a.d_logits)
+    np.subtract(a.p, a.d_logits, out=a.d_logits)
+    np.multiply(a.d_logits, 1 / N, out=a.d_logits)
+
+    # ∂L/∂bag[n,h] = Σ_k fc_W[h,k] ∂L/∂logits[n,k]
+    np.dot(a.d_logits, p.fc_W.T, out=a.d_bag)
+
+    # ∂L/∂characters_W[v,h] = Σ_{n,d} δ(v,tokens[n,d]) ∂L/∂bag[n,h]/D
+    np.equal(tokens[:, :, None], a.RANGE_V, out=a.u_ndv)
+    np.einsum("nh,ndv->vh", a.d_bag, a.u_ndv, out=g.characters_W)
+    np.multiply(g.characters_W, 1 / D, out=g.characters_W)
+
+    # ∂L/∂fc_W[h,k] = Σ_n bag[n,h] ∂L/∂logits[n,k]
+    np.dot(a.bag.T, a.d_logits, out=g.fc_W)
+
+    # ∂L/∂fc_b[k] = Σ_n ∂L/∂logits[n,k]
+    np.dot(a.ONES_N, a.d_logits, out=g.fc_b)
+
+
+def update(p: Params, g: Grads, s: State, t: int) -> None:
+    """Change the parameters by the gradient; `t` counts the steps from 1."""
+    # lr ← 0.01
+    lr = 0.01
+
+    # m[i] ← 0.9 m[i] + 0.1 g[i]
+    np.multiply(s.m, 0.9, out=s.m)
+    np.multiply(g.flat, 0.1, out=s.u_i)
+    np.add(s.m, s.u_i, out=s.m)
+
+    # v[i] ← 0.999 v[i] + 0.001 g[i]²
+    np.multiply(g.flat, g.flat, out=s.u_i)
+    np.multiply(s.u_i, 0.001, out=s.u_i)
+    np.multiply(s.v, 0.999, out=s.v)
+    np.add(s.u_i, s.v, out=s.v)
+
+    # c2 ← √(1 - 0.999^t)
+    c2 = math.sqrt(1 - 0.999**t)
+
+    # lr_t ← c2 lr/(1 - 0.9^t)
+    lr_t = c2 * lr / (1 - 0.9**t)
+
+    # θ[i] ← θ[i] - lr_t m[i]/(1e-08 c2 + √v[i])
+    np.sqrt(s.v, out=s.u_i)
+    np.add(s.u_i, 1e-08 * c2, out=s.u_i)
+    np.divide(s.m, s.u_i, out=s.u_i)
+    np.multiply(s.u_i, lr_t, out=s.u_i)
+    np.subtract(p.flat, s.u_i, out=p.flat)
+
+
+def whole(name: str, value: np.ndarray, shape: tuple[int, ...], below: int) -> np.ndarray:
+    """Return `value` as an array of integers from 0 to below-1, one row an example."""
+    array = np.ascontiguousarray(value)
+    if array.dtype.kind not in "iu":
+        raise ValueError(f"{name} holds {array.dtype}; expected integers")
+    if array.shape[1:] != shape or array.ndim == 0:
+        raise ValueError(f"{name} has shape {array.shape}; expected one row an example of {shape}")
+    array = array.astype(np.intp, copy=False)
+    # Seen without a sign, a negative number is a huge one: one comparison finds both.
+    if array.size and np.maximum.reduce(array.view(np.uintp), axis=None) >= below:
+        raise ValueError(f"{name} lies outside 0 … {below - 1}")
+    return array
+
+
+def checked(tokens: np.ndarray, topic: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Return a batch as contiguous arrays of the right types and equal lengths."""
+    tokens = whole("tokens", tokens, (D,), 96)
+    topic = whole("topic", topic, (), 6)
+    if len({len(tokens), len(topic)}) > 1:
+        raise ValueError(f"tokens, topic have different lengths: {len(tokens), len(topic)}")
+    return tokens, topic
+
+
+def loss_and_grad(params: Params, *, tokens: np.ndarray, topic: np.ndarray) -> tuple[float, Grads]:
+    """Return the loss of a batch and its gradient; float64 parameters make everything float64."""
+    tokens, topic = checked(tokens, topic)
+    a, g = Workspace(len(tokens), params.flat.dtype), Grads(np.empty_like(params.flat))
+    forward(params, a, tokens)
+    add_loss(a, topic)
+    backward(params, g, a, tokens, topic)
+    return float(a.loss), g
+
+
+def predict(params: Params, *, tokens: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the outputs for a batch, by name."""
+    dtype = params.flat.dtype
+    tokens = whole("tokens", tokens, (D,), 96)
+    a = Activations(len(tokens), dtype)
+    forward(params, a, tokens)
+    return {"logits": a.logits}
+
+
+def loss(params: Params, *, tokens: np.ndarray, topic: np.ndarray) -> float:
+    """Return the loss of a batch as `predict` computes it, without a gradient."""
+    tokens, topic = checked(tokens, topic)
+    a = Activations(len(tokens), params.flat.dtype)
+    forward(params, a, tokens)
+    add_loss(a, topic)
+    return float(a.loss)
+
+
+class Trainer:
+    """Parameters in training. All memory is allocated by the first step of each batch size."""
+
+    def __init__(self, params: Params, batch: int = 64, seed: int = 0) -> None:
+        self.params = params
+        self.grads = Grads(np.empty_like(params.flat))
+        self.state = State(params.flat.dtype)
+        self.batch, self.seed, self.steps = batch, seed, 0
+        self._workspaces = {batch: Workspace(batch, params.flat.dtype)}
+
+    def step(self, *, tokens: np.ndarray, topic: np.ndarray) -> float:
+        """Train on one batch: forward, backward, update. Return the loss before the update."""
+        tokens, topic = checked(tokens, topic)
+        p, g, a = self.params, self.grads, self._workspace(len(tokens))
+        self.steps += 1
+        forward(p, a, tokens)
+        add_loss(a, topic)
+        backward(p, g, a, tokens, topic)
+        update(p, g, self.state, self.steps)
+        return float(a.loss)
+
+    def _workspace(self, N: int) -> Workspace:
+        if N not in self._workspaces:
+            self._workspaces[N] = Workspace(N, self.params.flat.dtype)
+        return self._workspaces[N]
+
+
+def save(path: str | Path, trainer: Trainer) -> None:
+    """Write a trainer to an .npz file; a crash leaves the old file or the new one, never a part."""
+    arrays = {name: getattr(trainer.params, name) for name in PARAMETERS}
+    arrays |= {f"state.{name}": getattr(trainer.state, name) for name in STATES}
+    arrays["run"] = np.array([trainer.steps, trainer.batch, trainer.seed])
+    path = Path(path)
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            np.savez(file, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    folder = os.open(path.resolve().parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def load(path: str | Path) -> Trainer:
+    """Return the trainer that `save` wrote. Nothing in the file is run.
+
+    Errors: ValueError if the file belongs to another model; zipfile.BadZipFile if it is damaged.
+    """
+    with Path(path).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+        expected = {**PARAMETERS, **{f"state.{name}": (SIZE,) for name in STATES}, "run": (3,)}
+        odd = sorted(set(expected) ^ set(file.files))
+        if odd:
+            raise ValueError(f"{path} is a checkpoint of another model: {', '.join(odd)}")
+        arrays = {name: file[name] for name in expected}
+    for name, shape in expected.items():
+        if arrays[name].shape != shape:
+            raise ValueError(f"{path}: {name} has shape {arrays[name].shape}; expected {shape}")
+    steps, batch, seed = (int(number) for number in arrays["run"])
+    dtype = arrays[next(iter(PARAMETERS))].dtype
+    trainer = Trainer(Params(np.empty(SIZE, dtype)), batch, seed)
+    for name in PARAMETERS:
+        getattr(trainer.params, name)[...] = arrays[name]
+    for name in STATES:
+        getattr(trainer.state, name)[...] = arrays[f"state.{name}"]
+    trainer.steps = steps
+    return trainer
+
+
+def example(N: int, seed: int = 0) -> dict[str, np.ndarray]:
+    """Return a batch of N random examples."""
+    rng = np.random.default_rng(seed)
+    return {
+        "tokens": rng.integers(96, size=(N, D)),
+        "topic": rng.integers(6, size=N),
+    }
+
+
+def selftest(seed: int = 0) -> bool:
+    """Check the gradient by Taylor's theorem, in float64, and return whether it holds.
+
+    For a direction v, R0 = |L(θ+hv) - L(θ)| falls as h and R1 = |L(θ+hv) - L(θ) - h g·v| as h²;
+    the central difference (L(θ+hv) - L(θ-hv)) / 2h agrees with g·v to many digits.
+    """
+    params = Params(init(seed).flat.astype(np.float64))
+    rng = np.random.default_rng(seed + 1)
+    params.flat += 0.1 * rng.standard_normal(SIZE)
+    batch, v = example(5, seed), rng.standard_normal(SIZE)
+    v /= np.sqrt(v @ v)
+    start, grads = loss_and_grad(params, **batch)
+    slope = float(grads.flat @ v)
+    print("  h          R0             R1             central difference against g·v")
+    best = np.inf
+    for k in range(4, 22, 2):
+        h = 2.0**-k
+        up = loss_and_grad(Params(params.flat + h * v), **batch)[0]
+        down = loss_and_grad(Params(params.flat - h * v), **batch)[0]
+        error = abs((up - down) / (2 * h) - slope) / np.sqrt(grads.flat @ grads.flat)
+        best = min(best, error)
+        R0, R1 = abs(up - start), abs(up - start - h * slope)
+        print(f"  2^-{k:<4}     {R0:.6e}   {R1:.6e}   {error:.1e}")
+    # Rounding of the loss limits a central difference in float64 to about (2^-53)^(2/3), 2e-11.
+    agrees = best < 1e-7
+    print(f"the gradient {'agrees' if agrees else 'DISAGREES'}: {best:.1e} of its length")
+    return agrees
+
+
+def batches(
+    data: dict[str, np.ndarray], batch: int, rng: np.random.Generator
+) -> Iterator[dict[str, np.ndarray]]:
+    """Yield shuffled batches of `batch` examples; the last one is what is left."""
+    order = rng.permutation(len(data["tokens"]))
+    for begin in range(0, len(order), batch):
+        yield {name: array[order[begin : begin + batch]] for name, array in data.items()}
+
+
+def report(params: Params, data: dict[str, np.ndarray]) -> str:
+    """Return the loss on `data`, and the share of right answers."""
+    guess = predict(params, tokens=data["tokens"])["logits"].argmax(axis=1)
+    return f"loss {loss(params, **data):.4f}, accuracy {np.mean(guess == data['topic']):.4f}"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Train on the arrays of an .npz file, whose keys are the names of the inputs."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", help="an .npz file with tokens and topic")
+    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--save", help="write a checkpoint here after every epoch")
+    parser.add_argument("--resume", help="continue from a checkpoint")
+    parser.add_argument("--selftest", action="store_true", help="check the gradient and stop")
+    args = parser.parse_args(argv)
+    if args.selftest:
+        return 0 if selftest(args.seed) else 1
+    if args.data is None:
+        parser.error("--data is needed to train")
+    with np.load(args.data, allow_pickle=False) as file:
+        data = dict(zip(INPUTS, checked(*(file[name] for name in INPUTS)), strict=True))
+    rows = np.random.default_rng(args.seed).permutation(len(data["tokens"]))
+    held = max(1, len(rows) // 10)
+    test = {name: array[rows[:held]] for name, array in data.items()}
+    data = {name: array[rows[held:]] for name, array in data.items()}
+    trainer = load(args.resume) if args.resume else Trainer(init(args.seed), args.batch, args.seed)
+    for epoch in range(args.epochs):
+        begin = time.perf_counter()
+        rng = np.random.default_rng([args.seed, trainer.steps])
+        for batch in batches(data, args.batch, rng):
+            last = trainer.step(**batch)
+        if not np.isfinite(last):
+            print(f"the loss is {last} after step {trainer.steps}", file=sys.stderr)
+            return 6
+        seconds = time.perf_counter() - begin
+        print(f"epoch {epoch + 1:3}   held out: {report(trainer.params, test)}   {seconds:.2f} s")
+        if args.save:
+            save(args.save, trainer)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

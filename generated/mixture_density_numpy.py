@@ -1,0 +1,516 @@
+"""Mixture of three normal distributions for an inverse problem that has several answers.
+
+Written by `bpgen emit mixture_density` from mixture_density.py; needs numpy alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+DTYPE = "float32"
+D, H, K = 1, 20, 3
+SIZE = 229
+
+# Shapes of the parameters; for a batch, the shape of one example and the number of classes.
+PARAMETERS = {
+    "hidden_W": (D, H),
+    "hidden_b": (H,),
+    "share_W": (H, K),
+    "share_b": (K,),
+    "width_W": (H, K),
+    "width_b": (K,),
+    "centre_W": (H, K),
+    "centre_b": (K,),
+}
+INPUTS = {
+    "x": ((D,), None),
+    "t": ((D,), None),
+}
+OUTPUTS = ("logits", "mean", "log_scale")
+STATES = ("m", "v")
+
+
+class Params:
+    """The parameters: named views into one flat vector, `flat`."""
+
+    def __init__(self, flat: np.ndarray | None = None) -> None:
+        self.flat = np.zeros(SIZE, DTYPE) if flat is None else flat
+        self.hidden_W = self.flat[0:20].reshape((D, H))
+        self.hidden_b = self.flat[20:40].reshape((H,))
+        self.share_W = self.flat[40:100].reshape((H, K))
+        self.share_b = self.flat[100:103].reshape((K,))
+        self.width_W = self.flat[103:163].reshape((H, K))
+        self.width_b = self.flat[163:166].reshape((K,))
+        self.centre_W = self.flat[166:226].reshape((H, K))
+        self.centre_b = self.flat[226:229].reshape((K,))
+
+
+class Grads(Params):
+    """The gradient: `grads.W` is ∂L/∂W, in the same order in memory."""
+
+
+class Activations:
+    """What the forward pass computes for a batch of N examples, allocated once.
+
+    Names in capitals are constants; a name such as u_nh is scratch memory u, seen as [n,h].
+    """
+
+    def __init__(self, N: int, dtype: str = DTYPE) -> None:
+        self.N = N
+        self.centred = np.empty((N, D), dtype)  # centred[n,d]
+        self.z1 = np.empty((N, H), dtype)  # z1[n,h]
+        self.hidden = np.empty((N, H), dtype)  # hidden[n,h]
+        self.logits = np.empty((N, K), dtype)  # logits[n,k]
+        self.log_scale = np.empty((N, K), dtype)  # log_scale[n,k]
+        self.centre = np.empty((N, K), dtype)  # centre[n,k]
+        self.mean = np.empty((N, K, D), dtype)  # mean[n,k,d]
+        self.distance = np.empty((N, K), dtype)  # distance[n,k]
+        self.score = np.empty((N, K), dtype)  # score[n,k]
+        self.m1 = np.empty(N, dtype)  # m1[n]
+        self.e1 = np.empty((N, K), dtype)  # e1[n,k]
+        self.s1 = np.empty(N, dtype)  # s1[n]
+        self.m2 = np.empty(N, dtype)  # m2[n]
+        self.e2 = np.empty((N, K), dtype)  # e2[n,k]
+        self.s2 = np.empty(N, dtype)  # s2[n]
+        self.loss = np.empty((), dtype)  # loss
+        self.MEAN_N = np.full(N, 1 / N, dtype)
+        self.ONES_K = np.ones(K, dtype)
+        u = np.empty(max(N * K * D, N * K, N), dtype)
+        self.u_nkd = u[: N * K * D].reshape((N, K, D))
+        self.u_nk = u[: N * K].reshape((N, K))
+        self.u_n = u[:N].reshape(N)
+        self.v_n = np.empty(N, dtype)
+
+
+class Workspace(Activations):
+    """The activations, and the cotangents that the backward pass computes from them."""
+
+    def __init__(self, N: int, dtype: str = DTYPE) -> None:
+        super().__init__(N, dtype)
+        self.p2 = np.empty((N, K), dtype)  # p2[n,k]
+        self.d_mean = np.empty((N, K, D), dtype)  # ∂L/∂mean[n,k,d]
+        self.d_centre = np.empty((N, K), dtype)  # ∂L/∂centre[n,k]
+        self.d_log_scale = np.empty((N, K), dtype)  # ∂L/∂log_scale[n,k]
+        self.p1 = np.empty((N, K), dtype)  # p1[n,k]
+        self.d_logits = np.empty((N, K), dtype)  # ∂L/∂logits[n,k]
+        self.d_hidden = np.empty((N, H), dtype)  # ∂L/∂hidden[n,h]
+        self.d_z1 = np.empty((N, H), dtype)  # ∂L/∂z1[n,h]
+        self.ONES_N = np.ones(N, dtype)
+        u = np.empty(max(N * K, N * H), dtype)
+        self.u_nk = u[: N * K].reshape((N, K))
+        self.u_nh = u[: N * H].reshape((N, H))
+
+
+class State:
+    """What the optimizer adam keeps from step to step, and its scratch memory."""
+
+    def __init__(self, dtype: str = DTYPE) -> None:
+        self.m = np.zeros(SIZE, dtype)  # m[i]
+        self.v = np.zeros(SIZE, dtype)  # v[i]
+        self.u_i = np.empty(SIZE, dtype)
+
+
+def init(seed: int = 0) -> Params:
+    """Return parameters as training starts with them."""
+    p = Params()
+    rng = np.random.default_rng(seed)
+    p.hidden_W[...] = rng.normal(0, math.sqrt(2 / D), (D, H))
+    p.share_W[...] = rng.normal(0, math.sqrt(2 / H), (H, K))
+    p.width_W[...] = rng.normal(0, math.sqrt(2 / H), (H, K))
+    p.centre_W[...] = rng.normal(0, math.sqrt(2 / H), (H, K))
+    return p
+
+
+def forward(p: Params, a: Activations, x: np.ndarray) -> None:
+    """Compute the outputs of a batch into `a`."""
+    # centred[n,d] = x[n,d] - 1/2
+    np.subtract(x, 0.5, out=a.centred)
+
+    # z1[n,h] = Σ_d hidden_W[d,h] centred[n,d] + hidden_b[h]
+    np.dot(a.centred, p.hidden_W, out=a.z1)
+    np.add(a.z1, p.hidden_b, out=a.z1)
+
+    # hidden[n,h] = tanh(z1[n,h])
+    np.tanh(a.z1, out=a.hidden)
+
+    # logits[n,k] = Σ_h share_W[h,k] hidden[n,h] + share_b[k]
+    np.dot(a.hidden, p.share_W, out=a.logits)
+    np.add(a.logits, p.share_b, out=a.logits)
+
+    # log_scale[n,k] = Σ_h width_W[h,k] hidden[n,h] + width_b[k]
+    np.dot(a.hidden, p.width_W, out=a.log_scale)
+    np.add(a.log_scale, p.width_b, out=a.log_scale)
+
+    # centre[n,k] = Σ_h centre_W[h,k] hidden[n,h] + centre_b[k]
+    np.dot(a.hidden, p.centre_W, out=a.centre)
+    np.add(a.centre, p.centre_b, out=a.centre)
+
+
+def add_loss(a: Activations, t: np.ndarray) -> None:
+    """Go on from the outputs to the loss."""
+    # mean[n,k,d] = centre[n,k]
+    np.copyto(a.mean, a.centre[:, :, None])
+
+    # distance[n,k] = Σ_d (t[n,d] - mean[n,k,d])²
+    np.subtract(t[:, None, :], a.mean, out=a.u_nkd)
+    np.multiply(a.u_nkd, a.u_nkd, out=a.u_nkd)
+    np.add.reduce(a.u_nkd, axis=2, out=a.distance)
+
+    # score[n,k] = logits[n,k] - D log_scale[n,k] - exp(-2 log_scale[n,k]) distance[n,k]/2
+    np.multiply(a.log_scale, -2, out=a.score)
+    np.exp(a.score, out=a.score)
+    np.multiply(a.score, a.distance, out=a.score)
+    np.multiply(a.score, 0.5, out=a.score)
+    np.subtract(a.logits, a.score, out=a.score)
+    np.multiply(a.log_scale, D, out=a.u_nk)
+    np.subtract(a.score, a.u_nk, out=a.score)
+
+    # m1[n] = max_k logits[n,k]
+    np.maximum.reduce(a.logits, axis=1, out=a.m1)
+
+    # e1[n,k] = exp(logits[n,k] - m1[n])
+    np.subtract(a.logits, a.m1[:, None], out=a.e1)
+    np.exp(a.e1, out=a.e1)
+
+    # s1[n] = Σ_k e1[n,k]
+    np.dot(a.e1, a.ONES_K, out=a.s1)
+
+    # m2[n] = max_k score[n,k]
+    np.maximum.reduce(a.score, axis=1, out=a.m2)
+
+    # e2[n,k] = exp(score[n,k] - m2[n])
+    np.subtract(a.score, a.m2[:, None], out=a.e2)
+    np.exp(a.e2, out=a.e2)
+
+    # s2[n] = Σ_k e2[n,k]
+    np.dot(a.e2, a.ONES_K, out=a.s2)
+
+    # loss = Σ_n (D log(2 π)/2 + m1[n] + log(s1[n]) - m2[n] - log(s2[n]))/N
+    np.log(a.s2, out=a.u_n)
+    np.log(a.s1, out=a.v_n)
+    np.subtract(a.v_n, a.u_n, out=a.u_n)
+    np.add(a.u_n, a.m1, out=a.u_n)
+    np.add(a.u_n, D * math.log(2 * math.pi) / 2, out=a.u_n)
+    np.subtract(a.u_n, a.m2, out=a.u_n)
+    np.dot(a.u_n, a.MEAN_N, out=a.loss)
+
+
+def backward(p: Params, g: Grads, a: Workspace, t: np.ndarray) -> None:
+    """Fill `g` with the gradient, from what `forward` and `add_loss` left in `a`."""
+    N = a.N
+
+    # p2[n,k] = e2[n,k]/s2[n]
+    np.divide(a.e2, a.s2[:, None], out=a.p2)
+
+    # ∂L/∂mean[n,k,d] = (mean[n,k,d] - t[n,d]) exp(-2 log_scale[n,k]) p2[n,k]/N
+    np.multiply(a.log_scale, -2, out=a.u_nk)
+    np.exp(a.u_nk, out=a.u_nk)
+    np.multiply(a.u_nk, a.p2, out=a.u_nk)
+    np.subtract(a.mean, t[:, None, :], out=a.d_mean)
+    np.multiply(a.u_nk, 1 / N, out=a.u_nk)
+    np.multiply(a.d_mean, a.u_nk[:, :, None], out=a.d_mean)
+
+    # ∂L/∂centre[n,k] = Σ_d ∂L/∂mean[n,k,d]
+    np.add.reduce(a.d_mean, axis=2, out=a.d_centre)
+
+    # ∂L/∂log_scale[n,k] = (D - exp(-2 log_scale[n,k]) distance[n,k]) p2[n,k]/N
+    np.multiply(a.log_scale, -2, out=a.d_log_scale)
+    np.exp(a.d_log_scale, out=a.d_log_scale)
+    np.multiply(a.d_log_scale, a.distance, out=a.d_log_scale)
+    np.subtract(D, a.d_log_scale, out=a.d_log_scale)
+    np.multiply(a.d_log_scale, a.p2, out=a.d_log_scale)
+    np.multiply(a.d_log_scale, 1 / N, out=a.d_log_scale)
+
+    # p1[n,k] = e1[n,k]/s1[n]
+    np.divide(a.e1, a.s1[:, None], out=a.p1)
+
+    # ∂L/∂logits[n,k] = (p1[n,k] - p2[n,k])/N
+    np.subtract(a.p1, a.p2, out=a.d_logits)
+    np.multiply(a.d_logits, 1 / N, out=a.d_logits)
+
+    # ∂L/∂hidden[n,h] = Σ_k centre_W[h,k] ∂L/∂centre[n,k] + Σ_k width_W[h,k] ∂L/∂log_scale[n,k] +
+    #     Σ_k share_W[h,k] ∂L/∂logits[n,k]
+    np.dot(a.d_centre, p.centre_W.T, out=a.d_hidden)
+    np.dot(a.d_log_scale, p.width_W.T, out=a.u_nh)
+    np.add(a.d_hidden, a.u_nh, out=a.d_hidden)
+    np.dot(a.d_logits, p.share_W.T, out=a.u_nh)
+    np.add(a.d_hidden, a.u_nh, out=a.d_hidden)
+
+    # ∂L/∂z1[n,h] = (1 - hidden[n,h]²) ∂L/∂hidden[n,h]
+    np.multiply(a.hidden, a.hidden, out=a.d_z1)
+    np.subtract(1, a.d_z1, out=a.d_z1)
+    np.multiply(a.d_z1, a.d_hidden, out=a.d_z1)
+
+    # ∂L/∂hidden_W[d,h] = Σ_n centred[n,d] ∂L/∂z1[n,h]
+    np.dot(a.centred.T, a.d_z1, out=g.hidden_W)
+
+    # ∂L/∂hidden_b[h] = Σ_n ∂L/∂z1[n,h]
+    np.dot(a.ONES_N, a.d_z1, out=g.hidden_b)
+
+    # ∂L/∂share_W[h,k] = Σ_n hidden[n,h] ∂L/∂logits[n,k]
+    np.dot(a.hidden.T, a.d_logits, out=g.share_W)
+
+    # ∂L/∂share_b[k] = Σ_n ∂L/∂logits[n,k]
+    np.dot(a.ONES_N, a.d_logits, out=g.share_b)
+
+    # ∂L/∂width_W[h,k] = Σ_n hidden[n,h] ∂L/∂log_scale[n,k]
+    np.dot(a.hidden.T, a.d_log_scale, out=g.width_W)
+
+    # ∂L/∂width_b[k] = Σ_n ∂L/∂log_scale[n,k]
+    np.dot(a.ONES_N, a.d_log_scale, out=g.width_b)
+
+    # ∂L/∂centre_W[h,k] = Σ_n hidden[n,h] ∂L/∂centre[n,k]
+    np.dot(a.hidden.T, a.d_centre, out=g.centre_W)
+
+    # ∂L/∂centre_b[k] = Σ_n ∂L/∂centre[n,k]
+    np.dot(a.ONES_N, a.d_centre, out=g.centre_b)
+
+
+def update(p: Params, g: Grads, s: State, t: int) -> None:
+    """Change the parameters by the gradient; `t` counts the steps from 1."""
+    # lr ← (0 if t > 5000 else 0.0025 cos(π (0.0002 t - 0.0002)) + 0.0025)
+    lr = 0 if t > 5000 else 0.0025 * math.cos(math.pi * (0.0002 * t - 0.0002)) + 0.0025
+
+    # m[i] ← 0.9 m[i] + 0.1 g[i]
+    np.multiply(s.m, 0.9, out=s.m)
+    np.multiply(g.flat, 0.1, out=s.u_i)
+    np.add(s.m, s.u_i, out=s.m)
+
+    # v[i] ← 0.999 v[i] + 0.001 g[i]²
+    np.multiply(g.flat, g.flat, out=s.u_i)
+    np.multiply(s.u_i, 0.001, out=s.u_i)
+    np.multiply(s.v, 0.999, out=s.v)
+    np.add(s.u_i, s.v, out=s.v)
+
+    # c2 ← √(1 - 0.999^t)
+    c2 = math.sqrt(1 - 0.999**t)
+
+    # lr_t ← c2 lr/(1 - 0.9^t)
+    lr_t = c2 * lr / (1 - 0.9**t)
+
+    # θ[i] ← θ[i] - lr_t m[i]/(1e-08 c2 + √v[i])
+    np.sqrt(s.v, out=s.u_i)
+    np.add(s.u_i, 1e-08 * c2, out=s.u_i)
+    np.divide(s.m, s.u_i, out=s.u_i)
+    np.multiply(s.u_i, lr_t, out=s.u_i)
+    np.subtract(p.flat, s.u_i, out=p.flat)
+
+
+def real(name: str, value: np.ndarray, shape: tuple[int, ...], dtype: str) -> np.ndarray:
+    """Return `value` as an array of numbers, one row an example."""
+    array = np.ascontiguousarray(value, dtype)
+    if array.shape[1:] != shape or array.ndim == 0:
+        raise ValueError(f"{name} has shape {array.shape}; expected one row an example of {shape}")
+    return array
+
+
+def checked(x: np.ndarray, t: np.ndarray, dtype: str) -> tuple[np.ndarray, ...]:
+    """Return a batch as contiguous arrays of the right types and equal lengths."""
+    x = real("x", x, (D,), dtype)
+    t = real("t", t, (D,), dtype)
+    if len({len(x), len(t)}) > 1:
+        raise ValueError(f"x, t have different lengths: {len(x), len(t)}")
+    return x, t
+
+
+def loss_and_grad(params: Params, *, x: np.ndarray, t: np.ndarray) -> tuple[float, Grads]:
+    """Return the loss of a batch and its gradient; float64 parameters make everything float64."""
+    x, t = checked(x, t, params.flat.dtype)
+    a, g = Workspace(len(x), params.flat.dtype), Grads(np.empty_like(params.flat))
+    forward(params, a, x)
+    add_loss(a, t)
+    backward(params, g, a, t)
+    return float(a.loss), g
+
+
+def predict(params: Params, *, x: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the outputs for a batch, by name."""
+    dtype = params.flat.dtype
+    x = real("x", x, (D,), dtype)
+    a = Activations(len(x), dtype)
+    forward(params, a, x)
+    return {"logits": a.logits, "mean": a.centre, "log_scale": a.log_scale}
+
+
+def loss(params: Params, *, x: np.ndarray, t: np.ndarray) -> float:
+    """Return the loss of a batch as `predict` computes it, without a gradient."""
+    x, t = checked(x, t, params.flat.dtype)
+    a = Activations(len(x), params.flat.dtype)
+    forward(params, a, x)
+    add_loss(a, t)
+    return float(a.loss)
+
+
+class Trainer:
+    """Parameters in training. All memory is allocated by the first step of each batch size."""
+
+    def __init__(self, params: Params, batch: int = 64, seed: int = 0) -> None:
+        self.params = params
+        self.grads = Grads(np.empty_like(params.flat))
+        self.state = State(params.flat.dtype)
+        self.batch, self.seed, self.steps = batch, seed, 0
+        self._workspaces = {batch: Workspace(batch, params.flat.dtype)}
+
+    def step(self, *, x: np.ndarray, t: np.ndarray) -> float:
+        """Train on one batch: forward, backward, update. Return the loss before the update."""
+        x, t = checked(x, t, self.params.flat.dtype)
+        p, g, a = self.params, self.grads, self._workspace(len(x))
+        self.steps += 1
+        forward(p, a, x)
+        add_loss(a, t)
+        backward(p, g, a, t)
+        update(p, g, self.state, self.steps)
+        return float(a.loss)
+
+    def _workspace(self, N: int) -> Workspace:
+        if N not in self._workspaces:
+            self._workspaces[N] = Workspace(N, self.params.flat.dtype)
+        return self._workspaces[N]
+
+
+def save(path: str | Path, trainer: Trainer) -> None:
+    """Write a trainer to an .npz file; a crash leaves the old file or the new one, never a part."""
+    arrays = {name: getattr(trainer.params, name) for name in PARAMETERS}
+    arrays |= {f"state.{name}": getattr(trainer.state, name) for name in STATES}
+    arrays["run"] = np.array([trainer.steps, trainer.batch, trainer.seed])
+    path = Path(path)
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            np.savez(file, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    folder = os.open(path.resolve().parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def load(path: str | Path) -> Trainer:
+    """Return the trainer that `save` wrote. Nothing in the file is run.
+
+    Errors: ValueError if the file belongs to another model; zipfile.BadZipFile if it is damaged.
+    """
+    with Path(path).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+        expected = {**PARAMETERS, **{f"state.{name}": (SIZE,) for name in STATES}, "run": (3,)}
+        odd = sorted(set(expected) ^ set(file.files))
+        if odd:
+            raise ValueError(f"{path} is a checkpoint of another model: {', '.join(odd)}")
+        arrays = {name: file[name] for name in expected}
+    for name, shape in expected.items():
+        if arrays[name].shape != shape:
+            raise ValueError(f"{path}: {name} has shape {arrays[name].shape}; expected {shape}")
+    steps, batch, seed = (int(number) for number in arrays["run"])
+    dtype = arrays[next(iter(PARAMETERS))].dtype
+    trainer = Trainer(Params(np.empty(SIZE, dtype)), batch, seed)
+    for name in PARAMETERS:
+        getattr(trainer.params, name)[...] = arrays[name]
+    for name in STATES:
+        getattr(trainer.state, name)[...] = arrays[f"state.{name}"]
+    trainer.steps = steps
+    return trainer
+
+
+def example(N: int, seed: int = 0) -> dict[str, np.ndarray]:
+    """Return a batch of N random examples."""
+    rng = np.random.default_rng(seed)
+    return {
+        "x": rng.standard_normal((N, D)),
+        "t": rng.random((N, D)),
+    }
+
+
+def selftest(seed: int = 0) -> bool:
+    """Check the gradient by Taylor's theorem, in float64, and return whether it holds.
+
+    For a direction v, R0 = |L(θ+hv) - L(θ)| falls as h and R1 = |L(θ+hv) - L(θ) - h g·v| as h²;
+    the central difference (L(θ+hv) - L(θ-hv)) / 2h agrees with g·v to many digits.
+    """
+    params = Params(init(seed).flat.astype(np.float64))
+    rng = np.random.default_rng(seed + 1)
+    params.flat += 0.1 * rng.standard_normal(SIZE)
+    batch, v = example(5, seed), rng.standard_normal(SIZE)
+    v /= np.sqrt(v @ v)
+    start, grads = loss_and_grad(params, **batch)
+    slope = float(grads.flat @ v)
+    print("  h          R0             R1             central difference against g·v")
+    best = np.inf
+    for k in range(4, 22, 2):
+        h = 2.0**-k
+        up = loss_and_grad(Params(params.flat + h * v), **batch)[0]
+        down = loss_and_grad(Params(params.flat - h * v), **batch)[0]
+        error = abs((up - down) / (2 * h) - slope) / np.sqrt(grads.flat @ grads.flat)
+        best = min(best, error)
+        R0, R1 = abs(up - start), abs(up - start - h * slope)
+        print(f"  2^-{k:<4}     {R0:.6e}   {R1:.6e}   {error:.1e}")
+    # Rounding of the loss limits a central difference in float64 to about (2^-53)^(2/3), 2e-11.
+    agrees = best < 1e-7
+    print(f"the gradient {'agrees' if agrees else 'DISAGREES'}: {best:.1e} of its length")
+    return agrees
+
+
+def batches(
+    data: dict[str, np.ndarray], batch: int, rng: np.random.Generator
+) -> Iterator[dict[str, np.ndarray]]:
+    """Yield shuffled batches of `batch` examples; the last one is what is left."""
+    order = rng.permutation(len(data["x"]))
+    for begin in range(0, len(order), batch):
+        yield {name: array[order[begin : begin + batch]] for name, array in data.items()}
+
+
+def report(params: Params, data: dict[str, np.ndarray]) -> str:
+    """Return the loss on `data`."""
+    return f"loss {loss(params, **data):.4f}"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Train on the arrays of an .npz file, whose keys are the names of the inputs."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", help="an .npz file with x and t")
+    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--save", help="write a checkpoint here after every epoch")
+    parser.add_argument("--resume", help="continue from a checkpoint")
+    parser.add_argument("--selftest", action="store_true", help="check the gradient and stop")
+    args = parser.parse_args(argv)
+    if args.selftest:
+        return 0 if selftest(args.seed) else 1
+    if args.data is None:
+        parser.error("--data is needed to train")
+    with np.load(args.data, allow_pickle=False) as file:
+        data = dict(zip(INPUTS, checked(*(file[name] for name in INPUTS), DTYPE), strict=True))
+    rows = np.random.default_rng(args.seed).permutation(len(data["x"]))
+    held = max(1, len(rows) // 10)
+    test = {name: array[rows[:held]] for name, array in data.items()}
+    data = {name: array[rows[held:]] for name, array in data.items()}
+    trainer = load(args.resume) if args.resume else Trainer(init(args.seed), args.batch, args.seed)
+    for epoch in range(args.epochs):
+        begin = time.perf_counter()
+        rng = np.random.default_rng([args.seed, trainer.steps])
+        for batch in batches(data, args.batch, rng):
+            last = trainer.step(**batch)
+        if not np.isfinite(last):
+            print(f"the loss is {last} after step {trainer.steps}", file=sys.stderr)
+            return 6
+        seconds = time.perf_counter() - begin
+        print(f"epoch {epoch + 1:3}   held out: {report(trainer.params, test)}   {seconds:.2f} s")
+        if args.save:
+            save(args.save, trainer)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,430 @@
+"""Measure of how far a sung note is off pitch, from the spectrum around the note that was meant.
+
+Written by `bpgen emit pitch_correction` from pitch_correction.py; needs numpy alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+DTYPE = "float32"
+D, K, H, J, E = 128, 1, 64, 32, 1
+SIZE = 10369
+
+# Shapes of the parameters; for a batch, the shape of one example and the number of classes.
+PARAMETERS = {
+    "fc1_W": (D, H),
+    "fc1_b": (H,),
+    "fc2_W": (H, J),
+    "fc2_b": (J,),
+    "fc3_W": (J, E),
+    "fc3_b": (E,),
+}
+INPUTS = {
+    "spectrum": ((D,), None),
+    "error": ((K,), None),
+}
+OUTPUTS = ("cents",)
+STATES = ("m", "v")
+
+
+class Params:
+    """The parameters: named views into one flat vector, `flat`."""
+
+    def __init__(self, flat: np.ndarray | None = None) -> None:
+        self.flat = np.zeros(SIZE, DTYPE) if flat is None else flat
+        self.fc1_W = self.flat[0:8192].reshape((D, H))
+        self.fc1_b = self.flat[8192:8256].reshape((H,))
+        self.fc2_W = self.flat[8256:10304].reshape((H, J))
+        self.fc2_b = self.flat[10304:10336].reshape((J,))
+        self.fc3_W = self.flat[10336:10368].reshape((J, E))
+        self.fc3_b = self.flat[10368:10369].reshape((E,))
+
+
+class Grads(Params):
+    """The gradient: `grads.W` is ∂L/∂W, in the same order in memory."""
+
+
+class Activations:
+    """What the forward pass computes for a batch of N examples, allocated once.
+
+    Names in capitals are constants; a name such as u_nh is scratch memory u, seen as [n,h].
+    """
+
+    def __init__(self, N: int, dtype: str = DTYPE) -> None:
+        self.N = N
+        self.z1 = np.empty((N, H), dtype)  # z1[n,h]
+        self.h1 = np.empty((N, H), dtype)  # h1[n,h]
+        self.z2 = np.empty((N, J), dtype)  # z2[n,j]
+        self.h2 = np.empty((N, J), dtype)  # h2[n,j]
+        self.z3 = np.empty((N, E), dtype)  # z3[n,e]
+        self.cents = np.empty((N, E), dtype)  # cents[n,e]
+        self.r = np.empty((N, E), dtype)  # r[n,e]
+        self.loss = np.empty((), dtype)  # loss
+        self.ZERO = np.zeros((), dtype)
+        self.u_ne = np.empty((N, E), dtype)
+
+
+class Workspace(Activations):
+    """The activations, and the cotangents that the backward pass computes from them."""
+
+    def __init__(self, N: int, dtype: str = DTYPE) -> None:
+        super().__init__(N, dtype)
+        self.d_z3 = np.empty((N, E), dtype)  # ∂L/∂z3[n,e]
+        self.d_h2 = np.empty((N, J), dtype)  # ∂L/∂h2[n,j]
+        self.d_z2 = np.empty((N, J), dtype)  # ∂L/∂z2[n,j]
+        self.d_h1 = np.empty((N, H), dtype)  # ∂L/∂h1[n,h]
+        self.d_z1 = np.empty((N, H), dtype)  # ∂L/∂z1[n,h]
+        self.ONES_N = np.ones(N, dtype)
+
+
+class State:
+    """What the optimizer adam keeps from step to step, and its scratch memory."""
+
+    def __init__(self, dtype: str = DTYPE) -> None:
+        self.m = np.zeros(SIZE, dtype)  # m[i]
+        self.v = np.zeros(SIZE, dtype)  # v[i]
+        self.u_i = np.empty(SIZE, dtype)
+
+
+def init(seed: int = 0) -> Params:
+    """Return parameters as training starts with them."""
+    p = Params()
+    rng = np.random.default_rng(seed)
+    p.fc1_W[...] = rng.normal(0, math.sqrt(2 / D), (D, H))
+    p.fc2_W[...] = rng.normal(0, math.sqrt(2 / H), (H, J))
+    p.fc3_W[...] = rng.normal(0, math.sqrt(2 / J), (J, E))
+    return p
+
+
+def forward(p: Params, a: Activations, spectrum: np.ndarray) -> None:
+    """Compute the outputs of a batch into `a`."""
+    # z1[n,h] = Σ_d spectrum[n,d] fc1_W[d,h] + fc1_b[h]
+    np.dot(spectrum, p.fc1_W, out=a.z1)
+    np.add(a.z1, p.fc1_b, out=a.z1)
+
+    # h1[n,h] = max(0, z1[n,h])
+    np.maximum(a.z1, a.ZERO, out=a.h1)
+
+    # z2[n,j] = Σ_h fc2_W[h,j] h1[n,h] + fc2_b[j]
+    np.dot(a.h1, p.fc2_W, out=a.z2)
+    np.add(a.z2, p.fc2_b, out=a.z2)
+
+    # h2[n,j] = max(0, z2[n,j])
+    np.maximum(a.z2, a.ZERO, out=a.h2)
+
+    # z3[n,e] = Σ_j fc3_W[j,e] h2[n,j] + fc3_b[e]
+    np.dot(a.h2, p.fc3_W, out=a.z3)
+    np.add(a.z3, p.fc3_b, out=a.z3)
+
+    # cents[n,e] = 50 z3[n,e]
+    np.multiply(a.z3, 50, out=a.cents)
+
+
+def add_loss(a: Activations, error: np.ndarray) -> None:
+    """Go on from the outputs to the loss."""
+    N = a.N
+
+    # r[n,e] = cents[n,e] - error[n,e]
+    np.subtract(a.cents, error, out=a.r)
+
+    # loss = Σ_{n,e} |r[n,e]|/(E N)
+    np.absolute(a.r, out=a.u_ne)
+    np.add.reduce(a.u_ne, axis=(0, 1), out=a.loss)
+    np.multiply(a.loss, 1 / (E * N), out=a.loss)
+
+
+def backward(p: Params, g: Grads, a: Workspace, spectrum: np.ndarray) -> None:
+    """Fill `g` with the gradient, from what `forward` and `add_loss` left in `a`."""
+    N = a.N
+
+    # ∂L/∂z3[n,e] = 50 sign(r[n,e])/(E N)
+    np.sign(a.r, out=a.d_z3)
+    np.multiply(a.d_z3, 50 / (E * N), out=a.d_z3)
+
+    # ∂L/∂h2[n,j] = Σ_e fc3_W[j,e] ∂L/∂z3[n,e]
+    np.dot(a.d_z3, p.fc3_W.T, out=a.d_h2)
+
+    # ∂L/∂z2[n,j] = [z2[n,j] > 0] ∂L/∂h2[n,j]
+    np.greater(a.z2, a.ZERO, out=a.d_z2)
+    np.multiply(a.d_z2, a.d_h2, out=a.d_z2)
+
+    # ∂L/∂h1[n,h] = Σ_j fc2_W[h,j] ∂L/∂z2[n,j]
+    np.dot(a.d_z2, p.fc2_W.T, out=a.d_h1)
+
+    # ∂L/∂z1[n,h] = [z1[n,h] > 0] ∂L/∂h1[n,h]
+    np.greater(a.z1, a.ZERO, out=a.d_z1)
+    np.multiply(a.d_z1, a.d_h1, out=a.d_z1)
+
+    # ∂L/∂fc1_W[d,h] = Σ_n spectrum[n,d] ∂L/∂z1[n,h]
+    np.dot(spectrum.T, a.d_z1, out=g.fc1_W)
+
+    # ∂L/∂fc1_b[h] = Σ_n ∂L/∂z1[n,h]
+    np.dot(a.ONES_N, a.d_z1, out=g.fc1_b)
+
+    # ∂L/∂fc2_W[h,j] = Σ_n h1[n,h] ∂L/∂z2[n,j]
+    np.dot(a.h1.T, a.d_z2, out=g.fc2_W)
+
+    # ∂L/∂fc2_b[j] = Σ_n ∂L/∂z2[n,j]
+    np.dot(a.ONES_N, a.d_z2, out=g.fc2_b)
+
+    # ∂L/∂fc3_W[j,e] = Σ_n h2[n,j] ∂L/∂z3[n,e]
+    np.dot(a.h2.T, a.d_z3, out=g.fc3_W)
+
+    # ∂L/∂fc3_b[e] = Σ_n ∂L/∂z3[n,e]
+    np.dot(a.ONES_N, a.d_z3, out=g.fc3_b)
+
+
+def update(p: Params, g: Grads, s: State, t: int) -> None:
+    """Change the parameters by the gradient; `t` counts the steps from 1."""
+    # lr ← 0.002
+    lr = 0.002
+
+    # m[i] ← 0.9 m[i] + 0.1 g[i]
+    np.multiply(s.m, 0.9, out=s.m)
+    np.multiply(g.flat, 0.1, out=s.u_i)
+    np.add(s.m, s.u_i, out=s.m)
+
+    # v[i] ← 0.999 v[i] + 0.001 g[i]²
+    np.multiply(g.flat, g.flat, out=s.u_i)
+    np.multiply(s.u_i, 0.001, out=s.u_i)
+    np.multiply(s.v, 0.999, out=s.v)
+    np.add(s.u_i, s.v, out=s.v)
+
+    # c2 ← √(1 - 0.999^t)
+    c2 = math.sqrt(1 - 0.999**t)
+
+    # lr_t ← c2 lr/(1 - 0.9^t)
+    lr_t = c2 * lr / (1 - 0.9**t)
+
+    # θ[i] ← θ[i] - lr_t m[i]/(1e-08 c2 + √v[i])
+    np.sqrt(s.v, out=s.u_i)
+    np.add(s.u_i, 1e-08 * c2, out=s.u_i)
+    np.divide(s.m, s.u_i, out=s.u_i)
+    np.multiply(s.u_i, lr_t, out=s.u_i)
+    np.subtract(p.flat, s.u_i, out=p.flat)
+
+
+def real(name: str, value: np.ndarray, shape: tuple[int, ...], dtype: str) -> np.ndarray:
+    """Return `value` as an array of numbers, one row an example."""
+    array = np.ascontiguousarray(value, dtype)
+    if array.shape[1:] != shape or array.ndim == 0:
+        raise ValueError(f"{name} has shape {array.shape}; expected one row an example of {shape}")
+    return array
+
+
+def checked(spectrum: np.ndarray, error: np.ndarray, dtype: str) -> tuple[np.ndarray, ...]:
+    """Return a batch as contiguous arrays of the right types and equal lengths."""
+    spectrum = real("spectrum", spectrum, (D,), dtype)
+    error = real("error", error, (K,), dtype)
+    if len({len(spectrum), len(error)}) > 1:
+        raise ValueError(f"spectrum, error have different lengths: {len(spectrum), len(error)}")
+    return spectrum, error
+
+
+def loss_and_grad(
+    params: Params,
+    *,
+    spectrum: np.ndarray,
+    error: np.ndarray,
+) -> tuple[float, Grads]:
+    """Return the loss of a batch and its gradient; float64 parameters make everything float64."""
+    spectrum, error = checked(spectrum, error, params.flat.dtype)
+    a, g = Workspace(len(spectrum), params.flat.dtype), Grads(np.empty_like(params.flat))
+    forward(params, a, spectrum)
+    add_loss(a, error)
+    backward(params, g, a, spectrum)
+    return float(a.loss), g
+
+
+def predict(params: Params, *, spectrum: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the outputs for a batch, by name."""
+    dtype = params.flat.dtype
+    spectrum = real("spectrum", spectrum, (D,), dtype)
+    a = Activations(len(spectrum), dtype)
+    forward(params, a, spectrum)
+    return {"cents": a.cents}
+
+
+def loss(params: Params, *, spectrum: np.ndarray, error: np.ndarray) -> float:
+    """Return the loss of a batch as `predict` computes it, without a gradient."""
+    spectrum, error = checked(spectrum, error, params.flat.dtype)
+    a = Activations(len(spectrum), params.flat.dtype)
+    forward(params, a, spectrum)
+    add_loss(a, error)
+    return float(a.loss)
+
+
+class Trainer:
+    """Parameters in training. All memory is allocated by the first step of each batch size."""
+
+    def __init__(self, params: Params, batch: int = 64, seed: int = 0) -> None:
+        self.params = params
+        self.grads = Grads(np.empty_like(params.flat))
+        self.state = State(params.flat.dtype)
+        self.batch, self.seed, self.steps = batch, seed, 0
+        self._workspaces = {batch: Workspace(batch, params.flat.dtype)}
+
+    def step(self, *, spectrum: np.ndarray, error: np.ndarray) -> float:
+        """Train on one batch: forward, backward, update. Return the loss before the update."""
+        spectrum, error = checked(spectrum, error, self.params.flat.dtype)
+        p, g, a = self.params, self.grads, self._workspace(len(spectrum))
+        self.steps += 1
+        forward(p, a, spectrum)
+        add_loss(a, error)
+        backward(p, g, a, spectrum)
+        update(p, g, self.state, self.steps)
+        return float(a.loss)
+
+    def _workspace(self, N: int) -> Workspace:
+        if N not in self._workspaces:
+            self._workspaces[N] = Workspace(N, self.params.flat.dtype)
+        return self._workspaces[N]
+
+
+def save(path: str | Path, trainer: Trainer) -> None:
+    """Write a trainer to an .npz file; a crash leaves the old file or the new one, never a part."""
+    arrays = {name: getattr(trainer.params, name) for name in PARAMETERS}
+    arrays |= {f"state.{name}": getattr(trainer.state, name) for name in STATES}
+    arrays["run"] = np.array([trainer.steps, trainer.batch, trainer.seed])
+    path = Path(path)
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            np.savez(file, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    folder = os.open(path.resolve().parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def load(path: str | Path) -> Trainer:
+    """Return the trainer that `save` wrote. Nothing in the file is run.
+
+    Errors: ValueError if the file belongs to another model; zipfile.BadZipFile if it is damaged.
+    """
+    with Path(path).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+        expected = {**PARAMETERS, **{f"state.{name}": (SIZE,) for name in STATES}, "run": (3,)}
+        odd = sorted(set(expected) ^ set(file.files))
+        if odd:
+            raise ValueError(f"{path} is a checkpoint of another model: {', '.join(odd)}")
+        arrays = {name: file[name] for name in expected}
+    for name, shape in expected.items():
+        if arrays[name].shape != shape:
+            raise ValueError(f"{path}: {name} has shape {arrays[name].shape}; expected {shape}")
+    steps, batch, seed = (int(number) for number in arrays["run"])
+    dtype = arrays[next(iter(PARAMETERS))].dtype
+    trainer = Trainer(Params(np.empty(SIZE, dtype)), batch, seed)
+    for name in PARAMETERS:
+        getattr(trainer.params, name)[...] = arrays[name]
+    for name in STATES:
+        getattr(trainer.state, name)[...] = arrays[f"state.{name}"]
+    trainer.steps = steps
+    return trainer
+
+
+def example(N: int, seed: int = 0) -> dict[str, np.ndarray]:
+    """Return a batch of N random examples."""
+    rng = np.random.default_rng(seed)
+    return {
+        "spectrum": rng.standard_normal((N, D)),
+        "error": rng.random((N, K)),
+    }
+
+
+def selftest(seed: int = 0) -> bool:
+    """Check the gradient by Taylor's theorem, in float64, and return whether it holds.
+
+    For a direction v, R0 = |L(θ+hv) - L(θ)| falls as h and R1 = |L(θ+hv) - L(θ) - h g·v| as h²;
+    the central difference (L(θ+hv) - L(θ-hv)) / 2h agrees with g·v to many digits.
+    """
+    params = Params(init(seed).flat.astype(np.float64))
+    rng = np.random.default_rng(seed + 1)
+    params.flat += 0.1 * rng.standard_normal(SIZE)
+    batch, v = example(5, seed), rng.standard_normal(SIZE)
+    v /= np.sqrt(v @ v)
+    start, grads = loss_and_grad(params, **batch)
+    slope = float(grads.flat @ v)
+    print("  h          R0             R1             central difference against g·v")
+    best = np.inf
+    for k in range(4, 22, 2):
+        h = 2.0**-k
+        up = loss_and_grad(Params(params.flat + h * v), **batch)[0]
+        down = loss_and_grad(Params(params.flat - h * v), **batch)[0]
+        error = abs((up - down) / (2 * h) - slope) / np.sqrt(grads.flat @ grads.flat)
+        best = min(best, error)
+        R0, R1 = abs(up - start), abs(up - start - h * slope)
+        print(f"  2^-{k:<4}     {R0:.6e}   {R1:.6e}   {error:.1e}")
+    # Rounding of the loss limits a central difference in float64 to about (2^-53)^(2/3), 2e-11.
+    agrees = best < 1e-7
+    print(f"the gradient {'agrees' if agrees else 'DISAGREES'}: {best:.1e} of its length")
+    return agrees
+
+
+def batches(
+    data: dict[str, np.ndarray], batch: int, rng: np.random.Generator
+) -> Iterator[dict[str, np.ndarray]]:
+    """Yield shuffled batches of `batch` examples; the last one is what is left."""
+    order = rng.permutation(len(data["spectrum"]))
+    for begin in range(0, len(order), batch):
+        yield {name: array[order[begin : begin + batch]] for name, array in data.items()}
+
+
+def report(params: Params, data: dict[str, np.ndarray]) -> str:
+    """Return the loss on `data`."""
+    return f"loss {loss(params, **data):.4f}"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Train on the arrays of an .npz file, whose keys are the names of the inputs."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", help="an .npz file with spectrum and error")
+    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--save", help="write a checkpoint here after every epoch")
+    parser.add_argument("--resume", help="continue from a checkpoint")
+    parser.add_argument("--selftest", action="store_true", help="check the gradient and stop")
+    args = parser.parse_args(argv)
+    if args.selftest:
+        return 0 if selftest(args.seed) else 1
+    if args.data is None:
+        parser.error("--data is needed to train")
+    with np.load(args.data, allow_pickle=False) as file:
+        data = dict(zip(INPUTS, checked(*(file[name] for name in INPUTS), DTYPE), strict=True))
+    rows = np.random.default_rng(args.seed).permutation(len(data["spectrum"]))
+    held = max(1, len(rows) // 10)
+    test = {name: array[rows[:held]] for name, array in data.items()}
+    data = {name: array[rows[held:]] for name, array in data.items()}
+    trainer = load(args.resume) if args.resume else Trainer(init(args.seed), args.batch, args.seed)
+    for epoch in range(args.epochs):
+        begin = time.perf_counter()
+        rng = np.random.default_rng([args.seed, trainer.steps])
+        for batch in batches(data, args.batch, rng):
+            last = trainer.step(**batch)
+        if not np.isfinite(last):
+            print(f"the loss is {last} after step {trainer.steps}", file=sys.stderr)
+            return 6
+        seconds = time.perf_counter() - begin
+        print(f"epoch {epoch + 1:3}   held out: {report(trainer.params, test)}   {seconds:.2f} s")
+        if args.save:
+            save(args.save, trainer)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,647 @@
+"""Variational autoencoder that learns to draw 8×8 images of digits from eight random numbers.
+
+Written by `bpgen emit variational_autoencoder` from variational_autoencoder.py; needs numpy alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+DTYPE = "float32"
+D, H, K = 64, 64, 8
+SIZE = 9936
+
+# Shapes of the parameters; for a batch, the shape of one example and the number of classes.
+PARAMETERS = {
+    "enc_W": (D, H),
+    "enc_b": (H,),
+    "mean_W": (H, K),
+    "mean_b": (K,),
+    "log_variance_W": (H, K),
+    "log_variance_b": (K,),
+    "dec_W": (K, H),
+    "dec_b": (H,),
+    "pixels_W": (H, D),
+    "pixels_b": (D,),
+}
+INPUTS = {
+    "x": ((D,), None),
+}
+OUTPUTS = ("code", "image")
+STATES = ("m", "v")
+
+
+class Params:
+    """The parameters: named views into one flat vector, `flat`."""
+
+    def __init__(self, flat: np.ndarray | None = None) -> None:
+        self.flat = np.zeros(SIZE, DTYPE) if flat is None else flat
+        self.enc_W = self.flat[0:4096].reshape((D, H))
+        self.enc_b = self.flat[4096:4160].reshape((H,))
+        self.mean_W = self.flat[4160:4672].reshape((H, K))
+        self.mean_b = self.flat[4672:4680].reshape((K,))
+        self.log_variance_W = self.flat[4680:5192].reshape((H, K))
+        self.log_variance_b = self.flat[5192:5200].reshape((K,))
+        self.dec_W = self.flat[5200:5712].reshape((K, H))
+        self.dec_b = self.flat[5712:5776].reshape((H,))
+        self.pixels_W = self.flat[5776:9872].reshape((H, D))
+        self.pixels_b = self.flat[9872:9936].reshape((D,))
+
+
+class Grads(Params):
+    """The gradient: `grads.W` is ∂L/∂W, in the same order in memory."""
+
+
+class Activations:
+    """What the forward pass computes for a batch of N examples, allocated once.
+
+    Names in capitals are constants; a name such as u_nh is scratch memory u, seen as [n,h].
+    """
+
+    def __init__(self, N: int, dtype: str = DTYPE) -> None:
+        self.N = N
+        self.epsilon = np.empty((N, K), dtype)  # epsilon[n,k]
+        self.z1 = np.empty((N, H), dtype)  # z1[n,h]
+        self.encoded = np.empty((N, H), dtype)  # encoded[n,h]
+        self.mean = np.empty((N, K), dtype)  # mean[n,k]
+        self.log_variance = np.empty((N, K), dtype)  # log_variance[n,k]
+        self.code = np.empty((N, K), dtype)  # code[n,k]
+        self.z2 = np.empty((N, H), dtype)  # z2[n,h]
+        self.decoded = np.empty((N, H), dtype)  # decoded[n,h]
+        self.logits = np.empty((N, D), dtype)  # logits[n,d]
+        self.image = np.empty((N, D), dtype)  # image[n,d]
+        self.m = np.empty((N, D), dtype)  # m[n,d]
+        self.e = np.empty((N, D), dtype)  # e[n,d]
+        self.s = np.empty((N, D), dtype)  # s[n,d]
+        self.cross_entropy = np.empty((), dtype)  # cross_entropy
+        self.product1 = np.empty((), dtype)  # product1
+        self.divergence = np.empty(N, dtype)  # divergence[n]
+        self.evidence_lower_bound = np.empty((), dtype)  # evidence_lower_bound
+        self.loss = np.empty((), dtype)  # loss
+        self.MEAN_N = np.full(N, 1 / N, dtype)
+        self.ONES_K = np.ones(K, dtype)
+        self.ZERO = np.zeros((), dtype)
+        u = np.empty(max(N * D, N * K), dtype)
+        self.u_nd = u[: N * D].reshape((N, D))
+        self.u_nk = u[: N * K].reshape((N, K))
+        v = np.empty(max(N * D, N * K), dtype)
+        self.v_nd = v[: N * D].reshape((N, D))
+        self.v_nk = v[: N * K].reshape((N, K))
+        self.x_nk = np.empty((N, K), np.float64)
+
+
+class Workspace(Activations):
+    """The activations, and the cotangents that the backward pass computes from them."""
+
+    def __init__(self, N: int, dtype: str = DTYPE) -> None:
+        super().__init__(N, dtype)
+        self.p = np.empty((N, D), dtype)  # p[n,d]
+        self.d_logits = np.empty((N, D), dtype)  # ∂L/∂logits[n,d]
+        self.d_decoded = np.empty((N, H), dtype)  # ∂L/∂decoded[n,h]
+        self.d_z2 = np.empty((N, H), dtype)  # ∂L/∂z2[n,h]
+        self.d_code = np.empty((N, K), dtype)  # ∂L/∂code[n,k]
+        self.d_log_variance = np.empty((N, K), dtype)  # ∂L/∂log_variance[n,k]
+        self.d_mean = np.empty((N, K), dtype)  # ∂L/∂mean[n,k]
+        self.d_encoded = np.empty((N, H), dtype)  # ∂L/∂encoded[n,h]
+        self.d_z1 = np.empty((N, H), dtype)  # ∂L/∂z1[n,h]
+        self.ONES_N = np.ones(N, dtype)
+        u = np.empty(max(N * K, N * H), dtype)
+        self.u_nk = u[: N * K].reshape((N, K))
+        self.u_nh = u[: N * H].reshape((N, H))
+
+
+class State:
+    """What the optimizer adam keeps from step to step, and its scratch memory."""
+
+    def __init__(self, dtype: str = DTYPE) -> None:
+        self.m = np.zeros(SIZE, dtype)  # m[i]
+        self.v = np.zeros(SIZE, dtype)  # v[i]
+        self.u_i = np.empty(SIZE, dtype)
+
+
+def init(seed: int = 0) -> Params:
+    """Return parameters as training starts with them."""
+    p = Params()
+    rng = np.random.default_rng(seed)
+    p.enc_W[...] = rng.normal(0, math.sqrt(2 / D), (D, H))
+    p.mean_W[...] = rng.normal(0, math.sqrt(2 / H), (H, K))
+    p.log_variance_W[...] = rng.normal(0, math.sqrt(2 / H), (H, K))
+    p.dec_W[...] = rng.normal(0, math.sqrt(2 / K), (K, H))
+    p.pixels_W[...] = rng.normal(0, math.sqrt(2 / H), (H, D))
+    return p
+
+
+def forward(p: Params, a: Activations, x: np.ndarray) -> None:
+    """Compute the outputs of a batch into `a`."""
+    # z1[n,h] = Σ_d x[n,d] enc_W[d,h] + enc_b[h]
+    np.dot(x, p.enc_W, out=a.z1)
+    np.add(a.z1, p.enc_b, out=a.z1)
+
+    # encoded[n,h] = max(0, z1[n,h])
+    np.maximum(a.z1, a.ZERO, out=a.encoded)
+
+    # mean[n,k] = Σ_h mean_W[h,k] encoded[n,h] + mean_b[k]
+    np.dot(a.encoded, p.mean_W, out=a.mean)
+    np.add(a.mean, p.mean_b, out=a.mean)
+
+    # log_variance[n,k] = Σ_h log_variance_W[h,k] encoded[n,h] + log_variance_b[k]
+    np.dot(a.encoded, p.log_variance_W, out=a.log_variance)
+    np.add(a.log_variance, p.log_variance_b, out=a.log_variance)
+
+    # code[n,k] = epsilon[n,k] exp(log_variance[n,k]/2) + mean[n,k]
+    np.multiply(a.log_variance, 0.5, out=a.code)
+    np.exp(a.code, out=a.code)
+    np.multiply(a.code, a.epsilon, out=a.code)
+    np.add(a.code, a.mean, out=a.code)
+
+    # z2[n,h] = Σ_k dec_W[k,h] code[n,k] + dec_b[h]
+    np.dot(a.code, p.dec_W, out=a.z2)
+    np.add(a.z2, p.dec_b, out=a.z2)
+
+    # decoded[n,h] = max(0, z2[n,h])
+    np.maximum(a.z2, a.ZERO, out=a.decoded)
+
+    # logits[n,d] = Σ_h pixels_W[h,d] decoded[n,h] + pixels_b[d]
+    np.dot(a.decoded, p.pixels_W, out=a.logits)
+    np.add(a.logits, p.pixels_b, out=a.logits)
+
+    # image[n,d] = tanh(logits[n,d]/2)/2 + 1/2
+    np.multiply(a.logits, 0.5, out=a.image)
+    np.tanh(a.image, out=a.image)
+    np.multiply(a.image, 0.5, out=a.image)
+    np.add(a.image, 0.5, out=a.image)
+
+
+def add_loss(a: Activations, x: np.ndarray) -> None:
+    """Go on from the outputs to the loss."""
+    N = a.N
+
+    # m[n,d] = max(0, logits[n,d])
+    np.maximum(a.logits, a.ZERO, out=a.m)
+
+    # e[n,d] = exp(logits[n,d] - m[n,d])
+    np.subtract(a.logits, a.m, out=a.e)
+    np.exp(a.e, out=a.e)
+
+    # s[n,d] = exp(-m[n,d]) + e[n,d]
+    np.negative(a.m, out=a.s)
+    np.exp(a.s, out=a.s)
+    np.add(a.s, a.e, out=a.s)
+
+    # cross_entropy = Σ_{n,d} (m[n,d] + log(s[n,d]) - x[n,d] logits[n,d])/(D N)
+    np.multiply(x, a.logits, out=a.u_nd)
+    np.log(a.s, out=a.v_nd)
+    np.subtract(a.v_nd, a.u_nd, out=a.u_nd)
+    np.add(a.u_nd, a.m, out=a.u_nd)
+    np.add.reduce(a.u_nd, axis=(0, 1), out=a.cross_entropy)
+    np.multiply(a.cross_entropy, 1 / (D * N), out=a.cross_entropy)
+
+    # product1 = 64 cross_entropy
+    np.multiply(a.cross_entropy, 64, out=a.product1)
+
+    # divergence[n] = Σ_k (mean[n,k]²/2 + exp(log_variance[n,k])/2 - log_variance[n,k]/2 - 1/2)
+    np.multiply(a.mean, a.mean, out=a.u_nk)
+    np.multiply(a.u_nk, 0.5, out=a.u_nk)
+    np.exp(a.log_variance, out=a.v_nk)
+    np.multiply(a.v_nk, 0.5, out=a.v_nk)
+    np.add(a.u_nk, a.v_nk, out=a.u_nk)
+    np.multiply(a.log_variance, 0.5, out=a.v_nk)
+    np.subtract(a.u_nk, a.v_nk, out=a.u_nk)
+    np.subtract(a.u_nk, 0.5, out=a.u_nk)
+    np.dot(a.u_nk, a.ONES_K, out=a.divergence)
+
+    # evidence_lower_bound = Σ_n divergence[n]/N
+    np.dot(a.divergence, a.MEAN_N, out=a.evidence_lower_bound)
+
+    # loss = product1 + evidence_lower_bound
+    np.add(a.product1, a.evidence_lower_bound, out=a.loss)
+
+
+def infer(p: Params, a: Activations, x: np.ndarray) -> None:
+    """Compute the outputs as they are predicted."""
+    # z1[n,h] = Σ_d x[n,d] enc_W[d,h] + enc_b[h]
+    np.dot(x, p.enc_W, out=a.z1)
+    np.add(a.z1, p.enc_b, out=a.z1)
+
+    # encoded[n,h] = max(0, z1[n,h])
+    np.maximum(a.z1, a.ZERO, out=a.encoded)
+
+    # mean[n,k] = Σ_h mean_W[h,k] encoded[n,h] + mean_b[k]
+    np.dot(a.encoded, p.mean_W, out=a.mean)
+    np.add(a.mean, p.mean_b, out=a.mean)
+
+    # code[n,k] = mean[n,k]
+    np.copyto(a.code, a.mean)
+
+    # z2[n,h] = Σ_k dec_W[k,h] code[n,k] + dec_b[h]
+    np.dot(a.code, p.dec_W, out=a.z2)
+    np.add(a.z2, p.dec_b, out=a.z2)
+
+    # decoded[n,h] = max(0, z2[n,h])
+    np.maximum(a.z2, a.ZERO, out=a.decoded)
+
+    # logits[n,d] = Σ_h pixels_W[h,d] decoded[n,h] + pixels_b[d]
+    np.dot(a.decoded, p.pixels_W, out=a.logits)
+    np.add(a.logits, p.pixels_b, out=a.logits)
+
+    # image[n,d] = tanh(logits[n,d]/2)/2 + 1/2
+    np.multiply(a.logits, 0.5, out=a.image)
+    np.tanh(a.image, out=a.image)
+    np.multiply(a.image, 0.5, out=a.image)
+    np.add(a.image, 0.5, out=a.image)
+
+
+def add_score(p: Params, a: Activations, x: np.ndarray) -> None:
+    """Go on from predicted outputs to the loss."""
+    N = a.N
+
+    # log_variance[n,k] = Σ_h log_variance_W[h,k] encoded[n,h] + log_variance_b[k]
+    np.dot(a.encoded, p.log_variance_W, out=a.log_variance)
+    np.add(a.log_variance, p.log_variance_b, out=a.log_variance)
+
+    # m[n,d] = max(0, logits[n,d])
+    np.maximum(a.logits, a.ZERO, out=a.m)
+
+    # e[n,d] = exp(logits[n,d] - m[n,d])
+    np.subtract(a.logits, a.m, out=a.e)
+    np.exp(a.e, out=a.e)
+
+    # s[n,d] = exp(-m[n,d]) + e[n,d]
+    np.negative(a.m, out=a.s)
+    np.exp(a.s, out=a.s)
+    np.add(a.s, a.e, out=a.s)
+
+    # cross_entropy = Σ_{n,d} (m[n,d] + log(s[n,d]) - x[n,d] logits[n,d])/(D N)
+    np.multiply(x, a.logits, out=a.u_nd)
+    np.log(a.s, out=a.v_nd)
+    np.subtract(a.v_nd, a.u_nd, out=a.u_nd)
+    np.add(a.u_nd, a.m, out=a.u_nd)
+    np.add.reduce(a.u_nd, axis=(0, 1), out=a.cross_entropy)
+    np.multiply(a.cross_entropy, 1 / (D * N), out=a.cross_entropy)
+
+    # product1 = 64 cross_entropy
+    np.multiply(a.cross_entropy, 64, out=a.product1)
+
+    # divergence[n] = Σ_k (mean[n,k]²/2 + exp(log_variance[n,k])/2 - log_variance[n,k]/2 - 1/2)
+    np.multiply(a.mean, a.mean, out=a.u_nk)
+    np.multiply(a.u_nk, 0.5, out=a.u_nk)
+    np.exp(a.log_variance, out=a.v_nk)
+    np.multiply(a.v_nk, 0.5, out=a.v_nk)
+    np.add(a.u_nk, a.v_nk, out=a.u_nk)
+    np.multiply(a.log_variance, 0.5, out=a.v_nk)
+    np.subtract(a.u_nk, a.v_nk, out=a.u_nk)
+    np.subtract(a.u_nk, 0.5, out=a.u_nk)
+    np.dot(a.u_nk, a.ONES_K, out=a.divergence)
+
+    # evidence_lower_bound = Σ_n divergence[n]/N
+    np.dot(a.divergence, a.MEAN_N, out=a.evidence_lower_bound)
+
+    # loss = product1 + evidence_lower_bound
+    np.add(a.product1, a.evidence_lower_bound, out=a.loss)
+
+
+def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray) -> None:
+    """Fill `g` with the gradient, from what `forward` and `add_loss` left in `a`."""
+    N = a.N
+
+    # p[n,d] = e[n,d]/s[n,d]
+    np.divide(a.e, a.s, out=a.p)
+
+    # ∂L/∂logits[n,d] = 64 (p[n,d] - x[n,d])/(D N)
+    np.subtract(a.p, x, out=a.d_logits)
+    np.multiply(a.d_logits, 64 / (D * N), out=a.d_logits)
+
+    # ∂L/∂decoded[n,h] = Σ_d pixels_W[h,d] ∂L/∂logits[n,d]
+    np.dot(a.d_logits, p.pixels_W.T, out=a.d_decoded)
+
+    # ∂L/∂z2[n,h] = [z2[n,h] > 0] ∂L/∂decoded[n,h]
+    np.greater(a.z2, a.ZERO, out=a.d_z2)
+    np.multiply(a.d_z2, a.d_decoded, out=a.d_z2)
+
+    # ∂L/∂code[n,k] = Σ_h dec_W[k,h] ∂L/∂z2[n,h]
+    np.dot(a.d_z2, p.dec_W.T, out=a.d_code)
+
+    # ∂L/∂log_variance[n,k] = epsilon[n,k] exp(log_variance[n,k]/2) ∂L/∂code[n,k]/2 - (1 -
+    #     exp(log_variance[n,k]))/(2 N)
+    np.multiply(a.log_variance, 0.5, out=a.d_log_variance)
+    np.exp(a.d_log_variance, out=a.d_log_variance)
+    np.multiply(a.d_log_variance, a.epsilon, out=a.d_log_variance)
+    np.multiply(a.d_log_variance, a.d_code, out=a.d_log_variance)
+    np.multiply(a.d_log_variance, 0.5, out=a.d_log_variance)
+    np.exp(a.log_variance, out=a.u_nk)
+    np.subtract(1, a.u_nk, out=a.u_nk)
+    np.multiply(a.u_nk, 1 / (2 * N), out=a.u_nk)
+    np.subtract(a.d_log_variance, a.u_nk, out=a.d_log_variance)
+
+    # ∂L/∂mean[n,k] = mean[n,k]/N + ∂L/∂code[n,k]
+    np.multiply(a.mean, 1 / N, out=a.d_mean)
+    np.add(a.d_mean, a.d_code, out=a.d_mean)
+
+    # ∂L/∂encoded[n,h] = Σ_k log_variance_W[h,k] ∂L/∂log_variance[n,k] + Σ_k mean_W[h,k]
+    #     ∂L/∂mean[n,k]
+    np.dot(a.d_log_variance, p.log_variance_W.T, out=a.d_encoded)
+    np.dot(a.d_mean, p.mean_W.T, out=a.u_nh)
+    np.add(a.d_encoded, a.u_nh, out=a.d_encoded)
+
+    # ∂L/∂z1[n,h] = [z1[n,h] > 0] ∂L/∂encoded[n,h]
+    np.greater(a.z1, a.ZERO, out=a.d_z1)
+    np.multiply(a.d_z1, a.d_encoded, out=a.d_z1)
+
+    # ∂L/∂enc_W[d,h] = Σ_n x[n,d] ∂L/∂z1[n,h]
+    np.dot(x.T, a.d_z1, out=g.enc_W)
+
+    # ∂L/∂enc_b[h] = Σ_n ∂L/∂z1[n,h]
+    np.dot(a.ONES_N, a.d_z1, out=g.enc_b)
+
+    # ∂L/∂mean_W[h,k] = Σ_n encoded[n,h] ∂L/∂mean[n,k]
+    np.dot(a.encoded.T, a.d_mean, out=g.mean_W)
+
+    # ∂L/∂mean_b[k] = Σ_n ∂L/∂mean[n,k]
+    np.dot(a.ONES_N, a.d_mean, out=g.mean_b)
+
+    # ∂L/∂log_variance_W[h,k] = Σ_n encoded[n,h] ∂L/∂log_variance[n,k]
+    np.dot(a.encoded.T, a.d_log_variance, out=g.log_variance_W)
+
+    # ∂L/∂log_variance_b[k] = Σ_n ∂L/∂log_variance[n,k]
+    np.dot(a.ONES_N, a.d_log_variance, out=g.log_variance_b)
+
+    # ∂L/∂dec_W[k,h] = Σ_n code[n,k] ∂L/∂z2[n,h]
+    np.dot(a.code.T, a.d_z2, out=g.dec_W)
+
+    # ∂L/∂dec_b[h] = Σ_n ∂L/∂z2[n,h]
+    np.dot(a.ONES_N, a.d_z2, out=g.dec_b)
+
+    # ∂L/∂pixels_W[h,d] = Σ_n decoded[n,h] ∂L/∂logits[n,d]
+    np.dot(a.decoded.T, a.d_logits, out=g.pixels_W)
+
+    # ∂L/∂pixels_b[d] = Σ_n ∂L/∂logits[n,d]
+    np.dot(a.ONES_N, a.d_logits, out=g.pixels_b)
+
+
+def update(p: Params, g: Grads, s: State, t: int) -> None:
+    """Change the parameters by the gradient; `t` counts the steps from 1."""
+    # lr ← 0.002
+    lr = 0.002
+
+    # m[i] ← 0.9 m[i] + 0.1 g[i]
+    np.multiply(s.m, 0.9, out=s.m)
+    np.multiply(g.flat, 0.1, out=s.u_i)
+    np.add(s.m, s.u_i, out=s.m)
+
+    # v[i] ← 0.999 v[i] + 0.001 g[i]²
+    np.multiply(g.flat, g.flat, out=s.u_i)
+    np.multiply(s.u_i, 0.001, out=s.u_i)
+    np.multiply(s.v, 0.999, out=s.v)
+    np.add(s.u_i, s.v, out=s.v)
+
+    # c2 ← √(1 - 0.999^t)
+    c2 = math.sqrt(1 - 0.999**t)
+
+    # lr_t ← c2 lr/(1 - 0.9^t)
+    lr_t = c2 * lr / (1 - 0.9**t)
+
+    # θ[i] ← θ[i] - lr_t m[i]/(1e-08 c2 + √v[i])
+    np.sqrt(s.v, out=s.u_i)
+    np.add(s.u_i, 1e-08 * c2, out=s.u_i)
+    np.divide(s.m, s.u_i, out=s.u_i)
+    np.multiply(s.u_i, lr_t, out=s.u_i)
+    np.subtract(p.flat, s.u_i, out=p.flat)
+
+
+def real(name: str, value: np.ndarray, shape: tuple[int, ...], dtype: str) -> np.ndarray:
+    """Return `value` as an array of numbers, one row an example."""
+    array = np.ascontiguousarray(value, dtype)
+    if array.shape[1:] != shape or array.ndim == 0:
+        raise ValueError(f"{name} has shape {array.shape}; expected one row an example of {shape}")
+    return array
+
+
+def checked(x: np.ndarray, dtype: str) -> tuple[np.ndarray, ...]:
+    """Return a batch as contiguous arrays of the right types and equal lengths."""
+    x = real("x", x, (D,), dtype)
+    return (x,)
+
+
+def draw(a: Activations, seed: int, step: int, noise: dict[str, np.ndarray] | None = None) -> None:
+    """Fill the noise of one step, each tensor from a stream keyed by seed, step and name.
+
+    `noise` gives the values instead, by name.
+    """
+    for name, value in (noise or {}).items():
+        getattr(a, name)[...] = value
+    if noise is not None:
+        return
+    rng = np.random.Generator(np.random.Philox(key=[seed, 3191773720], counter=[0, 0, 0, step]))
+    rng.standard_normal(out=a.x_nk)
+    np.copyto(a.epsilon, a.x_nk)
+
+
+def loss_and_grad(
+    params: Params,
+    *,
+    x: np.ndarray,
+    seed: int = 0,
+    step: int = 0,
+    noise: dict[str, np.ndarray] | None = None,
+) -> tuple[float, Grads]:
+    """Return the loss of a batch and its gradient; float64 parameters make everything float64."""
+    (x,) = checked(x, params.flat.dtype)
+    a, g = Workspace(len(x), params.flat.dtype), Grads(np.empty_like(params.flat))
+    draw(a, seed, step, noise)
+    forward(params, a, x)
+    add_loss(a, x)
+    backward(params, g, a, x)
+    return float(a.loss), g
+
+
+def predict(params: Params, *, x: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the outputs for a batch, by name."""
+    dtype = params.flat.dtype
+    x = real("x", x, (D,), dtype)
+    a = Activations(len(x), dtype)
+    infer(params, a, x)
+    return {"code": a.code, "image": a.image}
+
+
+def loss(params: Params, *, x: np.ndarray) -> float:
+    """Return the loss of a batch as `predict` computes it, without a gradient."""
+    (x,) = checked(x, params.flat.dtype)
+    a = Activations(len(x), params.flat.dtype)
+    infer(params, a, x)
+    add_score(params, a, x)
+    return float(a.loss)
+
+
+class Trainer:
+    """Parameters in training. All memory is allocated by the first step of each batch size."""
+
+    def __init__(self, params: Params, batch: int = 64, seed: int = 0) -> None:
+        self.params = params
+        self.grads = Grads(np.empty_like(params.flat))
+        self.state = State(params.flat.dtype)
+        self.batch, self.seed, self.steps = batch, seed, 0
+        self._workspaces = {batch: Workspace(batch, params.flat.dtype)}
+
+    def step(self, *, x: np.ndarray) -> float:
+        """Train on one batch: forward, backward, update. Return the loss before the update."""
+        (x,) = checked(x, self.params.flat.dtype)
+        p, g, a = self.params, self.grads, self._workspace(len(x))
+        self.steps += 1
+        draw(a, self.seed, self.steps)
+        forward(p, a, x)
+        add_loss(a, x)
+        backward(p, g, a, x)
+        update(p, g, self.state, self.steps)
+        return float(a.loss)
+
+    def _workspace(self, N: int) -> Workspace:
+        if N not in self._workspaces:
+            self._workspaces[N] = Workspace(N, self.params.flat.dtype)
+        return self._workspaces[N]
+
+
+def save(path: str | Path, trainer: Trainer) -> None:
+    """Write a trainer to an .npz file; a crash leaves the old file or the new one, never a part."""
+    arrays = {name: getattr(trainer.params, name) for name in PARAMETERS}
+    arrays |= {f"state.{name}": getattr(trainer.state, name) for name in STATES}
+    arrays["run"] = np.array([trainer.steps, trainer.batch, trainer.seed])
+    path = Path(path)
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            np.savez(file, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    folder = os.open(path.resolve().parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def load(path: str | Path) -> Trainer:
+    """Return the trainer that `save` wrote. Nothing in the file is run.
+
+    Errors: ValueError if the file belongs to another model; zipfile.BadZipFile if it is damaged.
+    """
+    with Path(path).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+        expected = {**PARAMETERS, **{f"state.{name}": (SIZE,) for name in STATES}, "run": (3,)}
+        odd = sorted(set(expected) ^ set(file.files))
+        if odd:
+            raise ValueError(f"{path} is a checkpoint of another model: {', '.join(odd)}")
+        arrays = {name: file[name] for name in expected}
+    for name, shape in expected.items():
+        if arrays[name].shape != shape:
+            raise ValueError(f"{path}: {name} has shape {arrays[name].shape}; expected {shape}")
+    steps, batch, seed = (int(number) for number in arrays["run"])
+    dtype = arrays[next(iter(PARAMETERS))].dtype
+    trainer = Trainer(Params(np.empty(SIZE, dtype)), batch, seed)
+    for name in PARAMETERS:
+        getattr(trainer.params, name)[...] = arrays[name]
+    for name in STATES:
+        getattr(trainer.state, name)[...] = arrays[f"state.{name}"]
+    trainer.steps = steps
+    return trainer
+
+
+def example(N: int, seed: int = 0) -> dict[str, np.ndarray]:
+    """Return a batch of N random examples."""
+    rng = np.random.default_rng(seed)
+    return {
+        "x": rng.standard_normal((N, D)),
+    }
+
+
+def selftest(seed: int = 0) -> bool:
+    """Check the gradient by Taylor's theorem, in float64, and return whether it holds.
+
+    For a direction v, R0 = |L(θ+hv) - L(θ)| falls as h and R1 = |L(θ+hv) - L(θ) - h g·v| as h²;
+    the central difference (L(θ+hv) - L(θ-hv)) / 2h agrees with g·v to many digits.
+    """
+    params = Params(init(seed).flat.astype(np.float64))
+    rng = np.random.default_rng(seed + 1)
+    params.flat += 0.1 * rng.standard_normal(SIZE)
+    batch, v = example(5, seed), rng.standard_normal(SIZE)
+    v /= np.sqrt(v @ v)
+    start, grads = loss_and_grad(params, **batch)
+    slope = float(grads.flat @ v)
+    print("  h          R0             R1             central difference against g·v")
+    best = np.inf
+    for k in range(4, 22, 2):
+        h = 2.0**-k
+        up = loss_and_grad(Params(params.flat + h * v), **batch)[0]
+        down = loss_and_grad(Params(params.flat - h * v), **batch)[0]
+        error = abs((up - down) / (2 * h) - slope) / np.sqrt(grads.flat @ grads.flat)
+        best = min(best, error)
+        R0, R1 = abs(up - start), abs(up - start - h * slope)
+        print(f"  2^-{k:<4}     {R0:.6e}   {R1:.6e}   {error:.1e}")
+    # Rounding of the loss limits a central difference in float64 to about (2^-53)^(2/3), 2e-11.
+    agrees = best < 1e-7
+    print(f"the gradient {'agrees' if agrees else 'DISAGREES'}: {best:.1e} of its length")
+    return agrees
+
+
+def batches(
+    data: dict[str, np.ndarray], batch: int, rng: np.random.Generator
+) -> Iterator[dict[str, np.ndarray]]:
+    """Yield shuffled batches of `batch` examples; the last one is what is left."""
+    order = rng.permutation(len(data["x"]))
+    for begin in range(0, len(order), batch):
+        yield {name: array[order[begin : begin + batch]] for name, array in data.items()}
+
+
+def report(params: Params, data: dict[str, np.ndarray]) -> str:
+    """Return the loss on `data`."""
+    return f"loss {loss(params, **data):.4f}"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Train on the arrays of an .npz file, whose keys are the names of the inputs."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", help="an .npz file with x")
+    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--save", help="write a checkpoint here after every epoch")
+    parser.add_argument("--resume", help="continue from a checkpoint")
+    parser.add_argument("--selftest", action="store_true", help="check the gradient and stop")
+    args = parser.parse_args(argv)
+    if args.selftest:
+        return 0 if selftest(args.seed) else 1
+    if args.data is None:
+        parser.error("--data is needed to train")
+    with np.load(args.data, allow_pickle=False) as file:
+        data = dict(zip(INPUTS, checked(*(file[name] for name in INPUTS), DTYPE), strict=True))
+    rows = np.random.default_rng(args.seed).permutation(len(data["x"]))
+    held = max(1, len(rows) // 10)
+    test = {name: array[rows[:held]] for name, array in data.items()}
+    data = {name: array[rows[held:]] for name, array in data.items()}
+    trainer = load(args.resume) if args.resume else Trainer(init(args.seed), args.batch, args.seed)
+    for epoch in range(args.epochs):
+        begin = time.perf_counter()
+        rng = np.random.default_rng([args.seed, trainer.steps])
+        for batch in batches(data, args.batch, rng):
+            last = trainer.step(**batch)
+        if not np.isfinite(last):
+            print(f"the loss is {last} after step {trainer.steps}", file=sys.stderr)
+            return 6
+        seconds = time.perf_counter() - begin
+        print(f"epoch {epoch + 1:3}   held out: {report(trainer.params, test)}   {seconds:.2f} s")
+        if args.save:
+            save(args.save, trainer)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

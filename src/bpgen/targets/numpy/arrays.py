@@ -1,0 +1,99 @@
+"""What an entry reads: a view of the array that code has a name for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import sympy
+from sympy import Expr
+
+from bpgen.errors import TargetError
+from bpgen.ir.expr import Access, Digit, access
+from bpgen.ir.index import Index
+from bpgen.ir.reshape import known
+from bpgen.ir.tensor import Tensor
+from bpgen.targets.numpy.scalar import is_scalar, scalar
+from bpgen.targets.numpy.scratch import Axes, Scratch
+from bpgen.targets.numpy.values import Value, is_dense, shape, subscript
+from bpgen.targets.numpy.windows import WINDOWS, windowed
+
+
+@dataclass(frozen=True, slots=True)
+class Arrays:
+    """The tensors as code names them, and the views of windows that a workspace holds.
+
+    `rebound` are tensors that are views themselves: another array in every call.
+    """
+
+    names: Mapping[str, str]
+    tensors: Mapping[str, Tensor]
+    scratch: Scratch
+    rebound: frozenset[str] = frozenset()
+
+    def read(self, entry: Access) -> Value:
+        """Return what `entry` reads, as a view whose axes are the indices of the entry."""
+        text, own = self.names[entry.name], self.tensors.get(entry.name)
+        axes = own.indices if own else entry.indices
+        picked = [scalar(at) if is_scalar(at) else None for at in entry.indices]
+        if any(picked):
+            text = f"{text}[{subscript(picked)}]"
+            moving = [k for k, pick in enumerate(picked) if pick is None]
+            entry = access(entry.name, [entry.indices[k] for k in moving])
+            axes = tuple(axes[k] for k in moving)
+        if any(isinstance(at, Digit) for at in entry.indices):
+            return _reshaped(entry, text)
+        if any(at.has(Access) for at in entry.indices):
+            raise TargetError(
+                f"no view reads {entry}", way_out="This is a bug in bpgen: a gather was not named."
+            )
+        sizes = [at.extent.value if isinstance(at, Index) else 0 for at in entry.indices]
+        if sizes == [i.extent.value for i in axes]:
+            strided = any(picked) and not is_dense(text)
+            return _whole(Value(text, entry.indices, strided=strided))
+        value = windowed(text, entry.indices, axes)
+        is_buffer = text.startswith(f"{self.scratch.owner}.") and entry.name not in self.rebound
+        if WINDOWS not in value.text or not is_buffer:
+            return value
+        return replace(value, text=self.scratch.view(entry.name, value.text, value.axes))
+
+
+def _whole(value: Value) -> Value:
+    """Return an array of all its entries; an index that stands twice picks those of a diagonal."""
+    return value if len(set(value.axes)) == len(value.axes) else _diagonal(value.text, value.axes)
+
+
+def _diagonal(text: str, axes: Axes) -> Value:
+    letters = {i: chr(ord("a") + k) for k, i in enumerate(dict.fromkeys(axes))}
+    pattern = "".join(letters[i] for i in axes)
+    view = f'np.einsum("{pattern}->{"".join(letters.values())}", {text})'
+    return Value(view, tuple(letters), strided=True)
+
+
+def _reshaped(entry: Access, text: str) -> Value:
+    """Return the view of a tensor whose axes are joined: adjacent digits are one index."""
+    axes: list[Index] = []
+    for at in entry.indices:
+        if isinstance(at, Digit):
+            axes += [] if axes and axes[-1] == at.index else [at.index]
+        else:
+            assert isinstance(at, Index), f"{entry} is no view"
+            axes.append(at)
+    _check_whole(entry)
+    return Value(f"{text}.reshape({shape(tuple(axes))})", tuple(axes))
+
+
+def _check_whole(entry: Access) -> None:
+    """Refuse an index of which not all digits are read: its entries would have to be repeated."""
+    radices: dict[Index, Expr] = {}
+    for at in entry.indices:
+        if isinstance(at, Digit):
+            radices[at.index] = radices.get(at.index, sympy.S.One) * at.extent
+    for index, radix in radices.items():
+        if known(radix) != known(index.extent):
+            raise TargetError(
+                f"no view reads {entry}",
+                disagree=f"the digits of `{index}` that it reads take {radix} values, not "
+                f"{index.extent}",
+                way_out="Read it by indices of its own, and join them in another tensor.",
+            )
