@@ -42,6 +42,7 @@ gpu: $(VENV)/.dev
 
 bench: $(VENV)/.oracle
 	$(BIN)/python benchmarks/digits_step.py -o benchmarks/results/digits_step.md
+	$(BIN)/python benchmarks/k_of_n.py -o benchmarks/results/k_of_n.md
 
 $(VENV)/.made:
 	$(PYTHON) -m venv $(VENV)

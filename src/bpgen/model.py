@@ -12,7 +12,7 @@ definition by name.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,13 +40,16 @@ class Model:
         loss: Variable,
         outputs: Mapping[str, Variable] | None = None,
         optimizer: Optimizer | None = None,
+        *,
         data: str | None = None,
         epochs: int = 20,
+        frozen: Sequence[str] = (),
     ) -> None:
         """Declare a model; tensors that the calling file binds to names are called so.
 
         `outputs` are what `predict` returns, by name. `optimizer` is plain gradient descent unless
-        given. `data` and `epochs` are what `bpgen train` takes where its options name none.
+        given. `frozen` names parameters that are not trained, or layers: `frozen=["fc1"]`. `data`
+        and `epochs` are what `bpgen train` takes where its options name none.
         Errors: see `declare.network.network`; OptionError if `epochs` is not at least 1.
         """
         if not isinstance(loss, Variable):
@@ -63,7 +66,9 @@ class Model:
         doc = frame.f_globals.get("__doc__") or ""
         self.optimizer = optimizer or sgd()
         self.data, self.epochs = data, int(option("`epochs`", epochs, at_least=1))
-        self.network = make_network(loss, outputs or {}, name=name, doc=doc, bound=bound)
+        self.network = make_network(
+            loss, outputs or {}, name=name, doc=doc, bound=bound, frozen=frozen
+        )
         self.path = Path(frame.f_code.co_filename)
 
     @paused()

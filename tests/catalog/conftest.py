@@ -11,7 +11,7 @@ import bpgen as bp
 from bpgen.declare.load import zoo
 from bpgen.declare.network import network
 from bpgen.derive import derive
-from bpgen.ir.tensor import GIVEN
+from bpgen.ir.tensor import GIVEN, Role
 from bpgen.layers import rnn
 from bpgen.verify.interpret import evaluate as interpret
 from bpgen.verify.numbers import Native
@@ -53,7 +53,16 @@ def tensor():
 
 
 @pytest.fixture
-def declared(tensor):
+def even(tensor):
+    """The same tensor, mapped to an even number of features."""
+    n, d, k = tensor.indices
+    h = bp.index("h", 2 * UNITS)
+    V = bp.parameter("V", k, h)
+    return bp.define("even", (n, d, h), bp.sum(tensor[n, d, k] * V[k, h], over=k))
+
+
+@pytest.fixture
+def declared(tensor, even):
     """What a layer or a loss makes of that tensor, and of others where it needs them."""
     named = {
         "tokens": bp.label("tokens", D, classes=K),
@@ -65,6 +74,7 @@ def declared(tensor):
         "groups": D,
         "reduction": D,
         "rank": 2,
+        "k": 2,
         "experts": 2,
         "strength": 0.01,
         # Of a mixture of D parts with K features: these lack an axis that its means have.
@@ -74,13 +84,12 @@ def declared(tensor):
     features = {"mixture_density": {"target": bp.input("given_target", K)}}
 
     def build(definition):
-        first, *parameters = inspect.signature(definition).parameters.values()
+        _, *parameters = inspect.signature(definition).parameters.values()
         names = [p.name for p in parameters if p.default is p.empty and p.kind is not p.VAR_KEYWORD]
         own = {**named, **features.get(definition.__name__, {})}
         others = {name: own.get(name) or bp.input(f"given_{name}", D, K) for name in names}
-        return definition(
-            named[first.name] if first.name in {"tokens", "layer"} else tensor, **others
-        )
+        given = {"embedding": named["tokens"], "rotary": even, "bidirectional": rnn}
+        return definition(given.get(definition.__name__, tensor), **others)
 
     return build
 
@@ -103,6 +112,9 @@ def evaluate():
         values = {}
         for tensor in derivation.source.of_role(*GIVEN):
             shape = [extents[i.extent] for i in tensor.indices]
+            if tensor.role is Role.TABLE:
+                values[tensor.name] = np.reshape(tensor.values, shape)
+                continue
             drawn = random.integers(tensor.below or 1, size=shape)
             values[tensor.name] = drawn if tensor.is_integer else random.random(shape)
             if tensor.name in given:

@@ -87,7 +87,9 @@ def test_digits_mlp_reaches_ninety_seven_percent(learned, seed):
     assert accuracy(learned, "digits_mlp", seed, epochs=40) >= 0.97
 
 
-@pytest.mark.parametrize("name", ["digits_mlp", "residual_mlp", "three_layer_relu", "wine"])
+@pytest.mark.parametrize(
+    "name", ["digits_mlp", "k_of_n", "residual_mlp", "three_layer_relu", "wine"]
+)
 def test_nine_in_ten_digits_and_wines_are_told_apart(learned, name):
     assert accuracy(learned, name, SEED) > 0.9
 

@@ -7,7 +7,19 @@ import numpy as np
 import pytest
 
 import bpgen as bp
-from bpgen.layers import dropout, flatten, layer_norm, linear, rms_norm, softmax
+from bpgen.declare.variable import reachable
+from bpgen.ir.tensor import Role
+from bpgen.layers import (
+    dropout,
+    flatten,
+    layer_norm,
+    linear,
+    masked_softmax,
+    rms_norm,
+    rotary,
+    softmax,
+    sparse_linear,
+)
 from bpgen.losses import huber, l1, l2, mean_squared_error, softmax_cross_entropy
 
 # Rounding only: each value is a few operations away from numpy's.
@@ -106,3 +118,70 @@ def test_smoothing_gives_every_class_its_share(evaluate):
 def test_a_mean_is_over_all_entries(tensor, evaluate):
     at = evaluate(mean_squared_error(tensor, bp.input("y", 5, 7)))
     assert_close(at["loss"], ((at["z"] - at["y"]) ** 2).mean())
+
+
+def test_sparse_linear_is_a_loop_over_the_connections_there_are(known):
+    at = known(lambda z: sparse_linear(z, 11, 3, seed=2, name="sp"))
+    z, W, pattern = at["z"], at["sp_W"], at["sp_pattern"]
+    expected = np.tile(at["sp_b"], (*z.shape[:-1], 1))
+    slope_z, slope_W = np.zeros_like(z), np.zeros_like(W)
+    for h, j in np.ndindex(W.shape):
+        expected[..., h] += z[..., pattern[h, j]] * W[h, j]
+        # The loss is the sum of all outputs.
+        slope_z[..., pattern[h, j]] += W[h, j]
+        slope_W[h, j] += z[..., pattern[h, j]].sum()
+    assert_close(at["z1"], expected)
+    assert_close(at["d_sp_W"], slope_W)
+    assert_close(at["d_W"], (slope_z * at["x"]).sum(0))
+
+
+def test_the_patterns_of_sparse_linear_are_a_fair_choice_that_no_version_changes():
+    x = bp.input("x", 5)
+    z = sparse_linear(x, 5000, 2, seed=1, name="sp")
+    (pattern,) = [v.tensor for v in reachable([z]) if v.tensor.role is Role.TABLE]
+    rows = np.reshape(pattern.values, (5000, 2))
+    assert rows[:3].tolist() == [[0, 4], [1, 3], [1, 2]]
+    kinds, counts = np.unique(rows, axis=0, return_counts=True)
+    assert len(kinds) == 10
+    assert (kinds[:, 0] < kinds[:, 1]).all()
+    # Five standard deviations of a count that is binomial with chance 1/10.
+    assert np.abs(counts - 500).max() < 5 * np.sqrt(5000 * 0.1 * 0.9)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("size", [1, 1e4])
+def test_masked_softmax_gives_what_is_seen_its_share_and_nothing_else(known, causal, size):
+    scores = np.linspace(-size, size, 101)
+    seen = np.array([0, 1, 0, 0, 1, 1, 0])
+    layer = partial(masked_softmax, mask=bp.label("mask", 7, classes=2), causal=causal)
+    at = known(layer, x=scores, mask=seen, W=1.0)
+    p, z = at["p"], at["z"]
+    allowed = np.broadcast_to(seen == 1, z.shape).copy()
+    if causal:
+        allowed &= np.tril(np.ones(z.shape[1:])) > 0
+    assert (p[~allowed] == 0).all()
+    # At t = 0 nothing is seen, if the future is not.
+    some = allowed.any(-1)
+    assert some.all() != causal
+    assert_close(p.sum(-1), some)
+    assert np.isfinite(at["d_z"]).all()
+    row = z[0, -1][allowed[0, -1]]
+    shares = np.exp(row - row.max())
+    assert_close(p[0, -1][allowed[0, -1]], shares / shares.sum())
+
+
+def test_rotary_keeps_lengths_and_products_depend_on_distance_alone(evaluate):
+    x = bp.input("x", 7, 6)
+    W = bp.parameter("W")
+    n, t, k = x.indices
+    z = bp.define("z", x.indices, W[()] * x[n, t, k])
+    y = rotary(z)
+    total = bp.define("total", (), bp.mean(y[y.indices], over=y.indices))
+    one = np.arange(1.0, 7)
+    at = evaluate(total, x=np.tile(one, 7), W=1.0)
+    y = next(a for name, a in at.items() if name.startswith("y"))[0]
+    assert_close((y**2).sum(-1), (one**2).sum())
+    products = y @ y.T
+    for distance in range(7):
+        assert np.ptp(np.diagonal(products, distance)) < 1e-10
+    assert_close(y[1, :2], [np.cos(1) - 2 * np.sin(1), np.sin(1) + 2 * np.cos(1)])

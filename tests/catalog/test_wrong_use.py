@@ -6,9 +6,10 @@ import pytest
 
 import bpgen as bp
 from bpgen.activations import relu
-from bpgen.errors import FormulaError, OptionError, ShapeError
+from bpgen.errors import ExtentError, FormulaError, OptionError, ShapeError
 from bpgen.layers import (
     attention,
+    batch_norm,
     bilinear,
     causal_softmax,
     dropout,
@@ -23,11 +24,14 @@ from bpgen.layers import (
     layer_norm,
     learned_positions,
     linear,
+    masked_softmax,
     mixture_of_experts,
     radial_basis,
     rms_norm,
+    rotary,
     sinusoidal_positions,
     softmax,
+    sparse_linear,
     squeeze_excitation,
 )
 from bpgen.losses import (
@@ -51,6 +55,7 @@ X = bp.input("x", 3)
 TEXT = bp.input("text", 5, 6)
 ROW = bp.input("row")  # the batch alone
 WORD: Any = "half"
+HALF: Any = 1.5
 LABEL = bp.label("answer", classes=3)
 
 WRONG = {
@@ -66,6 +71,34 @@ WRONG = {
     "waves without a sequence": (lambda: sinusoidal_positions(X), ShapeError, "x[n,d]"),
     "waves of length 1": (lambda: sinusoidal_positions(TEXT, longest=1), OptionError, "above 1"),
     "attention without a sequence": (lambda: attention(X, 1), ShapeError, "the axes of x[n,t,d]"),
+    "batch_norm without channels": (lambda: batch_norm(ROW), ShapeError, "row[n]"),
+    "batch_norm with momentum 0": (lambda: batch_norm(X, momentum=0), OptionError, "`momentum`"),
+    "rotary pairs of five": (lambda: rotary(bp.input("odd", 3, 5)), ShapeError, "D = 5"),
+    "rotary heads of three": (lambda: attention(TEXT, 2, rotary=True), ShapeError, "K = 3"),
+    "a mask of other positions": (
+        lambda: masked_softmax(TEXT, bp.input("mask", 5, 7)),
+        ShapeError,
+        "mask[n,t,d] has N = batch, T = 5, D = 7",
+    ),
+    "a mask of features": (lambda: attention(TEXT, 2, mask=TEXT), ShapeError, "text[n,t,d]"),
+    "four of three": (lambda: sparse_linear(X, 5, 4), OptionError, "at least 1 and at most 3"),
+    "one and a half of three": (lambda: sparse_linear(X, 5, HALF), ExtentError, "1.5"),
+    "a shared weight that is too small": (
+        lambda: linear(X, 5, weight=bp.parameter("W", bp.index("d", 3), bp.index("h", 4))),
+        ShapeError,
+        "it needs 3 rows and 5 columns; given is W[d,h] with D = 3 and H = 4",
+    ),
+    "a shared weight not transposed": (
+        lambda: linear(X, 5, weight=bp.parameter("W", *TEXT.indices[1:]), transposed=True),
+        ShapeError,
+        "it needs 5 rows and 3 columns",
+    ),
+    "a shared table of another width": (
+        lambda: embedding(LABEL, 7, weight=bp.parameter("V", *bp.input("u", 3, 5).indices[1:])),
+        ShapeError,
+        "it needs 3 rows and 7 columns",
+    ),
+    "a shared weight that is a number": (lambda: linear(X, 5, weight=WORD), ShapeError, "'half'"),
     "heads that do not divide features": (lambda: attention(TEXT, 4), ShapeError, "heads=3"),
     "half a head": (lambda: attention(TEXT, WORD), ShapeError, "heads = 'half'"),
     "groups that do not divide heads": (

@@ -8,7 +8,7 @@ import numpy as np
 import sympy
 from numpy.typing import NDArray
 
-from bpgen.declare.update import Schedule
+from bpgen.declare.rule import Schedule
 from bpgen.ir.index import Scalar
 from bpgen.ir.optimizer import ENTRY, GRADIENT, STEP, THETA, Optimizer
 from bpgen.ir.tensor import Role

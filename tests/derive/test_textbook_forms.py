@@ -4,7 +4,8 @@ import pytest
 
 import bpgen as bp
 from bpgen import activations
-from bpgen.layers import layer_norm, linear, rms_norm, softmax
+from bpgen.activations import tanh
+from bpgen.layers import batch_norm, layer_norm, linear, rms_norm, softmax
 from bpgen.losses import mean_squared_error, sigmoid_cross_entropy, softmax_cross_entropy
 
 D, H, K = 3, 5, 7
@@ -37,6 +38,26 @@ def test_layer_norm_has_three_terms(derived, formula):
     assert text.count(" - ") == 2
     assert "xhat1[n,h] xhat1_dot_d_xhat1[n]/H" in text
     assert "sum_d_xhat1[n]/H" in text
+
+
+@pytest.mark.parametrize(
+    ("extents", "axes"),
+    [
+        ((5,), ("n,d", "d", "N")),
+        ((5, 3), ("n,t,d", "t", "(D N)")),
+        ((5, 2, 3), ("n,c,h,w", "c", "(H N W)")),
+    ],
+)
+def test_batch_norm_has_three_terms_over_any_axes(derived, formula, extents, axes):
+    x, t = bp.input("x", *extents), bp.input("t", *extents)
+    V = bp.parameter("V", *x.indices[1:])
+    z = bp.define("z", x.indices, x[x.indices] * V[x.indices[1:]])
+    derivation = derived(mean_squared_error(tanh(batch_norm(z, name="norm")), t), z=z)
+    at, c, count = axes
+    assert formula(derivation, "z") == (
+        f"∂L/∂z[{at}] = rstd1[{c}] (∂L/∂xhat1[{at}] - xhat1[{at}] xhat1_dot_d_xhat1[{c}]/{count} "
+        f"- sum_d_xhat1[{c}]/{count})"
+    )
 
 
 def test_rms_norm_has_two_terms(derived, formula):

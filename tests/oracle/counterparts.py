@@ -64,8 +64,12 @@ def drawn(net: Network, seed: int) -> tuple[Arrays, Arrays]:
         return random.normal(size=shape)
 
     parameters = {p.name: entries(p) for p in net.parameters}
-    given = net.of_role(Role.INPUT, Role.LABEL, Role.NOISE)
-    return parameters, {t.name: entries(t) for t in given}
+    given = net.of_role(Role.INPUT, Role.LABEL, Role.NOISE, Role.STATE)
+    tables = {
+        t.name: np.array(t.values).reshape([e or N for e in t.shape])
+        for t in net.of_role(Role.TABLE)
+    }
+    return parameters, {**{t.name: entries(t) for t in given}, **tables}
 
 
 def as_tensors(arrays: Arrays, *, grad: bool = False) -> Tensors:
@@ -148,7 +152,15 @@ def torch_cross_entropy(z: Tensor, label: Tensor, smoothing: float = 0, **option
 
 
 def torch_attention(
-    x: Tensor, keys: Tensor, p: Tensors, *, causal: bool = False, shared: int = 1, bias: bool = True
+    x: Tensor,
+    keys: Tensor,
+    p: Tensors,
+    *,
+    causal: bool = False,
+    shared: int = 1,
+    bias: bool = True,
+    turn: Callable[[Tensor], Tensor] = lambda u: u,
+    mask: Tensor | None = None,
 ) -> Tensor:
     """Attention of several heads, whose keys and values `shared` heads of queries have in common.
 
@@ -165,7 +177,8 @@ def torch_attention(
         q = q + p["att_bq"].reshape(-1, 1, width)
         v = v + p["att_bv"][:, None]
     k, v = (u.repeat_interleave(shared, 1) for u in (k, v))
-    mixed = F.scaled_dot_product_attention(q, k, v, is_causal=causal)
+    q, k = turn(q), turn(k)
+    mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal)
     y = torch.einsum("natk,akh->nth", mixed, Wo)
     return y + p["att_bo"] if bias else y
 
@@ -191,6 +204,20 @@ def torch_waves(z: Tensor) -> Tensor:
     d = torch.arange(z.shape[-1])
     angle = torch.arange(z.shape[-2])[:, None] / 10000 ** ((d - d % 2).double() / z.shape[-1])
     return torch.where(d % 2 == 0, torch.sin(angle), torch.cos(angle))
+
+
+def torch_turned(q: Tensor) -> Tensor:
+    """Pairs of features of q[n,a,t,k] as complex numbers, turned by their positions."""
+    *_, t, k = q.shape
+    angle = torch.outer(torch.arange(t), 10000 ** (-torch.arange(0, k, 2).double() / k))
+    pairs = torch.view_as_complex(q.reshape(*q.shape[:-1], k // 2, 2).contiguous())
+    return torch.view_as_real(pairs * torch.polar(torch.ones_like(angle), angle)).flatten(-2)
+
+
+def torch_masked(score: Tensor, seen: Tensor) -> Tensor:
+    """Exponentials of what is seen, as shares of their sum; 0 where nothing is seen."""
+    e = score.exp() * seen
+    return e / e.sum(-1, keepdim=True).clamp(min=1e-300)
 
 
 def gated(z: Tensor, p: Tensors) -> tuple[Tensor, Tensor]:
@@ -234,6 +261,27 @@ ACTIVATIONS: dict[str, tuple[Callable[[bp.Tensor], bp.Tensor], Callable[[Tensor]
     "softsign": (activations.softsign, F.softsign),
     "tanh": (activations.tanh, torch.tanh),
 }
+
+
+def tied_case(name: str) -> Case:
+    """A table of vectors that reads tokens and scores them: both uses are in its gradient."""
+
+    def build() -> tuple[bp.Tensor, dict[str, bp.Tensor]]:
+        tokens, answer = (
+            bp.input("tokens", T, dtype="int", below=D),
+            bp.label("answer", T, classes=D),
+        )
+        table = bp.parameter("table", bp.index("v", D), bp.index("c", H))
+        h = activations.tanh(layers.embedding(tokens, H, weight=table))
+        h = layers.linear(h, H, weight=bp.parameter("W", bp.index("c", H), bp.index("h", H)))
+        logits = layers.linear(h, D, weight=table, transposed=True, name="head")
+        return losses.softmax_cross_entropy(logits, answer), {"logits": logits}
+
+    def torch_loss(p: Tensors, batch: Tensors) -> Tensor:
+        h = torch.tanh(F.embedding(batch["tokens"], p["table"])) @ p["W"] + p["b1"]
+        return torch_cross_entropy(F.linear(h, p["table"], p["head_b"]), batch["answer"])
+
+    return Case(name, build, torch_loss)
 
 
 def embedding_case(name: str) -> Case:
@@ -454,6 +502,45 @@ LAYERS = [
         ),
     ),
     layer_case(
+        "attention with positions that are padding",
+        lambda z: layers.attention(wide(z, 6), 3, mask=bp.input("mask", T), name="att"),
+        lambda z, p, batch: torch_attention(
+            torch_wide(z, p), torch_wide(z, p), p, mask=(batch["mask"] > 0)[:, None, None]
+        ),
+    ),
+    layer_case(
+        "attention with a mask of pairs and rotary positions",
+        lambda z: layers.attention(
+            wide(z, 12), 3, mask=bp.label("mask", T, T, classes=2), rotary=True, name="att"
+        ),
+        lambda z, p, batch: torch_attention(
+            torch_wide(z, p),
+            torch_wide(z, p),
+            p,
+            mask=(batch["mask"] > 0)[:, None],
+            turn=torch_turned,
+        ),
+    ),
+    layer_case(
+        "attention causal with padding, groups and rotary positions",
+        lambda z: layers.attention(
+            wide(z, 12), 6, groups=2, causal=True, mask=bp.input("mask", T), rotary=True, name="att"
+        ),
+        lambda z, p, batch: torch_attention(
+            torch_wide(z, p),
+            torch_wide(z, p),
+            p,
+            mask=(batch["mask"] > 0)[:, None, None] & torch.ones(T, T).tril().bool(),
+            turn=torch_turned,
+            shared=3,
+        ),
+    ),
+    layer_case(
+        "batch_norm",
+        lambda z: layers.batch_norm(z, name="bn"),
+        lambda z, p, batch: F.batch_norm(z, None, None, p["bn_gain"], p["bn_shift"], training=True),
+    ),
+    layer_case(
         "dropout",
         lambda z: layers.dropout(z, rate=0.2),
         lambda z, p, batch: z * batch["mask1"] / 0.8,
@@ -464,6 +551,29 @@ LAYERS = [
         lambda z, p, batch: z.masked_fill(torch.ones(T, H).triu(1).bool(), -torch.inf).softmax(-1),
     ),
     embedding_case("embedding"),
+    tied_case("embedding that shares its table with linear"),
+    layer_case(
+        "masked_softmax",
+        lambda z: layers.masked_softmax(z, bp.input("mask", T, H)),
+        lambda z, p, batch: torch_masked(z, batch["mask"] > 0),
+    ),
+    layer_case(
+        "masked_softmax causal",
+        lambda z: layers.masked_softmax(z, bp.label("mask", H, classes=2), causal=True),
+        lambda z, p, batch: torch_masked(
+            z, (batch["mask"] > 0)[:, None] & torch.ones(T, H).tril().bool()
+        ),
+    ),
+    layer_case(
+        "rotary",
+        lambda z: layers.rotary(wide(z, 6)),
+        lambda z, p, batch: torch_turned(torch_wide(z, p)),
+    ),
+    layer_case(
+        "sparse_linear",
+        lambda z: layers.sparse_linear(z, UNITS, 3, seed=5, name="out"),
+        lambda z, p, batch: (z[..., batch["out_pattern"]] * p["out_W"]).sum(-1) + p["out_b"],
+    ),
     layer_case("flatten", layers.flatten, lambda z, p, batch: z.flatten(1)),
     layer_case(
         "geglu",

@@ -17,6 +17,8 @@ from bpgen.declare.given import BATCH, fresh_index, index, input, label, noise, 
 from bpgen.declare.option import option
 from bpgen.declare.recurrence import Recurrence, recurrence
 from bpgen.declare.repeat import repeat
+from bpgen.declare.state import state, update
+from bpgen.declare.table import table
 from bpgen.declare.variable import Auto, Variable, here, reachable
 from bpgen.ir.expr import Delta, Digit, Max, Sum
 from bpgen.ir.index import Index, size
@@ -65,6 +67,9 @@ __all__ = [
     "recurrence",
     "repeat",
     "size",
+    "state",
     "sum",
+    "table",
+    "update",
     "where",
 ]

@@ -18,11 +18,11 @@ BATCH = make_index("n", None)
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}\Z")
 # Attributes of the emitted classes, which no tensor may hide; and, for inputs, which are arguments,
 # the names that the emitted functions use themselves.
-_ATTRIBUTES = frozenset({"N", "ZERO", "flat"})
+_ATTRIBUTES = frozenset({"N", "ZERO", "flat", "storage"})
 _ARGUMENTS = _ATTRIBUTES | frozenset(
-    "Activations Grads Params State Trainer Workspace a add_loss add_score backward checked cp "
-    "draw dtype erf float forward g infer len loss math noise np p params real s seed self step "
-    "super update whole".split()
+    "Activations Grads Params State Trainer Workspace a add_loss add_score advance backward "
+    "checked cp draw dtype erf float forward g infer len loss math noise np p params real s seed "
+    "self step super update whole".split()
 )
 _LETTERS = {0: "", 1: "d", 2: "td", 3: "chw", 4: "cthw"}
 _MORE_LETTERS = "defghjkmqrsuv"
@@ -55,19 +55,24 @@ def input(name: str, *extents: int, dtype: str = "float", below: int | None = No
             way_out=f'bp.input("{name}", …, dtype="int", below=96) for integers 0 … 95.',
         )
     role = Role.INPUT if below is None else Role.LABEL
-    return _given(name, (BATCH, *_axes(name, extents)), role, below=below)
+    return given(name, (BATCH, *_axes(name, extents)), role, below=below)
 
 
 def label(name: str, *extents: int, classes: int) -> Variable:
     """Declare integer labels 0 … classes-1, one for each example (and each entry of `extents`)."""
     below = checked_extent(f"classes of `{name}`", classes)
-    return _given(name, (BATCH, *_axes(name, extents)), Role.LABEL, below=below)
+    return given(name, (BATCH, *_axes(name, extents)), Role.LABEL, below=below)
 
 
 def parameter(
-    name: Name, *indices: Index, init: Any = None, fan_in: Any = None, fan_out: Any = None
+    name: Name,
+    *indices: Index,
+    init: Any = None,
+    fan_in: Any = None,
+    fan_out: Any = None,
+    train: bool = True,
 ) -> Variable:
-    """Declare a tensor that training changes.
+    """Declare a tensor that training changes; with `train=False` it keeps its first values.
 
     Shapes: one axis for each of `indices`, in order; none for a scalar.
     `init` is a rule of `bp.init` (default `he`); the fans it needs are those of a matrix
@@ -78,12 +83,12 @@ def parameter(
     first = indices[0].extent if indices else 1
     last = indices[-1].extent if indices else 1
     resolved = rule(fan_in or first, fan_out or last)
-    return _given(name, indices, Role.PARAMETER, init=resolved)
+    return given(name, indices, Role.PARAMETER if train else Role.FROZEN, init=resolved)
 
 
 def noise(name: Name, indices: tuple[Index, ...], law: str, rate: float = 1.0) -> Variable:
     """Declare random numbers, drawn anew in every step by seed, step and name."""
-    return _given(name, indices, Role.NOISE, noise=Noise(law, rate))
+    return given(name, indices, Role.NOISE, noise=Noise(law, rate))
 
 
 def checked_name(name: str, reserved: frozenset[str] = _ATTRIBUTES) -> str:
@@ -130,7 +135,7 @@ def _axes(name: str, extents: tuple[int, ...]) -> tuple[Index, ...]:
     return tuple(make_index(letter, e) for letter, e in zip(letters, sizes, strict=False))
 
 
-def _given(
+def given(
     name: Name,
     indices: tuple[Index, ...],
     role: Role,
@@ -138,10 +143,12 @@ def _given(
     below: int | None = None,
     init: Init | None = None,
     noise: Noise | None = None,
+    values: tuple[float, ...] = (),
 ) -> Variable:
+    """Declare a tensor of `role`, without an equation."""
     reserved = _ARGUMENTS if role in {Role.INPUT, Role.LABEL} else _ATTRIBUTES
     stem = name.plain if isinstance(name, Auto) else checked_name(name, reserved)
-    tensor = Tensor(provisional(stem), indices, role, below, init, noise, where=here())
+    tensor = Tensor(provisional(stem), indices, role, below, init, noise, values, where=here())
     return Variable(name, tensor)
 
 

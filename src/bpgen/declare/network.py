@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import sympy
 from sympy import Expr
 
 from bpgen.declare.define import renamed
+from bpgen.declare.freeze import frozen_names
 from bpgen.declare.given import checked_name, is_name
+from bpgen.declare.state import in_order, sources, updated
 from bpgen.declare.variable import Auto, Variable, reachable
 from bpgen.errors import LossError, NameTakenError, RecurrenceError, UnreachedError
+from bpgen.ir.equation import Equation
 from bpgen.ir.index import Index
 from bpgen.ir.index import index as make_index
 from bpgen.ir.network import Network
@@ -28,38 +31,57 @@ def network(
     name: str,
     doc: str = "",
     bound: Mapping[str, Variable] | None = None,
+    frozen: Sequence[str] = (),
 ) -> Network:
-    """Return the network that computes `loss` and `outputs`.
+    """Return the network that computes `loss` and `outputs`, and the states that go with it.
 
-    `bound` are the variables that the model file binds to names; they are named so.
+    `bound` are the variables that the model file binds to names; they are named so. `frozen` are
+    parameters that are not trained, or layers: `fc1` is all parameters `fc1_…`.
     Errors: LossError if the loss has an index, is given, or depends on no parameter;
     NameTakenError; UnreachedError for a parameter from which no path leads to the loss;
-    RecurrenceError for a state without a formula, or a cycle that no loop computes.
+    FrozenError for a name in `frozen` that no parameter has; StateError for a state without an
+    update; RecurrenceError for a recurrence without a formula, or a cycle that no loop computes.
     """
     _check_loss(loss)
     for label in outputs:
         checked_name(label)
     bound = bound or {}
-    reached = reachable([loss, *outputs.values()])
+    states = updated([loss, *outputs.values(), *(v for v in bound.values() if _is_state(v))])
+    computed = reachable([loss, *outputs.values()])
+    reached = reachable([*computed, *states, *(s for v in states for s in sources(v))])
     _check_reached(reachable([loss]), reachable([*outputs.values(), *bound.values()]))
     _check_defined(reached)
     names = _names(reached, loss, outputs, bound)
     indices = _letters(reached, frozenset(names.values()))
     mapping: dict[Expr, Expr] = {**indices}
     mapping |= {v.head: sympy.Symbol(names[v.serial], real=True) for v in reached}
-    tensors, equations = {}, []
+    still = frozen_names(frozen, [v for v in reached if _is_parameter(v)], names)
+    tensors: dict[str, Tensor] = {}
     for variable in sorted(reached, key=lambda v: v.tensor.role not in GIVEN):
         tensor = _final(variable.tensor, names[variable.serial], indices)
-        if variable is loss:
-            tensor = replace(tensor, role=Role.LOSS)
-        tensors[tensor.name] = tensor
-        if variable.equation is not None:
-            equations.append(renamed(variable.equation, tensor, mapping))
+        role = Role.LOSS if variable is loss else tensor.role
+        tensors[tensor.name] = replace(tensor, role=Role.FROZEN if tensor.name in still else role)
+
+    def written(variable: Variable, equation: Equation) -> Equation:
+        return renamed(equation, tensors[names[variable.serial]], mapping)
+
+    defined = [(v, v.equation) for v in reached if v.equation is not None]
+    inside = {v.serial for v in computed}
+    equations = flat(ordered(written(v, e) for v, e in defined if v.serial in inside))
+    beside = tuple(written(v, e) for v, e in defined if v.serial not in inside)
+    updates = (*beside, *(written(v, v.update) for v in in_order(states) if v.update is not None))
     given_names = {label: names[v.serial] for label, v in outputs.items()}
-    in_order = flat(ordered(equations))
-    result = Network(name, tensors, in_order, names[loss.serial], given_names, doc)
+    result = Network(name, tensors, equations, names[loss.serial], given_names, doc, updates)
     result.check()
     return result
+
+
+def _is_state(variable: Variable) -> bool:
+    return variable.tensor.role is Role.STATE
+
+
+def _is_parameter(variable: Variable) -> bool:
+    return variable.tensor.role in {Role.PARAMETER, Role.FROZEN}
 
 
 def _final(tensor: Tensor, name: str, indices: Mapping[Expr, Expr]) -> Tensor:

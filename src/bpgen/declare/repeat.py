@@ -15,13 +15,16 @@ from sympy import Basic, Expr
 from bpgen.declare.define import define
 from bpgen.declare.given import checked_extent, checked_name, fresh_index
 from bpgen.declare.recurrence import enter
+from bpgen.declare.state import sources, updated
 from bpgen.declare.variable import Auto, Head, Name, Variable, here, provisional, reachable
 from bpgen.errors import RecurrenceError, ShapeError
 from bpgen.ir.equation import Equation, Term
 from bpgen.ir.expr import Access
 from bpgen.ir.index import Index
-from bpgen.ir.tensor import Role, Tensor
+from bpgen.ir.tensor import KEPT, Role, Tensor
 
+# What each block has for itself.
+_OWN = KEPT | {Role.PARAMETER, Role.NOISE}
 Block = Callable[[Variable], Variable]
 
 
@@ -43,7 +46,7 @@ def repeat(block: Block, times: int, x: Variable, *, name: str | None = None) ->
     inner = Variable(stem, Tensor(provisional(stem), x.indices, Role.ACTIVATION, where=where))
     result = block(inner)
     _check_result(result, inner)
-    traced = [v for v in reachable([result]) if v.serial >= inner.serial]
+    traced = [v for v in _reached(result) if v.serial >= inner.serial]
     lifted = _dependent(traced, inner)
     b = fresh_index(times, "br", *_indices(traced))
     copies = _Lifting(b, name).copies(lifted)
@@ -77,9 +80,15 @@ def _check_result(result: object, inner: Variable) -> None:
             )
 
 
+def _reached(result: Variable) -> tuple[Variable, ...]:
+    """Return what the block computes, and what its states change by."""
+    states = updated([result])
+    return reachable([result, *states, *(source for s in states for source in sources(s))])
+
+
 def _dependent(traced: Iterable[Variable], inner: Variable) -> list[Variable]:
     """Return the variables that differ from block to block, in the order of creation."""
-    found = {v.head for v in traced if v.tensor.role in {Role.PARAMETER, Role.NOISE}} | {inner.head}
+    found = {v.head for v in traced if v.tensor.role in _OWN} | {inner.head}
     grows = True
     while grows:
         more = {v.head for v in traced for p in v.parents() if p.head in found} - found
@@ -118,6 +127,8 @@ class _Lifting:
             copy.beside = tuple(self._copies.get(v.head, v) for v in variable.beside)
             if variable.equation is not None:
                 copy.equation = self._equation(variable.equation, copy.tensor)
+            if variable.update is not None:
+                copy.update = self._equation(variable.update, copy.tensor)
         return self._copies
 
     def _blank(self, variable: Variable) -> Variable:
@@ -131,7 +142,7 @@ class _Lifting:
 
     def _called(self, variable: Variable) -> Name:
         wanted = variable.wanted
-        if self._name is None or variable.tensor.role is not Role.PARAMETER:
+        if self._name is None or variable.tensor.role not in KEPT | {Role.PARAMETER}:
             return wanted
         if isinstance(wanted, Auto):
             return Auto(f"{self._name}_{wanted.stem}", always=False, of=wanted.of)

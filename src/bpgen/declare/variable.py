@@ -78,6 +78,7 @@ class Variable:
         self.wanted = name
         self.tensor = tensor
         self.equation = equation
+        self.update: Equation | None = None  # of a state: its next value
         self.beside = beside
         self.serial = int(tensor.name.rpartition("·")[2])
         self.head = Head(tensor.name, self)

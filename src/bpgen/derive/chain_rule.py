@@ -258,6 +258,6 @@ def _closed(network: Network, adjoints: Mapping[str, Adjoint]) -> Network:
             forward.append(Equation(at, equation.terms, Op.ARGMAX, equation.where))
     equations = flat(ordered((*forward, *backward)))
     tensors = {**network.tensors, **{e.out.name: e.out for e in equations}}
-    closed = Network(network.name, tensors, equations, network.loss, network.outputs, network.doc)
+    closed = replace(network, tensors=tensors, equations=equations)
     closed.check()
     return closed

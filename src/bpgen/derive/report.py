@@ -55,10 +55,11 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The whole list."""
+    """The whole list; `updates` give states their next values."""
 
     forward: tuple[Entry, ...]
     backward: tuple[Entry, ...]
+    updates: tuple[Entry, ...] = ()
 
 
 def report(derivation: Derivation, wrt: str | None = None) -> Report:
@@ -80,7 +81,9 @@ def report(derivation: Derivation, wrt: str | None = None) -> Report:
         number = len(forward) + len(backward) + 1
         backward.append(_entry(number, adjoint, numbers))
     kept = backward if wrt is None else _leading_to(wrt, backward, derivation)
-    return Report(_in_loops(forward), _in_loops(kept))
+    count = len(forward) + len(backward) + 1
+    updates = [Entry(k, e) for k, e in enumerate(source.updates, count)] if wrt is None else []
+    return Report(_in_loops(forward), _in_loops(kept), tuple(updates))
 
 
 def _in_loops(entries: Sequence[Entry]) -> tuple[Entry, ...]:

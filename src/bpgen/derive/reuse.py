@@ -16,7 +16,7 @@ from sympy import Expr
 from bpgen.derive.monomial import distributed, powers, replaced, separated
 from bpgen.ir.equation import Equation, Op, Term
 from bpgen.ir.expr import Access, accesses, indices_of, renamed
-from bpgen.ir.index import Index
+from bpgen.ir.index import Index, size
 from bpgen.ir.network import Network
 
 
@@ -78,12 +78,12 @@ class Saved:
     def closed_sum(self, term: Term) -> Expr | None:
         """Return the value of a sum if its parts are saved sums or free of its index, else None."""
         bound = {a for a in accesses(term.body) if indices_of(a) & {*term.over}}
-        if len(term.over) != 1 or not all(a.name in self.sums for a in bound):
+        if not all(a.name in self.sums for a in bound):
             return None
         parts = []
         for monomial in distributed(term.body):
             free, dependent = separated(monomial, term.over)
-            value = term.over[0].extent if dependent == 1 else self._saved_sum(dependent, term.over)
+            value = size(term.over) if dependent == 1 else self._saved_sum(dependent, term.over)
             if value is None:
                 return None
             parts.append(free * value)
@@ -95,7 +95,7 @@ class Saved:
                 mine = equation.terms[0].replaced(mapping)
                 ratio = body / mine.body
                 if (
-                    mine.over == over
+                    set(mine.over) == set(over)
                     and not indices_of(ratio) & set(over)
                     and not ratio.has(Access)
                 ):

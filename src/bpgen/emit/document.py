@@ -13,10 +13,11 @@ from bpgen.errors import OptionError
 from bpgen.ir.derivation import Derivation
 from bpgen.ir.equation import Op
 from bpgen.ir.order import Loop
-from bpgen.ir.tensor import Tensor
+from bpgen.ir.tensor import KEPT, Role, Tensor
 from bpgen.spell import FormulaSpeller, LatexSpeller, Speller, order_of
 from bpgen.spell.speller import MUL
 
+_SHOWN = 32  # entries of a table
 FORMATS = {"text": "txt", "markdown": "md", "latex": "tex", "html": "html", "json": "json"}
 
 
@@ -53,6 +54,7 @@ class DocumentView:
     given: tuple[GivenView, ...]
     forward: tuple[EntryView, ...]
     backward: tuple[EntryView, ...]
+    updates: tuple[EntryView, ...]
 
 
 def document(
@@ -101,12 +103,17 @@ class _Writer:
         """Return the document, or the part that leads to ∂L/∂wrt."""
         network = self._derivation.source
         found = report(self._derivation, wrt)
+        tables = network.of_role(Role.TABLE)
         doc = network.doc.strip().split("\n")[0]
         return DocumentView(
             title=f"{network.name}: {doc}" if doc else network.name,
-            given=tuple(self._given(t) for t in (*network.inputs, *network.parameters)),
+            given=tuple(
+                self._given(t)
+                for t in (*network.inputs, *network.parameters, *network.kept, *tables)
+            ),
             forward=self._entries(found.forward),
             backward=self._entries(found.backward),
+            updates=self._entries(found.updates),
         )
 
     def _given(self, tensor: Tensor) -> GivenView:
@@ -117,7 +124,9 @@ class _Writer:
         below = f", 0 … {tensor.below - 1}" if tensor.below is not None else ""
         times = r" \times " if self._latex else " × "
         return GivenView(
-            self._speller.spell(tensor.canonical), tensor.role.value, times.join(sizes) + below
+            self._speller.spell(tensor.canonical),
+            tensor.role.value,
+            times.join(sizes) + below + _numbers(tensor),
         )
 
     def _entries(self, entries: Sequence[Entry]) -> tuple[EntryView, ...]:
@@ -141,17 +150,22 @@ class _Writer:
             note = "written into its reader" if entry.contributions else "the start"
         elif entry.helper:
             note = "named, to be computed once"
+        elif entry.equation.predict is not None:
+            note = f"{self._speller.terms(entry.equation.predict)} in prediction"
         steps = [s for c in entry.contributions for s in self._contribution(c)]
         if len(entry.contributions) > 1 and self._steps:
             terms = entry.equation.terms
             steps.append(f"merge: {self._speller.terms(terms)}")
         name = entry.equation.out.name
+        arrow = r"\leftarrow" if self._latex else "←"
+        sign = arrow if entry.equation.out.role in KEPT else "="
+        formula = self._speller.equation(entry.equation, sign)
         return EntryView(
             tuple(self._opens(entry.loops, past)),
             self._indent(len(entry.loops)),
             str(entry.number),
             name,
-            self._speller.equation(entry.equation),
+            formula,
             note,
             tuple(steps),
         )
@@ -167,6 +181,13 @@ class _Writer:
 
     def _line(self, line: Line) -> str:
         return f"    {line.rule}: {self._speller.terms((line.term,), Op.SUM)}"
+
+
+def _numbers(tensor: Tensor) -> str:
+    """Return the entries of a table, or the first of them."""
+    shown = [repr(value) for value in tensor.values[:_SHOWN]]
+    more = ["…"] if len(tensor.values) > _SHOWN else []
+    return f": {' '.join([*shown, *more])}" if shown else ""
 
 
 def _escaped(view: DocumentView) -> DocumentView:
@@ -189,4 +210,5 @@ def _escaped(view: DocumentView) -> DocumentView:
         given,
         tuple(map(entry, view.forward)),
         tuple(map(entry, view.backward)),
+        tuple(map(entry, view.updates)),
     )

@@ -12,7 +12,8 @@ from bpgen.emit.view import FunctionView, StepView
 from bpgen.emit.wrap import wrapped_code, wrapped_comment
 from bpgen.ir.index import Scalar
 from bpgen.ir.optimizer import GRADIENT, THETA
-from bpgen.ir.program import Part, Program, Turns
+from bpgen.ir.program import Part, Program, Step, Turns
+from bpgen.ir.tensor import KEPT
 from bpgen.spell import FormulaSpeller
 from bpgen.targets.numpy.target import NumpyTarget
 from bpgen.targets.numpy.turns import Fixed
@@ -22,6 +23,7 @@ _DOCS = {
     "add_loss": "Go on from the outputs to the loss.",
     "infer": "Compute the outputs as they are predicted.",
     "add_score": "Go on from predicted outputs to the loss.",
+    "advance": "Give every state its next value, from what the forward pass left in `a`.",
     "backward": "Fill `g` with the gradient, from what `forward` and `add_loss` left in `a`.",
     "update": "Change the parameters by the gradient.",
 }
@@ -59,14 +61,14 @@ class Functions:
             ("add_loss", program.loss, self.forward),
             ("infer", program.predict, self.forward),
             ("add_score", program.score, self.forward),
+            ("advance", program.advance, self.backward),
             ("backward", program.backward, self.backward),
             ("update", program.update, self.update),
         )
         return tuple(self._view(name, steps, target) for name, steps, target in parts if steps)
 
     def _view(self, name: str, parts: Sequence[Part], target: NumpyTarget) -> FunctionView:
-        sign = "←" if name == "update" else "="
-        views = tuple(v for part in parts for v in self._part(part, target, sign, {}))
+        views = tuple(v for part in parts for v in self._part(part, target, name, {}))
         text = "\n".join(line for v in views for line in v.lines)
         free = [e.name for e in self.program.network.extents() if e.value is None]
         sizes = [size for size in free if _occurs(size, text)]
@@ -79,7 +81,7 @@ class Functions:
         kinds = {
             "p": "Params",
             "g": "Grads",
-            "a": "Workspace" if name == "backward" else "Activations",
+            "a": "Workspace" if name in {"backward", "advance"} else "Activations",
             "s": "State",
         }
         used = [k for k in kinds if _occurs(k, text) or (k == "a" and _occurs("N", text))]
@@ -91,7 +93,7 @@ class Functions:
             args.append("t: int")
         return ", ".join(args)
 
-    def _part(self, part: Part, target: NumpyTarget, sign: str, fixed: Fixed) -> list[StepView]:
+    def _part(self, part: Part, target: NumpyTarget, name: str, fixed: Fixed) -> list[StepView]:
         """Return the views of a step, or of a loop: its head, and everything in it."""
         indent = "    " * len(fixed)
         if isinstance(part, Turns):
@@ -100,9 +102,9 @@ class Functions:
             values = f"reversed({values})" if part.reverse else values
             head = StepView((), (f"for {turn} in {values}:",), indent, is_head=True)
             within = {**fixed, part.index: turn}
-            return [head, *(v for p in part.parts for v in self._part(p, target, sign, within))]
-        added = "+=" if part.adds else sign
-        formula = wrapped_comment(self.speller.equation(part.equation, added), len(indent))
+            return [head, *(v for p in part.parts for v in self._part(p, target, name, within))]
+        sign = "+=" if part.adds else _sign(name, part)
+        formula = wrapped_comment(self.speller.equation(part.equation, sign), len(indent))
         lines = [
             line for code in target.lines(part, fixed) for line in wrapped_code(code, len(indent))
         ]
@@ -115,6 +117,11 @@ class Functions:
         return Scalar(f"{name}_" if name in taken else name)
 
 
+def _sign(name: str, step: Step) -> str:
+    """Return how a comment writes a step: a state, and all that the optimizer does, is assigned."""
+    return "←" if name == "update" or step.equation.out.role in KEPT else "="
+
+
 def calls(functions: Sequence[FunctionView], *, has_noise: bool) -> dict[str, Any]:
     """Return how the public functions call the others, with the arguments each one takes."""
     call = {
@@ -122,6 +129,7 @@ def calls(functions: Sequence[FunctionView], *, has_noise: bool) -> dict[str, An
         for f in functions
     }
     training = [call[n] for n in ("forward", "add_loss", "backward") if n in call]
+    stepping = [call[n] for n in ("forward", "add_loss", "advance", "backward") if n in call]
     outputs = call.get("infer", call["forward"])
     rest = "add_score" if "add_score" in call else "add_loss"
     score = [outputs, *([call[rest]] if rest in call else [])]
@@ -132,7 +140,7 @@ def calls(functions: Sequence[FunctionView], *, has_noise: bool) -> dict[str, An
         "train_calls": (*draw, *map(_by_params, training)),
         "predict_calls": (_by_params(outputs),),
         "score_calls": tuple(map(_by_params, score)),
-        "step_calls": (*draw_next, *training, update),
+        "step_calls": (*draw_next, *stepping, update),
     }
 
 

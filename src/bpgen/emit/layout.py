@@ -15,7 +15,7 @@ from bpgen.ir.index import Extent, Index
 from bpgen.ir.optimizer import GRADIENT, THETA
 from bpgen.ir.program import Place, Program, View, steps_of
 from bpgen.ir.reshape import is_rebound
-from bpgen.ir.tensor import Role, Tensor
+from bpgen.ir.tensor import KEPT, Role, Tensor
 from bpgen.spell import FormulaSpeller
 from bpgen.targets.numpy.scalar import scalar
 from bpgen.targets.numpy.scratch import Register, Scratch
@@ -44,7 +44,7 @@ class Memory:
         states = {s.name: f"s.{s.name}" for s in program.optimizer.states}
         update = {THETA.name: "p.flat", GRADIENT.name: "g.flat", **states}
         first = program.forward + program.loss + program.predict + program.score
-        steps = steps_of(first + program.backward)
+        steps = steps_of(first + program.advance + program.backward)
         views = {
             step.equation.out.name
             for step in steps
@@ -57,12 +57,15 @@ class Memory:
         }
         made = dict.fromkeys(step.equation.out for step in steps_of(first))
         noise = dict.fromkeys(program.network.of_role(Role.NOISE))
-        later = dict.fromkeys(step.equation.out for step in steps_of(program.backward))
+        advanced = [
+            s.equation.out for s in steps_of(program.advance) if s.equation.out.role not in KEPT
+        ]
+        later = dict.fromkeys([*advanced, *(s.equation.out for s in steps_of(program.backward))])
         return cls(
             names,
             update,
             tuple(t for t in (*noise, *made) if t.name not in views),
-            tuple(t for t in later if t.name not in gradients and t.name not in views),
+            tuple(t for t in later if t not in made and t.name not in {*gradients, *views}),
             closed.extents(),
             frozenset(views),
             borders,
@@ -76,6 +79,8 @@ class Memory:
 
     def _made(self, tensor: Tensor) -> str:
         shape, dtype = _shape(tensor.indices), "np.intp" if tensor.is_integer else "dtype"
+        if tensor.role is Role.TABLE:
+            return f'TABLES["{tensor.name}"].astype({dtype})'
         border = self.borders.get(tensor.name)
         if border is None:
             return f"np.empty({shape}, {dtype})"
@@ -88,7 +93,7 @@ class Memory:
 def _name(tensor: Tensor, gradients: Mapping[str, str]) -> str:
     if tensor.role in {Role.INPUT, Role.LABEL}:
         return tensor.name
-    if tensor.role is Role.PARAMETER:
+    if tensor.role is Role.PARAMETER or tensor.role in KEPT:
         return f"p.{tensor.name}"
     if tensor.name in gradients:
         return f"g.{gradients[tensor.name]}"

@@ -50,7 +50,7 @@ class _Writer:
             ),
             dtype=dtype,
             extents=self._extents(),
-            size=str(sum(t.entries for t in net.parameters)),
+            size=str(self._tensors.trained),
             outputs=as_tuple(f'"{label}"' for label in net.outputs),
             optimizer=optimizer.name,
             loss=net.loss,
@@ -62,22 +62,39 @@ class _Writer:
             has_labels=any(t.is_integer for t in net.inputs),
             has_reals=not all(t.is_integer for t in net.inputs),
             parameters=self._tensors.parameters(),
+            tables=self._tensors.tables(),
             states=tuple(FieldView(s.name, "", f"{s.name}[i]") for s in optimizer.states),
             init=init,
             functions=functions,
             noise=noise,
             accuracy=accuracy,
             report_words=", and the share of right answers" if accuracy else "",
+            **self._storage(),
             **buffers,
             **self._batch(has_noise=bool(noise)),
             **calls(functions, has_noise=bool(noise)),
         )
 
+    def _storage(self) -> dict[str, Any]:
+        """Return what the memory of the parameters is called, with and without others beside."""
+        kept = self._net.kept
+        return {
+            "kept": self._tensors.kept(),
+            "storage": str(self._tensors.trained + sum(t.entries for t in kept)),
+            "stored": "STORED" if kept else "PARAMETERS",
+            "vector": "storage" if kept else "flat",
+            "total": "STORAGE" if kept else "SIZE",
+            "start": "params.storage" if kept else "params.flat",
+            "move": "move" if kept else "v",
+        }
+
     def _buffers(self) -> dict[str, Any]:
         """Return what the workspaces hold; call it when all functions are written."""
         written, forward = self._functions, self._functions.forward.scratch
         return {
-            "activations": self._memory.fields(self._memory.activations, self._speller),
+            "activations": self._memory.fields(
+                (*self._net.of_role(Role.TABLE), *self._memory.activations), self._speller
+            ),
             "cotangents": self._memory.fields(self._memory.cotangents, self._speller),
             "forward_scratch": scratch_lines(forward),
             "backward_scratch": scratch_lines(written.backward.scratch, without=forward),
@@ -90,7 +107,7 @@ class _Writer:
         predicted = tuple(i for i in inputs if i.name in read)
         args = [i.name for i in inputs]
         typed = _typed(args)
-        results = (f'"{k}": {self._memory.names[v]}' for k, v in self._net.outputs.items())
+        results = (f'"{k}": {self._result(v)}' for k, v in self._net.outputs.items())
         return {
             "inputs": inputs,
             "batch_args": ", ".join(args),
@@ -105,6 +122,11 @@ class _Writer:
             "predict_result": ", ".join(results),
             "input_names": " and ".join(args),
         }
+
+    def _result(self, name: str) -> str:
+        """Return what `predict` calls an output."""
+        in_code = self._memory.names[name]
+        return f"params.{name}.copy()" if in_code == f"p.{name}" else in_code
 
     def _extents(self) -> str:
         known = [e for e in self._memory.extents if e.value is not None]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import textwrap
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bpgen.emit.layout import Memory, span
-from bpgen.emit.view import FieldView
-from bpgen.emit.wrap import wrapped_code
+from bpgen.emit.view import FieldView, TableView
+from bpgen.emit.wrap import WIDTH, wrapped_code
 from bpgen.ir.program import Program, steps_of
-from bpgen.ir.tensor import Role, Tensor
+from bpgen.ir.tensor import KEPT, Role, Tensor
 from bpgen.spell import FormulaSpeller
 from bpgen.targets.numpy.scalar import scalar
 from bpgen.targets.numpy.scratch import Scratch
@@ -26,11 +27,31 @@ class Tensors:
 
     def parameters(self) -> tuple[FieldView, ...]:
         """Return the parameters, each with its slice of the flat vector."""
-        found, begin = [], 0
-        for t in self.program.network.parameters:
+        return self._stored(self.program.network.parameters, 0)
+
+    def kept(self) -> tuple[FieldView, ...]:
+        """Return what lies beside the parameters, each with its slice behind them."""
+        return self._stored(self.program.network.kept, self.trained)
+
+    @property
+    def trained(self) -> int:
+        """Return how many numbers the parameters are."""
+        return sum(t.entries for t in self.program.network.parameters)
+
+    def _stored(self, tensors: Iterable[Tensor], begin: int) -> tuple[FieldView, ...]:
+        found = []
+        for t in tensors:
             formula, place = self.speller.spell(t.canonical), span(begin, t.entries)
             found.append(FieldView(t.name, _shape(t), formula, place))
             begin += t.entries
+        return tuple(found)
+
+    def tables(self) -> tuple[TableView, ...]:
+        """Return the tables, each with its numbers in lines."""
+        found = []
+        for t in self.program.network.of_role(Role.TABLE):
+            numbers = " ".join(f"{value!r}," for value in t.values)
+            found.append(TableView(t.name, _shape(t), tuple(textwrap.wrap(numbers, WIDTH - 4))))
         return tuple(found)
 
     def inputs(self) -> tuple[FieldView, ...]:
@@ -54,9 +75,10 @@ class Tensors:
         return FieldView(t.name, shape, below="None", check=check, example=f"rng.{law}({free})")
 
     def init(self) -> tuple[str, ...]:
-        """Return the lines that draw the first parameters into `p`."""
+        """Return the lines that draw the first parameters into `p`, trained or not, in order."""
         lines: list[str] = []
-        for t in self.program.network.parameters:
+        net = self.program.network
+        for t in net.of_role(Role.PARAMETER, *KEPT):
             assert t.init is not None
             scale, shape = scalar(t.init.scale), _shape(t)
             match t.init.law:

@@ -20,6 +20,15 @@ class FieldView:
 
 
 @dataclass(frozen=True, slots=True)
+class TableView:
+    """Numbers that the declaration gives, in lines."""
+
+    name: str
+    shape: str
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class StepView:
     """An equation as a comment, and the lines that compute it; or the head of a loop.
 
@@ -53,6 +62,12 @@ class ModuleView:
     dtype: str
     extents: str
     size: str
+    storage: str
+    stored: str
+    vector: str
+    total: str
+    start: str
+    move: str
     outputs: str
     optimizer: str
     loss: str
@@ -64,6 +79,8 @@ class ModuleView:
     has_labels: bool
     has_reals: bool
     parameters: tuple[FieldView, ...]
+    kept: tuple[FieldView, ...]
+    tables: tuple[TableView, ...]
     inputs: tuple[FieldView, ...]
     states: tuple[FieldView, ...]
     activations: tuple[FieldView, ...]

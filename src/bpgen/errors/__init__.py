@@ -8,6 +8,7 @@ docstring is the long form that `bpgen explain CODE` prints.
 from bpgen.errors.declaration import (
     ExtentError,
     FormulaError,
+    FrozenError,
     IndexUseError,
     LoadError,
     LossError,
@@ -18,6 +19,7 @@ from bpgen.errors.declaration import (
     OptionError,
     RecurrenceError,
     ShapeError,
+    StateError,
     UnknownNameError,
     UnreachedError,
 )
@@ -55,6 +57,7 @@ __all__ = [
     "ExtentError",
     "FileError",
     "FormulaError",
+    "FrozenError",
     "IndexUseError",
     "LabelError",
     "LengthError",
@@ -73,6 +76,7 @@ __all__ = [
     "RefutedError",
     "ShapeError",
     "StaleError",
+    "StateError",
     "TableError",
     "TargetError",
     "TooFewRowsError",

@@ -141,6 +141,27 @@ class FormulaError(BpgenError):
     code = "BPG109"
 
 
+class StateError(BpgenError):
+    """A state without a next value, or with two; or an update of what is no state.
+
+    `s = bp.state("s", c, start=0)` is kept from one step to the next, and `bp.update(s, formula)`
+    says what it becomes. Each state has one such formula; all states change at once, so what two
+    states know of each other is kept in a tensor of its own first.
+    """
+
+    code = "BPG115"
+
+
+class FrozenError(BpgenError):
+    """A name in `frozen` that no parameter has.
+
+    `bp.Model(…, frozen=["fc1"])` leaves the parameters `fc1_…` as they start, and
+    `frozen=["fc1_W"]` that one. `bp.parameter(…, train=False)` declares one so.
+    """
+
+    code = "BPG116"
+
+
 class RecurrenceError(BpgenError):
     """A recurrence that cannot be computed step by step.
 

@@ -48,11 +48,13 @@ def gradient_of(
 ]:
     """Return the gradient of an emitted module as a function of named arrays, noise included."""
     noise_names = [t.name for t in network.of_role(Role.NOISE)]
+    stored = [t.name for t in (*network.parameters, *network.kept)]
 
     def gradient(
         params: Mapping[str, NDArray[Any]], batch: Mapping[str, NDArray[Any]]
     ) -> tuple[float, dict[str, NDArray[Any]]]:
-        flat = np.concatenate([np.ravel(params[name]) for name in net.PARAMETERS]).astype(dtype)
+        known = {**batch, **params}
+        flat = np.concatenate([np.ravel(known[name]) for name in stored]).astype(dtype)
         given = {name: batch[name] for name in net.INPUTS}
         noise = {"noise": {name: batch[name] for name in noise_names}} if noise_names else {}
         loss, grads = net.loss_and_grad(net.Params(flat), **given, **noise)

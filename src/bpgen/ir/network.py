@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from bpgen.ir.equation import Equation
 from bpgen.ir.index import Extent
 from bpgen.ir.order import flat, ordered
-from bpgen.ir.tensor import GIVEN, Role, Tensor
+from bpgen.ir.tensor import GIVEN, KEPT, Role, Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +17,8 @@ class Network:
 
     Equations that read each other at a shifted index stand together (see `ir.order`).
     `outputs` maps the names the author gave to tensors' names. `doc` is the model file's docstring.
+    `updates` give every state its next value, once a step and in this order, from the values of
+    that step; what they alone need of other tensors stands among them.
     """
 
     name: str
@@ -25,6 +27,7 @@ class Network:
     loss: str
     outputs: Mapping[str, str] = field(default_factory=dict)
     doc: str = ""
+    updates: tuple[Equation, ...] = ()
 
     def of_role(self, *roles: Role) -> tuple[Tensor, ...]:
         """Return the tensors that play one of `roles`, in declared order."""
@@ -36,14 +39,24 @@ class Network:
         return self.of_role(Role.PARAMETER)
 
     @property
+    def kept(self) -> tuple[Tensor, ...]:
+        """Return what lies beside the parameters and has no gradient, in declared order."""
+        return self.of_role(*KEPT)
+
+    @property
     def inputs(self) -> tuple[Tensor, ...]:
         """Return what is given for each batch: inputs and labels, in declared order."""
         return self.of_role(Role.INPUT, Role.LABEL)
 
+    @property
+    def all_equations(self) -> tuple[Equation, ...]:
+        """Return the equations, and the updates of states after them."""
+        return self.equations + self.updates
+
     def extents(self) -> tuple[Extent, ...]:
         """Return the extents of all indices, each once, in declared order."""
         indices = [i for t in self.tensors.values() for i in t.indices]
-        indices += [i for e in self.equations for term in e.terms for i in term.over]
+        indices += [i for e in self.all_equations for term in e.terms for i in term.over]
         return tuple(dict.fromkeys(i.extent for i in indices))
 
     def equation_of(self, name: str) -> Equation | None:
@@ -60,6 +73,11 @@ class Network:
             assert not inside & known, f"{inside & known} are defined twice"
             known |= inside
         assert len({e.out.name for e in self.equations}) == len(self.equations), "defined twice"
+        for equation in self.updates:
+            self._check_equation(equation, known)
+            is_state = equation.out.role is Role.STATE
+            assert (equation.out.name in known) == is_state, f"{equation.out.name} is defined twice"
+            known.add(equation.out.name)
         assert self.loss in known, "the loss is not defined"
         assert self.tensors[self.loss].is_scalar, "the loss is not a scalar"
 

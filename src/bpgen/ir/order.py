@@ -18,6 +18,7 @@ from bpgen.errors import RecurrenceError
 from bpgen.ir.equation import Equation
 from bpgen.ir.expr import Access, indices_of
 from bpgen.ir.index import Index
+from bpgen.ir.tensor import Role
 
 Links = Mapping[str, tuple[str, ...]]
 
@@ -71,7 +72,7 @@ def shift(read: Access, of: Equation, index: Index) -> int | None:
 
 def _is_sorted(equations: Sequence[Equation]) -> bool:
     """Whether every equation reads only what stands before it."""
-    later = {e.out.name for e in equations}
+    later = {e.out.name for e in equations if e.out.role is not Role.STATE}
     for equation in equations:
         if not later.isdisjoint(equation.reads()):
             return False
@@ -83,7 +84,8 @@ def _grouped(
     equations: Sequence[Equation], known: Mapping[str, Equation], around: tuple[Index, ...]
 ) -> tuple[Group, ...]:
     """Order equations; `around` are the indices of the loops they stand in."""
-    names = {e.out.name for e in equations}
+    # A state is read as it was before the step, so that nothing waits for its next value.
+    names = {e.out.name for e in equations if e.out.role is not Role.STATE}
     links = {
         e.out.name: tuple(
             a.name

@@ -142,9 +142,9 @@ class Program:
     """What an emitted module does.
 
     `forward` computes the outputs, `loss` goes on to the loss, `backward` to the gradient of every
-    parameter, `update` changes the parameters. `predict` computes the outputs where that differs
-    from `forward`, and `score` the loss from them; each is empty where training and prediction are
-    the same.
+    parameter, `update` changes the parameters, `advance` the states. `predict` computes the outputs
+    where that differs from `forward`, and `score` the loss from them; each is empty where training
+    and prediction are the same.
     """
 
     network: Network
@@ -156,11 +156,13 @@ class Program:
     score: tuple[Part, ...]
     update: tuple[Part, ...]
     optimizer: Optimizer
+    advance: tuple[Part, ...] = ()
 
     def check(self) -> None:
         """Assert that every buffer is written before it is read, and only then added to."""
         start = {t.name for t in self.network.tensors.values() if t.role in GIVEN}
         self._check_order(start, self.forward + self.loss + self.backward)
+        self._check_order(start, self.forward + self.loss + self.advance)
         self._check_order(start, self.predict + self.score)
 
     def _check_order(self, written: set[str], parts: tuple[Part, ...]) -> None:

@@ -19,23 +19,27 @@ class Role(Enum):
     INPUT = "input"  # given at run time; real
     LABEL = "label"  # given at run time; integers below `below`
     PARAMETER = "parameter"  # trained
+    FROZEN = "frozen parameter"  # starts as a parameter does, and is not trained
+    TABLE = "table"  # numbers that the declaration gives
     NOISE = "noise"  # drawn at run time from a counter-based generator
     ACTIVATION = "activation"  # defined by an equation
     CONSTANT = "constant"  # defined by an equation; no cotangent flows through it
     ADDRESS = "address"  # defined by an equation; integers: where a maximum stands
     COTANGENT = "cotangent"  # ∂L/∂x
-    STATE = "state"  # of the optimizer: kept from one step to the next
+    STATE = "state"  # kept from one step to the next; no cotangent flows through it
     SCALAR = "scalar"  # of the optimizer: a Python number such as the learning rate
     LOSS = "loss"  # the one scalar that is differentiated
 
 
-GIVEN = frozenset({Role.INPUT, Role.LABEL, Role.PARAMETER, Role.NOISE, Role.STATE})
+# What lies beside the parameters in memory, and has no gradient.
+KEPT = frozenset({Role.FROZEN, Role.STATE})
+GIVEN = KEPT | {Role.INPUT, Role.LABEL, Role.PARAMETER, Role.NOISE, Role.TABLE}
 INTEGER = frozenset({Role.LABEL, Role.ADDRESS})
 
 
 @dataclass(frozen=True, slots=True)
 class Init:
-    """How a parameter starts: a law and its scale, a formula of extents.
+    """How a parameter or a state starts: a law and its scale, a formula of extents.
 
     `law` is `constant` (all entries `scale`), `normal` (standard deviation `scale`), `uniform`
     (between ±`scale`) or `orthogonal` (orthonormal columns or rows, times `scale`). The first
@@ -60,7 +64,10 @@ class Noise:
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """A name, its indices, and the part it plays; its entries are `Access` nodes."""
+    """A name, its indices, and the part it plays; its entries are `Access` nodes.
+
+    `values` are the entries of a table, the last index running fastest.
+    """
 
     name: str
     indices: tuple[Index, ...]
@@ -68,6 +75,7 @@ class Tensor:
     below: int | None = None
     init: Init | None = None
     noise: Noise | None = None
+    values: tuple[float, ...] = ()
     of: str = ""
     where: SourceLine | None = None
 

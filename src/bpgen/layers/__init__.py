@@ -7,6 +7,7 @@ A skip connection needs no layer: `h = h + linear(h, 32)`.
 """
 
 from bpgen.layers.attention import attention
+from bpgen.layers.batch_norm import batch_norm
 from bpgen.layers.bidirectional import bidirectional
 from bpgen.layers.bilinear import bilinear
 from bpgen.layers.causal_softmax import causal_softmax
@@ -26,17 +27,21 @@ from bpgen.layers.layer_norm import layer_norm
 from bpgen.layers.learned_positions import learned_positions
 from bpgen.layers.linear import linear
 from bpgen.layers.lstm import lstm
+from bpgen.layers.masked_softmax import masked_softmax
 from bpgen.layers.mixture_of_experts import mixture_of_experts
 from bpgen.layers.radial_basis import radial_basis
 from bpgen.layers.rms_norm import rms_norm
 from bpgen.layers.rnn import rnn
+from bpgen.layers.rotary import rotary
 from bpgen.layers.sinusoidal_positions import sinusoidal_positions
 from bpgen.layers.softmax import softmax
+from bpgen.layers.sparse_linear import sparse_linear
 from bpgen.layers.squeeze_excitation import squeeze_excitation
 from bpgen.layers.swiglu import swiglu
 
 __all__ = [
     "attention",
+    "batch_norm",
     "bidirectional",
     "bilinear",
     "causal_softmax",
@@ -56,12 +61,15 @@ __all__ = [
     "learned_positions",
     "linear",
     "lstm",
+    "masked_softmax",
     "mixture_of_experts",
     "radial_basis",
     "rms_norm",
     "rnn",
+    "rotary",
     "sinusoidal_positions",
     "softmax",
+    "sparse_linear",
     "squeeze_excitation",
     "swiglu",
 ]

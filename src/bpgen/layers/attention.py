@@ -10,7 +10,9 @@ from bpgen import declare as bp
 from bpgen.errors import ShapeError
 from bpgen.layers.causal_softmax import causal_softmax
 from bpgen.layers.demands import needed_axes, part
+from bpgen.layers.masked_softmax import masked_softmax
 from bpgen.layers.naming import called
+from bpgen.layers.rotary import turned
 from bpgen.layers.softmax import softmax
 from bpgen.losses.pairing import described
 
@@ -21,6 +23,8 @@ def attention(
     *,
     keys: bp.Tensor | None = None,
     causal: bool = False,
+    mask: bp.Tensor | None = None,
+    rotary: bool = False,
     groups: int | None = None,
     bias: bool = True,
     name: str | None = None,
@@ -39,13 +43,14 @@ def attention(
 
     With `groups` there are as many heads of keys and values, each shared by heads / groups heads
     of queries: q, score, mixed and Wo have an axis r after a. Keys need no bias: it would cancel
-    in the softmax.
+    in the softmax. `mask[n,s]`, or `mask[n,t,s]`, is positive where a position is seen; a query
+    that sees nothing has mixed = 0. `rotary` turns queries and keys by their positions first.
 
     Shapes: x[…,t,d] -> o[…,t,h] with H = D = heads K; keys[…,s,e], or `x` itself if not given;
     parameters `name_Wq`, `name_Wk`, `name_Wv`, `name_Wo` (glorot), `name_bq`, `name_bv`,
     `name_bo` = 0.
     Errors: ShapeError if `heads` does not divide D, or `groups` does not divide `heads`, or the
-    keys are not those of the same examples.
+    keys are not those of the same examples, or the mask does not fit.
     Source: Vaswani, Shazeer, Parmar, Uszkoreit, Jones, Gomez, Kaiser & Polosukhin 2017,
     arXiv:1706.03762, section 3.2; groups: Ainslie, Lee-Thorp, de Jong, Zemlyanskiy, Lebrón &
     Sanghai 2023, arXiv:2305.13245, section 2.2.
@@ -53,14 +58,13 @@ def attention(
     *row, _, d = needed_axes(x, "attention", "x[n,t,d]")
     source = x if keys is None else _checked_keys(x, keys)
     *_, positions, e = source.indices
-    shared = heads if groups is None else groups
-    head, k = _heads(d, heads, shared, (*x.indices, positions, e))
+    head, k = _heads(d, heads, heads if groups is None else groups, (*x.indices, positions, e))
     s = bp.fresh_index(positions.extent.value or 0, "s", *x.indices, e, *head, k)
     project = partial(_projected, name=name, init=init or bp.init.glorot())
     q = project("q", x, x.indices, (*head, k), bias=bias)
     key = project("k", source, (*row, s, e), (head[0], k), bias=False)
     value = project("v", source, (*row, s, e), (head[0], k), bias=bias)
-    mixed = _mixed(q, key, value, head, causal=causal, name=name)
+    mixed = _mixed(q, key, value, head, causal=causal, mask=mask, rotary=rotary, name=name)
     h = bp.fresh_index(d.extent.value or 0, "h", *mixed.indices)
     return project("o", mixed, mixed.indices, (h,), bias=bias, over=(*head, k))
 
@@ -72,15 +76,22 @@ def _mixed(
     head: tuple[bp.Index, ...],
     *,
     causal: bool,
+    mask: bp.Tensor | None,
+    rotary: bool,
     name: str | None,
 ) -> bp.Tensor:
     """Return the values of all positions, each weighed by how well its key answers the query."""
     *row, s, _, k = key.indices
     t = q.indices[len(row)]
     at = (*row, *head, t, s)
+    if rotary:
+        q, key = turned(q, t, 10000), turned(key, s, 10000)
     query = q[q.indices] / sympy.sqrt(k.extent)
     score = bp.define(called(name, "score"), at, bp.sum(query * key[key.indices], over=k))
-    p = causal_softmax(score) if causal else softmax(score)
+    if mask is not None:
+        p = masked_softmax(score, mask, causal=causal)
+    else:
+        p = causal_softmax(score) if causal else softmax(score)
     taken = bp.sum(p[at] * value[value.indices], over=s)
     return bp.define(called(name, "mixed"), (*row, t, *head, k), taken)
 

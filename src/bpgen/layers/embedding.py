@@ -5,6 +5,7 @@ from __future__ import annotations
 from bpgen import declare as bp
 from bpgen.errors import FormulaError
 from bpgen.layers.naming import called
+from bpgen.layers.sharing import shared_weight
 
 
 def embedding(
@@ -13,14 +14,17 @@ def embedding(
     *,
     name: str | None = None,
     init: bp.init.Rule | None = None,
+    weight: bp.Tensor | None = None,
 ) -> bp.Tensor:
     """Look up the vector of each token in a table that training changes.
 
     Formula:
         y[…,h] = W[tokens[…], h]
 
-    Shapes: tokens[…] of integers below V -> y[…,h]; parameter `name_W[v,h]` (normal, deviation 1).
-    Errors: FormulaError if `tokens` are not integers with a stated bound.
+    Shapes: tokens[…] of integers below V -> y[…,h]; parameter `name_W[v,h]` (normal, deviation 1),
+    or `weight`, a matrix of that size that is there already.
+    Errors: FormulaError if `tokens` are not integers with a stated bound; ShapeError if `weight`
+    has another size.
     Source: Bengio, Ducharme, Vincent & Jauvin 2003, A neural probabilistic language model,
     section 2.
     """
@@ -36,5 +40,9 @@ def embedding(
     at = tokens.indices
     v = bp.fresh_index(vocabulary, "v", *at)
     h = bp.fresh_index(features, "h", *at, v)
-    W = bp.parameter(called(name, "W"), v, h, init=init or bp.init.normal())
-    return bp.define(bp.Auto("y"), (*at, h), W[tokens[at], h])
+    if weight is None:
+        weight = bp.parameter(called(name, "W"), v, h, init=init or bp.init.normal())
+    else:
+        _, own = shared_weight("embedding", weight, vocabulary, features)
+        h = h if own in at else own
+    return bp.define(bp.Auto("y"), (*at, h), weight[tokens[at], h])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bpgen import declare as bp
 from bpgen.errors import ShapeError
+from bpgen.layers.sharing import shared_weight
 
 
 def linear(
@@ -14,6 +15,8 @@ def linear(
     bias: bool = True,
     init: bp.init.Rule | None = None,
     inputs: int | None = None,
+    weight: bp.Tensor | None = None,
+    transposed: bool = False,
 ) -> bp.Tensor:
     """Multiply the last axis of `x` by a matrix and add a bias.
 
@@ -21,14 +24,22 @@ def linear(
         z[…,h] = Σ_d x[…,d] W[d,h] + b[h]
 
     Shapes: x[…,d] -> z[…,h]; parameters `name_W[d,h]` (he), `name_b[h]` = 0.
-    `inputs` states D; it need not be given.
-    Errors: ShapeError if `x` has no axis but the batch, or if `inputs` is not the extent of its
-    last axis.
+    `inputs` states D; it need not be given. `weight` is a matrix W[d,h] that is there already, and
+    with `transposed` one W[h,d]: an output layer that shares the table of an embedding.
+    Errors: ShapeError if `x` has no axis but the batch, if `inputs` is not the extent of its last
+    axis, or if `weight` has another size.
     """
     *outer, d = last_axis(x, "linear", inputs)
     h = bp.fresh_index(units, "h", *x.indices)
-    W = bp.parameter(f"{name}_W" if name else bp.Auto("W"), d, h, init=init)
-    z = bp.sum(x[x.indices] * W[d, h], over=d)
+    if weight is None:
+        weight = bp.parameter(f"{name}_W" if name else bp.Auto("W"), d, h, init=init)
+    else:
+        sizes = (units, d.extent.value) if transposed else (d.extent.value, units)
+        axes = shared_weight("linear", weight, *sizes)
+        own = axes[0] if transposed else axes[1]
+        h = h if own in x.indices else own
+    entry = weight[h, d] if transposed else weight[d, h]
+    z = bp.sum(x[x.indices] * entry, over=d)
     if bias:
         b = bp.parameter(f"{name}_b" if name else bp.Auto("b"), h, init=bp.init.zeros())
         z = z + b[h]

@@ -40,9 +40,14 @@ def lower(derivation: Derivation, optimizer: Optimizer) -> Program:
         score=steps(score),
         update=tuple(step(e, closed.tensors) for e in optimizer.equations),
         optimizer=optimizer,
+        advance=steps(_without(needed(network.all_equations, _states(network)), forward + loss)),
     )
     program.check()
     return program
+
+
+def _states(network: Network) -> set[str]:
+    return {t.name for t in network.of_role(Role.STATE)}
 
 
 def _prediction(network: Network, outputs: set[str]) -> tuple[list[Equation], list[Equation]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bpgen import declare as bp
-from bpgen.declare.update import Rate, lr, theta, update
+from bpgen.declare.rule import Rate, lr, theta, update
 from bpgen.ir.optimizer import Optimizer
 from bpgen.optimizers.adam import moments
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sympy
 
 from bpgen import declare as bp
-from bpgen.declare.update import Rate, g, lr, state, theta, update
+from bpgen.declare.rule import Rate, g, lr, state, theta, update
 from bpgen.ir.optimizer import Optimizer
 from bpgen.optimizers.average import running_mean
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sympy
 
 from bpgen import declare as bp
-from bpgen.declare.update import Schedule
+from bpgen.declare.rule import Schedule
 
 __all__ = ["constant", "cosine", "one_cycle", "step"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bpgen.declare.update import Rate, g, lr, theta, update
+from bpgen.declare.rule import Rate, g, lr, theta, update
 from bpgen.ir.optimizer import Optimizer
 
 

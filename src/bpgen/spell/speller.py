@@ -187,7 +187,9 @@ class Speller(Pieces):
         )
 
     def _decimal(self, number: sympy.Rational) -> str | None:
-        """Return 0.044715 for 8943/200000; None where a fraction reads better."""
+        """Return 0.044715 for 8943/200000, 1e+30 for 10³⁰; None where a fraction reads better."""
+        if number.is_Integer and abs(number) > 10**15:
+            return repr(float(number))
         if number.q in {1, 2, 3, 4, 6, 8} or set(sympy.factorint(number.q)) - {2, 5}:
             return None
         return repr(float(number))

@@ -62,7 +62,7 @@ def generic(problem: Problem, rng: np.random.Generator) -> Point:
 def initial(problem: Problem, near: Point, rng: np.random.Generator) -> Point:
     """Return the point where training starts, with the inputs, labels and noise of `near`."""
     start = _drawn(problem, rng, spread=False, positive=False)
-    names = {p.name for p in problem.parameters}
+    names = {t.name for t in problem.network.tensors.values() if t.init is not None}
     return Point("initial", {n: start[n] if n in names else v for n, v in near.values.items()})
 
 
@@ -93,11 +93,13 @@ def _given(
     tensor: Tensor, problem: Problem, rng: np.random.Generator, *, spread: bool, positive: bool
 ) -> Array:
     shape = problem.shape(tensor)
+    if tensor.role is Role.TABLE:
+        return np.reshape(tensor.values, shape)
     if tensor.below is not None:
         return rng.integers(0, tensor.below, shape)
     if tensor.noise is not None:
         return _noise(tensor.noise, shape, rng)
-    if tensor.role is Role.PARAMETER and tensor.init is not None:
+    if tensor.init is not None:
         scale = problem.number(tensor.init.scale)
         draw = _around if spread else _exactly
         return _single(draw(tensor.init, scale, shape, rng))

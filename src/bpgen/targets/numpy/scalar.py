@@ -105,7 +105,7 @@ def scalar(expr: sympy.Basic) -> str:
     expr = sympy.sympify(expr)
     if not expr.free_symbols and not expr.is_Rational:
         return repr(float(expr))
-    if expr.is_Rational and not expr.is_Integer:
+    if expr.is_Rational and (not expr.is_Integer or abs(expr) > 2**53):
         return repr(float(expr))
     if _has_root(expr) and not _has_root(expr**2):
         return f"math.sqrt({ScalarSpeller().spell(expr**2)})"

@@ -271,8 +271,9 @@ def _scaled(body: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr]:
 
 
 def _memory_order(factor: sympy.Expr, space: Axes) -> Axes:
-    """Return the order of axes of a factor: its first entry's, to read it as it lies."""
-    read = accesses(factor)[:1]
+    """Return the order of axes of a factor: its widest entry's, to read it as it lies."""
+    entries = accesses(factor)
+    read = [max(entries, key=lambda a: len(a.indices))] if entries else []
     own = [i for a in read for i in a.indices if isinstance(i, Index)]
     if isinstance(factor, Access) and len(own) == len(factor.indices):
         return tuple(dict.fromkeys(own))
