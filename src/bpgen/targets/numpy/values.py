@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from bpgen.targets.numpy.scratch import Axes, Register
+
+# What a subscript holds before the last axis that it picks one entry of.
+_PICKED = re.compile(r"\[[^]]*:(?=, [^:\]]+(, :)*\])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +46,13 @@ def subscript(picked: Sequence[str | None]) -> str:
 
 def is_dense(text: str) -> bool:
     """Whether an array lies in memory without gaps, in the order of its axes, as its text shows."""
-    return not text.endswith((".T", ")")) and "[:" not in text
+    return not text.endswith((".T", ")")) and not outer_axes(text)
 
 
 def outer_axes(text: str) -> int:
     """Return how many axes lie outside one that a slice has picked: `a.z[:, t]` has one."""
-    _, begin, rest = text.partition("[:")
-    return 1 + rest.partition("]")[0].count(":") if begin else 0
+    found = _PICKED.search(text)
+    return found[0].count(":") if found else 0
 
 
 def in_order(value: Value, axes: Axes) -> Value:
