@@ -38,11 +38,17 @@ class Tensors:
         """Return how many numbers the parameters are."""
         return sum(t.entries for t in self.program.network.parameters)
 
+    @property
+    def has_blocks(self) -> bool:
+        """Whether parameters are stacked: then one number says how many, and places follow."""
+        parameters = self.program.network.parameters
+        return any(t.init is not None and t.init.stacked for t in parameters)
+
     def _stored(self, tensors: Iterable[Tensor], begin: int) -> tuple[FieldView, ...]:
         found = []
         for t in tensors:
-            formula, place = self.speller.spell(t.canonical), span(begin, t.entries)
-            found.append(FieldView(t.name, _shape(t), formula, place))
+            place = f'SPANS["{t.name}"]' if self.has_blocks else span(begin, t.entries)
+            found.append(FieldView(t.name, _shape(t), self.speller.spell(t.canonical), place))
             begin += t.entries
         return tuple(found)
 

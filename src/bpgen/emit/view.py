@@ -77,6 +77,7 @@ class ModuleView:
     needs_windows: bool
     needs_orthogonal: bool
     has_labels: bool
+    has_blocks: bool
     has_reals: bool
     parameters: tuple[FieldView, ...]
     kept: tuple[FieldView, ...]
