@@ -42,6 +42,7 @@ def network(
     FrozenError for a name in `frozen` that no parameter has; StateError for a state without an
     update; RecurrenceError for a recurrence without a formula, or a cycle that no loop computes.
     """
+    _check_defined(reachable([loss, *outputs.values()]))
     _check_loss(loss)
     for label in outputs:
         checked_name(label)
@@ -50,7 +51,6 @@ def network(
     computed = reachable([loss, *outputs.values()])
     reached = reachable([*computed, *states, *(s for v in states for s in sources(v))])
     _check_reached(reachable([loss]), reachable([*outputs.values(), *bound.values()]))
-    _check_defined(reached)
     names = _names(reached, loss, outputs, bound)
     indices = _letters(reached, frozenset(names.values()))
     mapping: dict[Expr, Expr] = {**indices}
