@@ -58,7 +58,6 @@ class Activations:
         self.fm_u = np.empty((N, R), dtype)  # fm_u[n,r]
         self.fm_q = np.empty((N, R), dtype)  # fm_q[n,r]
         self.fm_y = np.empty(N, dtype)  # fm_y[n]
-        self.target = np.empty(N, dtype)  # target[n]
         self.r = np.empty(N, dtype)  # r[n]
         self.mean_squared_error = np.empty((), dtype)  # mean_squared_error
         self.l2 = np.empty((), dtype)  # l2
@@ -131,7 +130,7 @@ def add_loss(p: Params, a: Activations, y: np.ndarray) -> None:
     N = a.N
 
     # target[n] = y[n,0]
-    np.copyto(a.target, y[:, 0])
+    a.target = y[:, 0]
 
     # r[n] = fm_y[n] - target[n]
     np.subtract(a.fm_y, a.target, out=a.r)

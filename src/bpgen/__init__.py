@@ -9,8 +9,8 @@ _HOME = {
     **dict.fromkeys(
         (
             *("Tensor", "activation", "define", "hold", "index", "init", "input", "label"),
-            *("max", "mean", "noise", "pad", "parameter", "state", "sum", "table", "update"),
-            "where",
+            *("max", "mean", "noise", "pad", "parameter", "recurrence", "repeat", "state", "sum"),
+            *("table", "update", "where"),
         ),
         "bpgen.declare",
     ),

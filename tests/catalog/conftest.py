@@ -12,6 +12,7 @@ from bpgen.declare.load import zoo
 from bpgen.declare.network import network
 from bpgen.derive import derive
 from bpgen.ir.tensor import GIVEN, Role
+from bpgen.layers import rnn
 from bpgen.verify.interpret import evaluate as interpret
 from bpgen.verify.numbers import Native
 
@@ -65,6 +66,7 @@ def declared(tensor, even):
     """What a layer or a loss makes of that tensor, and of others where it needs them."""
     named = {
         "tokens": bp.label("tokens", D, classes=K),
+        "layer": rnn,
         "label": bp.label("answer", D, classes=K),
         "units": UNITS,
         "features": UNITS,
@@ -83,10 +85,10 @@ def declared(tensor, even):
 
     def build(definition):
         _, *parameters = inspect.signature(definition).parameters.values()
-        names = [p.name for p in parameters if p.default is p.empty]
+        names = [p.name for p in parameters if p.default is p.empty and p.kind is not p.VAR_KEYWORD]
         own = {**named, **features.get(definition.__name__, {})}
         others = {name: own.get(name) or bp.input(f"given_{name}", D, K) for name in names}
-        given = {"embedding": named["tokens"], "rotary": even}
+        given = {"embedding": named["tokens"], "rotary": even, "bidirectional": rnn}
         return definition(given.get(definition.__name__, tensor), **others)
 
     return build

@@ -11,7 +11,7 @@ from bpgen.derive import derive
 from bpgen.emit import module
 from bpgen.execute.load import load_module
 from bpgen.execute.proof import gradient_of
-from bpgen.ir.program import Contract
+from bpgen.ir.program import Contract, steps_of
 from bpgen.lower import lower
 from bpgen.optimizers import sgd
 from bpgen.verify.interpret import evaluate
@@ -56,7 +56,7 @@ def test_the_derived_gradient_of_a_random_network_is_its_complex_step(declared):
 def test_every_buffer_is_assigned_once_and_then_added_to(declared):
     program = lower(derive(network(*declared, name="random")), sgd())
     program.check()
-    for step in program.forward + program.loss + program.backward:
+    for step in steps_of(program.forward + program.loss + program.backward):
         first, *rest = step.statements
         assert not getattr(first, "accumulate", False)
         assert all(getattr(s, "accumulate", False) for s in rest)
@@ -66,7 +66,7 @@ def test_every_buffer_is_assigned_once_and_then_added_to(declared):
 @given(networks())
 def test_nothing_is_computed_that_nothing_needs(declared):
     program = lower(derive(network(*declared, name="random")), sgd())
-    steps = program.forward + program.loss + program.backward
+    steps = steps_of(program.forward + program.loss + program.backward)
     read = {name for s in steps for name in s.equation.reads()}
     wanted = {program.network.loss, *program.network.outputs.values()}
     wanted |= {program.derivation.gradient_of(t.name) for t in program.network.parameters}
@@ -81,6 +81,6 @@ def test_a_product_of_three_factors_becomes_one_of_two():
     y = bp.define("y", (n, h), bp.sum(c[d] * x[n, d] * W[d, h], over=d))
     loss = bp.define("L", (), bp.mean(y[n, h] ** 2, over=(n, h)))
     program = lower(derive(network(loss, {"y": y}, name="t")), sgd())
-    (statement,) = program.forward[0].statements
+    (statement,) = steps_of(program.forward)[0].statements
     assert isinstance(statement, Contract)
     assert len(statement.factors) == 2

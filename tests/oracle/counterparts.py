@@ -6,13 +6,15 @@ parameters by name, and the batch by name. Nothing here is a gradient; torch has
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812  everyone's name for it
 from numpy.typing import NDArray
-from torch import Tensor
+from tests.oracle.recurrent import backwards, both_ways, cut_lstm, cut_rnn, recurrent
+from torch import Tensor, nn
 
 import bpgen as bp
 from bpgen import activations, layers, losses
@@ -348,7 +350,88 @@ def group_norm_case(groups: int) -> Case:
     )
 
 
+def started(z: bp.Tensor, count: int) -> tuple[bp.Tensor, ...]:
+    """Parameters that the states of a layer start from."""
+    k = bp.index("k", UNITS)
+    return tuple(bp.parameter(f"start{s}", k) for s in range(count))
+
+
+def bidirectional_case(ours: Callable[..., bp.Tensor], kind: type[nn.RNNBase]) -> Case:
+    """A recurrent layer in both directions."""
+    return layer_case(
+        f"bidirectional {ours.__name__}",
+        lambda z: layers.bidirectional(ours, z, UNITS, name="r"),
+        lambda z, p, batch: both_ways(kind, z, p, "r"),
+    )
+
+
+TORCHS: dict[Callable[..., bp.Tensor], type[nn.RNNBase]] = {
+    layers.rnn: nn.RNN,
+    layers.lstm: nn.LSTM,
+    layers.gru: nn.GRU,
+}
+RECURRENT = [
+    layer_case(
+        "rnn",
+        lambda z: layers.rnn(z, UNITS, name="r"),
+        lambda z, p, batch: recurrent(nn.RNN, z, p, "r"),
+    ),
+    layer_case(
+        "rnn started by data",
+        lambda z: layers.rnn(z, UNITS, name="r", start=bp.input("h0", UNITS)),
+        lambda z, p, batch: recurrent(nn.RNN, z, p, "r", batch["h0"]),
+    ),
+    layer_case(
+        "rnn reversed",
+        lambda z: layers.rnn(z, UNITS, name="r", reverse=True),
+        lambda z, p, batch: backwards(partial(recurrent, nn.RNN), z, p, "r"),
+    ),
+    layer_case(
+        "rnn cut",
+        lambda z: layers.rnn(z, UNITS, name="r", truncate=2),
+        lambda z, p, batch: cut_rnn(z, p, "r", 2),
+    ),
+    layer_case(
+        "rnn cut and reversed",
+        lambda z: layers.rnn(z, UNITS, name="r", truncate=2, reverse=True),
+        lambda z, p, batch: backwards(cut_rnn, z, p, "r", 2),
+    ),
+    layer_case(
+        "lstm",
+        lambda z: layers.lstm(z, UNITS, name="r"),
+        lambda z, p, batch: recurrent(nn.LSTM, z, p, "r"),
+    ),
+    layer_case(
+        "lstm started by parameters",
+        lambda z: layers.lstm(z, UNITS, name="r", start=started(z, 2)),
+        lambda z, p, batch: recurrent(nn.LSTM, z, p, "r", p["start0"], p["start1"]),
+    ),
+    layer_case(
+        "lstm cut, started by parameters",
+        lambda z: layers.lstm(z, UNITS, name="r", start=started(z, 2), truncate=1),
+        lambda z, p, batch: cut_lstm(z, p, "r", 1, p["start0"], p["start1"]),
+    ),
+    layer_case(
+        "gru",
+        lambda z: layers.gru(z, UNITS, name="r"),
+        lambda z, p, batch: recurrent(nn.GRU, z, p, "r"),
+    ),
+    layer_case(
+        "gru started by a parameter",
+        lambda z: layers.gru(z, UNITS, name="r", start=started(z, 1)[0]),
+        lambda z, p, batch: recurrent(nn.GRU, z, p, "r", p["start0"]),
+    ),
+    layer_case(
+        "gru twice",
+        lambda z: layers.gru(layers.gru(z, D, name="below"), UNITS, name="r"),
+        lambda z, p, batch: recurrent(nn.GRU, recurrent(nn.GRU, z, p, "below"), p, "r"),
+    ),
+    *(bidirectional_case(*pair) for pair in TORCHS.items()),
+]
+
+
 LAYERS = [
+    *RECURRENT,
     layer_case(
         "bilinear",
         lambda z: layers.bilinear(z, bp.input("other", T, D), UNITS, name="out"),

@@ -15,10 +15,12 @@ from bpgen.declare.define import define, hold
 from bpgen.declare.formula import mean, pad, reduction, where
 from bpgen.declare.given import BATCH, fresh_index, index, input, label, noise, parameter  # noqa: A004  the contract's name
 from bpgen.declare.option import option
+from bpgen.declare.recurrence import Recurrence, recurrence
+from bpgen.declare.repeat import repeat
 from bpgen.declare.state import state, update
 from bpgen.declare.table import table
 from bpgen.declare.variable import Auto, Variable, here, reachable
-from bpgen.ir.expr import Digit, Max, Sum
+from bpgen.ir.expr import Delta, Digit, Max, Sum
 from bpgen.ir.index import Index, size
 from bpgen.ir.tensor import Role
 
@@ -39,9 +41,11 @@ def max(formula: Any, over: Any) -> Any:  # noqa: A001  the contract's name
 __all__ = [
     "BATCH",
     "Auto",
+    "Delta",
     "Digit",
     "Formula",
     "Index",
+    "Recurrence",
     "Role",
     "Tensor",
     "activation",
@@ -60,6 +64,8 @@ __all__ = [
     "pad",
     "parameter",
     "reachable",
+    "recurrence",
+    "repeat",
     "size",
     "state",
     "sum",

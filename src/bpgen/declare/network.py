@@ -13,12 +13,13 @@ from bpgen.declare.freeze import frozen_names
 from bpgen.declare.given import checked_name, is_name
 from bpgen.declare.state import in_order, sources, updated
 from bpgen.declare.variable import Auto, Variable, reachable
-from bpgen.errors import LossError, NameTakenError, UnreachedError
+from bpgen.errors import LossError, NameTakenError, RecurrenceError, UnreachedError
 from bpgen.ir.equation import Equation
 from bpgen.ir.index import Index
 from bpgen.ir.index import index as make_index
 from bpgen.ir.network import Network
-from bpgen.ir.tensor import GIVEN, Init, Role, Tensor
+from bpgen.ir.order import flat, ordered
+from bpgen.ir.tensor import GIVEN, Role, Tensor
 
 _LETTERS = "hkdjefgmqruvbtcs"
 
@@ -39,8 +40,9 @@ def network(
     Errors: LossError if the loss has an index, is given, or depends on no parameter;
     NameTakenError; UnreachedError for a parameter from which no path leads to the loss;
     FrozenError for a name in `frozen` that no parameter has; StateError for a state without an
-    update.
+    update; RecurrenceError for a recurrence without a formula, or a cycle that no loop computes.
     """
+    _check_defined(reachable([loss, *outputs.values()]))
     _check_loss(loss)
     for label in outputs:
         checked_name(label)
@@ -65,7 +67,7 @@ def network(
 
     defined = [(v, v.equation) for v in reached if v.equation is not None]
     inside = {v.serial for v in computed}
-    equations = tuple(written(v, e) for v, e in defined if v.serial in inside)
+    equations = flat(ordered(written(v, e) for v, e in defined if v.serial in inside))
     beside = tuple(written(v, e) for v, e in defined if v.serial not in inside)
     updates = (*beside, *(written(v, v.update) for v in in_order(states) if v.update is not None))
     given_names = {label: names[v.serial] for label, v in outputs.items()}
@@ -85,7 +87,7 @@ def _is_parameter(variable: Variable) -> bool:
 def _final(tensor: Tensor, name: str, indices: Mapping[Expr, Expr]) -> Tensor:
     """Return `tensor` with its name and the letters of its axes, in its first scale too."""
     axes = tuple(indices.get(i, i) for i in tensor.indices)
-    init = tensor.init and Init(tensor.init.law, tensor.init.scale.xreplace(indices))
+    init = tensor.init and replace(tensor.init, scale=tensor.init.scale.xreplace(indices))
     return replace(tensor, name=name, indices=axes, init=init)
 
 
@@ -124,6 +126,18 @@ def _check_reached(reached: tuple[Variable, ...], others: tuple[Variable, ...]) 
                 rule="A parameter that the loss does not depend on has no gradient, "
                 "and cannot be trained.",
                 way_out="Use what it computes in the loss, or delete it.",
+            )
+
+
+def _check_defined(reached: tuple[Variable, ...]) -> None:
+    for variable in reached:
+        if variable.equation is None and variable.tensor.role not in GIVEN:
+            raise RecurrenceError(
+                f"the recurrence `{variable.label}` has no formula",
+                where=variable.tensor.where,
+                rule="A state is declared first, read at the index before, and given its formula "
+                "at last.",
+                way_out=f"Write {variable.label}.becomes(…).",
             )
 
 

@@ -10,8 +10,8 @@ with one reader is written into that reader; every other one gets a name, and be
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 import sympy
 from sympy import Expr
@@ -21,12 +21,14 @@ from bpgen.derive.monomial import is_trivial
 from bpgen.derive.named import Helpers
 from bpgen.derive.partial import partials
 from bpgen.derive.reuse import Saved
-from bpgen.derive.sift import sift
+from bpgen.derive.sift import is_moving, sift
+from bpgen.derive.turn import carried, is_carried, started
 from bpgen.errors import UnreachedError
 from bpgen.ir.derivation import Adjoint, Derivation, Step
 from bpgen.ir.equation import Equation, Op, Term, needed
 from bpgen.ir.expr import Delta, Digit, Pad, accesses
 from bpgen.ir.network import Network
+from bpgen.ir.order import Group, Loop, flat, ordered
 from bpgen.ir.tensor import Role, Tensor
 
 # A longer formula keeps its own line: it would no longer be read at a glance.
@@ -38,22 +40,92 @@ def derive(network: Network) -> Derivation:
 
     Errors: UnreachedError for a parameter with no differentiable path to the loss.
     """
-    saved, active = Saved.of(network), _active(network)
-    helpers = Helpers(network)
-    pending: dict[str, list[Step]] = {}
-    adjoints: dict[str, Adjoint] = {}
-    for equation in reversed(network.equations):
-        y = equation.out
-        if y.role is Role.LOSS or pending.get(y.name):
-            adjoint = _complete(y, pending.get(y.name, []), helpers)
-            steps, inlined = _through(equation, adjoint, active, saved, helpers)
-            adjoints[y.name] = Adjoint(y, adjoint.equation, adjoint.steps, adjoint.helpers, inlined)
-            for step in steps:
-                pending.setdefault(step.of.name, []).append(step)
+    walk = _Walk(Saved.of(network), _active(network), Helpers(network), {}, {})
+    for group in reversed(ordered(network.equations)):
+        walk.back(group)
     for parameter in network.parameters:
-        _check_reached(parameter, pending)
-        adjoints[parameter.name] = _complete(parameter, pending[parameter.name], helpers)
-    return Derivation(network, _closed(network, adjoints), adjoints)
+        _check_reached(parameter, walk.pending)
+        steps = walk.pending[parameter.name]
+        walk.adjoints[parameter.name] = _complete(parameter, steps, walk.helpers)
+    return Derivation(network, _closed(network, walk.adjoints), walk.adjoints)
+
+
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    """The way back: contributions that wait for their tensor, and the cotangents so far."""
+
+    saved: Saved
+    active: Mapping[str, Tensor]
+    helpers: Helpers
+    pending: dict[str, list[Step]]
+    adjoints: dict[str, Adjoint]
+
+    def back(self, group: Group, around: tuple[Loop, ...] = ()) -> None:
+        """Complete the cotangents of what `group` defines, and carry them on."""
+        if isinstance(group, Loop):
+            self._loop(group, around)
+        elif group.out.role is Role.LOSS or self.pending.get(group.out.name):
+            self._equation(group, around)
+
+    def _loop(self, loop: Loop, around: tuple[Loop, ...]) -> None:
+        """Carry the cotangents of the turn after over, by name; then go back through one turn."""
+        reached = _reached(loop, frozenset(self.pending), self.active)
+        for equation in loop.equations():
+            if equation.out.name in reached:
+                self.pending.setdefault(equation.out.name, [])
+                for term in equation.terms:
+                    if is_carried(term, loop):
+                        self._add(_turn(equation, term, loop, self))
+        for part in reversed(loop.body):
+            self.back(part, (*around, loop))
+
+    def _equation(self, equation: Equation, around: tuple[Loop, ...]) -> None:
+        y = equation.out
+        adjoint = _complete(y, self.pending.get(y.name, []), self.helpers)
+        here = tuple(t for t in equation.terms if not any(is_carried(t, loop) for loop in around))
+        now = replace(equation, terms=here)
+        if here == equation.terms:
+            steps, inlined = _through(now, adjoint, self)
+        else:
+            steps, inlined = _steps(now, adjoint.equation.out.canonical, self), False
+        self.adjoints[y.name] = replace(adjoint, inlined=inlined)
+        self._add(steps)
+
+    def _add(self, steps: Iterable[Step]) -> None:
+        for step in steps:
+            self.pending.setdefault(step.of.name, []).append(step)
+
+
+def _reached(loop: Loop, pending: frozenset[str], active: Mapping[str, Tensor]) -> frozenset[str]:
+    """Return the tensors of a loop whose cotangent is not 0: in a turn, or in the ones before."""
+    inside = {e.out.name: e for e in loop.equations()}
+    stack = [name for name in inside if name in pending]
+    found = set(stack)
+    while stack:
+        equation = inside[stack.pop()]
+        for term in equation.terms:
+            formulas = term.body.args if isinstance(term.body, Pad) else (term.body,)
+            reads = [r.name for f in formulas for r, local in partials(f, None) if local != 0]
+            fresh = {r for r in reads if r in inside and r in active} - found
+            found |= fresh
+            stack += sorted(fresh)
+    return frozenset(found)
+
+
+def _turn(equation: Equation, term: Term, loop: Loop, walk: _Walk) -> list[Step]:
+    """Return the steps through an entry of the turn before, and through the start."""
+    seed, steps = cotangent(equation.out).canonical, []
+    of = walk.active.get(term.body.entry.name)
+    if of is not None:
+        read, local, back = carried(equation.out, cotangent(equation.out), term.body, loop, of)
+        steps.append(Step(of, equation, read, seed, local, (("turn", back),)))
+    for read, local, plain in started(cotangent(equation.out), term.body, loop):
+        if read.name in walk.active:
+            target = walk.active[read.name]
+            first = sift(plain, read, target, equation.out.indices, walk.helpers)
+            rules = (("sift", first), *tidied(first, target, walk.saved, walk.helpers))
+            steps.append(Step(target, equation, read, seed, local, rules))
+    return steps
 
 
 def cotangent(of: Tensor) -> Tensor:
@@ -69,22 +141,23 @@ def address(of: Tensor) -> Tensor:
 def _active(network: Network) -> Mapping[str, Tensor]:
     """Return the tensors that a parameter reaches by a differentiable path."""
     active = {t.name: t for t in network.parameters}
-    for equation in network.equations:
-        out = equation.out
-        if out.role not in {Role.CONSTANT, Role.ADDRESS} and any(
-            r in active for r in equation.reads()
-        ):
-            active[out.name] = out
+    passive = {Role.CONSTANT, Role.ADDRESS}
+    for group in ordered(network.equations):
+        grows = True
+        while grows:
+            fresh = {
+                e.out.name: e.out
+                for e in flat((group,))
+                if e.out.role not in passive
+                and e.out.name not in active
+                and not active.keys().isdisjoint(e.reads())
+            }
+            active |= fresh
+            grows = bool(fresh) and isinstance(group, Loop)
     return active
 
 
-def _through(
-    equation: Equation,
-    adjoint: Adjoint,
-    active: Mapping[str, Tensor],
-    saved: Saved,
-    helpers: Helpers,
-) -> tuple[list[Step], bool]:
+def _through(equation: Equation, adjoint: Adjoint, walk: _Walk) -> tuple[list[Step], bool]:
     """Carry the cotangent of the left side to everything the right side reads.
 
     Return the steps, and whether the cotangent's formula stands in them instead of its name.
@@ -93,18 +166,20 @@ def _through(
     if formula is not None and _has_windows(equation):
         formula = formula if is_trivial(formula) and _is_whole(formula, equation.out) else None
     if formula is not None and is_trivial(formula):
-        return _steps(equation, formula, active, saved, helpers), True
-    steps = _steps(equation, adjoint.equation.out.canonical, active, saved, helpers)
+        return _steps(equation, formula, walk), True
+    steps = _steps(equation, adjoint.equation.out.canonical, walk)
     alone = len(steps) == 1 and not steps[0].term.over and not steps[0].rules[0][1].over
     if formula is not None and alone and sympy.count_ops(formula) <= _INLINE_OPERATIONS:
-        return _steps(equation, formula, active, saved, helpers), True
+        return _steps(equation, formula, walk), True
     return steps, False
 
 
 def _has_windows(equation: Equation) -> bool:
     """Whether an entry is read elsewhere than at an index: by windows, shifts, joins of axes."""
     return any(
-        isinstance(at, sympy.Add | sympy.Mul) for a in equation.accesses() for at in a.indices
+        isinstance(at, sympy.Add | sympy.Mul) and is_moving(at)
+        for a in equation.accesses()
+        for at in a.indices
     )
 
 
@@ -122,18 +197,16 @@ def _formula(adjoint: Adjoint) -> Expr | None:
     return equation.terms[0].body
 
 
-def _steps(
-    equation: Equation, seed: Expr, active: Mapping[str, Tensor], saved: Saved, helpers: Helpers
-) -> list[Step]:
+def _steps(equation: Equation, seed: Expr, walk: _Walk) -> list[Step]:
     steps = []
     is_value = equation.is_map and len(equation.terms) == 1
     for term in equation.terms:
         for read, local in partials(term.body, equation.out.canonical if is_value else None):
-            if read.name in active and local != 0:
-                of = active[read.name]
+            if read.name in walk.active and local != 0:
+                of = walk.active[read.name]
                 plain = _plain(equation, term, local if seed == 1 else seed * local)
-                first = sift(plain, read, of, equation.out.indices, helpers)
-                rules = (("sift", first), *tidied(first, of, saved, helpers))
+                first = sift(plain, read, of, equation.out.indices, walk.helpers)
+                rules = (("sift", first), *tidied(first, of, walk.saved, walk.helpers))
                 if rules[-1][1].body != 0:
                     steps.append(Step(of, equation, read, seed, local, rules))
     return steps
@@ -183,7 +256,7 @@ def _closed(network: Network, adjoints: Mapping[str, Adjoint]) -> Network:
         at = address(equation.out)
         if equation.op is Op.MAX and at.name in read:
             forward.append(Equation(at, equation.terms, Op.ARGMAX, equation.where))
-    equations = (*forward, *backward)
+    equations = flat(ordered((*forward, *backward)))
     tensors = {**network.tensors, **{e.out.name: e.out for e in equations}}
     closed = replace(network, tensors=tensors, equations=equations)
     closed.check()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sympy
+from sympy import Expr
 
 from bpgen.derive.monomial import factored, separated
 from bpgen.derive.named import Helpers
 from bpgen.derive.reuse import Saved
+from bpgen.derive.sift import is_moving
+from bpgen.derive.turn import folded
 from bpgen.ir.equation import Term
-from bpgen.ir.expr import Access, Pad, indices_of
+from bpgen.ir.expr import Access, Delta, Pad, indices_of
 from bpgen.ir.tensor import Tensor
 
 
@@ -52,8 +55,15 @@ def _pulled(term: Term, of: Tensor, helpers: Helpers) -> Term:
 
 
 def merged(terms: list[Term]) -> tuple[Term, ...]:
-    """Add up contributions: sums and borders one by one, then one formula for the rest."""
-    sums = [t for t in terms if t.over or t.body.has(Pad)]
-    bodies = [t.body for t in terms if t not in sums]
+    """Add up contributions: sums, borders and single entries one by one, then the rest at once."""
+    apart = [t for t in terms if t.over or t.body.has(Pad) or _is_single(t.body)]
+    bodies = [t.body for t in terms if t not in apart]
     plain = factored(sympy.Add(*bodies)) if bodies else sympy.S.Zero
+    sums = folded(apart)
     return (*sums, Term(plain)) if plain != 0 or not sums else tuple(sums)
+
+
+def _is_single(body: Expr) -> bool:
+    """Whether `body` is 0 but at one value of an index."""
+    factors = sympy.Mul.make_args(body)
+    return any(isinstance(f, Delta) and not is_moving(f.args[1]) for f in factors)

@@ -6,13 +6,14 @@ through. How it looks is the business of `emit.document`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from sympy import Expr
 
 from bpgen.ir.derivation import Adjoint, Derivation, Step
 from bpgen.ir.equation import Equation, Op, Term
+from bpgen.ir.order import Group, Loop, ordered
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +40,17 @@ class Contribution:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A numbered equation; a cotangent with its contributions, perhaps written into its reader."""
+    """A numbered equation; a cotangent with its contributions, perhaps written into its reader.
+
+    `loops` are those it is computed in, the outermost first.
+    """
 
     number: int
     equation: Equation
     contributions: tuple[Contribution, ...] = ()
     inlined: bool = False
     helper: bool = False
+    loops: tuple[Loop, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +83,36 @@ def report(derivation: Derivation, wrt: str | None = None) -> Report:
     kept = backward if wrt is None else _leading_to(wrt, backward, derivation)
     count = len(forward) + len(backward) + 1
     updates = [Entry(k, e) for k, e in enumerate(source.updates, count)] if wrt is None else []
-    return Report(tuple(forward), tuple(kept), tuple(updates))
+    return Report(_in_loops(forward), _in_loops(kept), tuple(updates))
+
+
+def _in_loops(entries: Sequence[Entry]) -> tuple[Entry, ...]:
+    """Say of each entry which loops it is computed in.
+
+    A cotangent that is written into its reader is in the loops that both its neighbours are in.
+    """
+    named = [e.equation for e in entries if not e.inlined]
+    around = _around(ordered(named), ())
+    known = [around.get(e.equation.out.name) if not e.inlined else None for e in entries]
+    found: list[Entry] = []
+    for k, entry in enumerate(entries):
+        own = known[k]
+        if own is None:
+            before = found[-1].loops if found else ()
+            after = next((loops for loops in known[k:] if loops is not None), ())
+            own = tuple(a for a, b in zip(before, after, strict=False) if a is b)
+        found.append(replace(entry, loops=own))
+    return tuple(found)
+
+
+def _around(groups: Iterable[Group], loops: tuple[Loop, ...]) -> dict[str, tuple[Loop, ...]]:
+    found: dict[str, tuple[Loop, ...]] = {}
+    for group in groups:
+        if isinstance(group, Loop):
+            found |= _around(group.body, (*loops, group))
+        else:
+            found[group.out.name] = loops
+    return found
 
 
 def _entry(number: int, adjoint: Adjoint, numbers: Mapping[str, int]) -> Entry:

@@ -33,7 +33,26 @@ def sift(
     `positions` are the indices of the equation's left side, for which windows are solved. What the
     contribution needs by name (a border around a cotangent) is named in `helpers`.
     """
-    return _Sift(plain, read, of, positions, helpers).term()
+    return collapsed(_Sift(plain, read, of, positions, helpers).term())
+
+
+def collapsed(term: Term) -> Term:
+    """Remove a δ that ties a summed index to a number: Σ_t δ(t,0) f(t) = f(0)."""
+    for factor in sympy.Mul.make_args(term.body):
+        if (
+            isinstance(factor, Delta)
+            and factor.args[0] in term.over
+            and not is_moving(factor.args[1])
+        ):
+            index, at = factor.args
+            rest = term.body.xreplace({factor: sympy.S.One}).xreplace({index: at})
+            return collapsed(Term(rest, tuple(i for i in term.over if i != index)))
+    return term
+
+
+def is_moving(at: Expr) -> bool:
+    """Whether an index expression takes more than one value: it holds an index, or data."""
+    return bool(at.has(Access, Index))
 
 
 class _Sift:
@@ -87,7 +106,7 @@ class _Sift:
             elif (parts := self._composed(at)) and _covers(parts, j.extent):
                 joins.append((j, parts))
                 self.left = {i: None for i in self.left if all(i != own for _, own in parts)}
-            elif not isinstance(at, Index) and affine(at) is not None:
+            elif not isinstance(at, Index) and is_moving(at) and affine(at) is not None:
                 windows.append((at, j))
             else:
                 ties.append((at, j))

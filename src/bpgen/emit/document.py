@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 from bpgen.derive.report import Contribution, Entry, Line, report
@@ -11,6 +12,7 @@ from bpgen.emit.render import environment
 from bpgen.errors import OptionError
 from bpgen.ir.derivation import Derivation
 from bpgen.ir.equation import Op
+from bpgen.ir.order import Loop
 from bpgen.ir.tensor import KEPT, Role, Tensor
 from bpgen.spell import FormulaSpeller, LatexSpeller, Speller, order_of
 from bpgen.spell.speller import MUL
@@ -30,8 +32,13 @@ class GivenView:
 
 @dataclass(frozen=True, slots=True)
 class EntryView:
-    """A numbered equation, and how it was derived."""
+    """A numbered equation, and how it was derived.
 
+    `opens` are the loops that begin before it, and `indent` is how deep in loops it stands.
+    """
+
+    opens: tuple[str, ...]
+    indent: str
     number: str
     name: str
     formula: str
@@ -104,9 +111,9 @@ class _Writer:
                 self._given(t)
                 for t in (*network.inputs, *network.parameters, *network.kept, *tables)
             ),
-            forward=tuple(self._entry(e) for e in found.forward),
-            backward=tuple(self._entry(e) for e in found.backward),
-            updates=tuple(self._entry(e) for e in found.updates),
+            forward=self._entries(found.forward),
+            backward=self._entries(found.backward),
+            updates=self._entries(found.updates),
         )
 
     def _given(self, tensor: Tensor) -> GivenView:
@@ -122,7 +129,22 @@ class _Writer:
             times.join(sizes) + below + _numbers(tensor),
         )
 
-    def _entry(self, entry: Entry) -> EntryView:
+    def _entries(self, entries: Sequence[Entry]) -> tuple[EntryView, ...]:
+        before = [(), *(e.loops for e in entries)]
+        return tuple(self._entry(e, past) for e, past in zip(entries, before, strict=False))
+
+    def _opens(self, loops: Sequence[Loop], past: Sequence[Loop]) -> Iterator[str]:
+        """Yield a line for each loop that begins: `for t = 0 … T-1`."""
+        for depth, loop in enumerate(loops):
+            if depth >= len(past) or past[depth] is not loop:
+                first, last = "0", self._speller.spell(loop.index.extent - 1)
+                ends = (last, first) if loop.reverse else (first, last)
+                yield self._indent(depth) + self._speller.turns(str(loop.index), *ends)
+
+    def _indent(self, depth: int) -> str:
+        return (r"\quad " if self._latex else "    ") * depth
+
+    def _entry(self, entry: Entry, past: Sequence[Loop]) -> EntryView:
         note = ""
         if entry.inlined:
             note = "written into its reader" if entry.contributions else "the start"
@@ -138,7 +160,15 @@ class _Writer:
         arrow = r"\leftarrow" if self._latex else "←"
         sign = arrow if entry.equation.out.role in KEPT else "="
         formula = self._speller.equation(entry.equation, sign)
-        return EntryView(str(entry.number), name, formula, note, tuple(steps))
+        return EntryView(
+            tuple(self._opens(entry.loops, past)),
+            self._indent(len(entry.loops)),
+            str(entry.number),
+            name,
+            formula,
+            note,
+            tuple(steps),
+        )
 
     def _contribution(self, contribution: Contribution) -> list[str]:
         seed, local = (self._speller.tight(f, MUL) for f in (contribution.seed, contribution.local))
@@ -165,6 +195,8 @@ def _escaped(view: DocumentView) -> DocumentView:
 
     def entry(e: EntryView) -> EntryView:
         return EntryView(
+            tuple(html.escape(o) for o in e.opens),
+            e.indent,
             e.number,
             html.escape(e.name),
             html.escape(e.formula),

@@ -10,10 +10,13 @@ from typing import Any
 from bpgen.emit.layout import Memory
 from bpgen.emit.view import FunctionView, StepView
 from bpgen.emit.wrap import wrapped_code, wrapped_comment
-from bpgen.ir.program import Program, Step
+from bpgen.ir.index import Scalar
+from bpgen.ir.optimizer import GRADIENT, THETA
+from bpgen.ir.program import Part, Program, Step, Turns
 from bpgen.ir.tensor import KEPT
 from bpgen.spell import FormulaSpeller
 from bpgen.targets.numpy.target import NumpyTarget
+from bpgen.targets.numpy.turns import Fixed
 
 _DOCS = {
     "forward": "Compute the outputs of a batch into `a`.",
@@ -41,12 +44,13 @@ class Functions:
     def of(cls, program: Program, memory: Memory, speller: FormulaSpeller) -> Functions:
         """Return the functions of `program` before any is written."""
         tensors = program.derivation.network.tensors
+        own = {t.name: t for t in (THETA, GRADIENT, *program.optimizer.states)}
         return cls(
             program,
             speller,
             NumpyTarget(memory.names, tensors, rebound=memory.rebound),
             NumpyTarget(memory.names, tensors, rebound=memory.rebound),
-            NumpyTarget(memory.update_names, tensors, owner="s"),
+            NumpyTarget(memory.update_names, {**tensors, **own}, owner="s"),
         )
 
     def views(self) -> tuple[FunctionView, ...]:
@@ -63,8 +67,8 @@ class Functions:
         )
         return tuple(self._view(name, steps, target) for name, steps, target in parts if steps)
 
-    def _view(self, name: str, steps: Sequence[Step], target: NumpyTarget) -> FunctionView:
-        views = tuple(self._step(s, target, _sign(name, s)) for s in steps)
+    def _view(self, name: str, parts: Sequence[Part], target: NumpyTarget) -> FunctionView:
+        views = tuple(v for part in parts for v in self._part(part, target, name, {}))
         text = "\n".join(line for v in views for line in v.lines)
         free = [e.name for e in self.program.network.extents() if e.value is None]
         sizes = [size for size in free if _occurs(size, text)]
@@ -89,10 +93,28 @@ class Functions:
             args.append("t: int")
         return ", ".join(args)
 
-    def _step(self, step: Step, target: NumpyTarget, sign: str) -> StepView:
-        formula = wrapped_comment(self.speller.equation(step.equation, sign))
-        lines = [line for code in target.lines(step) for line in wrapped_code(code)]
-        return StepView(formula, tuple(lines))
+    def _part(self, part: Part, target: NumpyTarget, name: str, fixed: Fixed) -> list[StepView]:
+        """Return the views of a step, or of a loop: its head, and everything in it."""
+        indent = "    " * len(fixed)
+        if isinstance(part, Turns):
+            turn = self._turn(part)
+            values = f"range({part.index.extent})"
+            values = f"reversed({values})" if part.reverse else values
+            head = StepView((), (f"for {turn} in {values}:",), indent, is_head=True)
+            within = {**fixed, part.index: turn}
+            return [head, *(v for p in part.parts for v in self._part(p, target, name, within))]
+        sign = "+=" if part.adds else _sign(name, part)
+        formula = wrapped_comment(self.speller.equation(part.equation, sign), len(indent))
+        lines = [
+            line for code in target.lines(part, fixed) for line in wrapped_code(code, len(indent))
+        ]
+        return [StepView(formula, tuple(lines), indent)]
+
+    def _turn(self, loop: Turns) -> Scalar:
+        """Return the number that counts turns: the index, unless code uses that name."""
+        taken = {"p", "g", "a", "s", "l", *(t.name for t in self.program.network.inputs)}
+        name = loop.index.name.replace("′", "p")
+        return Scalar(f"{name}_" if name in taken else name)
 
 
 def _sign(name: str, step: Step) -> str:

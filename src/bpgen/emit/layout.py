@@ -13,10 +13,10 @@ from bpgen.emit.view import FieldView
 from bpgen.emit.wrap import wrapped_code
 from bpgen.ir.index import Extent, Index
 from bpgen.ir.optimizer import GRADIENT, THETA
-from bpgen.ir.program import Place, Program, View
+from bpgen.ir.program import Place, Program, View, steps_of
+from bpgen.ir.reshape import is_rebound
 from bpgen.ir.tensor import KEPT, Role, Tensor
 from bpgen.spell import FormulaSpeller
-from bpgen.targets.numpy.arrays import is_rebound
 from bpgen.targets.numpy.scalar import scalar
 from bpgen.targets.numpy.scratch import Register, Scratch
 
@@ -44,7 +44,7 @@ class Memory:
         states = {s.name: f"s.{s.name}" for s in program.optimizer.states}
         update = {THETA.name: "p.flat", GRADIENT.name: "g.flat", **states}
         first = program.forward + program.loss + program.predict + program.score
-        steps = first + program.advance + program.backward
+        steps = steps_of(first + program.advance + program.backward)
         views = {
             step.equation.out.name
             for step in steps
@@ -55,10 +55,12 @@ class Memory:
             for step in steps
             if isinstance(step.statements[0], Place)
         }
-        made = dict.fromkeys(step.equation.out for step in first)
+        made = dict.fromkeys(step.equation.out for step in steps_of(first))
         noise = dict.fromkeys(program.network.of_role(Role.NOISE))
-        advanced = [s.equation.out for s in program.advance if s.equation.out.role not in KEPT]
-        later = dict.fromkeys([*advanced, *(s.equation.out for s in program.backward)])
+        advanced = [
+            s.equation.out for s in steps_of(program.advance) if s.equation.out.role not in KEPT
+        ]
+        later = dict.fromkeys([*advanced, *(s.equation.out for s in steps_of(program.backward))])
         return cls(
             names,
             update,

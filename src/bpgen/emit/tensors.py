@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from bpgen.emit.layout import Memory, span
 from bpgen.emit.view import FieldView, TableView
 from bpgen.emit.wrap import WIDTH, wrapped_code
-from bpgen.ir.program import Program
+from bpgen.ir.program import Program, steps_of
 from bpgen.ir.tensor import KEPT, Role, Tensor
 from bpgen.spell import FormulaSpeller
 from bpgen.targets.numpy.scalar import scalar
@@ -38,11 +38,17 @@ class Tensors:
         """Return how many numbers the parameters are."""
         return sum(t.entries for t in self.program.network.parameters)
 
+    @property
+    def has_blocks(self) -> bool:
+        """Whether parameters are stacked: then one number says how many, and places follow."""
+        parameters = self.program.network.parameters
+        return any(t.init is not None and t.init.stacked for t in parameters)
+
     def _stored(self, tensors: Iterable[Tensor], begin: int) -> tuple[FieldView, ...]:
         found = []
         for t in tensors:
-            formula, place = self.speller.spell(t.canonical), span(begin, t.entries)
-            found.append(FieldView(t.name, _shape(t), formula, place))
+            place = f'SPANS["{t.name}"]' if self.has_blocks else span(begin, t.entries)
+            found.append(FieldView(t.name, _shape(t), self.speller.spell(t.canonical), place))
             begin += t.entries
         return tuple(found)
 
@@ -60,7 +66,7 @@ class Tensors:
 
     def predicted(self) -> frozenset[str]:
         """Return the names of the tensors that prediction reads."""
-        steps = self.program.predict or self.program.forward
+        steps = steps_of(self.program.predict or self.program.forward)
         return frozenset(name for s in steps for name in s.equation.reads())
 
     def _input(self, t: Tensor) -> FieldView:
@@ -89,8 +95,18 @@ class Tensors:
                 case "uniform":
                     lines.append(f"p.{t.name}[...] = rng.uniform(-{scale}, {scale}, {shape})")
                 case "orthogonal":
-                    lines.append(f"p.{t.name}[...] = orthogonal(rng, {shape}, {scale})")
+                    lines += self._orthogonal(t, scale)
         return tuple(line for code in lines for line in wrapped_code(code))
+
+    def _orthogonal(self, t: Tensor, scale: str) -> list[str]:
+        """Return the lines that draw an orthogonal matrix, or one for each of several blocks."""
+        assert t.init is not None
+        own = [i.extent.name for i in t.indices[t.init.stacked :]]
+        matrix = f"orthogonal(rng, {as_tuple(own)}, {scale})"
+        if not t.init.stacked:
+            return [f"p.{t.name}[...] = {matrix}"]
+        every = f".reshape(-1, {', '.join(own)})" if t.init.stacked > 1 else ""
+        return [f"for block in p.{t.name}{every}:", f"    block[...] = {matrix}"]
 
     def noise(self, scratch: Scratch) -> tuple[str, ...]:
         """Return the lines that draw the noise of one step, by way of float64 in `scratch`.

@@ -30,10 +30,16 @@ class TableView:
 
 @dataclass(frozen=True, slots=True)
 class StepView:
-    """An equation as a comment, and the lines that compute it."""
+    """An equation as a comment, and the lines that compute it; or the head of a loop.
+
+    `indent` is how far they stand inside the function, in loops; the body of a loop follows its
+    head without an empty line.
+    """
 
     formula: tuple[str, ...]
     lines: tuple[str, ...]
+    indent: str = ""
+    is_head: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +77,7 @@ class ModuleView:
     needs_windows: bool
     needs_orthogonal: bool
     has_labels: bool
+    has_blocks: bool
     has_reals: bool
     parameters: tuple[FieldView, ...]
     kept: tuple[FieldView, ...]

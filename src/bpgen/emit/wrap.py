@@ -7,23 +7,31 @@ import textwrap
 WIDTH = 96  # inside a function: 100 less its indentation
 
 
-def wrapped_comment(formula: str) -> tuple[str, ...]:
-    """Return a formula as comment text, its further lines indented."""
-    return tuple(
-        textwrap.wrap(formula, WIDTH - 2, subsequent_indent="    ", break_long_words=False)
-    )
+def wrapped_comment(formula: str, inside: int = 0) -> tuple[str, ...]:
+    """Return a formula as comment text, its further lines indented; `inside` columns are taken."""
+    width = WIDTH - 2 - inside
+    return tuple(textwrap.wrap(formula, width, subsequent_indent="    ", break_long_words=False))
 
 
-def wrapped_code(line: str) -> tuple[str, ...]:
-    """Return a call on one line, or its arguments on lines of their own; likewise an assignment."""
-    if len(line) <= WIDTH:
+def wrapped_code(line: str, inside: int = 0) -> tuple[str, ...]:
+    """Return a call on one line, or its arguments on lines of their own; likewise an assignment.
+
+    `inside` columns of the line are taken.
+    """
+    own = line.lstrip(" ")
+    margin = line[: len(line) - len(own)]
+    return tuple(margin + part for part in _wrapped(own, WIDTH - inside - len(margin)))
+
+
+def _wrapped(line: str, width: int) -> tuple[str, ...]:
+    if len(line) <= width:
         return (line,)
     name, equals, value = line.partition(" = ")
     if equals and name.isidentifier():
-        parts = [line for clause in _clauses(value) for line in textwrap.wrap(clause, WIDTH - 4)]
+        parts = [line for clause in _clauses(value) for line in textwrap.wrap(clause, width - 4)]
         return (f"{name} = (", *(f"    {part}" for part in parts), ")")
     head, inner, tail = _call(line)
-    if len(inner) + 4 <= WIDTH:
+    if len(inner) + 4 <= width:
         return (f"{head}(", f"    {inner}", f"){tail}")
     return (f"{head}(", *(f"    {arg}," for arg in _arguments(inner)), f"){tail}")
 

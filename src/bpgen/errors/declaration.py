@@ -160,3 +160,14 @@ class FrozenError(BpgenError):
     """
 
     code = "BPG116"
+
+
+class RecurrenceError(BpgenError):
+    """A recurrence that cannot be computed step by step.
+
+    A state `h = bp.recurrence("h", (n, t, k), over=t)` has one formula, h.becomes(…), which reads
+    the state before as h[n, t-1, k]. A state of a backward recurrence reads h[n, t+1, k]. A
+    formula that reads its own result at the same index, or in both directions, has no first step.
+    """
+
+    code = "BPG120"

@@ -90,9 +90,12 @@ class Equation:
 
 def needed(equations: Iterable[Equation], wanted: Iterable[str]) -> list[Equation]:
     """Keep what the tensors `wanted` are computed from, in order."""
-    names, kept = set(wanted), []
-    for equation in reversed([*equations]):
-        if equation.out.name in names:
-            names.update(equation.reads())
-            kept.append(equation)
-    return kept[::-1]
+    given = list(equations)
+    by_name = {e.out.name: e for e in given}
+    stack = [name for name in dict.fromkeys(wanted) if name in by_name]
+    kept = set(stack)
+    while stack:
+        fresh = [name for name in by_name[stack.pop()].reads() if name in by_name]
+        stack += [name for name in dict.fromkeys(fresh) if name not in kept]
+        kept.update(fresh)
+    return [e for e in given if e.out.name in kept]

@@ -130,7 +130,7 @@ def named_choice(choice: Where) -> tuple[str, tuple[Expr, ...]] | None:
         return ("max" if above == (left == a) else "min"), (a, b)
     if right == 0 and above and a == left and b in (-a, Where(left < 0, -left, 0)):
         return "abs", (a,)
-    if right == 0 and above and a == 1 and b == Where(left < 0, -1, 0):
+    if right == 0 and above and a == 1 and b == Where(left < 0, -1, 0) != 0:
         return "sign", (left,)
     return None
 
@@ -157,8 +157,9 @@ class Delta(Expr):
     is_commutative = True
     is_real = True
 
-    def __new__(cls, index: Expr, at: Expr) -> Any:
+    def __new__(cls, index: Expr, at: Any) -> Any:
         """Return δ(index, at), which is 1 if they are the same expression."""
+        at = sympy.sympify(at)
         return sympy.S.One if index == at else Expr.__new__(cls, index, at)
 
 

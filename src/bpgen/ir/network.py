@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from bpgen.ir.equation import Equation
 from bpgen.ir.index import Extent
+from bpgen.ir.order import flat, ordered
 from bpgen.ir.tensor import GIVEN, KEPT, Role, Tensor
 
 
@@ -14,6 +15,7 @@ from bpgen.ir.tensor import GIVEN, KEPT, Role, Tensor
 class Network:
     """What is computed: every tensor by name, and the equations in the order they can be evaluated.
 
+    Equations that read each other at a shifted index stand together (see `ir.order`).
     `outputs` maps the names the author gave to tensors' names. `doc` is the model file's docstring.
     `updates` give every state its next value, once a step and in this order, from the values of
     that step; what they alone need of other tensors stands among them.
@@ -64,18 +66,26 @@ class Network:
     def check(self) -> None:
         """Assert what every stage may rely on; only a bug in bpgen can break it."""
         known = {t.name for t in self.tensors.values() if t.role in GIVEN}
-        for equation in self.all_equations:
-            name = equation.out.name
-            assert self.tensors[name] == equation.out, f"{name} differs from its declaration"
-            is_new = name not in known
-            assert is_new != (equation.out.role is Role.STATE), f"{name} is defined twice"
-            assert not equation.unbound(), f"{name} leaves {equation.unbound()} unbound"
-            for read in equation.accesses():
-                assert read.name in known, f"{name} reads {read.name} before it is defined"
-                rank = len(self.tensors[read.name].indices)
-                assert len(read.indices) == rank, (
-                    f"{read} has {len(read.indices)} of {rank} indices"
-                )
-            known.add(name)
+        for group in ordered(self.equations):
+            inside = {e.out.name for e in flat((group,))}
+            for equation in flat((group,)):
+                self._check_equation(equation, known | inside)
+            assert not inside & known, f"{inside & known} are defined twice"
+            known |= inside
+        assert len({e.out.name for e in self.equations}) == len(self.equations), "defined twice"
+        for equation in self.updates:
+            self._check_equation(equation, known)
+            is_state = equation.out.role is Role.STATE
+            assert (equation.out.name in known) == is_state, f"{equation.out.name} is defined twice"
+            known.add(equation.out.name)
         assert self.loss in known, "the loss is not defined"
         assert self.tensors[self.loss].is_scalar, "the loss is not a scalar"
+
+    def _check_equation(self, equation: Equation, known: set[str]) -> None:
+        name = equation.out.name
+        assert self.tensors[name] == equation.out, f"{name} differs from its declaration"
+        assert not equation.unbound(), f"{name} leaves {equation.unbound()} unbound"
+        for read in equation.accesses():
+            assert read.name in known, f"{name} reads {read.name} before it is defined"
+            rank = len(self.tensors[read.name].indices)
+            assert len(read.indices) == rank, f"{read} has {len(read.indices)} of {rank} indices"

@@ -6,6 +6,7 @@ tensor that is written; `accumulate` says that it is added to what is there.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sympy import Expr
@@ -81,15 +82,59 @@ class Place:
     accumulate: bool = False
 
 
-Statement = Map | Reduce | Contract | Gather | View | Place
+@dataclass(frozen=True, slots=True)
+class Carry:
+    """What the turn before has left: `out[t] = entry`, which is shifted along `index`.
+
+    Where there is no turn before, `value` stands instead.
+    """
+
+    out: Tensor
+    entry: Access
+    value: Expr
+    index: Index
+    accumulate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Single:
+    """A statement for one value of an index of its result: `out[n,0] = …`."""
+
+    index: Index
+    at: Expr
+    statement: Map | Reduce | Contract
+
+
+Statement = Map | Reduce | Contract | Gather | View | Place | Carry | Single
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One equation and the statements that compute it."""
+    """One equation and the statements that compute it.
+
+    `adds` says that other terms of the same tensor have been computed before, outside a loop.
+    """
 
     equation: Equation
     statements: tuple[Statement, ...]
+    adds: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """Parts that are carried out in turn for each value of `index`, downwards if `reverse`."""
+
+    index: Index
+    reverse: bool
+    parts: tuple[Part, ...]
+
+
+Part = Step | Turns
+
+
+def steps_of(parts: Iterable[Part]) -> tuple[Step, ...]:
+    """Return the steps of `parts`, those inside loops too, in order."""
+    return tuple(s for p in parts for s in (steps_of(p.parts) if isinstance(p, Turns) else (p,)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +149,14 @@ class Program:
 
     network: Network
     derivation: Derivation
-    forward: tuple[Step, ...]
-    loss: tuple[Step, ...]
-    backward: tuple[Step, ...]
-    predict: tuple[Step, ...]
-    score: tuple[Step, ...]
-    update: tuple[Step, ...]
+    forward: tuple[Part, ...]
+    loss: tuple[Part, ...]
+    backward: tuple[Part, ...]
+    predict: tuple[Part, ...]
+    score: tuple[Part, ...]
+    update: tuple[Part, ...]
     optimizer: Optimizer
-    advance: tuple[Step, ...] = ()
+    advance: tuple[Part, ...] = ()
 
     def check(self) -> None:
         """Assert that every buffer is written before it is read, and only then added to."""
@@ -120,17 +165,29 @@ class Program:
         self._check_order(start, self.forward + self.loss + self.advance)
         self._check_order(start, self.predict + self.score)
 
-    def _check_order(self, written: set[str], steps: tuple[Step, ...]) -> None:
+    def _check_order(self, written: set[str], parts: tuple[Part, ...]) -> None:
         written = set(written)
-        for step in steps:
-            for read in step.equation.reads():
-                assert read in written, (
-                    f"{step.equation.out.name} reads {read} before it is written"
-                )
-            for place, statement in enumerate(step.statements):
+        made = written | {step.equation.out.name for step in steps_of(parts)}
+        for part in parts:
+            steps = steps_of((part,))
+            if isinstance(part, Turns):
+                written |= {step.equation.out.name for step in steps}
+            for step in steps:
+                # A view sees what a loop after it writes.
+                is_view = isinstance(step.statements[0], View)
+                self._check_step(step, made if is_view else written)
+            written |= {step.equation.out.name for step in steps}
+
+    def _check_step(self, step: Step, written: set[str]) -> None:
+        name = step.equation.out.name
+        for read in step.equation.reads():
+            assert read in written, f"{name} reads {read} before it is written"
+        assert not step.adds or name in written, f"{name} is added to before it is written"
+        for place, statement in enumerate(step.statements):
+            if not isinstance(statement, Single):
                 accumulate = getattr(statement, "accumulate", False)
-                apart = isinstance(statement, Place)
-                assert accumulate == (place > 0) or (apart and not accumulate), (
-                    f"{statement} must {'add' if place else 'assign'}"
+                adds = step.adds or place > 0
+                apart = isinstance(statement, Place) and not accumulate
+                assert accumulate == adds or apart, (
+                    f"{statement} must {'add' if adds else 'assign'}"
                 )
-            written.add(step.equation.out.name)

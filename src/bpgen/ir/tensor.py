@@ -42,11 +42,13 @@ class Init:
     """How a parameter or a state starts: a law and its scale, a formula of extents.
 
     `law` is `constant` (all entries `scale`), `normal` (standard deviation `scale`), `uniform`
-    (between ±`scale`) or `orthogonal` (orthonormal columns or rows, times `scale`).
+    (between ±`scale`) or `orthogonal` (orthonormal columns or rows, times `scale`). The first
+    `stacked` axes count parameters that start each on its own.
     """
 
     law: str
     scale: sympy.Expr
+    stacked: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ A skip connection needs no layer: `h = h + linear(h, 32)`.
 
 from bpgen.layers.attention import attention
 from bpgen.layers.batch_norm import batch_norm
+from bpgen.layers.bidirectional import bidirectional
 from bpgen.layers.bilinear import bilinear
 from bpgen.layers.causal_softmax import causal_softmax
 from bpgen.layers.dropout import dropout
@@ -19,15 +20,18 @@ from bpgen.layers.global_average_pool import global_average_pool
 from bpgen.layers.global_max_pool import global_max_pool
 from bpgen.layers.glu import glu
 from bpgen.layers.group_norm import group_norm
+from bpgen.layers.gru import gru
 from bpgen.layers.highway import highway
 from bpgen.layers.instance_norm import instance_norm
 from bpgen.layers.layer_norm import layer_norm
 from bpgen.layers.learned_positions import learned_positions
 from bpgen.layers.linear import linear
+from bpgen.layers.lstm import lstm
 from bpgen.layers.masked_softmax import masked_softmax
 from bpgen.layers.mixture_of_experts import mixture_of_experts
 from bpgen.layers.radial_basis import radial_basis
 from bpgen.layers.rms_norm import rms_norm
+from bpgen.layers.rnn import rnn
 from bpgen.layers.rotary import rotary
 from bpgen.layers.sinusoidal_positions import sinusoidal_positions
 from bpgen.layers.softmax import softmax
@@ -38,6 +42,7 @@ from bpgen.layers.swiglu import swiglu
 __all__ = [
     "attention",
     "batch_norm",
+    "bidirectional",
     "bilinear",
     "causal_softmax",
     "dropout",
@@ -49,15 +54,18 @@ __all__ = [
     "global_max_pool",
     "glu",
     "group_norm",
+    "gru",
     "highway",
     "instance_norm",
     "layer_norm",
     "learned_positions",
     "linear",
+    "lstm",
     "masked_softmax",
     "mixture_of_experts",
     "radial_basis",
     "rms_norm",
+    "rnn",
     "rotary",
     "sinusoidal_positions",
     "softmax",

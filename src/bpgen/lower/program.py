@@ -8,8 +8,9 @@ from bpgen.ir.derivation import Derivation
 from bpgen.ir.equation import Equation, needed
 from bpgen.ir.network import Network
 from bpgen.ir.optimizer import Optimizer
-from bpgen.ir.program import Program, Step
+from bpgen.ir.program import Part, Program
 from bpgen.ir.tensor import Role
+from bpgen.lower.loops import parts
 from bpgen.lower.statements import step
 
 
@@ -26,8 +27,8 @@ def lower(derivation: Derivation, optimizer: Optimizer) -> Program:
     if score == loss:
         score = []
 
-    def steps(equations: Iterable[Equation]) -> tuple[Step, ...]:
-        return tuple(step(e, closed.tensors) for e in equations)
+    def steps(equations: Iterable[Equation]) -> tuple[Part, ...]:
+        return parts(equations, closed.tensors)
 
     program = Program(
         network,
@@ -37,7 +38,7 @@ def lower(derivation: Derivation, optimizer: Optimizer) -> Program:
         backward=steps(_late(backward)),
         predict=steps(predict),
         score=steps(score),
-        update=steps(optimizer.equations),
+        update=tuple(step(e, closed.tensors) for e in optimizer.equations),
         optimizer=optimizer,
         advance=steps(_without(needed(network.all_equations, _states(network)), forward + loss)),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 
@@ -12,29 +12,75 @@ from sympy import Expr
 
 from bpgen.ir.affine import affine
 from bpgen.ir.equation import Equation, Op, Term
-from bpgen.ir.expr import Access, Digit, Pad, indices_of
+from bpgen.ir.expr import Access, Delta, Digit, Pad, indices_of
 from bpgen.ir.index import Index
-from bpgen.ir.program import Contract, Gather, Map, Place, Reduce, Statement, Step, View
+from bpgen.ir.program import (
+    Carry,
+    Contract,
+    Gather,
+    Map,
+    Place,
+    Reduce,
+    Single,
+    Statement,
+    Step,
+    View,
+)
 from bpgen.ir.tensor import Role, Tensor
 
 
-def step(equation: Equation, tensors: Mapping[str, Tensor]) -> Step:
-    """Return the statements of `equation`: products first, so that the rest is added in place."""
-    found = [_statement(equation, term, tensors) for term in equation.terms]
-    found.sort(key=lambda s: (Contract, Reduce, Gather, View, Map, Place).index(type(s)))
-    places = [s for s in found if isinstance(s, Place)]
-    of = tensors.get(equation.out.of)
-    is_gradient = of is not None and of.role is Role.PARAMETER
-    if len(places) == len(found) and _are_apart(places, whole=is_gradient):
-        return Step(equation, tuple(found))
-    if len(places) == len(found):
-        found = [Map(equation.out, sympy.S.Zero), *places]
-    return Step(equation, (found[0], *(_added(s) for s in found[1:])))
+def step(
+    equation: Equation,
+    tensors: Mapping[str, Tensor],
+    around: tuple[Index, ...] = (),
+    *,
+    adds: bool = False,
+) -> Step:
+    """Return the statements of `equation`: products first, so that the rest is added in place.
+
+    `around` are the indices of the loops it stands in; with `adds` the result holds terms already.
+    """
+    found = [_single(equation, term, tensors, around) for term in equation.terms]
+    singles = [s for s in found if isinstance(s, Single)]
+    whole = [s for s in found if not isinstance(s, Single)]
+    whole.sort(key=lambda s: _ORDER.index(type(s)))
+    if adds:
+        return Step(equation, tuple(map(_added, (*whole, *singles))), adds=True)
+    if whole and all(isinstance(s, Place) for s in found):
+        of = tensors.get(equation.out.of)
+        is_gradient = of is not None and of.role is Role.PARAMETER
+        if _are_apart([s for s in whole if isinstance(s, Place)], whole=is_gradient):
+            return Step(equation, tuple(whole))
+    if not whole and _cover(singles):
+        return Step(equation, tuple(_once(singles)))
+    if not whole or isinstance(whole[0], Place):
+        whole = [Map(equation.out, sympy.S.Zero), *whole]
+    return Step(equation, (whole[0], *map(_added, (*whole[1:], *singles))))
+
+
+_ORDER = (Contract, Reduce, Gather, View, Map, Place, Carry)
 
 
 def _added(statement: Statement) -> Statement:
-    assert isinstance(statement, Map | Reduce | Contract | Place), f"{statement} stands alone"
+    if isinstance(statement, Single):
+        return replace(statement, statement=replace(statement.statement, accumulate=True))
+    assert not isinstance(statement, Gather | View), f"{statement} stands alone"
     return replace(statement, accumulate=True)
+
+
+def _once(singles: Sequence[Single]) -> Iterator[Statement]:
+    """Let the first statement for each value of an index assign, and the others add."""
+    seen: set[Expr] = set()
+    for single in singles:
+        yield _added(single) if single.at in seen else single
+        seen.add(single.at)
+
+
+def _cover(singles: Sequence[Single]) -> bool:
+    """Whether the statements together write every entry of their axis."""
+    indices = {s.index for s in singles}
+    places = {s.at for s in singles}
+    return len(indices) == 1 and places == set(range(indices.pop().extent.value or 0))
 
 
 def _are_apart(places: list[Place], *, whole: bool) -> bool:
@@ -52,18 +98,45 @@ def _are_apart(places: list[Place], *, whole: bool) -> bool:
     return apart and (written == entries or not whole)
 
 
-def _statement(equation: Equation, term: Term, tensors: Mapping[str, Tensor]) -> Statement:
+def _single(
+    equation: Equation, term: Term, tensors: Mapping[str, Tensor], around: tuple[Index, ...]
+) -> Statement:
+    """Compute a term that is 0 but at one value of an index there, and nowhere else."""
+    for factor in sympy.Mul.make_args(term.body):
+        if isinstance(factor, Delta) and not factor.args[1].has(Access, Index):
+            index, at = factor.args
+            if index in equation.out.indices and index not in around:
+                body = term.body.xreplace({factor: sympy.S.One}).xreplace({index: at})
+                inner = _statement(equation, Term(body, term.over), tensors, around)
+                if not isinstance(inner, Map | Reduce | Contract):
+                    inner = Map(equation.out, body)
+                return Single(index, at, inner)
+    return _statement(equation, term, tensors, around)
+
+
+def _statement(
+    equation: Equation, term: Term, tensors: Mapping[str, Tensor], around: tuple[Index, ...]
+) -> Statement:
     out, body = equation.out, term.body
     if term.over:
         return _reduction(out, term, equation.op)
+    if isinstance(body, Pad):
+        turn = [i for i in around if any(at != i and at.has(i) for at in body.entry.indices)]
+        if turn:
+            return Carry(out, body.entry, body.value, turn[0])
     if body.has(Pad):
         return _place(out, body, tensors)
     if isinstance(body, Access) and len(equation.terms) == 1:
         if any(at.has(Access) for at in body.indices):
             return Gather(out, body)
-        if any(isinstance(at, Digit) for at in body.indices) or _joins(body, tensors):
+        if any(_is_viewed(at) for at in body.indices) or _joins(body, tensors):
             return View(out, body)
     return Map(out, body)
+
+
+def _is_viewed(at: Expr) -> bool:
+    """Whether an index expression is a digit, or one entry of an axis."""
+    return isinstance(at, Digit) or not at.has(Index)
 
 
 def _joins(read: Access, tensors: Mapping[str, Tensor]) -> bool:

@@ -19,7 +19,7 @@ class FormulaSpeller(Speller):
     def access(self, name: str, indices: list[str]) -> str:
         """Return `x[n,d]`; a cotangent is ∂L/∂x[n,d], and a scalar has no brackets."""
         head = f"∂L/∂{name[2:]}" if name.startswith("d_") else name
-        return f"{head}[{','.join(indices)}]" if indices else head
+        return f"{head}[{','.join(map(_close, indices))}]" if indices else head
 
     def symbol(self, name: str) -> str:
         """Return the name; π as π."""
@@ -74,3 +74,9 @@ class FormulaSpeller(Speller):
     def choice(self, a: str, condition: str, b: str) -> str:
         """Return `(a if z > 0 else b)`."""
         return f"({a} if {condition} else {b})"
+
+
+def _close(index: str) -> str:
+    """Return `t-1` for `t - 1`; a longer index keeps its spaces."""
+    words = index.split(" ")
+    return "".join(words) if len(words) == 3 and words[1] in "+-" else index

@@ -69,6 +69,10 @@ class LatexSpeller(Speller):
         """Return a comparison."""
         return f"{left} {_RELATIONS[op]} {right}"
 
+    def turns(self, index: str, first: str, last: str) -> str:
+        r"""Return `for $t = 0, \dots, T - 1$:`, a line of text."""
+        return rf"for ${index} = {first}, \dots, {last}$:"
+
     def delta(self, index: str, at: str) -> str:
         r"""Return `\delta_{k,y}`."""
         return rf"\delta_{{{index},{at}}}"

@@ -57,6 +57,10 @@ class Pieces:
         """Return a comparison."""
         raise NotImplementedError
 
+    def turns(self, index: str, first: str, last: str) -> str:
+        """Return the head of a loop: the values its index takes, in order."""
+        return f"for {index} = {first} … {last}".replace(" - ", "-")
+
     def delta(self, index: str, at: str) -> str:
         """Return Kronecker's δ."""
         raise NotImplementedError

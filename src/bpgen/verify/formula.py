@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any
 
@@ -33,7 +33,8 @@ Watch = Callable[[str, Signs, Floats], None]
 class Scope:
     """What a formula is read in: tensors by name (lanes first), extents, and the grid's indices.
 
-    `watch` is told the signs of every comparison of numbers, and the distances from the switch.
+    `fixed` are indices with one value, that of a loop's turn; their axes have length 1. `watch` is
+    told the signs of every comparison of numbers, and the distances from the switch.
     """
 
     values: Mapping[str, Array]
@@ -41,9 +42,12 @@ class Scope:
     numbers: Numbers
     axes: tuple[Index, ...]
     watch: Watch
+    fixed: Mapping[Index, int] = field(default_factory=dict)
 
     def along(self, index: Index) -> Integers:
-        """Return 0 … extent-1 along the axis of `index`."""
+        """Return 0 … extent-1 along the axis of `index`, or the one value it has."""
+        if index in self.fixed:
+            return self.alone(np.array(self.fixed[index]))
         shape = [1] * (1 + len(self.axes))
         shape[1 + self.axes.index(index)] = -1
         return np.arange(self.extents[index.extent]).reshape(shape)
@@ -175,8 +179,7 @@ def _entry(read: Access, scope: Scope, outside: sympy.Expr) -> Array:
     strays = [a != b for a, b in zip(at, inside, strict=True)]
     if not any(s.any() for s in strays):
         return found
-    missing = scope.alone(scope.numbers.constant(outside))
-    return np.where(reduce(operator.or_, strays), missing, found)
+    return np.where(reduce(operator.or_, strays), value(outside, scope), found)
 
 
 def _is_plain(read: Access, held: Array, scope: Scope) -> bool:

@@ -1,20 +1,23 @@
 """The reference meaning of equations, over any numbers, independent of how code is emitted.
 
 Each equation is read as it stands: its formula on the grid of its indices, then the sum or the
-maximum.
+maximum. Equations of a loop are read in turn for each value of its index, which is fixed meanwhile.
 """
 
 from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import reduce
 
 import numpy as np
 import sympy
 
 from bpgen.ir.equation import Equation, Op, Term
-from bpgen.ir.index import Extent
+from bpgen.ir.equation import needed as kept
+from bpgen.ir.index import Extent, Index
+from bpgen.ir.order import Group, Loop, flat, ordered
 from bpgen.ir.tensor import Role
 from bpgen.verify.contract import sum_of_product
 from bpgen.verify.formula import Floats, Scope, Signs, decided, signs, value
@@ -52,28 +55,23 @@ def evaluate_lanes(
     """Evaluate many copies at once: axis 0 of every tensor, of length 1 where all agree."""
     known = dict(values)
     with numbers.working():
-        for equation in equations:
-            if equation.out.name not in known:
-                known[equation.out.name] = _left_side(equation, known, extents, numbers, watch)
+        for group in ordered(e for e in equations if e.out.name not in known):
+            _compute(group, _Reading(known, extents, numbers, watch, {}))
     return known
 
 
 def needed(equations: Sequence[Equation], wanted: Iterable[str]) -> tuple[Equation, ...]:
     """Return the equations that `wanted` depend on, in order."""
-    names, kept = set(wanted), []
-    for equation in reversed(equations):
-        if equation.out.name in names:
-            names.update(equation.reads())
-            kept.append(equation)
-    return tuple(reversed(kept))
+    return tuple(kept(equations, wanted))
 
 
 def downstream(equations: Iterable[Equation], names: Iterable[str]) -> frozenset[str]:
     """Return the tensors that depend on any of `names`, without these."""
     moved = set(names)
-    for equation in equations:
-        if moved.intersection(equation.reads()):
-            moved.add(equation.out.name)
+    for group in ordered(equations):
+        inside = flat((group,))
+        if moved.intersection(name for e in inside for name in e.reads()):
+            moved.update(e.out.name for e in inside)
     return frozenset(moved.difference(names))
 
 
@@ -83,22 +81,65 @@ def operations(equations: Iterable[Equation], extents: Extents) -> int:
     return sum(int(np.prod([extents[i.extent] for i in grid])) for grid in grids)
 
 
-def _left_side(
-    equation: Equation,
-    known: Values,
-    extents: Extents,
-    numbers: Numbers,
-    watch: Callable[[Switch], None],
-) -> Array:
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What equations are read in: `known` grows; `fixed` holds the indices of the loops around."""
+
+    known: dict[str, Array]
+    extents: Extents
+    numbers: Numbers
+    watch: Callable[[Switch], None]
+    fixed: Mapping[Index, int]
+
+    def sizes(self, equation: Equation) -> list[int]:
+        """Return the extents of the left side, 1 for a fixed index."""
+        return [1 if i in self.fixed else self.extents[i.extent] for i in equation.out.indices]
+
+    def slab(self, index: Index) -> slice:
+        """Return where a turn writes along the axis of `index`."""
+        at = self.fixed.get(index)
+        return slice(None) if at is None else slice(at, at + 1)
+
+
+def _compute(group: Group, reading: _Reading) -> None:
+    """Add what `group` defines to what is known."""
+    if not isinstance(group, Loop):
+        found = _left_side(group, reading)
+        if reading.fixed:
+            at = tuple(reading.slab(i) for i in group.out.indices)
+            reading.known[group.out.name][(slice(None), *at)] = found
+        else:
+            reading.known[group.out.name] = found
+        return
+    if not reading.fixed:
+        _allocate(group.equations(), reading)
+    turns = range(reading.extents[group.index.extent])
+    for turn in reversed(turns) if group.reverse else turns:
+        inside = replace(reading, fixed={**reading.fixed, group.index: turn})
+        for part in group.body:
+            _compute(part, inside)
+
+
+def _allocate(equations: Sequence[Equation], reading: _Reading) -> None:
+    """Make room for what a loop defines, with as many lanes as anything it reads."""
+    read = {name for e in equations for name in e.reads()} & set(reading.known)
+    lanes = max((len(reading.known[name]) for name in read), default=1)
+    for equation in equations:
+        empty = np.zeros((lanes, *reading.sizes(equation)), np.int64)
+        reading.known[equation.out.name] = reading.numbers.array(empty)
+
+
+def _left_side(equation: Equation, reading: _Reading) -> Array:
     def tell(condition: str, found: Array, distances: Array) -> None:
         # What is held is one number to both sides of a proof, whichever way it was chosen.
         if equation.out.role is not Role.CONSTANT:
-            watch(Switch(equation, condition, found, distances))
+            reading.watch(Switch(equation, condition, found, distances))
 
-    sizes = [extents[i.extent] for i in equation.out.indices]
+    sizes = reading.sizes(equation)
     parts = []
     for term in equation.terms:
-        scope = Scope(known, extents, numbers, equation.out.indices + term.over, tell)
+        axes = equation.out.indices + term.over
+        scope = Scope(reading.known, reading.extents, reading.numbers, axes, tell, reading.fixed)
         match equation.op:
             case Op.SUM:
                 part = _sum(term, scope)

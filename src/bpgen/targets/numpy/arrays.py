@@ -9,12 +9,13 @@ import sympy
 from sympy import Expr
 
 from bpgen.errors import TargetError
-from bpgen.ir.expr import Access, Digit
+from bpgen.ir.expr import Access, Digit, access
 from bpgen.ir.index import Index
-from bpgen.ir.program import View
+from bpgen.ir.reshape import known
 from bpgen.ir.tensor import Tensor
+from bpgen.targets.numpy.scalar import is_scalar, scalar
 from bpgen.targets.numpy.scratch import Axes, Scratch
-from bpgen.targets.numpy.values import Value, shape
+from bpgen.targets.numpy.values import Value, is_dense, shape, subscript
 from bpgen.targets.numpy.windows import WINDOWS, windowed
 
 
@@ -32,31 +33,34 @@ class Arrays:
 
     def read(self, entry: Access) -> Value:
         """Return what `entry` reads, as a view whose axes are the indices of the entry."""
-        text = self.names[entry.name]
+        text, own = self.names[entry.name], self.tensors.get(entry.name)
+        axes = own.indices if own else entry.indices
+        picked = [scalar(at) if is_scalar(at) else None for at in entry.indices]
+        if any(picked):
+            text = f"{text}[{subscript(picked)}]"
+            moving = [k for k, pick in enumerate(picked) if pick is None]
+            entry = access(entry.name, [entry.indices[k] for k in moving])
+            axes = tuple(axes[k] for k in moving)
         if any(isinstance(at, Digit) for at in entry.indices):
             return _reshaped(entry, text)
         if any(at.has(Access) for at in entry.indices):
             raise TargetError(
                 f"no view reads {entry}", way_out="This is a bug in bpgen: a gather was not named."
             )
-        if all(isinstance(at, Index | sympy.Integer) for at in entry.indices):
-            return _picked(entry, text)
-        value = windowed(text, entry.indices, self.tensors[entry.name].indices)
+        sizes = [at.extent.value if isinstance(at, Index) else 0 for at in entry.indices]
+        if sizes == [i.extent.value for i in axes]:
+            strided = any(picked) and not is_dense(text)
+            return _whole(Value(text, entry.indices, strided=strided))
+        value = windowed(text, entry.indices, axes)
         is_buffer = text.startswith(f"{self.scratch.owner}.") and entry.name not in self.rebound
         if WINDOWS not in value.text or not is_buffer:
             return value
         return replace(value, text=self.scratch.view(entry.name, value.text, value.axes))
 
 
-def _picked(entry: Access, text: str) -> Value:
-    fixed = [at for at in entry.indices if isinstance(at, sympy.Integer)]
-    if fixed:
-        picks = ", ".join(str(at) if at in fixed else ":" for at in entry.indices)
-        text = f"{text}[{picks}]"
-    axes = tuple(at for at in entry.indices if isinstance(at, Index))
-    if len(set(axes)) < len(axes):
-        return _diagonal(text, axes)
-    return Value(text, axes, strided=bool(fixed))
+def _whole(value: Value) -> Value:
+    """Return an array of all its entries; an index that stands twice picks those of a diagonal."""
+    return value if len(set(value.axes)) == len(value.axes) else _diagonal(value.text, value.axes)
 
 
 def _diagonal(text: str, axes: Axes) -> Value:
@@ -86,51 +90,10 @@ def _check_whole(entry: Access) -> None:
         if isinstance(at, Digit):
             radices[at.index] = radices.get(at.index, sympy.S.One) * at.extent
     for index, radix in radices.items():
-        if _value(radix) != _value(index.extent):
+        if known(radix) != known(index.extent):
             raise TargetError(
                 f"no view reads {entry}",
                 disagree=f"the digits of `{index}` that it reads take {radix} values, not "
                 f"{index.extent}",
                 way_out="Read it by indices of its own, and join them in another tensor.",
             )
-
-
-def _value(extents: Expr) -> Expr:
-    return extents.xreplace({e: e.value or e for e in extents.free_symbols})
-
-
-def is_rebound(view: View) -> bool:
-    """Whether a view is another array in every call, and no buffer."""
-    return split_axes(view.read, view.out.indices) is None
-
-
-def split_axes(entry: Access, axes: Axes) -> tuple[Axes, Axes] | None:
-    """Return the axes that a join is made of, in its order and in that of the tensor it reads.
-
-    None if the tensor can be seen as the join: the digits of an index stand side by side in it.
-    """
-    digits = {at for at in entry.indices if isinstance(at, Digit)}
-    order = [at.index if isinstance(at, Digit) else at for at in entry.indices]
-    if not digits or _in_runs(entry, order):
-        return None
-    names = {
-        at: Index(f"{at.index}_{k}", at.extent) for k, at in enumerate(sorted(digits, key=str))
-    }
-    source = tuple(names.get(at, at) for at in entry.indices)
-    joined: list[Index] = []
-    for axis in axes:
-        own = [d for d in digits if d.index == axis]
-        own.sort(key=lambda d: -int(_value(d.stride)))
-        joined += [names[d] for d in own] or [axis]
-    return tuple(joined), source
-
-
-def _in_runs(entry: Access, order: list[Expr]) -> bool:
-    """Whether the digits of each index follow each other, the widest first."""
-    runs = [i for k, i in enumerate(order) if k == 0 or order[k - 1] != i]
-    strides: dict[Expr, list[int]] = {}
-    for at in entry.indices:
-        if isinstance(at, Digit):
-            strides.setdefault(at.index, []).append(int(_value(at.stride)))
-    falling = all(s == sorted(s, reverse=True) for s in strides.values())
-    return len(set(runs)) == len(runs) and falling

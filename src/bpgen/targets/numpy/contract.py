@@ -13,7 +13,7 @@ from string import ascii_letters
 
 from bpgen.ir.index import Index
 from bpgen.targets.numpy.scratch import Axes
-from bpgen.targets.numpy.values import Value, in_order
+from bpgen.targets.numpy.values import Value, in_order, is_dense, outer_axes
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,8 @@ def _dot(a: Value, b: Value, groups: Groups, out: Value) -> str | None:
     order = a.axes
     b = in_order(b, order)
     flat = "" if len(order) == 1 else ".ravel()"
-    return f"np.dot({a.text}{flat}, {b.text}{flat}, out={out.text})"
+    call = "np.dot" if is_dense(out.text) else "np.matmul"
+    return f"{call}({a.text}{flat}, {b.text}{flat}, out={out.text})"
 
 
 def _product(a: Value, b: Value, groups: Groups, out: Value) -> str | None:
@@ -75,7 +76,7 @@ def _product(a: Value, b: Value, groups: Groups, out: Value) -> str | None:
     if left is None or right is None or to is None:
         return None
     # np.dot wants its result in memory order, and spends less on the call than np.matmul.
-    call = "np.matmul" if to.endswith((".T", ")")) else "np.dot"
+    call = "np.dot" if is_dense(to) else "np.matmul"
     return f"{call}({left}, {right}, out={to})"
 
 
@@ -108,6 +109,9 @@ def _joined(value: Value, rows: Axes, columns: Axes) -> str | None:
     """Return a matrix (or a vector) with rows and columns of several indices; None if no view."""
     if len(rows) <= 1 and len(columns) <= 1:
         return in_order(value, rows + columns).text
+    gap = outer_axes(value.text)
+    if any(len(g) > 1 and any(value.axes.index(i) < gap for i in g) for g in (rows, columns)):
+        return None
     if value.axes == rows + columns:
         return f"{value.text}.reshape({_matrix_shape(rows, columns)})"
     if value.axes == columns + rows:

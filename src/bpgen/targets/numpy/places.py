@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from bpgen.ir.index import Extent, Index
 from bpgen.ir.program import Place, View
-from bpgen.targets.numpy.arrays import Arrays, split_axes
+from bpgen.ir.reshape import split_axes
+from bpgen.targets.numpy.arrays import Arrays
 from bpgen.targets.numpy.scalar import scalar
 from bpgen.targets.numpy.values import Value, in_order, shape
 

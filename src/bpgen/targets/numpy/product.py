@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from bpgen.ir.index import Index
 from bpgen.targets.numpy.scratch import Axes, Register, Scratch
-from bpgen.targets.numpy.values import Value, in_order
+from bpgen.targets.numpy.values import Value, in_order, outer_axes
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Layout:
 def by_copies(a: Value, b: Value, over: Axes, out: Value, scratch: Scratch) -> list[str] | None:
     """Return the lines that write Σ_over a b into `out`; None if no stack of matrices does it."""
     found = _layout(a, b, over, out.axes)
-    if found is None or out.strided:
+    if found is None or out.strided or outer_axes(out.text):
         return None
     layout, swapped = found
     if not layout.rows and not layout.columns:

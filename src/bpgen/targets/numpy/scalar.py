@@ -79,6 +79,14 @@ class ScalarSpeller(Speller):
             f"{word} over {over} of {body} is not a number", way_out="This is a bug in bpgen."
         )
 
+    def delta(self, index: str, at: str) -> str:
+        """Return 1.0 or 0.0."""
+        return f"float({index} == {at})"
+
+    def digit(self, index: str, stride: str, extent: str) -> str:
+        """Return `t // 4 % 8`."""
+        return f"{index} % {extent}" if stride == "1" else f"{index} // {stride} % {extent}"
+
     def relation(self, left: str, op: str, right: str) -> str:
         """Return `a > b`."""
         return f"{left} {op} {right}"

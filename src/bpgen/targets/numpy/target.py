@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import sympy
 
 from bpgen.ir.equation import Op
 from bpgen.ir.expr import Access, accesses, indices_of
 from bpgen.ir.index import Index
-from bpgen.ir.program import Contract, Gather, Map, Place, Reduce, Statement, Step, View
+from bpgen.ir.program import (
+    Contract,
+    Gather,
+    Map,
+    Place,
+    Reduce,
+    Statement,
+    Step,
+    View,
+)
 from bpgen.ir.tensor import Role, Tensor
 from bpgen.targets.numpy.arrays import Arrays
 from bpgen.targets.numpy.contract import contraction, einsum
@@ -17,8 +27,9 @@ from bpgen.targets.numpy.places import place, view
 from bpgen.targets.numpy.product import by_copies
 from bpgen.targets.numpy.scalar import scalar
 from bpgen.targets.numpy.scratch import Axes, Scratch
+from bpgen.targets.numpy.turns import Fixed, Slices, at
 from bpgen.targets.numpy.ufuncs import Ufuncs
-from bpgen.targets.numpy.values import Value, in_order
+from bpgen.targets.numpy.values import Value, in_order, is_dense
 
 _ONE: sympy.Expr = sympy.S.One
 _REDUCTIONS = {Op.SUM: "np.add.reduce", Op.MAX: "np.maximum.reduce", Op.ARGMAX: "np.argmax"}
@@ -40,14 +51,23 @@ class NumpyTarget:
         """
         self.names = names
         self.scratch = Scratch(owner, frozenset(tensors))
-        self._tensors = tensors
+        self.tensors = tensors
         self._arrays = Arrays(names, tensors, self.scratch, rebound)
 
-    def lines(self, step: Step) -> tuple[str, ...]:
-        """Return the code of one step."""
-        return tuple(line for s in step.statements for line in self._statement(s))
+    def lines(self, step: Step, fixed: Fixed | None = None) -> tuple[str, ...]:
+        """Return the code of one step, in a turn of the loops over the indices `fixed`."""
+        return tuple(line for s in step.statements for line in at(self, s, fixed or {}))
 
-    def _statement(self, statement: Statement) -> list[str]:
+    def seeing(self, slices: Slices) -> NumpyTarget:
+        """Return this target with slices among its tensors, and the same scratch memory."""
+        rebound = self._arrays.rebound.union(slices.made)
+        target = NumpyTarget(slices.all_names(), slices.all_tensors(), self.scratch.owner, rebound)
+        target.scratch = self.scratch
+        target._arrays = replace(target._arrays, scratch=self.scratch)
+        return target
+
+    def statement(self, statement: Statement) -> list[str]:
+        """Return the code of one statement about whole tensors."""
         match statement:
             case Map(out=Tensor(role=Role.SCALAR)):
                 return [f"{statement.out.name} = {scalar(statement.body)}"]
@@ -63,6 +83,8 @@ class NumpyTarget:
                 return view(self._arrays, statement)
             case Place():
                 return place(self._arrays, statement)
+            case _:
+                raise AssertionError(f"{statement} has its place elsewhere")
 
     def _out(self, tensor: Tensor) -> Value:
         return Value(self.names[tensor.name], tensor.indices)
@@ -97,8 +119,8 @@ class NumpyTarget:
             return [*ufuncs.lines, f"{statement.out.name} = {total}"]
         out, lines = self._target(statement, _without(array.axes, statement.over))
         axes = [str(array.axes.index(i)) for i in statement.over if i in found]
-        at = axes[0] if len(axes) == 1 else f"({', '.join(axes)})"
-        reduced = f"{call}({array.text}, axis={at}, out={out.text})"
+        where = axes[0] if len(axes) == 1 else f"({', '.join(axes)})"
+        reduced = f"{call}({array.text}, axis={where}, out={out.text})"
         return [*ufuncs.lines, reduced, *_scaling(out, scale), *lines]
 
     def _laid_out(self, ufuncs: Ufuncs, array: Value) -> Value:
@@ -122,6 +144,8 @@ class NumpyTarget:
             total = _times(f"float({call.format(weights=weights, out='')})", scale)
             return [f"{statement.out.name} = {total}"]
         out, lines = self._target(statement, _without(axes, statement.over))
+        # np.dot takes no result with gaps in memory.
+        call = call if is_dense(out.text) else call.replace("np.dot", "np.matmul")
         product = call.format(weights=weights, out=f", out={out.text}")
         return [product, *_scaling(out, scale), *lines]
 
@@ -183,10 +207,10 @@ class NumpyTarget:
     def _gather(self, statement: Gather) -> list[str]:
         """Take entries by address: along the first axis if the rest is read whole, else flat."""
         out, entry = self._out(statement.out), statement.read
-        at, *rest = entry.indices
+        first, *rest = entry.indices
         source = self.names[entry.name]
-        if isinstance(at, Access) and rest and all(isinstance(i, Index) for i in rest):
-            address = self._arrays.read(at)
+        if isinstance(first, Access) and rest and all(isinstance(i, Index) for i in rest):
+            address = self._arrays.read(first)
             if address.axes + tuple(rest) == out.axes:
                 return [f'{source}.take({address.text}, axis=0, out={out.text}, mode="clip")']
         address, lines = self._address(entry, out.axes)
@@ -198,7 +222,7 @@ class NumpyTarget:
         register = self.scratch.take(axes, "int")
         self.scratch.free(register)
         value = Value(self.scratch.text(register), axes, register)
-        extents = [i.extent for i in self._tensors[entry.name].indices]
+        extents = [i.extent for i in self.tensors[entry.name].indices]
         row, last = entry.indices[0], entry.indices[-1]
         if len(extents) == 2 and isinstance(row, Index) and isinstance(last, Access):
             starts = Value(self.scratch.starts(*extents), (row,)).along(axes)

@@ -15,7 +15,7 @@ from bpgen.ir.expr import Access
 from bpgen.targets.numpy.arrays import Arrays
 from bpgen.targets.numpy.graph import SELECT, Graph, Node
 from bpgen.targets.numpy.scratch import Axes, Scratch
-from bpgen.targets.numpy.values import Value, in_order
+from bpgen.targets.numpy.values import Value, in_order, is_dense
 
 
 @dataclass(slots=True)
@@ -93,7 +93,10 @@ class _Placement:
 
     def _target(self, place: int, node: Node, dying: list[int]) -> Value:
         """Choose the memory of a result: the output, an operand read last here, or a register."""
-        if node.kind == "float" and node.axes == self._out.axes and self._is_open(place, node):
+        fits = node.kind == "float" and node.axes == self._out.axes
+        # `erf` is a loop over blocks of memory, which has no gaps then.
+        fits = fits and (node.ufunc != "erf" or is_dense(self._out.text))
+        if fits and self._is_open(place, node):
             return self._out
         # A choice first writes `b`, so only `b` may give its memory.
         donors = [node.args[2]] if node.ufunc == SELECT else list(node.args)

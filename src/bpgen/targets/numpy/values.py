@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from bpgen.targets.numpy.scratch import Axes, Register
+
+# What a subscript holds before the last axis that it picks one entry of.
+_PICKED = re.compile(r"\[[^]]*:(?=, [^:\]]+(, :)*\])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,25 @@ class Value:
         if not any(missing):
             return self.text
         return f"{self.text}[{', '.join('None' if gone else ':' for gone in missing)}]"
+
+
+def subscript(picked: Sequence[str | None]) -> str:
+    """Return `:, t` for [None, "t", None]; an array of one entry stays an array by `...`."""
+    parts = [":" if pick is None else pick for pick in picked]
+    while parts[-1] == ":":
+        parts.pop()
+    return ", ".join(parts if None in picked else [*parts, "..."])
+
+
+def is_dense(text: str) -> bool:
+    """Whether an array lies in memory without gaps, in the order of its axes, as its text shows."""
+    return not text.endswith((".T", ")")) and not outer_axes(text)
+
+
+def outer_axes(text: str) -> int:
+    """Return how many axes lie outside one that a slice has picked: `a.z[:, t]` has one."""
+    found = _PICKED.search(text)
+    return found[0].count(":") if found else 0
 
 
 def in_order(value: Value, axes: Axes) -> Value:

@@ -1,0 +1,141 @@
+"""Statements at one value of an index: in a turn of a loop, or at one place of an axis.
+
+`z[n,t,k]` at t is the array `a.z[:, t]` with the axes n and k. So a statement is rewritten with
+such arrays as its tensors, and is spelled as any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from sympy import Basic, Expr
+
+from bpgen.ir.expr import Access, access
+from bpgen.ir.index import Index
+from bpgen.ir.program import (
+    Carry,
+    Contract,
+    Gather,
+    Map,
+    Place,
+    Reduce,
+    Single,
+    Statement,
+    View,
+)
+from bpgen.ir.tensor import Tensor
+from bpgen.targets.numpy.scalar import is_scalar, scalar
+from bpgen.targets.numpy.values import subscript
+
+if TYPE_CHECKING:
+    from bpgen.targets.numpy.target import NumpyTarget
+
+Fixed = Mapping[Index, Expr]
+
+
+@dataclass(frozen=True, slots=True)
+class Slices:
+    """The arrays at fixed indices: how code names them, and the tensors they are.
+
+    A slice is called as code writes it, which no tensor is.
+    """
+
+    names: Mapping[str, str]
+    tensors: Mapping[str, Tensor]
+    fixed: Fixed
+    _names: dict[str, str] = field(default_factory=dict)
+    _tensors: dict[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def made(self) -> frozenset[str]:
+        """Return the slices."""
+        return frozenset(self._names)
+
+    def all_names(self) -> dict[str, str]:
+        """Return how code names every tensor and slice."""
+        return {**self.names, **self._names}
+
+    def all_tensors(self) -> dict[str, Tensor]:
+        """Return every tensor and slice by name."""
+        return {**self.tensors, **self._tensors}
+
+    def statement(self, statement: Statement) -> Statement:
+        """Return `statement` with slices for tensors."""
+        match statement:
+            case Map() | Reduce():
+                out = self._out(statement.out)
+                return replace(statement, out=out, body=self.formula(statement.body))
+            case Contract():
+                factors = tuple(map(self.formula, statement.factors))
+                return replace(statement, out=self._out(statement.out), factors=factors)
+            case Place():
+                kept = [i not in self.fixed for i in statement.out.indices]
+                parts = tuple(p for p, keep in zip(statement.parts, kept, strict=True) if keep)
+                pad = self.formula(statement.pad)
+                return replace(statement, out=self._out(statement.out), pad=pad, parts=parts)
+            case View():
+                read = self.formula(statement.read)
+                assert isinstance(read, Access)
+                return View(self._out(statement.out), read)
+            case Gather():
+                read = self.formula(statement.read)
+                assert isinstance(read, Access)
+                return Gather(self._out(statement.out), read)
+            case _:
+                raise AssertionError(f"{statement} is not carried out in a loop")
+
+    def formula(self, expr: Basic) -> Expr:
+        """Return a formula with its fixed indices replaced, and slices for entries."""
+        if isinstance(expr, Index):
+            return self.fixed.get(expr, expr)
+        if not expr.args:
+            return expr
+        args = [self.formula(a) for a in expr.args]
+        return self._entry(expr.name, args[1:]) if isinstance(expr, Access) else expr.func(*args)
+
+    def _out(self, tensor: Tensor) -> Tensor:
+        entry = self.formula(tensor.canonical)
+        assert isinstance(entry, Access)
+        axes = tuple(i for i in entry.indices if isinstance(i, Index))
+        return replace(tensor, name=entry.name, indices=axes)
+
+    def _entry(self, name: str, ats: list[Expr]) -> Access:
+        picked = [scalar(place) if is_scalar(place) else None for place in ats]
+        if not any(picked):
+            return access(name, ats)
+        rest = [place for place, pick in zip(ats, picked, strict=True) if pick is None]
+        text = f"{self.names[name]}[{subscript(picked)}]"
+        own = self.tensors[name]
+        axes = tuple(i for i, pick in zip(own.indices, picked, strict=True) if pick is None)
+        self._names[text] = text
+        self._tensors[text] = replace(own, name=text, indices=axes)
+        return access(text, rest)
+
+
+def at(target: NumpyTarget, statement: Statement, fixed: Fixed) -> list[str]:
+    """Return the code of a statement at fixed values of some indices."""
+    if isinstance(statement, Single):
+        return at(target, statement.statement, {**fixed, statement.index: statement.at})
+    if isinstance(statement, Carry):
+        return _carried(target, statement, fixed)
+    if not fixed:
+        return target.statement(statement)
+    slices = Slices(target.names, target.tensors, fixed)
+    inner = slices.statement(statement)
+    return target.seeing(slices).statement(inner)
+
+
+def _carried(target: NumpyTarget, statement: Carry, fixed: Fixed) -> list[str]:
+    """Take what the turn before has left; in the first turn, what stands before it."""
+    index, out = statement.index, statement.out
+    place = next(place for place in statement.entry.indices if place.has(index))
+    turn, last = scalar(fixed[index]), scalar(index.extent - 1)
+    is_later = f"if {turn} > 0:" if (place - index).is_negative else f"if {turn} < {last}:"
+    lines = at(target, Map(out, statement.entry, statement.accumulate), fixed)
+    lines = [is_later, *(f"    {line}" for line in lines)]
+    if statement.accumulate and statement.value == 0:
+        return lines
+    start = at(target, Map(out, statement.value, statement.accumulate), fixed)
+    return [*lines, "else:", *(f"    {line}" for line in start)]
