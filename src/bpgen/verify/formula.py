@@ -42,7 +42,7 @@ class Scope:
     numbers: Numbers
     axes: tuple[Index, ...]
     watch: Watch
-    fixed: Mapping[Index, int] = field(default_factory=dict)
+    fixed: Mapping[Basic, int] = field(default_factory=dict)
 
     def along(self, index: Index) -> Integers:
         """Return 0 … extent-1 along the axis of `index`, or the one value it has."""
@@ -51,6 +51,11 @@ class Scope:
         shape = [1] * (1 + len(self.axes))
         shape[1 + self.axes.index(index)] = -1
         return np.arange(self.extents[index.extent]).reshape(shape)
+
+    def slab(self, index: Basic) -> slice:
+        """Return the part of an axis that `index` visits: one entry, if it is fixed."""
+        at = self.fixed.get(index)
+        return slice(None) if at is None else slice(at, at + 1)
 
     def alone(self, value: Array) -> Array:
         """Return an array of one entry, with the grid's axes."""
@@ -192,7 +197,8 @@ def _is_plain(read: Access, held: Array, scope: Scope) -> bool:
 
 
 def _regridded(held: Array, read: Access, scope: Scope) -> Array:
-    """Return the whole tensor on the grid: its axes in other places, nothing copied."""
+    """Return the tensor on the grid, at the fixed indices: axes in other places, nothing copied."""
+    held = held[(slice(None), *map(scope.slab, read.indices))]
     places = [scope.axes.index(at) for at in read.indices]
     shape = [held.shape[0]] + [1] * len(scope.axes)
     for place, size in zip(places, held.shape[1:], strict=True):
