@@ -175,8 +175,6 @@ def emit(
     from bpgen.emit.files import default_path, outdated, write
     from bpgen.model import load
 
-    if target == "cupy":
-        raise click.UsageError("--target cupy is not part of this version; numpy is.")
     if whole_zoo and output is not None:
         raise click.UsageError("--all writes many files; leave out -o.")
     modules = {}

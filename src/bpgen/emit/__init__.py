@@ -7,11 +7,15 @@ Logic is in Python (`view` makes every string final), shape is in Jinja (`render
 """
 
 from bpgen.emit.audit import audited
-from bpgen.emit.numpy_view import view_of
+from bpgen.emit.cupy_view import view_of as cupy_view_of
+from bpgen.emit.numpy_view import view_of as numpy_view_of
 from bpgen.emit.render import render
+from bpgen.errors import OptionError
 from bpgen.ir.program import Program
 
-__all__ = ["module"]
+__all__ = ["TARGETS", "module"]
+
+TARGETS = {"numpy": numpy_view_of, "cupy": cupy_view_of}
 
 
 def module(
@@ -22,4 +26,6 @@ def module(
     Errors: OptionError for a target or a dtype that does not exist; TargetError for a function the
     target lacks.
     """
-    return audited(render(target, view_of(program, declared_in, dtype)))
+    if target not in TARGETS:
+        raise OptionError(f"unknown target {target!r}", way_out=f"One of {', '.join(TARGETS)}.")
+    return audited(render(target, TARGETS[target](program, declared_in, dtype)))

@@ -21,10 +21,10 @@ _NOISE_ARGS = ("seed: int = 0", "step: int = 0", "noise: dict[str, np.ndarray] |
 
 def view_of(program: Program, declared_in: str, dtype: str) -> ModuleView:
     """Return the view of the module that trains `program`."""
-    return _Writer(program).view(declared_in, dtype)
+    return Writer(program).view(declared_in, dtype)
 
 
-class _Writer:
+class Writer:
     """Bring the parts of one module together; each method gives a group of strings."""
 
     def __init__(self, program: Program) -> None:
@@ -40,16 +40,16 @@ class _Writer:
         net, optimizer = self._net, self._program.optimizer
         functions, init = self._functions.views(), self._tensors.init()
         code = "\n".join([*init, *(line for f in functions for s in f.steps for line in s.lines)])
-        noise, accuracy = self._tensors.noise(self._functions.forward.scratch), self._accuracy()
+        noise, accuracy = self._tensors.noise(self._functions.forward.scratch), self.accuracy()
         buffers = self._buffers()
         code += "\n".join([*buffers["forward_scratch"], *buffers["backward_scratch"]])
         return ModuleView(
-            title=_plain(net.doc) or f"The network {net.name}.",
-            origin=_plain(
+            title=plain(net.doc) or f"The network {net.name}.",
+            origin=plain(
                 f"Written by `bpgen emit {net.name}` from {declared_in}; needs numpy alone."
             ),
             dtype=dtype,
-            extents=self._extents(),
+            extents=self.extents(),
             size=str(self._tensors.trained),
             outputs=as_tuple(f'"{label}"' for label in net.outputs),
             optimizer=optimizer.name,
@@ -70,13 +70,13 @@ class _Writer:
             noise=noise,
             accuracy=accuracy,
             report_words=", and the share of right answers" if accuracy else "",
-            **self._storage(),
+            **self.storage(),
             **buffers,
-            **self._batch(has_noise=bool(noise)),
+            **self.batch(has_noise=bool(noise)),
             **calls(functions, has_noise=bool(noise)),
         )
 
-    def _storage(self) -> dict[str, Any]:
+    def storage(self) -> dict[str, Any]:
         """Return what the memory of the parameters is called, with and without others beside."""
         kept = self._net.kept
         return {
@@ -102,7 +102,7 @@ class _Writer:
             "update_scratch": scratch_lines(written.update.scratch, {"P": "SIZE"}),
         }
 
-    def _batch(self, *, has_noise: bool) -> dict[str, Any]:
+    def batch(self, *, has_noise: bool) -> dict[str, Any]:
         """Return what is given for each batch, as arguments and as results."""
         inputs, read = self._tensors.inputs(), self._tensors.predicted()
         predicted = tuple(i for i in inputs if i.name in read)
@@ -129,12 +129,12 @@ class _Writer:
         in_code = self._memory.names[name]
         return f"params.{name}.copy()" if in_code == f"p.{name}" else in_code
 
-    def _extents(self) -> str:
+    def extents(self) -> str:
         known = [e for e in self._memory.extents if e.value is not None]
         names, values = ", ".join(e.name for e in known), ", ".join(str(e.value) for e in known)
         return f"{names} = {values}" if known else ""
 
-    def _accuracy(self) -> tuple[str, ...]:
+    def accuracy(self) -> tuple[str, ...]:
         """Return the lines that count right answers, where an output scores the only label."""
         net, read = self._net, self._tensors.predicted()
         tensors = self._program.derivation.network.tensors
@@ -173,7 +173,7 @@ def _typed(args: Sequence[str]) -> str:
     return ", ".join(f"{a}: np.ndarray" for a in args)
 
 
-def _plain(doc: str) -> str:
+def plain(doc: str) -> str:
     """Return the first line of a docstring without what could end or escape one."""
     line = doc.strip().split("\n")[0].strip()
     return "".join(c for c in line if c.isprintable() and c not in '"\\')

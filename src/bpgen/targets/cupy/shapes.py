@@ -1,0 +1,229 @@
+"""The three shapes of a kernel: entry by entry, a reduction, a product of matrices."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import sympy
+from sympy import Expr
+
+from bpgen.ir.equation import Op
+from bpgen.ir.expr import accesses, indices_of
+from bpgen.ir.index import Index
+from bpgen.targets.cupy.fusion import Part, Total
+from bpgen.targets.cupy.kernel import Draft, count
+
+Axes = tuple[Index, ...]
+
+_OPS = {
+    Op.SUM: ("Sum", "real", "sum"),
+    Op.MAX: ("Largest", "real", "largest"),
+    Op.ARGMAX: ("Address", "int", "at"),
+}
+_SHORT, _WARP = 32, 1024  # sums that one thread, and one warp, may take alone
+_WIDE, _MIDDLE = 128, 32  # matrices that are worth 4×4 and 2×2 entries a thread
+_UNKNOWN = 64  # what a free extent counts as
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The lines of a kernel, and how Python launches it: a method, and the sizes it is given."""
+
+    lines: tuple[str, ...]
+    method: str
+    sizes: tuple[str, ...]
+
+
+def write(draft: Draft, group: Sequence[Part]) -> Written:
+    """Return the kernel that computes a group, in the shape its first part asks for."""
+    head = group[0]
+    if isinstance(head, Total):
+        groups = _matrices(draft, head)
+        return _product(draft, group, *groups) if groups else _reduction(draft, group)
+    space = draft.moving(head.out.indices)
+    i = draft.flatten(space, "i")
+    stores = [line for part in group for line in _stores(draft, part)]
+    parameter = f"int {i}" if space else "int"
+    body = _lambda(parameter, [*draft.decode(i, space), *stores])
+    return Written(_call("each", [_size(draft, space)], [body]), "each", (count(space),))
+
+
+# ---- reductions ----------------------------------------------------------------------------------
+
+
+def _reduction(draft: Draft, group: Sequence[Part]) -> Written:
+    head = group[0]
+    assert isinstance(head, Total)
+    space, over = draft.moving(head.out.indices), head.term.over
+    op, kind, word = _OPS[head.op]
+    method = _way(head, space)
+    i, j = draft.flatten(space, "i"), draft.flatten(over, "j")
+    entry, addend = f"int {i}" if space else "int", f"int {j}"
+    value = _within(draft, [(i, space), (j, over)], lambda: [f"return {_bare(draft.value(head.term.body))};"])
+    total = draft.names.of("total", word)
+    stores = _within(draft, [(i, space)], lambda: _all_stores(draft, group, total))
+    lambdas = [
+        _lambda(f"{entry}, {addend}", value),
+        _lambda(f"{entry}, {kind} {total}", stores),
+    ]
+    sizes = [_size(draft, space), _size(draft, over)]
+    return Written(_call(f"{method}<{op}>", sizes, lambdas), method, (count(space),))
+
+
+def _way(head: Total, space: Axes) -> str:
+    """Return who takes a sum: a thread, a warp, a block, or a block for 32 neighbouring sums."""
+    length = _known(head.term.over)
+    is_row = _last(head.term.body) in head.term.over or not space
+    if length is not None and length <= (_SHORT // 4 if is_row else _SHORT):
+        return "by_thread"
+    if not is_row:
+        return "by_columns"
+    return "by_warp" if length is not None and length <= _WARP else "by_block"
+
+
+# ---- products ------------------------------------------------------------------------------------
+
+
+def _matrices(draft: Draft, head: Total) -> tuple[Axes, Axes, Axes, tuple[Expr, Expr]] | None:
+    """Return the indices of stack, rows and columns, and the operands; None if it is no product."""
+    if len(head.factors) != 2:
+        return None
+    left, right = head.factors
+    space = draft.moving(head.out.indices)
+    if space and space[-1] in indices_of(left) and space[-1] not in indices_of(right):
+        left, right = right, left
+    own = [(i, i in indices_of(left), i in indices_of(right)) for i in space]
+    stack = tuple(i for i, a, b in own if a and b)
+    rows = tuple(i for i, a, b in own if a and not b)
+    columns = tuple(i for i, a, b in own if b and not a)
+    if not rows or not columns or len(stack) + len(rows) + len(columns) < len(space):
+        return None
+    return stack, rows, columns, (left, right)
+
+
+def _product(
+    draft: Draft, group: Sequence[Part], stack: Axes, rows: Axes, columns: Axes, factors: Sequence[Expr]
+) -> Written:
+    head = group[0]
+    assert isinstance(head, Total)
+    over = head.term.over
+    s, r = draft.flatten(stack, "s"), draft.flatten(rows, "r")
+    c, k = draft.flatten(columns, "c"), draft.flatten(over, "k")
+    left, right = factors
+    at = f"int {s}" if stack else "int"
+    a = _within(
+        draft, [(s, stack), (r, rows), (k, over)], lambda: [f"return {_bare(draft.value(left))};"]
+    )
+    b = _within(
+        draft, [(s, stack), (k, over), (c, columns)], lambda: [f"return {_bare(draft.value(right))};"]
+    )
+    total = draft.names.of("total", "sum")
+    scaled = total if head.scale == 1 else f"{draft.value(head.scale)} * {total}"
+    stores = _within(
+        draft, [(s, stack), (r, rows), (c, columns)], lambda: _all_stores(draft, group, scaled)
+    )
+    lambdas = [
+        _lambda(f"{at}, int {r}, int {k}", a),
+        _lambda(f"{at}, int {k}, int {c}", b),
+        _lambda(f"{at}, int {r}, int {c}, real {total}", stores),
+    ]
+    micro = _micro(rows, columns)
+    layouts = ["by_row" if _last(left) in over else "by_column"]
+    layouts.append("by_row" if _last(right) in columns else "by_column")
+    sizes = [_size(draft, stack), _size(draft, rows), _size(draft, columns), _size(draft, over)]
+    lines = _call(f"product<{micro}, {', '.join(layouts)}>", sizes, lambdas)
+    return Written(lines, "product", (str(16 * micro), count(stack), count(rows), count(columns)))
+
+
+def _micro(rows: Axes, columns: Axes) -> int:
+    """Return how many rows and columns of a tile each of 16×16 threads computes."""
+    narrow = min(_known(rows) or _UNKNOWN, _known(columns) or _UNKNOWN)
+    return 4 if narrow >= _WIDE else 2 if narrow >= _MIDDLE else 1
+
+
+# ---- the pieces of a kernel ----------------------------------------------------------------------
+
+
+def _all_stores(draft: Draft, group: Sequence[Part], total: str) -> list[str]:
+    """Return the lines that store a sum, and what is computed from it entry by entry."""
+    head, *others = group
+    assert isinstance(head, Total)
+    if head.plain != 0:
+        text = draft.value(head.plain)
+        total += f" - {text[1:]}" if _is_difference(head.plain, text) else f" + {text}"
+    sign = "+=" if head.accumulate else "="
+    first = f"{draft.written(head.out)} {sign} {total};"
+    return [first, *(line for part in others for line in _stores(draft, part))]
+
+
+def _is_difference(plain: Expr, text: str) -> bool:
+    return text.startswith("-") and not isinstance(plain, sympy.Add)
+
+
+def _stores(draft: Draft, part: Part) -> list[str]:
+    assert not isinstance(part, Total)
+    value = _bare(draft.value(part.body))
+    sign = "+=" if part.accumulate else "="
+    return [f"{draft.written(part.out)} {sign} {value};"]
+
+
+def _within(
+    draft: Draft, variables: Sequence[tuple[str, Axes]], formula: Callable[[], list[str]]
+) -> list[str]:
+    """Return lines with the indices they use taken out of the variables that count them."""
+    draft.used.clear()
+    lines = formula()
+    return [line for name, axes in variables for line in draft.decode(name, axes)] + lines
+
+
+def _lambda(parameters: str, lines: Sequence[str]) -> list[str]:
+    if len(lines) == 1 and len(parameters) + len(lines[0]) < 76:
+        return [f"[=]({parameters}) {{ {lines[0]} }}"]
+    return [f"[=]({parameters}) {{", *(f"    {line}" for line in lines), "}"]
+
+
+def _call(name: str, sizes: Sequence[str], lambdas: Sequence[list[str]]) -> tuple[str, ...]:
+    """Return a call on lines of its own; a single lambda begins on the line of the name."""
+    head = f"{name}({', '.join(sizes)},"
+    if len(lambdas) == 1:
+        first, *rest = lambdas[0]
+        if rest:
+            return (f"{head} {first}", *rest[:-1], f"{rest[-1]});")
+        return (f"{head} {first});",)
+    lines = [head]
+    for place, text in enumerate(lambdas):
+        end = ");" if place == len(lambdas) - 1 else ","
+        lines += [f"    {line}" for line in text[:-1]] + [f"    {text[-1]}{end}"]
+    return tuple(lines)
+
+
+def _size(draft: Draft, axes: Axes) -> str:
+    """Return how many entries there are over `axes`, in C++."""
+    return " * ".join(draft.size(i.extent) for i in axes) or "1"
+
+
+def _bare(text: str) -> str:
+    """Return a value without brackets around all of it."""
+    depth = 0
+    for place, c in enumerate(text):
+        depth += (c == "(") - (c == ")")
+        if depth == 0 and place < len(text) - 1:
+            return text
+    return text[1:-1]
+
+
+def _known(axes: Axes) -> int | None:
+    """Return how many entries there are over `axes`; None if an extent is free."""
+    sizes = [i.extent.value for i in axes]
+    return None if None in sizes else math.prod(size for size in sizes if size is not None)
+
+
+def _last(body: Expr) -> Index | None:
+    """Return the index along which the widest entry of a formula lies in memory."""
+    read = max(accesses(body), key=lambda a: len(a.indices), default=None)
+    if read is None or not read.indices:
+        return None
+    found = sorted(indices_of(read.indices[-1]), key=str)
+    return found[-1] if found else None

@@ -1,0 +1,180 @@
+"""The CuPy target: the kernels of a program, and the lines that launch them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from sympy import Expr
+
+from bpgen.ir.equation import Equation, Term
+from bpgen.ir.expr import accesses
+from bpgen.ir.index import Index, Scalar
+from bpgen.ir.program import Part as ProgramPart
+from bpgen.ir.program import Step, Turns, View
+from bpgen.ir.tensor import KEPT, Role
+from bpgen.spell import FormulaSpeller
+from bpgen.targets.cupy.fusion import Part, Total, joins, parts_of
+from bpgen.targets.cupy.kernel import Draft, Fixed, Kernel, Launch
+from bpgen.targets.cupy.memory import Memory
+from bpgen.targets.cupy.names import Names
+from bpgen.targets.cupy.shapes import write
+
+
+@dataclass(frozen=True, slots=True)
+class Rounds:
+    """Launches that are carried out in turn for each value of an index."""
+
+    head: str
+    body: tuple[Launch | Rounds, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A part, and the formula it stands under; empty where another part has shown it."""
+
+    part: Part
+    formula: str
+
+
+@dataclass(slots=True)
+class CupyTarget:
+    """Write the functions of one program; `kernels` are those that they launch, each once."""
+
+    memory: Memory
+    speller: FormulaSpeller
+    turn: dict[Index, str]
+    kernels: dict[str, Kernel] = field(default_factory=dict)
+
+    def launches(self, parts: Sequence[ProgramPart], function: str) -> tuple[Launch | Rounds, ...]:
+        """Return what a function does, in order."""
+        return self._launches(parts, function, {})
+
+    def updates(self, steps: Sequence[Step]) -> tuple[Launch | Rounds, ...]:
+        """Return what the optimizer does: its numbers first, if nothing else decides them."""
+        return self._launches(_numbers_first(_folded(steps)), "update", {})
+
+    def count(self, formula: str, argument: str) -> Launch:
+        """Return the launch that adds 1 to the integer `t`."""
+        lines = ("each(1, [=](int) { ++*t; });",)
+        self.kernels["count_step"] = Kernel("count_step", (formula,), ("int *t",), lines)
+        return Launch((formula,), f'k.each("count_step", 1, {argument})')
+
+    def _launches(
+        self, parts: Sequence[ProgramPart], function: str, fixed: Fixed
+    ) -> tuple[Launch | Rounds, ...]:
+        found: list[Launch | Rounds] = []
+        group: list[_Written] = []
+
+        def close() -> None:
+            if group:
+                found.append(self._launch(tuple(group), function, fixed))
+                group.clear()
+
+        for part in parts:
+            if isinstance(part, Turns):
+                close()
+                found.append(self._rounds(part, function, fixed))
+                continue
+            for new in self._parts(part, function):
+                if not group or not joins([w.part for w in group], new.part, self.memory):
+                    close()
+                group.append(new)
+        close()
+        return tuple(found)
+
+    def _rounds(self, part: Turns, function: str, fixed: Fixed) -> Rounds:
+        turn = self.turn[part.index]
+        values = f"range({part.index.extent})"
+        values = f"reversed({values})" if part.reverse else values
+        within = {**fixed, part.index: turn}
+        return Rounds(f"for {turn} in {values}:", self._launches(part.parts, function, within))
+
+    def _parts(self, step: Step, function: str) -> Iterable[_Written]:
+        """Yield what computes a step; nothing for a tensor that is another one's memory."""
+        out = step.equation.out
+        if out.name in self.memory.seen:
+            return
+        assigned = function == "update" or out.role in KEPT
+        sign = "+=" if step.adds else "←" if assigned else "="
+        formula = self.speller.equation(step.equation, sign)
+        for place, part in enumerate(parts_of(step)):
+            yield _Written(part, formula if place == 0 else "")
+
+    def _launch(self, group: Sequence[_Written], function: str, fixed: Fixed) -> Launch:
+        parts = [w.part for w in group]
+        is_number = parts[-1].out.role is Role.SCALAR and not isinstance(parts[0], Total)
+        draft = Draft(self.memory, fixed, "double" if is_number else "real")
+        written = write(draft, parts)
+        formulas = [w.formula for w in group if w.formula]
+        kernel = draft.kernel("", formulas, written.lines)
+        name = self._name(kernel, parts, function)
+        self.kernels.setdefault(name, replace(kernel, name=name))
+        given = ", ".join([f'"{name}"', *written.sizes, *draft.arguments()])
+        return Launch(tuple(formulas), f"k.{written.method}({given})")
+
+    def _name(self, kernel: Kernel, parts: Sequence[Part], function: str) -> str:
+        """Return a name that says what is computed; the same kernel is kept once."""
+        out = self.memory.root(parts[-1].out.name)
+        taken = Names()
+        for tensor in self.memory.tensors.values():
+            for index in tensor.indices:
+                taken.owners.setdefault(index.extent.name, index.extent)
+        base = taken.of(out, out)
+        reads = [a.name for p in parts for a in accesses(_body(p))]
+        wanted = [base, *(f"{base}_from_{r}" for r in reads[:1]), f"{base}_in_{function}"]
+        wanted += [f"{wanted[-1]}_{k}" for k in range(2, 2 + len(self.kernels))]
+        for name in wanted:
+            known = self.kernels.get(name)
+            if known is None or (known.parameters, known.lines) == (kernel.parameters, kernel.lines):
+                return name
+        raise AssertionError(f"no name is left for {base}")
+
+
+def _body(part: Part) -> Expr:
+    return part.term.body if isinstance(part, Total) else part.body
+
+
+def _folded(steps: Iterable[Step]) -> list[Step]:
+    """Write a number that is known now, such as a constant rate, into the formulas that read it.
+
+    Its own step stays, so that the formula is shown, if something is left to compute.
+    """
+    known: dict[Expr, Expr] = {}
+    found = []
+    for step in steps:
+        out = step.equation.out
+        terms = tuple(Term(t.body.xreplace(known), t.over) for t in step.equation.terms)
+        is_plain = len(terms) == 1 and not terms[0].over
+        if out.role is Role.SCALAR and is_plain and terms[0].body.is_number:
+            known[Scalar(out.name)] = terms[0].body
+            continue
+        known.pop(Scalar(out.name), None)
+        found.append(replace(step, equation=replace(step.equation, terms=terms)))
+    return found
+
+
+def _numbers_first(steps: Sequence[Step]) -> list[Step]:
+    """Put numbers that follow from the number of the step alone before all else."""
+    names = [s.equation.out.name for s in steps if s.equation.out.role is Role.SCALAR]
+    early: list[Step] = []
+    ready: set[str] = set()
+    for step in steps:
+        equation = step.equation
+        read = {str(s) for t in equation.terms for s in t.body.atoms(Scalar)} & set(names)
+        is_number = equation.out.role is Role.SCALAR and names.count(equation.out.name) == 1
+        if is_number and not equation.accesses() and read <= ready:
+            early.append(step)
+            ready.add(equation.out.name)
+    return [*early, *(s for s in steps if s not in early)]
+
+
+def views_of(steps: Iterable[Step]) -> dict[str, tuple[View, Equation]]:
+    """Return the tensors that see another one under other indices."""
+    return {
+        s.equation.out.name: (s.statements[0], s.equation)
+        for s in steps
+        if isinstance(s.statements[0], View)
+    }
+
+
