@@ -2,7 +2,9 @@
 
 import ctypes
 import hashlib
+import platform
 import re
+import shutil
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -15,6 +17,11 @@ HEADER = Path(__file__).with_name("cuda_host.h")
 CACHE = Path(tempfile.gettempdir()) / "bpgen_cuda_host"
 _KERNEL = re.compile(r'extern "C" __global__ void (\w+)\(\s*([^)]*?)\s*\) \{')
 _TYPES = {"int": np.int32, "double": np.float64}
+
+
+def has_compiler():
+    """Whether this machine can compile kernels for the CPU."""
+    return shutil.which("g++") is not None and platform.machine() in {"x86_64", "AMD64"}
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ from bpgen.targets.cupy.kernel import Kernel, Launch
 from bpgen.targets.cupy.target import CupyTarget, Rounds
 
 _COUNTED = "t ← t + 1"
+_SHOWN = 6  # tensors that a kernel computes likewise
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,9 @@ class CudaFunctions:
         turns = _turns(program)
         target = CupyTarget(memory.network, speller, turns)
         return cls(
-            program, target, CupyTarget(memory.update, speller, turns, kernels=target.kernels)
+            program,
+            target,
+            CupyTarget(memory.update, speller, turns, target.kernels, target.shapes),
         )
 
     def views(self) -> tuple[FunctionView, ...]:
@@ -97,18 +101,20 @@ def _views(part: Launch | Rounds, depth: int) -> list[StepView]:
 
 def _kernel(kernel: Kernel) -> KernelView:
     comment = [line for f in kernel.formulas for line in wrapped_comment(f)]
-    return KernelView(kernel.name, tuple(comment), _wrapped(kernel.parameters), kernel.lines)
+    others = [f"∂L/∂{n[2:]}" if n.startswith("d_") else n for n in kernel.likewise]
+    if others:
+        more = f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
+        comment += wrapped_comment(f"Likewise {', '.join(others[:_SHOWN])}{more}.")
+    return KernelView(kernel.name, tuple(comment), _head(kernel), kernel.lines)
 
 
-def _wrapped(parameters: Sequence[str]) -> tuple[str, ...]:
-    """Return parameters in lines, as many in each as fit."""
-    lines = [""]
-    for place, parameter in enumerate(parameters):
-        text = parameter + ("," if place < len(parameters) - 1 else "")
-        if len(lines[-1]) + len(text) + 1 > WIDTH:
-            lines.append("")
-        lines[-1] += f" {text}" if lines[-1] else text
-    return tuple(lines)
+def _head(kernel: Kernel) -> tuple[str, ...]:
+    """Return the first lines of a kernel: its name and its parameters."""
+    begin = f'extern "C" __global__ void kernel_{kernel.name}('
+    given = ", ".join(kernel.parameters)
+    if len(begin) + len(given) + 3 <= WIDTH:
+        return (f"{begin}{given}) {{",)
+    return (begin, *(f"    {line}" for line in textwrap.wrap(given, WIDTH)), ") {")
 
 
 def _turns(program: Program) -> dict[Index, str]:

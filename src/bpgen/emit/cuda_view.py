@@ -13,7 +13,7 @@ class KernelView:
 
     name: str
     formula: tuple[str, ...]
-    parameters: tuple[str, ...]
+    head: tuple[str, ...]
     lines: tuple[str, ...]
 
 

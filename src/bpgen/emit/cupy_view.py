@@ -36,6 +36,7 @@ def view_of(program: Program, declared_in: str, dtype: str) -> CudaModuleView:
     functions, kernels = written.views(), written.kernels()
     init, draw, accuracy = tensors.init(), _draw(program), common.accuracy()
     source = "\n".join(line for k in kernels for line in k.lines)
+    stepping = calls(functions, has_noise=False)["step_calls"]  # noise is drawn before
     return CudaModuleView(
         title=plain(net.doc) or f"The network {net.name}.",
         origin=plain(
@@ -72,7 +73,7 @@ def view_of(program: Program, declared_in: str, dtype: str) -> CudaModuleView:
         demands=_DEMANDS,
         **common.storage(),
         **{**common.batch(has_noise=bool(draw)), **_batch(program, memory, tensors)},
-        **calls(functions, has_noise=bool(draw)),
+        **{**calls(functions, has_noise=bool(draw)), "step_calls": stepping},
     )
 
 

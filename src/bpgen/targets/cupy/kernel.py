@@ -21,12 +21,16 @@ Fixed = Mapping[Index, str]
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """A kernel as text: its parameters and its lines, under the formulas it computes."""
+    """A kernel as text: its parameters and its lines, under the formulas it computes.
+
+    `likewise` are further tensors that it computes, from others in the same way.
+    """
 
     name: str
     formulas: tuple[str, ...]
     parameters: tuple[str, ...]
     lines: tuple[str, ...]
+    likewise: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,7 @@ class Draft:
     memory: Memory
     fixed: Fixed
     real: str = "real"
+    order: Mapping[str, int] = field(default_factory=dict)
     names: Names = field(default_factory=Names)
     flat: dict[tuple[Index, ...], str] = field(default_factory=dict)
     used: set[Index] = field(default_factory=set)
@@ -66,7 +71,7 @@ class Draft:
     @property
     def speller(self) -> CudaSpeller:
         """Return what writes formulas of this kernel."""
-        return CudaSpeller(self.entry, self.symbol, self.inside, self.real)
+        return CudaSpeller(self.entry, self.symbol, self.inside, self.real, self.order)
 
     def value(self, expr: Expr) -> str:
         """Return a value of type `real`."""
@@ -195,6 +200,15 @@ class Draft:
         parameters += [f"int {size}" for size in self._sizes.values()]
         parameters += [f"int {turn}" for turn in self._turns.values()]
         return Kernel(name, tuple(formulas), tuple(parameters), tuple(lines))
+
+    def shape(self, lines: Sequence[str]) -> tuple[str, ...]:
+        """Return what two kernels share that differ by the names of their tensors alone."""
+        order = [*(r for r in self._reads if r not in self._writes), *self._writes]
+        numbers = {self._reads[root]: f"@{place}" for place, root in enumerate(order)}
+        pattern = re.compile(rf"\b({'|'.join(map(re.escape, numbers))})\b")
+        kinds = [f"{self.memory.kind(root)} {root in self._writes}" for root in order]
+        text = [pattern.sub(lambda found: numbers[found[0]], line) for line in lines]
+        return (*kinds, *self._sizes.values(), *self._turns.values(), *text)
 
     def arguments(self) -> list[str]:
         """Return what Python gives for each parameter."""

@@ -18,9 +18,9 @@ from bpgen.targets.cupy.kernel import Draft, count
 Axes = tuple[Index, ...]
 
 _OPS = {
-    Op.SUM: ("Sum", "real", "sum"),
-    Op.MAX: ("Largest", "real", "largest"),
-    Op.ARGMAX: ("Address", "int", "at"),
+    Op.SUM: ("added", "real", "sum"),
+    Op.MAX: ("largest", "real", "most"),
+    Op.ARGMAX: ("largest_at", "int", "at"),
 }
 _SHORT, _WARP = 32, 1024  # sums that one thread, and one warp, may take alone
 _WIDE, _MIDDLE = 128, 32  # matrices that are worth 4×4 and 2×2 entries a thread
@@ -78,6 +78,8 @@ def _way(head: Total, space: Axes) -> str:
     is_row = _last(head.term.body) in head.term.over or not space
     if length is not None and length <= (_SHORT // 4 if is_row else _SHORT):
         return "by_thread"
+    if not space:
+        return "by_block"
     if not is_row:
         return "by_columns"
     return "by_warp" if length is not None and length <= _WARP else "by_block"

@@ -6,7 +6,7 @@ What holds no entry is folded, in double precision; a number is written `0.5_r`,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import sympy
@@ -43,12 +43,14 @@ class CudaSpeller(Speller):
         name: Callable[[sympy.Symbol], str],
         inside: Callable[[Access], str],
         real: str = "real",
+        order: Mapping[str, int] | None = None,
     ) -> None:
         """Take how entries, indices and sizes are written, and when an entry is inside its tensor.
 
-        `real` is the type of values; numbers of `double` carry no suffix.
+        `real` is the type of values; numbers of `double` carry no suffix. `order` says which tensor
+        comes first in a product.
         """
-        super().__init__()
+        super().__init__(order)
         self._entry, self._name, self._inside = entry, name, inside
         self._real, self._suffix = real, "_r" if real == "real" else ""
 

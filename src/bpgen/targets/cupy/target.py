@@ -13,11 +13,11 @@ from bpgen.ir.index import Index, Scalar
 from bpgen.ir.program import Part as ProgramPart
 from bpgen.ir.program import Step, Turns, View
 from bpgen.ir.tensor import KEPT, Role
-from bpgen.spell import FormulaSpeller
+from bpgen.spell import FormulaSpeller, order_of
 from bpgen.targets.cupy.fusion import Part, Total, joins, parts_of
 from bpgen.targets.cupy.kernel import Draft, Fixed, Kernel, Launch
 from bpgen.targets.cupy.memory import Memory
-from bpgen.targets.cupy.names import Names
+from bpgen.targets.cupy.names import identifier
 from bpgen.targets.cupy.shapes import write
 
 
@@ -45,6 +45,7 @@ class CupyTarget:
     speller: FormulaSpeller
     turn: dict[Index, str]
     kernels: dict[str, Kernel] = field(default_factory=dict)
+    shapes: dict[tuple[str, ...], str] = field(default_factory=dict)
 
     def launches(self, parts: Sequence[ProgramPart], function: str) -> tuple[Launch | Rounds, ...]:
         """Return what a function does, in order."""
@@ -104,31 +105,42 @@ class CupyTarget:
     def _launch(self, group: Sequence[_Written], function: str, fixed: Fixed) -> Launch:
         parts = [w.part for w in group]
         is_number = parts[-1].out.role is Role.SCALAR and not isinstance(parts[0], Total)
-        draft = Draft(self.memory, fixed, "double" if is_number else "real")
+        order = order_of(self.memory.tensors.values())
+        draft = Draft(self.memory, fixed, "double" if is_number else "real", order)
         written = write(draft, parts)
         formulas = [w.formula for w in group if w.formula]
-        kernel = draft.kernel("", formulas, written.lines)
-        name = self._name(kernel, parts, function)
-        self.kernels.setdefault(name, replace(kernel, name=name))
+        name = self._kept(draft, written.lines, formulas, parts, function)
         given = ", ".join([f'"{name}"', *written.sizes, *draft.arguments()])
         return Launch(tuple(formulas), f"k.{written.method}({given})")
 
-    def _name(self, kernel: Kernel, parts: Sequence[Part], function: str) -> str:
-        """Return a name that says what is computed; the same kernel is kept once."""
+    def _kept(
+        self,
+        draft: Draft,
+        lines: Sequence[str],
+        formulas: Sequence[str],
+        parts: Sequence[Part],
+        function: str,
+    ) -> str:
+        """Return the name of a kernel; one that computes other tensors in the same way is kept."""
+        shape = draft.shape(lines)
+        if shape not in self.shapes:
+            name = self._name(parts, function)
+            self.shapes[shape] = name
+            self.kernels[name] = draft.kernel(name, formulas, lines)
+        name, out = self.shapes[shape], parts[-1].out.name
+        kernel = self.kernels[name]
+        if kernel.formulas != tuple(formulas) and out not in kernel.likewise:
+            self.kernels[name] = replace(kernel, likewise=(*kernel.likewise, out))
+        return name
+
+    def _name(self, parts: Sequence[Part], function: str) -> str:
+        """Return a name that says what is computed, and that no kernel has."""
         out = self.memory.root(parts[-1].out.name)
-        taken = Names()
-        for tensor in self.memory.tensors.values():
-            for index in tensor.indices:
-                taken.owners.setdefault(index.extent.name, index.extent)
-        base = taken.of(out, out)
-        reads = [a.name for p in parts for a in accesses(_body(p))]
+        base = identifier(out)
+        reads = [identifier(a.name) for p in parts for a in accesses(_body(p))]
         wanted = [base, *(f"{base}_from_{r}" for r in reads[:1]), f"{base}_in_{function}"]
         wanted += [f"{wanted[-1]}_{k}" for k in range(2, 2 + len(self.kernels))]
-        for name in wanted:
-            known = self.kernels.get(name)
-            if known is None or (known.parameters, known.lines) == (kernel.parameters, kernel.lines):
-                return name
-        raise AssertionError(f"no name is left for {base}")
+        return next(name for name in wanted if name not in self.kernels)
 
 
 def _body(part: Part) -> Expr:
