@@ -74,8 +74,9 @@ def test_a_layer(layer, declared, pair):
     assert_same(*pair(bp.define("total", (), bp.mean(y[y.indices] ** 2, over=y.indices))))
 
 
-def test_a_loss(loss, declared, pair):
-    assert_same(*pair(declared(loss)))
+def test_a_loss(loss, declared, tensor, pair):
+    square = bp.mean(tensor[tensor.indices] ** 2, over=tensor.indices)
+    assert_same(*pair(bp.define("all", (), declared(loss)[()] + square)))
 
 
 def test_an_optimizer(optimizer, tensor, pair):

@@ -105,7 +105,16 @@ def _kernel(kernel: Kernel) -> KernelView:
     if others:
         more = f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
         comment += wrapped_comment(f"Likewise {', '.join(others[:_SHOWN])}{more}.")
-    return KernelView(kernel.name, tuple(comment), _head(kernel), kernel.lines)
+    lines = [line for text in kernel.lines for line in _wrapped(text)]
+    return KernelView(kernel.name, tuple(comment), _head(kernel), tuple(lines))
+
+
+def _wrapped(line: str) -> list[str]:
+    """Return a line of C++ in lines of at most 100 columns."""
+    margin = " " * (len(line) - len(line.lstrip()))
+    return textwrap.wrap(
+        line, WIDTH, initial_indent="", subsequent_indent=f"{margin}    ", break_on_hyphens=False
+    )
 
 
 def _head(kernel: Kernel) -> tuple[str, ...]:
@@ -114,7 +123,10 @@ def _head(kernel: Kernel) -> tuple[str, ...]:
     given = ", ".join(kernel.parameters)
     if len(begin) + len(given) + 3 <= WIDTH:
         return (f"{begin}{given}) {{",)
-    return (begin, *(f"    {line}" for line in textwrap.wrap(given, WIDTH)), ") {")
+    # A parameter stays whole: its spaces are hidden while lines are broken between them.
+    hidden = ", ".join(p.replace(" ", "\0") for p in kernel.parameters)
+    lines = [line.replace("\0", " ") for line in textwrap.wrap(hidden, WIDTH)]
+    return (begin, *(f"    {line}" for line in lines), ") {")
 
 
 def _turns(program: Program) -> dict[Index, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bpgen.emit.layout import Memory as HostMemory
@@ -31,14 +31,23 @@ class DeviceMemory:
         tensors = dict(program.derivation.network.tensors)
         first = steps_of(program.forward + program.loss + program.predict + program.score)
         later = steps_of(program.advance + program.backward)
-        seen = _seen((*first, *later), tensors, host)
+        found = _views((*first, *later), host)
+        seen = {
+            name: view.read.name
+            for name, view in found.items()
+            if is_same_memory(view, tensors[view.read.name])
+        }
+        views = {name: view for name, view in found.items() if name not in seen}
+        results = set(program.network.outputs.values())
         names = {**host.names, **{t.name: f"a.{t.name}" for t in program.network.inputs}}
         given = (*program.network.inputs, *program.network.of_role(Role.TABLE, Role.NOISE))
         made = dict.fromkeys((*given, *(s.equation.out for s in first)))
         after = dict.fromkeys(s.equation.out for s in later)
 
         def held(tensor: Tensor) -> bool:
-            return names[tensor.name].startswith("a.") and tensor.name not in seen
+            name = tensor.name
+            unread = name in seen or (name in views and name not in results)
+            return names[name].startswith("a.") and not unread
 
         optimizer = program.optimizer
         numbers = [s.equation.out for s in program.update if s.equation.out.role is Role.SCALAR]
@@ -46,8 +55,8 @@ class DeviceMemory:
         own = {t.name: t for t in (THETA, GRADIENT, *optimizer.states, *numbers)}
         at = {**host.update_names, **{t.name: f"s.{t.name}" for t in numbers}}
         return cls(
-            Memory(tensors, names, seen),
-            Memory(own, at, {}),
+            Memory(tensors, {n: t for n, t in names.items() if n in results or n not in views}, seen, views),
+            Memory(own, at, {}, {}),
             tuple(filter(held, made)),
             tuple(t for t in after if held(t) and t not in made and t.role not in KEPT),
             tuple(dict.fromkeys(numbers)),
@@ -86,24 +95,15 @@ def _made(tensor: Tensor) -> str:
     return f"cp.empty({shape(tensor.indices)}, {dtype})"
 
 
-def _seen(
-    steps: Sequence[Step], tensors: Mapping[str, Tensor], host: HostMemory
-) -> dict[str, str]:
-    """Return the tensors that see another one's memory, and which."""
-    found: dict[str, str] = {}
+def _views(steps: Sequence[Step], host: HostMemory) -> dict[str, View]:
+    """Return the tensors that are entries of another one, in every function that defines them."""
+    found: dict[str, View] = {}
     refused: set[str] = set()
     for step in steps:
         out, (statement, *_) = step.equation.out, step.statements
         own = host.names[out.name].startswith("a.") and out.role not in KEPT
-        if (
-            own
-            and isinstance(statement, View)
-            and is_same_memory(statement, tensors[statement.read.name])
-            and found.get(out.name, statement.read.name) == statement.read.name
-        ):
-            found[out.name] = statement.read.name
+        if own and isinstance(statement, View) and found.get(out.name, statement) == statement:
+            found[out.name] = statement
         else:
             refused.add(out.name)
-    return {name: source for name, source in found.items() if name not in refused}
-
-
+    return {name: view for name, view in found.items() if name not in refused}

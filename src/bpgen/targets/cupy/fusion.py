@@ -44,10 +44,10 @@ class Total:
 Part = Entrywise | Total
 
 
-def parts_of(step: Step) -> tuple[Part, ...]:
+def parts_of(step: Step, memory: Memory) -> tuple[Part, ...]:
     """Return what computes an equation: a sum each, the last one with all that is not summed."""
     equation = step.equation
-    plain = _total(t for t in equation.terms if not t.over)
+    plain = memory.resolved(_total(t for t in equation.terms if not t.over))
     sums = [t for t in equation.terms if t.over]
     if not sums:
         return (Entrywise(equation.out, plain, step.adds),)
@@ -57,11 +57,11 @@ def parts_of(step: Step) -> tuple[Part, ...]:
         found.append(
             Total(
                 equation.out,
-                term,
+                Term(memory.resolved(term.body), term.over),
                 equation.op,
                 plain if term is sums[-1] else sympy.S.Zero,
                 step.adds or place > 0,
-                product.factors if isinstance(product, Contract) else (),
+                tuple(map(memory.resolved, product.factors)) if isinstance(product, Contract) else (),
                 product.scale if isinstance(product, Contract) else sympy.S.One,
             )
         )

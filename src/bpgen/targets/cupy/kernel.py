@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import sympy
 from sympy import Expr
 
+from bpgen.ir.affine import affine
 from bpgen.ir.expr import Access, Digit
 from bpgen.ir.index import Extent, Index, Scalar
 from bpgen.ir.tensor import Tensor
@@ -92,6 +93,10 @@ class Draft:
         self._writes.setdefault(root, self._reads[root])
         return self.entry(tensor.canonical).text
 
+    def place(self, tensor: Tensor) -> str:
+        """Return where the entry of a result lies that a thread stores."""
+        return self._place(tensor.canonical, tensor.indices)
+
     def pointer(self, name: str) -> str:
         """Return what the kernel calls the memory of a tensor."""
         root = self.memory.root(name)
@@ -124,8 +129,12 @@ class Draft:
         for at, axis in zip(read.indices, self.memory.tensors[read.name].indices, strict=True):
             if isinstance(at, Index | Digit | sympy.Integer) or at.has(Access):
                 continue
-            text = self.speller.address(at)
-            tests.append(f"0 <= {text} && {text} < {self.size(axis.extent)}")
+            text, found = self.speller.address(at), affine(at)
+            end = axis.extent.value
+            if found is None or end is None or found.least < 0:
+                tests.append(f"{text} >= 0")
+            if found is None or end is None or found.most >= end:
+                tests.append(f"{text} < {self.size(axis.extent)}")
         return " && ".join(tests)
 
     def _place(self, read: Access, axes: tuple[Index, ...]) -> str:
@@ -139,7 +148,7 @@ class Draft:
             if text == "0":
                 text = part
             else:
-                head = f"({text})" if re.search(r" [-+%/] ", text) else text
+                head = f"({text})" if _is_sum(text) else text
                 extents = " * ".join(self.size(i.extent) for i in behind)
                 text = f"{head} * {extents}" if len(behind) == 1 else f"{head} * ({extents})"
                 text += "" if part == "0" else f" + {part}"
@@ -220,6 +229,13 @@ class Draft:
             *self._sizes.values(),
             *(self.fixed[index] for index in self._turns),
         ]
+
+
+def _is_sum(text: str) -> bool:
+    """Whether an index expression must stand in brackets before it is multiplied."""
+    while (bare := re.sub(r"\([^()]*\)|\[[^\[\]]*\]", "", text)) != text:
+        text = bare
+    return re.search(r" [-+%/] ", text) is not None
 
 
 def count(indices: Sequence[Index]) -> str:

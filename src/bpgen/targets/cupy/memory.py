@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import cast
 
+import sympy
 from sympy import Expr
 
 from bpgen.ir.affine import affine
-from bpgen.ir.expr import Access, Digit
+from bpgen.ir.expr import Access, Digit, access, accesses
 from bpgen.ir.index import Index
 from bpgen.ir.program import View
 from bpgen.ir.reshape import known
@@ -17,19 +19,21 @@ from bpgen.ir.tensor import Role, Tensor
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Every tensor by name; the expression of its memory in Python; whose memory it sees, if any.
+    """Every tensor by name; the expression of its memory in Python; whose entries it reads, if any.
 
-    A tensor in `seen` is another one under other indices, entry for entry in the same order.
+    A tensor in `seen` is another one under other indices, entry for entry in the same order. One in
+    `views` is some entries of another: whatever reads it reads these, at once or later.
     """
 
     tensors: Mapping[str, Tensor]
     names: Mapping[str, str]
     seen: Mapping[str, str]
+    views: Mapping[str, View]
 
     def root(self, name: str) -> str:
         """Return the tensor whose memory holds the entries of `name`."""
-        while name in self.seen:
-            name = self.seen[name]
+        while name in self.seen or name in self.views:
+            name = self.seen.get(name) or self.views[name].read.name
         return name
 
     def kind(self, name: str) -> str:
@@ -38,6 +42,19 @@ class Memory:
         if tensor.role is Role.SCALAR:
             return "double"
         return "int" if tensor.is_integer else "real"
+
+    def resolved(self, expr: Expr) -> Expr:
+        """Return a formula that reads, for the entries of a view, those that it sees."""
+        if not any(a.name in self.views for a in accesses(expr)):
+            return expr
+        args = [self.resolved(a) for a in expr.args]
+        if not isinstance(expr, Access):
+            return cast("Expr", expr.func(*args))
+        if expr.name not in self.views:
+            return access(expr.name, args[1:])
+        view = self.views[expr.name]
+        places = dict(zip(view.out.indices, args[1:], strict=True))
+        return self.resolved(view.read.xreplace(places))
 
 
 def is_same_memory(view: View, source: Tensor) -> bool:
@@ -56,7 +73,7 @@ def _parts(at: Expr, axis: Index) -> list[tuple[Index, int, int]] | None:
     if isinstance(at, Index):
         return [(at, 1, at.extent.value or 0)] if at.extent == axis.extent else None
     if isinstance(at, Digit):
-        stride, radix = known(at.stride), known(at.extent)
+        stride, radix = map(sympy.sympify, (known(at.stride), known(at.extent)))
         if not (stride.is_Integer and radix.is_Integer) or int(radix) != axis.extent.value:
             return None
         return [(at.index, int(stride), int(radix))]

@@ -46,7 +46,7 @@ def write(draft: Draft, group: Sequence[Part]) -> Written:
     i = draft.flatten(space, "i")
     stores = [line for part in group for line in _stores(draft, part)]
     parameter = f"int {i}" if space else "int"
-    body = _lambda(parameter, [*draft.decode(i, space), *stores])
+    body = _lambda(parameter, [*draft.decode(i, space), *_placed(draft, group, stores)])
     return Written(_call("each", [_size(draft, space)], [body]), "each", (count(space),))
 
 
@@ -62,7 +62,7 @@ def _reduction(draft: Draft, group: Sequence[Part]) -> Written:
     i, j = draft.flatten(space, "i"), draft.flatten(over, "j")
     entry, addend = f"int {i}" if space else "int", f"int {j}"
     value = _within(draft, [(i, space), (j, over)], lambda: [f"return {_bare(draft.value(head.term.body))};"])
-    total = draft.names.of("total", word)
+    total = draft.names.of(("total",), word)
     stores = _within(draft, [(i, space)], lambda: _all_stores(draft, group, total))
     lambdas = [
         _lambda(f"{entry}, {addend}", value),
@@ -121,7 +121,7 @@ def _product(
     b = _within(
         draft, [(s, stack), (k, over), (c, columns)], lambda: [f"return {_bare(draft.value(right))};"]
     )
-    total = draft.names.of("total", "sum")
+    total = draft.names.of(("total",), "sum")
     scaled = total if head.scale == 1 else f"{draft.value(head.scale)} * {total}"
     stores = _within(
         draft, [(s, stack), (r, rows), (c, columns)], lambda: _all_stores(draft, group, scaled)
@@ -157,7 +157,17 @@ def _all_stores(draft: Draft, group: Sequence[Part], total: str) -> list[str]:
         total += f" - {text[1:]}" if _is_difference(head.plain, text) else f" + {text}"
     sign = "+=" if head.accumulate else "="
     first = f"{draft.written(head.out)} {sign} {total};"
-    return [first, *(line for part in others for line in _stores(draft, part))]
+    lines = [first, *(line for part in others for line in _stores(draft, part))]
+    return _placed(draft, group, lines)
+
+
+def _placed(draft: Draft, group: Sequence[Part], lines: list[str]) -> list[str]:
+    """Name the place of the entries that are stored, if it is a formula that stands often."""
+    place = draft.place(group[0].out)
+    if " " not in place or sum(line.count(f"[{place}]") for line in lines) < 3:
+        return lines
+    name = draft.names.of(("place",), "at")
+    return [f"const int {name} = {place};", *(x.replace(f"[{place}]", f"[{name}]") for x in lines)]
 
 
 def _is_difference(plain: Expr, text: str) -> bool:

@@ -242,7 +242,7 @@ class CudaSpeller(Speller):
         return head
 
     def _digit(self, digit: Digit) -> str:
-        text = self._name(digit.index)
+        text = self.factor(digit.index)
         if digit.stride != 1:
             text += f" / {self.factor(digit.stride)}"
         return f"{text} % {self.factor(digit.extent)}"

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 
 from sympy import Expr
 
-from bpgen.ir.equation import Equation, Term
+from bpgen.ir.equation import Term
 from bpgen.ir.expr import accesses
 from bpgen.ir.index import Index, Scalar
 from bpgen.ir.program import Part as ProgramPart
-from bpgen.ir.program import Step, Turns, View
+from bpgen.ir.program import Step, Turns
 from bpgen.ir.tensor import KEPT, Role
 from bpgen.spell import FormulaSpeller, order_of
 from bpgen.targets.cupy.fusion import Part, Total, joins, parts_of
@@ -48,8 +48,17 @@ class CupyTarget:
     shapes: dict[tuple[str, ...], str] = field(default_factory=dict)
 
     def launches(self, parts: Sequence[ProgramPart], function: str) -> tuple[Launch | Rounds, ...]:
-        """Return what a function does, in order."""
-        return self._launches(parts, function, {})
+        """Return what a function does, in order.
+
+        A view that is a result is copied at the end: what it sees may be written until then.
+        """
+        late = [
+            part
+            for part in parts
+            if isinstance(part, Step) and part.equation.out.name in self.memory.views
+        ]
+        early = [part for part in parts if part not in late]
+        return self._launches([*early, *late], function, {})
 
     def updates(self, steps: Sequence[Step]) -> tuple[Launch | Rounds, ...]:
         """Return what the optimizer does: its numbers first, if nothing else decides them."""
@@ -94,12 +103,14 @@ class CupyTarget:
     def _parts(self, step: Step, function: str) -> Iterable[_Written]:
         """Yield what computes a step; nothing for a tensor that is another one's memory."""
         out = step.equation.out
-        if out.name in self.memory.seen:
+        if out.name in self.memory.seen or (
+            out.name in self.memory.views and out.name not in self.memory.names
+        ):
             return
         assigned = function == "update" or out.role in KEPT
         sign = "+=" if step.adds else "←" if assigned else "="
         formula = self.speller.equation(step.equation, sign)
-        for place, part in enumerate(parts_of(step)):
+        for place, part in enumerate(parts_of(step, self.memory)):
             yield _Written(part, formula if place == 0 else "")
 
     def _launch(self, group: Sequence[_Written], function: str, fixed: Fixed) -> Launch:
@@ -179,14 +190,3 @@ def _numbers_first(steps: Sequence[Step]) -> list[Step]:
             early.append(step)
             ready.add(equation.out.name)
     return [*early, *(s for s in steps if s not in early)]
-
-
-def views_of(steps: Iterable[Step]) -> dict[str, tuple[View, Equation]]:
-    """Return the tensors that see another one under other indices."""
-    return {
-        s.equation.out.name: (s.statements[0], s.equation)
-        for s in steps
-        if isinstance(s.statements[0], View)
-    }
-
-
