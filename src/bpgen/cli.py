@@ -172,6 +172,7 @@ def emit(
 ) -> None:
     """Write a module that trains the model with its target alone: generated/<model>_<target>.py."""
     from bpgen.declare.load import zoo
+    from bpgen.emit import TARGETS
     from bpgen.emit.files import default_path, outdated, write
     from bpgen.model import load
 
@@ -180,8 +181,9 @@ def emit(
     modules = {}
     for name in zoo() if whole_zoo else (model,):
         loaded = load(name)
-        path = output or default_path(loaded.network.name, target)
-        modules[path] = loaded.source(target, dtype)
+        for each in TARGETS if whole_zoo else (target,):
+            path = output or default_path(loaded.network.name, each)
+            modules[path] = loaded.source(each, dtype)
     if fresh:
         _assert_fresh(outdated(modules, whole_folder=whole_zoo))
         return

@@ -5,6 +5,8 @@ The kernels are the emitted ones, on the CPU (see `tests.device`), in float64.
 
 import numpy as np
 import pytest
+from tests.device.host import has_compiler
+from tests.device.standin import installed
 
 import bpgen as bp
 from bpgen.declare.network import network
@@ -13,8 +15,6 @@ from bpgen.emit import module
 from bpgen.execute.load import load_module
 from bpgen.lower import lower
 from bpgen.optimizers import adam, sgd
-from tests.device.host import has_compiler
-from tests.device.standin import installed
 
 ROWS = 3
 pytestmark = pytest.mark.skipif(not has_compiler(), reason="needs g++")

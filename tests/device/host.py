@@ -10,6 +10,7 @@ import tempfile
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -53,7 +54,7 @@ class HostModule:
         """Run a kernel; arguments must be arrays and numbers of just the types it takes."""
         signature = self.signatures[name]
         assert len(args) == len(signature.parameters), f"{name} takes {signature.parameters}"
-        held = []
+        held: list[Any] = []
         for arg, (kind, is_pointer) in zip(args, signature.parameters, strict=True):
             wanted = np.dtype(_TYPES.get(kind, self.real))
             assert arg.dtype == wanted, f"{name} takes {wanted}, and is given {arg.dtype}"
@@ -70,9 +71,7 @@ class HostModule:
 @lru_cache(maxsize=64)
 def compiled(source, real):
     """Return the shared library of a source, compiled once."""
-    text = f'#include "{HEADER}"\n{source}\n' + "\n".join(
-        map(_runner, signatures(source).values())
-    )
+    text = f'#include "{HEADER}"\n{source}\n' + "\n".join(map(_runner, signatures(source).values()))
     key = hashlib.sha256((text + HEADER.read_text() + real).encode()).hexdigest()[:24]
     library = CACHE / f"{key}.so"
     if not library.exists():
@@ -95,5 +94,6 @@ def _runner(signature):
     )
     return (
         f'extern "C" void run_{signature.name}(unsigned blocks, unsigned threads, unsigned seed, '
-        f"void **args) {{ host::launch(blocks, threads, seed, [=] {{ {signature.name}({args}); }}); }}"
+        f"void **args) {{ host::launch(blocks, threads, seed, [=] {{ {signature.name}({args}); "
+        "}); }"
     )

@@ -8,9 +8,9 @@ they were captured into is launched. New memory holds NaN.
 import sys
 import types
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
-
 from tests.device.host import HostModule
 
 
@@ -21,7 +21,7 @@ class CaptureError(RuntimeError):
 class Device:
     """What is being captured, and the order of threads."""
 
-    recording = None
+    recording: Any = None
     seed = 0
     launches = 0
 
@@ -151,7 +151,7 @@ class Graph:
 class Stream:
     """A stream: work in it is done at once."""
 
-    current = None
+    current: Any = None
 
     def __enter__(self):
         Stream.current = self
@@ -173,9 +173,7 @@ class Stream:
 @contextmanager
 def installed():
     """Let `import cupy` find the stand-in."""
-    cuda = types.SimpleNamespace(
-        Stream=Stream, Graph=Graph, is_available=lambda: True
-    )
+    cuda = types.SimpleNamespace(Stream=Stream, Graph=Graph, is_available=lambda: True)
     module = types.ModuleType("cupy")
     names = (ndarray, empty, zeros, empty_like, asarray, RawModule)
     vars(module).update({thing.__name__: thing for thing in names}, cuda=cuda)

@@ -6,16 +6,23 @@ the target needs, holds no eval, exec or dunder access, and is the same for the 
 Logic is in Python (`view` makes every string final), shape is in Jinja (`render`).
 """
 
+from collections.abc import Callable
+
 from bpgen.emit.audit import audited
+from bpgen.emit.cuda_view import CudaModuleView
 from bpgen.emit.cupy_view import view_of as cupy_view_of
 from bpgen.emit.numpy_view import view_of as numpy_view_of
 from bpgen.emit.render import render
+from bpgen.emit.view import ModuleView
 from bpgen.errors import OptionError
 from bpgen.ir.program import Program
 
 __all__ = ["TARGETS", "module"]
 
-TARGETS = {"numpy": numpy_view_of, "cupy": cupy_view_of}
+TARGETS: dict[str, Callable[[Program, str, str], ModuleView | CudaModuleView]] = {
+    "numpy": numpy_view_of,
+    "cupy": cupy_view_of,
+}
 
 
 def module(

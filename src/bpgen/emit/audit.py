@@ -16,8 +16,8 @@ _CALLS = frozenset(
 def audited(text: str) -> str:
     """Return `text` if it is a module that bpgen may write.
 
-    Errors: AuditError if it does not parse, imports anything but numpy, cupy and a few modules of the
-    standard library, or calls what could run other code.
+    Errors: AuditError if it does not parse, imports anything but numpy, cupy and a few modules of
+    the standard library, or calls what could run other code.
     """
     try:
         tree = ast.parse(text)

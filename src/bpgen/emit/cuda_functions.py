@@ -31,9 +31,7 @@ class CudaFunctions:
     update: CupyTarget
 
     @classmethod
-    def of(
-        cls, program: Program, memory: DeviceMemory, speller: FormulaSpeller
-    ) -> CudaFunctions:
+    def of(cls, program: Program, memory: DeviceMemory, speller: FormulaSpeller) -> CudaFunctions:
         """Return the functions of `program` before any is written."""
         turns = _turns(program)
         target = CupyTarget(memory.network, speller, turns)

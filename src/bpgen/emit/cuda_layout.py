@@ -50,12 +50,19 @@ class DeviceMemory:
             return names[name].startswith("a.") and not unread
 
         optimizer = program.optimizer
-        numbers = [s.equation.out for s in program.update if s.equation.out.role is Role.SCALAR]
+        numbers = [
+            s.equation.out for s in steps_of(program.update) if s.equation.out.role is Role.SCALAR
+        ]
         numbers += [Tensor(STEP.name, (), Role.ADDRESS)] if optimizer.counts_steps else []
         own = {t.name: t for t in (THETA, GRADIENT, *optimizer.states, *numbers)}
         at = {**host.update_names, **{t.name: f"s.{t.name}" for t in numbers}}
         return cls(
-            Memory(tensors, {n: t for n, t in names.items() if n in results or n not in views}, seen, views),
+            Memory(
+                tensors,
+                {n: t for n, t in names.items() if n in results or n not in views},
+                seen,
+                views,
+            ),
             Memory(own, at, {}, {}),
             tuple(filter(held, made)),
             tuple(t for t in after if held(t) and t not in made and t.role not in KEPT),

@@ -22,7 +22,7 @@ class CudaModuleView:
     """A whole module."""
 
     title: str
-    origin: str
+    origin: tuple[str, ...]
     dtype: str
     extents: str
     extents_in_cuda: str

@@ -39,8 +39,9 @@ def view_of(program: Program, declared_in: str, dtype: str) -> CudaModuleView:
     stepping = calls(functions, has_noise=False)["step_calls"]  # noise is drawn before
     return CudaModuleView(
         title=plain(net.doc) or f"The network {net.name}.",
-        origin=plain(
-            f"Written by `bpgen emit {net.name} --target cupy` from {declared_in}; needs CuPy."
+        origin=(
+            plain(f"Written by `bpgen emit {net.name} --target cupy` from {declared_in}."),
+            "It needs CuPy and an NVIDIA GPU to run, and neither to be imported.",
         ),
         dtype=dtype,
         extents=common.extents(),
@@ -128,5 +129,3 @@ def _draw(program: Program) -> tuple[str, ...]:
         lines.append(f"rng = np.random.Generator({counter})")
         lines.append(f"{at}.set({drawn}.astype({at}.dtype))")
     return tuple(part for line in lines for part in wrapped_code(line))
-
-

@@ -130,6 +130,7 @@ class Writer:
         return f"params.{name}.copy()" if in_code == f"p.{name}" else in_code
 
     def extents(self) -> str:
+        """Return the line that names the extents that are known."""
         known = [e for e in self._memory.extents if e.value is not None]
         names, values = ", ".join(e.name for e in known), ", ".join(str(e.value) for e in known)
         return f"{names} = {values}" if known else ""

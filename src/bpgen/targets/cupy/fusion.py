@@ -61,7 +61,9 @@ def parts_of(step: Step, memory: Memory) -> tuple[Part, ...]:
                 equation.op,
                 plain if term is sums[-1] else sympy.S.Zero,
                 step.adds or place > 0,
-                tuple(map(memory.resolved, product.factors)) if isinstance(product, Contract) else (),
+                tuple(map(memory.resolved, product.factors))
+                if isinstance(product, Contract)
+                else (),
                 product.scale if isinstance(product, Contract) else sympy.S.One,
             )
         )

@@ -108,7 +108,9 @@ class Draft:
         """Return what the kernel calls an index, an extent or a number."""
         if isinstance(symbol, Scalar):
             number = f"*{self.pointer(symbol.name)}"
-            return number if self.memory.kind(symbol.name) == self.real else f"{self.real}({number})"
+            return (
+                number if self.memory.kind(symbol.name) == self.real else f"{self.real}({number})"
+            )
         if isinstance(symbol, Extent):
             return self.size(symbol)
         assert isinstance(symbol, Index), f"{symbol} is no index"
@@ -121,7 +123,7 @@ class Draft:
         """Return what the kernel calls an extent; a free one is a parameter."""
         if extent.value is None:
             self._sizes.setdefault(extent, extent.name)
-        return extent.name
+        return str(extent.name)
 
     def inside(self, read: Access) -> str:
         """Return the condition under which the indices of an entry are inside its tensor."""

@@ -14,10 +14,12 @@ _TAKEN = frozenset(
     operator or or_eq private protected public register return short signed sizeof static struct
     switch template this throw true try typedef typeid typename union unsigned using virtual void
     volatile wchar_t while xor xor_eq
-    real each by_thread by_warp by_block by_columns product layout by_row by_column power maximum minimum sign added largest largest_at
+    real
+    each by_thread by_warp by_block by_columns product layout by_row by_column
+    power maximum minimum sign added largest largest_at
     abs exp log sin cos tan sinh cosh tanh atan log1p expm1 erf sqrt rsqrt pow floor
     threadIdx blockIdx blockDim gridDim warpSize INFINITY NAN
-    """.split()  # noqa: SIM905
+    """.split()
 )
 _LETTERS = {"θ": "theta", "′": "p"}
 

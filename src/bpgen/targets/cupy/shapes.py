@@ -36,12 +36,23 @@ class Written:
     sizes: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Matrices:
+    """Two operands, and the indices of the stack, rows and columns of their product."""
+
+    stack: Axes
+    rows: Axes
+    columns: Axes
+    left: Expr
+    right: Expr
+
+
 def write(draft: Draft, group: Sequence[Part]) -> Written:
     """Return the kernel that computes a group, in the shape its first part asks for."""
     head = group[0]
     if isinstance(head, Total):
         groups = _matrices(draft, head)
-        return _product(draft, group, *groups) if groups else _reduction(draft, group)
+        return _product(draft, group, groups) if groups else _reduction(draft, group)
     space = draft.moving(head.out.indices)
     i = draft.flatten(space, "i")
     stores = [line for part in group for line in _stores(draft, part)]
@@ -61,7 +72,9 @@ def _reduction(draft: Draft, group: Sequence[Part]) -> Written:
     method = _way(head, space)
     i, j = draft.flatten(space, "i"), draft.flatten(over, "j")
     entry, addend = f"int {i}" if space else "int", f"int {j}"
-    value = _within(draft, [(i, space), (j, over)], lambda: [f"return {_bare(draft.value(head.term.body))};"])
+    value = _within(
+        draft, [(i, space), (j, over)], lambda: [f"return {_bare(draft.value(head.term.body))};"]
+    )
     total = draft.names.of(("total",), word)
     stores = _within(draft, [(i, space)], lambda: _all_stores(draft, group, total))
     lambdas = [
@@ -88,8 +101,8 @@ def _way(head: Total, space: Axes) -> str:
 # ---- products ------------------------------------------------------------------------------------
 
 
-def _matrices(draft: Draft, head: Total) -> tuple[Axes, Axes, Axes, tuple[Expr, Expr]] | None:
-    """Return the indices of stack, rows and columns, and the operands; None if it is no product."""
+def _matrices(draft: Draft, head: Total) -> Matrices | None:
+    """Return the operands of a sum and their indices; None if it is no product of matrices."""
     if len(head.factors) != 2:
         return None
     left, right = head.factors
@@ -102,24 +115,24 @@ def _matrices(draft: Draft, head: Total) -> tuple[Axes, Axes, Axes, tuple[Expr, 
     columns = tuple(i for i, a, b in own if b and not a)
     if not rows or not columns or len(stack) + len(rows) + len(columns) < len(space):
         return None
-    return stack, rows, columns, (left, right)
+    return Matrices(stack, rows, columns, left, right)
 
 
-def _product(
-    draft: Draft, group: Sequence[Part], stack: Axes, rows: Axes, columns: Axes, factors: Sequence[Expr]
-) -> Written:
+def _product(draft: Draft, group: Sequence[Part], of: Matrices) -> Written:
     head = group[0]
     assert isinstance(head, Total)
-    over = head.term.over
+    stack, rows, columns, over = of.stack, of.rows, of.columns, head.term.over
     s, r = draft.flatten(stack, "s"), draft.flatten(rows, "r")
     c, k = draft.flatten(columns, "c"), draft.flatten(over, "k")
-    left, right = factors
+    left, right = of.left, of.right
     at = f"int {s}" if stack else "int"
     a = _within(
         draft, [(s, stack), (r, rows), (k, over)], lambda: [f"return {_bare(draft.value(left))};"]
     )
     b = _within(
-        draft, [(s, stack), (k, over), (c, columns)], lambda: [f"return {_bare(draft.value(right))};"]
+        draft,
+        [(s, stack), (k, over), (c, columns)],
+        lambda: [f"return {_bare(draft.value(right))};"],
     )
     total = draft.names.of(("total",), "sum")
     scaled = total if head.scale == 1 else f"{draft.value(head.scale)} * {total}"

@@ -14,7 +14,17 @@ from sympy import Expr
 from sympy.core.relational import Relational
 
 from bpgen.errors import TargetError
-from bpgen.ir.expr import Access, Delta, Digit, Hold, Pad, Where, base_and_exponent, named_choice, sign_of
+from bpgen.ir.expr import (
+    Access,
+    Delta,
+    Digit,
+    Hold,
+    Pad,
+    Where,
+    base_and_exponent,
+    named_choice,
+    sign_of,
+)
 from bpgen.ir.index import Extent, Index, Scalar
 from bpgen.spell import Speller
 from bpgen.spell.speller import ADD, ATOM, MUL, Spelled
@@ -176,7 +186,7 @@ class CudaSpeller(Speller):
         return f"{_FUNCTIONS[name]}({', '.join(args)})"
 
     def _where(self, expr: Where) -> str:
-        condition, a, b = expr.args
+        _, a, b = expr.args
         if named_choice(expr) is not None:
             return super()._where(expr)
         if (a, b) == (1, 0):
@@ -202,7 +212,8 @@ class CudaSpeller(Speller):
     def reduction(self, word: str, over: Sequence[Index], body: str) -> str:
         """Refuse: a sum is a kernel of its own."""
         raise TargetError(
-            f"{word} over {over} of {body} stands inside a formula", way_out="This is a bug in bpgen."
+            f"{word} over {over} of {body} stands inside a formula",
+            way_out="This is a bug in bpgen.",
         )
 
     # ---- index expressions -----------------------------------------------------------------------
