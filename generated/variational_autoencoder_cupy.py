@@ -576,6 +576,12 @@ def missing() -> str:
     return ""
 
 
+def demand() -> None:
+    """Raise RuntimeError if something is missing."""
+    if missing():
+        raise RuntimeError(missing())
+
+
 class Kernels:
     """The kernels of SOURCE, compiled for one precision, and how they are launched.
 
@@ -584,8 +590,7 @@ class Kernels:
     """
 
     def __init__(self, dtype: str) -> None:
-        if missing():
-            raise RuntimeError(missing())
+        demand()
         real = {"float32": "float", "float64": "double"}[dtype]
         self._module = cp.RawModule(code=SOURCE, options=("--std=c++17", f"-DREAL={real}"))
         self._kernels = {name: self._module.get_function(f"kernel_{name}") for name in KERNELS}
@@ -726,6 +731,7 @@ class State:
 
 def init(seed: int = 0) -> Params:
     """Return parameters as training starts with them, drawn by numpy on the host."""
+    demand()
     p = Params(np.zeros(SIZE, DTYPE))
     rng = np.random.default_rng(seed)
     p.enc_W[...] = rng.normal(0, math.sqrt(2 / D), (D, H))

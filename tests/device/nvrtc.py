@@ -8,7 +8,7 @@ _USED = re.compile(
     r"Compiling entry function '(?:kernel_)?(\w+)' for.*?"
     r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads.*?"
     r"Used (\d+) registers",
-    re.S,
+    re.DOTALL,
 )
 
 

@@ -1,14 +1,14 @@
-"""NVIDIA's compiler takes every kernel of the zoo, for each generation of GPU, and spills nothing."""
+"""NVIDIA's compiler takes every kernel of the zoo, for each kind of GPU, and spills nothing."""
 
 import ast
 import inspect
 import re
 
 import pytest
+from tests.device.nvrtc import ARCHITECTURES, usage
 
 import bpgen as bp
 from bpgen.declare.load import zoo
-from tests.device.nvrtc import ARCHITECTURES, usage
 
 cupy = pytest.importorskip("cupy", reason="needs the extra `cuda`: CuPy and NVRTC")
 

@@ -5,12 +5,12 @@ The emitted CuPy modules run unmodified on the strict stand-in, and their kernel
 
 import numpy as np
 import pytest
+from tests.device.host import has_compiler
+from tests.device.standin import CaptureError, Device, installed
 
 import bpgen as bp
 from bpgen.declare.load import zoo
 from bpgen.execute.load import load_module
-from tests.device.host import has_compiler
-from tests.device.standin import CaptureError, Device, installed
 
 ROWS, STEPS = 37, 25
 pytestmark = pytest.mark.skipif(not has_compiler(), reason="needs g++")
@@ -123,7 +123,7 @@ def test_without_cupy_a_module_is_imported_and_says_what_is_missing(tmp_path, mo
     assert net.main(["--selftest"]) == 8
     assert "pip install" in capsys.readouterr().err
     with pytest.raises(RuntimeError, match="CuPy is missing"):
-        net.Kernels.of("float32")
+        net.init()
 
 
 def test_the_stand_in_refuses_what_a_gpu_refuses():

@@ -62,7 +62,7 @@ class CudaFunctions:
 
     def kernels(self) -> tuple[KernelView, ...]:
         """Return the kernels, in the order in which they are first launched."""
-        return tuple(_kernel(k) for k in self.target.kernels.values())
+        return tuple(kernel_view(k) for k in self.target.kernels.values())
 
     def _view(self, name: str, launches: Sequence[Launch | Rounds]) -> FunctionView:
         steps = tuple(view for part in launches for view in _views(part, 0))
@@ -97,7 +97,8 @@ def _views(part: Launch | Rounds, depth: int) -> list[StepView]:
     return [StepView(tuple(comment), wrapped_code(part.line, len(indent)), indent)]
 
 
-def _kernel(kernel: Kernel) -> KernelView:
+def kernel_view(kernel: Kernel) -> KernelView:
+    """Return a kernel as lines."""
     comment = [line for f in kernel.formulas for line in wrapped_comment(f)]
     others = [f"∂L/∂{n[2:]}" if n.startswith("d_") else n for n in kernel.likewise]
     if others:
