@@ -167,6 +167,52 @@ __device__ void by_columns(int entries, int length, Value value, Store store) {
     }
 }
 
+// The entries of a row are shared out among LANES threads, a warp or a block, which wait for each
+// other after each step; so a step may read whatever of the row has been written before.
+template <int LANES>
+__device__ void wait() {
+    if constexpr (LANES == 32) __syncwarp();
+    else __syncthreads();
+}
+
+template <int LANES, class Formula>
+__device__ void rows(int count, Formula formula) {
+    const int first = (blockIdx.x * BLOCK + threadIdx.x) / LANES;
+    for (int i = first; i < count; i += gridDim.x * (BLOCK / LANES)) formula(i);
+}
+
+// formula(k) for every entry of the row.
+template <int LANES, class Formula>
+__device__ void map_row(int length, Formula formula) {
+    for (int k = threadIdx.x % LANES; k < length; k += LANES) formula(k);
+    wait<LANES>();
+}
+
+// store(value(0) + value(1) + …), by one thread.
+template <int LANES, class Op, class Value, class Store>
+__device__ void reduce_row(int length, Value value, Store store) {
+    const int lane = threadIdx.x % LANES;
+    Op op;
+    for (int k = lane; k < length; k += LANES) op.take(value(k), k);
+    for (int lanes = 16; lanes; lanes /= 2) op.join(op.beyond(lanes));
+    if constexpr (LANES > 32) {
+        alignas(8) __shared__ unsigned char memory[LANES / 32 * sizeof(Op)];
+        Op *parts = reinterpret_cast<Op *>(memory);
+        if (lane % 32 == 0) parts[lane / 32] = op;
+        __syncthreads();
+        for (int w = 1; lane == 0 && w < LANES / 32; ++w) op.join(parts[w]);
+    }
+    if (lane == 0) store(op.result());
+    wait<LANES>();
+}
+
+// store(), by one thread.
+template <int LANES, class Store>
+__device__ void once(Store store) {
+    if (threadIdx.x % LANES == 0) store();
+    wait<LANES>();
+}
+
 // store(s, r, c, Σ_k left(s, r, k) right(s, k, c)) for a stack of matrices. A block computes a tile
 // of 16 M rows and columns, a thread M × M entries of it, by way of shared memory. The operands are
 // formulas; by_row says that memory runs along their second index, as a row of threads then reads.
@@ -245,31 +291,22 @@ extern "C" __global__ void kernel_logits(
 }
 
 // m[n] = max_k logits[n,k]
-extern "C" __global__ void kernel_m(const real *logits, real *m, int N) {
-    by_thread<largest>(N, K,
-        [=](int n, int k) { return logits[n * K + k]; },
-        [=](int n, real most) { m[n] = most; });
-}
-
 // e[n,k] = exp(logits[n,k] - m[n])
-extern "C" __global__ void kernel_e(const real *logits, const real *m, real *e, int N) {
-    each(N * K, [=](int i) {
-        const int n = i / K;
-        e[i] = exp(logits[i] - m[n]);
-    });
-}
-
 // s[n] = Σ_k e[n,k]
 // logits_at_topic[n] = logits[n,topic[n]]
 extern "C" __global__ void kernel_logits_at_topic(
-    const real *e, const real *logits, const int *topic, real *s, real *logits_at_topic, int N
+    const real *logits, const int *topic, real *m, real *e, real *s, real *logits_at_topic, int N
 ) {
-    by_thread<added>(N, K,
-        [=](int n, int k) { return e[n * K + k]; },
-        [=](int n, real sum) {
-            s[n] = sum;
-            logits_at_topic[n] = logits[n * K + topic[n]];
-        });
+    rows<32>(N, [=](int n) {
+        reduce_row<32, largest>(K,
+            [=](int k) { return logits[n * K + k]; },
+            [=](real most) { m[n] = most; });
+        map_row<32>(K, [=](int k) { e[n * K + k] = exp(logits[n * K + k] - m[n]); });
+        reduce_row<32, added>(K,
+            [=](int k) { return e[n * K + k]; },
+            [=](real sum) { s[n] = sum; });
+        once<32>([=]() { logits_at_topic[n] = logits[n * K + topic[n]]; });
+    });
 }
 
 // loss = Σ_n (m[n] + log(s[n]) - logits_at_topic[n])/N
@@ -364,8 +401,6 @@ KERNELS = (
     "vector",
     "bag",
     "logits",
-    "m",
-    "e",
     "logits_at_topic",
     "loss",
     "d_logits",
@@ -546,14 +581,10 @@ def add_loss(a: Activations) -> None:
     N = a.N
 
     # m[n] = max_k logits[n,k]
-    k.by_thread("m", N, a.logits, a.m, N)
-
     # e[n,k] = exp(logits[n,k] - m[n])
-    k.each("e", N * K, a.logits, a.m, a.e, N)
-
     # s[n] = Σ_k e[n,k]
     # logits_at_topic[n] = logits[n,topic[n]]
-    k.by_thread("logits_at_topic", N, a.e, a.logits, a.topic, a.s, a.logits_at_topic, N)
+    k.by_warp("logits_at_topic", N, a.logits, a.topic, a.m, a.e, a.s, a.logits_at_topic, N)
 
     # loss = Σ_n (m[n] + log(s[n]) - logits_at_topic[n])/N
     k.by_block("loss", 1, a.m, a.s, a.logits_at_topic, a.loss, N)

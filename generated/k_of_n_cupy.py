@@ -191,6 +191,52 @@ __device__ void by_columns(int entries, int length, Value value, Store store) {
     }
 }
 
+// The entries of a row are shared out among LANES threads, a warp or a block, which wait for each
+// other after each step; so a step may read whatever of the row has been written before.
+template <int LANES>
+__device__ void wait() {
+    if constexpr (LANES == 32) __syncwarp();
+    else __syncthreads();
+}
+
+template <int LANES, class Formula>
+__device__ void rows(int count, Formula formula) {
+    const int first = (blockIdx.x * BLOCK + threadIdx.x) / LANES;
+    for (int i = first; i < count; i += gridDim.x * (BLOCK / LANES)) formula(i);
+}
+
+// formula(k) for every entry of the row.
+template <int LANES, class Formula>
+__device__ void map_row(int length, Formula formula) {
+    for (int k = threadIdx.x % LANES; k < length; k += LANES) formula(k);
+    wait<LANES>();
+}
+
+// store(value(0) + value(1) + …), by one thread.
+template <int LANES, class Op, class Value, class Store>
+__device__ void reduce_row(int length, Value value, Store store) {
+    const int lane = threadIdx.x % LANES;
+    Op op;
+    for (int k = lane; k < length; k += LANES) op.take(value(k), k);
+    for (int lanes = 16; lanes; lanes /= 2) op.join(op.beyond(lanes));
+    if constexpr (LANES > 32) {
+        alignas(8) __shared__ unsigned char memory[LANES / 32 * sizeof(Op)];
+        Op *parts = reinterpret_cast<Op *>(memory);
+        if (lane % 32 == 0) parts[lane / 32] = op;
+        __syncthreads();
+        for (int w = 1; lane == 0 && w < LANES / 32; ++w) op.join(parts[w]);
+    }
+    if (lane == 0) store(op.result());
+    wait<LANES>();
+}
+
+// store(), by one thread.
+template <int LANES, class Store>
+__device__ void once(Store store) {
+    if (threadIdx.x % LANES == 0) store();
+    wait<LANES>();
+}
+
 // store(s, r, c, Σ_k left(s, r, k) right(s, k, c)) for a stack of matrices. A block computes a tile
 // of 16 M rows and columns, a thread M × M entries of it, by way of shared memory. The operands are
 // formulas; by_row says that memory runs along their second index, as a row of threads then reads.
@@ -239,30 +285,21 @@ __device__ void product(
 }
 
 // x_at_seen_pattern[n,h,j] = x[n,seen_pattern[h,j]]
-extern "C" __global__ void kernel_x_at_seen_pattern(
-    const real *x, const int *seen_pattern, real *x_at_seen_pattern, int N
-) {
-    each(N * H * J, [=](int i) {
-        const int n = i / (H * J), h = i / J % H, j = i % J;
-        x_at_seen_pattern[i] = x[n * D + seen_pattern[h * J + j]];
-    });
-}
-
 // z1[n,h] = Σ_j seen_W[h,j] x_at_seen_pattern[n,h,j] + seen_b[h]
 // h[n,h] = max(0, z1[n,h])
 extern "C" __global__ void kernel_h(
-    const real *seen_W, const real *x_at_seen_pattern, const real *seen_b, real *z1, real *h_, int N
+    const real *x, const int *seen_pattern, const real *seen_W, const real *seen_b,
+    real *x_at_seen_pattern, real *z1, real *h_, int N
 ) {
-    by_thread<added>(N * H, J,
-        [=](int i, int j) {
-            const int h = i % H;
-            return seen_W[h * J + j] * x_at_seen_pattern[i * J + j];
-        },
-        [=](int i, real sum) {
-            const int h = i % H;
-            z1[i] = sum + seen_b[h];
-            h_[i] = maximum(0_r, z1[i]);
-        });
+    rows<32>(N * H, [=](int i) {
+        const int n = i / H, h = i % H;
+        map_row<32>(J, [=](int j) { x_at_seen_pattern[i * J + j] = x[n * D + seen_pattern[h * J +
+            j]]; });
+        reduce_row<32, added>(J,
+            [=](int j) { return seen_W[h * J + j] * x_at_seen_pattern[i * J + j]; },
+            [=](real sum) { z1[i] = sum + seen_b[h]; });
+        once<32>([=]() { h_[i] = maximum(0_r, z1[i]); });
+    });
 }
 
 // logits[n,k] = Σ_h out_W[h,k] h[n,h] + out_b[k]
@@ -276,31 +313,22 @@ extern "C" __global__ void kernel_logits(
 }
 
 // m[n] = max_k logits[n,k]
-extern "C" __global__ void kernel_m(const real *logits, real *m, int N) {
-    by_warp<largest>(N, K,
-        [=](int n, int k) { return logits[n * K + k]; },
-        [=](int n, real most) { m[n] = most; });
-}
-
 // e[n,k] = exp(logits[n,k] - m[n])
-extern "C" __global__ void kernel_e(const real *logits, const real *m, real *e, int N) {
-    each(N * K, [=](int i) {
-        const int n = i / K;
-        e[i] = exp(logits[i] - m[n]);
-    });
-}
-
 // s[n] = Σ_k e[n,k]
 // logits_at_digit[n] = logits[n,digit[n]]
 extern "C" __global__ void kernel_logits_at_digit(
-    const real *e, const real *logits, const int *digit, real *s, real *logits_at_digit, int N
+    const real *logits, const int *digit, real *m, real *e, real *s, real *logits_at_digit, int N
 ) {
-    by_warp<added>(N, K,
-        [=](int n, int k) { return e[n * K + k]; },
-        [=](int n, real sum) {
-            s[n] = sum;
-            logits_at_digit[n] = logits[n * K + digit[n]];
-        });
+    rows<32>(N, [=](int n) {
+        reduce_row<32, largest>(K,
+            [=](int k) { return logits[n * K + k]; },
+            [=](real most) { m[n] = most; });
+        map_row<32>(K, [=](int k) { e[n * K + k] = exp(logits[n * K + k] - m[n]); });
+        reduce_row<32, added>(K,
+            [=](int k) { return e[n * K + k]; },
+            [=](real sum) { s[n] = sum; });
+        once<32>([=]() { logits_at_digit[n] = logits[n * K + digit[n]]; });
+    });
 }
 
 // loss = Σ_n (m[n] + log(s[n]) - logits_at_digit[n])/N
@@ -403,11 +431,8 @@ extern "C" __global__ void kernel_count_step(int *t) {
 }
 """
 KERNELS = (
-    "x_at_seen_pattern",
     "h",
     "logits",
-    "m",
-    "e",
     "logits_at_digit",
     "loss",
     "d_logits",
@@ -579,11 +604,11 @@ def forward(p: Params, a: Activations) -> None:
     N = a.N
 
     # x_at_seen_pattern[n,h,j] = x[n,seen_pattern[h,j]]
-    k.each("x_at_seen_pattern", N * H * J, a.x, a.seen_pattern, a.x_at_seen_pattern, N)
-
     # z1[n,h] = Σ_j seen_W[h,j] x_at_seen_pattern[n,h,j] + seen_b[h]
     # h[n,h] = max(0, z1[n,h])
-    k.by_thread("h", N * H, p.seen_W, a.x_at_seen_pattern, p.seen_b, a.z1, a.h, N)
+    k.by_warp(
+        "h", N * H, a.x, a.seen_pattern, p.seen_W, p.seen_b, a.x_at_seen_pattern, a.z1, a.h, N
+    )
 
     # logits[n,k] = Σ_h out_W[h,k] h[n,h] + out_b[k]
     k.product("logits", 16, 1, N, K, a.h, p.out_W, p.out_b, a.logits, N)
@@ -595,14 +620,10 @@ def add_loss(a: Activations) -> None:
     N = a.N
 
     # m[n] = max_k logits[n,k]
-    k.by_warp("m", N, a.logits, a.m, N)
-
     # e[n,k] = exp(logits[n,k] - m[n])
-    k.each("e", N * K, a.logits, a.m, a.e, N)
-
     # s[n] = Σ_k e[n,k]
     # logits_at_digit[n] = logits[n,digit[n]]
-    k.by_warp("logits_at_digit", N, a.e, a.logits, a.digit, a.s, a.logits_at_digit, N)
+    k.by_warp("logits_at_digit", N, a.logits, a.digit, a.m, a.e, a.s, a.logits_at_digit, N)
 
     # loss = Σ_n (m[n] + log(s[n]) - logits_at_digit[n])/N
     k.by_block("loss", 1, a.m, a.s, a.logits_at_digit, a.loss, N)

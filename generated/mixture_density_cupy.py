@@ -172,6 +172,52 @@ __device__ void by_columns(int entries, int length, Value value, Store store) {
     }
 }
 
+// The entries of a row are shared out among LANES threads, a warp or a block, which wait for each
+// other after each step; so a step may read whatever of the row has been written before.
+template <int LANES>
+__device__ void wait() {
+    if constexpr (LANES == 32) __syncwarp();
+    else __syncthreads();
+}
+
+template <int LANES, class Formula>
+__device__ void rows(int count, Formula formula) {
+    const int first = (blockIdx.x * BLOCK + threadIdx.x) / LANES;
+    for (int i = first; i < count; i += gridDim.x * (BLOCK / LANES)) formula(i);
+}
+
+// formula(k) for every entry of the row.
+template <int LANES, class Formula>
+__device__ void map_row(int length, Formula formula) {
+    for (int k = threadIdx.x % LANES; k < length; k += LANES) formula(k);
+    wait<LANES>();
+}
+
+// store(value(0) + value(1) + …), by one thread.
+template <int LANES, class Op, class Value, class Store>
+__device__ void reduce_row(int length, Value value, Store store) {
+    const int lane = threadIdx.x % LANES;
+    Op op;
+    for (int k = lane; k < length; k += LANES) op.take(value(k), k);
+    for (int lanes = 16; lanes; lanes /= 2) op.join(op.beyond(lanes));
+    if constexpr (LANES > 32) {
+        alignas(8) __shared__ unsigned char memory[LANES / 32 * sizeof(Op)];
+        Op *parts = reinterpret_cast<Op *>(memory);
+        if (lane % 32 == 0) parts[lane / 32] = op;
+        __syncthreads();
+        for (int w = 1; lane == 0 && w < LANES / 32; ++w) op.join(parts[w]);
+    }
+    if (lane == 0) store(op.result());
+    wait<LANES>();
+}
+
+// store(), by one thread.
+template <int LANES, class Store>
+__device__ void once(Store store) {
+    if (threadIdx.x % LANES == 0) store();
+    wait<LANES>();
+}
+
 // store(s, r, c, Σ_k left(s, r, k) right(s, k, c)) for a stack of matrices. A block computes a tile
 // of 16 M rows and columns, a thread M × M entries of it, by way of shared memory. The operands are
 // formulas; by_row says that memory runs along their second index, as a row of threads then reads.
@@ -251,53 +297,50 @@ extern "C" __global__ void kernel_logits(
 }
 
 // mean[n,k,d] = centre[n,k]
-extern "C" __global__ void kernel_mean(const real *centre, real *mean, int N) {
-    each(N * K * D, [=](int i) {
-        const int n = i / (K * D), k = i / D % K;
-        mean[i] = centre[n * K + k];
-    });
-}
-
 // distance[n,k] = Σ_d (t[n,d] - mean[n,k,d])²
 // score[n,k] = logits[n,k] - D log_scale[n,k] - exp(-2 log_scale[n,k]) distance[n,k]/2
 extern "C" __global__ void kernel_score(
-    const real *t, const real *mean, const real *logits, const real *log_scale, real *distance,
-    real *score, int N
+    const real *centre, const real *t, const real *logits, const real *log_scale, real *mean,
+    real *distance, real *score, int N
 ) {
-    by_thread<added>(N * K, D,
-        [=](int i, int d) {
-            const int n = i / K;
-            return power<2>(t[n * D + d] - mean[i * D + d]);
-        },
-        [=](int i, real sum) {
-            distance[i] = sum;
+    rows<32>(N * K, [=](int i) {
+        const int n = i / K;
+        map_row<32>(D, [=](int d) { mean[i * D + d] = centre[i]; });
+        reduce_row<32, added>(D,
+            [=](int d) { return power<2>(t[n * D + d] - mean[i * D + d]); },
+            [=](real sum) { distance[i] = sum; });
+        once<32>([=]() {
             score[i] = logits[i] - 0.5_r * exp(-2_r * log_scale[i]) * distance[i] - log_scale[i];
         });
-}
-
-// m1[n] = max_k logits[n,k]
-// Likewise m2.
-extern "C" __global__ void kernel_m1(const real *logits, real *m1, int N) {
-    by_thread<largest>(N, K,
-        [=](int n, int k) { return logits[n * K + k]; },
-        [=](int n, real most) { m1[n] = most; });
-}
-
-// e1[n,k] = exp(logits[n,k] - m1[n])
-// Likewise e2.
-extern "C" __global__ void kernel_e1(const real *logits, const real *m1, real *e1, int N) {
-    each(N * K, [=](int i) {
-        const int n = i / K;
-        e1[i] = exp(logits[i] - m1[n]);
     });
 }
 
+// m1[n] = max_k logits[n,k]
+// e1[n,k] = exp(logits[n,k] - m1[n])
 // s1[n] = Σ_k e1[n,k]
-// Likewise s2.
-extern "C" __global__ void kernel_s1(const real *e1, real *s1, int N) {
-    by_thread<added>(N, K,
-        [=](int n, int k) { return e1[n * K + k]; },
-        [=](int n, real sum) { s1[n] = sum; });
+// m2[n] = max_k score[n,k]
+// e2[n,k] = exp(score[n,k] - m2[n])
+// s2[n] = Σ_k e2[n,k]
+extern "C" __global__ void kernel_s2(
+    const real *logits, const real *score, real *m1, real *e1, real *s1, real *m2, real *e2,
+    real *s2, int N
+) {
+    rows<32>(N, [=](int n) {
+        reduce_row<32, largest>(K,
+            [=](int k) { return logits[n * K + k]; },
+            [=](real most) { m1[n] = most; });
+        map_row<32>(K, [=](int k) { e1[n * K + k] = exp(logits[n * K + k] - m1[n]); });
+        reduce_row<32, added>(K,
+            [=](int k) { return e1[n * K + k]; },
+            [=](real sum) { s1[n] = sum; });
+        reduce_row<32, largest>(K,
+            [=](int k) { return score[n * K + k]; },
+            [=](real most) { m2[n] = most; });
+        map_row<32>(K, [=](int k) { e2[n * K + k] = exp(score[n * K + k] - m2[n]); });
+        reduce_row<32, added>(K,
+            [=](int k) { return e2[n * K + k]; },
+            [=](real sum) { s2[n] = sum; });
+    });
 }
 
 // loss = Σ_n (D log(2 π)/2 + m1[n] + log(s1[n]) - m2[n] - log(s2[n]))/N
@@ -320,33 +363,30 @@ extern "C" __global__ void kernel_p2(const real *s2, const real *e2, real *p2, i
 }
 
 // ∂L/∂mean[n,k,d] = (mean[n,k,d] - t[n,d]) exp(-2 log_scale[n,k]) p2[n,k]/N
-extern "C" __global__ void kernel_d_mean(
-    const real *t, const real *mean, const real *log_scale, const real *p2, real *d_mean, int N
-) {
-    each(N * K * D, [=](int i) {
-        const int n = i / (K * D), k = i / D % K, d = i % D;
-        d_mean[i] = (mean[i] - t[n * D + d]) * exp(-2_r * log_scale[n * K + k]) * p2[n * K + k] /
-            real(N);
-    });
-}
-
 // ∂L/∂centre[n,k] = Σ_d ∂L/∂mean[n,k,d]
 // ∂L/∂log_scale[n,k] = (D - exp(-2 log_scale[n,k]) distance[n,k]) p2[n,k]/N
 // p1[n,k] = e1[n,k]/s1[n]
 // ∂L/∂logits[n,k] = (p1[n,k] - p2[n,k])/N
 extern "C" __global__ void kernel_d_logits(
-    const real *d_mean, const real *log_scale, const real *distance, const real *p2, const real *s1,
-    const real *e1, real *d_centre, real *d_log_scale, real *p1, real *d_logits, int N
+    const real *t, const real *mean, const real *log_scale, const real *p2, const real *distance,
+    const real *s1, const real *e1, real *d_mean, real *d_centre, real *d_log_scale, real *p1,
+    real *d_logits, int N
 ) {
-    by_thread<added>(N * K, D,
-        [=](int i, int d) { return d_mean[i * D + d]; },
-        [=](int i, real sum) {
-            const int n = i / K;
-            d_centre[i] = sum;
+    rows<32>(N * K, [=](int i) {
+        const int n = i / K;
+        map_row<32>(D, [=](int d) {
+            d_mean[i * D + d] = (mean[i * D + d] - t[n * D + d]) * exp(-2_r * log_scale[i]) * p2[i]
+                / real(N);
+        });
+        reduce_row<32, added>(D,
+            [=](int d) { return d_mean[i * D + d]; },
+            [=](real sum) { d_centre[i] = sum; });
+        once<32>([=]() {
             d_log_scale[i] = (1_r - exp(-2_r * log_scale[i]) * distance[i]) * p2[i] / real(N);
             p1[i] = e1[i] / s1[n];
             d_logits[i] = (p1[i] - p2[i]) / real(N);
         });
+    });
 }
 
 // ∂L/∂hidden[n,h] = Σ_k centre_W[h,k] ∂L/∂centre[n,k] + Σ_k width_W[h,k] ∂L/∂log_scale[n,k] +
@@ -453,14 +493,10 @@ KERNELS = (
     "centred",
     "hidden",
     "logits",
-    "mean",
     "score",
-    "m1",
-    "e1",
-    "s1",
+    "s2",
     "loss",
     "p2",
-    "d_mean",
     "d_logits",
     "d_hidden",
     "d_hidden_from_d_log_scale",
@@ -675,29 +711,17 @@ def add_loss(a: Activations) -> None:
     N = a.N
 
     # mean[n,k,d] = centre[n,k]
-    k.each("mean", N * K * D, a.centre, a.mean, N)
-
     # distance[n,k] = Σ_d (t[n,d] - mean[n,k,d])²
     # score[n,k] = logits[n,k] - D log_scale[n,k] - exp(-2 log_scale[n,k]) distance[n,k]/2
-    k.by_thread("score", N * K, a.t, a.mean, a.logits, a.log_scale, a.distance, a.score, N)
+    k.by_warp("score", N * K, a.centre, a.t, a.logits, a.log_scale, a.mean, a.distance, a.score, N)
 
     # m1[n] = max_k logits[n,k]
-    k.by_thread("m1", N, a.logits, a.m1, N)
-
     # e1[n,k] = exp(logits[n,k] - m1[n])
-    k.each("e1", N * K, a.logits, a.m1, a.e1, N)
-
     # s1[n] = Σ_k e1[n,k]
-    k.by_thread("s1", N, a.e1, a.s1, N)
-
     # m2[n] = max_k score[n,k]
-    k.by_thread("m1", N, a.score, a.m2, N)
-
     # e2[n,k] = exp(score[n,k] - m2[n])
-    k.each("e1", N * K, a.score, a.m2, a.e2, N)
-
     # s2[n] = Σ_k e2[n,k]
-    k.by_thread("s1", N, a.e2, a.s2, N)
+    k.by_warp("s2", N, a.logits, a.score, a.m1, a.e1, a.s1, a.m2, a.e2, a.s2, N)
 
     # loss = Σ_n (D log(2 π)/2 + m1[n] + log(s1[n]) - m2[n] - log(s2[n]))/N
     k.by_block("loss", 1, a.m1, a.s1, a.m2, a.s2, a.loss, N)
@@ -712,21 +736,21 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.each("p2", N * K, a.s2, a.e2, a.p2, N)
 
     # ∂L/∂mean[n,k,d] = (mean[n,k,d] - t[n,d]) exp(-2 log_scale[n,k]) p2[n,k]/N
-    k.each("d_mean", N * K * D, a.t, a.mean, a.log_scale, a.p2, a.d_mean, N)
-
     # ∂L/∂centre[n,k] = Σ_d ∂L/∂mean[n,k,d]
     # ∂L/∂log_scale[n,k] = (D - exp(-2 log_scale[n,k]) distance[n,k]) p2[n,k]/N
     # p1[n,k] = e1[n,k]/s1[n]
     # ∂L/∂logits[n,k] = (p1[n,k] - p2[n,k])/N
-    k.by_thread(
+    k.by_warp(
         "d_logits",
         N * K,
-        a.d_mean,
+        a.t,
+        a.mean,
         a.log_scale,
-        a.distance,
         a.p2,
+        a.distance,
         a.s1,
         a.e1,
+        a.d_mean,
         a.d_centre,
         a.d_log_scale,
         a.p1,

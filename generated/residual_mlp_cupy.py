@@ -290,6 +290,52 @@ __device__ void by_columns(int entries, int length, Value value, Store store) {
     }
 }
 
+// The entries of a row are shared out among LANES threads, a warp or a block, which wait for each
+// other after each step; so a step may read whatever of the row has been written before.
+template <int LANES>
+__device__ void wait() {
+    if constexpr (LANES == 32) __syncwarp();
+    else __syncthreads();
+}
+
+template <int LANES, class Formula>
+__device__ void rows(int count, Formula formula) {
+    const int first = (blockIdx.x * BLOCK + threadIdx.x) / LANES;
+    for (int i = first; i < count; i += gridDim.x * (BLOCK / LANES)) formula(i);
+}
+
+// formula(k) for every entry of the row.
+template <int LANES, class Formula>
+__device__ void map_row(int length, Formula formula) {
+    for (int k = threadIdx.x % LANES; k < length; k += LANES) formula(k);
+    wait<LANES>();
+}
+
+// store(value(0) + value(1) + …), by one thread.
+template <int LANES, class Op, class Value, class Store>
+__device__ void reduce_row(int length, Value value, Store store) {
+    const int lane = threadIdx.x % LANES;
+    Op op;
+    for (int k = lane; k < length; k += LANES) op.take(value(k), k);
+    for (int lanes = 16; lanes; lanes /= 2) op.join(op.beyond(lanes));
+    if constexpr (LANES > 32) {
+        alignas(8) __shared__ unsigned char memory[LANES / 32 * sizeof(Op)];
+        Op *parts = reinterpret_cast<Op *>(memory);
+        if (lane % 32 == 0) parts[lane / 32] = op;
+        __syncthreads();
+        for (int w = 1; lane == 0 && w < LANES / 32; ++w) op.join(parts[w]);
+    }
+    if (lane == 0) store(op.result());
+    wait<LANES>();
+}
+
+// store(), by one thread.
+template <int LANES, class Store>
+__device__ void once(Store store) {
+    if (threadIdx.x % LANES == 0) store();
+    wait<LANES>();
+}
+
 // store(s, r, c, Σ_k left(s, r, k) right(s, k, c)) for a stack of matrices. A block computes a tile
 // of 16 M rows and columns, a thread M × M entries of it, by way of shared memory. The operands are
 // formulas; by_row says that memory runs along their second index, as a row of threads then reads.
@@ -348,38 +394,27 @@ extern "C" __global__ void kernel_z1(
 }
 
 // mean1[n] = Σ_h z1[n,h]/H
-// Likewise mean2, mean3, mean4, mean5, mean6, mean7 and 14 more.
-extern "C" __global__ void kernel_mean1(const real *z1, real *mean1, int N) {
-    by_warp<added>(N, H,
-        [=](int n, int h) { return 0.03125_r * z1[n * H + h]; },
-        [=](int n, real sum) { mean1[n] = sum; });
-}
-
 // var1[n] = Σ_h (z1[n,h] - mean1[n])²/H
 // rstd1[n] = 1/√(var1[n] + 1e-05)
-// Likewise rstd2, rstd3, rstd4, rstd5, rstd6, rstd7 and 14 more.
-extern "C" __global__ void kernel_rstd1(
-    const real *z1, const real *mean1, real *var1, real *rstd1, int N
-) {
-    by_warp<added>(N, H,
-        [=](int n, int h) { return 0.03125_r * power<2>(z1[n * H + h] - mean1[n]); },
-        [=](int n, real sum) {
-            var1[n] = sum;
-            rstd1[n] = rsqrt(var1[n] + 1e-05_r);
-        });
-}
-
 // xhat1[n,h] = (z1[n,h] - mean1[n]) rstd1[n]
 // y1[n,h] = ln1_gain[h] xhat1[n,h] + ln1_shift[h]
-// Likewise y2, y3, y4, y5, y6, y7 and 13 more.
+// Likewise y2, y3, y4, y5, y6, y7 and 14 more.
 extern "C" __global__ void kernel_y1(
-    const real *z1, const real *mean1, const real *rstd1, const real *ln1_gain,
-    const real *ln1_shift, real *xhat1, real *y1, int N
+    const real *z1, const real *ln1_gain, const real *ln1_shift, real *mean1, real *var1,
+    real *rstd1, real *xhat1, real *y1, int N
 ) {
-    each(N * H, [=](int i) {
-        const int n = i / H, h = i % H;
-        xhat1[i] = (z1[i] - mean1[n]) * rstd1[n];
-        y1[i] = ln1_gain[h] * xhat1[i] + ln1_shift[h];
+    rows<32>(N, [=](int n) {
+        reduce_row<32, added>(H,
+            [=](int h) { return 0.03125_r * z1[n * H + h]; },
+            [=](real sum) { mean1[n] = sum; });
+        reduce_row<32, added>(H,
+            [=](int h) { return 0.03125_r * power<2>(z1[n * H + h] - mean1[n]); },
+            [=](real sum) { var1[n] = sum; });
+        once<32>([=]() { rstd1[n] = rsqrt(var1[n] + 1e-05_r); });
+        map_row<32>(H, [=](int h) {
+            xhat1[n * H + h] = (z1[n * H + h] - mean1[n]) * rstd1[n];
+            y1[n * H + h] = ln1_gain[h] * xhat1[n * H + h] + ln1_shift[h];
+        });
     });
 }
 
@@ -416,19 +451,6 @@ extern "C" __global__ void kernel_sum1(
         });
 }
 
-// xhat21[n,h] = (h[n,h] - mean21[n]) rstd21[n]
-// y21[n,h] = ln_gain[h] xhat21[n,h] + ln_shift[h]
-extern "C" __global__ void kernel_y21(
-    const real *h, const real *mean21, const real *rstd21, const real *ln_gain,
-    const real *ln_shift, real *xhat21, real *y21, int N
-) {
-    each(N * H, [=](int i) {
-        const int n = i / H, h_ = i % H;
-        xhat21[i] = (h[i] - mean21[n]) * rstd21[n];
-        y21[i] = ln_gain[h_] * xhat21[i] + ln_shift[h_];
-    });
-}
-
 // logits[n,j] = Σ_h head_W[h,j] y21[n,h] + head_b[j]
 extern "C" __global__ void kernel_logits(
     const real *y21, const real *head_W, const real *head_b, real *logits, int N
@@ -440,31 +462,22 @@ extern "C" __global__ void kernel_logits(
 }
 
 // m[n] = max_j logits[n,j]
-extern "C" __global__ void kernel_m(const real *logits, real *m, int N) {
-    by_warp<largest>(N, J,
-        [=](int n, int j) { return logits[n * J + j]; },
-        [=](int n, real most) { m[n] = most; });
-}
-
 // e[n,j] = exp(logits[n,j] - m[n])
-extern "C" __global__ void kernel_e(const real *logits, const real *m, real *e, int N) {
-    each(N * J, [=](int i) {
-        const int n = i / J;
-        e[i] = exp(logits[i] - m[n]);
-    });
-}
-
 // s[n] = Σ_j e[n,j]
 // logits_at_digit[n] = logits[n,digit[n]]
 extern "C" __global__ void kernel_logits_at_digit(
-    const real *e, const real *logits, const int *digit, real *s, real *logits_at_digit, int N
+    const real *logits, const int *digit, real *m, real *e, real *s, real *logits_at_digit, int N
 ) {
-    by_warp<added>(N, J,
-        [=](int n, int j) { return e[n * J + j]; },
-        [=](int n, real sum) {
-            s[n] = sum;
-            logits_at_digit[n] = logits[n * J + digit[n]];
-        });
+    rows<32>(N, [=](int n) {
+        reduce_row<32, largest>(J,
+            [=](int j) { return logits[n * J + j]; },
+            [=](real most) { m[n] = most; });
+        map_row<32>(J, [=](int j) { e[n * J + j] = exp(logits[n * J + j] - m[n]); });
+        reduce_row<32, added>(J,
+            [=](int j) { return e[n * J + j]; },
+            [=](real sum) { s[n] = sum; });
+        once<32>([=]() { logits_at_digit[n] = logits[n * J + digit[n]]; });
+    });
 }
 
 // loss = Σ_n (m[n] + log(s[n]) - logits_at_digit[n])/N
@@ -505,37 +518,24 @@ extern "C" __global__ void kernel_d_xhat21(
 }
 
 // xhat21_dot_d_xhat21[n] = Σ_h xhat21[n,h] ∂L/∂xhat21[n,h]
-// Likewise xhat20_dot_d_xhat20, xhat19_dot_d_xhat19, xhat18_dot_d_xhat18, xhat17_dot_d_xhat17,
-//     xhat16_dot_d_xhat16, xhat15_dot_d_xhat15 and 14 more.
-extern "C" __global__ void kernel_xhat21_dot_d_xhat21(
-    const real *xhat21, const real *d_xhat21, real *xhat21_dot_d_xhat21, int N
-) {
-    by_warp<added>(N, H,
-        [=](int n, int h) { return xhat21[n * H + h] * d_xhat21[n * H + h]; },
-        [=](int n, real sum) { xhat21_dot_d_xhat21[n] = sum; });
-}
-
 // sum_d_xhat21[n] = Σ_h ∂L/∂xhat21[n,h]
-// Likewise sum_d_xhat20, sum_d_xhat19, sum_d_xhat18, sum_d_xhat17, sum_d_xhat16, sum_d_xhat15
-//     and 14 more.
-extern "C" __global__ void kernel_sum_d_xhat21(
-    const real *d_xhat21, real *sum_d_xhat21, int N
-) {
-    by_warp<added>(N, H,
-        [=](int n, int h) { return d_xhat21[n * H + h]; },
-        [=](int n, real sum) { sum_d_xhat21[n] = sum; });
-}
-
 // ∂L/∂h[n,h] = rstd21[n] (∂L/∂xhat21[n,h] - xhat21[n,h] xhat21_dot_d_xhat21[n]/H -
 //     sum_d_xhat21[n]/H)
 extern "C" __global__ void kernel_d_h(
-    const real *rstd21, const real *xhat21, const real *xhat21_dot_d_xhat21, const real *d_xhat21,
-    const real *sum_d_xhat21, real *d_h, int N
+    const real *xhat21, const real *d_xhat21, const real *rstd21, real *xhat21_dot_d_xhat21,
+    real *sum_d_xhat21, real *d_h, int N
 ) {
-    each(N * H, [=](int i) {
-        const int n = i / H;
-        d_h[i] = rstd21[n] * (d_xhat21[i] - 0.03125_r * xhat21[i] * xhat21_dot_d_xhat21[n] -
-            0.03125_r * sum_d_xhat21[n]);
+    rows<32>(N, [=](int n) {
+        reduce_row<32, added>(H,
+            [=](int h) { return xhat21[n * H + h] * d_xhat21[n * H + h]; },
+            [=](real sum) { xhat21_dot_d_xhat21[n] = sum; });
+        reduce_row<32, added>(H,
+            [=](int h) { return d_xhat21[n * H + h]; },
+            [=](real sum) { sum_d_xhat21[n] = sum; });
+        map_row<32>(H, [=](int h) {
+            d_h[n * H + h] = rstd21[n] * (d_xhat21[n * H + h] - 0.03125_r * xhat21[n * H + h] *
+                xhat21_dot_d_xhat21[n] - 0.03125_r * sum_d_xhat21[n]);
+        });
     });
 }
 
@@ -571,17 +571,27 @@ extern "C" __global__ void kernel_d_xhat20(
         });
 }
 
+// xhat20_dot_d_xhat20[n] = Σ_h xhat20[n,h] ∂L/∂xhat20[n,h]
+// sum_d_xhat20[n] = Σ_h ∂L/∂xhat20[n,h]
 // ∂L/∂sum19[n,h] = rstd20[n] ∂L/∂xhat20[n,h] + ∂L/∂h[n,h] - rstd20[n] sum_d_xhat20[n]/H -
 //     rstd20[n] xhat20[n,h] xhat20_dot_d_xhat20[n]/H
 // Likewise ∂L/∂sum18, ∂L/∂sum17, ∂L/∂sum16, ∂L/∂sum15, ∂L/∂sum14, ∂L/∂sum13 and 13 more.
 extern "C" __global__ void kernel_d_sum19(
-    const real *rstd20, const real *sum_d_xhat20, const real *xhat20,
-    const real *xhat20_dot_d_xhat20, const real *d_xhat20, const real *d_h, real *d_sum19, int N
+    const real *xhat20, const real *d_xhat20, const real *rstd20, const real *d_h,
+    real *xhat20_dot_d_xhat20, real *sum_d_xhat20, real *d_sum19, int N
 ) {
-    each(N * H, [=](int i) {
-        const int n = i / H;
-        d_sum19[i] = rstd20[n] * d_xhat20[i] + d_h[i] - 0.03125_r * rstd20[n] * sum_d_xhat20[n] -
-            0.03125_r * rstd20[n] * xhat20[i] * xhat20_dot_d_xhat20[n];
+    rows<32>(N, [=](int n) {
+        reduce_row<32, added>(H,
+            [=](int h) { return xhat20[n * H + h] * d_xhat20[n * H + h]; },
+            [=](real sum) { xhat20_dot_d_xhat20[n] = sum; });
+        reduce_row<32, added>(H,
+            [=](int h) { return d_xhat20[n * H + h]; },
+            [=](real sum) { sum_d_xhat20[n] = sum; });
+        map_row<32>(H, [=](int h) {
+            d_sum19[n * H + h] = rstd20[n] * d_xhat20[n * H + h] + d_h[n * H + h] - 0.03125_r *
+                rstd20[n] * sum_d_xhat20[n] - 0.03125_r * rstd20[n] * xhat20[n * H + h] *
+                xhat20_dot_d_xhat20[n];
+        });
     });
 }
 
@@ -710,21 +720,14 @@ extern "C" __global__ void kernel_count_step(int *t) {
 """
 KERNELS = (
     "z1",
-    "mean1",
-    "rstd1",
     "y1",
     "relu1",
     "sum1",
-    "y21",
     "logits",
-    "m",
-    "e",
     "logits_at_digit",
     "loss",
     "d_logits",
     "d_xhat21",
-    "xhat21_dot_d_xhat21",
-    "sum_d_xhat21",
     "d_h",
     "d_a",
     "d_xhat20",
@@ -1537,15 +1540,11 @@ def forward(p: Params, a: Activations) -> None:
     k.product("z1", 32, 1, N, H, a.x, p.stem_W, p.stem_b, a.z1, N)
 
     # mean1[n] = Σ_h z1[n,h]/H
-    k.by_warp("mean1", N, a.z1, a.mean1, N)
-
     # var1[n] = Σ_h (z1[n,h] - mean1[n])²/H
     # rstd1[n] = 1/√(var1[n] + 1e-05)
-    k.by_warp("rstd1", N, a.z1, a.mean1, a.var1, a.rstd1, N)
-
     # xhat1[n,h] = (z1[n,h] - mean1[n]) rstd1[n]
     # y1[n,h] = ln1_gain[h] xhat1[n,h] + ln1_shift[h]
-    k.each("y1", N * H, a.z1, a.mean1, a.rstd1, p.ln1_gain, p.ln1_shift, a.xhat1, a.y1, N)
+    k.by_warp("y1", N, a.z1, p.ln1_gain, p.ln1_shift, a.mean1, a.var1, a.rstd1, a.xhat1, a.y1, N)
 
     # z2[n,k] = Σ_h up1_W[h,k] y1[n,h] + up1_b[k]
     # relu1[n,k] = max(0, z2[n,k])
@@ -1556,15 +1555,11 @@ def forward(p: Params, a: Activations) -> None:
     k.product("sum1", 32, 1, N, H, a.relu1, p.down1_W, p.down1_b, a.z1, a.z3, a.sum1, N)
 
     # mean2[n] = Σ_h sum1[n,h]/H
-    k.by_warp("mean1", N, a.sum1, a.mean2, N)
-
     # var2[n] = Σ_h (sum1[n,h] - mean2[n])²/H
     # rstd2[n] = 1/√(var2[n] + 1e-05)
-    k.by_warp("rstd1", N, a.sum1, a.mean2, a.var2, a.rstd2, N)
-
     # xhat2[n,h] = (sum1[n,h] - mean2[n]) rstd2[n]
     # y2[n,h] = ln2_gain[h] xhat2[n,h] + ln2_shift[h]
-    k.each("y1", N * H, a.sum1, a.mean2, a.rstd2, p.ln2_gain, p.ln2_shift, a.xhat2, a.y2, N)
+    k.by_warp("y1", N, a.sum1, p.ln2_gain, p.ln2_shift, a.mean2, a.var2, a.rstd2, a.xhat2, a.y2, N)
 
     # z4[n,k] = Σ_h up2_W[h,k] y2[n,h] + up2_b[k]
     # relu2[n,k] = max(0, z4[n,k])
@@ -1575,15 +1570,11 @@ def forward(p: Params, a: Activations) -> None:
     k.product("sum1", 32, 1, N, H, a.relu2, p.down2_W, p.down2_b, a.sum1, a.z5, a.sum2, N)
 
     # mean3[n] = Σ_h sum2[n,h]/H
-    k.by_warp("mean1", N, a.sum2, a.mean3, N)
-
     # var3[n] = Σ_h (sum2[n,h] - mean3[n])²/H
     # rstd3[n] = 1/√(var3[n] + 1e-05)
-    k.by_warp("rstd1", N, a.sum2, a.mean3, a.var3, a.rstd3, N)
-
     # xhat3[n,h] = (sum2[n,h] - mean3[n]) rstd3[n]
     # y3[n,h] = ln3_gain[h] xhat3[n,h] + ln3_shift[h]
-    k.each("y1", N * H, a.sum2, a.mean3, a.rstd3, p.ln3_gain, p.ln3_shift, a.xhat3, a.y3, N)
+    k.by_warp("y1", N, a.sum2, p.ln3_gain, p.ln3_shift, a.mean3, a.var3, a.rstd3, a.xhat3, a.y3, N)
 
     # z6[n,k] = Σ_h up3_W[h,k] y3[n,h] + up3_b[k]
     # relu3[n,k] = max(0, z6[n,k])
@@ -1594,15 +1585,11 @@ def forward(p: Params, a: Activations) -> None:
     k.product("sum1", 32, 1, N, H, a.relu3, p.down3_W, p.down3_b, a.sum2, a.z7, a.sum3, N)
 
     # mean4[n] = Σ_h sum3[n,h]/H
-    k.by_warp("mean1", N, a.sum3, a.mean4, N)
-
     # var4[n] = Σ_h (sum3[n,h] - mean4[n])²/H
     # rstd4[n] = 1/√(var4[n] + 1e-05)
-    k.by_warp("rstd1", N, a.sum3, a.mean4, a.var4, a.rstd4, N)
-
     # xhat4[n,h] = (sum3[n,h] - mean4[n]) rstd4[n]
     # y4[n,h] = ln4_gain[h] xhat4[n,h] + ln4_shift[h]
-    k.each("y1", N * H, a.sum3, a.mean4, a.rstd4, p.ln4_gain, p.ln4_shift, a.xhat4, a.y4, N)
+    k.by_warp("y1", N, a.sum3, p.ln4_gain, p.ln4_shift, a.mean4, a.var4, a.rstd4, a.xhat4, a.y4, N)
 
     # z8[n,k] = Σ_h up4_W[h,k] y4[n,h] + up4_b[k]
     # relu4[n,k] = max(0, z8[n,k])
@@ -1613,15 +1600,11 @@ def forward(p: Params, a: Activations) -> None:
     k.product("sum1", 32, 1, N, H, a.relu4, p.down4_W, p.down4_b, a.sum3, a.z9, a.sum4, N)
 
     # mean5[n] = Σ_h sum4[n,h]/H
-    k.by_warp("mean1", N, a.sum4, a.mean5, N)
-
     # var5[n] = Σ_h (sum4[n,h] - mean5[n])²/H
     # rstd5[n] = 1/√(var5[n] + 1e-05)
-    k.by_warp("rstd1", N, a.sum4, a.mean5, a.var5, a.rstd5, N)
-
     # xhat5[n,h] = (sum4[n,h] - mean5[n]) rstd5[n]
     # y5[n,h] = ln5_gain[h] xhat5[n,h] + ln5_shift[h]
-    k.each("y1", N * H, a.sum4, a.mean5, a.rstd5, p.ln5_gain, p.ln5_shift, a.xhat5, a.y5, N)
+    k.by_warp("y1", N, a.sum4, p.ln5_gain, p.ln5_shift, a.mean5, a.var5, a.rstd5, a.xhat5, a.y5, N)
 
     # z10[n,k] = Σ_h up5_W[h,k] y5[n,h] + up5_b[k]
     # relu5[n,k] = max(0, z10[n,k])
@@ -1632,15 +1615,11 @@ def forward(p: Params, a: Activations) -> None:
     k.product("sum1", 32, 1, N, H, a.relu5, p.down5_W, p.down5_b, a.sum4, a.z11, a.sum5, N)
 
     # mean6[n] = Σ_h sum5[n,h]/H
-    k.by_warp("mean1", N, a.sum5, a.mean6, N)
-
     # var6[n] = Σ_h (sum5[n,h] - mean6[n])²/H
     # rstd6[n] = 1/√(var6[n] + 1e-05)
-    k.by_warp("rstd1", N, a.sum5, a.mean6, a.var6, a.rstd6, N)
-
     # xhat6[n,h] = (sum5[n,h] - mean6[n]) rstd6[n]
     # y6[n,h] = ln6_gain[h] xhat6[n,h] + ln6_shift[h]
-    k.each("y1", N * H, a.sum5, a.mean6, a.rstd6, p.ln6_gain, p.ln6_shift, a.xhat6, a.y6, N)
+    k.by_warp("y1", N, a.sum5, p.ln6_gain, p.ln6_shift, a.mean6, a.var6, a.rstd6, a.xhat6, a.y6, N)
 
     # z12[n,k] = Σ_h up6_W[h,k] y6[n,h] + up6_b[k]
     # relu6[n,k] = max(0, z12[n,k])
@@ -1651,15 +1630,11 @@ def forward(p: Params, a: Activations) -> None:
     k.product("sum1", 32, 1, N, H, a.relu6, p.down6_W, p.down6_b, a.sum5, a.z13, a.sum6, N)
 
     # mean7[n] = Σ_h sum6[n,h]/H
-    k.by_warp("mean1", N, a.sum6, a.mean7, N)
-
     # var7[n] = Σ_h (sum6[n,h] - mean7[n])²/H
     # rstd7[n] = 1/√(var7[n] + 1e-05)
-    k.by_warp("rstd1", N, a.sum6, a.mean7, a.var7, a.rstd7, N)
-
     # xhat7[n,h] = (sum6[n,h] - mean7[n]) rstd7[n]
     # y7[n,h] = ln7_gain[h] xhat7[n,h] + ln7_shift[h]
-    k.each("y1", N * H, a.sum6, a.mean7, a.rstd7, p.ln7_gain, p.ln7_shift, a.xhat7, a.y7, N)
+    k.by_warp("y1", N, a.sum6, p.ln7_gain, p.ln7_shift, a.mean7, a.var7, a.rstd7, a.xhat7, a.y7, N)
 
     # z14[n,k] = Σ_h up7_W[h,k] y7[n,h] + up7_b[k]
     # relu7[n,k] = max(0, z14[n,k])
@@ -1670,15 +1645,11 @@ def forward(p: Params, a: Activations) -> None:
     k.product("sum1", 32, 1, N, H, a.relu7, p.down7_W, p.down7_b, a.sum6, a.z15, a.sum7, N)
 
     # mean8[n] = Σ_h sum7[n,h]/H
-    k.by_warp("mean1", N, a.sum7, a.mean8, N)
-
     # var8[n] = Σ_h (sum7[n,h] - mean8[n])²/H
     # rstd8[n] = 1/√(var8[n] + 1e-05)
-    k.by_warp("rstd1", N, a.sum7, a.mean8, a.var8, a.rstd8, N)
-
     # xhat8[n,h] = (sum7[n,h] - mean8[n]) rstd8[n]
     # y8[n,h] = ln8_gain[h] xhat8[n,h] + ln8_shift[h]
-    k.each("y1", N * H, a.sum7, a.mean8, a.rstd8, p.ln8_gain, p.ln8_shift, a.xhat8, a.y8, N)
+    k.by_warp("y1", N, a.sum7, p.ln8_gain, p.ln8_shift, a.mean8, a.var8, a.rstd8, a.xhat8, a.y8, N)
 
     # z16[n,k] = Σ_h up8_W[h,k] y8[n,h] + up8_b[k]
     # relu8[n,k] = max(0, z16[n,k])
@@ -1689,15 +1660,11 @@ def forward(p: Params, a: Activations) -> None:
     k.product("sum1", 32, 1, N, H, a.relu8, p.down8_W, p.down8_b, a.sum7, a.z17, a.sum8, N)
 
     # mean9[n] = Σ_h sum8[n,h]/H
-    k.by_warp("mean1", N, a.sum8, a.mean9, N)
-
     # var9[n] = Σ_h (sum8[n,h] - mean9[n])²/H
     # rstd9[n] = 1/√(var9[n] + 1e-05)
-    k.by_warp("rstd1", N, a.sum8, a.mean9, a.var9, a.rstd9, N)
-
     # xhat9[n,h] = (sum8[n,h] - mean9[n]) rstd9[n]
     # y9[n,h] = ln9_gain[h] xhat9[n,h] + ln9_shift[h]
-    k.each("y1", N * H, a.sum8, a.mean9, a.rstd9, p.ln9_gain, p.ln9_shift, a.xhat9, a.y9, N)
+    k.by_warp("y1", N, a.sum8, p.ln9_gain, p.ln9_shift, a.mean9, a.var9, a.rstd9, a.xhat9, a.y9, N)
 
     # z18[n,k] = Σ_h up9_W[h,k] y9[n,h] + up9_b[k]
     # relu9[n,k] = max(0, z18[n,k])
@@ -1708,15 +1675,13 @@ def forward(p: Params, a: Activations) -> None:
     k.product("sum1", 32, 1, N, H, a.relu9, p.down9_W, p.down9_b, a.sum8, a.z19, a.sum9, N)
 
     # mean10[n] = Σ_h sum9[n,h]/H
-    k.by_warp("mean1", N, a.sum9, a.mean10, N)
-
     # var10[n] = Σ_h (sum9[n,h] - mean10[n])²/H
     # rstd10[n] = 1/√(var10[n] + 1e-05)
-    k.by_warp("rstd1", N, a.sum9, a.mean10, a.var10, a.rstd10, N)
-
     # xhat10[n,h] = (sum9[n,h] - mean10[n]) rstd10[n]
     # y10[n,h] = ln10_gain[h] xhat10[n,h] + ln10_shift[h]
-    k.each("y1", N * H, a.sum9, a.mean10, a.rstd10, p.ln10_gain, p.ln10_shift, a.xhat10, a.y10, N)
+    k.by_warp(
+        "y1", N, a.sum9, p.ln10_gain, p.ln10_shift, a.mean10, a.var10, a.rstd10, a.xhat10, a.y10, N
+    )
 
     # z20[n,k] = Σ_h up10_W[h,k] y10[n,h] + up10_b[k]
     # relu10[n,k] = max(0, z20[n,k])
@@ -1727,15 +1692,13 @@ def forward(p: Params, a: Activations) -> None:
     k.product("sum1", 32, 1, N, H, a.relu10, p.down10_W, p.down10_b, a.sum9, a.z21, a.sum10, N)
 
     # mean11[n] = Σ_h sum10[n,h]/H
-    k.by_warp("mean1", N, a.sum10, a.mean11, N)
-
     # var11[n] = Σ_h (sum10[n,h] - mean11[n])²/H
     # rstd11[n] = 1/√(var11[n] + 1e-05)
-    k.by_warp("rstd1", N, a.sum10, a.mean11, a.var11, a.rstd11, N)
-
     # xhat11[n,h] = (sum10[n,h] - mean11[n]) rstd11[n]
     # y11[n,h] = ln11_gain[h] xhat11[n,h] + ln11_shift[h]
-    k.each("y1", N * H, a.sum10, a.mean11, a.rstd11, p.ln11_gain, p.ln11_shift, a.xhat11, a.y11, N)
+    k.by_warp(
+        "y1", N, a.sum10, p.ln11_gain, p.ln11_shift, a.mean11, a.var11, a.rstd11, a.xhat11, a.y11, N
+    )
 
     # z22[n,k] = Σ_h up11_W[h,k] y11[n,h] + up11_b[k]
     # relu11[n,k] = max(0, z22[n,k])
@@ -1746,15 +1709,13 @@ def forward(p: Params, a: Activations) -> None:
     k.product("sum1", 32, 1, N, H, a.relu11, p.down11_W, p.down11_b, a.sum10, a.z23, a.sum11, N)
 
     # mean12[n] = Σ_h sum11[n,h]/H
-    k.by_warp("mean1", N, a.sum11, a.mean12, N)
-
     # var12[n] = Σ_h (sum11[n,h] - mean12[n])²/H
     # rstd12[n] = 1/√(var12[n] + 1e-05)
-    k.by_warp("rstd1", N, a.sum11, a.mean12, a.var12, a.rstd12, N)
-
     # xhat12[n,h] = (sum11[n,h] - mean12[n]) rstd12[n]
     # y12[n,h] = ln12_gain[h] xhat12[n,h] + ln12_shift[h]
-    k.each("y1", N * H, a.sum11, a.mean12, a.rstd12, p.ln12_gain, p.ln12_shift, a.xhat12, a.y12, N)
+    k.by_warp(
+        "y1", N, a.sum11, p.ln12_gain, p.ln12_shift, a.mean12, a.var12, a.rstd12, a.xhat12, a.y12, N
+    )
 
     # z24[n,k] = Σ_h up12_W[h,k] y12[n,h] + up12_b[k]
     # relu12[n,k] = max(0, z24[n,k])
@@ -1765,15 +1726,13 @@ def forward(p: Params, a: Activations) -> None:
     k.product("sum1", 32, 1, N, H, a.relu12, p.down12_W, p.down12_b, a.sum11, a.z25, a.sum12, N)
 
     # mean13[n] = Σ_h sum12[n,h]/H
-    k.by_warp("mean1", N, a.sum12, a.mean13, N)
-
     # var13[n] = Σ_h (sum12[n,h] - mean13[n])²/H
     # rstd13[n] = 1/√(var13[n] + 1e-05)
-    k.by_warp("rstd1", N, a.sum12, a.mean13, a.var13, a.rstd13, N)
-
     # xhat13[n,h] = (sum12[n,h] - mean13[n]) rstd13[n]
     # y13[n,h] = ln13_gain[h] xhat13[n,h] + ln13_shift[h]
-    k.each("y1", N * H, a.sum12, a.mean13, a.rstd13, p.ln13_gain, p.ln13_shift, a.xhat13, a.y13, N)
+    k.by_warp(
+        "y1", N, a.sum12, p.ln13_gain, p.ln13_shift, a.mean13, a.var13, a.rstd13, a.xhat13, a.y13, N
+    )
 
     # z26[n,k] = Σ_h up13_W[h,k] y13[n,h] + up13_b[k]
     # relu13[n,k] = max(0, z26[n,k])
@@ -1784,15 +1743,13 @@ def forward(p: Params, a: Activations) -> None:
     k.product("sum1", 32, 1, N, H, a.relu13, p.down13_W, p.down13_b, a.sum12, a.z27, a.sum13, N)
 
     # mean14[n] = Σ_h sum13[n,h]/H
-    k.by_warp("mean1", N, a.sum13, a.mean14, N)
-
     # var14[n] = Σ_h (sum13[n,h] - mean14[n])²/H
     # rstd14[n] = 1/√(var14[n] + 1e-05)
-    k.by_warp("rstd1", N, a.sum13, a.mean14, a.var14, a.rstd14, N)
-
     # xhat14[n,h] = (sum13[n,h] - mean14[n]) rstd14[n]
     # y14[n,h] = ln14_gain[h] xhat14[n,h] + ln14_shift[h]
-    k.each("y1", N * H, a.sum13, a.mean14, a.rstd14, p.ln14_gain, p.ln14_shift, a.xhat14, a.y14, N)
+    k.by_warp(
+        "y1", N, a.sum13, p.ln14_gain, p.ln14_shift, a.mean14, a.var14, a.rstd14, a.xhat14, a.y14, N
+    )
 
     # z28[n,k] = Σ_h up14_W[h,k] y14[n,h] + up14_b[k]
     # relu14[n,k] = max(0, z28[n,k])
@@ -1803,15 +1760,13 @@ def forward(p: Params, a: Activations) -> None:
     k.product("sum1", 32, 1, N, H, a.relu14, p.down14_W, p.down14_b, a.sum13, a.z29, a.sum14, N)
 
     # mean15[n] = Σ_h sum14[n,h]/H
-    k.by_warp("mean1", N, a.sum14, a.mean15, N)
-
     # var15[n] = Σ_h (sum14[n,h] - mean15[n])²/H
     # rstd15[n] = 1/√(var15[n] + 1e-05)
-    k.by_warp("rstd1", N, a.sum14, a.mean15, a.var15, a.rstd15, N)
-
     # xhat15[n,h] = (sum14[n,h] - mean15[n]) rstd15[n]
     # y15[n,h] = ln15_gain[h] xhat15[n,h] + ln15_shift[h]
-    k.each("y1", N * H, a.sum14, a.mean15, a.rstd15, p.ln15_gain, p.ln15_shift, a.xhat15, a.y15, N)
+    k.by_warp(
+        "y1", N, a.sum14, p.ln15_gain, p.ln15_shift, a.mean15, a.var15, a.rstd15, a.xhat15, a.y15, N
+    )
 
     # z30[n,k] = Σ_h up15_W[h,k] y15[n,h] + up15_b[k]
     # relu15[n,k] = max(0, z30[n,k])
@@ -1822,15 +1777,13 @@ def forward(p: Params, a: Activations) -> None:
     k.product("sum1", 32, 1, N, H, a.relu15, p.down15_W, p.down15_b, a.sum14, a.z31, a.sum15, N)
 
     # mean16[n] = Σ_h sum15[n,h]/H
-    k.by_warp("mean1", N, a.sum15, a.mean16, N)
-
     # var16[n] = Σ_h (sum15[n,h] - mean16[n])²/H
     # rstd16[n] = 1/√(var16[n] + 1e-05)
-    k.by_warp("rstd1", N, a.sum15, a.mean16, a.var16, a.rstd16, N)
-
     # xhat16[n,h] = (sum15[n,h] - mean16[n]) rstd16[n]
     # y16[n,h] = ln16_gain[h] xhat16[n,h] + ln16_shift[h]
-    k.each("y1", N * H, a.sum15, a.mean16, a.rstd16, p.ln16_gain, p.ln16_shift, a.xhat16, a.y16, N)
+    k.by_warp(
+        "y1", N, a.sum15, p.ln16_gain, p.ln16_shift, a.mean16, a.var16, a.rstd16, a.xhat16, a.y16, N
+    )
 
     # z32[n,k] = Σ_h up16_W[h,k] y16[n,h] + up16_b[k]
     # relu16[n,k] = max(0, z32[n,k])
@@ -1841,15 +1794,13 @@ def forward(p: Params, a: Activations) -> None:
     k.product("sum1", 32, 1, N, H, a.relu16, p.down16_W, p.down16_b, a.sum15, a.z33, a.sum16, N)
 
     # mean17[n] = Σ_h sum16[n,h]/H
-    k.by_warp("mean1", N, a.sum16, a.mean17, N)
-
     # var17[n] = Σ_h (sum16[n,h] - mean17[n])²/H
     # rstd17[n] = 1/√(var17[n] + 1e-05)
-    k.by_warp("rstd1", N, a.sum16, a.mean17, a.var17, a.rstd17, N)
-
     # xhat17[n,h] = (sum16[n,h] - mean17[n]) rstd17[n]
     # y17[n,h] = ln17_gain[h] xhat17[n,h] + ln17_shift[h]
-    k.each("y1", N * H, a.sum16, a.mean17, a.rstd17, p.ln17_gain, p.ln17_shift, a.xhat17, a.y17, N)
+    k.by_warp(
+        "y1", N, a.sum16, p.ln17_gain, p.ln17_shift, a.mean17, a.var17, a.rstd17, a.xhat17, a.y17, N
+    )
 
     # z34[n,k] = Σ_h up17_W[h,k] y17[n,h] + up17_b[k]
     # relu17[n,k] = max(0, z34[n,k])
@@ -1860,15 +1811,13 @@ def forward(p: Params, a: Activations) -> None:
     k.product("sum1", 32, 1, N, H, a.relu17, p.down17_W, p.down17_b, a.sum16, a.z35, a.sum17, N)
 
     # mean18[n] = Σ_h sum17[n,h]/H
-    k.by_warp("mean1", N, a.sum17, a.mean18, N)
-
     # var18[n] = Σ_h (sum17[n,h] - mean18[n])²/H
     # rstd18[n] = 1/√(var18[n] + 1e-05)
-    k.by_warp("rstd1", N, a.sum17, a.mean18, a.var18, a.rstd18, N)
-
     # xhat18[n,h] = (sum17[n,h] - mean18[n]) rstd18[n]
     # y18[n,h] = ln18_gain[h] xhat18[n,h] + ln18_shift[h]
-    k.each("y1", N * H, a.sum17, a.mean18, a.rstd18, p.ln18_gain, p.ln18_shift, a.xhat18, a.y18, N)
+    k.by_warp(
+        "y1", N, a.sum17, p.ln18_gain, p.ln18_shift, a.mean18, a.var18, a.rstd18, a.xhat18, a.y18, N
+    )
 
     # z36[n,k] = Σ_h up18_W[h,k] y18[n,h] + up18_b[k]
     # relu18[n,k] = max(0, z36[n,k])
@@ -1879,15 +1828,13 @@ def forward(p: Params, a: Activations) -> None:
     k.product("sum1", 32, 1, N, H, a.relu18, p.down18_W, p.down18_b, a.sum17, a.z37, a.sum18, N)
 
     # mean19[n] = Σ_h sum18[n,h]/H
-    k.by_warp("mean1", N, a.sum18, a.mean19, N)
-
     # var19[n] = Σ_h (sum18[n,h] - mean19[n])²/H
     # rstd19[n] = 1/√(var19[n] + 1e-05)
-    k.by_warp("rstd1", N, a.sum18, a.mean19, a.var19, a.rstd19, N)
-
     # xhat19[n,h] = (sum18[n,h] - mean19[n]) rstd19[n]
     # y19[n,h] = ln19_gain[h] xhat19[n,h] + ln19_shift[h]
-    k.each("y1", N * H, a.sum18, a.mean19, a.rstd19, p.ln19_gain, p.ln19_shift, a.xhat19, a.y19, N)
+    k.by_warp(
+        "y1", N, a.sum18, p.ln19_gain, p.ln19_shift, a.mean19, a.var19, a.rstd19, a.xhat19, a.y19, N
+    )
 
     # z38[n,k] = Σ_h up19_W[h,k] y19[n,h] + up19_b[k]
     # relu19[n,k] = max(0, z38[n,k])
@@ -1898,15 +1845,13 @@ def forward(p: Params, a: Activations) -> None:
     k.product("sum1", 32, 1, N, H, a.relu19, p.down19_W, p.down19_b, a.sum18, a.z39, a.sum19, N)
 
     # mean20[n] = Σ_h sum19[n,h]/H
-    k.by_warp("mean1", N, a.sum19, a.mean20, N)
-
     # var20[n] = Σ_h (sum19[n,h] - mean20[n])²/H
     # rstd20[n] = 1/√(var20[n] + 1e-05)
-    k.by_warp("rstd1", N, a.sum19, a.mean20, a.var20, a.rstd20, N)
-
     # xhat20[n,h] = (sum19[n,h] - mean20[n]) rstd20[n]
     # y20[n,h] = ln20_gain[h] xhat20[n,h] + ln20_shift[h]
-    k.each("y1", N * H, a.sum19, a.mean20, a.rstd20, p.ln20_gain, p.ln20_shift, a.xhat20, a.y20, N)
+    k.by_warp(
+        "y1", N, a.sum19, p.ln20_gain, p.ln20_shift, a.mean20, a.var20, a.rstd20, a.xhat20, a.y20, N
+    )
 
     # a[n,k] = Σ_h up20_W[h,k] y20[n,h] + up20_b[k]
     # relu20[n,k] = max(0, a[n,k])
@@ -1917,15 +1862,11 @@ def forward(p: Params, a: Activations) -> None:
     k.product("sum1", 32, 1, N, H, a.relu20, p.down20_W, p.down20_b, a.sum19, a.z40, a.h, N)
 
     # mean21[n] = Σ_h h[n,h]/H
-    k.by_warp("mean1", N, a.h, a.mean21, N)
-
     # var21[n] = Σ_h (h[n,h] - mean21[n])²/H
     # rstd21[n] = 1/√(var21[n] + 1e-05)
-    k.by_warp("rstd1", N, a.h, a.mean21, a.var21, a.rstd21, N)
-
     # xhat21[n,h] = (h[n,h] - mean21[n]) rstd21[n]
     # y21[n,h] = ln_gain[h] xhat21[n,h] + ln_shift[h]
-    k.each("y21", N * H, a.h, a.mean21, a.rstd21, p.ln_gain, p.ln_shift, a.xhat21, a.y21, N)
+    k.by_warp("y1", N, a.h, p.ln_gain, p.ln_shift, a.mean21, a.var21, a.rstd21, a.xhat21, a.y21, N)
 
     # logits[n,j] = Σ_h head_W[h,j] y21[n,h] + head_b[j]
     k.product("logits", 16, 1, N, J, a.y21, p.head_W, p.head_b, a.logits, N)
@@ -1937,14 +1878,10 @@ def add_loss(a: Activations) -> None:
     N = a.N
 
     # m[n] = max_j logits[n,j]
-    k.by_warp("m", N, a.logits, a.m, N)
-
     # e[n,j] = exp(logits[n,j] - m[n])
-    k.each("e", N * J, a.logits, a.m, a.e, N)
-
     # s[n] = Σ_j e[n,j]
     # logits_at_digit[n] = logits[n,digit[n]]
-    k.by_warp("logits_at_digit", N, a.e, a.logits, a.digit, a.s, a.logits_at_digit, N)
+    k.by_warp("logits_at_digit", N, a.logits, a.digit, a.m, a.e, a.s, a.logits_at_digit, N)
 
     # loss = Σ_n (m[n] + log(s[n]) - logits_at_digit[n])/N
     k.by_block("loss", 1, a.m, a.s, a.logits_at_digit, a.loss, N)
@@ -1964,23 +1901,11 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.product("d_xhat21", 32, 1, N, H, a.d_logits, p.head_W, p.ln_gain, a.d_y21, a.d_xhat21, N)
 
     # xhat21_dot_d_xhat21[n] = Σ_h xhat21[n,h] ∂L/∂xhat21[n,h]
-    k.by_warp("xhat21_dot_d_xhat21", N, a.xhat21, a.d_xhat21, a.xhat21_dot_d_xhat21, N)
-
     # sum_d_xhat21[n] = Σ_h ∂L/∂xhat21[n,h]
-    k.by_warp("sum_d_xhat21", N, a.d_xhat21, a.sum_d_xhat21, N)
-
     # ∂L/∂h[n,h] = rstd21[n] (∂L/∂xhat21[n,h] - xhat21[n,h] xhat21_dot_d_xhat21[n]/H -
     #     sum_d_xhat21[n]/H)
-    k.each(
-        "d_h",
-        N * H,
-        a.rstd21,
-        a.xhat21,
-        a.xhat21_dot_d_xhat21,
-        a.d_xhat21,
-        a.sum_d_xhat21,
-        a.d_h,
-        N,
+    k.by_warp(
+        "d_h", N, a.xhat21, a.d_xhat21, a.rstd21, a.xhat21_dot_d_xhat21, a.sum_d_xhat21, a.d_h, N
     )
 
     # ∂L/∂relu20[n,k] = Σ_h down20_W[k,h] ∂L/∂h[n,h]
@@ -1992,22 +1917,18 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.product("d_xhat20", 32, 1, N, H, a.d_a, p.up20_W, p.ln20_gain, a.d_y20, a.d_xhat20, N)
 
     # xhat20_dot_d_xhat20[n] = Σ_h xhat20[n,h] ∂L/∂xhat20[n,h]
-    k.by_warp("xhat21_dot_d_xhat21", N, a.xhat20, a.d_xhat20, a.xhat20_dot_d_xhat20, N)
-
     # sum_d_xhat20[n] = Σ_h ∂L/∂xhat20[n,h]
-    k.by_warp("sum_d_xhat21", N, a.d_xhat20, a.sum_d_xhat20, N)
-
     # ∂L/∂sum19[n,h] = rstd20[n] ∂L/∂xhat20[n,h] + ∂L/∂h[n,h] - rstd20[n] sum_d_xhat20[n]/H -
     #     rstd20[n] xhat20[n,h] xhat20_dot_d_xhat20[n]/H
-    k.each(
+    k.by_warp(
         "d_sum19",
-        N * H,
-        a.rstd20,
-        a.sum_d_xhat20,
+        N,
         a.xhat20,
-        a.xhat20_dot_d_xhat20,
         a.d_xhat20,
+        a.rstd20,
         a.d_h,
+        a.xhat20_dot_d_xhat20,
+        a.sum_d_xhat20,
         a.d_sum19,
         N,
     )
@@ -2021,22 +1942,18 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.product("d_xhat20", 32, 1, N, H, a.d_z38, p.up19_W, p.ln19_gain, a.d_y19, a.d_xhat19, N)
 
     # xhat19_dot_d_xhat19[n] = Σ_h xhat19[n,h] ∂L/∂xhat19[n,h]
-    k.by_warp("xhat21_dot_d_xhat21", N, a.xhat19, a.d_xhat19, a.xhat19_dot_d_xhat19, N)
-
     # sum_d_xhat19[n] = Σ_h ∂L/∂xhat19[n,h]
-    k.by_warp("sum_d_xhat21", N, a.d_xhat19, a.sum_d_xhat19, N)
-
     # ∂L/∂sum18[n,h] = rstd19[n] ∂L/∂xhat19[n,h] + ∂L/∂sum19[n,h] - rstd19[n] sum_d_xhat19[n]/H -
     #     rstd19[n] xhat19[n,h] xhat19_dot_d_xhat19[n]/H
-    k.each(
+    k.by_warp(
         "d_sum19",
-        N * H,
-        a.rstd19,
-        a.sum_d_xhat19,
+        N,
         a.xhat19,
-        a.xhat19_dot_d_xhat19,
         a.d_xhat19,
+        a.rstd19,
         a.d_sum19,
+        a.xhat19_dot_d_xhat19,
+        a.sum_d_xhat19,
         a.d_sum18,
         N,
     )
@@ -2050,22 +1967,18 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.product("d_xhat20", 32, 1, N, H, a.d_z36, p.up18_W, p.ln18_gain, a.d_y18, a.d_xhat18, N)
 
     # xhat18_dot_d_xhat18[n] = Σ_h xhat18[n,h] ∂L/∂xhat18[n,h]
-    k.by_warp("xhat21_dot_d_xhat21", N, a.xhat18, a.d_xhat18, a.xhat18_dot_d_xhat18, N)
-
     # sum_d_xhat18[n] = Σ_h ∂L/∂xhat18[n,h]
-    k.by_warp("sum_d_xhat21", N, a.d_xhat18, a.sum_d_xhat18, N)
-
     # ∂L/∂sum17[n,h] = rstd18[n] ∂L/∂xhat18[n,h] + ∂L/∂sum18[n,h] - rstd18[n] sum_d_xhat18[n]/H -
     #     rstd18[n] xhat18[n,h] xhat18_dot_d_xhat18[n]/H
-    k.each(
+    k.by_warp(
         "d_sum19",
-        N * H,
-        a.rstd18,
-        a.sum_d_xhat18,
+        N,
         a.xhat18,
-        a.xhat18_dot_d_xhat18,
         a.d_xhat18,
+        a.rstd18,
         a.d_sum18,
+        a.xhat18_dot_d_xhat18,
+        a.sum_d_xhat18,
         a.d_sum17,
         N,
     )
@@ -2079,22 +1992,18 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.product("d_xhat20", 32, 1, N, H, a.d_z34, p.up17_W, p.ln17_gain, a.d_y17, a.d_xhat17, N)
 
     # xhat17_dot_d_xhat17[n] = Σ_h xhat17[n,h] ∂L/∂xhat17[n,h]
-    k.by_warp("xhat21_dot_d_xhat21", N, a.xhat17, a.d_xhat17, a.xhat17_dot_d_xhat17, N)
-
     # sum_d_xhat17[n] = Σ_h ∂L/∂xhat17[n,h]
-    k.by_warp("sum_d_xhat21", N, a.d_xhat17, a.sum_d_xhat17, N)
-
     # ∂L/∂sum16[n,h] = rstd17[n] ∂L/∂xhat17[n,h] + ∂L/∂sum17[n,h] - rstd17[n] sum_d_xhat17[n]/H -
     #     rstd17[n] xhat17[n,h] xhat17_dot_d_xhat17[n]/H
-    k.each(
+    k.by_warp(
         "d_sum19",
-        N * H,
-        a.rstd17,
-        a.sum_d_xhat17,
+        N,
         a.xhat17,
-        a.xhat17_dot_d_xhat17,
         a.d_xhat17,
+        a.rstd17,
         a.d_sum17,
+        a.xhat17_dot_d_xhat17,
+        a.sum_d_xhat17,
         a.d_sum16,
         N,
     )
@@ -2108,22 +2017,18 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.product("d_xhat20", 32, 1, N, H, a.d_z32, p.up16_W, p.ln16_gain, a.d_y16, a.d_xhat16, N)
 
     # xhat16_dot_d_xhat16[n] = Σ_h xhat16[n,h] ∂L/∂xhat16[n,h]
-    k.by_warp("xhat21_dot_d_xhat21", N, a.xhat16, a.d_xhat16, a.xhat16_dot_d_xhat16, N)
-
     # sum_d_xhat16[n] = Σ_h ∂L/∂xhat16[n,h]
-    k.by_warp("sum_d_xhat21", N, a.d_xhat16, a.sum_d_xhat16, N)
-
     # ∂L/∂sum15[n,h] = rstd16[n] ∂L/∂xhat16[n,h] + ∂L/∂sum16[n,h] - rstd16[n] sum_d_xhat16[n]/H -
     #     rstd16[n] xhat16[n,h] xhat16_dot_d_xhat16[n]/H
-    k.each(
+    k.by_warp(
         "d_sum19",
-        N * H,
-        a.rstd16,
-        a.sum_d_xhat16,
+        N,
         a.xhat16,
-        a.xhat16_dot_d_xhat16,
         a.d_xhat16,
+        a.rstd16,
         a.d_sum16,
+        a.xhat16_dot_d_xhat16,
+        a.sum_d_xhat16,
         a.d_sum15,
         N,
     )
@@ -2137,22 +2042,18 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.product("d_xhat20", 32, 1, N, H, a.d_z30, p.up15_W, p.ln15_gain, a.d_y15, a.d_xhat15, N)
 
     # xhat15_dot_d_xhat15[n] = Σ_h xhat15[n,h] ∂L/∂xhat15[n,h]
-    k.by_warp("xhat21_dot_d_xhat21", N, a.xhat15, a.d_xhat15, a.xhat15_dot_d_xhat15, N)
-
     # sum_d_xhat15[n] = Σ_h ∂L/∂xhat15[n,h]
-    k.by_warp("sum_d_xhat21", N, a.d_xhat15, a.sum_d_xhat15, N)
-
     # ∂L/∂sum14[n,h] = rstd15[n] ∂L/∂xhat15[n,h] + ∂L/∂sum15[n,h] - rstd15[n] sum_d_xhat15[n]/H -
     #     rstd15[n] xhat15[n,h] xhat15_dot_d_xhat15[n]/H
-    k.each(
+    k.by_warp(
         "d_sum19",
-        N * H,
-        a.rstd15,
-        a.sum_d_xhat15,
+        N,
         a.xhat15,
-        a.xhat15_dot_d_xhat15,
         a.d_xhat15,
+        a.rstd15,
         a.d_sum15,
+        a.xhat15_dot_d_xhat15,
+        a.sum_d_xhat15,
         a.d_sum14,
         N,
     )
@@ -2166,22 +2067,18 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.product("d_xhat20", 32, 1, N, H, a.d_z28, p.up14_W, p.ln14_gain, a.d_y14, a.d_xhat14, N)
 
     # xhat14_dot_d_xhat14[n] = Σ_h xhat14[n,h] ∂L/∂xhat14[n,h]
-    k.by_warp("xhat21_dot_d_xhat21", N, a.xhat14, a.d_xhat14, a.xhat14_dot_d_xhat14, N)
-
     # sum_d_xhat14[n] = Σ_h ∂L/∂xhat14[n,h]
-    k.by_warp("sum_d_xhat21", N, a.d_xhat14, a.sum_d_xhat14, N)
-
     # ∂L/∂sum13[n,h] = rstd14[n] ∂L/∂xhat14[n,h] + ∂L/∂sum14[n,h] - rstd14[n] sum_d_xhat14[n]/H -
     #     rstd14[n] xhat14[n,h] xhat14_dot_d_xhat14[n]/H
-    k.each(
+    k.by_warp(
         "d_sum19",
-        N * H,
-        a.rstd14,
-        a.sum_d_xhat14,
+        N,
         a.xhat14,
-        a.xhat14_dot_d_xhat14,
         a.d_xhat14,
+        a.rstd14,
         a.d_sum14,
+        a.xhat14_dot_d_xhat14,
+        a.sum_d_xhat14,
         a.d_sum13,
         N,
     )
@@ -2195,22 +2092,18 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.product("d_xhat20", 32, 1, N, H, a.d_z26, p.up13_W, p.ln13_gain, a.d_y13, a.d_xhat13, N)
 
     # xhat13_dot_d_xhat13[n] = Σ_h xhat13[n,h] ∂L/∂xhat13[n,h]
-    k.by_warp("xhat21_dot_d_xhat21", N, a.xhat13, a.d_xhat13, a.xhat13_dot_d_xhat13, N)
-
     # sum_d_xhat13[n] = Σ_h ∂L/∂xhat13[n,h]
-    k.by_warp("sum_d_xhat21", N, a.d_xhat13, a.sum_d_xhat13, N)
-
     # ∂L/∂sum12[n,h] = rstd13[n] ∂L/∂xhat13[n,h] + ∂L/∂sum13[n,h] - rstd13[n] sum_d_xhat13[n]/H -
     #     rstd13[n] xhat13[n,h] xhat13_dot_d_xhat13[n]/H
-    k.each(
+    k.by_warp(
         "d_sum19",
-        N * H,
-        a.rstd13,
-        a.sum_d_xhat13,
+        N,
         a.xhat13,
-        a.xhat13_dot_d_xhat13,
         a.d_xhat13,
+        a.rstd13,
         a.d_sum13,
+        a.xhat13_dot_d_xhat13,
+        a.sum_d_xhat13,
         a.d_sum12,
         N,
     )
@@ -2224,22 +2117,18 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.product("d_xhat20", 32, 1, N, H, a.d_z24, p.up12_W, p.ln12_gain, a.d_y12, a.d_xhat12, N)
 
     # xhat12_dot_d_xhat12[n] = Σ_h xhat12[n,h] ∂L/∂xhat12[n,h]
-    k.by_warp("xhat21_dot_d_xhat21", N, a.xhat12, a.d_xhat12, a.xhat12_dot_d_xhat12, N)
-
     # sum_d_xhat12[n] = Σ_h ∂L/∂xhat12[n,h]
-    k.by_warp("sum_d_xhat21", N, a.d_xhat12, a.sum_d_xhat12, N)
-
     # ∂L/∂sum11[n,h] = rstd12[n] ∂L/∂xhat12[n,h] + ∂L/∂sum12[n,h] - rstd12[n] sum_d_xhat12[n]/H -
     #     rstd12[n] xhat12[n,h] xhat12_dot_d_xhat12[n]/H
-    k.each(
+    k.by_warp(
         "d_sum19",
-        N * H,
-        a.rstd12,
-        a.sum_d_xhat12,
+        N,
         a.xhat12,
-        a.xhat12_dot_d_xhat12,
         a.d_xhat12,
+        a.rstd12,
         a.d_sum12,
+        a.xhat12_dot_d_xhat12,
+        a.sum_d_xhat12,
         a.d_sum11,
         N,
     )
@@ -2253,22 +2142,18 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.product("d_xhat20", 32, 1, N, H, a.d_z22, p.up11_W, p.ln11_gain, a.d_y11, a.d_xhat11, N)
 
     # xhat11_dot_d_xhat11[n] = Σ_h xhat11[n,h] ∂L/∂xhat11[n,h]
-    k.by_warp("xhat21_dot_d_xhat21", N, a.xhat11, a.d_xhat11, a.xhat11_dot_d_xhat11, N)
-
     # sum_d_xhat11[n] = Σ_h ∂L/∂xhat11[n,h]
-    k.by_warp("sum_d_xhat21", N, a.d_xhat11, a.sum_d_xhat11, N)
-
     # ∂L/∂sum10[n,h] = rstd11[n] ∂L/∂xhat11[n,h] + ∂L/∂sum11[n,h] - rstd11[n] sum_d_xhat11[n]/H -
     #     rstd11[n] xhat11[n,h] xhat11_dot_d_xhat11[n]/H
-    k.each(
+    k.by_warp(
         "d_sum19",
-        N * H,
-        a.rstd11,
-        a.sum_d_xhat11,
+        N,
         a.xhat11,
-        a.xhat11_dot_d_xhat11,
         a.d_xhat11,
+        a.rstd11,
         a.d_sum11,
+        a.xhat11_dot_d_xhat11,
+        a.sum_d_xhat11,
         a.d_sum10,
         N,
     )
@@ -2282,22 +2167,18 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.product("d_xhat20", 32, 1, N, H, a.d_z20, p.up10_W, p.ln10_gain, a.d_y10, a.d_xhat10, N)
 
     # xhat10_dot_d_xhat10[n] = Σ_h xhat10[n,h] ∂L/∂xhat10[n,h]
-    k.by_warp("xhat21_dot_d_xhat21", N, a.xhat10, a.d_xhat10, a.xhat10_dot_d_xhat10, N)
-
     # sum_d_xhat10[n] = Σ_h ∂L/∂xhat10[n,h]
-    k.by_warp("sum_d_xhat21", N, a.d_xhat10, a.sum_d_xhat10, N)
-
     # ∂L/∂sum9[n,h] = rstd10[n] ∂L/∂xhat10[n,h] + ∂L/∂sum10[n,h] - rstd10[n] sum_d_xhat10[n]/H -
     #     rstd10[n] xhat10[n,h] xhat10_dot_d_xhat10[n]/H
-    k.each(
+    k.by_warp(
         "d_sum19",
-        N * H,
-        a.rstd10,
-        a.sum_d_xhat10,
+        N,
         a.xhat10,
-        a.xhat10_dot_d_xhat10,
         a.d_xhat10,
+        a.rstd10,
         a.d_sum10,
+        a.xhat10_dot_d_xhat10,
+        a.sum_d_xhat10,
         a.d_sum9,
         N,
     )
@@ -2311,22 +2192,18 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.product("d_xhat20", 32, 1, N, H, a.d_z18, p.up9_W, p.ln9_gain, a.d_y9, a.d_xhat9, N)
 
     # xhat9_dot_d_xhat9[n] = Σ_h xhat9[n,h] ∂L/∂xhat9[n,h]
-    k.by_warp("xhat21_dot_d_xhat21", N, a.xhat9, a.d_xhat9, a.xhat9_dot_d_xhat9, N)
-
     # sum_d_xhat9[n] = Σ_h ∂L/∂xhat9[n,h]
-    k.by_warp("sum_d_xhat21", N, a.d_xhat9, a.sum_d_xhat9, N)
-
     # ∂L/∂sum8[n,h] = rstd9[n] ∂L/∂xhat9[n,h] + ∂L/∂sum9[n,h] - rstd9[n] sum_d_xhat9[n]/H - rstd9[n]
     #     xhat9[n,h] xhat9_dot_d_xhat9[n]/H
-    k.each(
+    k.by_warp(
         "d_sum19",
-        N * H,
-        a.rstd9,
-        a.sum_d_xhat9,
+        N,
         a.xhat9,
-        a.xhat9_dot_d_xhat9,
         a.d_xhat9,
+        a.rstd9,
         a.d_sum9,
+        a.xhat9_dot_d_xhat9,
+        a.sum_d_xhat9,
         a.d_sum8,
         N,
     )
@@ -2340,22 +2217,18 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.product("d_xhat20", 32, 1, N, H, a.d_z16, p.up8_W, p.ln8_gain, a.d_y8, a.d_xhat8, N)
 
     # xhat8_dot_d_xhat8[n] = Σ_h xhat8[n,h] ∂L/∂xhat8[n,h]
-    k.by_warp("xhat21_dot_d_xhat21", N, a.xhat8, a.d_xhat8, a.xhat8_dot_d_xhat8, N)
-
     # sum_d_xhat8[n] = Σ_h ∂L/∂xhat8[n,h]
-    k.by_warp("sum_d_xhat21", N, a.d_xhat8, a.sum_d_xhat8, N)
-
     # ∂L/∂sum7[n,h] = rstd8[n] ∂L/∂xhat8[n,h] + ∂L/∂sum8[n,h] - rstd8[n] sum_d_xhat8[n]/H - rstd8[n]
     #     xhat8[n,h] xhat8_dot_d_xhat8[n]/H
-    k.each(
+    k.by_warp(
         "d_sum19",
-        N * H,
-        a.rstd8,
-        a.sum_d_xhat8,
+        N,
         a.xhat8,
-        a.xhat8_dot_d_xhat8,
         a.d_xhat8,
+        a.rstd8,
         a.d_sum8,
+        a.xhat8_dot_d_xhat8,
+        a.sum_d_xhat8,
         a.d_sum7,
         N,
     )
@@ -2369,22 +2242,18 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.product("d_xhat20", 32, 1, N, H, a.d_z14, p.up7_W, p.ln7_gain, a.d_y7, a.d_xhat7, N)
 
     # xhat7_dot_d_xhat7[n] = Σ_h xhat7[n,h] ∂L/∂xhat7[n,h]
-    k.by_warp("xhat21_dot_d_xhat21", N, a.xhat7, a.d_xhat7, a.xhat7_dot_d_xhat7, N)
-
     # sum_d_xhat7[n] = Σ_h ∂L/∂xhat7[n,h]
-    k.by_warp("sum_d_xhat21", N, a.d_xhat7, a.sum_d_xhat7, N)
-
     # ∂L/∂sum6[n,h] = rstd7[n] ∂L/∂xhat7[n,h] + ∂L/∂sum7[n,h] - rstd7[n] sum_d_xhat7[n]/H - rstd7[n]
     #     xhat7[n,h] xhat7_dot_d_xhat7[n]/H
-    k.each(
+    k.by_warp(
         "d_sum19",
-        N * H,
-        a.rstd7,
-        a.sum_d_xhat7,
+        N,
         a.xhat7,
-        a.xhat7_dot_d_xhat7,
         a.d_xhat7,
+        a.rstd7,
         a.d_sum7,
+        a.xhat7_dot_d_xhat7,
+        a.sum_d_xhat7,
         a.d_sum6,
         N,
     )
@@ -2398,22 +2267,18 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.product("d_xhat20", 32, 1, N, H, a.d_z12, p.up6_W, p.ln6_gain, a.d_y6, a.d_xhat6, N)
 
     # xhat6_dot_d_xhat6[n] = Σ_h xhat6[n,h] ∂L/∂xhat6[n,h]
-    k.by_warp("xhat21_dot_d_xhat21", N, a.xhat6, a.d_xhat6, a.xhat6_dot_d_xhat6, N)
-
     # sum_d_xhat6[n] = Σ_h ∂L/∂xhat6[n,h]
-    k.by_warp("sum_d_xhat21", N, a.d_xhat6, a.sum_d_xhat6, N)
-
     # ∂L/∂sum5[n,h] = rstd6[n] ∂L/∂xhat6[n,h] + ∂L/∂sum6[n,h] - rstd6[n] sum_d_xhat6[n]/H - rstd6[n]
     #     xhat6[n,h] xhat6_dot_d_xhat6[n]/H
-    k.each(
+    k.by_warp(
         "d_sum19",
-        N * H,
-        a.rstd6,
-        a.sum_d_xhat6,
+        N,
         a.xhat6,
-        a.xhat6_dot_d_xhat6,
         a.d_xhat6,
+        a.rstd6,
         a.d_sum6,
+        a.xhat6_dot_d_xhat6,
+        a.sum_d_xhat6,
         a.d_sum5,
         N,
     )
@@ -2427,22 +2292,18 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.product("d_xhat20", 32, 1, N, H, a.d_z10, p.up5_W, p.ln5_gain, a.d_y5, a.d_xhat5, N)
 
     # xhat5_dot_d_xhat5[n] = Σ_h xhat5[n,h] ∂L/∂xhat5[n,h]
-    k.by_warp("xhat21_dot_d_xhat21", N, a.xhat5, a.d_xhat5, a.xhat5_dot_d_xhat5, N)
-
     # sum_d_xhat5[n] = Σ_h ∂L/∂xhat5[n,h]
-    k.by_warp("sum_d_xhat21", N, a.d_xhat5, a.sum_d_xhat5, N)
-
     # ∂L/∂sum4[n,h] = rstd5[n] ∂L/∂xhat5[n,h] + ∂L/∂sum5[n,h] - rstd5[n] sum_d_xhat5[n]/H - rstd5[n]
     #     xhat5[n,h] xhat5_dot_d_xhat5[n]/H
-    k.each(
+    k.by_warp(
         "d_sum19",
-        N * H,
-        a.rstd5,
-        a.sum_d_xhat5,
+        N,
         a.xhat5,
-        a.xhat5_dot_d_xhat5,
         a.d_xhat5,
+        a.rstd5,
         a.d_sum5,
+        a.xhat5_dot_d_xhat5,
+        a.sum_d_xhat5,
         a.d_sum4,
         N,
     )
@@ -2456,22 +2317,18 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.product("d_xhat20", 32, 1, N, H, a.d_z8, p.up4_W, p.ln4_gain, a.d_y4, a.d_xhat4, N)
 
     # xhat4_dot_d_xhat4[n] = Σ_h xhat4[n,h] ∂L/∂xhat4[n,h]
-    k.by_warp("xhat21_dot_d_xhat21", N, a.xhat4, a.d_xhat4, a.xhat4_dot_d_xhat4, N)
-
     # sum_d_xhat4[n] = Σ_h ∂L/∂xhat4[n,h]
-    k.by_warp("sum_d_xhat21", N, a.d_xhat4, a.sum_d_xhat4, N)
-
     # ∂L/∂sum3[n,h] = rstd4[n] ∂L/∂xhat4[n,h] + ∂L/∂sum4[n,h] - rstd4[n] sum_d_xhat4[n]/H - rstd4[n]
     #     xhat4[n,h] xhat4_dot_d_xhat4[n]/H
-    k.each(
+    k.by_warp(
         "d_sum19",
-        N * H,
-        a.rstd4,
-        a.sum_d_xhat4,
+        N,
         a.xhat4,
-        a.xhat4_dot_d_xhat4,
         a.d_xhat4,
+        a.rstd4,
         a.d_sum4,
+        a.xhat4_dot_d_xhat4,
+        a.sum_d_xhat4,
         a.d_sum3,
         N,
     )
@@ -2485,22 +2342,18 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.product("d_xhat20", 32, 1, N, H, a.d_z6, p.up3_W, p.ln3_gain, a.d_y3, a.d_xhat3, N)
 
     # xhat3_dot_d_xhat3[n] = Σ_h xhat3[n,h] ∂L/∂xhat3[n,h]
-    k.by_warp("xhat21_dot_d_xhat21", N, a.xhat3, a.d_xhat3, a.xhat3_dot_d_xhat3, N)
-
     # sum_d_xhat3[n] = Σ_h ∂L/∂xhat3[n,h]
-    k.by_warp("sum_d_xhat21", N, a.d_xhat3, a.sum_d_xhat3, N)
-
     # ∂L/∂sum2[n,h] = rstd3[n] ∂L/∂xhat3[n,h] + ∂L/∂sum3[n,h] - rstd3[n] sum_d_xhat3[n]/H - rstd3[n]
     #     xhat3[n,h] xhat3_dot_d_xhat3[n]/H
-    k.each(
+    k.by_warp(
         "d_sum19",
-        N * H,
-        a.rstd3,
-        a.sum_d_xhat3,
+        N,
         a.xhat3,
-        a.xhat3_dot_d_xhat3,
         a.d_xhat3,
+        a.rstd3,
         a.d_sum3,
+        a.xhat3_dot_d_xhat3,
+        a.sum_d_xhat3,
         a.d_sum2,
         N,
     )
@@ -2514,22 +2367,18 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.product("d_xhat20", 32, 1, N, H, a.d_z4, p.up2_W, p.ln2_gain, a.d_y2, a.d_xhat2, N)
 
     # xhat2_dot_d_xhat2[n] = Σ_h xhat2[n,h] ∂L/∂xhat2[n,h]
-    k.by_warp("xhat21_dot_d_xhat21", N, a.xhat2, a.d_xhat2, a.xhat2_dot_d_xhat2, N)
-
     # sum_d_xhat2[n] = Σ_h ∂L/∂xhat2[n,h]
-    k.by_warp("sum_d_xhat21", N, a.d_xhat2, a.sum_d_xhat2, N)
-
     # ∂L/∂sum1[n,h] = rstd2[n] ∂L/∂xhat2[n,h] + ∂L/∂sum2[n,h] - rstd2[n] sum_d_xhat2[n]/H - rstd2[n]
     #     xhat2[n,h] xhat2_dot_d_xhat2[n]/H
-    k.each(
+    k.by_warp(
         "d_sum19",
-        N * H,
-        a.rstd2,
-        a.sum_d_xhat2,
+        N,
         a.xhat2,
-        a.xhat2_dot_d_xhat2,
         a.d_xhat2,
+        a.rstd2,
         a.d_sum2,
+        a.xhat2_dot_d_xhat2,
+        a.sum_d_xhat2,
         a.d_sum1,
         N,
     )
@@ -2543,22 +2392,18 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.product("d_xhat20", 32, 1, N, H, a.d_z2, p.up1_W, p.ln1_gain, a.d_y1, a.d_xhat1, N)
 
     # xhat1_dot_d_xhat1[n] = Σ_h xhat1[n,h] ∂L/∂xhat1[n,h]
-    k.by_warp("xhat21_dot_d_xhat21", N, a.xhat1, a.d_xhat1, a.xhat1_dot_d_xhat1, N)
-
     # sum_d_xhat1[n] = Σ_h ∂L/∂xhat1[n,h]
-    k.by_warp("sum_d_xhat21", N, a.d_xhat1, a.sum_d_xhat1, N)
-
     # ∂L/∂z1[n,h] = rstd1[n] ∂L/∂xhat1[n,h] + ∂L/∂sum1[n,h] - rstd1[n] sum_d_xhat1[n]/H - rstd1[n]
     #     xhat1[n,h] xhat1_dot_d_xhat1[n]/H
-    k.each(
+    k.by_warp(
         "d_sum19",
-        N * H,
-        a.rstd1,
-        a.sum_d_xhat1,
+        N,
         a.xhat1,
-        a.xhat1_dot_d_xhat1,
         a.d_xhat1,
+        a.rstd1,
         a.d_sum1,
+        a.xhat1_dot_d_xhat1,
+        a.sum_d_xhat1,
         a.d_z1,
         N,
     )

@@ -132,6 +132,7 @@ static void launch(unsigned blocks, unsigned threads, unsigned seed, std::functi
 
 }  // namespace host
 
+static inline void __syncwarp() { host::yield(host::AT_WARP); }
 static inline void __syncthreads() { host::yield(host::AT_BLOCK); }
 
 template <class T> static T __shfl_down_sync(unsigned mask, T value, unsigned lanes) {

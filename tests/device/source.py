@@ -13,6 +13,7 @@ def source_of_kernels(kernels, tensors):
     view = SimpleNamespace(
         extents_in_cuda=known,
         has_reductions=True,
+        has_rows=True,
         has_products=True,
         kernels=tuple(map(kernel_view, kernels)),
     )

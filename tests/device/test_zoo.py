@@ -3,6 +3,8 @@
 The emitted CuPy modules run unmodified on the strict stand-in, and their kernels on the CPU.
 """
 
+from typing import Any
+
 import numpy as np
 import pytest
 from tests.device.host import has_compiler
@@ -119,7 +121,7 @@ def test_a_module_trains_on_its_own(emitted, tmp_path, capsys):
 def test_without_cupy_a_module_is_imported_and_says_what_is_missing(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(__import__("sys").modules, "cupy", None)
     (tmp_path / "net.py").write_text(bp.load("digits_mlp").source("cupy"), encoding="utf-8")
-    net = load_module(tmp_path / "net.py")
+    net: Any = load_module(tmp_path / "net.py")
     assert net.main(["--selftest"]) == 8
     assert "pip install" in capsys.readouterr().err
     with pytest.raises(RuntimeError, match="CuPy is missing"):

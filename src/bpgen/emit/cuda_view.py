@@ -43,6 +43,7 @@ class CudaModuleView:
     has_blocks: bool
     has_reals: bool
     has_reductions: bool
+    has_rows: bool
     has_products: bool
     counts_steps: bool
     parameters: tuple[FieldView, ...]

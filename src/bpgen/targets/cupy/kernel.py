@@ -78,6 +78,16 @@ class Draft:
         """Return a value of type `real`."""
         return self.speller.value(expr)
 
+    def bare(self, expr: Expr) -> str:
+        """Return a value that stands alone, without brackets around all of it."""
+        text = self.value(expr)
+        depth = 0
+        for place, c in enumerate(text):
+            depth += (c == "(") - (c == ")")
+            if depth == 0 and place < len(text) - 1:
+                return text
+        return text[1:-1]
+
     def entry(self, read: Access) -> Entry:
         """Return an entry of a tensor by its place in memory."""
         pointer = self.pointer(read.name)

@@ -15,6 +15,7 @@ _TAKEN = frozenset(
     switch template this throw true try typedef typeid typename union unsigned using virtual void
     volatile wchar_t while xor xor_eq
     real
+    rows map_row reduce_row once wait
     each by_thread by_warp by_block by_columns product layout by_row by_column
     power maximum minimum sign added largest largest_at
     abs exp log sin cos tan sinh cosh tanh atan log1p expm1 erf sqrt rsqrt pow floor

@@ -51,14 +51,19 @@ def write(draft: Draft, group: Sequence[Part]) -> Written:
     """Return the kernel that computes a group, in the shape its first part asks for."""
     head = group[0]
     if isinstance(head, Total):
-        groups = _matrices(draft, head)
+        groups = matrices(head, draft.moving(head.out.indices))
         return _product(draft, group, groups) if groups else _reduction(draft, group)
     space = draft.moving(head.out.indices)
     i = draft.flatten(space, "i")
-    stores = [line for part in group for line in _stores(draft, part)]
+    lines = [line for part in group for line in stores(draft, part)]
     parameter = f"int {i}" if space else "int"
-    body = _lambda(parameter, [*draft.decode(i, space), *_placed(draft, group, stores)])
-    return Written(_call("each", [_size(draft, space)], [body]), "each", (count(space),))
+    body = in_lambda(parameter, [*draft.decode(i, space), *_placed(draft, group, lines)])
+    return Written(call("each", [size(draft, space)], [body]), "each", (count(space),))
+
+
+def operation(part: Total) -> tuple[str, str, str]:
+    """Return what brings values together, the type of its result, and what a kernel calls it."""
+    return _OPS[part.op]
 
 
 # ---- reductions ----------------------------------------------------------------------------------
@@ -68,21 +73,21 @@ def _reduction(draft: Draft, group: Sequence[Part]) -> Written:
     head = group[0]
     assert isinstance(head, Total)
     space, over = draft.moving(head.out.indices), head.term.over
-    op, kind, word = _OPS[head.op]
+    op, kind, word = operation(head)
     method = _way(head, space)
     i, j = draft.flatten(space, "i"), draft.flatten(over, "j")
     entry, addend = f"int {i}" if space else "int", f"int {j}"
-    value = _within(
-        draft, [(i, space), (j, over)], lambda: [f"return {_bare(draft.value(head.term.body))};"]
+    value = within(
+        draft, [(i, space), (j, over)], lambda: [f"return {draft.bare(head.term.body)};"]
     )
     total = draft.names.of(("total",), word)
-    stores = _within(draft, [(i, space)], lambda: _all_stores(draft, group, total))
+    stored = within(draft, [(i, space)], lambda: _all_stores(draft, group, total))
     lambdas = [
-        _lambda(f"{entry}, {addend}", value),
-        _lambda(f"{entry}, {kind} {total}", stores),
+        in_lambda(f"{entry}, {addend}", value),
+        in_lambda(f"{entry}, {kind} {total}", stored),
     ]
-    sizes = [_size(draft, space), _size(draft, over)]
-    return Written(_call(f"{method}<{op}>", sizes, lambdas), method, (count(space),))
+    sizes = [size(draft, space), size(draft, over)]
+    return Written(call(f"{method}<{op}>", sizes, lambdas), method, (count(space),))
 
 
 def _way(head: Total, space: Axes) -> str:
@@ -101,12 +106,11 @@ def _way(head: Total, space: Axes) -> str:
 # ---- products ------------------------------------------------------------------------------------
 
 
-def _matrices(draft: Draft, head: Total) -> Matrices | None:
+def matrices(head: Total, space: Axes) -> Matrices | None:
     """Return the operands of a sum and their indices; None if it is no product of matrices."""
     if len(head.factors) != 2:
         return None
     left, right = head.factors
-    space = draft.moving(head.out.indices)
     if space and space[-1] in indices_of(left) and space[-1] not in indices_of(right):
         left, right = right, left
     own = [(i, i in indices_of(left), i in indices_of(right)) for i in space]
@@ -126,29 +130,27 @@ def _product(draft: Draft, group: Sequence[Part], of: Matrices) -> Written:
     c, k = draft.flatten(columns, "c"), draft.flatten(over, "k")
     left, right = of.left, of.right
     at = f"int {s}" if stack else "int"
-    a = _within(
-        draft, [(s, stack), (r, rows), (k, over)], lambda: [f"return {_bare(draft.value(left))};"]
-    )
-    b = _within(
+    a = within(draft, [(s, stack), (r, rows), (k, over)], lambda: [f"return {draft.bare(left)};"])
+    b = within(
         draft,
         [(s, stack), (k, over), (c, columns)],
-        lambda: [f"return {_bare(draft.value(right))};"],
+        lambda: [f"return {draft.bare(right)};"],
     )
     total = draft.names.of(("total",), "sum")
     scaled = total if head.scale == 1 else f"{draft.value(head.scale)} * {total}"
-    stores = _within(
+    stored = within(
         draft, [(s, stack), (r, rows), (c, columns)], lambda: _all_stores(draft, group, scaled)
     )
     lambdas = [
-        _lambda(f"{at}, int {r}, int {k}", a),
-        _lambda(f"{at}, int {k}, int {c}", b),
-        _lambda(f"{at}, int {r}, int {c}, real {total}", stores),
+        in_lambda(f"{at}, int {r}, int {k}", a),
+        in_lambda(f"{at}, int {k}, int {c}", b),
+        in_lambda(f"{at}, int {r}, int {c}, real {total}", stored),
     ]
     micro = _micro(rows, columns)
     layouts = ["by_row" if _last(left) in over else "by_column"]
     layouts.append("by_row" if _last(right) in columns else "by_column")
-    sizes = [_size(draft, stack), _size(draft, rows), _size(draft, columns), _size(draft, over)]
-    lines = _call(f"product<{micro}, {', '.join(layouts)}>", sizes, lambdas)
+    sizes = [size(draft, stack), size(draft, rows), size(draft, columns), size(draft, over)]
+    lines = call(f"product<{micro}, {', '.join(layouts)}>", sizes, lambdas)
     return Written(lines, "product", (str(16 * micro), count(stack), count(rows), count(columns)))
 
 
@@ -170,7 +172,7 @@ def _all_stores(draft: Draft, group: Sequence[Part], total: str) -> list[str]:
         total += f" - {text[1:]}" if _is_difference(head.plain, text) else f" + {text}"
     sign = "+=" if head.accumulate else "="
     first = f"{draft.written(head.out)} {sign} {total};"
-    lines = [first, *(line for part in others for line in _stores(draft, part))]
+    lines = [first, *(line for part in others for line in stores(draft, part))]
     return _placed(draft, group, lines)
 
 
@@ -187,14 +189,15 @@ def _is_difference(plain: Expr, text: str) -> bool:
     return text.startswith("-") and not isinstance(plain, sympy.Add)
 
 
-def _stores(draft: Draft, part: Part) -> list[str]:
+def stores(draft: Draft, part: Part) -> list[str]:
+    """Return the line that stores an entry of a map."""
     assert not isinstance(part, Total)
-    value = _bare(draft.value(part.body))
+    value = draft.bare(part.body)
     sign = "+=" if part.accumulate else "="
     return [f"{draft.written(part.out)} {sign} {value};"]
 
 
-def _within(
+def within(
     draft: Draft, variables: Sequence[tuple[str, Axes]], formula: Callable[[], list[str]]
 ) -> list[str]:
     """Return lines with the indices they use taken out of the variables that count them."""
@@ -203,40 +206,29 @@ def _within(
     return [line for name, axes in variables for line in draft.decode(name, axes)] + lines
 
 
-def _lambda(parameters: str, lines: Sequence[str]) -> list[str]:
+def in_lambda(parameters: str, lines: Sequence[str]) -> list[str]:
+    """Return lines as a lambda, in one line if it is short."""
     if len(lines) == 1 and len(parameters) + len(lines[0]) < 76:
         return [f"[=]({parameters}) {{ {lines[0]} }}"]
     return [f"[=]({parameters}) {{", *(f"    {line}" for line in lines), "}"]
 
 
-def _call(name: str, sizes: Sequence[str], lambdas: Sequence[list[str]]) -> tuple[str, ...]:
+def call(name: str, sizes: Sequence[str], lambdas: Sequence[list[str]]) -> tuple[str, ...]:
     """Return a call on lines of its own; a single lambda begins on the line of the name."""
-    head = f"{name}({', '.join(sizes)},"
     if len(lambdas) == 1:
-        first, *rest = lambdas[0]
-        if rest:
-            return (f"{head} {first}", *rest[:-1], f"{rest[-1]});")
-        return (f"{head} {first});",)
-    lines = [head]
+        (only,) = lambdas
+        first, *rest = [f"{name}({', '.join([*sizes, only[0]])}", *only[1:]]
+        return (first, *rest[:-1], f"{rest[-1]});") if rest else (f"{first});",)
+    lines = [f"{name}({', '.join(sizes)},"]
     for place, text in enumerate(lambdas):
         end = ");" if place == len(lambdas) - 1 else ","
         lines += [f"    {line}" for line in text[:-1]] + [f"    {text[-1]}{end}"]
     return tuple(lines)
 
 
-def _size(draft: Draft, axes: Axes) -> str:
+def size(draft: Draft, axes: Axes) -> str:
     """Return how many entries there are over `axes`, in C++."""
     return " * ".join(draft.size(i.extent) for i in axes) or "1"
-
-
-def _bare(text: str) -> str:
-    """Return a value without brackets around all of it."""
-    depth = 0
-    for place, c in enumerate(text):
-        depth += (c == "(") - (c == ")")
-        if depth == 0 and place < len(text) - 1:
-            return text
-    return text[1:-1]
 
 
 def _known(axes: Axes) -> int | None:

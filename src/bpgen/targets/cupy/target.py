@@ -18,6 +18,7 @@ from bpgen.targets.cupy.fusion import Part, Total, joins, parts_of
 from bpgen.targets.cupy.kernel import Draft, Fixed, Kernel, Launch
 from bpgen.targets.cupy.memory import Memory
 from bpgen.targets.cupy.names import identifier
+from bpgen.targets.cupy.rows import row_of, write_rows
 from bpgen.targets.cupy.shapes import write
 
 
@@ -87,11 +88,18 @@ class CupyTarget:
                 found.append(self._rounds(part, function, fixed))
                 continue
             for new in self._parts(part, function):
-                if not group or not joins([w.part for w in group], new.part, self.memory):
+                if not self._joins([w.part for w in group], new.part, fixed):
                     close()
                 group.append(new)
         close()
         return tuple(found)
+
+    def _joins(self, group: Sequence[Part], part: Part, fixed: Fixed) -> bool:
+        """Whether the kernel of `group` can compute `part` too."""
+        if not group or row_of((*group, part), fixed, self.memory):
+            return True
+        is_row = len(group) > 1 and row_of(group, fixed, self.memory) is not None
+        return not is_row and joins(group, part, self.memory)
 
     def _rounds(self, part: Turns, function: str, fixed: Fixed) -> Rounds:
         turn = self.turn[part.index]
@@ -118,7 +126,8 @@ class CupyTarget:
         is_number = parts[-1].out.role is Role.SCALAR and not isinstance(parts[0], Total)
         order = order_of(self.memory.tensors.values())
         draft = Draft(self.memory, fixed, "double" if is_number else "real", order)
-        written = write(draft, parts)
+        row = row_of(parts, fixed, self.memory) if len(parts) > 1 else None
+        written = write_rows(draft, parts, row) if row else write(draft, parts)
         formulas = [w.formula for w in group if w.formula]
         name = self._kept(draft, written.lines, formulas, parts, function)
         given = ", ".join([f'"{name}"', *written.sizes, *draft.arguments()])
