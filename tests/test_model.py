@@ -1,5 +1,7 @@
 """The same in Python: what DESIGN shows, on a model that is declared here and not in a file."""
 
+import importlib
+
 import pytest
 import sympy
 
@@ -56,3 +58,14 @@ def test_a_model_is_trained_for_an_epoch_at_least(epochs):
     loss = mean_squared_error(linear(bp.input("x", 3), 2, name="fc"), bp.input("y", 2))
     with pytest.raises(OptionError, match="`epochs` is out of range"):
         bp.Model(loss, epochs=epochs)
+
+
+def test_a_large_model_is_emitted_at_reduced_extents_too(monkeypatch):
+    monkeypatch.setattr(importlib.import_module("bpgen.verify.check"), "BUDGET", 0)
+    verdict = bp.load("digits_mlp").check(seed=1)
+    assert verdict.verdict == "VERIFIED", str(verdict)
+    assert verdict.parameters["fc1_W"] == 64 * 32
+    assert max(verdict.extents.values()) < 10
+    for codes in (verdict.emitted, verdict.measured.emitted):
+        assert [code.label for code in codes] == ["numpy float64", "numpy float32"]
+        assert all(0 < code.error < 1e-5 for code in codes)

@@ -29,6 +29,7 @@ from bpgen.optimizers import sgd
 if TYPE_CHECKING:
     from bpgen.document import Document
     from bpgen.execute.load import Emitted
+    from bpgen.ir.derivation import Derivation
     from bpgen.verify.verdict import Verdict
 
 
@@ -86,7 +87,7 @@ class Model:
         from bpgen.execute.proof import checked
 
         return checked(
-            self.network, self.derive().derivation, self.source, seed=seed, progress=progress
+            self.network, self.derive().derivation, self._source, seed=seed, progress=progress
         )
 
     @paused()
@@ -95,10 +96,15 @@ class Model:
 
         Errors: TargetError if the target is unknown or cannot spell a function of the model.
         """
+        return self._source(self.derive().derivation, target, dtype)
+
+    @paused()
+    def _source(self, derivation: Derivation, target: str, dtype: str) -> str:
+        """Return the text of the module of a derivation, the model's own or a reduced one."""
         from bpgen.emit import module
         from bpgen.lower import lower
 
-        program = lower(self.derive().derivation, self.optimizer)
+        program = lower(derivation, self.optimizer)
         return module(program, self.path.name, target=target, dtype=dtype)
 
     def emit(

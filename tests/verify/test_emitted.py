@@ -16,13 +16,16 @@ def dtype(request):
     return request.param
 
 
-def emitted(net, derivation, dtype, change=lambda gradient: gradient):
-    """What an emitted module would return: here, the equations read in its dtype, and `change`d."""
-    subject = problem(net, derivation)
+def emitted(net, derivation, dtype, change=lambda gradient: gradient, *, batch=3):
+    """What an emitted module would return: here, the equations read in its dtype, and `change`d.
 
-    def gradient(params, batch):
+    `batch` is the size of its batch, if it is a prime that no other extent has.
+    """
+    subject = problem(net, derivation, least=batch)
+
+    def gradient(params, given):
         known = evaluate(
-            derivation.network.equations, {**params, **batch}, subject.extents, NUMBERS[dtype]
+            derivation.network.equations, {**params, **given}, subject.extents, NUMBERS[dtype]
         )
         return float(known[net.loss]), change(dict(subject.gradient(known)))
 

@@ -23,20 +23,33 @@ _DTYPES = ("float64", "float32")
 def checked(
     network: Network,
     derivation: Derivation,
-    source: Callable[[str, str], str],
+    source: Callable[[Derivation, str, str], str],
     *,
     seed: int | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Verdict:
-    """Return the verdict on `derivation` and on the modules that `source(target, dtype)` gives."""
-    with tempfile.TemporaryDirectory() as folder:
-        emitted = [_emitted(network, source("numpy", d), Path(folder), d) for d in _DTYPES]
-        tell = progress or (lambda stage: None)
-        return check(network, derivation, seed=seed, emitted=emitted, progress=tell)
+    """Return the verdict on `derivation` and the modules of `source(derivation, target, dtype)`.
+
+    Where the proof is at reduced extents, a module is emitted at these too.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+
+        def emitted(of: Derivation, stem: str) -> list[Emitted]:
+            return [_emitted(of.source, source(of, "numpy", d), folder / stem, d) for d in _DTYPES]
+
+        return check(
+            network,
+            derivation,
+            seed=seed,
+            emitted=emitted(derivation, network.name),
+            emitted_from=lambda small: emitted(small, f"{network.name}_reduced"),
+            progress=progress or (lambda stage: None),
+        )
 
 
-def _emitted(network: Network, text: str, folder: Path, dtype: str) -> Emitted:
-    path = folder / f"{network.name}_{dtype}.py"
+def _emitted(network: Network, text: str, stem: Path, dtype: str) -> Emitted:
+    path = stem.with_name(f"{stem.name}_{dtype}.py")
     path.write_text(text, encoding="utf-8")
     return Emitted(f"numpy {dtype}", dtype, gradient_of(load_module(path), network, dtype))
 

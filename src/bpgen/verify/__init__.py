@@ -6,13 +6,17 @@ points, with no switch at the points, and with wrong gradients planted and refut
 
 `interpret` gives equations their meaning over any `Numbers`; `points` and `line` say where they are
 read; `proof` (or `estimate`, without flint) gathers `evidence`, on which one decision stands;
-`taylor`, `stencils` and `complex_step` show the same by eye. Nothing here knows a layer by name.
+`taylor`, `stencils` and `complex_step` show the same by eye. Where the extents are too large for
+balls, `reduce` gives the same equations smaller ones, and what is `measured` at the declared ones
+is told apart from what is proved. Nothing here knows a layer by name.
 Rejected: absolute tolerances (a small loss passes all of them) and fixed directions (an error
 orthogonal to one is never seen).
 """
 
 from bpgen.verify.check import check
 from bpgen.verify.emitted import Emitted
+from bpgen.verify.quick import proved_digits
+from bpgen.verify.reduce import reductions
 from bpgen.verify.verdict import Verdict
 
-__all__ = ["Emitted", "Verdict", "check"]
+__all__ = ["Emitted", "Verdict", "check", "proved_digits", "reductions"]

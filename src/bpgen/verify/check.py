@@ -22,9 +22,11 @@ from bpgen.verify.estimate import estimate
 from bpgen.verify.evidence import Outcome
 from bpgen.verify.held import held
 from bpgen.verify.line import Direction, base, gaussian
+from bpgen.verify.measured import measured
 from bpgen.verify.numbers import COMPLEX
 from bpgen.verify.points import Point, generic, initial
-from bpgen.verify.problem import Problem, problem
+from bpgen.verify.problem import Problem, lifted, problem
+from bpgen.verify.reduce import reduced
 from bpgen.verify.stencils import stencils
 from bpgen.verify.summary import agreement, kinks
 from bpgen.verify.taylor import remainders
@@ -32,14 +34,15 @@ from bpgen.verify.trial import Trial
 from bpgen.verify.verdict import Verdict
 
 Progress = Callable[[str], None]
+EmittedFrom = Callable[[Derivation], Sequence[Emitted]]
 
 # Directions that move every parameter at once.
 _JOINT = 3
-# Entries of formulas that all directions of one tensor each may read: about 20 seconds. Beyond that
-# the joint directions have to do, in which every tensor moves; in balls none drowns in the sum.
-_BUDGET = 20_000_000
+# Entries of formulas that one evaluation of the loss in balls may read: beyond, a check takes more
+# than some seconds, and the extents are reduced.
+BUDGET = 200_000
 # Decimals are slower, and take 14 evaluations to a direction.
-_PRICE_OF_ESTIMATES = 200
+_PRICE_OF_ESTIMATES = 20
 # How far the initial point moves off a switch, as a share of the way to the generic point.
 _OFF_THE_SWITCH = 1e-3
 
@@ -50,28 +53,46 @@ def check(
     *,
     seed: int | None = None,
     emitted: Sequence[Emitted] = (),
+    emitted_from: EmittedFrom = lambda derivation: (),
     digits: int = 50,
     progress: Progress = lambda stage: None,
 ) -> Verdict:
     """Say whether `derivation` holds the gradient of `network`, and to how many digits.
 
     Points and directions are drawn anew in every run, from `seed` if it is given (the verdict
-    states it). `emitted` are gradient functions to compare with the proved gradient. `digits` is
-    the precision of the stencils, and of everything where flint is missing. `progress` is told each
-    stage.
+    states it). `emitted` are gradient functions to compare with the proved gradient. Where the
+    declared extents are too large for a proof, it is one of the same equations at smaller extents;
+    `emitted_from` emits from a derivation at these, and `emitted` are measured at the declared
+    ones. `digits` is the precision of the stencils, and of everything where flint is missing.
+    `progress` is told each stage.
     """
     seed = secrets.randbelow(1_000_000) if seed is None else seed
-    subject = problem(network, derivation)
-    sizes = {p.name: math.prod(subject.shape(p)) for p in subject.parameters}
-    extents = {str(e): size for e, size in subject.extents.items()}
-    blank = Verdict("UNDECIDED", network.name, seed, sizes, extents)
+    declared = problem(network, derivation)
+    sizes = {p.name: math.prod(declared.shape(p)) for p in declared.parameters}
+    subject, is_reduced = declared, declared.cost > _budget()
+    rng = np.random.default_rng(seed)
+    if is_reduced:
+        progress("extents")
+        subject = reduced(declared, rng)
+    blank = Verdict("UNDECIDED", network.name, seed, sizes, _named(subject))
+    blank = replace(blank, declared=_named(declared) if is_reduced else {})
     try:
-        rng = np.random.default_rng(seed)
-        return conclude(
-            _gathered(blank, subject, rng, emitted=emitted, digits=digits, progress=progress)
-        )
+        codes = emitted_from(subject.derivation) if is_reduced else emitted
+        found = _gathered(blank, subject, rng, emitted=codes, digits=digits, progress=progress)
+        if is_reduced:
+            progress("declared extents")
+            found = replace(found, measured=measured(network, derivation, rng, emitted))
+        return conclude(found)
     except UndecidedError as error:
         return replace(blank, reason=error.what)
+
+
+def _named(subject: Problem) -> dict[str, int]:
+    return {str(e): size for e, size in subject.extents.items()}
+
+
+def _budget() -> int:
+    return BUDGET if has_flint() else BUDGET // _PRICE_OF_ESTIMATES
 
 
 def _gathered(
@@ -90,10 +111,10 @@ def _gathered(
     directions = _directions(subject, rng)
     progress("proof")
     trial = _tried(subject, point, directions, digits)
-    second = _tried(subject, start, directions[:_JOINT], digits)
+    second = _tried(subject, start, directions, digits, like=trial)
     if second.undecided:
         moved = start.moved(point, _OFF_THE_SWITCH)
-        second = _tried(subject, moved, directions[:_JOINT], digits)
+        second = _tried(subject, moved, directions, digits, like=trial)
     trials = (trial, second)
     found = replace(blank, agreement=agreement(trials), kinks=kinks(trials))
     refuted = next((t for t in trials if t.outcome is Outcome.REFUTES), None)
@@ -105,7 +126,7 @@ def _gathered(
     progress("canaries")
     found = replace(found, canaries=canaries(trial, rng))
     progress("emitted code")
-    return replace(found, emitted=tuple(compare(e, trial) for e in emitted))
+    return replace(found, emitted=tuple(compare(e, trial.base, point) for e in emitted))
 
 
 def _with_levels(found: Verdict, trial: Trial, direction: Direction, digits: int) -> Verdict:
@@ -116,6 +137,7 @@ def _with_levels(found: Verdict, trial: Trial, direction: Direction, digits: int
     """
     native = base(trial.base.problem, trial.point, COMPLEX)
     shorter = {n: v / math.sqrt(len(direction)) for n, v in direction.items()}
+    shorter = lifted(shorter, trial.base.numbers)
     error = disagreement(native, direction)
     return replace(
         found,
@@ -127,19 +149,29 @@ def _with_levels(found: Verdict, trial: Trial, direction: Direction, digits: int
 
 
 def _directions(subject: Problem, rng: np.random.Generator) -> list[Direction]:
-    """Return directions of all tensors together, and of one tensor each if they are cheap."""
-    price = 1 if has_flint() else _PRICE_OF_ESTIMATES
-    is_cheap = subject.cost * len(subject.parameters) * price <= _BUDGET
-    single = [(p,) for p in subject.parameters] if is_cheap else []
-    return [gaussian(subject, tensors, rng) for tensors in [subject.parameters] * _JOINT + single]
+    """Return directions that move all tensors together.
+
+    Two wrong tensors cancel along a Gaussian direction with probability 0, and in balls no small
+    tensor drowns in the sum: the digits of each are counted by its own size.
+    """
+    return [gaussian(subject, subject.parameters, rng) for _ in range(_JOINT)]
 
 
-def _tried(subject: Problem, point: Point, directions: Sequence[Direction], digits: int) -> Trial:
+def _tried(
+    subject: Problem,
+    point: Point,
+    directions: Sequence[Direction],
+    digits: int,
+    *,
+    like: Trial | None = None,
+) -> Trial:
+    """Gather the evidence at `point`, from the precision on that the trial `like` took."""
     if not has_flint():
         return estimate(subject, point, directions, digits)
-    from bpgen.verify.proof import prove
+    from bpgen.verify.proof import BITS, prove
 
-    return prove(subject, point, directions)
+    known = 0 if like is None else round(like.base.numbers.digits * math.log2(10))
+    return prove(subject, point, directions, bits=max(BITS, known))
 
 
 def has_flint() -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 
 from bpgen.verify.complex_step import SIGNIFICANT_DIGITS
-from bpgen.verify.evidence import Outcome
+from bpgen.verify.emitted import Comparison
+from bpgen.verify.evidence import AGREEMENT, Outcome
 from bpgen.verify.verdict import Verdict
 
 
@@ -22,7 +24,7 @@ def conclude(found: Verdict) -> Verdict:
 def _refutations(found: Verdict) -> Iterator[str]:
     if found.agreement is not None and found.agreement.outcome is Outcome.REFUTES:
         yield "the derived gradient is not the derivative of the forward formulas"
-    for comparison in found.emitted:
+    for comparison in _comparisons(found):
         if comparison.outcome is Outcome.REFUTES:
             yield f"{comparison.label}: {comparison.fault}"
 
@@ -31,15 +33,21 @@ def _doubts(found: Verdict) -> Iterator[str]:
     if found.agreement is None or found.agreement.outcome is Outcome.UNDECIDED:
         switches = found.kinks.undecided if found.kinks is not None else ()
         yield f"the point may lie on a switch: {switches[0]}" if switches else _TOO_WIDE
+    elif found.agreement.proved and found.agreement.worst < -math.log10(AGREEMENT):
+        yield _TOO_WIDE
     yield from _contradictions(found)
     if not found.canaries:
         yield "the gradient vanishes at the points: no wrong one can be told from it"
     for canary in found.canaries:
         if not canary.refuted:
             yield f"the checker has no teeth at this point: it lets `{canary.what}` pass"
-    for comparison in found.emitted:
+    for comparison in _comparisons(found):
         if comparison.outcome is Outcome.UNDECIDED:
             yield f"{comparison.label}: {comparison.fault}, and a switch is near"
+
+
+def _comparisons(found: Verdict) -> tuple[Comparison, ...]:
+    return found.emitted + (found.measured.emitted if found.measured is not None else ())
 
 
 _TOO_WIDE = "the error bounds are too wide, at the highest precision, to tell"
@@ -54,3 +62,6 @@ def _contradictions(found: Verdict) -> Iterator[str]:
             yield f"the stencil of order {stencil.order} agrees to {stencil.digits:.0f} digits only"
     if found.complex_step is not None and found.complex_step < SIGNIFICANT_DIGITS:
         yield f"the complex step agrees to {found.complex_step:.0f} digits only"
+    if found.measured is not None and not found.measured.complex_step >= SIGNIFICANT_DIGITS:
+        digits = found.measured.complex_step
+        yield f"at the declared extents the complex step agrees to {digits:.0f} digits only"

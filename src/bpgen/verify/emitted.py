@@ -1,6 +1,7 @@
 """Emitted code against the formulas: its gradient, tensor by tensor, as it ships.
 
-The truth is the derived gradient in balls (or 50 digits), at values that float32 holds exactly. How
+The truth is the derived gradient in balls (or in more digits than the code has), at values that
+float32 holds exactly. How
 much an honest program may err is measured, not guessed: the interpreter itself computes the
 gradient in the same dtype, and an emitted program, which sums in another order, may err a small
 multiple of that.
@@ -19,7 +20,6 @@ from bpgen.verify.line import Base, base
 from bpgen.verify.numbers import FLOAT32, FLOAT64, Array, Native, Numbers
 from bpgen.verify.points import Point, is_clear
 from bpgen.verify.problem import lifted
-from bpgen.verify.trial import Trial
 
 Gradient = Callable[[Mapping[str, Array], Mapping[str, Array]], tuple[float, Mapping[str, Array]]]
 _NUMBERS = {"float32": FLOAT32, "float64": FLOAT64}
@@ -50,10 +50,10 @@ class Comparison:
     fault: str = ""
 
 
-def compare(emitted: Emitted, trial: Trial) -> Comparison:
-    """Run `emitted` at the point of `trial`, and compare its result with the derived one."""
-    at, numbers = trial.base, _NUMBERS[emitted.dtype]
-    loss, gradient = emitted.gradient(*_arguments(at, trial.point.values, numbers))
+def compare(emitted: Emitted, at: Base, point: Point) -> Comparison:
+    """Run `emitted` at `point`, and compare its result with the derived one, which `at` holds."""
+    numbers = _NUMBERS[emitted.dtype]
+    loss, gradient = emitted.gradient(*_arguments(at, point.values, numbers))
     fault = _misshapen(gradient, at, emitted.dtype)
     if fault:
         return Comparison(emitted.label, Outcome.REFUTES, math.inf, "", fault)
@@ -65,11 +65,11 @@ def compare(emitted: Emitted, trial: Trial) -> Comparison:
     errors = {n: float(np.abs(found[n] - true[n]).max()) for n in true}
     relative = {n: errors[n] / size for n in true if (size := float(np.abs(true[n]).max()))}
     worst = max(relative, key=lambda n: relative[n])
-    limits = _limits(at, trial.point, true, numbers)
+    limits = _limits(at, point, true, numbers)
     beyond = [n for n in true if errors[n] > limits[n]]
     if not beyond:
         return Comparison(emitted.label, Outcome.AGREES, relative[worst], worst)
-    outcome = Outcome.REFUTES if is_clear(at.problem, trial.point) else Outcome.UNDECIDED
+    outcome = Outcome.REFUTES if is_clear(at.problem, point) else Outcome.UNDECIDED
     name = beyond[0]
     fault = f"{name} is off by {errors[name]:.1e}; rounding explains {limits[name]:.1e}"
     return Comparison(emitted.label, outcome, relative[worst], worst, fault)

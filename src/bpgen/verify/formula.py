@@ -42,7 +42,7 @@ class Scope:
     numbers: Numbers
     axes: tuple[Index, ...]
     watch: Watch
-    fixed: Mapping[Index, int] = field(default_factory=dict)
+    fixed: Mapping[Basic, int] = field(default_factory=dict)
 
     def along(self, index: Index) -> Integers:
         """Return 0 … extent-1 along the axis of `index`, or the one value it has."""
@@ -51,6 +51,11 @@ class Scope:
         shape = [1] * (1 + len(self.axes))
         shape[1 + self.axes.index(index)] = -1
         return np.arange(self.extents[index.extent]).reshape(shape)
+
+    def slab(self, index: Basic) -> slice:
+        """Return the part of an axis that `index` visits: one entry, if it is fixed."""
+        at = self.fixed.get(index)
+        return slice(None) if at is None else slice(at, at + 1)
 
     def alone(self, value: Array) -> Array:
         """Return an array of one entry, with the grid's axes."""
@@ -170,6 +175,8 @@ def _entry(read: Access, scope: Scope, outside: sympy.Expr) -> Array:
     A choice may skip what is not a number, a sum cannot hide it.
     """
     held = scope.values[read.name]
+    if _is_plain(read, held, scope):
+        return _regridded(held, read, scope)
     lane = np.arange(held.shape[0]).reshape((-1,) + (1,) * len(scope.axes))
     at = [address(i, scope) for i in read.indices]
     inside = [np.clip(a, 0, size - 1) for a, size in zip(at, held.shape[1:], strict=True)]
@@ -178,6 +185,26 @@ def _entry(read: Access, scope: Scope, outside: sympy.Expr) -> Array:
     if not any(s.any() for s in strays):
         return found
     return np.where(reduce(operator.or_, strays), value(outside, scope), found)
+
+
+def _is_plain(read: Access, held: Array, scope: Scope) -> bool:
+    """Whether each axis is read by an index of its own, from its first entry to its last."""
+    ats = read.indices
+    return len({*ats}) == len(ats) and all(
+        isinstance(at, Index) and scope.extents[at.extent] == size
+        for at, size in zip(ats, held.shape[1:], strict=True)
+    )
+
+
+def _regridded(held: Array, read: Access, scope: Scope) -> Array:
+    """Return the tensor on the grid, at the fixed indices: axes in other places, nothing copied."""
+    held = held[(slice(None), *map(scope.slab, read.indices))]
+    places = [scope.axes.index(at) for at in read.indices]
+    shape = [held.shape[0]] + [1] * len(scope.axes)
+    for place, size in zip(places, held.shape[1:], strict=True):
+        shape[1 + place] = size
+    order = sorted(range(len(places)), key=places.__getitem__)
+    return held.transpose(0, *(1 + k for k in order)).reshape(shape)
 
 
 def _power(expr: sympy.Pow, scope: Scope) -> Array:

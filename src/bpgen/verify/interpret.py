@@ -20,7 +20,7 @@ from bpgen.ir.index import Extent, Index
 from bpgen.ir.order import Group, Loop, flat, ordered
 from bpgen.ir.tensor import Role
 from bpgen.verify.contract import sum_of_product
-from bpgen.verify.formula import Scope, decided, signs, value
+from bpgen.verify.formula import Floats, Scope, Signs, decided, signs, value
 from bpgen.verify.numbers import Array, Numbers
 from bpgen.verify.switch import Switch
 
@@ -168,9 +168,16 @@ def _maximum(term: Term, scope: Scope) -> tuple[Array, Array]:
     choices = np.broadcast_to(body, (*body.shape[:-1], scope.extents[index.extent]))
     best, at = choices[..., 0], np.zeros(choices.shape[:-1], np.int64)
     for k in range(1, choices.shape[-1]):
-        larger = decided(*signs(choices[..., k] - best, scope)) > 0
+        larger = decided(*_compared(choices[..., k], best, scope)) > 0
         best, at = np.where(larger, choices[..., k], best), np.where(larger, k, at)
-    found, distance = signs(best[..., np.newaxis] - choices, scope)
+    found, distance = _compared(best[..., np.newaxis], choices, scope)
     others = np.arange(choices.shape[-1]) != at[..., np.newaxis]
     scope.watch(f"max over {index} of {term.body}", found[others], np.abs(distance[others]))
     return best, at
+
+
+def _compared(a: Array, b: Array, scope: Scope) -> tuple[Signs, Floats]:
+    """Return the signs of a - b, and the distances; two borders of -∞ are tied for good."""
+    found, distance = signs(a - b, scope)
+    outside = np.isneginf(scope.numbers.nearest(a)) & np.isneginf(scope.numbers.nearest(b))
+    return np.where(outside, 0, found).astype(np.int8), np.where(outside, np.inf, distance)

@@ -75,11 +75,14 @@ class Problem:
         return float(formula.xreplace(own))
 
 
-def problem(network: Network, derivation: Derivation) -> Problem:
-    """Return the problem at the declared extents; free ones are primes that no other extent has."""
+def problem(network: Network, derivation: Derivation, *, least: int = 3) -> Problem:
+    """Return the problem at the declared extents.
+
+    Free ones are primes that no other extent has, from `least` on.
+    """
     extents = derivation.network.extents()
     taken = {e.value for e in extents}
-    primes = (p for p in sympy.primerange(3, 10_000) if p not in taken)
+    primes = (p for p in sympy.primerange(least, 10_000) if p not in taken)
     sizes = {e: e.value or int(next(primes)) for e in extents}
     return Problem(network, derivation, sizes, needed(network.equations, [network.loss]))
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from textwrap import wrap
 
 from bpgen.verify.canaries import Canary
+from bpgen.verify.emitted import Comparison
 from bpgen.verify.evidence import AGREEMENT, Outcome
 from bpgen.verify.held import Held
+from bpgen.verify.measured import Measured
 from bpgen.verify.stencils import Stencil
 from bpgen.verify.summary import Agreement, Kinks
 from bpgen.verify.taylor import Table
@@ -35,7 +37,8 @@ def _outcome(found: Verdict) -> Iterator[tuple[str, str]]:
 
 def _evidence(found: Verdict) -> Iterator[tuple[str, str]]:
     if found.agreement is not None:
-        yield "formula", "\n".join(_formula(found.agreement, found.seed))
+        lines = (*_formula(found.agreement, found.seed), *_where(found))
+        yield "formula", "\n".join(lines)
     if found.table is not None:
         yield "slopes", "\n".join(_slopes(found.table))
     if found.stencils:
@@ -43,8 +46,9 @@ def _evidence(found: Verdict) -> Iterator[tuple[str, str]]:
     if found.complex_step is not None:
         yield "complex", f"step i 1e-20 in float64: {found.complex_step:.1f} digits"
     for comparison in found.emitted:
-        size = f"|g - formula| <= {comparison.error:.1e} |g|  (worst: {comparison.worst})"
-        yield "emitted", f"{comparison.label}  {comparison.fault or size}"
+        yield "emitted", _emitted(comparison)
+    if found.measured is not None:
+        yield "measured", "\n".join(_measured(found.measured))
 
 
 def _surroundings(found: Verdict) -> Iterator[tuple[str, str]]:
@@ -83,6 +87,29 @@ def _formula(shown: Agreement, seed: int) -> Iterator[str]:
     if shown.outcome is Outcome.AGREES:
         yield f"an error of relative size >= {AGREEMENT:.0e} in any tensor:"
         yield f"missed with probability < 1e{_missed(shown)} per direction"
+
+
+def _where(found: Verdict) -> Iterator[str]:
+    """Say that the proof is one of the same equations at smaller extents, if it is."""
+    if found.declared:
+        yield from wrap(f"at reduced extents {_sizes(found.extents)}:", _WIDTH)
+        yield from wrap(f"the equations are the same as at {_sizes(found.declared)}", _WIDTH)
+
+
+def _emitted(comparison: Comparison) -> str:
+    size = f"|g - formula| <= {comparison.error:.1e} |g|  (worst: {comparison.worst})"
+    return f"{comparison.label}  {comparison.fault or size}"
+
+
+def _measured(found: Measured) -> Iterator[str]:
+    yield from wrap(f"not proved, at {_sizes(found.extents)}:", _WIDTH)
+    along = f"along {found.directions} Gaussian directions"
+    yield f"step i 1e-20 in float64, {along}: {found.complex_step:.1f} digits"
+    yield from map(_emitted, found.emitted)
+
+
+def _sizes(extents: Mapping[str, int]) -> str:
+    return ", ".join(f"{name}={size}" for name, size in extents.items())
 
 
 def _missed(shown: Agreement) -> int:
@@ -142,8 +169,8 @@ def _teeth(planted: Sequence[Canary]) -> str:
 
 
 def _not_shown(found: Verdict) -> str:
-    sizes = ", ".join(f"{name} = {size}" for name, size in found.extents.items())
-    text = (
-        f"gradients at kinks; whether the forward formulas are the wanted ones; extents but {sizes}"
-    )
+    text = "gradients at kinks; whether the forward formulas are the wanted ones; "
+    text += f"extents but {_sizes(found.extents)}"
+    if found.declared and found.measured is None:
+        text += f"; those declared are too large to be measured: {_sizes(found.declared)}"
     return "\n".join(wrap(text, _WIDTH))

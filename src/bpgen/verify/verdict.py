@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from enum import Enum
 from typing import Any
 
@@ -13,6 +13,7 @@ from bpgen.verify.canaries import Canary
 from bpgen.verify.diagnosis import Diagnosis
 from bpgen.verify.emitted import Comparison
 from bpgen.verify.held import Held
+from bpgen.verify.measured import Measured
 from bpgen.verify.stencils import Stencil
 from bpgen.verify.summary import Agreement, Kinks
 from bpgen.verify.taylor import Table
@@ -20,13 +21,18 @@ from bpgen.verify.taylor import Table
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """VERIFIED, REFUTED or UNDECIDED, and what it rests on: None or () where no level ran."""
+    """VERIFIED, REFUTED or UNDECIDED, and what it rests on: None or () where no level ran.
+
+    `extents` are those of the proof; where they are reduced, `declared` are the model's own, and
+    `measured` is what was seen there.
+    """
 
     verdict: str
     network: str
     seed: int
     parameters: Mapping[str, int]
     extents: Mapping[str, int]
+    declared: Mapping[str, int] = field(default_factory=dict)
     reason: str = ""
     agreement: Agreement | None = None
     table: Table | None = None
@@ -36,6 +42,7 @@ class Verdict:
     held: tuple[Held, ...] = ()
     canaries: tuple[Canary, ...] = ()
     emitted: tuple[Comparison, ...] = ()
+    measured: Measured | None = None
     diagnosis: Diagnosis | None = None
 
     @property

@@ -1,0 +1,61 @@
+"""What is measured at the declared extents, where the proof is at smaller ones.
+
+No bound is proved here: the complex step is exact but for the rounding of float64, and the shipped
+module is compared with the formulas read in the widest floats that the machine has.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bpgen.ir.derivation import Derivation
+from bpgen.ir.network import Network
+from bpgen.verify.complex_step import disagreement
+from bpgen.verify.emitted import Comparison, Emitted, compare
+from bpgen.verify.line import base, gaussian
+from bpgen.verify.numbers import COMPLEX, EXTENDED
+from bpgen.verify.points import generic
+from bpgen.verify.problem import problem
+
+# Examples in a batch, and directions that move every parameter at once.
+_BATCH = 2
+_DIRECTIONS = 3
+# Entries of formulas that one evaluation may read: half a minute, and a few GB at most.
+_BUDGET = 500_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The extents, to how many digits the complex step agrees at worst, and the shipped code."""
+
+    extents: Mapping[str, int]
+    directions: int
+    complex_step: float
+    emitted: tuple[Comparison, ...]
+
+
+def measured(
+    network: Network,
+    derivation: Derivation,
+    rng: np.random.Generator,
+    emitted: Sequence[Emitted] = (),
+) -> Measured | None:
+    """Measure the gradient of `network` at its declared extents; None if that takes too long."""
+    subject = problem(network, derivation, least=_BATCH)
+    if subject.cost > _BUDGET:
+        return None
+    point = generic(subject, rng)
+    at = base(subject, point, COMPLEX)
+    directions = [gaussian(subject, subject.parameters, rng) for _ in range(_DIRECTIONS)]
+    error = max(disagreement(at, direction) for direction in directions)
+    found: tuple[Comparison, ...] = ()
+    if emitted:
+        truth = base(subject, point, EXTENDED)
+        found = tuple(compare(e, truth, point) for e in emitted)
+    extents = {str(e): size for e, size in subject.extents.items()}
+    digits = -math.log10(error) if error else COMPLEX.digits
+    return Measured(extents, len(directions), digits, found)
