@@ -39,13 +39,21 @@ class Arrays:
             raise TargetError(
                 f"no view reads {entry}", way_out="This is a bug in bpgen: a gather was not named."
             )
-        if all(isinstance(at, Index | sympy.Integer) for at in entry.indices):
+        axes = self.tensors[entry.name].indices if entry.name in self.tensors else entry.indices
+        if all(_is_pick(at, axis) for at, axis in zip(entry.indices, axes, strict=True)):
             return _picked(entry, text)
-        value = windowed(text, entry.indices, self.tensors[entry.name].indices)
+        value = windowed(text, entry.indices, axes)
         is_buffer = text.startswith(f"{self.scratch.owner}.") and entry.name not in self.rebound
         if WINDOWS not in value.text or not is_buffer:
             return value
         return replace(value, text=self.scratch.view(entry.name, value.text, value.axes))
+
+
+def _is_pick(at: Expr, axis: Index) -> bool:
+    """Whether an axis is read whole, or at one entry."""
+    return isinstance(at, sympy.Integer) or (
+        isinstance(at, Index) and at.extent.value == axis.extent.value
+    )
 
 
 def _picked(entry: Access, text: str) -> Value:

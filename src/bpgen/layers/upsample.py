@@ -1,0 +1,60 @@
+"""Images enlarged by a whole factor."""
+
+from __future__ import annotations
+
+import sympy
+
+from bpgen import declare as bp
+from bpgen.errors import OptionError
+from bpgen.layers.spatial import PerAxis, per_axis, spatial_axes
+
+
+def upsample(x: bp.Tensor, factor: PerAxis, *, mode: str = "nearest") -> bp.Tensor:
+    """Enlarge each spatial axis: copy each entry `factor` times, or go linearly between entries.
+
+    Formula, nearest:
+        y[n, c, factor h + u, …] = x[n,c,h,…]
+    Formula, linear:
+        place[j]   = (j + 1/2) / factor - 1/2, no less than 0 and no more than H - 1
+        share[j,h] = max(0, 1 - |place[j] - h|)
+        y[n,c,j]   = Σ_h share[j,h] x[n,c,h], and so along each axis
+
+    Shapes: x[n,c,h], x[n,c,h,w] or x[n,c,t,h,w] -> y with each of these axes `factor` times as
+    long: one number, or one for each axis. `mode` is "nearest" or "linear" (bilinear for images).
+    Errors: ShapeError if `x` has other axes; OptionError if `factor` is not positive, or `mode` is
+    neither.
+    """
+    axes = spatial_axes(x, "upsample")
+    factors = per_axis("upsample", "factor", factor, len(axes), least=1)
+    if mode not in {"nearest", "linear"}:
+        raise OptionError(
+            "upsample has no such mode",
+            where=bp.here(),
+            disagree=f"mode={mode!r}",
+            way_out='Give mode="nearest" or mode="linear".',
+        )
+    if mode == "linear":
+        for axis, times in zip(axes, factors, strict=True):
+            x = _linear(x, axis, times)
+        return x
+    at: list[bp.Formula] = list(x.indices[:2])
+    taken = list(x.indices)
+    for axis, times in zip(axes, factors, strict=True):
+        if times == 1:
+            at.append(axis)
+            continue
+        taken.append(bp.fresh_index(times, "uvs", *taken))
+        at.append(times * axis + taken[-1])
+    return bp.define(bp.Auto("up"), at, x[x.indices])
+
+
+def _linear(x: bp.Tensor, axis: bp.Index, factor: int) -> bp.Tensor:
+    if factor == 1:
+        return x
+    extent = axis.extent.value or 1
+    j = bp.fresh_index(factor * extent, "jkm", *x.indices)
+    half = sympy.Rational(1, 2)
+    place = sympy.Min(sympy.Max((j + half) / factor - half, 0), extent - 1)
+    share = bp.define(bp.Auto("share"), (j, axis), sympy.Max(0, 1 - sympy.Abs(place - axis)))
+    to = tuple(j if i == axis else i for i in x.indices)
+    return bp.define(bp.Auto("up"), to, bp.sum(share[j, axis] * x[x.indices], over=axis))
