@@ -43,6 +43,8 @@ class Arrays:
         if all(_is_pick(at, axis) for at, axis in zip(entry.indices, axes, strict=True)):
             return _picked(entry, text)
         value = windowed(text, entry.indices, axes)
+        if len(set(value.axes)) < len(value.axes):
+            value = _diagonal(value.text, value.axes)
         is_buffer = text.startswith(f"{self.scratch.owner}.") and entry.name not in self.rebound
         if WINDOWS not in value.text or not is_buffer:
             return value
