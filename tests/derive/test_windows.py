@@ -6,7 +6,7 @@ import pytest
 import sympy
 
 import bpgen as bp
-from bpgen.layers import conv1d, conv_transpose2d, max_pool
+from bpgen.layers import avg_pool, conv1d, conv_transpose2d, max_pool
 from bpgen.spell import FormulaSpeller
 
 
@@ -154,3 +154,10 @@ def test_an_axis_with_one_entry_is_not_compared_with_it(derived, formula):
     y = bp.define("y", x.indices, x[x.indices] * s[s.indices])
     derivation = derived(loss_of(conv1d(y, 3, 2, groups=3, name="z", bias=False)))
     assert "δ" not in formula(derivation, "z_W")
+
+
+def test_an_index_that_is_solved_for_lends_its_letter_to_no_other(derived):
+    x = bp.input("x", 1, 4, 4, 4)
+    s = bp.parameter("s", *x.indices[1:])
+    y = bp.define("y", x.indices, x[x.indices] * s[s.indices])
+    derived(loss_of(avg_pool(y, (2, 3, 1), stride=(5, 3, 3))))

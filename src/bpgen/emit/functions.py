@@ -10,7 +10,9 @@ from typing import Any
 from bpgen.emit.layout import Memory
 from bpgen.emit.view import FunctionView, StepView
 from bpgen.emit.wrap import wrapped_code, wrapped_comment
+from bpgen.ir.optimizer import GRADIENT, THETA
 from bpgen.ir.program import Program, Step
+from bpgen.ir.tensor import Tensor
 from bpgen.spell import FormulaSpeller
 from bpgen.targets.numpy.target import NumpyTarget
 
@@ -44,7 +46,7 @@ class Functions:
             speller,
             NumpyTarget(memory.names, tensors, rebound=memory.rebound),
             NumpyTarget(memory.names, tensors, rebound=memory.rebound),
-            NumpyTarget(memory.update_names, tensors, owner="s"),
+            NumpyTarget(memory.update_names, _of_update(program), owner="s"),
         )
 
     def views(self) -> tuple[FunctionView, ...]:
@@ -91,6 +93,11 @@ class Functions:
         formula = wrapped_comment(self.speller.equation(step.equation, sign))
         lines = [line for code in target.lines(step) for line in wrapped_code(code)]
         return StepView(formula, tuple(lines))
+
+
+def _of_update(program: Program) -> dict[str, Tensor]:
+    """Return the tensors of the optimizer; one of the network may have the same name."""
+    return {t.name: t for t in (THETA, GRADIENT, *program.optimizer.states)}
 
 
 def calls(functions: Sequence[FunctionView], *, has_noise: bool) -> dict[str, Any]:
