@@ -128,8 +128,10 @@ def test_the_axis_of_a_border_is_none_of_the_axes_beside_it(derived):
     x = bp.input("x", 1, 1, 7)
     s = bp.parameter("s", *x.indices[1:])
     y = bp.define("y", x.indices, x[x.indices] * s[s.indices])
-    options = {"stride": (4, 3), "padding": (0, 1), "output_padding": (2, 0), "dilation": (1, 2)}
-    derived(loss_of(conv_transpose2d(y, 2, (3, 2), name="up", **options)))
+    z = conv_transpose2d(
+        y, 2, (3, 2), stride=(4, 3), padding=(0, 1), output_padding=(2, 0), dilation=(1, 2)
+    )
+    derived(loss_of(z))
 
 
 def test_an_index_may_visit_the_first_entries_of_an_axis_alone(derived):

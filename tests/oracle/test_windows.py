@@ -241,9 +241,7 @@ def test_value_and_gradients_are_those_of_torch(name, seed, tmp_path):
     emitted = load_module(path)
     random_numbers = np.random.default_rng(seed)
     parameters = {p.name: random_numbers.normal(size=p.shape) for p in net.parameters}
-    given = {
-        t.name: random_numbers.normal(size=[e or batch for e in t.shape]) for t in net.inputs
-    }
+    given = {t.name: random_numbers.normal(size=[e or batch for e in t.shape]) for t in net.inputs}
     loss, gradients = gradient_of(emitted, net, "float64")(parameters, given)
     flat = np.concatenate([parameters[name].ravel() for name in emitted.PARAMETERS])
     z = emitted.predict(emitted.Params(flat), x=given["x"])["z"]

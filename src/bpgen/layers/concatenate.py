@@ -6,7 +6,7 @@ import sympy
 
 from bpgen import declare as bp
 from bpgen.errors import ShapeError
-from bpgen.layers.counted import axis_at
+from bpgen.layers.axis_number import axis_at
 from bpgen.losses.pairing import described
 
 

@@ -7,7 +7,7 @@ from bpgen.layers.convolution import convolved
 from bpgen.layers.spatial import PerAxis
 
 
-def conv1d(  # noqa: PLR0913  the keywords of a convolution
+def conv1d(
     x: bp.Tensor,
     filters: int,
     kernel: PerAxis,
@@ -35,8 +35,8 @@ def conv1d(  # noqa: PLR0913  the keywords of a convolution
     `padding` and `dilation` are one number, or one for each axis.
     Errors: ShapeError if `x` has other axes, the kernel is larger than an axis with its padding,
     or `groups` does not divide C and F; OptionError if a number is out of range.
-    Source: Waibel, Hanazawa, Hinton, Shikano & Lang 1989, Phoneme recognition using time-delay neural
-    networks, section II.
+    Source: Waibel, Hanazawa, Hinton, Shikano & Lang 1989, Phoneme recognition using time-delay
+    neural networks, section II.
     """
     return convolved(
         x,

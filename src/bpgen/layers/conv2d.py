@@ -7,7 +7,7 @@ from bpgen.layers.convolution import convolved
 from bpgen.layers.spatial import PerAxis
 
 
-def conv2d(  # noqa: PLR0913  the keywords of a convolution
+def conv2d(
     x: bp.Tensor,
     filters: int,
     kernel: PerAxis,

@@ -7,7 +7,7 @@ from bpgen.layers.convolution import convolved
 from bpgen.layers.spatial import PerAxis
 
 
-def conv3d(  # noqa: PLR0913  the keywords of a convolution
+def conv3d(
     x: bp.Tensor,
     filters: int,
     kernel: PerAxis,

@@ -46,7 +46,7 @@ def group_index(groups: int, axis: bp.Index, layer: str) -> bp.Index | None:
     return None if groups == 1 else bp.fresh_index(groups, "g", axis)
 
 
-def convolved(  # noqa: PLR0913  the keywords of a convolution
+def convolved(
     x: bp.Tensor,
     filters: int,
     rank: int,
@@ -82,7 +82,7 @@ def convolved(  # noqa: PLR0913  the keywords of a convolution
     W = bp.parameter(called(name, "W"), f, of.inner, *window, init=init, **fans)
     inside, over = entries(window)
     entry = bp.pad(x[(n, of.whole, *slide.read(positions, window))])
-    z = bp.sum(entry * W[(to.whole, of.at, *inside)], over=(*of.over, *over)) 
+    z = bp.sum(entry * W[(to.whole, of.at, *inside)], over=(*of.over, *over))
     if bias:
         z = z + bp.parameter(called(name, "b"), f, init=bp.init.zeros())[to.whole]
     return bp.define(bp.Auto("z"), (n, to.whole, *positions), z)

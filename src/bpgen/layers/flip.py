@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bpgen import declare as bp
-from bpgen.layers.counted import axis_at
+from bpgen.layers.axis_number import axis_at
 
 
 def flip(x: bp.Tensor, axis: int = -1) -> bp.Tensor:

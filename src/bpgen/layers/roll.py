@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bpgen import declare as bp
 from bpgen.errors import OptionError
-from bpgen.layers.counted import axis_at
+from bpgen.layers.axis_number import axis_at
 
 
 def roll(x: bp.Tensor, shift: int, axis: int = -1) -> bp.Tensor:

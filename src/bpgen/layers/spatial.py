@@ -75,7 +75,7 @@ class Sliding:
     dilation: tuple[int, ...]
 
     @classmethod
-    def of(  # noqa: PLR0913  one keyword for each property of a window
+    def of(
         cls,
         layer: str,
         axes: tuple[bp.Index, ...],
