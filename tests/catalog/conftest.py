@@ -90,6 +90,8 @@ def declared(tensor):
         own = {**named, **features.get(definition.__name__, {})}
         others = {name: own.get(name) or bp.input(f"given_{name}", D, K) for name in names}
         given = spatial.get(definition.__name__, tensor)
+        if definition.__name__ == "reshape":
+            return definition(given, K, D)
         return definition(named[first.name] if first.name == "tokens" else given, **others)
 
     return build

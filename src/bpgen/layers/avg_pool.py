@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bpgen import declare as bp
-from bpgen.layers.pooling import windows
+from bpgen.layers.pooling import pooled
 from bpgen.layers.spatial import PerAxis
 
 
@@ -28,5 +28,4 @@ def avg_pool(
     Source: LeCun, Bottou, Bengio & Haffner 1998, Gradient-based learning applied to document
     recognition, section II.B.
     """
-    entry, at, over = windows(x, "avg_pool", 0, kernel=kernel, stride=stride, padding=padding)
-    return bp.define(bp.Auto("pooled"), at, bp.mean(entry, over=over) if over else entry)
+    return pooled(x, "avg_pool", bp.mean, 0, kernel=kernel, stride=stride, padding=padding)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sympy
 
 from bpgen import declare as bp
-from bpgen.layers.pooling import windows
+from bpgen.layers.pooling import pooled
 from bpgen.layers.spatial import PerAxis
 
 
@@ -30,13 +30,13 @@ def max_pool(
     the padding is more than half of the window; OptionError if a number is out of range.
     Source: Riesenhuber & Poggio 1999, Hierarchical models of object recognition in cortex.
     """
-    entry, at, over = windows(
+    return pooled(
         x,
         "max_pool",
+        bp.max,
         -sympy.oo,
         kernel=kernel,
         stride=stride,
         padding=padding,
         dilation=dilation,
     )
-    return bp.define(bp.Auto("pooled"), at, bp.max(entry, over=over) if over else entry)

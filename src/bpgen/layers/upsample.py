@@ -12,9 +12,9 @@ from bpgen.layers.spatial import PerAxis, per_axis, spatial_axes
 def upsample(x: bp.Tensor, factor: PerAxis, *, mode: str = "nearest") -> bp.Tensor:
     """Enlarge each spatial axis: copy each entry `factor` times, or go linearly between entries.
 
-    Formula, nearest:
+    Formula:
         y[n, c, factor h + u, …] = x[n,c,h,…]
-    Formula, linear:
+    or, if `mode` is "linear":
         place[j]   = (j + 1/2) / factor - 1/2, no less than 0 and no more than H - 1
         share[j,h] = max(0, 1 - |place[j] - h|)
         y[n,c,j]   = Σ_h share[j,h] x[n,c,h], and so along each axis

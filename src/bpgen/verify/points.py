@@ -70,10 +70,17 @@ def is_clear(problem: Problem, point: Point) -> bool:
     """Whether rounding to float32, in any order of operations, leaves every choice as it is."""
     single, double = (_differences(problem, point, n) for n in (FLOAT32, FLOAT64))
     return all(
-        s.nearest > _OTHER_ORDER * np.abs(s.distances - d.distances).max(initial=0)
+        s.nearest > _OTHER_ORDER * _rounding(s, d)
         and np.array_equal(s.signs, d.signs)
         for s, d in zip(single, double, strict=True)
     )
+
+
+def _rounding(single: Switch, double: Switch) -> float:
+    """Return how far the distances are apart; an infinite one, from a border, is never near."""
+    near = np.isfinite(double.distances)
+    apart = np.abs(single.distances[near] - double.distances[near])
+    return float(apart.max(initial=0))
 
 
 def _differences(problem: Problem, point: Point, numbers: Numbers) -> list[Switch]:
