@@ -17,7 +17,103 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 DTYPE = "float32"
-D, F, C, U, V, R, U2, V2, D2, H, W, A, B, J, K, T, S, H2, W2, A2, B2, Q, M, J2, K2, H3, W3, E, G, A3, B3, J3, K3, H4, W4, E2, I, P, X, R2, Y, Z, Q2, S2, U3, V3, I2 = 64, 8, 1, 3, 3, 4, 4, 4, 1, 8, 8, 9, 9, 4, 4, 5, 5, 2, 2, 4, 4, 2, 2, 3, 3, 6, 6, 4, 4, 6, 6, 5, 5, 10, 10, 64, 7, 7, 5, 2, 3, 3, 6, 6, 2, 2, 2
+(
+    D,
+    F,
+    C,
+    U,
+    V,
+    R,
+    U2,
+    V2,
+    D2,
+    H,
+    W,
+    A,
+    B,
+    J,
+    K,
+    T,
+    S,
+    H2,
+    W2,
+    A2,
+    B2,
+    Q,
+    M,
+    J2,
+    K2,
+    H3,
+    W3,
+    E,
+    G,
+    A3,
+    B3,
+    J3,
+    K3,
+    H4,
+    W4,
+    E2,
+    I,
+    P,
+    X,
+    R2,
+    Y,
+    Z,
+    Q2,
+    S2,
+    U3,
+    V3,
+    I2,
+) = (
+    64,
+    8,
+    1,
+    3,
+    3,
+    4,
+    4,
+    4,
+    1,
+    8,
+    8,
+    9,
+    9,
+    4,
+    4,
+    5,
+    5,
+    2,
+    2,
+    4,
+    4,
+    2,
+    2,
+    3,
+    3,
+    6,
+    6,
+    4,
+    4,
+    6,
+    6,
+    5,
+    5,
+    10,
+    10,
+    64,
+    7,
+    7,
+    5,
+    2,
+    3,
+    3,
+    6,
+    6,
+    2,
+    2,
+    2,
+)
 SIZE = 1021
 
 # Shapes of the parameters; for a batch, the shape of one example and the number of classes.
@@ -85,9 +181,15 @@ class Activations:
         self.s = np.empty((N, E2), dtype)  # s[n,e2]
         self.loss = np.empty((), dtype)  # loss
         self.ZERO = np.zeros((), dtype)
-        u = (
-            np.empty(max(N * C * U * V * J * K, N * H2 * W2 * F * U * V, R * U3 * V3 * F * Q * M, D2 * Q
-            * M * F * U3 * V3, N * E2), dtype)
+        u = np.empty(
+            max(
+                N * C * U * V * J * K,
+                N * H2 * W2 * F * U * V,
+                R * U3 * V3 * F * Q * M,
+                D2 * Q * M * F * U3 * V3,
+                N * E2,
+            ),
+            dtype,
         )
         self.u_ncuvjk = u[: N * C * U * V * J * K].reshape((N, C, U, V, J, K))
         self.u_nh2w2fuv = u[: N * H2 * W2 * F * U * V].reshape((N, H2, W2, F, U, V))
@@ -98,18 +200,18 @@ class Activations:
         self.v_nj2k2ru3v3 = v[: N * J2 * K2 * R * U3 * V3].reshape((N, J2, K2, R, U3, V3))
         self.v_nj3k3fu3v3 = v[: N * J3 * K3 * F * U3 * V3].reshape((N, J3, K3, F, U3, V3))
         self.v_ne2 = v[: N * E2].reshape((N, E2))
-        self.code_pad_nrj2k2u3v3 = sliding_window_view(
-            self.code_pad, (U3, V3), (2, 3)
-        )[:, :, :, :, ::-1, ::-1]
-        self.grown_pad1_nfj3k3u3v3 = sliding_window_view(
-            self.grown_pad1, (U3, V3), (2, 3)
-        )[:, :, :, :, ::-1, ::-1]
-        self.halves_pad1_nfuvh2w2 = sliding_window_view(
-            self.halves_pad1, (3, 3), (2, 3)
-        )[:, :, :, :, ::2, ::2]
-        self.image_pad_ncjkuv = sliding_window_view(
-            self.image_pad, (U, V), (2, 3)
-        )[:, :, ::2, ::2, :, :]
+        self.code_pad_nrj2k2u3v3 = sliding_window_view(self.code_pad, (U3, V3), (2, 3))[
+            :, :, :, :, ::-1, ::-1
+        ]
+        self.grown_pad1_nfj3k3u3v3 = sliding_window_view(self.grown_pad1, (U3, V3), (2, 3))[
+            :, :, :, :, ::-1, ::-1
+        ]
+        self.halves_pad1_nfuvh2w2 = sliding_window_view(self.halves_pad1, (3, 3), (2, 3))[
+            :, :, :, :, ::2, ::2
+        ]
+        self.image_pad_ncjkuv = sliding_window_view(self.image_pad, (U, V), (2, 3))[
+            :, :, ::2, ::2, :, :
+        ]
 
 
 class Workspace(Activations):
@@ -120,23 +222,39 @@ class Workspace(Activations):
         self.p = np.empty((N, E2), dtype)  # p[n,e2]
         self.d_drawn = np.empty((N, D2, H, W), dtype)  # ∂L/∂drawn[n,d2,h,w]
         self.d_grown2 = np.zeros((N, D2, H4, W4), dtype)  # ∂L/∂grown2[n,d2,h4,w4]
-        self.padded_d_classes2 = np.zeros((N, D2, Q, M, I, P), dtype)  # padded_d_classes2[n,d2,q,m,i,p]
+        self.padded_d_classes2 = np.zeros(
+            (N, D2, Q, M, I, P), dtype
+        )  # padded_d_classes2[n,d2,q,m,i,p]
         self.d_grown_pad1 = np.empty((N, F, A3, B3), dtype)  # ∂L/∂grown_pad1[n,f,a3,b3]
         self.d_z2 = np.empty((N, F, E, G), dtype)  # ∂L/∂z2[n,f,e,g]
         self.d_grown1 = np.zeros((N, F, H3, W3), dtype)  # ∂L/∂grown1[n,f,h3,w3]
-        self.padded_d_classes1 = np.zeros((N, F, Q, M, S, X), dtype)  # padded_d_classes1[n,f,q,m,s,x]
+        self.padded_d_classes1 = np.zeros(
+            (N, F, Q, M, S, X), dtype
+        )  # padded_d_classes1[n,f,q,m,s,x]
         self.d_code_pad = np.empty((N, R, A2, B2), dtype)  # ∂L/∂code_pad[n,r,a2,b2]
         self.d_code = np.empty((N, R, H2, W2), dtype)  # ∂L/∂code[n,r,h2,w2]
         self.padded_d_code = np.zeros((N, R, K, J), dtype)  # padded_d_code[n,r,k,j]
         self.padded_down2_W = np.zeros((R, F, K, J), dtype)  # padded_down2_W[r,f,k,j]
-        self.split_d_halves_pad1 = np.empty((N, F, Q, R2, Y, Z), dtype)  # split_d_halves_pad1[n,f,q,r2,y,z]
-        self.joined_d_halves_pad1 = np.empty((N, F, Q2, S2), dtype)  # joined_d_halves_pad1[n,f,q2,s2]
+        self.split_d_halves_pad1 = np.empty(
+            (N, F, Q, R2, Y, Z), dtype
+        )  # split_d_halves_pad1[n,f,q,r2,y,z]
+        self.joined_d_halves_pad1 = np.empty(
+            (N, F, Q2, S2), dtype
+        )  # joined_d_halves_pad1[n,f,q2,s2]
         self.d_z1 = np.empty((N, F, J, K), dtype)  # ∂L/∂z1[n,f,j,k]
         self.split_d_up1_W = np.empty((R, F, Q, M, U3, V3), dtype)  # split_d_up1_W[r,f,q,m,u3,v3]
         self.split_d_up2_W = np.empty((F, D2, Q, M, U3, V3), dtype)  # split_d_up2_W[f,d2,q,m,u3,v3]
-        u = (
-            np.empty(max(D2 * Q * M * U3 * V3 * F, R * F * Q * M * U3 * V3, R * M * I2 * F * Q * R2, N *
-            J * K * F, N * H2 * W2 * R, N * J2 * K2 * F * Q * M, D2 * Q * M * N * J3 * K3), dtype)
+        u = np.empty(
+            max(
+                D2 * Q * M * U3 * V3 * F,
+                R * F * Q * M * U3 * V3,
+                R * M * I2 * F * Q * R2,
+                N * J * K * F,
+                N * H2 * W2 * R,
+                N * J2 * K2 * F * Q * M,
+                D2 * Q * M * N * J3 * K3,
+            ),
+            dtype,
         )
         self.u_d2qmu3v3f = u[: D2 * Q * M * U3 * V3 * F].reshape((D2, Q, M, U3, V3, F))
         self.u_rfqmu3v3 = u[: R * F * Q * M * U3 * V3].reshape((R, F, Q, M, U3, V3))
@@ -145,10 +263,17 @@ class Workspace(Activations):
         self.u_nh2w2r = u[: N * H2 * W2 * R].reshape((N, H2, W2, R))
         self.u_nj2k2fqm = u[: N * J2 * K2 * F * Q * M].reshape((N, J2, K2, F, Q, M))
         self.u_d2qmnj3k3 = u[: D2 * Q * M * N * J3 * K3].reshape((D2, Q, M, N, J3, K3))
-        v = (
-            np.empty(max(N * D2 * Q * M * U3 * V3 * A3 * B3, N * A2 * B2 * F * Q * M * U3 * V3, N * Y *
-            Z * R * M * I2, C * U * V * N * J * K, N * H2 * W2 * F * U * V, R * U3 * V3 * N * J2 * K2, F
-            * U3 * V3 * N * J3 * K3), dtype)
+        v = np.empty(
+            max(
+                N * D2 * Q * M * U3 * V3 * A3 * B3,
+                N * A2 * B2 * F * Q * M * U3 * V3,
+                N * Y * Z * R * M * I2,
+                C * U * V * N * J * K,
+                N * H2 * W2 * F * U * V,
+                R * U3 * V3 * N * J2 * K2,
+                F * U3 * V3 * N * J3 * K3,
+            ),
+            dtype,
         )
         self.v_nd2qmu3v3a3b3 = v[: N * D2 * Q * M * U3 * V3 * A3 * B3].reshape(
             (N, D2, Q, M, U3, V3, A3, B3)
@@ -167,9 +292,9 @@ class Workspace(Activations):
         self.padded_d_classes2_nd2qma3b3u3v3 = sliding_window_view(
             self.padded_d_classes2, (U3, V3), (4, 5)
         )
-        self.padded_d_code_nryzmi2 = sliding_window_view(
-            self.padded_d_code, (M, I2), (2, 3)
-        )[:, :, :, :, ::-1, ::-1]
+        self.padded_d_code_nryzmi2 = sliding_window_view(self.padded_d_code, (M, I2), (2, 3))[
+            :, :, :, :, ::-1, ::-1
+        ]
 
 
 class State:

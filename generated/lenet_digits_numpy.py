@@ -17,7 +17,32 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 DTYPE = "float32"
-D, F, C, U, V, R, E, H3, D2, H, W, A, B, G, K, J, T, S, A2, W2, H2, Q, M, I = 64, 8, 1, 3, 3, 16, 64, 32, 10, 8, 8, 10, 10, 8, 4, 4, 6, 6, 4, 2, 2, 2, 2, 8
+D, F, C, U, V, R, E, H3, D2, H, W, A, B, G, K, J, T, S, A2, W2, H2, Q, M, I = (
+    64,
+    8,
+    1,
+    3,
+    3,
+    16,
+    64,
+    32,
+    10,
+    8,
+    8,
+    10,
+    10,
+    8,
+    4,
+    4,
+    6,
+    6,
+    4,
+    2,
+    2,
+    2,
+    2,
+    8,
+)
 SIZE = 3658
 
 # Shapes of the parameters; for a batch, the shape of one example and the number of classes.
@@ -108,7 +133,9 @@ class Workspace(Activations):
         self.d_z3 = np.empty((N, H3), dtype)  # ∂L/∂z3[n,h3]
         self.d_flat1 = np.empty((N, E), dtype)  # ∂L/∂flat1[n,e]
         self.strokes_at = np.empty((N, R, H2, W2), np.intp)  # strokes_at[n,r,h2,w2]
-        self.split_d_pooled_max2 = np.empty((N, R, H2, Q, W2), dtype)  # split_d_pooled_max2[n,r,h2,q,w2]
+        self.split_d_pooled_max2 = np.empty(
+            (N, R, H2, Q, W2), dtype
+        )  # split_d_pooled_max2[n,r,h2,q,w2]
         self.pooled_max2_at = np.empty((N, R, A2, W2), np.intp)  # pooled_max2_at[n,r,a2,w2]
         self.split_d_relu2 = np.empty((N, R, J, W2, M), dtype)  # split_d_relu2[n,r,j,w2,m]
         self.d_z2 = np.empty((N, R, J, K), dtype)  # ∂L/∂z2[n,r,j,k]
@@ -116,7 +143,9 @@ class Workspace(Activations):
         self.d_edges_pad = np.empty((N, F, T, S), dtype)  # ∂L/∂edges_pad[n,f,t,s]
         self.d_edges = np.empty((N, F, J, K), dtype)  # ∂L/∂edges[n,f,j,k]
         self.edges_at = np.empty((N, F, J, K), np.intp)  # edges_at[n,f,j,k]
-        self.split_d_pooled_max1 = np.empty((N, F, J, Q, K), dtype)  # split_d_pooled_max1[n,f,j,q,k]
+        self.split_d_pooled_max1 = np.empty(
+            (N, F, J, Q, K), dtype
+        )  # split_d_pooled_max1[n,f,j,q,k]
         self.pooled_max1_at = np.empty((N, F, G, K), np.intp)  # pooled_max1_at[n,f,g,k]
         self.split_d_relu1 = np.empty((N, F, H, K, M), dtype)  # split_d_relu1[n,f,h,k,m]
         self.d_z1 = np.empty((N, F, H, W), dtype)  # ∂L/∂z1[n,f,h,w]
@@ -124,9 +153,17 @@ class Workspace(Activations):
         self.RANGE_D2 = np.arange(D2)
         self.RANGE_M = np.arange(M)
         self.RANGE_Q = np.arange(Q)
-        u = (
-            np.empty(max(N * R * H2 * W2 * Q, N * R * A2 * W2 * M, F * R * U * V, N * F * J * K * Q, N *
-            F * G * K * M, N * H * W * F, N * J * K * R), dtype)
+        u = np.empty(
+            max(
+                N * R * H2 * W2 * Q,
+                N * R * A2 * W2 * M,
+                F * R * U * V,
+                N * F * J * K * Q,
+                N * F * G * K * M,
+                N * H * W * F,
+                N * J * K * R,
+            ),
+            dtype,
         )
         self.u_nrh2w2q = u[: N * R * H2 * W2 * Q].reshape((N, R, H2, W2, Q))
         self.u_nra2w2m = u[: N * R * A2 * W2 * M].reshape((N, R, A2, W2, M))
@@ -135,13 +172,15 @@ class Workspace(Activations):
         self.u_nfgkm = u[: N * F * G * K * M].reshape((N, F, G, K, M))
         self.u_nhwf = u[: N * H * W * F].reshape((N, H, W, F))
         self.u_njkr = u[: N * J * K * R].reshape((N, J, K, R))
-        v = np.empty(max(N * T * S * R * U * V, C * U * V * N * H * W, N * J * K * F * U * V), dtype)
+        v = np.empty(
+            max(N * T * S * R * U * V, C * U * V * N * H * W, N * J * K * F * U * V), dtype
+        )
         self.v_ntsruv = v[: N * T * S * R * U * V].reshape((N, T, S, R, U, V))
         self.v_cuvnhw = v[: C * U * V * N * H * W].reshape((C, U, V, N, H, W))
         self.v_njkfuv = v[: N * J * K * F * U * V].reshape((N, J, K, F, U, V))
-        self.padded_d_z2_nrtsuv = sliding_window_view(
-            self.padded_d_z2, (U, V), (2, 3)
-        )[:, :, :, :, ::-1, ::-1]
+        self.padded_d_z2_nrtsuv = sliding_window_view(self.padded_d_z2, (U, V), (2, 3))[
+            :, :, :, :, ::-1, ::-1
+        ]
 
 
 class State:

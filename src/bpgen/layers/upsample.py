@@ -14,9 +14,9 @@ def upsample(x: bp.Tensor, factor: PerAxis, *, mode: str = "nearest") -> bp.Tens
 
     Formula:
         y[n, c, factor h + u, …] = x[n,c,h,…]
-    or, if `mode` is "linear":
-        place[j]   = (j + 1/2) / factor - 1/2, no less than 0 and no more than H - 1
-        share[j,h] = max(0, 1 - |place[j] - h|)
+    or, if `mode` is "linear", with R the factor:
+        apart[j,h] = 2 j + 1 - R - 2 R h, the distance of j from h in units of 1 / (2 R)
+        share[j,h] = max(0, 1 - |apart[j,h]| / (2 R)), and 1 beyond the first and the last h
         y[n,c,j]   = Σ_h share[j,h] x[n,c,h], and so along each axis
 
     Shapes: x[n,c,h], x[n,c,h,w] or x[n,c,t,h,w] -> y with each of these axes `factor` times as
@@ -53,8 +53,10 @@ def _linear(x: bp.Tensor, axis: bp.Index, factor: int) -> bp.Tensor:
         return x
     extent = axis.extent.value or 1
     j = bp.fresh_index(factor * extent, "jkm", *x.indices)
-    half = sympy.Rational(1, 2)
-    place = sympy.Min(sympy.Max((j + half) / factor - half, 0), extent - 1)
-    share = bp.define(bp.Auto("share"), (j, axis), sympy.Max(0, 1 - sympy.Abs(place - axis)))
+    width = 2 * factor
+    apart = 2 * j + 1 - factor - width * axis
+    after = bp.where(axis < extent - 1, sympy.Max(0, width - apart), width)
+    before = bp.where(axis > 0, sympy.Max(0, width + apart), width)
+    share = bp.define(bp.Auto("share"), (j, axis), bp.where(apart > 0, after, before) / width)
     to = tuple(j if i == axis else i for i in x.indices)
     return bp.define(bp.Auto("up"), to, bp.sum(share[j, axis] * x[x.indices], over=axis))

@@ -70,8 +70,7 @@ def is_clear(problem: Problem, point: Point) -> bool:
     """Whether rounding to float32, in any order of operations, leaves every choice as it is."""
     single, double = (_differences(problem, point, n) for n in (FLOAT32, FLOAT64))
     return all(
-        s.nearest > _OTHER_ORDER * _rounding(s, d)
-        and np.array_equal(s.signs, d.signs)
+        s.nearest > _OTHER_ORDER * _rounding(s, d) and np.array_equal(s.signs, d.signs)
         for s, d in zip(single, double, strict=True)
     )
 

@@ -34,7 +34,7 @@ class Arrays:
         """Return what `entry` reads, as a view whose axes are the indices of the entry."""
         text = self.names[entry.name]
         if any(isinstance(at, Digit) for at in entry.indices):
-            return _reshaped(entry, text)
+            return _reshaped(entry, f"{text}{self._cut(entry)}")
         if any(at.has(Access) for at in entry.indices):
             raise TargetError(
                 f"no view reads {entry}", way_out="This is a bug in bpgen: a gather was not named."
@@ -49,6 +49,20 @@ class Arrays:
         if WINDOWS not in value.text or not is_buffer:
             return value
         return replace(value, text=self.scratch.view(entry.name, value.text, value.axes))
+
+    def _cut(self, entry: Access) -> str:
+        """Return the slice of a tensor of which digits visit the first entries alone."""
+        if entry.name not in self.tensors:
+            return ""
+        pairs = zip(entry.indices, self.tensors[entry.name].indices, strict=True)
+        wanted = [(at.extent if isinstance(at, Digit | Index) else None, i) for at, i in pairs]
+        ends = [
+            str(_value(extent))
+            if extent is not None and i.extent.value not in (None, _value(extent))
+            else ""
+            for extent, i in wanted
+        ]
+        return f"[{', '.join(f':{end}' for end in ends)}]" if any(ends) else ""
 
 
 def _is_pick(at: Expr, axis: Index) -> bool:
