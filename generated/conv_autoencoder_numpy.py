@@ -17,103 +17,10 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 DTYPE = "float32"
-(
-    D,
-    F,
-    C,
-    U,
-    V,
-    R,
-    U2,
-    V2,
-    D2,
-    H,
-    W,
-    A,
-    B,
-    J,
-    K,
-    T,
-    S,
-    H2,
-    W2,
-    A2,
-    B2,
-    Q,
-    M,
-    J2,
-    K2,
-    H3,
-    W3,
-    E,
-    G,
-    A3,
-    B3,
-    J3,
-    K3,
-    H4,
-    W4,
-    E2,
-    I,
-    P,
-    X,
-    R2,
-    Y,
-    Z,
-    Q2,
-    S2,
-    U3,
-    V3,
-    I2,
-) = (
-    64,
-    8,
-    1,
-    3,
-    3,
-    4,
-    4,
-    4,
-    1,
-    8,
-    8,
-    9,
-    9,
-    4,
-    4,
-    5,
-    5,
-    2,
-    2,
-    4,
-    4,
-    2,
-    2,
-    3,
-    3,
-    6,
-    6,
-    4,
-    4,
-    6,
-    6,
-    5,
-    5,
-    10,
-    10,
-    64,
-    7,
-    7,
-    5,
-    2,
-    3,
-    3,
-    6,
-    6,
-    2,
-    2,
-    2,
-)
+D, F, C, U, V, R, U2, V2, D2, H, W, A, B, J, K, T = 64, 8, 1, 3, 3, 4, 4, 4, 1, 8, 8, 9, 9, 4, 4, 5
+S, H2, W2, A2, B2, Q, M, J2, K2, H3, W3, E, G, A3, B3 = 5, 2, 2, 4, 4, 2, 2, 3, 3, 6, 6, 4, 4, 6, 6
+J3, K3, H4, W4, E2, P, X, Y, R2, Z, S2, G2, U3, V3 = 5, 5, 10, 10, 64, 7, 7, 5, 2, 3, 6, 6, 2, 2
+Q2 = 2
 SIZE = 1021
 
 # Shapes of the parameters; for a batch, the shape of one example and the number of classes.
@@ -200,18 +107,14 @@ class Activations:
         self.v_nj2k2ru3v3 = v[: N * J2 * K2 * R * U3 * V3].reshape((N, J2, K2, R, U3, V3))
         self.v_nj3k3fu3v3 = v[: N * J3 * K3 * F * U3 * V3].reshape((N, J3, K3, F, U3, V3))
         self.v_ne2 = v[: N * E2].reshape((N, E2))
-        self.code_pad_nrj2k2u3v3 = sliding_window_view(self.code_pad, (U3, V3), (2, 3))[
-            :, :, :, :, ::-1, ::-1
-        ]
-        self.grown_pad1_nfj3k3u3v3 = sliding_window_view(self.grown_pad1, (U3, V3), (2, 3))[
-            :, :, :, :, ::-1, ::-1
-        ]
-        self.halves_pad1_nfuvh2w2 = sliding_window_view(self.halves_pad1, (3, 3), (2, 3))[
-            :, :, :, :, ::2, ::2
-        ]
-        self.image_pad_ncjkuv = sliding_window_view(self.image_pad, (U, V), (2, 3))[
-            :, :, ::2, ::2, :, :
-        ]
+        self.code_pad_nrj2k2u3v3 = sliding_window_view(self.code_pad, (U3, V3), (2, 3))
+        self.code_pad_nrj2k2u3v3 = self.code_pad_nrj2k2u3v3[:, :, :, :, ::-1, ::-1]
+        self.grown_pad1_nfj3k3u3v3 = sliding_window_view(self.grown_pad1, (U3, V3), (2, 3))
+        self.grown_pad1_nfj3k3u3v3 = self.grown_pad1_nfj3k3u3v3[:, :, :, :, ::-1, ::-1]
+        self.halves_pad1_nfuvh2w2 = sliding_window_view(self.halves_pad1, (3, 3), (2, 3))
+        self.halves_pad1_nfuvh2w2 = self.halves_pad1_nfuvh2w2[:, :, :, :, ::2, ::2]
+        self.image_pad_ncjkuv = sliding_window_view(self.image_pad, (U, V), (2, 3))
+        self.image_pad_ncjkuv = self.image_pad_ncjkuv[:, :, ::2, ::2, :, :]
 
 
 class Workspace(Activations):
@@ -223,24 +126,24 @@ class Workspace(Activations):
         self.d_drawn = np.empty((N, D2, H, W), dtype)  # ∂L/∂drawn[n,d2,h,w]
         self.d_grown2 = np.zeros((N, D2, H4, W4), dtype)  # ∂L/∂grown2[n,d2,h4,w4]
         self.padded_d_classes2 = np.zeros(
-            (N, D2, Q, M, I, P), dtype
-        )  # padded_d_classes2[n,d2,q,m,i,p]
+            (N, D2, Q, M, P, X), dtype
+        )  # padded_d_classes2[n,d2,q,m,p,x]
         self.d_grown_pad1 = np.empty((N, F, A3, B3), dtype)  # ∂L/∂grown_pad1[n,f,a3,b3]
         self.d_z2 = np.empty((N, F, E, G), dtype)  # ∂L/∂z2[n,f,e,g]
         self.d_grown1 = np.zeros((N, F, H3, W3), dtype)  # ∂L/∂grown1[n,f,h3,w3]
         self.padded_d_classes1 = np.zeros(
-            (N, F, Q, M, S, X), dtype
-        )  # padded_d_classes1[n,f,q,m,s,x]
+            (N, F, Q, M, S, Y), dtype
+        )  # padded_d_classes1[n,f,q,m,s,y]
         self.d_code_pad = np.empty((N, R, A2, B2), dtype)  # ∂L/∂code_pad[n,r,a2,b2]
         self.d_code = np.empty((N, R, H2, W2), dtype)  # ∂L/∂code[n,r,h2,w2]
         self.padded_d_code = np.zeros((N, R, K, J), dtype)  # padded_d_code[n,r,k,j]
         self.padded_down2_W = np.zeros((R, F, K, J), dtype)  # padded_down2_W[r,f,k,j]
         self.split_d_halves_pad1 = np.empty(
-            (N, F, Q, R2, Y, Z), dtype
-        )  # split_d_halves_pad1[n,f,q,r2,y,z]
+            (N, F, Q, R2, Z, K2), dtype
+        )  # split_d_halves_pad1[n,f,q,r2,z,k2]
         self.joined_d_halves_pad1 = np.empty(
-            (N, F, Q2, S2), dtype
-        )  # joined_d_halves_pad1[n,f,q2,s2]
+            (N, F, S2, G2), dtype
+        )  # joined_d_halves_pad1[n,f,s2,g2]
         self.d_z1 = np.empty((N, F, J, K), dtype)  # ∂L/∂z1[n,f,j,k]
         self.split_d_up1_W = np.empty((R, F, Q, M, U3, V3), dtype)  # split_d_up1_W[r,f,q,m,u3,v3]
         self.split_d_up2_W = np.empty((F, D2, Q, M, U3, V3), dtype)  # split_d_up2_W[f,d2,q,m,u3,v3]
@@ -248,7 +151,7 @@ class Workspace(Activations):
             max(
                 D2 * Q * M * U3 * V3 * F,
                 R * F * Q * M * U3 * V3,
-                R * M * I2 * F * Q * R2,
+                R * M * Q2 * F * Q * R2,
                 N * J * K * F,
                 N * H2 * W2 * R,
                 N * J2 * K2 * F * Q * M,
@@ -258,7 +161,7 @@ class Workspace(Activations):
         )
         self.u_d2qmu3v3f = u[: D2 * Q * M * U3 * V3 * F].reshape((D2, Q, M, U3, V3, F))
         self.u_rfqmu3v3 = u[: R * F * Q * M * U3 * V3].reshape((R, F, Q, M, U3, V3))
-        self.u_rmi2fqr2 = u[: R * M * I2 * F * Q * R2].reshape((R, M, I2, F, Q, R2))
+        self.u_rmq2fqr2 = u[: R * M * Q2 * F * Q * R2].reshape((R, M, Q2, F, Q, R2))
         self.u_njkf = u[: N * J * K * F].reshape((N, J, K, F))
         self.u_nh2w2r = u[: N * H2 * W2 * R].reshape((N, H2, W2, R))
         self.u_nj2k2fqm = u[: N * J2 * K2 * F * Q * M].reshape((N, J2, K2, F, Q, M))
@@ -267,7 +170,7 @@ class Workspace(Activations):
             max(
                 N * D2 * Q * M * U3 * V3 * A3 * B3,
                 N * A2 * B2 * F * Q * M * U3 * V3,
-                N * Y * Z * R * M * I2,
+                N * Z * K2 * R * M * Q2,
                 C * U * V * N * J * K,
                 N * H2 * W2 * F * U * V,
                 R * U3 * V3 * N * J2 * K2,
@@ -281,7 +184,7 @@ class Workspace(Activations):
         self.v_na2b2fqmu3v3 = v[: N * A2 * B2 * F * Q * M * U3 * V3].reshape(
             (N, A2, B2, F, Q, M, U3, V3)
         )
-        self.v_nyzrmi2 = v[: N * Y * Z * R * M * I2].reshape((N, Y, Z, R, M, I2))
+        self.v_nzk2rmq2 = v[: N * Z * K2 * R * M * Q2].reshape((N, Z, K2, R, M, Q2))
         self.v_cuvnjk = v[: C * U * V * N * J * K].reshape((C, U, V, N, J, K))
         self.v_nh2w2fuv = v[: N * H2 * W2 * F * U * V].reshape((N, H2, W2, F, U, V))
         self.v_ru3v3nj2k2 = v[: R * U3 * V3 * N * J2 * K2].reshape((R, U3, V3, N, J2, K2))
@@ -292,9 +195,8 @@ class Workspace(Activations):
         self.padded_d_classes2_nd2qma3b3u3v3 = sliding_window_view(
             self.padded_d_classes2, (U3, V3), (4, 5)
         )
-        self.padded_d_code_nryzmi2 = sliding_window_view(self.padded_d_code, (M, I2), (2, 3))[
-            :, :, :, :, ::-1, ::-1
-        ]
+        self.padded_d_code_nrzk2mq2 = sliding_window_view(self.padded_d_code, (M, Q2), (2, 3))
+        self.padded_d_code_nrzk2mq2 = self.padded_d_code_nrzk2mq2[:, :, :, :, ::-1, ::-1]
 
 
 class State:
@@ -450,7 +352,7 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray) -> None:
     # ∂L/∂classes2[n,d2,q,m,j3,k3] = ∂L/∂grown2[n,d2,2 j3 + q,2 k3 + m]
     a.d_classes2 = a.d_grown2.reshape(-1, D2, J3, Q, K3, M).transpose(0, 1, 3, 5, 2, 4)
 
-    # padded_d_classes2[n,d2,q,m,i,p] = ∂L/∂classes2[n,d2,q,m,i - 1,p - 1] (0 outside)
+    # padded_d_classes2[n,d2,q,m,p,x] = ∂L/∂classes2[n,d2,q,m,p - 1,x - 1] (0 outside)
     np.copyto(a.padded_d_classes2[:, :, :, :, 1:-1, 1:-1], a.d_classes2)
 
     # ∂L/∂grown_pad1[n,f,a3,b3] = Σ_{d2,q,m,u3,v3} up2_W[f,d2,2 u3 + q,2 v3 + m]
@@ -475,7 +377,7 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray) -> None:
     # ∂L/∂classes1[n,f,q,m,j2,k2] = ∂L/∂grown1[n,f,2 j2 + q,2 k2 + m]
     a.d_classes1 = a.d_grown1.reshape(-1, F, J2, Q, K2, M).transpose(0, 1, 3, 5, 2, 4)
 
-    # padded_d_classes1[n,f,q,m,s,x] = ∂L/∂classes1[n,f,q,m,s - 1,x - 1] (0 outside)
+    # padded_d_classes1[n,f,q,m,s,y] = ∂L/∂classes1[n,f,q,m,s - 1,y - 1] (0 outside)
     np.copyto(a.padded_d_classes1[:, :, :, :, 1:-1, 1:-1], a.d_classes1)
 
     # ∂L/∂code_pad[n,r,a2,b2] = Σ_{f,q,m,u3,v3} up1_W[r,f,2 u3 + q,2 v3 + m]
@@ -497,21 +399,21 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray) -> None:
     # padded_down2_W[r,f,k,j] = down2_W[r,f,k,j] (0 outside)
     np.copyto(a.padded_down2_W[:, :, :-1, :-1], p.down2_W)
 
-    # split_d_halves_pad1[n,f,q,r2,y,z] = Σ_{r,m,i2} padded_down2_W[r,f,2 m + q,2 i2 + r2]
-    #     padded_d_code[n,r,y + 1 - m,z + 1 - i2]
+    # split_d_halves_pad1[n,f,q,r2,z,k2] = Σ_{r,m,q2} padded_down2_W[r,f,2 m + q,2 q2 + r2]
+    #     padded_d_code[n,r,z + 1 - m,k2 + 1 - q2]
     np.copyto(
-        a.u_rmi2fqr2, a.padded_down2_W.reshape(R, F, M, Q, I2, R2).transpose(0, 2, 4, 1, 3, 5)
+        a.u_rmq2fqr2, a.padded_down2_W.reshape(R, F, M, Q, Q2, R2).transpose(0, 2, 4, 1, 3, 5)
     )
-    np.copyto(a.v_nyzrmi2, a.padded_d_code_nryzmi2.transpose(0, 2, 3, 1, 4, 5))
+    np.copyto(a.v_nzk2rmq2, a.padded_d_code_nrzk2mq2.transpose(0, 2, 3, 1, 4, 5))
     np.matmul(
-        a.u_rmi2fqr2.reshape(R * M * I2, F * Q * R2).swapaxes(-1, -2),
-        a.v_nyzrmi2.reshape(N, Y * Z, R * M * I2).swapaxes(-1, -2),
-        out=a.split_d_halves_pad1.reshape(N, F * Q * R2, Y * Z),
+        a.u_rmq2fqr2.reshape(R * M * Q2, F * Q * R2).swapaxes(-1, -2),
+        a.v_nzk2rmq2.reshape(N, Z * K2, R * M * Q2).swapaxes(-1, -2),
+        out=a.split_d_halves_pad1.reshape(N, F * Q * R2, Z * K2),
     )
 
-    # joined_d_halves_pad1[n,f,2 y + q,2 z + r2] = split_d_halves_pad1[n,f,q,r2,y,z]
+    # joined_d_halves_pad1[n,f,2 z + q,2 k2 + r2] = split_d_halves_pad1[n,f,q,r2,z,k2]
     np.copyto(
-        a.joined_d_halves_pad1.reshape(-1, F, Y, Q, Z, R2),
+        a.joined_d_halves_pad1.reshape(-1, F, Z, Q, K2, R2),
         a.split_d_halves_pad1.transpose(0, 1, 4, 2, 5, 3),
     )
 

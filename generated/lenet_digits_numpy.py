@@ -17,43 +17,19 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 DTYPE = "float32"
-D, F, C, U, V, R, E, H3, D2, H, W, A, B, G, K, J, T, S, A2, W2, H2, Q, M, I = (
-    64,
-    8,
-    1,
-    3,
-    3,
-    16,
-    64,
-    32,
-    10,
-    8,
-    8,
-    10,
-    10,
-    8,
-    4,
-    4,
-    6,
-    6,
-    4,
-    2,
-    2,
-    2,
-    2,
-    8,
-)
-SIZE = 3658
+D, F, C, U, V, Q, E, S, D2, H, W, A, B, K, J = 64, 16, 1, 3, 3, 32, 128, 64, 10, 8, 8, 10, 10, 4, 4
+R, T, P, X, M, G = 2, 2, 6, 6, 2, 2
+SIZE = 13706
 
 # Shapes of the parameters; for a batch, the shape of one example and the number of classes.
 PARAMETERS = {
     "conv1_W": (F, C, U, V),
     "conv1_b": (F,),
-    "conv2_W": (R, F, U, V),
-    "conv2_b": (R,),
-    "fc1_W": (E, H3),
-    "fc1_b": (H3,),
-    "fc2_W": (H3, D2),
+    "conv2_W": (Q, F, U, V),
+    "conv2_b": (Q,),
+    "fc1_W": (E, S),
+    "fc1_b": (S,),
+    "fc2_W": (S, D2),
     "fc2_b": (D2,),
 }
 INPUTS = {
@@ -69,14 +45,14 @@ class Params:
 
     def __init__(self, flat: np.ndarray | None = None) -> None:
         self.flat = np.zeros(SIZE, DTYPE) if flat is None else flat
-        self.conv1_W = self.flat[0:72].reshape((F, C, U, V))
-        self.conv1_b = self.flat[72:80].reshape((F,))
-        self.conv2_W = self.flat[80:1232].reshape((R, F, U, V))
-        self.conv2_b = self.flat[1232:1248].reshape((R,))
-        self.fc1_W = self.flat[1248:3296].reshape((E, H3))
-        self.fc1_b = self.flat[3296:3328].reshape((H3,))
-        self.fc2_W = self.flat[3328:3648].reshape((H3, D2))
-        self.fc2_b = self.flat[3648:3658].reshape((D2,))
+        self.conv1_W = self.flat[0:144].reshape((F, C, U, V))
+        self.conv1_b = self.flat[144:160].reshape((F,))
+        self.conv2_W = self.flat[160:4768].reshape((Q, F, U, V))
+        self.conv2_b = self.flat[4768:4800].reshape((Q,))
+        self.fc1_W = self.flat[4800:12992].reshape((E, S))
+        self.fc1_b = self.flat[12992:13056].reshape((S,))
+        self.fc2_W = self.flat[13056:13696].reshape((S, D2))
+        self.fc2_b = self.flat[13696:13706].reshape((D2,))
 
 
 class Grads(Params):
@@ -94,31 +70,31 @@ class Activations:
         self.image_pad = np.zeros((N, C, A, B), dtype)  # image_pad[n,c,a,b]
         self.z1 = np.empty((N, F, H, W), dtype)  # z1[n,f,h,w]
         self.relu1 = np.empty((N, F, H, W), dtype)  # relu1[n,f,h,w]
-        self.pooled_max1 = np.empty((N, F, G, K), dtype)  # pooled_max1[n,f,g,k]
+        self.pooled1 = np.empty((N, F, H, K), dtype)  # pooled1[n,f,h,k]
         self.edges = np.empty((N, F, J, K), dtype)  # edges[n,f,j,k]
-        self.edges_pad = np.zeros((N, F, T, S), dtype)  # edges_pad[n,f,t,s]
-        self.z2 = np.empty((N, R, J, K), dtype)  # z2[n,r,j,k]
-        self.relu2 = np.empty((N, R, J, K), dtype)  # relu2[n,r,j,k]
-        self.pooled_max2 = np.empty((N, R, A2, W2), dtype)  # pooled_max2[n,r,a2,w2]
-        self.strokes = np.empty((N, R, H2, W2), dtype)  # strokes[n,r,h2,w2]
-        self.z3 = np.empty((N, H3), dtype)  # z3[n,h3]
-        self.hidden = np.empty((N, H3), dtype)  # hidden[n,h3]
+        self.z2 = np.empty((N, Q, R, T), dtype)  # z2[n,q,r,t]
+        self.strokes = np.empty((N, Q, R, T), dtype)  # strokes[n,q,r,t]
+        self.z3 = np.empty((N, S), dtype)  # z3[n,s]
+        self.hidden = np.empty((N, S), dtype)  # hidden[n,s]
         self.logits = np.empty((N, D2), dtype)  # logits[n,d2]
         self.m = np.empty(N, dtype)  # m[n]
         self.e = np.empty((N, D2), dtype)  # e[n,d2]
         self.s = np.empty(N, dtype)  # s[n]
+        self.average = np.empty(N, dtype)  # average[n]
         self.logits_at_digit = np.empty(N, dtype)  # logits_at_digit[n]
         self.loss = np.empty((), dtype)  # loss
+        self.MEAN_D2 = np.full(D2, 1 / D2, dtype)
         self.MEAN_N = np.full(N, 1 / N, dtype)
         self.ONES_D2 = np.ones(D2, dtype)
         self.STARTS_N_D2 = D2 * np.arange(N)
         self.ZERO = np.zeros((), dtype)
         self.i_n = np.empty(N, np.intp)
-        u = np.empty(max(N * C * U * V * H * W, N * J * K * F * U * V, N), dtype)
+        u = np.empty(max(N * C * U * V * H * W, N * R * T * F * U * V, N), dtype)
         self.u_ncuvhw = u[: N * C * U * V * H * W].reshape((N, C, U, V, H, W))
-        self.u_njkfuv = u[: N * J * K * F * U * V].reshape((N, J, K, F, U, V))
+        self.u_nrtfuv = u[: N * R * T * F * U * V].reshape((N, R, T, F, U, V))
         self.u_n = u[:N].reshape(N)
-        self.edges_pad_nfjkuv = sliding_window_view(self.edges_pad, (U, V), (2, 3))
+        self.v_n = np.empty(N, dtype)
+        self.edges_nfuvrt = sliding_window_view(self.edges, (R, T), (2, 3))
         self.image_pad_nchwuv = sliding_window_view(self.image_pad, (U, V), (2, 3))
 
 
@@ -129,58 +105,38 @@ class Workspace(Activations):
         super().__init__(N, dtype)
         self.p = np.empty((N, D2), dtype)  # p[n,d2]
         self.d_logits = np.empty((N, D2), dtype)  # ∂L/∂logits[n,d2]
-        self.d_hidden = np.empty((N, H3), dtype)  # ∂L/∂hidden[n,h3]
-        self.d_z3 = np.empty((N, H3), dtype)  # ∂L/∂z3[n,h3]
+        self.d_hidden = np.empty((N, S), dtype)  # ∂L/∂hidden[n,s]
+        self.d_z3 = np.empty((N, S), dtype)  # ∂L/∂z3[n,s]
         self.d_flat1 = np.empty((N, E), dtype)  # ∂L/∂flat1[n,e]
-        self.strokes_at = np.empty((N, R, H2, W2), np.intp)  # strokes_at[n,r,h2,w2]
-        self.split_d_pooled_max2 = np.empty(
-            (N, R, H2, Q, W2), dtype
-        )  # split_d_pooled_max2[n,r,h2,q,w2]
-        self.pooled_max2_at = np.empty((N, R, A2, W2), np.intp)  # pooled_max2_at[n,r,a2,w2]
-        self.split_d_relu2 = np.empty((N, R, J, W2, M), dtype)  # split_d_relu2[n,r,j,w2,m]
-        self.d_z2 = np.empty((N, R, J, K), dtype)  # ∂L/∂z2[n,r,j,k]
-        self.padded_d_z2 = np.zeros((N, R, I, G), dtype)  # padded_d_z2[n,r,i,g]
-        self.d_edges_pad = np.empty((N, F, T, S), dtype)  # ∂L/∂edges_pad[n,f,t,s]
+        self.d_z2 = np.empty((N, Q, R, T), dtype)  # ∂L/∂z2[n,q,r,t]
+        self.padded_d_z2 = np.zeros((N, Q, P, X), dtype)  # padded_d_z2[n,q,p,x]
         self.d_edges = np.empty((N, F, J, K), dtype)  # ∂L/∂edges[n,f,j,k]
         self.edges_at = np.empty((N, F, J, K), np.intp)  # edges_at[n,f,j,k]
-        self.split_d_pooled_max1 = np.empty(
-            (N, F, J, Q, K), dtype
-        )  # split_d_pooled_max1[n,f,j,q,k]
-        self.pooled_max1_at = np.empty((N, F, G, K), np.intp)  # pooled_max1_at[n,f,g,k]
-        self.split_d_relu1 = np.empty((N, F, H, K, M), dtype)  # split_d_relu1[n,f,h,k,m]
+        self.split_d_pooled1 = np.empty((N, F, J, M, K), dtype)  # split_d_pooled1[n,f,j,m,k]
+        self.pooled1_at = np.empty((N, F, H, K), np.intp)  # pooled1_at[n,f,h,k]
+        self.split_d_relu1 = np.empty((N, F, H, K, G), dtype)  # split_d_relu1[n,f,h,k,g]
         self.d_z1 = np.empty((N, F, H, W), dtype)  # ∂L/∂z1[n,f,h,w]
         self.ONES_N = np.ones(N, dtype)
         self.RANGE_D2 = np.arange(D2)
+        self.RANGE_G = np.arange(G)
         self.RANGE_M = np.arange(M)
-        self.RANGE_Q = np.arange(Q)
         u = np.empty(
-            max(
-                N * R * H2 * W2 * Q,
-                N * R * A2 * W2 * M,
-                F * R * U * V,
-                N * F * J * K * Q,
-                N * F * G * K * M,
-                N * H * W * F,
-                N * J * K * R,
-            ),
+            max(F * Q * U * V, N * F * J * K * M, N * F * H * K * G, N * H * W * F, N * R * T * Q),
             dtype,
         )
-        self.u_nrh2w2q = u[: N * R * H2 * W2 * Q].reshape((N, R, H2, W2, Q))
-        self.u_nra2w2m = u[: N * R * A2 * W2 * M].reshape((N, R, A2, W2, M))
-        self.u_fruv = u[: F * R * U * V].reshape((F, R, U, V))
-        self.u_nfjkq = u[: N * F * J * K * Q].reshape((N, F, J, K, Q))
-        self.u_nfgkm = u[: N * F * G * K * M].reshape((N, F, G, K, M))
+        self.u_fquv = u[: F * Q * U * V].reshape((F, Q, U, V))
+        self.u_nfjkm = u[: N * F * J * K * M].reshape((N, F, J, K, M))
+        self.u_nfhkg = u[: N * F * H * K * G].reshape((N, F, H, K, G))
         self.u_nhwf = u[: N * H * W * F].reshape((N, H, W, F))
-        self.u_njkr = u[: N * J * K * R].reshape((N, J, K, R))
+        self.u_nrtq = u[: N * R * T * Q].reshape((N, R, T, Q))
         v = np.empty(
-            max(N * T * S * R * U * V, C * U * V * N * H * W, N * J * K * F * U * V), dtype
+            max(N * J * K * Q * U * V, C * U * V * N * H * W, N * R * T * F * U * V), dtype
         )
-        self.v_ntsruv = v[: N * T * S * R * U * V].reshape((N, T, S, R, U, V))
+        self.v_njkquv = v[: N * J * K * Q * U * V].reshape((N, J, K, Q, U, V))
         self.v_cuvnhw = v[: C * U * V * N * H * W].reshape((C, U, V, N, H, W))
-        self.v_njkfuv = v[: N * J * K * F * U * V].reshape((N, J, K, F, U, V))
-        self.padded_d_z2_nrtsuv = sliding_window_view(self.padded_d_z2, (U, V), (2, 3))[
-            :, :, :, :, ::-1, ::-1
-        ]
+        self.v_nrtfuv = v[: N * R * T * F * U * V].reshape((N, R, T, F, U, V))
+        self.padded_d_z2_nqjkuv = sliding_window_view(self.padded_d_z2, (U, V), (2, 3))
+        self.padded_d_z2_nqjkuv = self.padded_d_z2_nqjkuv[:, :, :, :, ::-1, ::-1]
 
 
 class State:
@@ -197,9 +153,9 @@ def init(seed: int = 0) -> Params:
     p = Params()
     rng = np.random.default_rng(seed)
     p.conv1_W[...] = rng.normal(0, math.sqrt(2 / (C * U * V)), (F, C, U, V))
-    p.conv2_W[...] = rng.normal(0, math.sqrt(2 / (F * U * V)), (R, F, U, V))
-    p.fc1_W[...] = rng.normal(0, math.sqrt(2 / E), (E, H3))
-    p.fc2_W[...] = rng.normal(0, math.sqrt(2 / H3), (H3, D2))
+    p.conv2_W[...] = rng.normal(0, math.sqrt(2 / (F * U * V)), (Q, F, U, V))
+    p.fc1_W[...] = rng.normal(0, math.sqrt(2 / E), (E, S))
+    p.fc2_W[...] = rng.normal(0, math.sqrt(2 / S), (S, D2))
     return p
 
 
@@ -225,48 +181,37 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     # relu1[n,f,h,w] = max(0, z1[n,f,h,w])
     np.maximum(a.z1, a.ZERO, out=a.relu1)
 
-    # pooled_max1[n,f,g,k] = max_m relu1[n,f,g,2 k + m]
-    np.maximum.reduce(a.relu1.reshape(-1, F, H, K, M), axis=4, out=a.pooled_max1)
+    # pooled1[n,f,h,k] = max_g relu1[n,f,h,2 k + g]
+    np.maximum.reduce(a.relu1.reshape(-1, F, H, K, G), axis=4, out=a.pooled1)
 
-    # edges[n,f,j,k] = max_q pooled_max1[n,f,2 j + q,k]
+    # edges[n,f,j,k] = max_m pooled1[n,f,2 j + m,k]
     np.maximum.reduce(
-        a.pooled_max1.reshape(-1, F, J, Q, K).transpose(0, 1, 2, 4, 3), axis=4, out=a.edges
+        a.pooled1.reshape(-1, F, J, M, K).transpose(0, 1, 2, 4, 3), axis=4, out=a.edges
     )
 
-    # edges_pad[n,f,t,s] = edges[n,f,t - 1,s - 1] (0 outside)
-    np.copyto(a.edges_pad[:, :, 1:-1, 1:-1], a.edges)
-
-    # z2[n,r,j,k] = Σ_{f,u,v} conv2_W[r,f,u,v] edges_pad[n,f,j + u,k + v] + conv2_b[r]
-    np.copyto(a.u_njkfuv, a.edges_pad_nfjkuv.transpose(0, 2, 3, 1, 4, 5))
+    # z2[n,q,r,t] = Σ_{f,u,v} conv2_W[q,f,u,v] edges[n,f,r + u,t + v] + conv2_b[q]
+    np.copyto(a.u_nrtfuv, a.edges_nfuvrt.transpose(0, 4, 5, 1, 2, 3))
     np.matmul(
-        p.conv2_W.reshape(R, F * U * V),
-        a.u_njkfuv.reshape(N, J * K, F * U * V).swapaxes(-1, -2),
-        out=a.z2.reshape(N, R, J * K),
+        p.conv2_W.reshape(Q, F * U * V),
+        a.u_nrtfuv.reshape(N, R * T, F * U * V).swapaxes(-1, -2),
+        out=a.z2.reshape(N, Q, R * T),
     )
     np.add(a.z2, p.conv2_b[:, None, None], out=a.z2)
 
-    # relu2[n,r,j,k] = max(0, z2[n,r,j,k])
-    np.maximum(a.z2, a.ZERO, out=a.relu2)
+    # strokes[n,q,r,t] = max(0, z2[n,q,r,t])
+    np.maximum(a.z2, a.ZERO, out=a.strokes)
 
-    # pooled_max2[n,r,a2,w2] = max_m relu2[n,r,a2,2 w2 + m]
-    np.maximum.reduce(a.relu2.reshape(-1, R, J, W2, M), axis=4, out=a.pooled_max2)
-
-    # strokes[n,r,h2,w2] = max_q pooled_max2[n,r,2 h2 + q,w2]
-    np.maximum.reduce(
-        a.pooled_max2.reshape(-1, R, H2, Q, W2).transpose(0, 1, 2, 4, 3), axis=4, out=a.strokes
-    )
-
-    # flat1[n,H2 W2 r + W2 h2 + w2] = strokes[n,r,h2,w2]
+    # flat1[n,R T q + T r + t] = strokes[n,q,r,t]
     a.flat1 = a.strokes.reshape(-1, E)
 
-    # z3[n,h3] = Σ_e fc1_W[e,h3] flat1[n,e] + fc1_b[h3]
+    # z3[n,s] = Σ_e fc1_W[e,s] flat1[n,e] + fc1_b[s]
     np.dot(a.flat1, p.fc1_W, out=a.z3)
     np.add(a.z3, p.fc1_b, out=a.z3)
 
-    # hidden[n,h3] = max(0, z3[n,h3])
+    # hidden[n,s] = max(0, z3[n,s])
     np.maximum(a.z3, a.ZERO, out=a.hidden)
 
-    # logits[n,d2] = Σ_h3 fc2_W[h3,d2] hidden[n,h3] + fc2_b[d2]
+    # logits[n,d2] = Σ_s fc2_W[s,d2] hidden[n,s] + fc2_b[d2]
     np.dot(a.hidden, p.fc2_W, out=a.logits)
     np.add(a.logits, p.fc2_b, out=a.logits)
 
@@ -283,14 +228,20 @@ def add_loss(a: Activations, digit: np.ndarray) -> None:
     # s[n] = Σ_d2 e[n,d2]
     np.dot(a.e, a.ONES_D2, out=a.s)
 
+    # average[n] = Σ_d2 logits[n,d2]/D2
+    np.dot(a.logits, a.MEAN_D2, out=a.average)
+
     # logits_at_digit[n] = logits[n,digit[n]]
     np.add(a.STARTS_N_D2, digit, out=a.i_n)
     a.logits.take(a.i_n, out=a.logits_at_digit, mode="clip")
 
-    # loss = Σ_n (m[n] + log(s[n]) - logits_at_digit[n])/N
-    np.log(a.s, out=a.u_n)
+    # loss = Σ_n (m[n] + log(s[n]) - 0.1 average[n] - 0.9 logits_at_digit[n])/N
+    np.multiply(a.logits_at_digit, 0.9, out=a.u_n)
+    np.log(a.s, out=a.v_n)
+    np.subtract(a.v_n, a.u_n, out=a.u_n)
     np.add(a.u_n, a.m, out=a.u_n)
-    np.subtract(a.u_n, a.logits_at_digit, out=a.u_n)
+    np.multiply(a.average, 0.1, out=a.v_n)
+    np.subtract(a.u_n, a.v_n, out=a.u_n)
     np.dot(a.u_n, a.MEAN_N, out=a.loss)
 
 
@@ -301,85 +252,59 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     # p[n,d2] = e[n,d2]/s[n]
     np.divide(a.e, a.s[:, None], out=a.p)
 
-    # ∂L/∂logits[n,d2] = (p[n,d2] - δ(d2,digit[n]))/N
+    # ∂L/∂logits[n,d2] = (p[n,d2] - 0.1/D2 - 0.9 δ(d2,digit[n]))/N
     np.equal(digit[:, None], a.RANGE_D2, out=a.d_logits)
+    np.multiply(a.d_logits, 0.9, out=a.d_logits)
     np.subtract(a.p, a.d_logits, out=a.d_logits)
+    np.subtract(a.d_logits, 0.1 / D2, out=a.d_logits)
     np.multiply(a.d_logits, 1 / N, out=a.d_logits)
 
-    # ∂L/∂hidden[n,h3] = Σ_d2 fc2_W[h3,d2] ∂L/∂logits[n,d2]
+    # ∂L/∂hidden[n,s] = Σ_d2 fc2_W[s,d2] ∂L/∂logits[n,d2]
     np.dot(a.d_logits, p.fc2_W.T, out=a.d_hidden)
 
-    # ∂L/∂z3[n,h3] = [z3[n,h3] > 0] ∂L/∂hidden[n,h3]
+    # ∂L/∂z3[n,s] = [z3[n,s] > 0] ∂L/∂hidden[n,s]
     np.greater(a.z3, a.ZERO, out=a.d_z3)
     np.multiply(a.d_z3, a.d_hidden, out=a.d_z3)
 
-    # ∂L/∂flat1[n,e] = Σ_h3 fc1_W[e,h3] ∂L/∂z3[n,h3]
+    # ∂L/∂flat1[n,e] = Σ_s fc1_W[e,s] ∂L/∂z3[n,s]
     np.dot(a.d_z3, p.fc1_W.T, out=a.d_flat1)
 
-    # ∂L/∂strokes[n,r,h2,w2] = ∂L/∂flat1[n,H2 W2 r + W2 h2 + w2]
-    a.d_strokes = a.d_flat1.reshape(-1, R, H2, W2)
-
-    # strokes_at[n,r,h2,w2] = argmax_q pooled_max2[n,r,2 h2 + q,w2]
-    np.copyto(a.u_nrh2w2q, a.pooled_max2.reshape(-1, R, H2, Q, W2).transpose(0, 1, 2, 4, 3))
-    np.argmax(a.u_nrh2w2q, axis=4, out=a.strokes_at)
-
-    # split_d_pooled_max2[n,r,h2,q,w2] = δ(q,strokes_at[n,r,h2,w2]) ∂L/∂strokes[n,r,h2,w2]
-    np.equal(a.strokes_at[:, :, :, None, :], a.RANGE_Q[:, None], out=a.split_d_pooled_max2)
-    np.multiply(a.split_d_pooled_max2, a.d_strokes[:, :, :, None, :], out=a.split_d_pooled_max2)
-
-    # ∂L/∂pooled_max2[n,r,2 h2 + q,w2] = split_d_pooled_max2[n,r,h2,q,w2]
-    a.d_pooled_max2 = a.split_d_pooled_max2.reshape(-1, R, A2, W2)
-
-    # pooled_max2_at[n,r,a2,w2] = argmax_m relu2[n,r,a2,2 w2 + m]
-    np.copyto(a.u_nra2w2m, a.relu2.reshape(-1, R, J, W2, M))
-    np.argmax(a.u_nra2w2m, axis=4, out=a.pooled_max2_at)
-
-    # split_d_relu2[n,r,j,w2,m] = δ(m,pooled_max2_at[n,r,j,w2]) ∂L/∂pooled_max2[n,r,j,w2]
-    np.equal(a.pooled_max2_at[:, :, :, :, None], a.RANGE_M, out=a.split_d_relu2)
-    np.multiply(a.split_d_relu2, a.d_pooled_max2[:, :, :, :, None], out=a.split_d_relu2)
-
-    # ∂L/∂relu2[n,r,j,2 w2 + m] = split_d_relu2[n,r,j,w2,m]
-    a.d_relu2 = a.split_d_relu2.reshape(-1, R, J, K)
-
-    # ∂L/∂z2[n,r,j,k] = [z2[n,r,j,k] > 0] ∂L/∂relu2[n,r,j,k]
+    # ∂L/∂z2[n,q,r,t] = [z2[n,q,r,t] > 0] ∂L/∂flat1[n,R T q + T r + t]
     np.greater(a.z2, a.ZERO, out=a.d_z2)
-    np.multiply(a.d_z2, a.d_relu2, out=a.d_z2)
+    np.multiply(a.d_z2, a.d_flat1.reshape(-1, Q, R, T), out=a.d_z2)
 
-    # padded_d_z2[n,r,i,g] = ∂L/∂z2[n,r,i - 2,g - 2] (0 outside)
+    # padded_d_z2[n,q,p,x] = ∂L/∂z2[n,q,p - 2,x - 2] (0 outside)
     np.copyto(a.padded_d_z2[:, :, 2:-2, 2:-2], a.d_z2)
 
-    # ∂L/∂edges_pad[n,f,t,s] = Σ_{r,u,v} conv2_W[r,f,u,v] padded_d_z2[n,r,t + 2 - u,s + 2 - v]
-    np.copyto(a.u_fruv, p.conv2_W.transpose(1, 0, 2, 3))
-    np.copyto(a.v_ntsruv, a.padded_d_z2_nrtsuv.transpose(0, 2, 3, 1, 4, 5))
+    # ∂L/∂edges[n,f,j,k] = Σ_{q,u,v} conv2_W[q,f,u,v] padded_d_z2[n,q,j + 2 - u,k + 2 - v]
+    np.copyto(a.u_fquv, p.conv2_W.transpose(1, 0, 2, 3))
+    np.copyto(a.v_njkquv, a.padded_d_z2_nqjkuv.transpose(0, 2, 3, 1, 4, 5))
     np.matmul(
-        a.u_fruv.reshape(F, R * U * V),
-        a.v_ntsruv.reshape(N, T * S, R * U * V).swapaxes(-1, -2),
-        out=a.d_edges_pad.reshape(N, F, T * S),
+        a.u_fquv.reshape(F, Q * U * V),
+        a.v_njkquv.reshape(N, J * K, Q * U * V).swapaxes(-1, -2),
+        out=a.d_edges.reshape(N, F, J * K),
     )
 
-    # ∂L/∂edges[n,f,j,k] = ∂L/∂edges_pad[n,f,j + 1,k + 1]
-    np.copyto(a.d_edges, a.d_edges_pad[:, :, 1:5, 1:5])
+    # edges_at[n,f,j,k] = argmax_m pooled1[n,f,2 j + m,k]
+    np.copyto(a.u_nfjkm, a.pooled1.reshape(-1, F, J, M, K).transpose(0, 1, 2, 4, 3))
+    np.argmax(a.u_nfjkm, axis=4, out=a.edges_at)
 
-    # edges_at[n,f,j,k] = argmax_q pooled_max1[n,f,2 j + q,k]
-    np.copyto(a.u_nfjkq, a.pooled_max1.reshape(-1, F, J, Q, K).transpose(0, 1, 2, 4, 3))
-    np.argmax(a.u_nfjkq, axis=4, out=a.edges_at)
+    # split_d_pooled1[n,f,j,m,k] = δ(m,edges_at[n,f,j,k]) ∂L/∂edges[n,f,j,k]
+    np.equal(a.edges_at[:, :, :, None, :], a.RANGE_M[:, None], out=a.split_d_pooled1)
+    np.multiply(a.split_d_pooled1, a.d_edges[:, :, :, None, :], out=a.split_d_pooled1)
 
-    # split_d_pooled_max1[n,f,j,q,k] = δ(q,edges_at[n,f,j,k]) ∂L/∂edges[n,f,j,k]
-    np.equal(a.edges_at[:, :, :, None, :], a.RANGE_Q[:, None], out=a.split_d_pooled_max1)
-    np.multiply(a.split_d_pooled_max1, a.d_edges[:, :, :, None, :], out=a.split_d_pooled_max1)
+    # ∂L/∂pooled1[n,f,2 j + m,k] = split_d_pooled1[n,f,j,m,k]
+    a.d_pooled1 = a.split_d_pooled1.reshape(-1, F, H, K)
 
-    # ∂L/∂pooled_max1[n,f,2 j + q,k] = split_d_pooled_max1[n,f,j,q,k]
-    a.d_pooled_max1 = a.split_d_pooled_max1.reshape(-1, F, G, K)
+    # pooled1_at[n,f,h,k] = argmax_g relu1[n,f,h,2 k + g]
+    np.copyto(a.u_nfhkg, a.relu1.reshape(-1, F, H, K, G))
+    np.argmax(a.u_nfhkg, axis=4, out=a.pooled1_at)
 
-    # pooled_max1_at[n,f,g,k] = argmax_m relu1[n,f,g,2 k + m]
-    np.copyto(a.u_nfgkm, a.relu1.reshape(-1, F, H, K, M))
-    np.argmax(a.u_nfgkm, axis=4, out=a.pooled_max1_at)
+    # split_d_relu1[n,f,h,k,g] = δ(g,pooled1_at[n,f,h,k]) ∂L/∂pooled1[n,f,h,k]
+    np.equal(a.pooled1_at[:, :, :, :, None], a.RANGE_G, out=a.split_d_relu1)
+    np.multiply(a.split_d_relu1, a.d_pooled1[:, :, :, :, None], out=a.split_d_relu1)
 
-    # split_d_relu1[n,f,h,k,m] = δ(m,pooled_max1_at[n,f,h,k]) ∂L/∂pooled_max1[n,f,h,k]
-    np.equal(a.pooled_max1_at[:, :, :, :, None], a.RANGE_M, out=a.split_d_relu1)
-    np.multiply(a.split_d_relu1, a.d_pooled_max1[:, :, :, :, None], out=a.split_d_relu1)
-
-    # ∂L/∂relu1[n,f,h,2 k + m] = split_d_relu1[n,f,h,k,m]
+    # ∂L/∂relu1[n,f,h,2 k + g] = split_d_relu1[n,f,h,k,g]
     a.d_relu1 = a.split_d_relu1.reshape(-1, F, H, W)
 
     # ∂L/∂z1[n,f,h,w] = [z1[n,f,h,w] > 0] ∂L/∂relu1[n,f,h,w]
@@ -398,25 +323,25 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     # ∂L/∂conv1_b[f] = Σ_{n,h,w} ∂L/∂z1[n,f,h,w]
     np.add.reduce(a.d_z1, axis=(0, 2, 3), out=g.conv1_b)
 
-    # ∂L/∂conv2_W[r,f,u,v] = Σ_{n,j,k} edges_pad[n,f,j + u,k + v] ∂L/∂z2[n,r,j,k]
-    np.copyto(a.u_njkr, a.d_z2.transpose(0, 2, 3, 1))
-    np.copyto(a.v_njkfuv, a.edges_pad_nfjkuv.transpose(0, 2, 3, 1, 4, 5))
+    # ∂L/∂conv2_W[q,f,u,v] = Σ_{n,r,t} edges[n,f,r + u,t + v] ∂L/∂z2[n,q,r,t]
+    np.copyto(a.u_nrtq, a.d_z2.transpose(0, 2, 3, 1))
+    np.copyto(a.v_nrtfuv, a.edges_nfuvrt.transpose(0, 4, 5, 1, 2, 3))
     np.matmul(
-        a.u_njkr.reshape(N * J * K, R).swapaxes(-1, -2),
-        a.v_njkfuv.reshape(N * J * K, F * U * V),
-        out=g.conv2_W.reshape(R, F * U * V),
+        a.u_nrtq.reshape(N * R * T, Q).swapaxes(-1, -2),
+        a.v_nrtfuv.reshape(N * R * T, F * U * V),
+        out=g.conv2_W.reshape(Q, F * U * V),
     )
 
-    # ∂L/∂conv2_b[r] = Σ_{n,j,k} ∂L/∂z2[n,r,j,k]
+    # ∂L/∂conv2_b[q] = Σ_{n,r,t} ∂L/∂z2[n,q,r,t]
     np.add.reduce(a.d_z2, axis=(0, 2, 3), out=g.conv2_b)
 
-    # ∂L/∂fc1_W[e,h3] = Σ_n flat1[n,e] ∂L/∂z3[n,h3]
+    # ∂L/∂fc1_W[e,s] = Σ_n flat1[n,e] ∂L/∂z3[n,s]
     np.dot(a.flat1.T, a.d_z3, out=g.fc1_W)
 
-    # ∂L/∂fc1_b[h3] = Σ_n ∂L/∂z3[n,h3]
+    # ∂L/∂fc1_b[s] = Σ_n ∂L/∂z3[n,s]
     np.dot(a.ONES_N, a.d_z3, out=g.fc1_b)
 
-    # ∂L/∂fc2_W[h3,d2] = Σ_n hidden[n,h3] ∂L/∂logits[n,d2]
+    # ∂L/∂fc2_W[s,d2] = Σ_n hidden[n,s] ∂L/∂logits[n,d2]
     np.dot(a.hidden.T, a.d_logits, out=g.fc2_W)
 
     # ∂L/∂fc2_b[d2] = Σ_n ∂L/∂logits[n,d2]
@@ -425,8 +350,8 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
 
 def update(p: Params, g: Grads, s: State, t: int) -> None:
     """Change the parameters by the gradient; `t` counts the steps from 1."""
-    # lr ← 0.002
-    lr = 0.002
+    # lr ← (0 if t > 1350 else 0.002 cos(π (t/1350 - 1/1350)) + 0.002)
+    lr = 0 if t > 1350 else 0.002 * math.cos(math.pi * (t / 1350 - 1 / 1350)) + 0.002
 
     # m[i] ← 0.9 m[i] + 0.1 g[i]
     np.multiply(s.m, 0.9, out=s.m)
