@@ -20,9 +20,12 @@ def wrapped_code(line: str, width: int = WIDTH) -> tuple[str, ...]:
     if len(line) <= width:
         return (line,)
     name, equals, value = line.partition(" = ")
-    if equals and name.isidentifier() and not value.endswith(")"):
+    if equals and name.isidentifier() and not _is_call(value):
         parts = [line for clause in _clauses(value) for line in textwrap.wrap(clause, width - 4)]
         return (f"{name} = (", *(f"    {part}" for part in parts), ")")
+    if "(" not in line and line.endswith("]"):
+        head, _, steps = line.removesuffix("]").rpartition("[")
+        return (f"{head}[", f"    {steps}", "]")
     head, inner, tail = _call(line)
     if len(inner) + 4 <= width:
         return (f"{head}(", f"    {inner}", f"){tail}")
@@ -51,6 +54,12 @@ def wrapped_names(names: Sequence[str], values: Sequence[str]) -> str:
             lines.pop()
         lines.append(line)
     return "\n".join(lines)
+
+
+def _is_call(value: str) -> bool:
+    """Whether `value` is one call and nothing else."""
+    head, _, tail = _call(value) if value.endswith(")") else ("", "", "")
+    return not tail and head.replace(".", "").isidentifier()
 
 
 def _call(line: str) -> tuple[str, str, str]:
