@@ -19,7 +19,7 @@ from bpgen.verify.numbers import FLOAT64
 
 n, d, h, k, g = (index(i, size) for i, size in zip("ndhkg", (2, 3, 5, 7, 11), strict=True))
 u, v, e = (index(i, size) for i, size in zip("uve", (2, 3, 9), strict=True))
-wide = index("w", 15)
+wide = index("z", 15)
 INDICES = (n, d, h, k, g, u, v, e, wide)
 SIZES = {i.extent.name: i.extent.value or 0 for i in INDICES}
 TENSORS = {
