@@ -92,7 +92,7 @@ class Activations:
             max(
                 N * C * U * V * J * K,
                 N * H2 * W2 * F * U * V,
-                R * U3 * V3 * F * Q * M,
+                F * Q * M * R * U3 * V3,
                 D2 * Q * M * F * U3 * V3,
                 N * E2,
             ),
@@ -100,12 +100,12 @@ class Activations:
         )
         self.u_ncuvjk = u[: N * C * U * V * J * K].reshape((N, C, U, V, J, K))
         self.u_nh2w2fuv = u[: N * H2 * W2 * F * U * V].reshape((N, H2, W2, F, U, V))
-        self.u_ru3v3fqm = u[: R * U3 * V3 * F * Q * M].reshape((R, U3, V3, F, Q, M))
+        self.u_fqmru3v3 = u[: F * Q * M * R * U3 * V3].reshape((F, Q, M, R, U3, V3))
         self.u_d2qmfu3v3 = u[: D2 * Q * M * F * U3 * V3].reshape((D2, Q, M, F, U3, V3))
         self.u_ne2 = u[: N * E2].reshape((N, E2))
-        v = np.empty(max(N * J2 * K2 * R * U3 * V3, N * J3 * K3 * F * U3 * V3, N * E2), dtype)
-        self.v_nj2k2ru3v3 = v[: N * J2 * K2 * R * U3 * V3].reshape((N, J2, K2, R, U3, V3))
-        self.v_nj3k3fu3v3 = v[: N * J3 * K3 * F * U3 * V3].reshape((N, J3, K3, F, U3, V3))
+        v = np.empty(max(N * R * U3 * V3 * J2 * K2, N * F * U3 * V3 * J3 * K3, N * E2), dtype)
+        self.v_nru3v3j2k2 = v[: N * R * U3 * V3 * J2 * K2].reshape((N, R, U3, V3, J2, K2))
+        self.v_nfu3v3j3k3 = v[: N * F * U3 * V3 * J3 * K3].reshape((N, F, U3, V3, J3, K3))
         self.v_ne2 = v[: N * E2].reshape((N, E2))
         self.code_pad_nrj2k2u3v3 = sliding_window_view(self.code_pad, (U3, V3), (2, 3))
         self.code_pad_nrj2k2u3v3 = self.code_pad_nrj2k2u3v3[:, :, :, :, ::-1, ::-1]
@@ -150,8 +150,8 @@ class Workspace(Activations):
         u = np.empty(
             max(
                 D2 * Q * M * U3 * V3 * F,
-                R * F * Q * M * U3 * V3,
-                R * M * Q2 * F * Q * R2,
+                F * Q * M * U3 * V3 * R,
+                F * Q * R2 * R * M * Q2,
                 N * J * K * F,
                 N * H2 * W2 * R,
                 N * J2 * K2 * F * Q * M,
@@ -160,8 +160,8 @@ class Workspace(Activations):
             dtype,
         )
         self.u_d2qmu3v3f = u[: D2 * Q * M * U3 * V3 * F].reshape((D2, Q, M, U3, V3, F))
-        self.u_rfqmu3v3 = u[: R * F * Q * M * U3 * V3].reshape((R, F, Q, M, U3, V3))
-        self.u_rmq2fqr2 = u[: R * M * Q2 * F * Q * R2].reshape((R, M, Q2, F, Q, R2))
+        self.u_fqmu3v3r = u[: F * Q * M * U3 * V3 * R].reshape((F, Q, M, U3, V3, R))
+        self.u_fqr2rmq2 = u[: F * Q * R2 * R * M * Q2].reshape((F, Q, R2, R, M, Q2))
         self.u_njkf = u[: N * J * K * F].reshape((N, J, K, F))
         self.u_nh2w2r = u[: N * H2 * W2 * R].reshape((N, H2, W2, R))
         self.u_nj2k2fqm = u[: N * J2 * K2 * F * Q * M].reshape((N, J2, K2, F, Q, M))
@@ -169,8 +169,8 @@ class Workspace(Activations):
         v = np.empty(
             max(
                 N * D2 * Q * M * U3 * V3 * A3 * B3,
-                N * A2 * B2 * F * Q * M * U3 * V3,
-                N * Z * K2 * R * M * Q2,
+                N * F * Q * M * U3 * V3 * A2 * B2,
+                N * R * M * Q2 * Z * K2,
                 C * U * V * N * J * K,
                 N * H2 * W2 * F * U * V,
                 R * U3 * V3 * N * J2 * K2,
@@ -181,10 +181,10 @@ class Workspace(Activations):
         self.v_nd2qmu3v3a3b3 = v[: N * D2 * Q * M * U3 * V3 * A3 * B3].reshape(
             (N, D2, Q, M, U3, V3, A3, B3)
         )
-        self.v_na2b2fqmu3v3 = v[: N * A2 * B2 * F * Q * M * U3 * V3].reshape(
-            (N, A2, B2, F, Q, M, U3, V3)
+        self.v_nfqmu3v3a2b2 = v[: N * F * Q * M * U3 * V3 * A2 * B2].reshape(
+            (N, F, Q, M, U3, V3, A2, B2)
         )
-        self.v_nzk2rmq2 = v[: N * Z * K2 * R * M * Q2].reshape((N, Z, K2, R, M, Q2))
+        self.v_nrmq2zk2 = v[: N * R * M * Q2 * Z * K2].reshape((N, R, M, Q2, Z, K2))
         self.v_cuvnjk = v[: C * U * V * N * J * K].reshape((C, U, V, N, J, K))
         self.v_nh2w2fuv = v[: N * H2 * W2 * F * U * V].reshape((N, H2, W2, F, U, V))
         self.v_ru3v3nj2k2 = v[: R * U3 * V3 * N * J2 * K2].reshape((R, U3, V3, N, J2, K2))
@@ -258,11 +258,11 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
 
     # classes1[n,f,q,m,j2,k2] = Σ_{r,u3,v3} up1_W[r,f,2 u3 + q,2 v3 + m] code_pad[n,r,j2 + 1 - u3,k2
     #     + 1 - v3]
-    np.copyto(a.u_ru3v3fqm, p.up1_W.reshape(R, F, U3, Q, V3, M).transpose(0, 2, 4, 1, 3, 5))
-    np.copyto(a.v_nj2k2ru3v3, a.code_pad_nrj2k2u3v3.transpose(0, 2, 3, 1, 4, 5))
+    np.copyto(a.u_fqmru3v3, p.up1_W.reshape(R, F, U3, Q, V3, M).transpose(1, 3, 5, 0, 2, 4))
+    np.copyto(a.v_nru3v3j2k2, a.code_pad_nrj2k2u3v3.transpose(0, 1, 4, 5, 2, 3))
     np.matmul(
-        a.u_ru3v3fqm.reshape(R * U3 * V3, F * Q * M).swapaxes(-1, -2),
-        a.v_nj2k2ru3v3.reshape(N, J2 * K2, R * U3 * V3).swapaxes(-1, -2),
+        a.u_fqmru3v3.reshape(F * Q * M, R * U3 * V3),
+        a.v_nru3v3j2k2.reshape(N, R * U3 * V3, J2 * K2),
         out=a.classes1.reshape(N, F * Q * M, J2 * K2),
     )
 
@@ -284,10 +284,10 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     # classes2[n,d2,q,m,j3,k3] = Σ_{f,u3,v3} up2_W[f,d2,2 u3 + q,2 v3 + m] grown_pad1[n,f,j3 + 1 -
     #     u3,k3 + 1 - v3]
     np.copyto(a.u_d2qmfu3v3, p.up2_W.reshape(F, D2, U3, Q, V3, M).transpose(1, 3, 5, 0, 2, 4))
-    np.copyto(a.v_nj3k3fu3v3, a.grown_pad1_nfj3k3u3v3.transpose(0, 2, 3, 1, 4, 5))
+    np.copyto(a.v_nfu3v3j3k3, a.grown_pad1_nfj3k3u3v3.transpose(0, 1, 4, 5, 2, 3))
     np.matmul(
         a.u_d2qmfu3v3.reshape(D2 * Q * M, F * U3 * V3),
-        a.v_nj3k3fu3v3.reshape(N, J3 * K3, F * U3 * V3).swapaxes(-1, -2),
+        a.v_nfu3v3j3k3.reshape(N, F * U3 * V3, J3 * K3),
         out=a.classes2.reshape(N, D2 * Q * M, J3 * K3),
     )
 
@@ -382,11 +382,11 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray) -> None:
 
     # ∂L/∂code_pad[n,r,a2,b2] = Σ_{f,q,m,u3,v3} up1_W[r,f,2 u3 + q,2 v3 + m]
     #     padded_d_classes1[n,f,q,m,a2+u3,b2+v3]
-    np.copyto(a.u_rfqmu3v3, p.up1_W.reshape(R, F, U3, Q, V3, M).transpose(0, 1, 3, 5, 2, 4))
-    np.copyto(a.v_na2b2fqmu3v3, a.padded_d_classes1_nfqma2b2u3v3.transpose(0, 4, 5, 1, 2, 3, 6, 7))
+    np.copyto(a.u_fqmu3v3r, p.up1_W.reshape(R, F, U3, Q, V3, M).transpose(1, 3, 5, 2, 4, 0))
+    np.copyto(a.v_nfqmu3v3a2b2, a.padded_d_classes1_nfqma2b2u3v3.transpose(0, 1, 2, 3, 6, 7, 4, 5))
     np.matmul(
-        a.u_rfqmu3v3.reshape(R, F * Q * M * U3 * V3),
-        a.v_na2b2fqmu3v3.reshape(N, A2 * B2, F * Q * M * U3 * V3).swapaxes(-1, -2),
+        a.u_fqmu3v3r.reshape(F * Q * M * U3 * V3, R).swapaxes(-1, -2),
+        a.v_nfqmu3v3a2b2.reshape(N, F * Q * M * U3 * V3, A2 * B2),
         out=a.d_code_pad.reshape(N, R, A2 * B2),
     )
 
@@ -402,12 +402,12 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray) -> None:
     # split_d_halves_pad1[n,f,q,r2,z,k2] = Σ_{r,m,q2} padded_down2_W[r,f,2 m + q,2 q2 + r2]
     #     padded_d_code[n,r,z + 1 - m,k2 + 1 - q2]
     np.copyto(
-        a.u_rmq2fqr2, a.padded_down2_W.reshape(R, F, M, Q, Q2, R2).transpose(0, 2, 4, 1, 3, 5)
+        a.u_fqr2rmq2, a.padded_down2_W.reshape(R, F, M, Q, Q2, R2).transpose(1, 3, 5, 0, 2, 4)
     )
-    np.copyto(a.v_nzk2rmq2, a.padded_d_code_nrzk2mq2.transpose(0, 2, 3, 1, 4, 5))
+    np.copyto(a.v_nrmq2zk2, a.padded_d_code_nrzk2mq2.transpose(0, 1, 4, 5, 2, 3))
     np.matmul(
-        a.u_rmq2fqr2.reshape(R * M * Q2, F * Q * R2).swapaxes(-1, -2),
-        a.v_nzk2rmq2.reshape(N, Z * K2, R * M * Q2).swapaxes(-1, -2),
+        a.u_fqr2rmq2.reshape(F * Q * R2, R * M * Q2),
+        a.v_nrmq2zk2.reshape(N, R * M * Q2, Z * K2),
         out=a.split_d_halves_pad1.reshape(N, F * Q * R2, Z * K2),
     )
 

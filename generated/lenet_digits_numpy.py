@@ -118,21 +118,14 @@ class Workspace(Activations):
         self.d_z1 = np.empty((N, F, H, W), dtype)  # ∂L/∂z1[n,f,h,w]
         self.ONES_N = np.ones(N, dtype)
         self.RANGE_D2 = np.arange(D2)
-        self.RANGE_G = np.arange(G)
-        self.RANGE_M = np.arange(M)
-        u = np.empty(
-            max(F * Q * U * V, N * F * J * K * M, N * F * H * K * G, N * H * W * F, N * R * T * Q),
-            dtype,
-        )
+        u = np.empty(max(F * Q * U * V, N * H * W * F, N * R * T * Q), dtype)
         self.u_fquv = u[: F * Q * U * V].reshape((F, Q, U, V))
-        self.u_nfjkm = u[: N * F * J * K * M].reshape((N, F, J, K, M))
-        self.u_nfhkg = u[: N * F * H * K * G].reshape((N, F, H, K, G))
         self.u_nhwf = u[: N * H * W * F].reshape((N, H, W, F))
         self.u_nrtq = u[: N * R * T * Q].reshape((N, R, T, Q))
         v = np.empty(
-            max(N * J * K * Q * U * V, C * U * V * N * H * W, N * R * T * F * U * V), dtype
+            max(N * Q * U * V * J * K, C * U * V * N * H * W, N * R * T * F * U * V), dtype
         )
-        self.v_njkquv = v[: N * J * K * Q * U * V].reshape((N, J, K, Q, U, V))
+        self.v_nquvjk = v[: N * Q * U * V * J * K].reshape((N, Q, U, V, J, K))
         self.v_cuvnhw = v[: C * U * V * N * H * W].reshape((C, U, V, N, H, W))
         self.v_nrtfuv = v[: N * R * T * F * U * V].reshape((N, R, T, F, U, V))
         self.padded_d_z2_nqjkuv = sliding_window_view(self.padded_d_z2, (U, V), (2, 3))
@@ -182,12 +175,10 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.maximum(a.z1, a.ZERO, out=a.relu1)
 
     # pooled1[n,f,h,k] = max_g relu1[n,f,h,2 k + g]
-    np.maximum.reduce(a.relu1.reshape(-1, F, H, K, G), axis=4, out=a.pooled1)
+    np.maximum(a.relu1[:, :, :, ::2], a.relu1[:, :, :, 1::2], out=a.pooled1)
 
     # edges[n,f,j,k] = max_m pooled1[n,f,2 j + m,k]
-    np.maximum.reduce(
-        a.pooled1.reshape(-1, F, J, M, K).transpose(0, 1, 2, 4, 3), axis=4, out=a.edges
-    )
+    np.maximum(a.pooled1[:, :, ::2, :], a.pooled1[:, :, 1::2, :], out=a.edges)
 
     # z2[n,q,r,t] = Σ_{f,u,v} conv2_W[q,f,u,v] edges[n,f,r+u,t+v] + conv2_b[q]
     np.copyto(a.u_nrtfuv, a.edges_nfuvrt.transpose(0, 4, 5, 1, 2, 3))
@@ -278,31 +269,33 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
 
     # ∂L/∂edges[n,f,j,k] = Σ_{q,u,v} conv2_W[q,f,u,v] padded_d_z2[n,q,j + 2 - u,k + 2 - v]
     np.copyto(a.u_fquv, p.conv2_W.transpose(1, 0, 2, 3))
-    np.copyto(a.v_njkquv, a.padded_d_z2_nqjkuv.transpose(0, 2, 3, 1, 4, 5))
+    np.copyto(a.v_nquvjk, a.padded_d_z2_nqjkuv.transpose(0, 1, 4, 5, 2, 3))
     np.matmul(
         a.u_fquv.reshape(F, Q * U * V),
-        a.v_njkquv.reshape(N, J * K, Q * U * V).swapaxes(-1, -2),
+        a.v_nquvjk.reshape(N, Q * U * V, J * K),
         out=a.d_edges.reshape(N, F, J * K),
     )
 
     # edges_at[n,f,j,k] = argmax_m pooled1[n,f,2 j + m,k]
-    np.copyto(a.u_nfjkm, a.pooled1.reshape(-1, F, J, M, K).transpose(0, 1, 2, 4, 3))
-    np.argmax(a.u_nfjkm, axis=4, out=a.edges_at)
+    np.greater(a.pooled1[:, :, 1::2, :], a.pooled1[:, :, ::2, :], out=a.edges_at)
 
     # split_d_pooled1[n,f,j,m,k] = δ(m,edges_at[n,f,j,k]) ∂L/∂edges[n,f,j,k]
-    np.equal(a.edges_at[:, :, :, None, :], a.RANGE_M[:, None], out=a.split_d_pooled1)
-    np.multiply(a.split_d_pooled1, a.d_edges[:, :, :, None, :], out=a.split_d_pooled1)
+    np.equal(a.edges_at, a.ZERO, out=a.split_d_pooled1[:, :, :, 0])
+    np.multiply(a.split_d_pooled1[:, :, :, 0], a.d_edges, out=a.split_d_pooled1[:, :, :, 0])
+    np.equal(a.edges_at, 1, out=a.split_d_pooled1[:, :, :, 1])
+    np.multiply(a.split_d_pooled1[:, :, :, 1], a.d_edges, out=a.split_d_pooled1[:, :, :, 1])
 
     # ∂L/∂pooled1[n,f,2 j + m,k] = split_d_pooled1[n,f,j,m,k]
     a.d_pooled1 = a.split_d_pooled1.reshape(-1, F, H, K)
 
     # pooled1_at[n,f,h,k] = argmax_g relu1[n,f,h,2 k + g]
-    np.copyto(a.u_nfhkg, a.relu1.reshape(-1, F, H, K, G))
-    np.argmax(a.u_nfhkg, axis=4, out=a.pooled1_at)
+    np.greater(a.relu1[:, :, :, 1::2], a.relu1[:, :, :, ::2], out=a.pooled1_at)
 
     # split_d_relu1[n,f,h,k,g] = δ(g,pooled1_at[n,f,h,k]) ∂L/∂pooled1[n,f,h,k]
-    np.equal(a.pooled1_at[:, :, :, :, None], a.RANGE_G, out=a.split_d_relu1)
-    np.multiply(a.split_d_relu1, a.d_pooled1[:, :, :, :, None], out=a.split_d_relu1)
+    np.equal(a.pooled1_at, a.ZERO, out=a.split_d_relu1[:, :, :, :, 0])
+    np.multiply(a.split_d_relu1[:, :, :, :, 0], a.d_pooled1, out=a.split_d_relu1[:, :, :, :, 0])
+    np.equal(a.pooled1_at, 1, out=a.split_d_relu1[:, :, :, :, 1])
+    np.multiply(a.split_d_relu1[:, :, :, :, 1], a.d_pooled1, out=a.split_d_relu1[:, :, :, :, 1])
 
     # ∂L/∂relu1[n,f,h,2 k + g] = split_d_relu1[n,f,h,k,g]
     a.d_relu1 = a.split_d_relu1.reshape(-1, F, H, W)
