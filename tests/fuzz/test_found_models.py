@@ -1,0 +1,38 @@
+"""Models that the search found, cut down to what was wrong."""
+
+import pytest
+from tests.fuzz import laws
+
+_HEAD = '''"""A model that was found."""
+
+import sympy
+
+import bpgen as bp
+from bpgen.declare import Digit
+
+x = bp.input("x", 4, 6)
+n, a, b = x.indices
+W = bp.parameter("W", a, b)
+y = bp.define("y", (n, a, b), x[n, a, b] * W[a, b])
+'''
+_TAIL = """
+at = z.indices
+c = bp.parameter("c", *(i for i in at if i.extent.value))
+own = c[tuple(i for i in at if i.extent.value)]
+loss = bp.define("loss", (), bp.mean(sympy.sin(own * z[at]), over=at))
+model = bp.Model(loss=loss)
+"""
+FOUND = {
+    "two indices of one extent have two letters": """
+v = bp.define("v", (n, a, b), sympy.tanh(y[n, a, b]))
+i, h = bp.index("i", 6), bp.index("h", 6)
+z = bp.define("z", (n, i, h), v[n, 0, i] * sympy.sin(v[n, 1, h]))
+""",
+}
+
+
+@pytest.mark.parametrize("sentence", FOUND)
+def test_a_model_that_was_found_is_proved_and_computed(sentence):
+    text = f"{_HEAD}{FOUND[sentence]}{_TAIL}"
+    assert laws.is_proved(text)
+    assert laws.is_computed(text)
