@@ -28,6 +28,10 @@ v = bp.define("v", (n, a, b), sympy.tanh(y[n, a, b]))
 i, h = bp.index("i", 6), bp.index("h", 6)
 z = bp.define("z", (n, i, h), v[n, 0, i] * sympy.sin(v[n, 1, h]))
 """,
+    "a window of a maximum may leave the end of an axis out": """
+i, j, u, v = bp.index("i", 2), bp.index("j", 2), bp.index("u", 2), bp.index("v", 2)
+z = bp.define("z", (n, i, j), bp.max(y[n, i + u, 2 * j + v], over=(u, v)))
+""",
 }
 
 
