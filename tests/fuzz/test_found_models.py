@@ -32,6 +32,13 @@ z = bp.define("z", (n, i, h), v[n, 0, i] * sympy.sin(v[n, 1, h]))
 i, j, u, v = bp.index("i", 2), bp.index("j", 2), bp.index("u", 2), bp.index("v", 2)
 z = bp.define("z", (n, i, j), bp.max(y[n, i + u, 2 * j + v], over=(u, v)))
 """,
+    "a border takes a letter that no other axis has": """
+h, b, i, u = bp.index("h", 4), bp.index("b", 2), bp.index("k", 1), bp.index("u", 1)
+V, U = bp.parameter("V", h, b), bp.parameter("U", u)
+s = bp.define("s", (h, b), sympy.tanh(V[h, b]))
+q = bp.define("q", (i, b), bp.sum(s[3 * i - u, b] * U[u], over=u))
+z = bp.define("z", (n, i, b), sympy.tanh(q[i, b]) * y[n, 0, 1])
+""",
 }
 
 

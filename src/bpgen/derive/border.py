@@ -82,6 +82,8 @@ class Border:
         axes: list[Index] = []
         shifted: list[Expr] = []
         at: list[Expr] = []
+        places = (indices_of(own.xreplace(self._mapping)) for own in entry.indices)
+        taken = indices_of(entry).union(*places)
         for own in entry.indices:
             place = own.xreplace(self._mapping)
             if own not in self._free:
@@ -93,7 +95,7 @@ class Border:
                 continue
             reach = affine(place)
             assert reach is not None, f"{place} is not affine"
-            wide = self._helpers.index(reach.most - reach.least + 1, axes, indices_of(entry))
+            wide = self._helpers.index(reach.most - reach.least + 1, axes, taken)
             axes.append(wide)
             shifted.append(wide + reach.least)
             at.append(place - reach.least)
