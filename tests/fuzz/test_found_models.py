@@ -39,6 +39,14 @@ s = bp.define("s", (h, b), sympy.tanh(V[h, b]))
 q = bp.define("q", (i, b), bp.sum(s[3 * i - u, b] * U[u], over=u))
 z = bp.define("z", (n, i, b), sympy.tanh(q[i, b]) * y[n, 0, 1])
 """,
+    "an index may visit the first entries of an axis": """
+j = bp.index("j", 5)
+z = bp.define("z", (n, a, j), y[n, a, j + 1] - bp.pad(y[n, a, j]))
+""",
+    "the digits of a join are its indices": """
+j = bp.index("j", 24)
+z = bp.define("z", (n, j), sympy.tanh(y[n, Digit(j, 6, 4), Digit(j, 1, 6)]) ** 2)
+""",
 }
 
 

@@ -99,18 +99,21 @@ class _Sift:
         joins: list[tuple[Index, Parts]] = []
         ties: Pairs = []
         for at, j in self._pairs:
-            if isinstance(at, Index) and at in self.left:
+            if isinstance(at, Index) and at in self.left and not _is_part(at, j):
                 self._name(at, j)
             elif isinstance(at, Digit) and at.index in self.mapping:
                 continue
             elif (parts := self._composed(at)) and _covers(parts, j.extent):
                 joins.append((j, parts))
                 self.left = {i: None for i in self.left if all(i != own for _, own in parts)}
-            elif not isinstance(at, Index) and is_moving(at) and affine(at) is not None:
+            elif at in self.left or self._is_window(at):
                 windows.append((at, j))
             else:
                 ties.append((at, j))
         return windows, joins, ties
+
+    def _is_window(self, at: Expr) -> bool:
+        return not isinstance(at, Index) and is_moving(at) and affine(at) is not None
 
     def _is_entry(self) -> bool:
         """Whether the product is one entry and a number: read by digits, it is a view."""
@@ -137,6 +140,7 @@ class _Sift:
                 self.left.pop(index)
                 self.left.update(dict.fromkeys(i for _, _, i in more))
                 self.mapping[index] = sympy.Add(*(s * j for s, _, j in [*digits, *more]))
+                self.mapping |= {Digit(index, s, r): j for s, r, j in digits}
 
     def _missing(
         self, index: Index, digits: list[tuple[Expr, Expr, Expr]]
@@ -166,6 +170,12 @@ def _apart(read: Access, target: tuple[Index, ...], bound: tuple[Index, ...]) ->
         return {}
     names = {j.name for j in target}
     return {i: i.primed() for i in bound if i.name in names}
+
+
+def _is_part(index: Index, axis: Index) -> bool:
+    """Whether `index` visits the first entries of an axis only: a window of no width."""
+    length, whole = index.extent.value, axis.extent.value
+    return length is not None and whole is not None and length < whole
 
 
 def _strided(term: Expr) -> tuple[Expr, Index] | None:
