@@ -47,6 +47,12 @@ z = bp.define("z", (n, a, j), y[n, a, j + 1] - bp.pad(y[n, a, j]))
 j = bp.index("j", 24)
 z = bp.define("z", (n, j), sympy.tanh(y[n, Digit(j, 6, 4), Digit(j, 1, 6)]) ** 2)
 """,
+    "the square of a difference that is 0 is a number": """
+k, u = bp.index("k", 2), bp.index("u", 2)
+V = bp.parameter("V", b, k)
+s = bp.define("s", (n, k), bp.sum(sympy.atan(y[n, 1, b]) * V[b, k], over=b))
+z = bp.define("z", (n, k), bp.sum(sympy.exp(-((s[n, k] - s[n, u]) ** 2)) * s[n, u], over=u))
+""",
 }
 
 
