@@ -47,6 +47,10 @@ z = bp.define("z", (n, a, j), y[n, a, j + 1] - bp.pad(y[n, a, j]))
 j = bp.index("j", 24)
 z = bp.define("z", (n, j), sympy.tanh(y[n, Digit(j, 6, 4), Digit(j, 1, 6)]) ** 2)
 """,
+    "the sign of a number with a root is kept": """
+e = bp.define("e", (n, a, b), sympy.exp(-(y[n, a, b] ** 2)))
+z = bp.define("z", (n, a, b), sympy.erf(e[n, a, b]))
+""",
     "the square of a difference that is 0 is a number": """
 k, u = bp.index("k", 2), bp.index("u", 2)
 V = bp.parameter("V", b, k)
