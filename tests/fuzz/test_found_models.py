@@ -47,6 +47,22 @@ z = bp.define("z", (n, a, j), y[n, a, j + 1] - bp.pad(y[n, a, j]))
 j = bp.index("j", 24)
 z = bp.define("z", (n, j), sympy.tanh(y[n, Digit(j, 6, 4), Digit(j, 1, 6)]) ** 2)
 """,
+    "digits out of order are laid out": """
+j = bp.index("j", 24)
+z = bp.define("z", (n, j), sympy.tanh(y[n, Digit(j, 1, 4), Digit(j, 4, 6)]) ** 2)
+""",
+    "digits that are whole numbers are laid out": """
+j = bp.index("j", 24)
+z = bp.define("z", (n, j), y[n, Digit(j, 1, 4), Digit(j, 4, 6)])
+""",
+    "a view has no part of an axis": """
+m, i, o = bp.index("m", 1), bp.index("i", 1), bp.index("o", 1)
+g, r = bp.index("g", 2), bp.index("r", 3)
+V = bp.parameter("V", m)
+s = bp.define("s", (n, o, b), sympy.sin(y[n, o + 1, b]))
+t = bp.define("t", (n, o, g, r), s[n, o, 3 * g + r])
+z = bp.define("z", (n, i, g, r), bp.sum(V[m] * t[n, 2 * i + m, g, r], over=m))
+""",
     "the sign of a number with a root is kept": """
 e = bp.define("e", (n, a, b), sympy.exp(-(y[n, a, b] ** 2)))
 z = bp.define("z", (n, a, b), sympy.erf(e[n, a, b]))
@@ -56,6 +72,11 @@ k, u = bp.index("k", 2), bp.index("u", 2)
 V = bp.parameter("V", b, k)
 s = bp.define("s", (n, k), bp.sum(sympy.atan(y[n, 1, b]) * V[b, k], over=b))
 z = bp.define("z", (n, k), bp.sum(sympy.exp(-((s[n, k] - s[n, u]) ** 2)) * s[n, u], over=u))
+""",
+    "one index may move a window and its kernel": """
+i, j, u, v = bp.index("i", 2), bp.index("j", 3), bp.index("u", 3), bp.index("v", 3)
+entry = bp.pad(y[n, 2 * i + u - 1, 2 * j + v - 1], -sympy.oo)
+z = bp.define("z", (n, i, j), bp.max(entry, over=(u, v)))
 """,
 }
 

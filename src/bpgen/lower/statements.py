@@ -26,6 +26,7 @@ from bpgen.ir.program import (
     Step,
     View,
 )
+from bpgen.ir.reshape import is_part
 from bpgen.ir.tensor import Role, Tensor
 
 
@@ -129,7 +130,9 @@ def _statement(
     if isinstance(body, Access) and len(equation.terms) == 1:
         if any(at.has(Access) for at in body.indices):
             return Gather(out, body)
-        if any(_is_viewed(at) for at in body.indices) or _joins(body, tensors):
+        viewed = any(_is_viewed(at) for at in body.indices) or _joins(body, tensors)
+        pairs = zip(body.indices, tensors[body.name].indices, strict=True)
+        if viewed and not any(is_part(at, axis) for at, axis in pairs):
             return View(out, body)
     return Map(out, body)
 
