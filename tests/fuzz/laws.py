@@ -10,7 +10,7 @@ import numpy as np
 from bpgen.declare.load import run
 from bpgen.execute.load import load_module
 from bpgen.execute.proof import gradient_of
-from bpgen.ir.program import Place
+from bpgen.ir.program import Place, steps_of
 from bpgen.lower import lower
 from bpgen.verify.evidence import Outcome
 from bpgen.verify.interpret import evaluate
@@ -51,7 +51,7 @@ def _is_proved_at(subject, seed):
         return False
     assert trial.outcome is Outcome.AGREES, f"the gradient is {trial.outcome.name}"
     digits = trial.digits()
-    worst = min(digits, key=digits.get)
+    worst = min(digits, key=lambda name: digits[name])
     assert digits[worst] >= DIGITS, f"{worst} is proved to {digits[worst]:.0f} digits"
     return True
 
@@ -81,8 +81,8 @@ def is_computed(text):
         assert _same((loss, found), module(values, values)), "two runs differ"
     wanted = {"loss": known[model.network.loss], **subject.gradient(known)}
     largest = max(np.abs(g).max() for g in wanted.values()) or 1
-    for name, value in {"loss": loss, **found}.items():
-        assert np.shape(value) == wanted[name].shape, f"{name} has another shape"
+    for name, value in {"loss": np.asarray(loss), **found}.items():
+        assert value.shape == wanted[name].shape, f"{name} has another shape"
         error = np.abs(value - wanted[name]).max() / largest
         assert error <= _ROUNDING, f"{name} is off by {error:.1e} of the largest entry"
     return True
@@ -98,14 +98,15 @@ def is_lowered(text):
         model = declared(text, folder)
         program = lower(model.derive().derivation, model.optimizer)
     program.check()
-    steps = program.forward + program.loss + program.backward
+    steps = steps_of(program.forward + program.loss + program.backward)
     for step in steps:
         first, *rest = step.statements
         assert not getattr(first, "accumulate", False), (
             f"{step.equation.out.name} is never assigned"
         )
         # Parts of a tensor that are apart are each written, not added.
-        assert all(isinstance(s, Place) or s.accumulate for s in rest), step.equation.out.name
+        apart = isinstance(first, Place)
+        assert all(apart or getattr(s, "accumulate", True) for s in rest), step.equation.out.name
     wanted = {program.network.loss, *program.network.outputs.values()}
     wanted |= {program.derivation.gradient_of(t.name) for t in program.network.parameters}
     wanted |= {name for s in steps for name in s.equation.reads()}

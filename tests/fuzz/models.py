@@ -3,8 +3,7 @@
 from contextlib import suppress
 
 from hypothesis import strategies as st
-
-from tests.fuzz import maps, steps
+from tests.fuzz import loops, maps, steps
 from tests.fuzz.catalog import layer
 from tests.fuzz.formulas import of
 from tests.fuzz.page import EXTENTS, Page, Refused
@@ -32,6 +31,9 @@ STEPS = (
     maps.joined,
     maps.split,
     maps.flat,
+    loops.recurrence,
+    loops.repeated,
+    layer,
     layer,
 )
 _SQUASHED = ("sympy.sin(z)", "sympy.tanh(z)", "sympy.atan(z)", "z / sympy.sqrt(4 + z**2)")
@@ -71,7 +73,7 @@ def _start(page):
 
 def _end(page):
     """A loss in which every entry that nothing reads has a weight of its own."""
-    means = []
+    means: list[str] = []
     for leaf in page.leaves:
         at = page.open(leaf)
         rest = tuple(a for a in at if not page.is_batch(a))

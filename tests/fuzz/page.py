@@ -67,7 +67,7 @@ class Page:
     def line(self, text):
         self._lines.append(text)
         try:
-            exec(text, self._values)
+            exec(text, self._values)  # noqa: S102  a model file is code
         except Exception as error:
             raise Refused from error
 
@@ -153,6 +153,14 @@ class Page:
         self._read.update(re.findall(r"\w+(?=\[)", formula))
         self.tensors.append(name)
         return name
+
+    def becomes(self, state, formula):
+        """Give a state its formula."""
+        self.line(f"{state}.becomes({formula})")
+        self._read.update(re.findall(r"\w+(?=\[)", formula))
+        self._read.discard(state)
+        self.tensors.append(state)
+        return state
 
     def apply(self, call):
         """Write what a function of tensors returns."""
