@@ -43,6 +43,14 @@ z = bp.define("z", (n, i, b), sympy.tanh(q[i, b]) * y[n, 0, 1])
 j = bp.index("j", 5)
 z = bp.define("z", (n, a, j), y[n, a, j + 1] - bp.pad(y[n, a, j]))
 """,
+    "the first entries of an axis may be read with another sign": """
+j = bp.index("j", 1)
+z = bp.define("z", (n, j, b), -bp.pad(y[n, j, b]))
+""",
+    "a window that is a join need not be read by all its digits": """
+i, u = bp.index("i", 1), bp.index("u", 6)
+z = bp.define("z", (n, a, i), bp.mean(y[n, a, i + u], over=u))
+""",
     "the digits of a join are its indices": """
 j = bp.index("j", 24)
 z = bp.define("z", (n, j), sympy.tanh(y[n, Digit(j, 6, 4), Digit(j, 1, 6)]) ** 2)

@@ -83,7 +83,7 @@ class _Sift:
         names = {j.name for j in self._of.indices}
         for index in [i for i in self.left if i.name in names]:
             self.mapping[index] = index.primed()
-        if windows or (joins and not self._is_entry()):
+        if windows or (joins and not self._is_entry(joins)):
             solved = Window(self.body, self.left, self.mapping, self._of, self._helpers)
             return solved.term(self._positions, windows, joins, ties)
         for j, parts in joins:
@@ -115,10 +115,11 @@ class _Sift:
     def _is_window(self, at: Expr) -> bool:
         return not isinstance(at, Index) and is_moving(at) and affine(at) is not None
 
-    def _is_entry(self) -> bool:
-        """Whether the product is one entry and a number: read by digits, it is a view."""
+    def _is_entry(self, joins: list[tuple[Index, Parts]]) -> bool:
+        """Whether the product is one entry and a number: read by all digits, it is a view."""
         moving = [f for f in sympy.Mul.make_args(self.body) if indices_of(f)]
-        return len(moving) == 1 and isinstance(moving[0], Access)
+        parts = {i for _, pairs in joins for _, i in pairs}
+        return len(moving) == 1 and isinstance(moving[0], Access) and parts <= indices_of(moving[0])
 
     def _name(self, index: Index, j: Expr) -> None:
         self.left.pop(index)
