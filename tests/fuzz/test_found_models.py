@@ -51,6 +51,12 @@ z = bp.define("z", (n, j, b), -bp.pad(y[n, j, b]))
 i, u = bp.index("i", 1), bp.index("u", 6)
 z = bp.define("z", (n, a, i), bp.mean(y[n, a, i + u], over=u))
 """,
+    "a state is read by another index as any tensor is": """
+j = bp.index("j", 3)
+s = bp.recurrence("s", (n, a, b), over=a)
+s.becomes(sympy.tanh(y[n, a, b] + s[n, a - 1, b]))
+z = bp.define("z", (n, j, b), s[n, j + 1, b] ** 2)
+""",
     "the digits of a join are its indices": """
 j = bp.index("j", 24)
 z = bp.define("z", (n, j), sympy.tanh(y[n, Digit(j, 6, 4), Digit(j, 1, 6)]) ** 2)

@@ -121,11 +121,11 @@ def _statement(
     out, body = equation.out, term.body
     if term.over:
         return _reduction(out, term, equation.op)
-    if isinstance(body, Pad):
-        turn = [i for i in around if any(at != i and at.has(i) for at in body.entry.indices)]
-        if turn:
-            return Carry(out, body.entry, body.value, turn[0])
     if body.has(Pad):
+        (pad,) = body.atoms(Pad)
+        turn = [i for i in around if any(at != i and at.has(i) for at in pad.entry.indices)]
+        if turn:
+            return Carry(out, pad.entry, pad.value, turn[0], scale=body / pad)
         return _place(out, body, tensors)
     if isinstance(body, Access) and len(equation.terms) == 1:
         if any(at.has(Access) for at in body.indices):
