@@ -208,7 +208,8 @@ def _letters(reached: tuple[Variable, ...], tensors: frozenset[str]) -> dict[Exp
     keeps = {index.name: index for index in reversed(wanted)}
     taken: dict[str, int | None] = {}
     mapping: dict[Expr, Expr] = {}
-    for index in sorted(wanted, key=lambda i: keeps[i.name] != i):
+    ordered = sorted(wanted, key=lambda i: keeps[i.name] != i or not _is_fit(str(i.name), tensors))
+    for index in ordered:
         letter = _letter(index, taken, tensors)
         taken[letter] = index.extent.value
         if letter != index.name:
@@ -222,8 +223,13 @@ def _letter(index: Index, taken: Mapping[str, int | None], tensors: frozenset[st
     own = str(index.name)
     letters: list[str] = [own, *_LETTERS, *(f"{own}{k}" for k in range(2, 1000))]
     for letter in letters:
-        capital = letter[:1].upper() + letter[1:]
-        fits = taken.get(letter, value) == value and capital not in tensors
-        if fits and capital not in "ILO" and (letter == own or letter not in taken):
+        fits = taken.get(letter, value) == value and _is_fit(letter, tensors)
+        if fits and (letter == own or letter not in taken):
             return letter
     raise AssertionError("a thousand extents share one letter")
+
+
+def _is_fit(letter: str, tensors: frozenset[str]) -> bool:
+    """Whether the capital of `letter` can name an extent."""
+    capital = letter[:1].upper() + letter[1:]
+    return capital not in tensors and capital not in "ILO"

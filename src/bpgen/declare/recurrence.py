@@ -47,7 +47,7 @@ class Recurrence(Variable):
         if len(given) != len(self.indices):
             return super().__getitem__(indices)
         base, by = _shifted(sympy.sympify(given[self._axis]))
-        if by not in {-1, 1}:
+        if by not in {-1, 1} or base != self.indices[self._axis]:
             return super().__getitem__(indices)
         at = (*given[: self._axis], base, *given[self._axis + 1 :])
         return self._before(by)[at]

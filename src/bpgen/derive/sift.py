@@ -141,6 +141,7 @@ class _Sift:
                 self.left.pop(index)
                 self.left.update(dict.fromkeys(i for _, _, i in more))
                 self.mapping[index] = sympy.Add(*(s * j for s, _, j in [*digits, *more]))
+                self.mapping |= {Digit(index, s, r): j for s, r, j in digits}
 
     def _missing(
         self, index: Index, digits: list[tuple[Expr, Expr, Expr]]

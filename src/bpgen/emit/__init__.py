@@ -9,7 +9,8 @@ Logic is in Python (`view` makes every string final), shape is in Jinja (`render
 from bpgen.emit.audit import audited
 from bpgen.emit.numpy_view import view_of
 from bpgen.emit.render import render
-from bpgen.ir.program import Program
+from bpgen.errors import TargetError
+from bpgen.ir.program import Program, steps_of
 
 __all__ = ["module"]
 
@@ -20,6 +21,21 @@ def module(
     """Return the text of the module that trains `program`, declared in the file `declared_in`.
 
     Errors: OptionError for a target or a dtype that does not exist; TargetError for a function the
-    target lacks.
+    target lacks, or outputs that no input reaches.
     """
+    _check_batch(program)
     return audited(render(target, view_of(program, declared_in, dtype)))
+
+
+def _check_batch(program: Program) -> None:
+    """Refuse outputs that no input reaches: nothing says how many examples they are for."""
+    steps = steps_of(program.predict or program.forward)
+    read = {name for s in steps for name in s.equation.reads()}
+    if not any(t.name in read for t in program.network.inputs):
+        outputs = ", ".join(f"`{name}`" for name in program.network.outputs) or "the loss"
+        raise TargetError(
+            "a model whose outputs depend on no input has no module",
+            disagree=f"no input reaches {outputs}",
+            rule="A module predicts for a batch of what the model is given.",
+            way_out="Declare an input by bp.input, and compute an output from it.",
+        )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import sympy
 from sympy import Expr
 
 from bpgen.ir.derivation import Derivation
@@ -84,9 +85,9 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Carry:
-    """What the turn before has left: `out[t] = entry`, which is shifted along `index`.
+    """What another turn has left: `out[t] = scale · entry`, which is shifted along `index`.
 
-    Where there is no turn before, `value` stands instead.
+    Where there is no such turn, `value` stands instead of the entry.
     """
 
     out: Tensor
@@ -94,6 +95,7 @@ class Carry:
     value: Expr
     index: Index
     accumulate: bool = False
+    scale: Expr = sympy.S.One
 
 
 @dataclass(frozen=True, slots=True)

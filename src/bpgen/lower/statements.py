@@ -26,6 +26,7 @@ from bpgen.ir.program import (
     Step,
     View,
 )
+from bpgen.ir.reshape import is_part
 from bpgen.ir.tensor import Role, Tensor
 
 
@@ -120,16 +121,18 @@ def _statement(
     out, body = equation.out, term.body
     if term.over:
         return _reduction(out, term, equation.op)
-    if isinstance(body, Pad):
-        turn = [i for i in around if any(at != i and at.has(i) for at in body.entry.indices)]
-        if turn:
-            return Carry(out, body.entry, body.value, turn[0])
     if body.has(Pad):
+        (pad,) = body.atoms(Pad)
+        turn = [i for i in around if any(at != i and at.has(i) for at in pad.entry.indices)]
+        if turn:
+            return Carry(out, pad.entry, pad.value, turn[0], scale=body / pad)
         return _place(out, body, tensors)
     if isinstance(body, Access) and len(equation.terms) == 1:
         if any(at.has(Access) for at in body.indices):
             return Gather(out, body)
-        if any(_is_viewed(at) for at in body.indices) or _joins(body, tensors):
+        viewed = any(_is_viewed(at) for at in body.indices) or _joins(body, tensors)
+        pairs = zip(body.indices, tensors[body.name].indices, strict=True)
+        if viewed and not any(is_part(at, axis) for at, axis in pairs):
             return View(out, body)
     return Map(out, body)
 

@@ -41,17 +41,22 @@ _RELATIONS = {
 }  # fmt: skip
 _CHOICES = {"max": "np.maximum", "min": "np.minimum", "abs": "np.absolute", "sign": "np.sign"}
 SELECT = "select"
+LAY_OUT = "lay out"
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """An operation on earlier nodes, at the places `args`, or the array `text` that is there."""
+    """An operation on earlier nodes, at the places `args`, or the array `text` that is there.
+
+    An array whose axes are `digits` may have to be laid out, so that they are joined in memory.
+    """
 
     ufunc: str
     args: tuple[int, ...]
     axes: Axes
     text: str = ""
     kind: str = "float"
+    digits: Axes = ()
 
 
 class Graph:
@@ -69,8 +74,7 @@ class Graph:
         """Return the place of the node that computes `expr`."""
         match expr:
             case Access():
-                value = in_order(self._arrays.read(expr), self._space)
-                return self._put(Node("", (), value.axes, value.text))
+                return self._entry(expr)
             case _ if is_scalar(expr):
                 # An array spares numpy the conversion of a Python number in every call.
                 return self._put(
@@ -113,6 +117,14 @@ class Graph:
         found = {i for a in args for i in self.nodes[a].axes}
         axes = tuple(i for i in self._space if i in found)
         return self._put(Node(ufunc, args, axes, kind=kind))
+
+    def _entry(self, entry: Access) -> int:
+        if not self._arrays.is_apart(entry):
+            value = in_order(self._arrays.read(entry), self._space)
+            return self._put(Node("", (), value.axes, value.text))
+        axes = tuple(i for i in self._space if i in indices_of(entry))
+        value, digits = self._arrays.apart(entry, axes)
+        return self._put(Node(LAY_OUT, (), axes, value.text, digits=digits))
 
     # ---- sums and products -----------------------------------------------------------------------
 

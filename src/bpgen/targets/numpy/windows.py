@@ -45,7 +45,21 @@ def windowed(text: str, at: Sequence[Expr], axes: Axes) -> Value:
     if inner:
         text = f"{WINDOWS}({text}, {_tuple(sizes)}, {_tuple(moved)})"
         text += _subscript([*steps, *(_step(c) for _, c in inner)])
-    return Value(text, (*found, *(i for i, _ in inner)), strided=True)
+    every = (*found, *(i for i, _ in inner))
+    return Value(text, every, strided=True) if is_each_once(every) else diagonal(text, every)
+
+
+def is_each_once(axes: Axes) -> bool:
+    """Whether no index stands on two axes."""
+    return len(set(axes)) == len(axes)
+
+
+def diagonal(text: str, axes: Axes) -> Value:
+    """Return the view in which an index that stands on two axes runs along both at once."""
+    letters = {i: chr(ord("a") + k) for k, i in enumerate(dict.fromkeys(axes))}
+    pattern = "".join(letters[i] for i in axes)
+    view = f'np.einsum("{pattern}->{"".join(letters.values())}", {text})'
+    return Value(view, tuple(letters), strided=True)
 
 
 def _apart(at: Sequence[Expr], axes: Axes) -> tuple[Axes, list[tuple[Affine, Extent]]]:
