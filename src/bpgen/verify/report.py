@@ -47,6 +47,10 @@ def _evidence(found: Verdict) -> Iterator[tuple[str, str]]:
         yield "complex", f"step i 1e-20 in float64: {found.complex_step:.1f} digits"
     for comparison in found.emitted:
         yield "emitted", _emitted(comparison)
+    if found.integrals:
+        yield "integral", "\n".join(map(str, found.integrals))
+    if found.loser is not None:
+        yield "float32", "\n".join(wrap(str(found.loser), _WIDTH))
     if found.measured is not None:
         yield "measured", "\n".join(_measured(found.measured))
 
