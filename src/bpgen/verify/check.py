@@ -26,10 +26,10 @@ from bpgen.verify.integral import integrals
 from bpgen.verify.levels import Stopwatch
 from bpgen.verify.line import Direction, base, gaussian, unit
 from bpgen.verify.measured import measured
-from bpgen.verify.numbers import COMPLEX, FLOAT64
+from bpgen.verify.numbers import COMPLEX
 from bpgen.verify.points import Point, generic, initial, trained
 from bpgen.verify.precision import loser
-from bpgen.verify.problem import Problem, lifted, problem
+from bpgen.verify.problem import BUDGET, Problem, lifted, problem
 from bpgen.verify.reduce import reduced
 from bpgen.verify.stencils import stencils
 from bpgen.verify.summary import agreement, kinks
@@ -42,9 +42,6 @@ EmittedFrom = Callable[[Derivation], Sequence[Emitted]]
 
 # Directions that move every parameter at once.
 _JOINT = 3
-# Entries of formulas that one evaluation of the loss in balls may read: beyond, a check takes more
-# than some seconds, and the extents are reduced.
-BUDGET = 200_000
 # Decimals are slower, and take 14 evaluations to a direction.
 _PRICE_OF_ESTIMATES = 20
 # How far the initial point moves off a switch, as a share of the way to the generic point.
@@ -191,8 +188,8 @@ def _with_emitted(
     stage("emitted code")
     found = replace(found, emitted=tuple(compare(e, trial.base, trial.point) for e in emitted))
     stage("line integral")
-    native = base(trial.base.problem, trial.point, FLOAT64)
-    found = replace(found, integrals=integrals(emitted, native, unit(direction)))
+    ways = integrals(emitted, trial.base, trial.point, unit(direction))
+    found = replace(found, integrals=ways)
     stage("float32")
     return replace(found, loser=loser(trial.base))
 

@@ -14,14 +14,13 @@ import numpy as np
 
 from bpgen.verify.evidence import Outcome
 from bpgen.verify.line import Base
-from bpgen.verify.numbers import FLOAT32, FLOAT64, Array, Native
+from bpgen.verify.numbers import NATIVE, Array, Native
 from bpgen.verify.points import Point, is_clear
 from bpgen.verify.problem import lifted
 from bpgen.verify.rounding import distance, limits
 
 Gradient = Callable[[Mapping[str, Array], Mapping[str, Array]], tuple[float, Mapping[str, Array]]]
 Drift = Callable[[Mapping[str, Array], Mapping[str, Array]], str]
-_NUMBERS = {"float32": FLOAT32, "float64": FLOAT64}
 _LOSS = "the loss"
 
 
@@ -60,7 +59,7 @@ class Comparison:
 
 def compare(emitted: Emitted, at: Base, point: Point) -> Comparison:
     """Run `emitted` at `point`, and compare its result with the derived one, which `at` holds."""
-    numbers = _NUMBERS[emitted.dtype]
+    numbers = NATIVE[emitted.dtype]
     given = _arguments(at, point.values, numbers)
     loss, gradient = emitted.gradient(*given)
     drift = "" if _misshapen(gradient, at, emitted.dtype) else emitted.drift(*given)

@@ -17,8 +17,10 @@ import numpy as np
 
 from bpgen.verify.emitted import Emitted, Gradient
 from bpgen.verify.evidence import Outcome
-from bpgen.verify.line import Base, Direction
-from bpgen.verify.numbers import Array
+from bpgen.verify.line import Base, Direction, base
+from bpgen.verify.numbers import FLOAT64, NATIVE, Array
+from bpgen.verify.points import Point
+from bpgen.verify.rounding import limits
 from bpgen.verify.segment import segment
 
 Values = dict[str, Array]
@@ -63,8 +65,12 @@ def integral(
     *,
     pieces: Sequence[tuple[float, float]],
     dtype: str,
+    slack: float,
 ) -> Integral:
-    """Integrate `gradient` (loss and gradient at parameters) from `start` along `direction`."""
+    """Integrate `gradient` (loss and gradient at parameters) from `start` along `direction`.
+
+    `slack` is what rounding of the loss and of the gradient may come to.
+    """
     line = _Line(gradient, start, direction, float(np.finfo(dtype).eps))
     found = [part for a, b in pieces for part in line.parts(a, b, _DEPTH)]
     total = sum(fine for fine, _, _ in found)
@@ -72,24 +78,37 @@ def integral(
     size = max(sum(terms for _, _, terms in found), line.tiny)
     begin, end = line.loss(pieces[0][0]), line.loss(pieces[-1][1])
     error = abs(total - (end - begin)) / size
-    rounding = _ROUNDINGS * line.eps * (1 + (abs(begin) + abs(end)) / size) + 2 * doubt / size
+    rounding = _ROUNDINGS * line.eps + (slack + 2 * doubt) / size
     refuted = not error <= rounding
     outcome = Outcome.REFUTES if refuted else Outcome.AGREES
     return Integral(label, outcome, error, rounding, pieces[-1][1] - pieces[0][0], len(pieces) - 1)
 
 
 def integrals(emitted: Sequence[Emitted], at: Base, direction: Direction) -> tuple[Integral, ...]:
-    """Return the line integral of each emitted gradient through the point of `at`, in float64."""
-    way = segment(at, direction)
+    """Return the line integral of each emitted gradient through `point`; `at` holds the truth."""
+    native = base(at.problem, point, FLOAT64)
+    way = segment(native, direction)
     names = {p.name for p in at.problem.parameters}
-    batch = {n: v for n, v in at.given.items() if n not in names}
-    start = {n: at.given[n] for n in names}
+    batch = {n: v for n, v in native.given.items() if n not in names}
+    start = {n: native.given[n] for n in names}
     found = []
     for code in emitted:
         along = partial(_at, code.gradient, batch)
-        result = integral(code.label, along, start, direction, pieces=way.pieces, dtype=code.dtype)
+        slack = _slack(at, point, direction, code.dtype)
+        result = integral(
+            code.label, along, start, direction, pieces=way.pieces, dtype=code.dtype, slack=slack
+        )
         found.append(replace(result, proved=way.proved))
     return tuple(found)
+
+
+def _slack(at: Base, point: Point, direction: Direction, dtype: str) -> float:
+    """Return what rounding of the loss at both ends, and of the gradient between, comes to."""
+    gradients = {at.problem.derivation.gradient_of(n): n for n in direction}
+    names = (at.problem.network.loss, *gradients)
+    allowed = limits(at, point, {n: at.numbers.nearest(at.known[n]) for n in names}, NATIVE[dtype])
+    sums = (allowed[t] * float(np.abs(direction[n]).sum()) for t, n in gradients.items())
+    return 2 * allowed[at.problem.network.loss] + sum(sums)
 
 
 def _at(gradient: Gradient, batch: Values, params: Values) -> tuple[float, Mapping[str, Array]]:

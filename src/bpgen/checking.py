@@ -1,0 +1,58 @@
+"""What `bpgen check` does with its options: a verdict, a certificate, a sweep, a comparison."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bpgen.execute.progress import stages
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from bpgen.model import Model
+
+
+def checked(
+    model: str,
+    console: Console,
+    *,
+    module: Path | None = None,
+    certificate: Path | None = None,
+    **options: Any,
+) -> tuple[str, str]:
+    """Return the verdict, and what to print of it."""
+    as_json = options["as_json"]
+    ways = [module is not None, certificate is not None, options["against"], options["sweep"]]
+    if sum(map(bool, ways)) > 1:
+        raise click.UsageError("--against, --sweep, --module and --certificate are one each.")
+    if options["output"] is not None and not options["sweep"]:
+        raise click.UsageError("-o is where --sweep draws; add --sweep, or leave -o out.")
+    if certificate is not None:
+        from bpgen.certify import rechecked
+
+        found = rechecked(Path(model), certificate)
+        return found.verdict, _shown(found.to_json() if as_json else str(found))
+    from bpgen.model import load
+
+    loaded = load(model)
+    if module is not None:
+        examined = loaded.examine(module, options["seed"])
+        return examined.verdict, _shown(examined.to_json() if as_json else str(examined))
+    return _verdict(loaded, console, options)
+
+
+def _verdict(model: Model, console: Console, options: dict[str, Any]) -> tuple[str, str]:
+    with stages(console) as stage:
+        verdict = model.check(seed=options["seed"], progress=stage)
+        if not options["as_json"]:
+            return verdict.verdict, str(verdict)
+        stage("certificate")
+        return verdict.verdict, _shown(model.certificate(verdict))
+
+
+def _shown(found: dict[str, Any] | str) -> str:
+    return found if isinstance(found, str) else json.dumps(found, indent=2, ensure_ascii=False)
