@@ -84,7 +84,9 @@ def integral(
     return Integral(label, outcome, error, rounding, pieces[-1][1] - pieces[0][0], len(pieces) - 1)
 
 
-def integrals(emitted: Sequence[Emitted], at: Base, direction: Direction) -> tuple[Integral, ...]:
+def integrals(
+    emitted: Sequence[Emitted], at: Base, point: Point, direction: Direction
+) -> tuple[Integral, ...]:
     """Return the line integral of each emitted gradient through `point`; `at` holds the truth."""
     native = base(at.problem, point, FLOAT64)
     way = segment(native, direction)
