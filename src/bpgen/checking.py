@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from bpgen.errors import MissingPackageError
 from bpgen.execute.progress import stages
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from bpgen.against.compare import Framework
     from bpgen.model import Model
 
 
@@ -36,6 +39,12 @@ def checked(
 
         found = rechecked(Path(model), certificate)
         return found.verdict, _shown(found.to_json() if as_json else str(found))
+    if options["against"]:
+        from bpgen.against.compare import against
+
+        framework = _framework(options["against"])
+        compared = against(model, framework, options["seed"])
+        return compared.verdict, _shown(compared.to_json() if as_json else str(compared))
     from bpgen.model import load
 
     loaded = load(model)
@@ -43,6 +52,21 @@ def checked(
         examined = loaded.examine(module, options["seed"])
         return examined.verdict, _shown(examined.to_json() if as_json else str(examined))
     return _verdict(loaded, console, options)
+
+
+def _framework(name: str) -> Framework:
+    """Return the counterparts in a framework.
+
+    Errors: MissingPackageError if it is not installed.
+    """
+    try:
+        return cast("Framework", import_module(f"bpgen.against.{name}"))
+    except ModuleNotFoundError as error:
+        raise MissingPackageError(
+            f"{error.name} is not installed",
+            rule=f"--against {name} compares with {name} itself.",
+            way_out='Install the frameworks: pip install "bpgen[oracle]"',
+        ) from None
 
 
 def _verdict(model: Model, console: Console, options: dict[str, Any]) -> tuple[str, str]:

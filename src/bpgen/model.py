@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from bpgen.collection import paused
 from bpgen.declare.given import is_name
 from bpgen.declare.load import locate, run
+from bpgen.declare.network import final_names
 from bpgen.declare.network import network as make_network
 from bpgen.declare.option import option
 from bpgen.declare.variable import Variable, here
@@ -72,6 +73,11 @@ class Model:
             loss, outputs or {}, name=name, doc=doc, bound=bound, frozen=frozen
         )
         self.path = Path(frame.f_code.co_filename)
+        self._declared = (loss, outputs or {}, bound)
+
+    def names(self) -> dict[int, str]:
+        """Return the name of every tensor in the network, by the serial of its variable."""
+        return final_names(*self._declared)
 
     @paused()
     def derive(self) -> Document:

@@ -21,6 +21,8 @@ from bpgen.verify.switch import Switch, crossed
 # Lengths to try, as powers of 2, until the switches on a segment are few enough to be found.
 _EXPONENTS = (2, 4, 6, 8, 10, 12)
 _FEW = 4
+# Beyond this many entries of formulas to a reading, one switch is found, not four.
+_COSTLY = 50_000
 _SAMPLES = 9
 # A switch is found to the last bits of float64.
 _HALVINGS = 48
@@ -50,12 +52,13 @@ class Segment:
 
 def segment(at: Base, direction: Direction) -> Segment:
     """Return the longest segment through the point of `at`, in float64, that has few kinks."""
+    few = _FEW if at.problem.cost < _COSTLY else 1
     for exponent in _EXPONENTS:
         reach = sympy.Rational(1, 2**exponent)
         nodes = [reach * sympy.Rational(k, _SAMPLES // 2) for k in range(-4, 5)]
         seen = [_switches(at, direction, t) for t in nodes]
         changes = [k for k in range(len(nodes) - 1) if crossed(seen[k], seen[k + 1])]
-        if len(changes) <= _FEW:
+        if len(changes) <= few:
             break
     kinks = tuple(
         kink
