@@ -51,6 +51,8 @@ def checked(
     if module is not None:
         examined = loaded.examine(module, options["seed"])
         return examined.verdict, _shown(examined.to_json() if as_json else str(examined))
+    if options["sweep"]:
+        return _sweep(loaded, console, options)
     return _verdict(loaded, console, options)
 
 
@@ -67,6 +69,19 @@ def _framework(name: str) -> Framework:
             rule=f"--against {name} compares with {name} itself.",
             way_out='Install the frameworks: pip install "bpgen[oracle]"',
         ) from None
+
+
+def _sweep(model: Model, console: Console, options: dict[str, Any]) -> tuple[str, str]:
+    from bpgen.execute.sweep import draw
+    from bpgen.verify.sweep import sweep
+
+    derivation = model.derive().derivation
+    with stages(console) as stage:
+        found = sweep(model.network, derivation, options["seed"], stage)
+    if options["output"] is not None:
+        draw(options["output"], found)
+        console.print(f"Wrote {options['output']}")
+    return found.verdict, _shown(found.to_json() if options["as_json"] else str(found))
 
 
 def _verdict(model: Model, console: Console, options: dict[str, Any]) -> tuple[str, str]:

@@ -20,6 +20,7 @@ from bpgen.verify.rounding import distance, limits
 
 # A framework's own function may take another way to the same number.
 _OTHER_WAY = 64
+_GRADIENT = "gradient"
 
 
 class Framework(Protocol):
@@ -78,9 +79,10 @@ class Against:
 
     def __str__(self) -> str:
         """Return the verdict, then one line for each call."""
-        compared = [p for p in self.parts if p.agrees is not None]
+        calls = [p for p in self.parts if p.entry != _GRADIENT]
+        compared = [p for p in calls if p.agrees is not None]
         title = f"the forward of {self.network} against {self.framework}, seed {self.seed}"
-        counted = f"{len(compared)} of {len(self.parts)} calls have a counterpart"
+        counted = f"{len(compared)} of {len(calls)} calls have a counterpart"
         chain = "; no number of bpgen's between the inputs and the loss" if self.chained else ""
         lines = [f"  {part}" for part in self.parts]
         return "\n".join([f"{self.verdict:<9}  {title}", f"  {counted}{chain}", *lines])
@@ -166,7 +168,7 @@ class _Chain:
         if losses and len(tensors) == len(wanted):
             found = self.framework.gradients(self.tensors[losses[0]], list(tensors.values()))
             for name, array in zip(tensors, found, strict=False):
-                yield self._part("gradient", self.at.problem.derivation.gradient_of(name), array)
+                yield self._part(_GRADIENT, self.at.problem.derivation.gradient_of(name), array)
 
     def _part(self, entry: str, name: str, array: Array) -> Part:
         true = self._true(name)

@@ -20,7 +20,7 @@ Tensors = Mapping[str, Any]
 
 def tensor(array: NDArray[Any]) -> Any:
     """Return an array as a tensor, by which a gradient may be taken if it is real."""
-    return torch.tensor(np.ascontiguousarray(array), requires_grad=array.dtype.kind == "f")
+    return torch.tensor(np.array(array), requires_grad=array.dtype.kind == "f")
 
 
 def array(found: Any) -> NDArray[Any]:
