@@ -17,13 +17,13 @@ import sympy
 
 from bpgen.ir.derivation import Derivation
 from bpgen.ir.network import Network
-from bpgen.verify.check import BUDGET, has_flint
+from bpgen.verify.check import has_flint
 from bpgen.verify.decimals import Decimals, bits_of
 from bpgen.verify.evidence import measure
 from bpgen.verify.line import Base, Direction, Sample, base, gaussian, sample, slope, unit
 from bpgen.verify.numbers import FLOAT64, Numbers
 from bpgen.verify.points import generic
-from bpgen.verify.problem import lifted, problem
+from bpgen.verify.problem import BUDGET, lifted, problem
 from bpgen.verify.reduce import reduced
 from bpgen.verify.stencils import ORDERS, weights
 from bpgen.verify.switch import crossed
@@ -59,7 +59,7 @@ class Sweep:
 
     @property
     def verdict(self) -> str:
-        """Return UNDECIDED if a table shows a slope that a right gradient has not: `check` tells."""
+        """Return UNDECIDED if a slope is not that of a right gradient; `check` tells why."""
         return "VERIFIED" if all(t.agrees for t in self.tables) else "UNDECIDED"
 
     def __str__(self) -> str:

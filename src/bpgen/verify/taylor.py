@@ -59,7 +59,9 @@ class Table:
         seen = [(k, math.log2(size)) for k, size in rows if size]
         if len(seen) < 2:
             return None
-        return float(np.polyfit(*zip(*seen, strict=True), 1)[0])
+        steps, sizes = np.array(seen).T
+        steps = steps - steps.mean()
+        return float(steps @ sizes / (steps @ steps))
 
     def is_exact(self, order: int) -> bool:
         """Whether R_order vanishes: the loss is linear (1) or quadratic (2) on the line."""
