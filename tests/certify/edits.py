@@ -21,8 +21,9 @@ PASSES = {"forward", "add_loss", "backward"}
 def edits(text):
     """Yield what was done, the line, and the text of the module with one edit in both passes."""
     passes = [f for f in ast.parse(text).body if getattr(f, "name", "") in PASSES]
-    nodes = [n for f in passes for n in ast.walk(f) if hasattr(n, "lineno")]
-    for node in (n for n in nodes if n.lineno == n.end_lineno):
+    for node in (n for f in passes for n in ast.walk(f)):
+        if getattr(node, "end_lineno", 0) != getattr(node, "lineno", 1):
+            continue
         match node:
             case ast.Attribute(value=ast.Name(id="np"), attr=name) if name in SWAPS:
                 yield f"np.{SWAPS[name]}", node.lineno, _put(text, node, f"np.{SWAPS[name]}")

@@ -101,7 +101,7 @@ def test_a_gradient_that_is_not_of_its_own_loss_is_seen_without_the_record(
     seen = dict(rechecked(edited, certificate).seen)
     # h, up to the h² of the right part
     assert abs(float(seen["Taylor"].rpartition("^")[2]) - 1) < 0.05
-    assert float(seen["complex"].split()[-2]) < 5
+    assert float(seen["complex"].split()[-2]) < 8
 
 
 def test_a_certificate_that_is_not_verified_passes_its_verdict_on(certified, certificate, tmp_path):

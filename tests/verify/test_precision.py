@@ -1,4 +1,6 @@
-"""What float32 loses is told, equation by equation; where a dtype is left, statement by statement."""
+"""What float32 loses is told by equation; where a dtype is left, by statement."""
+
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,7 +38,7 @@ def read(net):
 
 
 def test_the_equation_that_loses_digits_is_named_with_how_many_it_keeps():
-    found = loser(read(square_of_a_difference(10_000)))
+    found: Any = loser(read(square_of_a_difference(10_000)))
     assert found.formula.startswith("near[n,d] = far[n,d] - 10000")
     # the offset takes four of the seven digits
     assert 2 < found.digits < 4
@@ -109,10 +111,9 @@ def test_a_statement_that_leaves_float32_is_found_and_none_else(write, tmp_path)
     path.write_text(text)
     probe = Probe(load_module(path), (), "float32")
     batch = {"x": np.random.default_rng(0).normal(size=(3, 5))}
-    casts = "Cannot cast" if write.startswith("z[") else "^$"
     found = promotion(probe, text, {"w": np.ones(5)}, batch)
-    assert (found is not None) is leaves, casts
-    if leaves:
+    assert (found is not None) is leaves
+    if found is not None:
         assert found.statement == write
         assert found.line == 1 + [s.strip() for s in text.splitlines()].index(write)
         assert "float64" in found.dtypes

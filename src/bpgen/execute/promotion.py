@@ -142,11 +142,12 @@ def _loop(ufunc: Any, method: str, inputs: Any, out: Any) -> np.dtype[Any] | Non
 
 
 def _kind(value: Any) -> Any:
-    return type(value) if isinstance(value, (int, float)) else np.asarray(_plain(value)).dtype
+    is_python = isinstance(value, int | float) and not isinstance(value, np.generic)
+    return type(value) if is_python else np.asarray(_plain(value)).dtype
 
 
 def _dtypes(values: Any) -> list[np.dtype[Any]]:
-    return [v.dtype for v in values if isinstance(v, np.ndarray | np.generic)]
+    return [v.dtype for v in values if isinstance(v, np.ndarray)]
 
 
 def _plain(value: Any) -> Any:

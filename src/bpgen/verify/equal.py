@@ -6,6 +6,7 @@ mistakes run only on squares.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,7 +18,7 @@ from bpgen.verify.line import base, gaussian
 from bpgen.verify.numbers import COMPLEX
 from bpgen.verify.points import generic
 from bpgen.verify.problem import Problem, problem
-from bpgen.verify.relations import LEAST, relations
+from bpgen.verify.relations import LEAST, Relations, relations
 from bpgen.verify.resized import resized
 
 
@@ -26,39 +27,35 @@ def equal(subject: Problem, rng: np.random.Generator) -> Problem | None:
 
     None if there are not two such extents, or the equations do not bear it.
     """
-    both = subject.derivation.network
-    free = _free(subject)
-    if len(free) < 2:
-        return None
-    sizes = dict.fromkeys((e for e in free if e.value is not None), LEAST)
-    declared = {e: e.value for e in both.extents() if e.value is not None and e not in sizes}
-    made = problem(*resized((subject.network, subject.derivation), {**declared, **sizes}))
-    square = replace(made, extents={e: e.value or LEAST for e in made.extents})
-    return square if _is_sound(square, rng) else None
+    found = relations(subject.derivation.network)
+    for kept in ({}, found.kept):
+        free = _free(subject, Relations({**found.equal}, {**found.fixed}, {**kept}))
+        sizes = _sizes(subject, free)
+        changed = {e for e in free if e.value not in {None, LEAST}}
+        if len(free) > 1 and found.hold(sizes, changed):
+            made = problem(*resized((subject.network, subject.derivation), sizes))
+            square = replace(made, extents={e: e.value or LEAST for e in made.extents})
+            return square if _is_sound(square, rng) else None
+    return None
 
 
-def _free(subject: Problem) -> list[Extent]:
+def _sizes(subject: Problem, free: Sequence[Extent]) -> dict[Extent, int]:
+    declared = {e: e.value for e in subject.derivation.network.extents() if e.value is not None}
+    return {**declared, **dict.fromkeys((e for e in free if e.value is not None), LEAST)}
+
+
+def _free(subject: Problem, found: Relations) -> list[Extent]:
     """Return the extents that stand in nothing but `A = B`, nor are tied to one that does."""
-    both = subject.derivation.network
-    found = relations(both)
     found.fix_all_but_plain()
-    extents = [e for e in both.extents() if e.value is None or e.value >= LEAST]
     tied = {e for formula in found.equal for e in formula.atoms(Extent)}
-    stays = set(found.fixed) | {e for e in tied if e.value is not None and e.value < LEAST}
-    while True:
-        more = {
-            e
-            for formula in found.equal
-            if stays & formula.atoms(Extent)
-            for e in formula.atoms(Extent)
-        }
-        if more <= stays:
-            return [
-                e
-                for e in {**dict.fromkeys(extents), **dict.fromkeys(sorted(tied, key=str))}
-                if e not in stays
-            ]
-        stays |= more
+    small = {e for e in tied if e.value is not None and e.value < LEAST}
+    stays = {*found.fixed, *small}
+    for _ in found.equal:
+        pairs = (formula.atoms(Extent) for formula in found.equal)
+        stays |= {e for pair in pairs if stays & pair for e in pair}
+    extents = {*subject.derivation.network.extents(), *tied}
+    wide = (e for e in extents if e.value is None or e.value >= LEAST)
+    return sorted((e for e in wide if e not in stays), key=str)
 
 
 def _is_sound(square: Problem, rng: np.random.Generator) -> bool:

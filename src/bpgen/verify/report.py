@@ -46,7 +46,7 @@ def _evidence(found: Verdict) -> Iterator[tuple[str, str]]:
     if found.complex_step is not None:
         yield "complex", f"step i 1e-20 in float64: {found.complex_step:.1f} digits"
     for comparison in found.emitted:
-        yield "emitted", _emitted(comparison)
+        yield "emitted", "\n".join((_emitted(comparison), *_kept(comparison)))
     if found.integrals:
         yield "integral", "\n".join(map(str, found.integrals))
     if found.loser is not None:
@@ -103,6 +103,13 @@ def _where(found: Verdict) -> Iterator[str]:
 def _emitted(comparison: Comparison) -> str:
     size = f"|g - formula| <= {comparison.error:.1e} |g|  (worst: {comparison.worst})"
     return f"{comparison.label}  {comparison.fault or size}"
+
+
+def _kept(comparison: Comparison) -> Iterator[str]:
+    """Say how many digits of each tensor are right, if there are few tensors."""
+    if 0 < len(comparison.digits) <= _NAMES:
+        digits = ", ".join(f"{name} {count:.1f}" for name, count in comparison.digits.items())
+        yield from wrap(f"digits: {digits}", _WIDTH)
 
 
 def _measured(found: Measured) -> Iterator[str]:

@@ -85,7 +85,10 @@ def is_free(at: Base, direction: Direction, reach: float) -> bool:
     start = base(at.problem, Point("", values), numbers)
     with numbers.working():
         wide = {n: objects(lambda x: arb(0, abs(x) * reach), v) for n, v in direction.items()}
-        moved = {n: start.known[n] + wide[n] for n in direction}
+        moved = {
+            n: np.asarray(start.known[n] + wide[n], object).reshape(v.shape)
+            for n, v in direction.items()
+        }
     seen: list[Switch] = []
     at.problem.loss({**start.frozen, **moved}, numbers, seen.append)
     return not any((s.signs == UNDECIDED).any() for s in seen)
