@@ -29,7 +29,7 @@ from bpgen.targets.numpy.scalar import scalar
 from bpgen.targets.numpy.scratch import Axes, Scratch
 from bpgen.targets.numpy.turns import Fixed, Slices, at
 from bpgen.targets.numpy.ufuncs import Ufuncs
-from bpgen.targets.numpy.values import Value, in_order, is_dense
+from bpgen.targets.numpy.values import Value, in_order, is_dense, outer_axes
 
 _ONE: sympy.Expr = sympy.S.One
 _REDUCTIONS = {Op.SUM: "np.add.reduce", Op.MAX: "np.maximum.reduce", Op.ARGMAX: "np.argmax"}
@@ -43,14 +43,17 @@ class NumpyTarget:
         names: Mapping[str, str],
         tensors: Mapping[str, Tensor],
         owner: str = "a",
+        *,
         rebound: frozenset[str] = frozenset(),
+        local: bool = False,
     ) -> None:
         """Take how code names each tensor; `owner` is the workspace that holds scratch.
 
-        `rebound` are the tensors that are views of others.
+        `rebound` are the tensors that are views of others; with `local` registers are names of
+        their own.
         """
         self.names = names
-        self.scratch = Scratch(owner, frozenset(tensors))
+        self.scratch = Scratch(owner, frozenset(tensors), local)
         self.tensors = tensors
         self._arrays = Arrays(names, tensors, self.scratch, rebound)
 
@@ -61,7 +64,9 @@ class NumpyTarget:
     def seeing(self, slices: Slices) -> NumpyTarget:
         """Return this target with slices among its tensors, and the same scratch memory."""
         rebound = self._arrays.rebound.union(slices.made)
-        target = NumpyTarget(slices.all_names(), slices.all_tensors(), self.scratch.owner, rebound)
+        target = NumpyTarget(
+            slices.all_names(), slices.all_tensors(), self.scratch.owner, rebound=rebound
+        )
         target.scratch = self.scratch
         target._arrays = replace(target._arrays, scratch=self.scratch)
         return target
@@ -144,8 +149,9 @@ class NumpyTarget:
             total = _times(f"float({call.format(weights=weights, out='')})", scale)
             return [f"{statement.out.name} = {total}"]
         out, lines = self._target(statement, _without(axes, statement.over))
-        # np.dot takes no result with gaps in memory.
-        call = call if is_dense(out.text) else call.replace("np.dot", "np.matmul")
+        # np.dot takes no result with gaps in memory, and copies a factor that has some.
+        fits = is_dense(out.text) and not outer_axes(call)
+        call = call if fits else call.replace("np.dot", "np.matmul")
         product = call.format(weights=weights, out=f", out={out.text}")
         return [product, *_scaling(out, scale), *lines]
 
