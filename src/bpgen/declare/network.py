@@ -47,9 +47,7 @@ def network(
     for label in outputs:
         checked_name(label)
     bound = bound or {}
-    states = updated([loss, *outputs.values(), *(v for v in bound.values() if _is_state(v))])
-    computed = reachable([loss, *outputs.values()])
-    reached = reachable([*computed, *states, *(s for v in states for s in sources(v))])
+    states, computed, reached = _reached(loss, outputs, bound)
     _check_reached(reachable([loss]), reachable([*outputs.values(), *bound.values()]))
     names = _names(reached, loss, outputs, bound)
     indices = _letters(reached, frozenset(names.values()))
@@ -74,6 +72,23 @@ def network(
     result = Network(name, tensors, equations, names[loss.serial], given_names, doc, updates)
     result.check()
     return result
+
+
+def final_names(
+    loss: Variable, outputs: Mapping[str, Variable], bound: Mapping[str, Variable]
+) -> dict[int, str]:
+    """Return the name of every variable in the network of `loss`, by its serial."""
+    return _names(_reached(loss, outputs, bound)[2], loss, outputs, bound)
+
+
+def _reached(
+    loss: Variable, outputs: Mapping[str, Variable], bound: Mapping[str, Variable]
+) -> tuple[tuple[Variable, ...], tuple[Variable, ...], tuple[Variable, ...]]:
+    """Return the states, what loss and outputs are computed from, and that with the states."""
+    states = updated([loss, *outputs.values(), *(v for v in bound.values() if _is_state(v))])
+    computed = reachable([loss, *outputs.values()])
+    reached = reachable([*computed, *states, *(s for v in states for s in sources(v))])
+    return tuple(states), computed, reached
 
 
 def _is_state(variable: Variable) -> bool:
