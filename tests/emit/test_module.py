@@ -1,6 +1,7 @@
 """What DESIGN says of an emitted module, seen on modules that are emitted, imported and run."""
 
 import ast
+import math
 import os
 import re
 import subprocess
@@ -231,3 +232,27 @@ def test_a_module_is_written_as_the_formatter_would(emitted, noisy, tmp_path):
     ruff = [sys.executable, "-m", "ruff", "format", "--check", "--config", root / "pyproject.toml"]
     done = run(*ruff, tmp_path / "emitted_float32.py")
     assert done.returncode == 0, done.stdout
+
+
+def test_every_module_of_the_zoo_is_written_as_the_formatter_would():
+    root = Path(__file__).resolve().parents[2]
+    for words in (["format", "--check"], ["check"]):
+        done = run(sys.executable, "-m", "ruff", *words, root / "generated", cwd=root)
+        assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_error_function_is_right_to_four_units_in_the_last_place(emitted, dtype):
+    erf = emitted("char_gpt").erf
+    rng = np.random.default_rng(0)
+    x = np.concatenate(
+        [rng.uniform(-7, 7, 20000), rng.choice([-1, 1], 9000) * 10 ** rng.uniform(-30, 1, 9000)]
+    )
+    x = np.append(x, [0, np.inf, -np.inf, 1e30, -1e30]).astype(dtype)
+    found = np.empty_like(x)
+    with np.errstate(over="ignore"):  # x² of float32
+        erf(x, out=found)
+    exact = np.array([math.erf(float(t)) for t in x])
+    units = np.abs(found - exact) / np.spacing(np.abs(exact).astype(dtype))
+    assert units.max() <= 5  # four, and what `math.erf` and the difference round
+    assert np.abs(found).max() == 1

@@ -27,7 +27,7 @@ def _wrapped(line: str, width: int) -> tuple[str, ...]:
     if len(line) <= width:
         return (line,)
     name, equals, value = line.partition(" = ")
-    if equals and name.isidentifier():
+    if equals and name.isidentifier() and len(_clauses(value)) > 1:
         parts = [line for clause in _clauses(value) for line in textwrap.wrap(clause, width - 4)]
         return (f"{name} = (", *(f"    {part}" for part in parts), ")")
     head, inner, tail = _call(line)
