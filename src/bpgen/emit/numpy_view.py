@@ -11,7 +11,7 @@ from bpgen.emit.tensors import Tensors, as_tuple
 from bpgen.emit.view import FieldView, ModuleView
 from bpgen.emit.wrap import wrapped_code
 from bpgen.ir.network import Network
-from bpgen.ir.program import Program
+from bpgen.ir.program import Blocks, Program
 from bpgen.ir.tensor import Role
 from bpgen.spell import FormulaSpeller, order_of
 from bpgen.targets.numpy.windows import WINDOWS
@@ -100,7 +100,13 @@ class _Writer:
             "cotangents": self._memory.fields(self._memory.cotangents, self._speller),
             "forward_scratch": scratch_lines(forward),
             "backward_scratch": scratch_lines(written.backward.scratch, without=forward),
-            "update_scratch": scratch_lines(written.update.scratch, {"P": "SIZE"}),
+            "update_scratch": (
+                *scratch_lines(written.update.scratch, {"P": "SIZE"}),
+                *scratch_lines(
+                    written.block.scratch, {"P": "BLOCK"}, without=written.update.scratch
+                ),
+            ),
+            "block": next((str(p.size) for p in self._program.update if isinstance(p, Blocks)), ""),
         }
 
     def _batch(self, *, has_noise: bool) -> dict[str, Any]:

@@ -129,12 +129,23 @@ class Turns:
     parts: tuple[Part, ...]
 
 
-Part = Step | Turns
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """Steps that write a long vector entry by entry: all of them for one block, then the next.
+
+    A block has `size` entries. What they read and write of a block stays in the cache.
+    """
+
+    parts: tuple[Step, ...]
+    size: int
+
+
+Part = Step | Turns | Blocks
 
 
 def steps_of(parts: Iterable[Part]) -> tuple[Step, ...]:
-    """Return the steps of `parts`, those inside loops too, in order."""
-    return tuple(s for p in parts for s in (steps_of(p.parts) if isinstance(p, Turns) else (p,)))
+    """Return the steps of `parts`, those inside loops and blocks too, in order."""
+    return tuple(s for p in parts for s in ((p,) if isinstance(p, Step) else steps_of(p.parts)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,14 +43,17 @@ class NumpyTarget:
         names: Mapping[str, str],
         tensors: Mapping[str, Tensor],
         owner: str = "a",
+        *,
         rebound: frozenset[str] = frozenset(),
+        local: bool = False,
     ) -> None:
         """Take how code names each tensor; `owner` is the workspace that holds scratch.
 
-        `rebound` are the tensors that are views of others.
+        `rebound` are the tensors that are views of others; with `local` registers are names of
+        their own.
         """
         self.names = names
-        self.scratch = Scratch(owner, frozenset(tensors))
+        self.scratch = Scratch(owner, frozenset(tensors), local)
         self.tensors = tensors
         self._arrays = Arrays(names, tensors, self.scratch, rebound)
 
@@ -61,7 +64,9 @@ class NumpyTarget:
     def seeing(self, slices: Slices) -> NumpyTarget:
         """Return this target with slices among its tensors, and the same scratch memory."""
         rebound = self._arrays.rebound.union(slices.made)
-        target = NumpyTarget(slices.all_names(), slices.all_tensors(), self.scratch.owner, rebound)
+        target = NumpyTarget(
+            slices.all_names(), slices.all_tensors(), self.scratch.owner, rebound=rebound
+        )
         target.scratch = self.scratch
         target._arrays = replace(target._arrays, scratch=self.scratch)
         return target
