@@ -13,6 +13,7 @@ next_token = bp.label("next_token", CONTEXT, classes=96)  # the character after 
 
 
 def block(h: bp.Tensor) -> bp.Tensor:
+    """Let positions look back, then think: each adds to what is there."""
     h = h + attention(layer_norm(h, name="ln1"), HEADS, causal=True, rotary=True, name="att")
     up = linear(layer_norm(h, name="ln2"), 4 * CHANNELS, name="up")
     return h + linear(gelu(up), CHANNELS, name="down")

@@ -1,7 +1,7 @@
 """Long short-term memory that reads text and predicts the character after each."""
 
 import bpgen as bp
-from bpgen.layers import embedding, lstm, linear
+from bpgen.layers import embedding, linear, lstm
 from bpgen.losses import softmax_cross_entropy
 from bpgen.optimizers import adam
 
