@@ -208,11 +208,26 @@ class Activations:
         self.c_gf = c[: G * F].reshape((G, F))
         self.c_ds = c[: D * S].reshape((D, S))
         self.i_nd = np.empty((N, D), np.intp)
-        u = np.empty(max(K, D * K, S * K, N * D * H, N * A * D * S, D * S, N * D), dtype)
+        u = np.empty(
+            max(
+                K,
+                D * K,
+                S * K,
+                N * D * H,
+                N * D * A * K,
+                N * S * A * K,
+                N * A * D * S,
+                D * S,
+                N * D,
+            ),
+            dtype,
+        )
         self.u_k = u[:K].reshape(K)
         self.u_dk = u[: D * K].reshape((D, K))
         self.u_sk = u[: S * K].reshape((S, K))
         self.u_ndh = u[: N * D * H].reshape((N, D, H))
+        self.u_ndak = u[: N * D * A * K].reshape((N, D, A, K))
+        self.u_nsak = u[: N * S * A * K].reshape((N, S, A, K))
         self.u_nads = u[: N * A * D * S].reshape((N, A, D, S))
         self.u_ds = u[: D * S].reshape((D, S))
         self.u_nd = u[: N * D].reshape((N, D))
@@ -259,14 +274,12 @@ class Workspace(Activations):
         self.d_block_before = np.empty((B, N, D, H), dtype)  # ∂L/∂block_before[b,n,d,h]
         self.RANGE_M = np.arange(M)
         self.RANGE_V = np.arange(V)
-        u = np.empty(
-            max(N * D, N * D * H, D * S, N * S * A * K * G, N * D * A * K * G, N * D * V), dtype
-        )
+        u = np.empty(max(N * D, N * D * H, D * S, N * S * A * K, N * D * A * K, N * D * V), dtype)
         self.u_nd = u[: N * D].reshape((N, D))
         self.u_ndh = u[: N * D * H].reshape((N, D, H))
         self.u_ds = u[: D * S].reshape((D, S))
-        self.u_nsakg = u[: N * S * A * K * G].reshape((N, S, A, K, G))
-        self.u_ndakg = u[: N * D * A * K * G].reshape((N, D, A, K, G))
+        self.u_nsak = u[: N * S * A * K].reshape((N, S, A, K))
+        self.u_ndak = u[: N * D * A * K].reshape((N, D, A, K))
         self.u_ndv = u[: N * D * V].reshape((N, D, V))
 
 
@@ -408,18 +421,36 @@ def forward(p: Params, a: Activations, tokens: np.ndarray) -> None:
         np.add(a.att_v[b], p.block_att_bv[b], out=a.att_v[b])
 
         # turned1[b,n,d,a,k,g] = Σ_f turn1[d,k,g,f] pair1[b,n,d,a,k,f]
-        np.matmul(
-            a.turn1[:, :, None, :, :],
-            a.pair1[b].transpose(1, 3, 0, 4, 2),
-            out=a.turned1[b].transpose(1, 3, 0, 4, 2),
+        np.multiply(
+            a.turn1[:, :, 0, 0][:, None, :],
+            a.pair1[b][:, :, :, :, 0],
+            out=a.turned1[b][:, :, :, :, 0],
         )
+        np.multiply(a.turn1[:, :, 0, 1][:, None, :], a.pair1[b][:, :, :, :, 1], out=a.u_ndak)
+        np.add(a.turned1[b][:, :, :, :, 0], a.u_ndak, out=a.turned1[b][:, :, :, :, 0])
+        np.multiply(
+            a.turn1[:, :, 1, 0][:, None, :],
+            a.pair1[b][:, :, :, :, 0],
+            out=a.turned1[b][:, :, :, :, 1],
+        )
+        np.multiply(a.turn1[:, :, 1, 1][:, None, :], a.pair1[b][:, :, :, :, 1], out=a.u_ndak)
+        np.add(a.turned1[b][:, :, :, :, 1], a.u_ndak, out=a.turned1[b][:, :, :, :, 1])
 
         # turned2[b,n,s,a,k,g] = Σ_f turn2[s,k,g,f] pair2[b,n,s,a,k,f]
-        np.matmul(
-            a.turn2[:, :, None, :, :],
-            a.pair2[b].transpose(1, 3, 0, 4, 2),
-            out=a.turned2[b].transpose(1, 3, 0, 4, 2),
+        np.multiply(
+            a.turn2[:, :, 0, 0][:, None, :],
+            a.pair2[b][:, :, :, :, 0],
+            out=a.turned2[b][:, :, :, :, 0],
         )
+        np.multiply(a.turn2[:, :, 0, 1][:, None, :], a.pair2[b][:, :, :, :, 1], out=a.u_nsak)
+        np.add(a.turned2[b][:, :, :, :, 0], a.u_nsak, out=a.turned2[b][:, :, :, :, 0])
+        np.multiply(
+            a.turn2[:, :, 1, 0][:, None, :],
+            a.pair2[b][:, :, :, :, 0],
+            out=a.turned2[b][:, :, :, :, 1],
+        )
+        np.multiply(a.turn2[:, :, 1, 1][:, None, :], a.pair2[b][:, :, :, :, 1], out=a.u_nsak)
+        np.add(a.turned2[b][:, :, :, :, 1], a.u_nsak, out=a.turned2[b][:, :, :, :, 1])
 
         # att_score[b,n,a,d,s] = Σ_j y3[b,n,d,a,j] y4[b,n,s,a,j]/√J
         np.matmul(a.y3[b].transpose(0, 2, 1, 3), a.y4[b].transpose(0, 2, 3, 1), out=a.att_score[b])
@@ -679,12 +710,28 @@ def backward(p: Params, g: Grads, a: Workspace, tokens: np.ndarray, next_token: 
         np.multiply(a.d_y4[b], math.sqrt(1 / J), out=a.d_y4[b])
 
         # ∂L/∂pair2[b,n,s,a,k,f] = Σ_g turn2[s,k,g,f] ∂L/∂y4[b,n,s,a,2 k + g]
-        np.copyto(a.u_nsakg, a.d_y4[b].reshape(-1, S, A, K, G))
-        np.matmul(
-            a.u_nsakg.reshape(N, S, A, K, 1, G),
-            a.turn2.reshape(S, 1, K, G, F),
-            out=a.d_pair2[b].reshape(N, S, A, K, 1, F),
+        np.multiply(
+            a.turn2[:, :, 0, 0][:, None, :],
+            a.d_y4[b].reshape(-1, S, A, K, G)[:, :, :, :, 0],
+            out=a.d_pair2[b][:, :, :, :, 0],
         )
+        np.multiply(
+            a.turn2[:, :, 1, 0][:, None, :],
+            a.d_y4[b].reshape(-1, S, A, K, G)[:, :, :, :, 1],
+            out=a.u_nsak,
+        )
+        np.add(a.d_pair2[b][:, :, :, :, 0], a.u_nsak, out=a.d_pair2[b][:, :, :, :, 0])
+        np.multiply(
+            a.turn2[:, :, 0, 1][:, None, :],
+            a.d_y4[b].reshape(-1, S, A, K, G)[:, :, :, :, 0],
+            out=a.d_pair2[b][:, :, :, :, 1],
+        )
+        np.multiply(
+            a.turn2[:, :, 1, 1][:, None, :],
+            a.d_y4[b].reshape(-1, S, A, K, G)[:, :, :, :, 1],
+            out=a.u_nsak,
+        )
+        np.add(a.d_pair2[b][:, :, :, :, 1], a.u_nsak, out=a.d_pair2[b][:, :, :, :, 1])
 
         # ∂L/∂y3[b,n,d,a,j] = Σ_s y4[b,n,s,a,j] ∂L/∂att_score[b,n,a,d,s]/√J
         np.matmul(
@@ -693,12 +740,28 @@ def backward(p: Params, g: Grads, a: Workspace, tokens: np.ndarray, next_token: 
         np.multiply(a.d_y3[b], math.sqrt(1 / J), out=a.d_y3[b])
 
         # ∂L/∂pair1[b,n,d,a,k,f] = Σ_g turn1[d,k,g,f] ∂L/∂y3[b,n,d,a,2 k + g]
-        np.copyto(a.u_ndakg, a.d_y3[b].reshape(-1, D, A, K, G))
-        np.matmul(
-            a.u_ndakg.reshape(N, D, A, K, 1, G),
-            a.turn1.reshape(D, 1, K, G, F),
-            out=a.d_pair1[b].reshape(N, D, A, K, 1, F),
+        np.multiply(
+            a.turn1[:, :, 0, 0][:, None, :],
+            a.d_y3[b].reshape(-1, D, A, K, G)[:, :, :, :, 0],
+            out=a.d_pair1[b][:, :, :, :, 0],
         )
+        np.multiply(
+            a.turn1[:, :, 1, 0][:, None, :],
+            a.d_y3[b].reshape(-1, D, A, K, G)[:, :, :, :, 1],
+            out=a.u_ndak,
+        )
+        np.add(a.d_pair1[b][:, :, :, :, 0], a.u_ndak, out=a.d_pair1[b][:, :, :, :, 0])
+        np.multiply(
+            a.turn1[:, :, 0, 1][:, None, :],
+            a.d_y3[b].reshape(-1, D, A, K, G)[:, :, :, :, 0],
+            out=a.d_pair1[b][:, :, :, :, 1],
+        )
+        np.multiply(
+            a.turn1[:, :, 1, 1][:, None, :],
+            a.d_y3[b].reshape(-1, D, A, K, G)[:, :, :, :, 1],
+            out=a.u_ndak,
+        )
+        np.add(a.d_pair1[b][:, :, :, :, 1], a.u_ndak, out=a.d_pair1[b][:, :, :, :, 1])
 
         # ∂L/∂att_v[b,n,s,a,j] = Σ_d p1[b,n,a,d,s] ∂L/∂att_mixed[b,n,d,a,j]
         np.matmul(
