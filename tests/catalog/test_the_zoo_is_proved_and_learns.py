@@ -91,6 +91,19 @@ def test_digits_mlp_reaches_ninety_seven_percent(learned, seed):
     assert accuracy(learned, "digits_mlp", seed, epochs=40) >= 0.97
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_lenet_digits_reaches_ninety_eight_percent(learned, seed):
+    assert accuracy(learned, "lenet_digits", seed) >= 0.98
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_conv_autoencoder_keeps_three_quarters_of_what_digits_differ_in(learned, seed):
+    net, params, test = learned("conv_autoencoder", seed)
+    x = test.arrays["x"]
+    left = np.sum((net.predict(params, x=x)["image"] - x) ** 2)
+    assert left < 0.25 * np.sum((x - x.mean(axis=0)) ** 2)
+
+
 @pytest.mark.parametrize(
     "name", ["digits_mlp", "k_of_n", "residual_mlp", "three_layer_relu", "wine"]
 )

@@ -156,7 +156,9 @@ def joined_axes(body: Expr, outer: tuple[Index, ...]) -> tuple[Expr, Mapping[Ind
         if not any(merged.has(i) for i in found.coefficients):
             body, windows[wide] = merged, expr
             taken.add(wide)
-    return body, windows
+    # The last window may end before the axis does: Pad says that this is meant.
+    entries = {e: Pad(e) for e in body.atoms(Access) if windows.keys() & {*e.indices}}
+    return body.xreplace(entries), windows
 
 
 def _replaced(body: Expr, expr: Expr, index: Index) -> Expr:

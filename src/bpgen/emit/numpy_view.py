@@ -9,7 +9,7 @@ from bpgen.emit.functions import Functions, calls
 from bpgen.emit.layout import Memory, scratch_lines
 from bpgen.emit.tensors import Tensors, as_tuple
 from bpgen.emit.view import FieldView, ModuleView
-from bpgen.emit.wrap import wrapped_code
+from bpgen.emit.wrap import wrapped_code, wrapped_names
 from bpgen.ir.network import Network
 from bpgen.ir.program import Blocks, Program
 from bpgen.ir.tensor import Role
@@ -138,8 +138,7 @@ class _Writer:
 
     def _extents(self) -> str:
         known = [e for e in self._memory.extents if e.value is not None]
-        names, values = ", ".join(e.name for e in known), ", ".join(str(e.value) for e in known)
-        return f"{names} = {values}" if known else ""
+        return wrapped_names([e.name for e in known], [str(e.value) for e in known])
 
     def _accuracy(self) -> tuple[str, ...]:
         """Return the lines that count right answers, where an output scores the only label."""

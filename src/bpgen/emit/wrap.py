@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 
 WIDTH = 96  # inside a function: 100 less its indentation
 
@@ -27,13 +28,46 @@ def _wrapped(line: str, width: int) -> tuple[str, ...]:
     if len(line) <= width:
         return (line,)
     name, equals, value = line.partition(" = ")
-    if equals and name.isidentifier() and len(_clauses(value)) > 1:
+    if equals and name.isidentifier() and not _is_call(value):
         parts = [line for clause in _clauses(value) for line in textwrap.wrap(clause, width - 4)]
         return (f"{name} = (", *(f"    {part}" for part in parts), ")")
+    if "(" not in line and line.endswith("]"):
+        head, _, steps = line.removesuffix("]").rpartition("[")
+        return (f"{head}[", f"    {steps}", "]")
     head, inner, tail = _call(line)
     if len(inner) + 4 <= width:
         return (f"{head}(", f"    {inner}", f"){tail}")
-    return (f"{head}(", *(f"    {arg}," for arg in _arguments(inner)), f"){tail}")
+    arguments = [part for arg in _arguments(inner) for part in _argument(arg, width - 4)]
+    return (f"{head}(", *(f"    {part}" for part in arguments), f"){tail}")
+
+
+def _argument(arg: str, width: int) -> tuple[str, ...]:
+    """Return an argument on a line of its own, or, if it is a long call, on several."""
+    if len(arg) < width or not arg.endswith(")"):
+        return (f"{arg},",)
+    *lines, last = _wrapped(arg, width - 1)
+    return (*lines, f"{last},")
+
+
+def wrapped_names(names: Sequence[str], values: Sequence[str]) -> str:
+    """Return an assignment of values to names, on as many lines as it needs."""
+    lines: list[str] = []
+    begin = 0
+    for end in range(1, len(names) + 1):
+        line = f"{', '.join(names[begin:end])} = {', '.join(values[begin:end])}"
+        if len(line) > WIDTH + 4:
+            begin = end - 1
+            line = f"{names[begin]} = {values[begin]}"
+        elif lines and begin < end - 1:
+            lines.pop()
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def _is_call(value: str) -> bool:
+    """Whether `value` is one call and nothing else."""
+    head, _, tail = _call(value) if value.endswith(")") else ("", "", "")
+    return not tail and head.replace(".", "").isidentifier()
 
 
 def _call(line: str) -> tuple[str, str, str]:

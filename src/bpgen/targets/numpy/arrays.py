@@ -42,7 +42,7 @@ class Arrays:
             entry = access(entry.name, [entry.indices[k] for k in moving])
             axes = tuple(axes[k] for k in moving)
         if any(isinstance(at, Digit) for at in entry.indices):
-            return _reshaped(entry, text)
+            return _reshaped(entry, f"{text}{_cut(entry, axes)}")
         if any(at.has(Access) for at in entry.indices):
             raise TargetError(
                 f"no view reads {entry}", way_out="This is a bug in bpgen: a gather was not named."
@@ -52,10 +52,21 @@ class Arrays:
             strided = any(picked) and not is_dense(text)
             return _whole(Value(text, entry.indices, strided=strided))
         value = windowed(text, entry.indices, axes)
+        if len(set(value.axes)) < len(value.axes):
+            value = _diagonal(value.text, value.axes)
         is_buffer = text.startswith(f"{self.scratch.owner}.") and entry.name not in self.rebound
         if WINDOWS not in value.text or not is_buffer:
             return value
         return replace(value, text=self.scratch.view(entry.name, value.text, value.axes))
+
+
+def _cut(entry: Access, axes: Axes) -> str:
+    """Return the slice of an array of which digits visit the first entries alone."""
+    ends = []
+    for at, axis in zip(entry.indices, axes, strict=True):
+        end = known(at.extent) if isinstance(at, Digit | Index) else None
+        ends.append("" if end in (None, axis.extent.value) or axis.extent.value is None else end)
+    return f"[{', '.join(f':{end}' for end in ends)}]" if any(ends) else ""
 
 
 def _whole(value: Value) -> Value:

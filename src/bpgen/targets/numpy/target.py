@@ -30,6 +30,7 @@ from bpgen.targets.numpy.scratch import Axes, Scratch
 from bpgen.targets.numpy.terms import by_terms
 from bpgen.targets.numpy.turns import Fixed, Slices, at
 from bpgen.targets.numpy.ufuncs import Ufuncs
+from bpgen.targets.numpy.unrolled import is_small_window, largest, spread, spread_axis
 from bpgen.targets.numpy.values import Value, in_order, is_dense, outer_axes
 
 _ONE: sympy.Expr = sympy.S.One
@@ -96,6 +97,9 @@ class NumpyTarget:
         return Value(self.names[tensor.name], tensor.indices)
 
     def _map(self, statement: Map) -> list[str]:
+        axis = spread_axis(statement)
+        if axis is not None:
+            return spread(self._arrays, statement, self._out(statement.out), axis)
         ufuncs = Ufuncs(self._arrays)
         body = statement.body
         if statement.accumulate:
@@ -107,6 +111,8 @@ class NumpyTarget:
 
     def _reduce(self, statement: Reduce) -> list[str]:
         """Write a sum, a maximum, or the address of a maximum, over any axes."""
+        if is_small_window(statement) and not statement.accumulate:
+            return largest(self._arrays, statement, self._out(statement.out))
         ufuncs = Ufuncs(self._arrays)
         number, body = _scaled(statement.body) if statement.op is Op.SUM else (_ONE, statement.body)
         space = _memory_order(body, (*statement.out.indices, *statement.over))

@@ -76,7 +76,9 @@ def _picked(place: Affine, position: Index, extent: Extent) -> str:
         first = "" if place.offset == extent.value - 1 else str(place.offset)
         end = place.least - 1
         return f"{first}:{end if end >= 0 else ''}:{step}"
-    text = _slice(place.least, place.most + 1, extent.value)
+    # An end within the last step cuts nothing.
+    end = place.most + 1 if place.most + step < extent.value else extent.value
+    text = _slice(place.least, end, extent.value)
     return text if step == 1 else f"{text}:{step}"
 
 
