@@ -96,6 +96,22 @@ def test_lenet_digits_reaches_ninety_eight_percent(learned, seed):
     assert accuracy(learned, "lenet_digits", seed) >= 0.98
 
 
+@pytest.mark.parametrize("seed", range(2))
+def test_resnet_digits_reaches_ninety_eight_and_a_half_percent(learned, seed):
+    assert accuracy(learned, "resnet_digits", seed) >= 0.985
+
+
+def test_resnet_digits_predicts_by_statistics_of_training_not_of_the_batch(learned):
+    net, params, test = learned("resnet_digits", SEED, epochs=1)
+    x = test.arrays["x"]
+    together = net.predict(params, x=x)["logits"][:7]
+    alone = np.concatenate([net.predict(params, x=x[k : k + 1])["logits"] for k in range(7)])
+    np.testing.assert_allclose(alone, together, rtol=1e-4, atol=1e-5)  # of float32
+    again = net.init(SEED)
+    again.flat[:] = params.flat  # what a gradient changes, without what was counted beside it
+    assert not np.allclose(net.predict(again, x=x)["logits"][:7], together, rtol=0.1)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_conv_autoencoder_keeps_three_quarters_of_what_digits_differ_in(learned, seed):
     net, params, test = learned("conv_autoencoder", seed)

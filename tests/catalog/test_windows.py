@@ -43,6 +43,10 @@ PROVED = {
     "conv2d in groups": (lambda y: layers.conv2d(y, 6, 3, groups=2), (4, 5, 5)),
     "conv2d by channel": (lambda y: layers.conv2d(y, 3, 3, groups=3, padding=1), (3, 5, 4)),
     "conv2d, steps wider than the kernel": (lambda y: layers.conv2d(y, 2, 2, stride=3), (1, 7, 5)),
+    "two convolutions of one image": (
+        lambda y: layers.conv2d(y, 3, 3, stride=2, padding=1) + layers.conv2d(y, 3, 1, stride=2),
+        (2, 4, 6),
+    ),
     "conv3d": (lambda y: layers.conv3d(y, 2, 2, stride=2, padding=1), (2, 3, 4, 3)),
     "conv_transpose2d": (
         lambda y: layers.conv_transpose2d(y, 3, 3, stride=2, padding=1, output_padding=1),
@@ -75,8 +79,8 @@ def test_its_gradient_is_proved_to_sixty_digits(what):
     net = built(layer, *extents)
     derivation = derive(net)
 
-    def emitted(_target, dtype):
-        return module(lower(derivation, momentum(0.1)), "layer.py", dtype=dtype)
+    def emitted(of, _target, dtype):
+        return module(lower(of, momentum(0.1)), "layer.py", dtype=dtype)
 
     verdict = checked(net, derivation, emitted, seed=0)
     assert verdict.verdict == "VERIFIED", str(verdict)
@@ -96,7 +100,7 @@ def printed(net):
 def test_the_gradient_of_a_convolution_is_a_convolution():
     lines = printed(built(lambda y: layers.conv2d(y, 3, 3, name="c"), 2, 7, 5))
     assert re.fullmatch(
-        r"∂L/∂c_W\[f,c,u,v\] = Σ_\{n,(\w+),(\w+)\} y\[n,c,\1 \+ u,\2 \+ v\] ∂L/∂z\[n,f,\1,\2\]",
+        r"∂L/∂c_W\[f,c,u,v\] = Σ_\{n,(\w+),(\w+)\} y\[n,c,\1\+u,\2\+v\] ∂L/∂z\[n,f,\1,\2\]",
         lines["∂L/∂c_W"],
     )
     assert lines["∂L/∂y"] == (

@@ -41,7 +41,7 @@ class Recurrence(Variable):
         self._by = 0
         self._neighbour: Variable | None = None
 
-    def __getitem__(self, indices: Any) -> Access:
+    def __getitem__(self, indices: Any) -> Any:
         """Return an entry; at `t - 1` or `t + 1` it is the state before, or the start."""
         given = indices if isinstance(indices, tuple) else (indices,)
         if len(given) != len(self.indices):

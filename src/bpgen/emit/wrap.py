@@ -29,7 +29,7 @@ def _wrapped(line: str, width: int) -> tuple[str, ...]:
         return (line,)
     name, equals, value = line.partition(" = ")
     if equals and name.isidentifier() and not _is_call(value):
-        parts = [line for clause in _clauses(value) for line in textwrap.wrap(clause, width - 4)]
+        parts = [part for clause in _clauses(value) for part in _clause(clause, width - 4)]
         return (f"{name} = (", *(f"    {part}" for part in parts), ")")
     if "(" not in line and line.endswith("]"):
         head, _, steps = line.removesuffix("]").rpartition("[")
@@ -39,6 +39,17 @@ def _wrapped(line: str, width: int) -> tuple[str, ...]:
         return (f"{head}(", f"    {inner}", f"){tail}")
     arguments = [part for arg in _arguments(inner) for part in _argument(arg, width - 4)]
     return (f"{head}(", *(f"    {part}" for part in arguments), f"){tail}")
+
+
+def _clause(clause: str, width: int) -> list[str]:
+    """Return a clause of a conditional; what follows a long `else` in brackets on its own lines."""
+    word, opened, inner = clause.partition("(")
+    if len(clause) <= width or word.strip() != "else" or not inner.endswith(")"):
+        return textwrap.wrap(clause, width)
+    inner = inner.removesuffix(")")
+    whole = len(inner) <= width - 4
+    parts = [inner] if whole else [p for c in _clauses(inner) for p in _clause(c, width - 4)]
+    return [f"{word}{opened}", *(f"    {part}" for part in parts), ")"]
 
 
 def _argument(arg: str, width: int) -> tuple[str, ...]:

@@ -37,6 +37,12 @@ def split_axes(
     return tuple(joined), source
 
 
+def joined_axes(entry: Access) -> tuple[Index, ...]:
+    """Return the indices that the axes of `entry` are, or are digits of."""
+    found = (at.index if isinstance(at, Digit) else at for at in entry.indices)
+    return tuple(dict.fromkeys(i for i in found if isinstance(i, Index)))
+
+
 def _in_runs(entry: Access, order: list[Expr]) -> bool:
     """Whether the digits of each index follow each other, the widest first."""
     runs = [i for k, i in enumerate(order) if k == 0 or order[k - 1] != i]

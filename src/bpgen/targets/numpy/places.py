@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from bpgen.ir.expr import Access
 from bpgen.ir.index import Extent, Index
 from bpgen.ir.program import Place, View
 from bpgen.ir.reshape import split_axes
 from bpgen.targets.numpy.arrays import Arrays
 from bpgen.targets.numpy.scalar import scalar
+from bpgen.targets.numpy.scratch import Axes
 from bpgen.targets.numpy.values import Value, in_order, shape
 
 
@@ -17,9 +19,14 @@ def view(arrays: Arrays, statement: View) -> list[str]:
     if split is None:
         value = in_order(arrays.read(read), out.indices)
         return [f"{arrays.names[out.name]} = {value.text}"]
+    return [joined(arrays, read, arrays.names[out.name], split)]
+
+
+def joined(arrays: Arrays, read: Access, out: str, split: tuple[Axes, Axes]) -> str:
+    """Return the line that copies a tensor into the array `out`, which joins its axes."""
     to, source = split
     value = in_order(Value(arrays.names[read.name], source), to)
-    return [f"np.copyto({arrays.names[out.name]}.reshape({shape(to)}), {value.text})"]
+    return f"np.copyto({out}.reshape({shape(to)}), {value.text})"
 
 
 def place(arrays: Arrays, statement: Place) -> list[str]:

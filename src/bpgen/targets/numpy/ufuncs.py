@@ -7,14 +7,16 @@ registers.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sympy import Expr
 
-from bpgen.ir.expr import Access
+from bpgen.ir.expr import Access, access, accesses
+from bpgen.ir.reshape import joined_axes, split_axes
 from bpgen.targets.numpy.arrays import Arrays
 from bpgen.targets.numpy.graph import SELECT, Graph, Node
-from bpgen.targets.numpy.scratch import Axes, Scratch
+from bpgen.targets.numpy.places import joined
+from bpgen.targets.numpy.scratch import Axes, Register, Scratch
 from bpgen.targets.numpy.values import Value, in_order, is_dense
 
 
@@ -27,15 +29,18 @@ class Ufuncs:
 
     def store(self, expr: Expr, out: Value, space: Axes) -> None:
         """Compute `expr` into `out`, which may be read in `expr` too."""
+        whole, taken = self._joined(expr)
         graph = Graph(self.arrays, space)
-        root = graph.add(expr)
+        root = graph.add(expr.xreplace(whole))
         value = _Placement(self, graph.nodes, root, out).run()
+        for register in taken:
+            self.scratch.free(register)
         if value.text != out.text:
             self.lines.append(f"np.copyto({out.text}, {value.along(out.axes)})")
 
     def array(self, expr: Expr, axes: Axes, space: Axes) -> Value:
         """Return an array that holds `expr` over exactly `axes`: a view, or else a register."""
-        if isinstance(expr, Access):
+        if isinstance(expr, Access) and split_axes(expr, joined_axes(expr)) is None:
             value = in_order(self.arrays.read(expr), space)
             if value.axes == axes:
                 return value
@@ -43,6 +48,22 @@ class Ufuncs:
         out = Value(self.scratch.text(register), axes, register)
         self.store(expr, out, space)
         return out
+
+    def _joined(self, expr: Expr) -> tuple[dict[Expr, Expr], list[Register]]:
+        """Copy into registers what no view joins; return the entries that stand for such ones."""
+        found: dict[Expr, Expr] = {}
+        taken = []
+        for entry in accesses(expr):
+            axes = joined_axes(entry)
+            split = split_axes(entry, axes)
+            if split is None or entry in found:
+                continue
+            taken.append(self.scratch.take(axes))
+            text = self.scratch.text(taken[-1])
+            self.lines.append(joined(self.arrays, entry, text, split))
+            self.arrays = replace(self.arrays, names={**self.arrays.names, text: text})
+            found[entry] = access(text, axes)
+        return found, taken
 
     @property
     def scratch(self) -> Scratch:
