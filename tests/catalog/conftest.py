@@ -96,13 +96,16 @@ def declared(tensor, even):
 
     def build(definition):
         _, *parameters = inspect.signature(definition).parameters.values()
-        several = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-        names = [p.name for p in parameters if p.default is p.empty and p.kind not in several]
+        names = [
+            p.name
+            for p in parameters
+            if p.default is p.empty and p.kind not in {p.VAR_KEYWORD, p.VAR_POSITIONAL}
+        ]
         own = {**named, **features.get(definition.__name__, {})}
         others = {name: own.get(name) or bp.input(f"given_{name}", D, K) for name in names}
+        given = {**spatial, "embedding": named["tokens"], "rotary": even, "bidirectional": rnn}
         if definition.__name__ == "reshape":
             return definition(tensor, K, D)
-        given = {**spatial, "embedding": named["tokens"], "rotary": even, "bidirectional": rnn}
         return definition(given.get(definition.__name__, tensor), **others)
 
     return build

@@ -79,8 +79,8 @@ def test_its_gradient_is_proved_to_sixty_digits(what):
     net = built(layer, *extents)
     derivation = derive(net)
 
-    def emitted(of, _target, dtype):
-        return module(lower(of, momentum(0.1)), "layer.py", dtype=dtype)
+    def emitted(found, _target, dtype):
+        return module(lower(found, momentum(0.1)), "layer.py", dtype=dtype)
 
     verdict = checked(net, derivation, emitted, seed=0)
     assert verdict.verdict == "VERIFIED", str(verdict)
@@ -103,9 +103,7 @@ def test_the_gradient_of_a_convolution_is_a_convolution():
         r"∂L/∂c_W\[f,c,u,v\] = Σ_\{n,(\w+),(\w+)\} y\[n,c,\1\+u,\2\+v\] ∂L/∂z\[n,f,\1,\2\]",
         lines["∂L/∂c_W"],
     )
-    assert lines["∂L/∂y"] == (
-        "∂L/∂y[n,c,h,w] = Σ_{f,u,v} c_W[f,c,u,v] padded_d_z[n,f,h + 2 - u,w + 2 - v]"
-    )
+    assert lines["∂L/∂y"] == ("∂L/∂y[n,c,h,w] = Σ_{f,u,v} c_W[f,c,u,v] padded_d_z[n,f,h+2-u,w+2-v]")
 
 
 STRIDED = {

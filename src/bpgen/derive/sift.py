@@ -108,11 +108,7 @@ class _Sift:
             elif (parts := self._composed(at)) and _covers(parts, j.extent):
                 joins.append((j, parts))
                 self.left = {i: None for i in self.left if all(i != own for _, own in parts)}
-            elif (
-                is_moving(at)
-                and not (isinstance(at, Index) and _is_whole(at, j))
-                and affine(at) is not None
-            ):
+            elif _is_window(at, j):
                 windows.append((at, j))
             else:
                 ties.append((at, j))
@@ -171,6 +167,12 @@ class _Sift:
 def _is_whole(index: Index, axis: Index) -> bool:
     """Whether `index` visits all of the axis, and not its first entries alone."""
     return bool(index.extent.value == axis.extent.value)
+
+
+def _is_window(at: Expr, axis: Index) -> bool:
+    """Whether an axis is read by an affine expression, or at its first entries alone."""
+    alone = isinstance(at, Index) and _is_whole(at, axis)
+    return not alone and is_moving(at) and affine(at) is not None
 
 
 def _apart(read: Access, target: tuple[Index, ...], bound: tuple[Index, ...]) -> dict[Index, Index]:

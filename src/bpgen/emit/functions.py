@@ -13,7 +13,7 @@ from bpgen.emit.wrap import wrapped_code, wrapped_comment
 from bpgen.ir.index import Scalar
 from bpgen.ir.optimizer import GRADIENT, THETA
 from bpgen.ir.program import Blocks, Part, Program, Step, Turns
-from bpgen.ir.tensor import KEPT
+from bpgen.ir.tensor import KEPT, Tensor
 from bpgen.spell import FormulaSpeller
 from bpgen.targets.numpy.target import NumpyTarget
 from bpgen.targets.numpy.turns import Fixed
@@ -45,14 +45,13 @@ class Functions:
     def of(cls, program: Program, memory: Memory, speller: FormulaSpeller) -> Functions:
         """Return the functions of `program` before any is written."""
         tensors = program.derivation.network.tensors
-        own = {t.name: t for t in (THETA, GRADIENT, *program.optimizer.states)}
         return cls(
             program,
             speller,
             NumpyTarget(memory.names, tensors, rebound=memory.rebound),
             NumpyTarget(memory.names, tensors, rebound=memory.rebound),
-            NumpyTarget(memory.update_names, {**tensors, **own}, owner="s"),
-            NumpyTarget(_in_block(memory.update_names), {**tensors, **own}, owner="s", local=True),
+            NumpyTarget(memory.update_names, _of_update(program), owner="s"),
+            NumpyTarget(_in_block(memory.update_names), _of_update(program), owner="s", local=True),
         )
 
     def views(self) -> tuple[FunctionView, ...]:
@@ -156,6 +155,11 @@ def _in_block(names: Mapping[str, str]) -> dict[str, str]:
 def _sign(name: str, step: Step) -> str:
     """Return how a comment writes a step: a state, and all that the optimizer does, is assigned."""
     return "←" if name == "update" or step.equation.out.role in KEPT else "="
+
+
+def _of_update(program: Program) -> dict[str, Tensor]:
+    """Return the tensors of the optimizer; one of the network may have the same name."""
+    return {t.name: t for t in (THETA, GRADIENT, *program.optimizer.states)}
 
 
 def calls(functions: Sequence[FunctionView], *, has_noise: bool) -> dict[str, Any]:

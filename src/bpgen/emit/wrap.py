@@ -28,17 +28,14 @@ def _wrapped(line: str, width: int) -> tuple[str, ...]:
     if len(line) <= width:
         return (line,)
     name, equals, value = line.partition(" = ")
-    if equals and name.isidentifier() and not _is_call(value):
+    if equals and name.isidentifier() and len(_clauses(value)) > 1:
         parts = [part for clause in _clauses(value) for part in _clause(clause, width - 4)]
         return (f"{name} = (", *(f"    {part}" for part in parts), ")")
-    if "(" not in line and line.endswith("]"):
-        head, _, steps = line.removesuffix("]").rpartition("[")
-        return (f"{head}[", f"    {steps}", "]")
-    head, inner, tail = _call(line)
+    head, inner, tail = _bracket(line)
     if len(inner) + 4 <= width:
-        return (f"{head}(", f"    {inner}", f"){tail}")
+        return (head, f"    {inner}", tail)
     arguments = [part for arg in _arguments(inner) for part in _argument(arg, width - 4)]
-    return (f"{head}(", *(f"    {part}" for part in arguments), f"){tail}")
+    return (head, *(f"    {part}" for part in arguments), tail)
 
 
 def _clause(clause: str, width: int) -> list[str]:
@@ -75,21 +72,15 @@ def wrapped_names(names: Sequence[str], values: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
-def _is_call(value: str) -> bool:
-    """Whether `value` is one call and nothing else."""
-    head, _, tail = _call(value) if value.endswith(")") else ("", "", "")
-    return not tail and head.replace(".", "").isidentifier()
-
-
-def _call(line: str) -> tuple[str, str, str]:
-    """Return what stands before the first call's arguments, these, and what follows them."""
-    begin = line.index("(")
-    depth = 0
+def _bracket(line: str) -> tuple[str, str, str]:
+    """Return a line up to its first call, or else slice; what is inside; and the rest of it."""
+    begin = line.index("(" if "(" in line else "[") + 1
+    depth = 1
     for place in range(begin, len(line)):
         depth += (line[place] in "([{") - (line[place] in ")]}")
         if depth == 0:
             break
-    return line[:begin], line[begin + 1 : place], line[place + 1 :]
+    return line[:begin], line[begin:place], line[place:]
 
 
 def _arguments(inner: str) -> list[str]:

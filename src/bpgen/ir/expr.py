@@ -158,13 +158,9 @@ class Delta(Expr):
     is_real = True
 
     def __new__(cls, index: Expr, at: Any) -> Any:
-        """Return δ(index, at): 1 if they are the same expression, 0 if two different numbers."""
+        """Return δ(index, at), which is 1 if they are the same expression."""
         at = sympy.sympify(at)
-        if index == at:
-            return sympy.S.One
-        if isinstance(index, sympy.Integer) and isinstance(at, sympy.Integer):
-            return sympy.S.Zero
-        return Expr.__new__(cls, index, at)
+        return sympy.S.One if index == at else Expr.__new__(cls, index, at)
 
 
 class Pad(Expr):

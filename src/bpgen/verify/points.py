@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bpgen.errors import UndecidedError
 from bpgen.ir.tensor import GIVEN, Init, Noise, Role, Tensor
@@ -70,16 +71,16 @@ def is_clear(problem: Problem, point: Point) -> bool:
     """Whether rounding to float32, in any order of operations, leaves every choice as it is."""
     single, double = (_differences(problem, point, n) for n in (FLOAT32, FLOAT64))
     return all(
-        s.nearest > _OTHER_ORDER * _rounding(s, d) and np.array_equal(s.signs, d.signs)
+        s.nearest > _OTHER_ORDER * _rounding(s.distances, d.distances)
+        and np.array_equal(s.signs, d.signs)
         for s, d in zip(single, double, strict=True)
     )
 
 
-def _rounding(single: Switch, double: Switch) -> float:
-    """Return how far the distances are apart; an infinite one, from a border, is never near."""
-    near = np.isfinite(double.distances)
-    apart = np.abs(single.distances[near] - double.distances[near])
-    return float(apart.max(initial=0))
+def _rounding(single: NDArray[np.float64], double: NDArray[np.float64]) -> float:
+    """Return how far rounding moves a finite distance at most."""
+    finite = np.isfinite(double)
+    return float(np.abs(single[finite] - double[finite]).max(initial=0))
 
 
 def _differences(problem: Problem, point: Point, numbers: Numbers) -> list[Switch]:

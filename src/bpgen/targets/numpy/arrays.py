@@ -51,9 +51,7 @@ class Arrays:
         if sizes == [i.extent.value for i in axes]:
             strided = any(picked) and not is_dense(text)
             return _whole(Value(text, entry.indices, strided=strided))
-        value = windowed(text, entry.indices, axes)
-        if len(set(value.axes)) < len(value.axes):
-            value = _diagonal(value.text, value.axes)
+        value = _whole(windowed(text, entry.indices, axes))
         is_buffer = text.startswith(f"{self.scratch.owner}.") and entry.name not in self.rebound
         if WINDOWS not in value.text or not is_buffer:
             return value
@@ -61,11 +59,11 @@ class Arrays:
 
 
 def _cut(entry: Access, axes: Axes) -> str:
-    """Return the slice of an array of which digits visit the first entries alone."""
+    """Return the slice of a tensor of which digits visit the first entries alone."""
     ends = []
     for at, axis in zip(entry.indices, axes, strict=True):
         end = known(at.extent) if isinstance(at, Digit | Index) else None
-        ends.append("" if end in (None, axis.extent.value) or axis.extent.value is None else end)
+        ends.append("" if axis.extent.value in (None, end) else str(end))
     return f"[{', '.join(f':{end}' for end in ends)}]" if any(ends) else ""
 
 
