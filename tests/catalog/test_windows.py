@@ -103,7 +103,9 @@ def test_the_gradient_of_a_convolution_is_a_convolution():
         r"∂L/∂c_W\[f,c,u,v\] = Σ_\{n,(\w+),(\w+)\} y\[n,c,\1\+u,\2\+v\] ∂L/∂z\[n,f,\1,\2\]",
         lines["∂L/∂c_W"],
     )
-    assert lines["∂L/∂y"] == ("∂L/∂y[n,c,h,w] = Σ_{f,u,v} c_W[f,c,u,v] padded_d_z[n,f,h+2-u,w+2-v]")
+    assert lines["∂L/∂y"] == (
+        "∂L/∂y[n,c,h,w] = Σ_{f,u,v} c_W[f,c,u,v] padded_d_z[n,f,h + 2 - u,w + 2 - v]"
+    )
 
 
 STRIDED = {

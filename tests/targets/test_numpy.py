@@ -19,8 +19,9 @@ from bpgen.verify.numbers import FLOAT64
 
 n, d, h, k, g = (index(i, size) for i, size in zip("ndhkg", (2, 3, 5, 7, 11), strict=True))
 u, v, e = (index(i, size) for i, size in zip("uve", (2, 3, 9), strict=True))
-INDICES = (n, d, h, k, g, u, v, e)
-SIZES = {i.extent.name: i.extent.value for i in INDICES}
+wide = index("z", 15)
+INDICES = (n, d, h, k, g, u, v, e, wide)
+SIZES = {i.extent.name: i.extent.value or 0 for i in INDICES}
 TENSORS = {
     t.name: t
     for t in [
@@ -257,3 +258,9 @@ def test_an_address_spreads_over_a_short_axis_entry_by_entry():
     found, expected, lines = run(Equation(out(n, h, v), (Term(body),)))
     np.testing.assert_array_equal(found, expected)
     assert len(lines) == 2 * 3  # a comparison and a product for each entry
+
+
+def test_digits_in_another_order_are_turned_before_they_are_joined():
+    read = access("Q", [n, Digit(wide, 1, d.extent), Digit(wide, d.extent, h.extent)])
+    found, expected, _ = run(Equation(out(n, wide), (Term(read * 2),)))
+    np.testing.assert_array_equal(found, expected)

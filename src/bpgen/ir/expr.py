@@ -158,9 +158,13 @@ class Delta(Expr):
     is_real = True
 
     def __new__(cls, index: Expr, at: Any) -> Any:
-        """Return δ(index, at), which is 1 if they are the same expression."""
+        """Return δ(index, at): 1 if they are the same expression, 0 if two different numbers."""
         at = sympy.sympify(at)
-        return sympy.S.One if index == at else Expr.__new__(cls, index, at)
+        if index == at:
+            return sympy.S.One
+        if isinstance(index, sympy.Integer) and isinstance(at, sympy.Integer):
+            return sympy.S.Zero
+        return Expr.__new__(cls, index, at)
 
 
 class Pad(Expr):
