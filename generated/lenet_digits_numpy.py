@@ -280,7 +280,7 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.greater(a.pooled1[:, :, 1::2, :], a.pooled1[:, :, ::2, :], out=a.edges_at)
 
     # split_d_pooled1[n,f,j,m,k] = δ(m,edges_at[n,f,j,k]) ∂L/∂edges[n,f,j,k]
-    np.equal(a.edges_at, a.ZERO, out=a.split_d_pooled1[:, :, :, 0])
+    np.equal(a.edges_at, 0, out=a.split_d_pooled1[:, :, :, 0])
     np.multiply(a.split_d_pooled1[:, :, :, 0], a.d_edges, out=a.split_d_pooled1[:, :, :, 0])
     np.equal(a.edges_at, 1, out=a.split_d_pooled1[:, :, :, 1])
     np.multiply(a.split_d_pooled1[:, :, :, 1], a.d_edges, out=a.split_d_pooled1[:, :, :, 1])
@@ -292,7 +292,7 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.greater(a.relu1[:, :, :, 1::2], a.relu1[:, :, :, ::2], out=a.pooled1_at)
 
     # split_d_relu1[n,f,h,k,g] = δ(g,pooled1_at[n,f,h,k]) ∂L/∂pooled1[n,f,h,k]
-    np.equal(a.pooled1_at, a.ZERO, out=a.split_d_relu1[:, :, :, :, 0])
+    np.equal(a.pooled1_at, 0, out=a.split_d_relu1[:, :, :, :, 0])
     np.multiply(a.split_d_relu1[:, :, :, :, 0], a.d_pooled1, out=a.split_d_relu1[:, :, :, :, 0])
     np.equal(a.pooled1_at, 1, out=a.split_d_relu1[:, :, :, :, 1])
     np.multiply(a.split_d_relu1[:, :, :, :, 1], a.d_pooled1, out=a.split_d_relu1[:, :, :, :, 1])

@@ -43,6 +43,10 @@ PROVED = {
     "conv2d in groups": (lambda y: layers.conv2d(y, 6, 3, groups=2), (4, 5, 5)),
     "conv2d by channel": (lambda y: layers.conv2d(y, 3, 3, groups=3, padding=1), (3, 5, 4)),
     "conv2d, steps wider than the kernel": (lambda y: layers.conv2d(y, 2, 2, stride=3), (1, 7, 5)),
+    "two convolutions of one image": (
+        lambda y: layers.conv2d(y, 3, 3, stride=2, padding=1) + layers.conv2d(y, 3, 1, stride=2),
+        (2, 4, 6),
+    ),
     "conv3d": (lambda y: layers.conv3d(y, 2, 2, stride=2, padding=1), (2, 3, 4, 3)),
     "conv_transpose2d": (
         lambda y: layers.conv_transpose2d(y, 3, 3, stride=2, padding=1, output_padding=1),

@@ -2,12 +2,14 @@
 
 import difflib
 import re
+import time
 
 import numpy as np
 import pytest
 from tests.emit.test_module import ROWS, allocated
 
 import bpgen as bp
+from bpgen.declare.load import ZOO
 
 DEEP = '''"""Attention blocks over tokens."""
 import bpgen as bp
@@ -72,6 +74,51 @@ def test_two_blocks_and_twenty_four_differ_in_one_number(deep):
     _, _, before, after = changed
     assert before.replace(" 2,", " 24,", 1)[1:] != before[1:]
     assert sum(a != b for a, b in zip(before[1:].split(), after[1:].split(), strict=True)) == 1
+
+
+@pytest.fixture
+def gpt(tmp_path):
+    """The zoo's transformer with so many blocks."""
+
+    def load(blocks):
+        text = (ZOO / "char_gpt.py").read_text(encoding="utf-8")
+        path = tmp_path / f"blocks_{blocks}" / "char_gpt.py"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text.replace("CONTEXT = 2, ", f"CONTEXT = {blocks}, "), encoding="utf-8")
+        return bp.load(path)
+
+    return load
+
+
+def test_four_blocks_of_char_gpt_differ_from_two_in_one_number(gpt):
+    few, many = (gpt(blocks).source().splitlines() for blocks in (2, 4))
+    changed = [line for line in difflib.ndiff(few, many) if line[0] in "-+"]
+    assert len(changed) == 2
+    before, after = (re.findall(r"\w+", line) for line in changed)
+    assert [pair for pair in zip(before, after, strict=True) if len(set(pair)) > 1] == [("2", "4")]
+
+
+def test_twenty_four_blocks_of_char_gpt_differ_in_the_update_besides(gpt):
+    # More than a million parameters are updated by blocks of memory.
+    two, many = (gpt(blocks).source().partition("\nclass Params") for blocks in (2, 24))
+    assert two[2].partition("\ndef update")[0] == many[2].partition("\ndef update")[0].replace(
+        "BLOCK", "SIZE"
+    )
+    assert [part.count(" = 64, 96, 128, ") for part in (two[0], many[0])] == [1, 1]
+
+
+def test_twenty_four_blocks_of_char_gpt_are_derived_and_printed_as_two_are(gpt):
+    two, many = gpt(2), gpt(24)
+
+    def seconds(model):
+        begin = time.process_time()
+        model.derive()
+        return time.process_time() - begin
+
+    assert min(seconds(many) for _ in range(2)) < min(seconds(two) for _ in range(2)) + 1
+    printed, of_two = (str(m.derive()).partition("Forward")[2] for m in (many, two))
+    assert printed == of_two
+    assert len(re.findall(r"\)  att_score\[b,.*\] = ", printed)) == 1
 
 
 def test_each_block_stands_once_in_a_loop(deep):

@@ -9,7 +9,7 @@ from bpgen.emit.functions import Functions, calls
 from bpgen.emit.layout import Memory, scratch_lines
 from bpgen.emit.tensors import Tensors, as_tuple
 from bpgen.emit.view import FieldView, ModuleView
-from bpgen.emit.wrap import wrapped_names
+from bpgen.emit.wrap import wrapped_code, wrapped_names
 from bpgen.ir.network import Network
 from bpgen.ir.program import Blocks, Program
 from bpgen.ir.tensor import Role
@@ -162,10 +162,8 @@ def _length_checks(args: Sequence[str]) -> tuple[str, ...]:
     if len(args) == 1:
         return ()
     lengths = ", ".join(f"len({a})" for a in args)
-    return (
-        f"if len({{{lengths}}}) > 1:",
-        f'    raise ValueError(f"{", ".join(args)} have different lengths: {{{lengths}}}")',
-    )
+    message = f'    raise ValueError(f"{", ".join(args)} have different lengths: {{{lengths}}}")'
+    return (f"if len({{{lengths}}}) > 1:", *wrapped_code(message))
 
 
 def _signature(args: Sequence[str], more: Sequence[str]) -> str:

@@ -29,13 +29,24 @@ def _wrapped(line: str, width: int) -> tuple[str, ...]:
         return (line,)
     name, equals, value = line.partition(" = ")
     if equals and name.isidentifier() and len(_clauses(value)) > 1:
-        parts = [line for clause in _clauses(value) for line in textwrap.wrap(clause, width - 4)]
+        parts = [part for clause in _clauses(value) for part in _clause(clause, width - 4)]
         return (f"{name} = (", *(f"    {part}" for part in parts), ")")
     head, inner, tail = _bracket(line)
     if len(inner) + 4 <= width:
         return (head, f"    {inner}", tail)
     arguments = [part for arg in _arguments(inner) for part in _argument(arg, width - 4)]
     return (head, *(f"    {part}" for part in arguments), tail)
+
+
+def _clause(clause: str, width: int) -> list[str]:
+    """Return a clause of a conditional; what follows a long `else` in brackets on its own lines."""
+    word, opened, inner = clause.partition("(")
+    if len(clause) <= width or word.strip() != "else" or not inner.endswith(")"):
+        return textwrap.wrap(clause, width)
+    inner = inner.removesuffix(")")
+    whole = len(inner) <= width - 4
+    parts = [inner] if whole else [p for c in _clauses(inner) for p in _clause(c, width - 4)]
+    return [f"{word}{opened}", *(f"    {part}" for part in parts), ")"]
 
 
 def _argument(arg: str, width: int) -> tuple[str, ...]:

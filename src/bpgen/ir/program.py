@@ -100,11 +100,11 @@ class Carry:
 
 @dataclass(frozen=True, slots=True)
 class Single:
-    """A statement for one value of an index of its result: `out[n,0] = …`."""
+    """A statement for one value of an index of its result, `out[n,0] = …`, or of several."""
 
     index: Index
     at: Expr
-    statement: Map | Reduce | Contract
+    statement: Map | Reduce | Contract | Single
 
 
 Statement = Map | Reduce | Contract | Gather | View | Place | Carry | Single

@@ -64,7 +64,9 @@ _ORDER = (Contract, Reduce, Gather, View, Map, Place, Carry)
 
 def _added(statement: Statement) -> Statement:
     if isinstance(statement, Single):
-        return replace(statement, statement=replace(statement.statement, accumulate=True))
+        inner = _added(statement.statement)
+        assert isinstance(inner, Map | Reduce | Contract | Single)
+        return replace(statement, statement=inner)
     assert not isinstance(statement, Gather | View), f"{statement} stands alone"
     return replace(statement, accumulate=True)
 
@@ -79,6 +81,8 @@ def _once(singles: Sequence[Single]) -> Iterator[Statement]:
 
 def _cover(singles: Sequence[Single]) -> bool:
     """Whether the statements together write every entry of their axis."""
+    if any(isinstance(s.statement, Single) for s in singles):
+        return False
     indices = {s.index for s in singles}
     places = {s.at for s in singles}
     return len(indices) == 1 and places == set(range(indices.pop().extent.value or 0))
@@ -108,8 +112,8 @@ def _single(
             index, at = factor.args
             if index in equation.out.indices and index not in around:
                 body = term.body.xreplace({factor: sympy.S.One}).xreplace({index: at})
-                inner = _statement(equation, Term(body, term.over), tensors, around)
-                if not isinstance(inner, Map | Reduce | Contract):
+                inner = _single(equation, Term(body, term.over), tensors, around)
+                if not isinstance(inner, Map | Reduce | Contract | Single):
                     inner = Map(equation.out, body)
                 return Single(index, at, inner)
     return _statement(equation, term, tensors, around)

@@ -96,11 +96,7 @@ def _whole(value: Value) -> Value:
 def _reshaped(entry: Access, text: str) -> Value:
     """Return the view of a tensor whose axes are joined: adjacent digits are one index."""
     axes: list[Index] = []
-    places = _by_strides(entry)
-    if places != sorted(places):
-        # Digits that stand in another order are copied: rare, and right.
-        text += f".transpose({', '.join(map(str, places))})"
-    for at in (entry.indices[k] for k in places):
+    for at in entry.indices:
         if isinstance(at, Digit):
             axes += [] if axes and axes[-1] == at.index else [at.index]
         else:
@@ -108,21 +104,6 @@ def _reshaped(entry: Access, text: str) -> Value:
             axes.append(at)
     _check_whole(entry)
     return Value(f"{text}.reshape({shape(tuple(axes))})", tuple(axes))
-
-
-def _by_strides(entry: Access) -> list[int]:
-    """Return the axes in an order in which the digits of an index follow each other, widest first.
-
-    An index stands where its first digit does.
-    """
-    order = [at.index if isinstance(at, Digit) else at for at in entry.indices]
-
-    def key(place: int) -> tuple[int, int]:
-        at = entry.indices[place]
-        stride = int(known(at.stride)) if isinstance(at, Digit) else 0
-        return order.index(order[place]), -stride
-
-    return sorted(range(len(order)), key=key)
 
 
 def _check_whole(entry: Access) -> None:

@@ -91,6 +91,10 @@ class Scratch:
         """Return the numbers 0 … extent-1."""
         return self._constant(f"RANGE_{extent}", f"np.arange({extent})")
 
+    def reals_of(self, extent: Extent) -> str:
+        """Return the numbers 0 … extent-1, to calculate with."""
+        return self._constant(f"NUMBERS_{extent}", f"np.arange({extent}, dtype=dtype)")
+
     def starts(self, rows: Extent, columns: Extent) -> str:
         """Return where each row of a matrix begins in memory, counted in entries."""
         return self._constant(f"STARTS_{rows}_{columns}", f"{columns} * np.arange({rows})")

@@ -27,6 +27,7 @@ from bpgen.targets.numpy.places import place, view
 from bpgen.targets.numpy.product import by_copies
 from bpgen.targets.numpy.scalar import scalar
 from bpgen.targets.numpy.scratch import Axes, Scratch
+from bpgen.targets.numpy.terms import by_terms
 from bpgen.targets.numpy.turns import Fixed, Slices, at
 from bpgen.targets.numpy.ufuncs import Ufuncs
 from bpgen.targets.numpy.unrolled import is_small_window, largest, spread, spread_axis
@@ -184,9 +185,12 @@ class NumpyTarget:
         return [*ufuncs.lines, *_scaling(out, statement.scale), *lines]
 
     def _product(self, arrays: list[Value], over: Axes, out: Value) -> list[str]:
-        """Write a sum of products: by views, by copies, or by a plain loop."""
+        """Write a sum of products: by few terms, by views, by copies, or by a plain loop."""
         if len(arrays) == 2:
             a, b = arrays
+            terms = by_terms(a, b, over, out, self.scratch)
+            if terms is not None:
+                return terms
             call = contraction(a, b, over, out)
             if call is not None:
                 return [call]
