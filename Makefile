@@ -3,6 +3,7 @@
 #   make demo      derive, prove, emit and train a network on images of digits
 #   make demo-all  train every model that ships on its data, a line and a picture each
 #   make test      every test that needs no other framework
+#   make fuzz      prove N=20000 random networks, print the smallest one that fails
 #   make check     style, types, import contracts, freshness of generated/
 #   make oracle    the comparisons with PyTorch and JAX
 #   make gpu       the tests that need an NVIDIA GPU
@@ -14,7 +15,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 DEMO := runs/digits_mlp
 
-.PHONY: demo demo-all test check oracle gpu bench clean
+.PHONY: demo demo-all test fuzz check oracle gpu bench clean
 
 demo: $(VENV)/.run
 	$(BIN)/bpgen derive digits_mlp
@@ -33,6 +34,9 @@ check: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/bpgen emit --all --check
+
+fuzz: $(VENV)/.dev
+	$(BIN)/pytest tests/fuzz --networks $(or $(N),20000) -n auto
 
 oracle: $(VENV)/.oracle
 	$(BIN)/pytest -m oracle

@@ -2544,6 +2544,12 @@ def update(p: Params, g: Grads, s: State, t: int) -> None:
     # g_scale ← (1/g_norm if g_norm > 1 else 1)
     g_scale = 1 / g_norm if g_norm > 1 else 1
 
+    # c2 ← √(1 - 0.999^t)
+    c2 = math.sqrt(1 - 0.999**t)
+
+    # lr_t ← c2 lr/(1 - 0.9^t)
+    lr_t = c2 * lr / (1 - 0.9**t)
+
     # g[i] ← g_scale g[i]
     np.multiply(g.flat, g_scale, out=g.flat)
 
@@ -2557,12 +2563,6 @@ def update(p: Params, g: Grads, s: State, t: int) -> None:
     np.multiply(s.u_i, 0.001, out=s.u_i)
     np.multiply(s.v, 0.999, out=s.v)
     np.add(s.u_i, s.v, out=s.v)
-
-    # c2 ← √(1 - 0.999^t)
-    c2 = math.sqrt(1 - 0.999**t)
-
-    # lr_t ← c2 lr/(1 - 0.9^t)
-    lr_t = c2 * lr / (1 - 0.9**t)
 
     # θ[i] ← θ[i] - lr_t m[i]/(1e-08 c2 + √v[i]) - 0.01 lr θ[i]
     np.sqrt(s.v, out=s.u_i)

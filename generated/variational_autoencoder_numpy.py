@@ -391,6 +391,12 @@ def update(p: Params, g: Grads, s: State, t: int) -> None:
     # lr ← 0.002
     lr = 0.002
 
+    # c2 ← √(1 - 0.999^t)
+    c2 = math.sqrt(1 - 0.999**t)
+
+    # lr_t ← c2 lr/(1 - 0.9^t)
+    lr_t = c2 * lr / (1 - 0.9**t)
+
     # m[i] ← 0.9 m[i] + 0.1 g[i]
     np.multiply(s.m, 0.9, out=s.m)
     np.multiply(g.flat, 0.1, out=s.u_i)
@@ -401,12 +407,6 @@ def update(p: Params, g: Grads, s: State, t: int) -> None:
     np.multiply(s.u_i, 0.001, out=s.u_i)
     np.multiply(s.v, 0.999, out=s.v)
     np.add(s.u_i, s.v, out=s.v)
-
-    # c2 ← √(1 - 0.999^t)
-    c2 = math.sqrt(1 - 0.999**t)
-
-    # lr_t ← c2 lr/(1 - 0.9^t)
-    lr_t = c2 * lr / (1 - 0.9**t)
 
     # θ[i] ← θ[i] - lr_t m[i]/(1e-08 c2 + √v[i])
     np.sqrt(s.v, out=s.u_i)

@@ -30,6 +30,7 @@ FORMATS = ("text", "latex", "markdown", "html", "json")
 STATUS = {"VERIFIED": 0, "REFUTED": 1, "UNDECIDED": 4}
 INTERRUPTED = 130
 SEED = click.IntRange(0, 2**63 - 1)
+READ = click.Path(exists=True, dir_okay=False, path_type=Path)
 CLOSED = 141  # what a shell reports of a program whose reader went away
 
 _DATA = (
@@ -142,20 +143,21 @@ def derive(model: str, wrt: str | None, form: str, output: Path | None, *, steps
 @model_argument
 @click.option("--seed", type=SEED, help="Repeat a check; without it points are drawn anew.")
 @click.option("--against", type=click.Choice(["torch", "jax"]), help="Compare with a framework.")
-@click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON.")
-def check(model: str, seed: int | None, against: str | None, *, as_json: bool) -> None:
-    """Verify the gradients and print the verdict with the Taylor table."""
-    import json
+@click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON: a certificate.")
+@click.option("--sweep", is_flag=True, help="Show error against step; with -o as SVG too.")
+@click.option("--module", type=READ, metavar="FILE", help="Check this emitted file of MODEL.")
+@click.option("--certificate", type=READ, metavar="FILE", help="Check the file MODEL against it.")
+@output_option("FILE")
+def check(model: str, **options: Any) -> None:
+    """Verify the gradients and print the verdict with the Taylor table.
 
-    from bpgen.execute.progress import stages
-    from bpgen.model import load
+    With --certificate, MODEL is an emitted module, and no declaration is needed.
+    """
+    from bpgen.checking import checked
 
-    if against is not None:
-        raise click.UsageError(f"--against {against} is not part of this version; leave it out.")
-    with stages(_console(stderr=True)) as stage:
-        verdict = load(model).check(seed=seed, progress=stage)
-    click.echo(json.dumps(verdict.to_json(), indent=2) if as_json else str(verdict))
-    sys.exit(STATUS[verdict.verdict])
+    verdict, text = checked(model, _console(stderr=True), **options)
+    click.echo(text)
+    sys.exit(STATUS[verdict])
 
 
 @main.command()

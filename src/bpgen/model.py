@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from bpgen.collection import paused
 from bpgen.declare.given import is_name
 from bpgen.declare.load import locate, run
+from bpgen.declare.network import final_names
 from bpgen.declare.network import network as make_network
 from bpgen.declare.option import option
 from bpgen.declare.variable import Variable, here
@@ -27,6 +28,7 @@ from bpgen.ir.optimizer import Optimizer
 from bpgen.optimizers import sgd
 
 if TYPE_CHECKING:
+    from bpgen.certify.outcome import Examination
     from bpgen.document import Document
     from bpgen.execute.load import Emitted
     from bpgen.ir.derivation import Derivation
@@ -71,6 +73,11 @@ class Model:
             loss, outputs or {}, name=name, doc=doc, bound=bound, frozen=frozen
         )
         self.path = Path(frame.f_code.co_filename)
+        self._declared = (loss, outputs or {}, bound)
+
+    def names(self) -> dict[int, str]:
+        """Return the name of every tensor in the network, by the serial of its variable."""
+        return final_names(*self._declared)
 
     @paused()
     def derive(self) -> Document:
@@ -89,6 +96,27 @@ class Model:
         return checked(
             self.network, self.derive().derivation, self._source, seed=seed, progress=progress
         )
+
+    def certificate(self, verdict: Verdict) -> dict[str, Any]:
+        """Return `verdict` as a document that a module can be checked against without the model.
+
+        It holds seeds of points, what the gradient is there, and the hashes of the declaration and
+        of the modules that `source` gives.
+        """
+        from bpgen.certify import certificate
+
+        modules = {f"numpy {d}": self.source("numpy", d) for d in ("float32", "float64")}
+        return certificate(verdict, self.network, self.derive().derivation, modules)
+
+    def examine(self, module: Path | str, seed: int | None = None) -> Examination:
+        """Say whether an emitted file computes what the model declares, and where it does not.
+
+        Every buffer is compared with its equation; a file that was edited is refuted by line.
+        """
+        from bpgen.certify import examined
+
+        derivation = self.derive().derivation
+        return examined(Path(module), derivation, lambda d: self.source("numpy", d), seed)
 
     @paused()
     def source(self, target: str = "numpy", dtype: str = "float32") -> str:

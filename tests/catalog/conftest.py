@@ -75,20 +75,37 @@ def declared(tensor, even):
         "reduction": D,
         "rank": 2,
         "k": 2,
+        "filters": UNITS,
+        "kernel": 2,
+        "size": 2,
+        "factor": 2,
+        "width": 1,
+        "shift": 2,
         "experts": 2,
         "strength": 0.01,
         # Of a mixture of D parts with K features: these lack an axis that its means have.
         "logits": bp.input("logits", D),
         "log_scale": bp.input("log_scale", D),
     }
+    # An image of D channels, and a volume of them: what slides over two or three axes.
+    n, d, k = tensor.indices
+    image = bp.define("image", (n, d, bp.index("h", 3), k), tensor[n, d, k])
+    volume = bp.define("volume", (*image.indices, bp.index("q", 2)), image[image.indices])
+    spatial = {"conv2d": image, "conv_transpose2d": image, "conv3d": volume}
     features = {"mixture_density": {"target": bp.input("given_target", K)}}
 
     def build(definition):
         _, *parameters = inspect.signature(definition).parameters.values()
-        names = [p.name for p in parameters if p.default is p.empty and p.kind is not p.VAR_KEYWORD]
+        names = [
+            p.name
+            for p in parameters
+            if p.default is p.empty and p.kind not in {p.VAR_KEYWORD, p.VAR_POSITIONAL}
+        ]
         own = {**named, **features.get(definition.__name__, {})}
         others = {name: own.get(name) or bp.input(f"given_{name}", D, K) for name in names}
-        given = {"embedding": named["tokens"], "rotary": even, "bidirectional": rnn}
+        given = {**spatial, "embedding": named["tokens"], "rotary": even, "bidirectional": rnn}
+        if definition.__name__ == "reshape":
+            return definition(tensor, K, D)
         return definition(given.get(definition.__name__, tensor), **others)
 
     return build

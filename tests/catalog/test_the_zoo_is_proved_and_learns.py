@@ -9,8 +9,10 @@ from bpgen.execute.score import score
 from bpgen.generators.inverse_problem import NOISE, effect
 from bpgen.generators.sung_notes import sung_notes
 from bpgen.pictures.mixture_density import CAUSES, density, modes
+from bpgen.pictures.text import entropy
 
 BATCH, SEED = 32, 0
+STEPS = {"char_gpt": 60, "char_gru": 100, "char_lstm": 100}  # of many: here they need but begin
 
 
 def parts(model, seed=SEED):
@@ -20,13 +22,15 @@ def parts(model, seed=SEED):
     return split.train.arrays, split.test
 
 
-def trained(net, data, epochs, seed=SEED):
-    """Return parameters after so many epochs."""
+def trained(net, data, epochs, seed=SEED, steps=None):
+    """Return parameters after so many epochs, or after so many steps of them."""
     trainer, rng = net.Trainer(net.init(seed), batch=BATCH, seed=seed), np.random.default_rng(seed)
     rows = len(next(iter(data.values())))
     for _ in range(epochs):
         order = rng.permutation(rows)
         for begin in range(0, rows - BATCH + 1, BATCH):
+            if trainer.steps == steps:
+                return trainer.params
             chosen = order[begin : begin + BATCH]
             trainer.step(**{name: array[chosen] for name, array in data.items()})
     return trainer.params
@@ -40,7 +44,7 @@ def learned(tmp_path):
         loaded = bp.load(name)
         net = loaded.emit(path=tmp_path / f"{name}_numpy.py")
         train, test = parts(loaded, seed)
-        return net, trained(net, train, epochs or loaded.epochs, seed), test
+        return net, trained(net, train, epochs or loaded.epochs, seed, STEPS.get(name)), test
 
     return run
 
@@ -55,7 +59,7 @@ def test_it_learns_what_it_has_not_seen(model, tmp_path):
     loaded = bp.load(model)
     net = loaded.emit(path=tmp_path / f"{model}_numpy.py")
     train, test = parts(loaded)
-    params = trained(net, train, loaded.epochs)
+    params = trained(net, train, loaded.epochs, steps=STEPS.get(model))
     before, after = score(net, net.init(SEED), test), score(net, params, test)
     assert after.loss < 0.8 * before.loss
     if after.accuracy is not None:
@@ -87,6 +91,35 @@ def test_digits_mlp_reaches_ninety_seven_percent(learned, seed):
     assert accuracy(learned, "digits_mlp", seed, epochs=40) >= 0.97
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_lenet_digits_reaches_ninety_eight_percent(learned, seed):
+    assert accuracy(learned, "lenet_digits", seed) >= 0.98
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_resnet_digits_reaches_ninety_eight_and_a_half_percent(learned, seed):
+    assert accuracy(learned, "resnet_digits", seed) >= 0.985
+
+
+def test_resnet_digits_predicts_by_statistics_of_training_not_of_the_batch(learned):
+    net, params, test = learned("resnet_digits", SEED, epochs=1)
+    x = test.arrays["x"]
+    together = net.predict(params, x=x)["logits"][:7]
+    alone = np.concatenate([net.predict(params, x=x[k : k + 1])["logits"] for k in range(7)])
+    np.testing.assert_allclose(alone, together, rtol=1e-4, atol=1e-5)  # of float32
+    again = net.init(SEED)
+    again.flat[:] = params.flat  # what a gradient changes, without what was counted beside it
+    assert not np.allclose(net.predict(again, x=x)["logits"][:7], together, rtol=0.1)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_conv_autoencoder_keeps_three_quarters_of_what_digits_differ_in(learned, seed):
+    net, params, test = learned("conv_autoencoder", seed)
+    x = test.arrays["x"]
+    left = np.sum((net.predict(params, x=x)["image"] - x) ** 2)
+    assert left < 0.25 * np.sum((x - x.mean(axis=0)) ** 2)
+
+
 @pytest.mark.parametrize(
     "name", ["digits_mlp", "k_of_n", "residual_mlp", "three_layer_relu", "wine"]
 )
@@ -98,6 +131,25 @@ def test_nine_in_ten_digits_and_wines_are_told_apart(learned, name):
 def test_bag_of_embeddings_places_half_of_all_passages_among_six_topics(learned, seed):
     # By chance it is 1 in 6; other versions of Python have other text.
     assert accuracy(learned, "bag_of_embeddings", seed) > 0.5
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_models_of_text_learn_more_than_how_frequent_characters_are(learned, name):
+    net, params, test = learned(name, SEED)
+    nats = entropy(test.arrays) * np.log(2)
+    assert score(net, net.init(SEED), test).loss > nats
+    assert score(net, params, test).loss < nats - 0.5
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_models_of_text_do_not_see_what_they_predict(name, tmp_path):
+    net = bp.load(name).emit(path=tmp_path / f"{name}_numpy.py")
+    params, tokens = net.init(SEED), net.example(2, seed=SEED)["tokens"]
+    other = tokens.copy()
+    other[:, 23:] = (other[:, 23:] + 7) % 96
+    before, after = (net.predict(params, tokens=t)["logits"] for t in (tokens, other))
+    np.testing.assert_array_equal(before[:, :23], after[:, :23])
+    assert (before[:, 23:] != after[:, 23:]).any(axis=2).all()
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -6,16 +6,24 @@ import pytest
 
 import bpgen as bp
 from bpgen.activations import relu
-from bpgen.errors import ExtentError, FormulaError, OptionError, ShapeError
+from bpgen.errors import ExtentError, FormulaError, IndexUseError, OptionError, ShapeError
 from bpgen.layers import (
+    adaptive_average_pool,
     attention,
+    avg_pool,
     batch_norm,
     bilinear,
     causal_softmax,
+    concatenate,
+    conv1d,
+    conv2d,
+    conv3d,
+    conv_transpose2d,
     dropout,
     embedding,
     factorization_machine,
     flatten,
+    flip,
     global_average_pool,
     global_max_pool,
     group_norm,
@@ -25,14 +33,20 @@ from bpgen.layers import (
     learned_positions,
     linear,
     masked_softmax,
+    max_pool,
     mixture_of_experts,
+    pad,
     radial_basis,
+    reshape,
     rms_norm,
+    roll,
     rotary,
     sinusoidal_positions,
     softmax,
     sparse_linear,
     squeeze_excitation,
+    transpose,
+    upsample,
 )
 from bpgen.losses import (
     cosine_distance,
@@ -53,6 +67,7 @@ from bpgen.optimizers.schedules import constant, cosine, one_cycle, step
 
 X = bp.input("x", 3)
 TEXT = bp.input("text", 5, 6)
+IMAGE = bp.input("image", 6, 5, 7)
 ROW = bp.input("row")  # the batch alone
 WORD: Any = "half"
 HALF: Any = 1.5
@@ -179,6 +194,75 @@ WRONG = {
         ShapeError,
         "x[n,d] has N = batch, D = 3",
     ),
+    "a row to slide over": (lambda: conv1d(X, 2, 1), ShapeError, "the axes of x[n,c,h]"),
+    "a text as an image": (lambda: conv2d(TEXT, 2, 1), ShapeError, "text[n,t,d]"),
+    "an image as a volume": (lambda: conv3d(IMAGE, 2, 1), ShapeError, "x[n,c,t,h,w]"),
+    "a kernel larger than the image": (
+        lambda: conv2d(IMAGE, 2, (3, 9)),
+        ShapeError,
+        "9 entries span 9; W = 7 with padding 0 on both sides is 7",
+    ),
+    "gaps that leave the image": (
+        lambda: conv2d(IMAGE, 2, 3, dilation=3),
+        ShapeError,
+        "Take a smaller kernel, or padding=1",
+    ),
+    "groups that do not divide filters": (
+        lambda: conv2d(IMAGE, 4, 3, groups=3),
+        ShapeError,
+        "F = 4; groups = 3",
+    ),
+    "a group for each half channel": (
+        lambda: conv2d(IMAGE, 4, 3, groups=4),
+        ShapeError,
+        "C = 6; groups = 4",
+    ),
+    "a stride of 0": (lambda: conv2d(IMAGE, 2, 3, stride=0), OptionError, "`stride` of conv2d"),
+    "a kernel of half": (lambda: conv2d(IMAGE, 2, WORD), OptionError, "it is 'half'"),
+    "three strides for two axes": (
+        lambda: max_pool(IMAGE, 3, stride=(1, 2, 3)),
+        OptionError,
+        "there are 2 axes",
+    ),
+    "a padding below 0": (lambda: avg_pool(IMAGE, 3, padding=-1), OptionError, "it is -1"),
+    "windows outside the image": (
+        lambda: max_pool(IMAGE, 3, padding=2),
+        ShapeError,
+        "the window spans 3 entries; padding=2",
+    ),
+    "an image that grows to nothing": (
+        lambda: conv_transpose2d(IMAGE, 2, 1, padding=3),
+        ShapeError,
+        "padding=3 takes 6",
+    ),
+    "an output padding of a whole stride": (
+        lambda: conv_transpose2d(IMAGE, 2, 3, stride=2, output_padding=2),
+        OptionError,
+        "output_padding=1 or less",
+    ),
+    "an image of no pixels": (lambda: adaptive_average_pool(IMAGE, 0), OptionError, "`size`"),
+    "an image enlarged by half": (lambda: upsample(IMAGE, WORD), OptionError, "`factor`"),
+    "an image enlarged in cubes": (
+        lambda: upsample(IMAGE, 2, mode="cubic"),
+        OptionError,
+        "mode='cubic'",
+    ),
+    "a border inwards": (lambda: pad(IMAGE, -1), OptionError, "`width` of pad"),
+    "axes named twice": (lambda: transpose(IMAGE, 0, 1, 1, 2), ShapeError, "(0, 1, 1, 2)"),
+    "an image as a square": (lambda: reshape(IMAGE, 15, 15), ShapeError, "has 210 entries"),
+    "a backwards batch": (lambda: flip(IMAGE, 0), ShapeError, "axis 0 is the batch"),
+    "an axis beyond the last": (lambda: flip(IMAGE, 4), ShapeError, "no axis 4"),
+    "a half turn": (lambda: roll(IMAGE, WORD), OptionError, "`shift`"),
+    "nothing side by side": (lambda: concatenate(axis=2), ShapeError, "no tensor"),
+    "an image beside a text": (
+        lambda: concatenate(IMAGE, TEXT),
+        ShapeError,
+        "text[n,t,d] has N = batch",
+    ),
+    "a slice of the batch": (lambda: X[2:], IndexUseError, "axis `n` is cut"),
+    "a slice that holds nothing": (lambda: X[:, 3:], IndexUseError, "nothing of axis `d`"),
+    "slices of too many axes": (lambda: X[:, :, 0], IndexUseError, "3 slices"),
+    "an entry beyond the axis": (lambda: X[:, 3], IndexUseError, "3 is no entry"),
     "huber with delta 0": (lambda: huber(X, X, delta=0), OptionError, "above 0"),
     "a variance of another shape": (
         lambda: gaussian_nll(X, X, variance=ROW),

@@ -1,6 +1,7 @@
 """What each command prints and writes, and the status it ends with."""
 
 import json
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -68,8 +69,49 @@ def test_what_is_not_verified_has_its_own_status_and_is_not_trained(
     assert files() == set()
 
 
-def test_check_refuses_plainly_what_it_cannot_do_yet(bpgen):
-    assert bpgen("check", "wine", "--against", "torch").exit_code == 2
+def test_a_certificate_goes_with_the_module_it_was_written_for(folder, bpgen):
+    (folder / "wine.json").write_text(bpgen("check", "wine", "--json").stdout)
+    bpgen("emit", "wine", "-o", "wine_numpy.py")
+    right = bpgen("check", "--certificate", "wine.json", "wine_numpy.py")
+    assert (right.exit_code, right.stdout.split()[0]) == (0, "VERIFIED")
+    path = folder / "wine_numpy.py"
+    path.write_text(path.read_text().replace("np.tanh(", "np.sin("))
+    wrong = bpgen("check", "--certificate", "wine.json", "wine_numpy.py")
+    assert (wrong.exit_code, wrong.stdout.split()[0]) == (1, "REFUTED")
+    against_model = bpgen("check", "wine", "--module", "wine_numpy.py", "--json")
+    assert against_model.exit_code == 1
+    assert "`np.sin(" in json.loads(against_model.stdout)["reason"]
+
+
+def test_a_certificate_that_is_none_is_wrong_data(folder, bpgen):
+    (folder / "none.json").write_text("{}")
+    bpgen("emit", "wine", "-o", "wine_numpy.py")
+    result = bpgen("check", "--certificate", "none.json", "wine_numpy.py")
+    assert result.exit_code == 5
+    assert "CertificateError [BPG509]" in result.stderr
+
+
+def test_a_sweep_is_printed_and_drawn(folder, bpgen):
+    result = bpgen("check", "wine", "--sweep", "--seed", 5, "-o", "wine.svg")
+    assert result.exit_code == 0, result.stdout
+    assert "fitted slopes: R0 1.0" in result.stdout
+    assert (folder / "wine.svg").read_text().startswith("<?xml")
+
+
+def test_a_framework_that_is_missing_is_said_with_what_to_install(bpgen, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.delitem(sys.modules, "bpgen.against.torch", raising=False)
+    result = bpgen("check", "wine", "--against", "torch")
+    assert result.exit_code == 8
+    assert "bpgen[oracle]" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [["--sweep", "--against", "jax"], ["-o", "x.svg"], ["--against", "tensorflow"]]
+)
+def test_check_refuses_plainly_what_does_not_go_together(words, bpgen, files):
+    assert bpgen("check", "wine", *words).exit_code == 2
+    assert files() == set()
 
 
 def test_emit_writes_where_the_contract_says(bpgen, files):

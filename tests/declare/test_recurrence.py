@@ -81,7 +81,7 @@ def test_a_state_that_reads_itself_at_one_index_is_refused():
 
 
 def test_a_state_that_reads_both_neighbours_is_refused():
-    x, (n, t, d, k), W, h = declared()
+    _x, (n, t, _d, k), _W, h = declared()
     with pytest.raises(RecurrenceError, match="reads the future"):
         h.becomes(h[n, t - 1, k] + h[n, t + 1, k])
 
@@ -98,7 +98,7 @@ def test_two_states_that_run_against_each_other_are_refused():
 
 
 def test_a_second_formula_is_refused():
-    x, (n, t, d, k), W, h = declared()
+    _x, (n, t, _d, k), _W, h = declared()
     h.becomes(h[n, t - 1, k] + 1)
     with pytest.raises(RecurrenceError, match="two formulas"):
         h.becomes(h[n, t - 1, k] + 2)
@@ -111,7 +111,7 @@ def test_a_recurrence_over_an_index_that_it_lacks_is_refused():
 
 
 def test_a_start_of_another_shape_is_refused():
-    x, (n, t, d, k), W, h = declared(start=bp.parameter("start", bp.index("d", D)))
+    _x, (n, t, _d, k), _W, h = declared(start=bp.parameter("start", bp.index("d", D)))
     with pytest.raises(ShapeError, match="cannot start `h`"):
         h.becomes(h[n, t - 1, k] + 1)
 
@@ -129,6 +129,6 @@ def test_a_layer_over_what_is_no_sequence_is_refused(layer):
 
 
 def test_a_formula_of_a_state_is_a_formula_of_the_language():
-    _, (n, t, d, k), _, h = declared()
+    _, (n, t, _d, k), _, h = declared()
     with pytest.raises(FormulaError):
         h.becomes(sympy.gamma(h[n, t - 1, k]))

@@ -154,7 +154,8 @@ def test_repeated_blocks_inside_repeated_blocks_are_products(tmp_path):
     flat = bp.repeat(residual, 6, bp.input("x", D), name="block")
     straight = network(loss_of(flat), {"y": flat}, name="flat")
     rng = np.random.default_rng(3)
-    drawn = {t.name: rng.normal(size=t.shape) for t in straight.parameters}
+    sizes = {t.name: [size or 0 for size in t.shape] for t in straight.parameters}
+    drawn = {name: rng.normal(size=size) for name, size in sizes.items()}
     batch = {"x": rng.normal(size=(2, D))}
     nested = {
         name.replace("block_", "outer_inner_"): a.reshape(2, 3, *a.shape[1:])

@@ -62,8 +62,7 @@ def test_the_gates_of_an_lstm_have_their_textbook_gradients(derived, formula):
     assert formula(d, "zg") == f"∂L/∂zg[n,t,k] = i[n,t,k] (1 - g[n,t,k]²) {c}"
     assert formula(d, "c_before") == f"∂L/∂c_before[n,t,k] = f[n,t,k] {c}"
     assert formula(d, "c") == (
-        "∂L/∂c[n,t,k] = ∂L/∂c_before[n,t+1,k] (0 outside) + "
-        f"o[n,t,k] (1 - c_tanh[n,t,k]²) {h}"
+        f"∂L/∂c[n,t,k] = ∂L/∂c_before[n,t+1,k] (0 outside) + o[n,t,k] (1 - c_tanh[n,t,k]²) {h}"
     )
 
 
@@ -83,7 +82,7 @@ def test_a_recurrence_over_one_step_is_the_complex_step(derived):
 
 def test_a_loss_of_the_last_state_alone_is_the_complex_step(derived):
     h = lstm(bp.input("x", T, D), 2)
-    n, t, k = h.indices
+    n, _t, k = h.indices
     last = bp.define("last", (n, k), h[n, T - 1, k])
     derived(mean_square(linear(last, 3)))
 
@@ -159,9 +158,7 @@ def test_a_derivation_with_loops_can_be_derived_again(derived):
     slope, norm = again.tensors["slope_U1"].canonical, Tensor("norm", (), Role.LOSS)
     half = Equation(norm, (Term(slope**2 / 2, slope.indices),))
     tensors = {**again.tensors, "norm": norm}
-    twice = derive(
-        replace(again, tensors=tensors, equations=(*again.equations, half), loss="norm")
-    )
+    twice = derive(replace(again, tensors=tensors, equations=(*again.equations, half), loss="norm"))
     check(twice)
     assert len(loops(twice.network.equations)) == 4
 

@@ -6,6 +6,7 @@ import pytest
 import sympy
 
 import bpgen as bp
+from bpgen.layers import avg_pool, conv1d, conv_transpose2d, max_pool
 from bpgen.spell import FormulaSpeller
 
 
@@ -121,3 +122,44 @@ def test_a_window_of_a_window_and_a_diagonal_are_index_maps_too(derived):
     k, m = bp.index("k", 3), bp.index("m", 3)
     square = bp.define("square", (n, k, m), z[n, k + m] * z[n, 2 * k])
     derived(loss_of(square))
+
+
+def test_the_axis_of_a_border_is_none_of_the_axes_beside_it(derived):
+    x = bp.input("x", 1, 1, 7)
+    s = bp.parameter("s", *x.indices[1:])
+    y = bp.define("y", x.indices, x[x.indices] * s[s.indices])
+    z = conv_transpose2d(
+        y, 2, (3, 2), stride=(4, 3), padding=(0, 1), output_padding=(2, 0), dilation=(1, 2)
+    )
+    derived(loss_of(z))
+
+
+def test_an_index_may_visit_the_first_entries_of_an_axis_alone(derived):
+    x = bp.input("x", 7)
+    n, h = x.indices
+    s = bp.parameter("s", h)
+    y = bp.define("y", (n, h), x[n, h] * s[h])
+    k = bp.index("k", 3)
+    derived(loss_of(bp.define("z", (n, k), bp.pad(y[n, k]) ** 2)))
+
+
+def test_windows_of_a_maximum_may_end_before_the_axis_does(derived):
+    x = bp.input("x", 1, 7, 8)
+    s = bp.parameter("s", *x.indices[1:])
+    y = bp.define("y", x.indices, x[x.indices] * s[s.indices])
+    derived(loss_of(max_pool(y, (3, 2), stride=(3, 5))))
+
+
+def test_an_axis_with_one_entry_is_not_compared_with_it(derived, formula):
+    x = bp.input("x", 3, 5)
+    s = bp.parameter("s", *x.indices[1:])
+    y = bp.define("y", x.indices, x[x.indices] * s[s.indices])
+    derivation = derived(loss_of(conv1d(y, 3, 2, groups=3, name="z", bias=False)))
+    assert "δ" not in formula(derivation, "z_W")
+
+
+def test_an_index_that_is_solved_for_lends_its_letter_to_no_other(derived):
+    x = bp.input("x", 1, 4, 4, 4)
+    s = bp.parameter("s", *x.indices[1:])
+    y = bp.define("y", x.indices, x[x.indices] * s[s.indices])
+    derived(loss_of(avg_pool(y, (2, 3, 1), stride=(5, 3, 3))))

@@ -57,9 +57,7 @@ def test_a_cycle_that_is_left_in_one_turn_is_a_loop_inside():
     outer = equation("outer", (b, n, t), Pad(entry("h", b - 1, n, t)))
     inner = equation("inner", (b, n, t), Pad(entry("h", b, n, t - 1)))
     h = equation("h", (b, n, t), entry("outer", b, n, t) + entry("inner", b, n, t))
-    assert shape_of(ordered([h, inner, outer])) == [
-        ("b", "up", "outer", ("t", "up", "inner", "h"))
-    ]
+    assert shape_of(ordered([h, inner, outer])) == [("b", "up", "outer", ("t", "up", "inner", "h"))]
 
 
 def test_what_a_loop_does_not_need_stands_outside_it():

@@ -627,6 +627,74 @@ LAYERS = [
 ]
 
 
+def pixels(z: bp.Tensor) -> bp.Tensor:
+    """The same entries as an image of three channels, 4 by 5."""
+    return layers.reshape(wide(z, 20), 3, 4, 5)
+
+
+def torch_pixels(z: Tensor, p: Tensors) -> Tensor:
+    """The same in torch."""
+    return torch_wide(z, p).reshape(-1, 3, 4, 5)
+
+
+def image_case(
+    name: str, ours: Callable[[bp.Tensor], bp.Tensor], theirs: Callable[[Tensor, Tensors], Tensor]
+) -> Case:
+    """`ours` of an image against `theirs` of it and the parameters."""
+    return layer_case(
+        name, lambda z: ours(pixels(z)), lambda z, p, batch: theirs(torch_pixels(z, p), p)
+    )
+
+
+# Random configurations of these stand in test_windows.
+LAYERS += [
+    layer_case(
+        "conv1d",
+        lambda z: layers.conv1d(z, 5, 3, stride=2, padding=1, name="conv"),
+        lambda z, p, batch: F.conv1d(z, p["conv_W"], p["conv_b"], 2, 1),
+    ),
+    image_case(
+        "conv2d",
+        lambda z: layers.conv2d(z, 6, (3, 2), padding=1, groups=3, name="conv"),
+        lambda z, p: F.conv2d(z, p["conv_W"], p["conv_b"], padding=1, groups=3),
+    ),
+    image_case(
+        "conv3d",
+        lambda z: layers.conv3d(layers.reshape(z, 1, 3, 4, 5), 2, 2, dilation=2, name="conv"),
+        lambda z, p: F.conv3d(z[:, None], p["conv_W"], p["conv_b"], dilation=2),
+    ),
+    image_case(
+        "conv_transpose2d",
+        lambda z: layers.conv_transpose2d(z, 2, 3, stride=2, padding=1, name="conv"),
+        lambda z, p: F.conv_transpose2d(z, p["conv_W"], p["conv_b"], 2, 1),
+    ),
+    image_case(
+        "max_pool", lambda z: layers.max_pool(z, 3, stride=1), lambda z, p: F.max_pool2d(z, 3, 1)
+    ),
+    image_case("avg_pool", lambda z: layers.avg_pool(z, 2), lambda z, p: F.avg_pool2d(z, 2)),
+    image_case(
+        "adaptive_average_pool",
+        lambda z: layers.adaptive_average_pool(z, (2, 3)),
+        lambda z, p: F.adaptive_avg_pool2d(z, (2, 3)),
+    ),
+    image_case(
+        "upsample", lambda z: layers.upsample(z, 2), lambda z, p: F.interpolate(z, scale_factor=2)
+    ),
+    image_case("flip", layers.flip, lambda z, p: z.flip(-1)),
+    image_case("roll", lambda z: layers.roll(z, 2), lambda z, p: z.roll(2, -1)),
+    image_case(
+        "pad", lambda z: layers.pad(z, 1, value=2), lambda z, p: F.pad(z, (1, 1, 1, 1), value=2)
+    ),
+    image_case("transpose", layers.transpose, lambda z, p: z.transpose(-1, -2)),
+    image_case("reshape", lambda z: layers.reshape(z, 5, -1), lambda z, p: z.reshape(-1, 5, 12)),
+    image_case(
+        "concatenate",
+        lambda z: layers.concatenate(z, z[:, 1:], axis=1),
+        lambda z, p: torch.cat([z, z[:, 1:]], 1),
+    ),
+]
+
+
 def torch_focal(z: Tensor, answer: Tensor, gamma: float, alpha: float | None = None) -> Tensor:
     """The formula of the paper, as torchvision writes it."""
     surprise = F.binary_cross_entropy_with_logits(z, answer, reduction="none")

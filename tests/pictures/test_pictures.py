@@ -10,6 +10,7 @@ import bpgen as bp
 from bpgen.declare.load import zoo
 from bpgen.execute.figure import figure
 from bpgen.pictures import mixture_density, picture_of
+from bpgen.pictures.text import bits, entropy
 from bpgen.pictures.variational_autoencoder import decoded, mosaic
 
 PICTURES = {name: draw for name in zoo() if (draw := picture_of(name)) is not None}
@@ -60,6 +61,16 @@ def test_the_density_that_is_drawn_is_the_one_that_is_trained(emitted):
     found = mixture_density.density(net, params, x, t).diagonal()
     loss = net.loss(params, x=x[:, None], t=t[:, None])
     assert loss == pytest.approx(-np.log(found).mean(), rel=1e-5)  # the module computes in float32
+
+
+def test_bits_are_the_logarithm_of_a_share_to_the_base_two():
+    logits = np.log([[[1.0, 2, 5], [7, 1, 0.125]]])
+    found = bits(logits + 50, np.array([[1, 2]]))
+    np.testing.assert_allclose(found, [[2, 6.0224]], atol=1e-4)  # shares 2/8 and 1/65
+
+
+def test_characters_as_frequent_as_another_cost_the_logarithm_of_their_number():
+    assert entropy({"next_token": np.arange(32).reshape(4, 8) % 16}) == pytest.approx(4)
 
 
 def test_modes_are_likely_maxima_inside_the_grid():

@@ -18,7 +18,10 @@ from bpgen.verify.interpret import evaluate
 from bpgen.verify.numbers import FLOAT64
 
 n, d, h, k, g = (index(i, size) for i, size in zip("ndhkg", (2, 3, 5, 7, 11), strict=True))
-SIZES = {"N": 2, "D": 3, "H": 5, "K": 7, "G": 11}
+u, v, e = (index(i, size) for i, size in zip("uve", (2, 3, 9), strict=True))
+wide = index("z", 15)
+INDICES = (n, d, h, k, g, u, v, e, wide)
+SIZES = {i.extent.name: i.extent.value or 0 for i in INDICES}
 TENSORS = {
     t.name: t
     for t in [
@@ -32,6 +35,8 @@ TENSORS = {
         Tensor("b", (h,), Role.INPUT),
         Tensor("m", (n,), Role.INPUT),
         Tensor("y", (n,), Role.LABEL, below=5),
+        Tensor("at", (n, h), Role.LABEL, below=3),
+        Tensor("whole", (n, g, k, h), Role.LABEL, below=3),
     ]
 }
 x, W, b, m = (TENSORS[k].canonical for k in "xWbm")
@@ -73,7 +78,7 @@ def run(equation):
     out = np.full([SIZES[i.extent.name] for i in equation.out.indices], 99, kind)
     space = {"np": np, "out": out, "a": Memory(target), **SIZES, **given, "erf": erf_into}
     exec("\n".join(lines), space)  # noqa: S102  lines that bpgen spelled itself
-    extents = {i.extent: SIZES[i.extent.name] for i in (n, d, h, k, g)}
+    extents = {i.extent: SIZES[i.extent.name] for i in INDICES}
     expected = evaluate([equation], given, extents, FLOAT64)[equation.out.name]
     return space["out"], expected, lines
 
@@ -86,7 +91,7 @@ def out(*indices, role=Role.ACTIVATION):
     return Tensor("out", indices, role)
 
 
-u = x + m  # the same subformula twice, of two index sets
+twice = x + m  # the same subformula twice, of two index sets
 MAPS = [
     x * 2 + 1,
     x - m,
@@ -99,8 +104,8 @@ MAPS = [
     sympy.sqrt(x**2 + 1),
     1 / sympy.sqrt(x**2 + 1),
     (x**2 + 1) ** sympy.Rational(3, 2),
-    sympy.exp(u) / (1 + sympy.exp(u)),
-    sympy.tanh(u) * (1 - sympy.tanh(u) ** 2),
+    sympy.exp(twice) / (1 + sympy.exp(twice)),
+    sympy.tanh(twice) * (1 - sympy.tanh(twice) ** 2),
     sympy.sin(x) + sympy.cos(x) + sympy.erf(x) + log1p(x**2) + expm1(x),
     sympy.log(x**2 + 1),
     Where(x > 0, x, 0),
@@ -233,3 +238,29 @@ def test_a_view_reads_all_digits_of_an_index_or_is_refused():
     half = access("m", [Digit(k, 3, 2)])
     with pytest.raises(TargetError, match="no view reads m"):
         run(Equation(out(k), (Term(half * 2),)))
+
+
+@pytest.mark.parametrize("op", [Op.MAX, Op.ARGMAX])
+@pytest.mark.parametrize("window", [u, v], ids=str)
+def test_the_largest_of_a_few_is_found_without_a_loop_over_them(window, op):
+    # Small integers: most windows have a tie, which goes to the first.
+    entries = access("whole", [n, e + window, k, h])
+    role = Role.ADDRESS if op is Op.ARGMAX else Role.ACTIVATION
+    equation = Equation(out(n, e, k, h, role=role), (Term(entries, (window,)),), op)
+    found, expected, lines = run(equation)
+    np.testing.assert_array_equal(found, expected)
+    assert not any(".reduce(" in line or "np.argmax(" in line for line in lines)
+
+
+def test_an_address_spreads_over_a_short_axis_entry_by_entry():
+    at = access("at", [n, h])
+    body = Delta(v, at) * Q.xreplace({d: sympy.Integer(1)})
+    found, expected, lines = run(Equation(out(n, h, v), (Term(body),)))
+    np.testing.assert_array_equal(found, expected)
+    assert len(lines) == 2 * 3  # a comparison and a product for each entry
+
+
+def test_digits_in_another_order_are_turned_before_they_are_joined():
+    read = access("Q", [n, Digit(wide, 1, d.extent), Digit(wide, d.extent, h.extent)])
+    found, expected, _ = run(Equation(out(n, wide), (Term(read * 2),)))
+    np.testing.assert_array_equal(found, expected)

@@ -72,7 +72,7 @@ def test_one_entry_off_by_a_tiny_share_is_refuted_and_found(net, derivation, pow
         entry = Delta(h, sympy.Integer(3)) * Delta(k, sympy.Integer(1))
         return 1 + sympy.Rational(1, 10**power) * entry
 
-    verdict = checked(net, tampered(derivation, "d_V", scaled(off)), seed=1)
+    verdict = checked(net, tampered(derivation, "d_V", scaled(off)), seed=2)
     assert verdict.verdict == "REFUTED"
     assert (verdict.diagnosis.tensor, verdict.diagnosis.entry) == ("V", (3, 1))
     # it is measured by the root mean square of the tensor, not by that entry

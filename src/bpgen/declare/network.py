@@ -47,9 +47,7 @@ def network(
     for label in outputs:
         checked_name(label)
     bound = bound or {}
-    states = updated([loss, *outputs.values(), *(v for v in bound.values() if _is_state(v))])
-    computed = reachable([loss, *outputs.values()])
-    reached = reachable([*computed, *states, *(s for v in states for s in sources(v))])
+    states, computed, reached = _reached(loss, outputs, bound)
     _check_reached(reachable([loss]), reachable([*outputs.values(), *bound.values()]))
     names = _names(reached, loss, outputs, bound)
     indices = _letters(reached, frozenset(names.values()))
@@ -74,6 +72,23 @@ def network(
     result = Network(name, tensors, equations, names[loss.serial], given_names, doc, updates)
     result.check()
     return result
+
+
+def final_names(
+    loss: Variable, outputs: Mapping[str, Variable], bound: Mapping[str, Variable]
+) -> dict[int, str]:
+    """Return the name of every variable in the network of `loss`, by its serial."""
+    return _names(_reached(loss, outputs, bound)[2], loss, outputs, bound)
+
+
+def _reached(
+    loss: Variable, outputs: Mapping[str, Variable], bound: Mapping[str, Variable]
+) -> tuple[tuple[Variable, ...], tuple[Variable, ...], tuple[Variable, ...]]:
+    """Return the states, what loss and outputs are computed from, and that with the states."""
+    states = updated([loss, *outputs.values(), *(v for v in bound.values() if _is_state(v))])
+    computed = reachable([loss, *outputs.values()])
+    reached = reachable([*computed, *states, *(s for v in states for s in sources(v))])
+    return tuple(states), computed, reached
 
 
 def _is_state(variable: Variable) -> bool:
@@ -208,7 +223,8 @@ def _letters(reached: tuple[Variable, ...], tensors: frozenset[str]) -> dict[Exp
     keeps = {index.name: index for index in reversed(wanted)}
     taken: dict[str, int | None] = {}
     mapping: dict[Expr, Expr] = {}
-    for index in sorted(wanted, key=lambda i: keeps[i.name] != i):
+    ordered = sorted(wanted, key=lambda i: keeps[i.name] != i or not _is_fit(str(i.name), tensors))
+    for index in ordered:
         letter = _letter(index, taken, tensors)
         taken[letter] = index.extent.value
         if letter != index.name:
@@ -222,8 +238,13 @@ def _letter(index: Index, taken: Mapping[str, int | None], tensors: frozenset[st
     own = str(index.name)
     letters: list[str] = [own, *_LETTERS, *(f"{own}{k}" for k in range(2, 1000))]
     for letter in letters:
-        capital = letter[:1].upper() + letter[1:]
-        fits = taken.get(letter, value) == value and capital not in tensors
-        if fits and capital not in "ILO" and (letter == own or letter not in taken):
+        fits = taken.get(letter, value) == value and _is_fit(letter, tensors)
+        if fits and (letter == own or letter not in taken):
             return letter
     raise AssertionError("a thousand extents share one letter")
+
+
+def _is_fit(letter: str, tensors: frozenset[str]) -> bool:
+    """Whether the capital of `letter` can name an extent."""
+    capital = letter[:1].upper() + letter[1:]
+    return capital not in tensors and capital not in "ILO"

@@ -41,13 +41,13 @@ class Recurrence(Variable):
         self._by = 0
         self._neighbour: Variable | None = None
 
-    def __getitem__(self, indices: Any) -> Access:
+    def __getitem__(self, indices: Any) -> Any:
         """Return an entry; at `t - 1` or `t + 1` it is the state before, or the start."""
         given = indices if isinstance(indices, tuple) else (indices,)
         if len(given) != len(self.indices):
             return super().__getitem__(indices)
         base, by = _shifted(sympy.sympify(given[self._axis]))
-        if by not in {-1, 1}:
+        if by not in {-1, 1} or base != self.indices[self._axis]:
             return super().__getitem__(indices)
         at = (*given[: self._axis], base, *given[self._axis + 1 :])
         return self._before(by)[at]

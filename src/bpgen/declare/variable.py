@@ -62,7 +62,7 @@ class Head(sympy.Symbol):
 
 
 class Variable:
-    """A tensor under declaration: `x[n,d]` reads an entry, `+ - * /` make new tensors."""
+    """A tensor under declaration: `x[n,d]` reads an entry, `+ - * /` and slices make tensors."""
 
     def __init__(
         self,
@@ -101,8 +101,16 @@ class Variable:
         heads = [head for t in terms for head in t.body.atoms(Head)]
         return tuple(sorted({h.variable for h in heads} | {*self.beside}, key=lambda v: v.serial))
 
-    def __getitem__(self, indices: Any) -> Access:
-        """Return the entry at `indices`, each an index, an affine formula, a number or an entry."""
+    def __getitem__(self, indices: Any) -> Any:
+        """Return the entry at `indices`, each an index, an affine formula, a number or an entry.
+
+        With a slice among them, `x[:, 2:5]`, return the tensor that numpy would.
+        """
+        # Slices live in `declare.slicing`; it is imported late because it builds variables.
+        from bpgen.declare.slicing import is_slice, sliced
+
+        if is_slice(indices):
+            return sliced(self, indices)
         given = tuple(
             sympy.sympify(i) for i in (indices if isinstance(indices, tuple) else (indices,))
         )

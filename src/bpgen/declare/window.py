@@ -146,17 +146,24 @@ def joined_axes(body: Expr, outer: tuple[Index, ...]) -> tuple[Expr, Mapping[Ind
     windows: dict[Index, Expr] = {}
     taken = {i for i in body.free_symbols if isinstance(i, Index)}
     for u in outer:
-        places = {at for e in body.atoms(Access) for at in e.indices if at.has(u)}
-        expr = next(iter(places)) if len(places) == 1 else None
+        places = {
+            (at, axis.extent.value)
+            for e in body.atoms(Access)
+            for at, axis in zip(e.indices, variable_of(e).indices, strict=True)
+            if at.has(u)
+        }
+        expr, length = next(iter(places)) if len(places) == 1 else (None, None)
         found = affine(expr) if expr is not None else None
         if expr is None or found is None or len(found.coefficients) < 2 or found.least:
             continue
-        wide = fresh_index(found.most + 1, "ab", *taken)
+        wide = fresh_index(length or 1, "ab", *taken)
         merged = _replaced(body, expr, wide)
         if not any(merged.has(i) for i in found.coefficients):
             body, windows[wide] = merged, expr
             taken.add(wide)
-    return body, windows
+    # The last window may end before the axis does: Pad says that this is meant.
+    entries = {e: Pad(e) for e in body.atoms(Access) if windows.keys() & {*e.indices}}
+    return body.xreplace(entries), windows
 
 
 def _replaced(body: Expr, expr: Expr, index: Index) -> Expr:

@@ -82,8 +82,9 @@ class Border:
         axes: list[Index] = []
         shifted: list[Expr] = []
         at: list[Expr] = []
-        for own in entry.indices:
-            place = own.xreplace(self._mapping)
+        places = [own.xreplace(self._mapping) for own in entry.indices]
+        taken = set[Index]().union(indices_of(entry), *map(indices_of, places))
+        for own, place in zip(entry.indices, places, strict=True):
             if own not in self._free:
                 axis = place if isinstance(place, Index) else own
                 if isinstance(axis, Index):
@@ -93,7 +94,7 @@ class Border:
                 continue
             reach = affine(place)
             assert reach is not None, f"{place} is not affine"
-            wide = self._helpers.index(reach.most - reach.least + 1, axes, indices_of(entry))
+            wide = self._helpers.index(reach.most - reach.least + 1, axes, taken)
             axes.append(wide)
             shifted.append(wide + reach.least)
             at.append(place - reach.least)

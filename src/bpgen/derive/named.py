@@ -12,7 +12,7 @@ from bpgen.ir.index import index as make_index
 from bpgen.ir.network import Network
 from bpgen.ir.tensor import Role, Tensor
 
-_LETTERS = "abkrijuvqesgmpwxyzcdfht"
+_LETTERS = "abkrjuvqesgmpwxyzcdfht"
 
 
 class Helpers:

@@ -83,7 +83,7 @@ class _Sift:
         names = {j.name for j in self._of.indices}
         for index in [i for i in self.left if i.name in names]:
             self.mapping[index] = index.primed()
-        if windows or (joins and not self._is_entry()):
+        if windows or (joins and not self._is_entry(joins)):
             solved = Window(self.body, self.left, self.mapping, self._of, self._helpers)
             return solved.term(self._positions, windows, joins, ties)
         for j, parts in joins:
@@ -99,23 +99,27 @@ class _Sift:
         joins: list[tuple[Index, Parts]] = []
         ties: Pairs = []
         for at, j in self._pairs:
-            if isinstance(at, Index) and at in self.left:
+            if j.extent.value == 1 and at == 0:
+                continue
+            if isinstance(at, Index) and at in self.left and _is_whole(at, j):
                 self._name(at, j)
             elif isinstance(at, Digit) and at.index in self.mapping:
                 continue
             elif (parts := self._composed(at)) and _covers(parts, j.extent):
                 joins.append((j, parts))
                 self.left = {i: None for i in self.left if all(i != own for _, own in parts)}
-            elif not isinstance(at, Index) and is_moving(at) and affine(at) is not None:
+            elif _is_window(at, j):
                 windows.append((at, j))
             else:
                 ties.append((at, j))
         return windows, joins, ties
 
-    def _is_entry(self) -> bool:
-        """Whether the product is one entry and a number: read by digits, it is a view."""
+    def _is_entry(self, joins: list[tuple[Index, Parts]]) -> bool:
+        """Whether the product is one entry, which has every digit, and a number: it is a view."""
         moving = [f for f in sympy.Mul.make_args(self.body) if indices_of(f)]
-        return len(moving) == 1 and isinstance(moving[0], Access)
+        digits = {i for _, parts in joins for _, i in parts}
+        entry = moving[0] if len(moving) == 1 else None
+        return isinstance(entry, Access) and digits <= indices_of(entry)
 
     def _name(self, index: Index, j: Expr) -> None:
         self.left.pop(index)
@@ -137,6 +141,7 @@ class _Sift:
                 self.left.pop(index)
                 self.left.update(dict.fromkeys(i for _, _, i in more))
                 self.mapping[index] = sympy.Add(*(s * j for s, _, j in [*digits, *more]))
+                self.mapping |= {Digit(index, s, r): j for s, r, j in digits}
 
     def _missing(
         self, index: Index, digits: list[tuple[Expr, Expr, Expr]]
@@ -158,6 +163,17 @@ class _Sift:
         parts = [_strided(term) for term in sympy.Add.make_args(at)]
         pairs = [p for p in parts if p is not None and p[1] in self.left]
         return pairs if len(pairs) == len(parts) > 1 else []
+
+
+def _is_whole(index: Index, axis: Index) -> bool:
+    """Whether `index` visits all of the axis, and not its first entries alone."""
+    return bool(index.extent.value == axis.extent.value)
+
+
+def _is_window(at: Expr, axis: Index) -> bool:
+    """Whether an axis is read by an affine expression, or at its first entries alone."""
+    alone = isinstance(at, Index) and _is_whole(at, axis)
+    return not alone and is_moving(at) and affine(at) is not None
 
 
 def _apart(read: Access, target: tuple[Index, ...], bound: tuple[Index, ...]) -> dict[Index, Index]:

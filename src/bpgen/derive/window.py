@@ -177,7 +177,9 @@ class Window:
         return k
 
     def _fresh(self, length: int, *avoid: Index) -> Index:
-        seen = {i for f in self._factors for i in indices_of(f)}
+        # An index that is gone has a meaning still: what it has become.
+        named = (*self._factors, *self._mapping, *self._mapping.values())
+        seen = {i for part in named for i in indices_of(part)}
         split = [i for s in self._splits.values() for i in s.indices]
         return self._helpers.index(length, self._left, self._of.indices, seen, split, avoid)
 

@@ -14,8 +14,8 @@ from bpgen.emit.cupy_view import view_of as cupy_view_of
 from bpgen.emit.numpy_view import view_of as numpy_view_of
 from bpgen.emit.render import render
 from bpgen.emit.view import ModuleView
-from bpgen.errors import OptionError
-from bpgen.ir.program import Program
+from bpgen.errors import OptionError, TargetError
+from bpgen.ir.program import Program, steps_of
 
 __all__ = ["TARGETS", "module"]
 
@@ -31,8 +31,23 @@ def module(
     """Return the text of the module that trains `program`, declared in the file `declared_in`.
 
     Errors: OptionError for a target or a dtype that does not exist; TargetError for a function the
-    target lacks.
+    target lacks, or outputs that no input reaches.
     """
     if target not in TARGETS:
         raise OptionError(f"unknown target {target!r}", way_out=f"One of {', '.join(TARGETS)}.")
+    _check_batch(program)
     return audited(render(target, TARGETS[target](program, declared_in, dtype)))
+
+
+def _check_batch(program: Program) -> None:
+    """Refuse outputs that no input reaches: nothing says how many examples they are for."""
+    steps = steps_of(program.predict or program.forward)
+    read = {name for s in steps for name in s.equation.reads()}
+    if not any(t.name in read for t in program.network.inputs):
+        outputs = ", ".join(f"`{name}`" for name in program.network.outputs) or "the loss"
+        raise TargetError(
+            "a model whose outputs depend on no input has no module",
+            disagree=f"no input reaches {outputs}",
+            rule="A module predicts for a batch of what the model is given.",
+            way_out="Declare an input by bp.input, and compute an output from it.",
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +12,8 @@ from bpgen.emit.view import FunctionView, StepView
 from bpgen.emit.wrap import wrapped_code, wrapped_comment
 from bpgen.ir.index import Scalar
 from bpgen.ir.optimizer import GRADIENT, THETA
-from bpgen.ir.program import Part, Program, Step, Turns
-from bpgen.ir.tensor import KEPT
+from bpgen.ir.program import Blocks, Part, Program, Step, Turns
+from bpgen.ir.tensor import KEPT, Tensor
 from bpgen.spell import FormulaSpeller
 from bpgen.targets.numpy.target import NumpyTarget
 from bpgen.targets.numpy.turns import Fixed
@@ -39,18 +39,19 @@ class Functions:
     forward: NumpyTarget
     backward: NumpyTarget
     update: NumpyTarget
+    block: NumpyTarget
 
     @classmethod
     def of(cls, program: Program, memory: Memory, speller: FormulaSpeller) -> Functions:
         """Return the functions of `program` before any is written."""
         tensors = program.derivation.network.tensors
-        own = {t.name: t for t in (THETA, GRADIENT, *program.optimizer.states)}
         return cls(
             program,
             speller,
             NumpyTarget(memory.names, tensors, rebound=memory.rebound),
             NumpyTarget(memory.names, tensors, rebound=memory.rebound),
-            NumpyTarget(memory.update_names, {**tensors, **own}, owner="s"),
+            NumpyTarget(memory.update_names, _of_update(program), owner="s"),
+            NumpyTarget(_in_block(memory.update_names), _of_update(program), owner="s", local=True),
         )
 
     def views(self) -> tuple[FunctionView, ...]:
@@ -103,12 +104,40 @@ class Functions:
             head = StepView((), (f"for {turn} in {values}:",), indent, is_head=True)
             within = {**fixed, part.index: turn}
             return [head, *(v for p in part.parts for v in self._part(p, target, name, within))]
+        if isinstance(part, Blocks):
+            return self._blocks(part, name, fixed)
         sign = "+=" if part.adds else _sign(name, part)
-        formula = wrapped_comment(self.speller.equation(part.equation, sign), len(indent))
+        return [self._step(part, target, sign, fixed)]
+
+    def _step(
+        self, step: Step, target: NumpyTarget, sign: str, fixed: Fixed, depth: int | None = None
+    ) -> StepView:
+        indent = "    " * (len(fixed) if depth is None else depth)
+        formula = wrapped_comment(self.speller.equation(step.equation, sign), len(indent))
         lines = [
-            line for code in target.lines(part, fixed) for line in wrapped_code(code, len(indent))
+            line for code in target.lines(step, fixed) for line in wrapped_code(code, len(indent))
         ]
-        return [StepView(formula, tuple(lines), indent)]
+        return StepView(formula, tuple(lines), indent)
+
+    def _blocks(self, part: Blocks, name: str, fixed: Fixed) -> list[StepView]:
+        """Return a loop over blocks of the flat vectors; code calls a block as its formula does."""
+        views = [
+            self._step(p, self.block, _sign(name, p), fixed, len(fixed) + 1) for p in part.parts
+        ]
+        text = "\n".join(line for v in views for line in v.lines)
+        whole = self.update.names
+        vectors = [n for n in _in_block(whole).values() if _occurs(n, text)]
+        sources = [whole[n] for n, own in _in_block(whole).items() if own in vectors]
+        lines = [
+            "for begin in range(0, SIZE, BLOCK):",
+            "    block = slice(begin, begin + BLOCK)",
+            f"    {', '.join(vectors)} = {', '.join(f'{s}[block]' for s in sources)}",
+        ]
+        registers = [r.name for r in self.block.scratch.shapes]
+        if registers:
+            parts = ", ".join(f"s.{r}[: {vectors[0]}.size]" for r in registers)
+            lines.append(f"    {', '.join(registers)} = {parts}")
+        return [StepView((), tuple(lines), "    " * len(fixed), is_head=True), *views]
 
     def _turn(self, loop: Turns) -> Scalar:
         """Return the number that counts turns: the index, unless code uses that name."""
@@ -117,9 +146,20 @@ class Functions:
         return Scalar(f"{name}_" if name in taken else name)
 
 
+def _in_block(names: Mapping[str, str]) -> dict[str, str]:
+    """Return how code calls a block of each flat vector."""
+    own = {THETA.name: "theta", GRADIENT.name: "grad"}
+    return {name: own.get(name, name) for name in names}
+
+
 def _sign(name: str, step: Step) -> str:
     """Return how a comment writes a step: a state, and all that the optimizer does, is assigned."""
     return "←" if name == "update" or step.equation.out.role in KEPT else "="
+
+
+def _of_update(program: Program) -> dict[str, Tensor]:
+    """Return the tensors of the optimizer; one of the network may have the same name."""
+    return {t.name: t for t in (THETA, GRADIENT, *program.optimizer.states)}
 
 
 def calls(functions: Sequence[FunctionView], *, has_noise: bool) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import sympy
 from sympy import Expr
 
 from bpgen.emit.view import FieldView
-from bpgen.emit.wrap import wrapped_code
+from bpgen.emit.wrap import WIDTH, wrapped_code
 from bpgen.ir.index import Extent, Index
 from bpgen.ir.optimizer import GRADIENT, THETA
 from bpgen.ir.program import Place, Program, View, steps_of
@@ -73,9 +73,7 @@ class Memory:
 
     def fields(self, tensors: Sequence[Tensor], speller: FormulaSpeller) -> tuple[FieldView, ...]:
         """Return the buffers of a workspace, each with its shape; a border is filled once."""
-        return tuple(
-            FieldView(t.name, "", speller.spell(t.canonical), make=self._made(t)) for t in tensors
-        )
+        return tuple(_field(t, self._made(t), speller.spell(t.canonical)) for t in tensors)
 
     def _made(self, tensor: Tensor) -> str:
         shape, dtype = _shape(tensor.indices), "np.intp" if tensor.is_integer else "dtype"
@@ -88,6 +86,14 @@ class Memory:
             return f"np.zeros({shape}, {dtype})"
         value = "-np.inf" if border == -sympy.oo else scalar(border)
         return f"np.full({shape}, {value}, {dtype})"
+
+
+def _field(tensor: Tensor, made: str, formula: str) -> FieldView:
+    """Return a buffer of a workspace, on three lines where one cannot hold it."""
+    if len(f"self.{tensor.name} = {made}  # {formula}") > WIDTH - 4:
+        call, _, arguments = made.removesuffix(")").partition("(")
+        made = f"{call}(\n            {arguments}\n        )"
+    return FieldView(tensor.name, "", formula, make=made)
 
 
 def _name(tensor: Tensor, gradients: Mapping[str, str]) -> str:
@@ -134,8 +140,17 @@ def scratch_lines(
     seen_before = without.views if without else {}
     views = {k: v for k, v in sorted(scratch.views.items()) if k not in seen_before}
     owner = f"{scratch.owner}."
-    lines += [f"self.{name} = {made.replace(owner, 'self.', 1)}" for name, made in views.items()]
-    return tuple(wrapped for line in lines for wrapped in wrapped_code(line))
+    for name, made in views.items():
+        lines += _view_lines(f"self.{name}", made.replace(owner, "self.", 1))
+    return tuple(wrapped for line in lines for wrapped in wrapped_code(line, 4))
+
+
+def _view_lines(name: str, made: str) -> list[str]:
+    """Return the line that makes a view, or two: the windows, and the steps between them."""
+    if len(f"{name} = {made}") <= WIDTH - 4 or not made.endswith("]"):
+        return [f"{name} = {made}"]
+    windows, _, steps = made.rpartition("[")
+    return [f"{name} = {windows}", f"{name} = {name}[{steps}"]
 
 
 def _register_lines(

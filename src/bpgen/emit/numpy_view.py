@@ -9,8 +9,9 @@ from bpgen.emit.functions import Functions, calls
 from bpgen.emit.layout import Memory, scratch_lines
 from bpgen.emit.tensors import Tensors, as_tuple
 from bpgen.emit.view import FieldView, ModuleView
+from bpgen.emit.wrap import wrapped_code, wrapped_names
 from bpgen.ir.network import Network
-from bpgen.ir.program import Program
+from bpgen.ir.program import Blocks, Program
 from bpgen.ir.tensor import Role
 from bpgen.spell import FormulaSpeller, order_of
 from bpgen.targets.numpy.windows import WINDOWS
@@ -99,7 +100,13 @@ class Writer:
             "cotangents": self._memory.fields(self._memory.cotangents, self._speller),
             "forward_scratch": scratch_lines(forward),
             "backward_scratch": scratch_lines(written.backward.scratch, without=forward),
-            "update_scratch": scratch_lines(written.update.scratch, {"P": "SIZE"}),
+            "update_scratch": (
+                *scratch_lines(written.update.scratch, {"P": "SIZE"}),
+                *scratch_lines(
+                    written.block.scratch, {"P": "BLOCK"}, without=written.update.scratch
+                ),
+            ),
+            "block": next((str(p.size) for p in self._program.update if isinstance(p, Blocks)), ""),
         }
 
     def batch(self, *, has_noise: bool) -> dict[str, Any]:
@@ -132,8 +139,7 @@ class Writer:
     def extents(self) -> str:
         """Return the line that names the extents that are known."""
         known = [e for e in self._memory.extents if e.value is not None]
-        names, values = ", ".join(e.name for e in known), ", ".join(str(e.value) for e in known)
-        return f"{names} = {values}" if known else ""
+        return wrapped_names([e.name for e in known], [str(e.value) for e in known])
 
     def accuracy(self) -> tuple[str, ...]:
         """Return the lines that count right answers, where an output scores the only label."""
@@ -157,10 +163,8 @@ def _length_checks(args: Sequence[str]) -> tuple[str, ...]:
     if len(args) == 1:
         return ()
     lengths = ", ".join(f"len({a})" for a in args)
-    return (
-        f"if len({{{lengths}}}) > 1:",
-        f'    raise ValueError(f"{", ".join(args)} have different lengths: {{{lengths}}}")',
-    )
+    message = f'    raise ValueError(f"{", ".join(args)} have different lengths: {{{lengths}}}")'
+    return (f"if len({{{lengths}}}) > 1:", *wrapped_code(message))
 
 
 def _signature(args: Sequence[str], more: Sequence[str]) -> str:

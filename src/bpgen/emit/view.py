@@ -89,6 +89,7 @@ class ModuleView:
     forward_scratch: tuple[str, ...]
     backward_scratch: tuple[str, ...]
     update_scratch: tuple[str, ...]
+    block: str
     init: tuple[str, ...]
     functions: tuple[FunctionView, ...]
     noise: tuple[str, ...]

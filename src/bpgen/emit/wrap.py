@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 
 WIDTH = 96  # inside a function: 100 less its indentation
 
@@ -27,24 +28,59 @@ def _wrapped(line: str, width: int) -> tuple[str, ...]:
     if len(line) <= width:
         return (line,)
     name, equals, value = line.partition(" = ")
-    if equals and name.isidentifier():
-        parts = [line for clause in _clauses(value) for line in textwrap.wrap(clause, width - 4)]
+    if equals and name.isidentifier() and len(_clauses(value)) > 1:
+        parts = [part for clause in _clauses(value) for part in _clause(clause, width - 4)]
         return (f"{name} = (", *(f"    {part}" for part in parts), ")")
-    head, inner, tail = _call(line)
+    head, inner, tail = _bracket(line)
     if len(inner) + 4 <= width:
-        return (f"{head}(", f"    {inner}", f"){tail}")
-    return (f"{head}(", *(f"    {arg}," for arg in _arguments(inner)), f"){tail}")
+        return (head, f"    {inner}", tail)
+    arguments = [part for arg in _arguments(inner) for part in _argument(arg, width - 4)]
+    return (head, *(f"    {part}" for part in arguments), tail)
 
 
-def _call(line: str) -> tuple[str, str, str]:
-    """Return what stands before the first call's arguments, these, and what follows them."""
-    begin = line.index("(")
-    depth = 0
+def _clause(clause: str, width: int) -> list[str]:
+    """Return a clause of a conditional; what follows a long `else` in brackets on its own lines."""
+    word, opened, inner = clause.partition("(")
+    if len(clause) <= width or word.strip() != "else" or not inner.endswith(")"):
+        return textwrap.wrap(clause, width)
+    inner = inner.removesuffix(")")
+    whole = len(inner) <= width - 4
+    parts = [inner] if whole else [p for c in _clauses(inner) for p in _clause(c, width - 4)]
+    return [f"{word}{opened}", *(f"    {part}" for part in parts), ")"]
+
+
+def _argument(arg: str, width: int) -> tuple[str, ...]:
+    """Return an argument on a line of its own, or, if it is a long call, on several."""
+    if len(arg) < width or not arg.endswith(")"):
+        return (f"{arg},",)
+    *lines, last = _wrapped(arg, width - 1)
+    return (*lines, f"{last},")
+
+
+def wrapped_names(names: Sequence[str], values: Sequence[str]) -> str:
+    """Return an assignment of values to names, on as many lines as it needs."""
+    lines: list[str] = []
+    begin = 0
+    for end in range(1, len(names) + 1):
+        line = f"{', '.join(names[begin:end])} = {', '.join(values[begin:end])}"
+        if len(line) > WIDTH + 4:
+            begin = end - 1
+            line = f"{names[begin]} = {values[begin]}"
+        elif lines and begin < end - 1:
+            lines.pop()
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def _bracket(line: str) -> tuple[str, str, str]:
+    """Return a line up to its first call, or else slice; what is inside; and the rest of it."""
+    begin = line.index("(" if "(" in line else "[") + 1
+    depth = 1
     for place in range(begin, len(line)):
         depth += (line[place] in "([{") - (line[place] in ")]}")
         if depth == 0:
             break
-    return line[:begin], line[begin + 1 : place], line[place + 1 :]
+    return line[:begin], line[begin:place], line[place:]
 
 
 def _arguments(inner: str) -> list[str]:

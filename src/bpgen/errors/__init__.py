@@ -33,6 +33,7 @@ from bpgen.errors.outcome import (
     UndecidedError,
 )
 from bpgen.errors.run import (
+    CertificateError,
     CheckpointError,
     DataError,
     DataFileError,
@@ -50,6 +51,7 @@ from bpgen.errors.run import (
 __all__ = [
     "AuditError",
     "BpgenError",
+    "CertificateError",
     "CheckpointError",
     "DataError",
     "DataFileError",

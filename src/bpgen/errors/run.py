@@ -101,6 +101,16 @@ class MissingInputError(DataError):
     code = "BPG508"
 
 
+class CertificateError(DataError):
+    """A certificate that cannot be relied on.
+
+    `bpgen check MODEL --json > FILE` writes one; it ends with a seal, the hash of everything in it.
+    A certificate whose seal does not fit was changed afterwards, and says nothing about a module.
+    """
+
+    code = "BPG509"
+
+
 class NotFiniteError(BpgenError):
     """A loss that is not finite.
 

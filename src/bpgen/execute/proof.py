@@ -7,16 +7,19 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from bpgen.execute.load import Emitted as Module
 from bpgen.execute.load import load_module
+from bpgen.execute.probe import Probe
+from bpgen.execute.promotion import promotion
 from bpgen.ir.derivation import Derivation
 from bpgen.ir.network import Network
 from bpgen.ir.tensor import Role
 from bpgen.verify import Emitted, Verdict, check
 
+Arrays = Mapping[str, NDArray[Any]]
+Gradient = Callable[[Arrays, Arrays], tuple[float, dict[str, NDArray[Any]]]]
 _DTYPES = ("float64", "float32")
 
 
@@ -51,26 +54,20 @@ def checked(
 def _emitted(network: Network, text: str, stem: Path, dtype: str) -> Emitted:
     path = stem.with_name(f"{stem.name}_{dtype}.py")
     path.write_text(text, encoding="utf-8")
-    return Emitted(f"numpy {dtype}", dtype, gradient_of(load_module(path), network, dtype))
+    probe = probe_of(load_module(path), network, dtype)
+
+    def drift(params: Arrays, batch: Arrays) -> str:
+        found = promotion(probe, text, params, batch)
+        return "" if found is None else str(found)
+
+    return Emitted(f"numpy {dtype}", dtype, probe.gradient, drift)
 
 
-def gradient_of(
-    net: Module, network: Network, dtype: str
-) -> Callable[
-    [Mapping[str, NDArray[Any]], Mapping[str, NDArray[Any]]], tuple[float, dict[str, NDArray[Any]]]
-]:
+def gradient_of(net: Module, network: Network, dtype: str) -> Gradient:
     """Return the gradient of an emitted module as a function of named arrays, noise included."""
-    noise_names = [t.name for t in network.of_role(Role.NOISE)]
-    stored = [t.name for t in (*network.parameters, *network.kept)]
+    return probe_of(net, network, dtype).gradient
 
-    def gradient(
-        params: Mapping[str, NDArray[Any]], batch: Mapping[str, NDArray[Any]]
-    ) -> tuple[float, dict[str, NDArray[Any]]]:
-        known = {**batch, **params}
-        flat = np.concatenate([np.ravel(known[name]) for name in stored]).astype(dtype)
-        given = {name: batch[name] for name in net.INPUTS}
-        noise = {"noise": {name: batch[name] for name in noise_names}} if noise_names else {}
-        loss, grads = net.loss_and_grad(net.Params(flat), **given, **noise)
-        return loss, {name: getattr(grads, name) for name in net.PARAMETERS}
 
-    return gradient
+def probe_of(net: Module, network: Network, dtype: str) -> Probe:
+    """Return an emitted module under examination, noise included."""
+    return Probe(net, tuple(t.name for t in network.of_role(Role.NOISE)), dtype)

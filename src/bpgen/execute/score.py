@@ -12,7 +12,7 @@ from bpgen.execute.dataset import Dataset
 from bpgen.execute.history import Score
 from bpgen.execute.load import Emitted
 
-_ROWS = 1024  # scored at a time, so that the memory does not grow with the data
+_ROWS = 128  # scored at a time, so that the memory does not grow with the data
 
 
 def score(net: Emitted, params: Any, dataset: Dataset) -> Score:

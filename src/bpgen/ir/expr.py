@@ -18,6 +18,7 @@ from sympy.core.relational import Relational
 from sympy.logic.boolalg import Boolean
 from sympy.printing.pretty.stringpict import prettyForm
 
+from bpgen.ir.affine import Affine, affine
 from bpgen.ir.index import Index
 
 
@@ -158,9 +159,13 @@ class Delta(Expr):
     is_real = True
 
     def __new__(cls, index: Expr, at: Any) -> Any:
-        """Return δ(index, at), which is 1 if they are the same expression."""
+        """Return δ(index, at): 1 if they are the same expression, 0 if two different numbers."""
         at = sympy.sympify(at)
-        return sympy.S.One if index == at else Expr.__new__(cls, index, at)
+        if index == at:
+            return sympy.S.One
+        if isinstance(index, sympy.Integer) and isinstance(at, sympy.Integer):
+            return sympy.S.Zero
+        return Expr.__new__(cls, index, at)
 
 
 class Pad(Expr):
@@ -199,8 +204,11 @@ class Digit(Expr):
     is_integer = True
     is_nonnegative = True
 
-    def __new__(cls, index: Expr, stride: Any, extent: Any) -> Digit:
-        """Return the digit of weight `stride` and radix `extent`."""
+    def __new__(cls, index: Expr, stride: Any, extent: Any) -> Any:
+        """Return the digit of weight `stride` and radix `extent`; that of a join is an index."""
+        plain = None if isinstance(index, Index) else _digit_of(index, stride, extent)
+        if plain is not None:
+            return plain
         digit: Digit = Expr.__new__(cls, index, sympy.sympify(stride), sympy.sympify(extent))
         return digit
 
@@ -218,6 +226,29 @@ class Digit(Expr):
     def extent(self) -> Expr:
         """Return the radix of the digit."""
         return self.args[2]
+
+
+def _digit_of(at: Expr, stride: Any, extent: Any) -> Index | None:
+    """Return the index that is a digit of a join: of 6 t + d, the digit `% 6` is d."""
+    found, (step, radix) = affine(at), (_whole(e) for e in (stride, extent))
+    if found is None or found.offset or not step or not radix:
+        return None
+    moving = {i: c for i, c in found.coefficients.items() if i.extent.value != 1}
+    for index, weight in found.coefficients.items():
+        others = {i: c for i, c in moving.items() if i != index}
+        low = Affine({i: c for i, c in others.items() if c < step}, 0)
+        high = [c for c in others.values() if c >= step]
+        fits = low.least == 0 and low.most < step and all(c % (step * radix) == 0 for c in high)
+        if weight == step and fits and (index.extent.value or radix + 1) <= radix:
+            return index
+    return None
+
+
+def _whole(expr: Any) -> int:
+    """Return the number of a formula of extents; 0 if one of them is free."""
+    formula = sympy.sympify(expr)
+    values = {e: getattr(e, "value", None) for e in formula.free_symbols}
+    return 0 if None in values.values() else int(formula.xreplace(values))
 
 
 @lru_cache(maxsize=1 << 16)

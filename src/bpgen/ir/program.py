@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import sympy
 from sympy import Expr
 
 from bpgen.ir.derivation import Derivation
@@ -84,9 +85,9 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Carry:
-    """What the turn before has left: `out[t] = entry`, which is shifted along `index`.
+    """What another turn has left: `out[t] = scale · entry`, which is shifted along `index`.
 
-    Where there is no turn before, `value` stands instead.
+    Where there is no such turn, `value` stands instead of the entry.
     """
 
     out: Tensor
@@ -94,15 +95,16 @@ class Carry:
     value: Expr
     index: Index
     accumulate: bool = False
+    scale: Expr = sympy.S.One
 
 
 @dataclass(frozen=True, slots=True)
 class Single:
-    """A statement for one value of an index of its result: `out[n,0] = …`."""
+    """A statement for one value of an index of its result, `out[n,0] = …`, or of several."""
 
     index: Index
     at: Expr
-    statement: Map | Reduce | Contract
+    statement: Map | Reduce | Contract | Single
 
 
 Statement = Map | Reduce | Contract | Gather | View | Place | Carry | Single
@@ -129,12 +131,23 @@ class Turns:
     parts: tuple[Part, ...]
 
 
-Part = Step | Turns
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """Steps that write a long vector entry by entry: all of them for one block, then the next.
+
+    A block has `size` entries. What they read and write of a block stays in the cache.
+    """
+
+    parts: tuple[Step, ...]
+    size: int
+
+
+Part = Step | Turns | Blocks
 
 
 def steps_of(parts: Iterable[Part]) -> tuple[Step, ...]:
-    """Return the steps of `parts`, those inside loops too, in order."""
-    return tuple(s for p in parts for s in (steps_of(p.parts) if isinstance(p, Turns) else (p,)))
+    """Return the steps of `parts`, those inside loops and blocks too, in order."""
+    return tuple(s for p in parts for s in ((p,) if isinstance(p, Step) else steps_of(p.parts)))
 
 
 @dataclass(frozen=True, slots=True)

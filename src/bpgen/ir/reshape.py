@@ -5,7 +5,7 @@ from __future__ import annotations
 from sympy import Expr
 
 from bpgen.ir.expr import Access, Digit
-from bpgen.ir.index import Index
+from bpgen.ir.index import Extent, Index
 from bpgen.ir.program import View
 
 
@@ -21,12 +21,17 @@ def split_axes(
 
     None if the tensor can be seen as the join: the digits of an index stand side by side in it.
     """
-    digits = {at for at in entry.indices if isinstance(at, Digit)}
+    digits = any(isinstance(at, Digit) for at in entry.indices)
     order = [at.index if isinstance(at, Digit) else at for at in entry.indices]
-    if not digits or _in_runs(entry, order):
-        return None
+    return parts_of(entry, axes) if digits and not _in_runs(entry, order) else None
+
+
+def parts_of(entry: Access, axes: tuple[Index, ...]) -> tuple[tuple[Index, ...], tuple[Index, ...]]:
+    """Return the axes that a join is made of, in its order and in that of the tensor it reads."""
+    digits = {at for at in entry.indices if isinstance(at, Digit)}
     names = {
-        at: Index(f"{at.index}_{k}", at.extent) for k, at in enumerate(sorted(digits, key=str))
+        at: Index(f"{at.index}_{k}", _extent(at.extent))
+        for k, at in enumerate(sorted(digits, key=str))
     }
     source = tuple(names.get(at, at) for at in entry.indices)
     joined: list[Index] = []
@@ -46,6 +51,15 @@ def _in_runs(entry: Access, order: list[Expr]) -> bool:
             strides.setdefault(at.index, []).append(int(known(at.stride)))
     falling = all(s == sorted(s, reverse=True) for s in strides.values())
     return len(set(runs)) == len(runs) and falling
+
+
+def is_part(at: Expr, axis: Index) -> bool:
+    """Whether `at` is an index that visits the first entries of an axis only."""
+    return isinstance(at, Index) and at.extent.value != axis.extent.value
+
+
+def _extent(radix: Expr) -> Extent:
+    return radix if isinstance(radix, Extent) else Extent(str(radix), int(known(radix)))
 
 
 def known(extents: Expr) -> Expr:

@@ -26,7 +26,8 @@ def rnn(
         z[…,t,k] = Σ_d x[…,t,d] W[d,k] + Σ_j h[…,t-1,j] U[j,k] + b[k]
         h[…,t,k] = activation(z[…,t,k])
 
-    With `reverse` it runs from the last step to the first, and reads h[…,t+1,j].
+    With `reverse` it runs from the last step to the first, and reads h[…,t+1,j]. `activation` is a
+    formula of one entry: what `bp.activation` returns.
 
     Shapes: x[…,t,d] -> h[…,t,k]; `start` is h[…,-1,k], a number or a tensor over […,k] or [k];
     parameters `name_W[d,k]`, `name_U[j,k]`, `name_b[k]` (uniform, ±1/√K).

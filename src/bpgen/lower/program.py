@@ -11,7 +11,7 @@ from bpgen.ir.optimizer import Optimizer
 from bpgen.ir.program import Part, Program
 from bpgen.ir.tensor import Role
 from bpgen.lower.loops import parts
-from bpgen.lower.statements import step
+from bpgen.lower.update import update_parts
 
 
 def lower(derivation: Derivation, optimizer: Optimizer) -> Program:
@@ -38,7 +38,9 @@ def lower(derivation: Derivation, optimizer: Optimizer) -> Program:
         backward=steps(_late(backward)),
         predict=steps(predict),
         score=steps(score),
-        update=tuple(step(e, closed.tensors) for e in optimizer.equations),
+        update=update_parts(
+            optimizer.equations, closed.tensors, sum(t.entries for t in network.parameters)
+        ),
         optimizer=optimizer,
         advance=steps(_without(needed(network.all_equations, _states(network)), forward + loss)),
     )

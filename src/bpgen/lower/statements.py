@@ -26,6 +26,7 @@ from bpgen.ir.program import (
     Step,
     View,
 )
+from bpgen.ir.reshape import is_part
 from bpgen.ir.tensor import Role, Tensor
 
 
@@ -63,7 +64,9 @@ _ORDER = (Contract, Reduce, Gather, View, Map, Place, Carry)
 
 def _added(statement: Statement) -> Statement:
     if isinstance(statement, Single):
-        return replace(statement, statement=replace(statement.statement, accumulate=True))
+        inner = _added(statement.statement)
+        assert isinstance(inner, Map | Reduce | Contract | Single)
+        return replace(statement, statement=inner)
     assert not isinstance(statement, Gather | View), f"{statement} stands alone"
     return replace(statement, accumulate=True)
 
@@ -78,6 +81,8 @@ def _once(singles: Sequence[Single]) -> Iterator[Statement]:
 
 def _cover(singles: Sequence[Single]) -> bool:
     """Whether the statements together write every entry of their axis."""
+    if any(isinstance(s.statement, Single) for s in singles):
+        return False
     indices = {s.index for s in singles}
     places = {s.at for s in singles}
     return len(indices) == 1 and places == set(range(indices.pop().extent.value or 0))
@@ -107,8 +112,8 @@ def _single(
             index, at = factor.args
             if index in equation.out.indices and index not in around:
                 body = term.body.xreplace({factor: sympy.S.One}).xreplace({index: at})
-                inner = _statement(equation, Term(body, term.over), tensors, around)
-                if not isinstance(inner, Map | Reduce | Contract):
+                inner = _single(equation, Term(body, term.over), tensors, around)
+                if not isinstance(inner, Map | Reduce | Contract | Single):
                     inner = Map(equation.out, body)
                 return Single(index, at, inner)
     return _statement(equation, term, tensors, around)
@@ -120,16 +125,18 @@ def _statement(
     out, body = equation.out, term.body
     if term.over:
         return _reduction(out, term, equation.op)
-    if isinstance(body, Pad):
-        turn = [i for i in around if any(at != i and at.has(i) for at in body.entry.indices)]
-        if turn:
-            return Carry(out, body.entry, body.value, turn[0])
     if body.has(Pad):
+        (pad,) = body.atoms(Pad)
+        turn = [i for i in around if any(at != i and at.has(i) for at in pad.entry.indices)]
+        if turn:
+            return Carry(out, pad.entry, pad.value, turn[0], scale=body / pad)
         return _place(out, body, tensors)
     if isinstance(body, Access) and len(equation.terms) == 1:
         if any(at.has(Access) for at in body.indices):
             return Gather(out, body)
-        if any(_is_viewed(at) for at in body.indices) or _joins(body, tensors):
+        viewed = any(_is_viewed(at) for at in body.indices) or _joins(body, tensors)
+        pairs = zip(body.indices, tensors[body.name].indices, strict=True)
+        if viewed and not any(is_part(at, axis) for at, axis in pairs):
             return View(out, body)
     return Map(out, body)
 

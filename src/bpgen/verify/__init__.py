@@ -8,7 +8,9 @@ points, with no switch at the points, and with wrong gradients planted and refut
 read; `proof` (or `estimate`, without flint) gathers `evidence`, on which one decision stands;
 `taylor`, `stencils` and `complex_step` show the same by eye. Where the extents are too large for
 balls, `reduce` gives the same equations smaller ones, and what is `measured` at the declared ones
-is told apart from what is proved. Nothing here knows a layer by name.
+is told apart from what is proved. `emitted`, `integral`, `statements` and `precision` look at
+emitted modules; `draws` and `witness` let anyone draw the same points again. Nothing here knows a
+layer by name.
 Rejected: absolute tolerances (a small loss passes all of them) and fixed directions (an error
 orthogonal to one is never seen).
 """
@@ -18,5 +20,6 @@ from bpgen.verify.emitted import Emitted
 from bpgen.verify.quick import proved_digits
 from bpgen.verify.reduce import reductions
 from bpgen.verify.verdict import Verdict
+from bpgen.verify.witness import Witness, witnesses
 
-__all__ = ["Emitted", "Verdict", "check", "proved_digits", "reductions"]
+__all__ = ["Emitted", "Verdict", "Witness", "check", "proved_digits", "reductions", "witnesses"]

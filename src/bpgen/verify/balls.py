@@ -47,6 +47,12 @@ class Balls(Numbers):
         """Return the enclosure of the function."""
         return objects(getattr(arb, name), values)
 
+    def power(self, base: Array, exponent: Array | int) -> Array:
+        """Return the power; of a ball around 0 too, for which flint's own is no number."""
+        if isinstance(exponent, int):
+            return objects(lambda b: _by_squaring(b, exponent), base)
+        return super().power(base, exponent)
+
     def product(self, left: Array, right: Array) -> Array:
         """Return the products, by flint's matrices: the same sums, enclosed."""
         return _products(left, right)
@@ -162,10 +168,22 @@ def _series_sign(value: arb_series) -> int:
 
 
 def _power(base: arb_series, exponent: int) -> arb_series:
+    if exponent < 0 and base[0].is_zero():  # flint's own is 0, or an error
+        return arb_series([arb.nan(), arb.nan()])
     try:
         return base**exponent
     except ValueError:  # flint's word for a constant term that may be 0
         return arb_series([arb.nan(), arb.nan()])
+
+
+def _by_squaring(base: arb, exponent: int) -> arb:
+    """Return `base ** exponent` by multiplications."""
+    if exponent < 0:
+        return 1 / _by_squaring(base, -exponent)
+    if exponent < 2:
+        return base if exponent else arb(1)
+    half = _by_squaring(base, exponent // 2)
+    return half * half * base if exponent % 2 else half * half
 
 
 def _products(left: Array, right: Array) -> Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 
@@ -18,14 +18,18 @@ from bpgen.verify.complex_step import disagreement
 from bpgen.verify.conclude import conclude
 from bpgen.verify.diagnosis import diagnose
 from bpgen.verify.emitted import Emitted, compare
+from bpgen.verify.equal import equal
 from bpgen.verify.estimate import estimate
 from bpgen.verify.evidence import Outcome
 from bpgen.verify.held import held
-from bpgen.verify.line import Direction, base, gaussian
+from bpgen.verify.integral import integrals
+from bpgen.verify.levels import Stopwatch
+from bpgen.verify.line import Direction, base, gaussian, unit
 from bpgen.verify.measured import measured
 from bpgen.verify.numbers import COMPLEX
-from bpgen.verify.points import Point, generic, initial
-from bpgen.verify.problem import Problem, lifted, problem
+from bpgen.verify.points import Point, generic, initial, trained
+from bpgen.verify.precision import loser
+from bpgen.verify.problem import BUDGET, Problem, lifted, problem
 from bpgen.verify.reduce import reduced
 from bpgen.verify.stencils import stencils
 from bpgen.verify.summary import agreement, kinks
@@ -38,9 +42,6 @@ EmittedFrom = Callable[[Derivation], Sequence[Emitted]]
 
 # Directions that move every parameter at once.
 _JOINT = 3
-# Entries of formulas that one evaluation of the loss in balls may read: beyond, a check takes more
-# than some seconds, and the extents are reduced.
-BUDGET = 200_000
 # Decimals are slower, and take 14 evaluations to a direction.
 _PRICE_OF_ESTIMATES = 20
 # How far the initial point moves off a switch, as a share of the way to the generic point.
@@ -71,18 +72,19 @@ def check(
     sizes = {p.name: math.prod(declared.shape(p)) for p in declared.parameters}
     subject, is_reduced = declared, declared.cost > _budget()
     rng = np.random.default_rng(seed)
+    watch = Stopwatch(progress)
     if is_reduced:
-        progress("extents")
+        watch.stage("extents")
         subject = reduced(declared, rng)
     blank = Verdict("UNDECIDED", network.name, seed, sizes, _named(subject))
     blank = replace(blank, declared=_named(declared) if is_reduced else {})
     try:
         codes = emitted_from(subject.derivation) if is_reduced else emitted
-        found = _gathered(blank, subject, rng, emitted=codes, digits=digits, progress=progress)
+        found = _gathered(blank, subject, rng, emitted=codes, digits=digits, stage=watch.stage)
         if is_reduced:
-            progress("declared extents")
+            watch.stage("declared extents")
             found = replace(found, measured=measured(network, derivation, rng, emitted))
-        return conclude(found)
+        return conclude(replace(found, levels=watch.levels()))
     except UndecidedError as error:
         return replace(blank, reason=error.what)
 
@@ -102,50 +104,94 @@ def _gathered(
     *,
     emitted: Sequence[Emitted],
     digits: int,
-    progress: Progress,
+    stage: Progress,
 ) -> Verdict:
     """Return `blank` with the evidence of every level filled in."""
-    progress("points")
+    stage("points")
     point = generic(subject, rng)
     start = initial(subject, point, rng)
     directions = _directions(subject, rng)
-    progress("proof")
+    stage("proof")
     trial = _tried(subject, point, directions, digits)
-    second = _tried(subject, start, directions, digits, like=trial)
-    if second.undecided:
-        moved = start.moved(point, _OFF_THE_SWITCH)
-        second = _tried(subject, moved, directions, digits, like=trial)
-    trials = (trial, second)
+    trials = (trial, *_elsewhere(trial, start, directions, digits, rng))
     found = replace(blank, agreement=agreement(trials), kinks=kinks(trials))
     refuted = next((t for t in trials if t.outcome is Outcome.REFUTES), None)
-    progress("Taylor table")
-    found = _with_levels(found, trial, directions[0], digits)
+    found = _with_levels(found, trial, directions[0], digits, stage)
     if refuted is not None:
-        progress("diagnosis")
+        stage("diagnosis")
         return replace(found, diagnosis=diagnose(refuted, rng))
-    progress("canaries")
+    stage("canaries")
     found = replace(found, canaries=canaries(trial, rng))
-    progress("emitted code")
-    return replace(found, emitted=tuple(compare(e, trial.base, point) for e in emitted))
+    if emitted:
+        found = _with_emitted(found, trial, directions[0], emitted, stage)
+    return found
 
 
-def _with_levels(found: Verdict, trial: Trial, direction: Direction, digits: int) -> Verdict:
+def _elsewhere(
+    trial: Trial,
+    start: Point,
+    directions: Sequence[Direction],
+    digits: int,
+    rng: np.random.Generator,
+) -> Iterator[Trial]:
+    """Yield the trials beside the generic one: at the start, after training, on equal extents."""
+    subject = trial.base.problem
+    second = _tried(subject, start, directions, digits, like=trial)
+    if second.undecided:
+        moved = start.moved(trial.point, _OFF_THE_SWITCH)
+        second = _tried(subject, moved, directions, digits, like=trial)
+    yield second
+    later = _tried(subject, trained(subject, start), directions[:1], digits, like=trial)
+    if not later.undecided:
+        yield later
+    square = equal(subject, rng)
+    if square is not None:
+        point = replace(generic(square, rng), name="generic, all extents equal")
+        on_squares = _tried(square, point, _directions(square, rng)[:1], digits, like=trial)
+        if not on_squares.undecided:
+            yield on_squares
+
+
+def _with_levels(
+    found: Verdict, trial: Trial, direction: Direction, digits: int, stage: Progress
+) -> Verdict:
     """Add what can be followed by eye: Taylor remainders, stencils, the complex step.
 
     Differences are taken along a direction of length 1 as a whole: derivatives of high order grow
     with it.
     """
-    native = base(trial.base.problem, trial.point, COMPLEX)
-    shorter = {n: v / math.sqrt(len(direction)) for n, v in direction.items()}
-    shorter = lifted(shorter, trial.base.numbers)
-    error = disagreement(native, direction)
-    return replace(
+    stage("Taylor table")
+    shorter = lifted(unit(direction), trial.base.numbers)
+    found = replace(
         found,
         table=remainders(trial.base, shorter),
         stencils=stencils(trial.base, shorter, digits),
+    )
+    stage("complex step")
+    native = base(trial.base.problem, trial.point, COMPLEX)
+    error = disagreement(native, direction)
+    return replace(
+        found,
         complex_step=-math.log10(error) if error else COMPLEX.digits,
         held=held(native, direction),
     )
+
+
+def _with_emitted(
+    found: Verdict,
+    trial: Trial,
+    direction: Direction,
+    emitted: Sequence[Emitted],
+    stage: Progress,
+) -> Verdict:
+    """Add what emitted modules do: their gradients, their line integrals, what float32 keeps."""
+    stage("emitted code")
+    found = replace(found, emitted=tuple(compare(e, trial.base, trial.point) for e in emitted))
+    stage("line integral")
+    ways = integrals(emitted, trial.base, trial.point, unit(direction))
+    found = replace(found, integrals=ways)
+    stage("float32")
+    return replace(found, loser=loser(trial.base))
 
 
 def _directions(subject: Problem, rng: np.random.Generator) -> list[Direction]:

@@ -27,6 +27,9 @@ def _refutations(found: Verdict) -> Iterator[str]:
     for comparison in _comparisons(found):
         if comparison.outcome is Outcome.REFUTES:
             yield f"{comparison.label}: {comparison.fault}"
+    for integral in found.integrals:
+        if integral.outcome is Outcome.REFUTES:
+            yield f"line integral of {integral}"
 
 
 def _doubts(found: Verdict) -> Iterator[str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bpgen.ir.order import Loop, flat, ordered
 from bpgen.ir.source import SourceLine
 from bpgen.ir.tensor import Tensor
 from bpgen.verify.complex_step import SIGNIFICANT, complex_slope, entries
@@ -49,10 +50,12 @@ def diagnose(trial: Trial, rng: np.random.Generator) -> Diagnosis | None:
     """Explain why `trial` refutes the gradient; None if no cotangent is refuted by itself.
 
     Cotangents are tested in the order they become complete: the first wrong one is where the
-    mistake is.
+    mistake is. What a loop computes is not tested: held, it would not feel the turns before.
     """
     problem = trial.base.problem
-    adjoints = problem.derivation.adjoints.values()
+    loops = [g for g in ordered(problem.forward) if isinstance(g, Loop)]
+    inside = {e.out.name for e in flat(loops)}
+    adjoints = [a for a in problem.derivation.adjoints.values() if a.of.name not in inside]
     tensors = [a.of for a in adjoints if a.equation.out.name in trial.base.known]
     wrong = [t for t in tensors if _is_refuted(trial, gaussian(problem, [t], rng))]
     if not wrong:

@@ -1,78 +1,96 @@
 """Emitted code against the formulas: its gradient, tensor by tensor, as it ships.
 
 The truth is the derived gradient in balls (or in more digits than the code has), at values that
-float32 holds exactly. How
-much an honest program may err is measured, not guessed: the interpreter itself computes the
-gradient in the same dtype, and an emitted program, which sums in another order, may err a small
-multiple of that.
+float32 holds exactly; `rounding` says how much an honest program may err.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from bpgen.verify.evidence import Outcome
-from bpgen.verify.line import Base, base
-from bpgen.verify.numbers import FLOAT32, FLOAT64, Array, Native, Numbers
+from bpgen.verify.line import Base
+from bpgen.verify.numbers import NATIVE, Array, Native
 from bpgen.verify.points import Point, is_clear
 from bpgen.verify.problem import lifted
+from bpgen.verify.rounding import distance, limits
 
 Gradient = Callable[[Mapping[str, Array], Mapping[str, Array]], tuple[float, Mapping[str, Array]]]
-_NUMBERS = {"float32": FLOAT32, "float64": FLOAT64}
-# The order of a sum changes its rounding error by about this much (pairwise, blocked, in sequence).
-_OTHER_ORDER = 16
-# Four standard deviations of a random walk whose steps are half a unit in the last place.
-_WALK = 2
+Drift = Callable[[Mapping[str, Array], Mapping[str, Array]], str]
 _LOSS = "the loss"
+
+
+def _keeps_its_dtype(params: Mapping[str, Array], batch: Mapping[str, Array]) -> str:
+    del params, batch
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
 class Emitted:
-    """An emitted gradient function: `label` names it, `dtype` is that of its arrays."""
+    """An emitted gradient function: `label` names it, `dtype` is that of its arrays.
+
+    `drift` says, for parameters and a batch, which statement leaves the dtype; "" if none does.
+    """
 
     label: str
     dtype: str
     gradient: Gradient
+    drift: Drift = _keeps_its_dtype
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """How an emitted gradient compares: its largest relative error, where, and the fault."""
+    """How an emitted gradient compares: its largest relative error, where, and the fault.
+
+    `digits` says of every tensor how many it has right, measured by its largest entry.
+    """
 
     label: str
     outcome: Outcome
     error: float
     worst: str
     fault: str = ""
+    digits: Mapping[str, float] = field(default_factory=dict)
 
 
 def compare(emitted: Emitted, at: Base, point: Point) -> Comparison:
     """Run `emitted` at `point`, and compare its result with the derived one, which `at` holds."""
-    numbers = _NUMBERS[emitted.dtype]
-    loss, gradient = emitted.gradient(*_arguments(at, point.values, numbers))
-    fault = _misshapen(gradient, at, emitted.dtype)
+    numbers = NATIVE[emitted.dtype]
+    given = _arguments(at, point.values, numbers)
+    loss, gradient = emitted.gradient(*given)
+    drift = "" if _misshapen(gradient, at, emitted.dtype) else emitted.drift(*given)
+    fault = (
+        f"{emitted.dtype} is left: {drift}" if drift else _misshapen(gradient, at, emitted.dtype)
+    )
     if fault:
         return Comparison(emitted.label, Outcome.REFUTES, math.inf, "", fault)
-    true = _as_floats({**at.gradient, _LOSS: at.known[at.problem.network.loss]}, at.numbers)
-    found = {
-        **{n: np.asarray(gradient[n], np.float64) for n in at.gradient},
-        _LOSS: np.asarray(loss),
-    }
-    errors = {n: float(np.abs(found[n] - true[n]).max()) for n in true}
-    relative = {n: errors[n] / size for n in true if (size := float(np.abs(true[n]).max()))}
+    names = {n: at.problem.derivation.gradient_of(n) for n in at.gradient}
+    names[_LOSS] = at.problem.network.loss
+    true = {tensor: at.numbers.nearest(at.known[tensor]) for tensor in names.values()}
+    found = {n: np.asarray(gradient[n], np.float64) for n in at.gradient}
+    found[_LOSS] = np.asarray(loss)
+    errors = {n: distance(found[n], true[tensor]) for n, tensor in names.items()}
+    sizes = {n: float(np.abs(true[tensor]).max()) for n, tensor in names.items()}
+    relative = {n: errors[n] / size for n, size in sizes.items() if size}
     worst = max(relative, key=lambda n: relative[n])
-    limits = _limits(at, point, true, numbers)
-    beyond = [n for n in true if errors[n] > limits[n]]
+    digits = {n: -math.log10(e) if e else numbers.digits for n, e in relative.items()}
+    allowed = limits(at, point, true, numbers)
+    beyond = [n for n, tensor in names.items() if errors[n] > allowed[tensor]]
     if not beyond:
-        return Comparison(emitted.label, Outcome.AGREES, relative[worst], worst)
+        return Comparison(emitted.label, Outcome.AGREES, relative[worst], worst, digits=digits)
     outcome = Outcome.REFUTES if is_clear(at.problem, point) else Outcome.UNDECIDED
     name = beyond[0]
-    fault = f"{name} is off by {errors[name]:.1e}; rounding explains {limits[name]:.1e}"
-    return Comparison(emitted.label, outcome, relative[worst], worst, fault)
+    fault = f"{name} is off by {errors[name]:.1e}; rounding explains {allowed[names[name]]:.1e}"
+    return Comparison(emitted.label, outcome, relative[worst], worst, fault, digits)
+
+
+def _drifted(emitted: Emitted, given: tuple[dict[str, Array], dict[str, Array]]) -> str:
+    drift = emitted.drift(*given)
+    return f"{emitted.dtype} is left: {drift}" if drift else ""
 
 
 def _arguments(
@@ -98,36 +116,3 @@ def _misshapen(gradient: Mapping[str, Array], at: Base, dtype: str) -> str:
         if not np.isfinite(found).all():
             return f"the gradient of {name} is not finite"
     return ""
-
-
-def _limits(at: Base, point: Point, true: Mapping[str, Array], numbers: Native) -> dict[str, float]:
-    """Return how far an honest program may be from the truth, tensor by tensor.
-
-    It errs as the formulas do when they are read in the same dtype, times what the order of a sum
-    can do; and by a random walk of its roundings, in case the reading was lucky.
-    """
-    reading = base(at.problem, point, numbers)
-    same = {**reading.gradient, _LOSS: reading.known[at.problem.network.loss]}
-    walk = _WALK * 10.0**-numbers.digits * math.sqrt(_roundings(at))
-    largest = max(float(np.abs(t).max()) for n, t in true.items() if n != _LOSS)
-    vanishing = largest * 10.0**-numbers.digits
-    limits = {}
-    for name, truth in true.items():
-        size = float(np.abs(truth).max())
-        read = float(np.abs(same[name].astype(np.float64) - truth).max())
-        limits[name] = _OTHER_ORDER * read + walk * (size if size > vanishing else largest)
-    return limits
-
-
-def _roundings(at: Base) -> int:
-    """Return how many roundings a number can pass: the longest sum of every equation."""
-    equations = at.problem.derivation.network.equations
-    sums = (
-        max(math.prod(at.problem.extents[i.extent] for i in t.over) for t in e.terms)
-        for e in equations
-    )
-    return sum(1 + length for length in sums)
-
-
-def _as_floats(values: Mapping[str, Array], numbers: Numbers) -> dict[str, Array]:
-    return {n: numbers.nearest(v) for n, v in values.items()}

@@ -78,6 +78,11 @@ def gaussian(
     return {n: rng.normal(size=s) / np.sqrt(np.prod(s)) for n, s in shapes.items()}
 
 
+def unit(direction: Direction) -> dict[str, Array]:
+    """Return a direction over tensors of length 1 each, with length 1 as a whole."""
+    return {n: v / np.sqrt(len(direction)) for n, v in direction.items()}
+
+
 def along(at: Base, direction: Direction, h: sympy.Expr) -> dict[str, Array]:
     """Return what is given and held at θ + h v."""
     with at.numbers.working():

@@ -19,13 +19,11 @@ from bpgen.verify.emitted import Comparison, Emitted, compare
 from bpgen.verify.line import base, gaussian
 from bpgen.verify.numbers import COMPLEX, EXTENDED
 from bpgen.verify.points import generic
-from bpgen.verify.problem import problem
+from bpgen.verify.problem import LARGEST, problem
 
 # Examples in a batch, and directions that move every parameter at once.
 _BATCH = 2
 _DIRECTIONS = 3
-# Entries of formulas that one evaluation may read: half a minute, and a few GB at most.
-_BUDGET = 500_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +44,7 @@ def measured(
 ) -> Measured | None:
     """Measure the gradient of `network` at its declared extents; None if that takes too long."""
     subject = problem(network, derivation, least=_BATCH)
-    if subject.cost > _BUDGET:
+    if subject.cost > LARGEST:
         return None
     point = generic(subject, rng)
     at = base(subject, point, COMPLEX)

@@ -189,5 +189,6 @@ _NUMPY = {"atan": "arctan"}
 
 FLOAT32 = Native(np.float32)
 FLOAT64 = Native(np.float64)
+NATIVE = {"float32": FLOAT32, "float64": FLOAT64}
 COMPLEX = Native(np.complex128)
 EXTENDED = Extended()

@@ -13,31 +13,39 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bpgen.errors import UndecidedError
-from bpgen.ir.tensor import GIVEN, Init, Noise, Role, Tensor
+from bpgen.ir.tensor import GIVEN, Role, Tensor
+from bpgen.verify.draws import Draw, draw_of, drawn, single, spread_of, start_of
 from bpgen.verify.numbers import FLOAT32, FLOAT64, Array, Numbers
 from bpgen.verify.problem import Problem, lifted
 from bpgen.verify.switch import Switch
 
 # How many generic points are drawn in search of one that lies clear of all switches.
 _DRAWS = 16
+# Steps of descent after which weights are no longer as they were drawn, and how often one is cut.
+_STEPS = 8
+_HALVINGS = 16
 # A float32 program may round in another order: its errors may be this many times the formulas'.
 _OTHER_ORDER = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """The values of everything that is given: parameters, inputs, labels, noise."""
+    """The values of everything that is given: parameters, inputs, labels, noise.
+
+    `draws` are how they came about; a point that was moved, or trained, has none.
+    """
 
     name: str
     values: Mapping[str, Array]
+    draws: tuple[Draw, ...] = ()
 
     def moved(self, towards: Point, step: float) -> Point:
         """Return the point a small step towards another one: off the switches it lies on."""
         values = {
-            n: v if v.dtype.kind == "i" else _single(v + step * (towards.values[n] - v))
+            n: v if v.dtype.kind == "i" else single(v + step * (towards.values[n] - v))
             for n, v in self.values.items()
         }
-        return Point(f"{self.name}, moved by {step}", values)
+        return Point(f"{self.name}, moved by {step} off a switch", values)
 
 
 def generic(problem: Problem, rng: np.random.Generator) -> Point:
@@ -50,7 +58,8 @@ def generic(problem: Problem, rng: np.random.Generator) -> Point:
     finite: list[Point] = []
     for draw in range(_DRAWS):
         positive = not finite and draw % 2 == 1
-        point = Point("generic", _drawn(problem, rng, spread=True, positive=positive))
+        draws = _drawn(problem, rng, spread=True, positive=positive)
+        point = _point(problem, "generic", draws)
         if np.isfinite(problem.loss(lifted(point.values, FLOAT64), FLOAT64)):
             finite.append(point)
             if is_clear(problem, point):
@@ -64,7 +73,31 @@ def initial(problem: Problem, near: Point, rng: np.random.Generator) -> Point:
     """Return the point where training starts, with the inputs, labels and noise of `near`."""
     start = _drawn(problem, rng, spread=False, positive=False)
     names = {t.name for t in problem.network.tensors.values() if t.init is not None}
-    return Point("initial", {n: start[n] if n in names else v for n, v in near.values.items()})
+    both = zip(start, near.draws, strict=True)
+    return _point(problem, "initial", tuple(s if s.name in names else n for s, n in both))
+
+
+def trained(problem: Problem, start: Point, steps: int = _STEPS) -> Point:
+    """Return the point after some steps of gradient descent from `start`, rounded to float32.
+
+    A step goes as far as the loss falls by half of what its slope promises, or less.
+    """
+    values = dict(start.values)
+    names = [p.name for p in problem.parameters]
+    for _ in range(steps):
+        known = problem.everything(lifted(values, FLOAT64), FLOAT64)
+        gradient = problem.gradient(known)
+        loss = float(known[problem.network.loss])
+        slope = sum(float(np.sum(g**2)) for g in gradient.values())
+        length = abs(loss) / slope if slope else 0.0
+        for _ in range(_HALVINGS):
+            there = {n: single(values[n] - length * gradient[n]) for n in names}
+            found = float(problem.loss(lifted({**values, **there}, FLOAT64), FLOAT64))
+            if found <= loss - length * slope / 2:
+                values |= there
+                break
+            length /= 4
+    return Point(f"after {steps} steps of training", values)
 
 
 def is_clear(problem: Problem, point: Point) -> bool:
@@ -91,66 +124,22 @@ def _differences(problem: Problem, point: Point, numbers: Numbers) -> list[Switc
 
 def _drawn(
     problem: Problem, rng: np.random.Generator, *, spread: bool, positive: bool
-) -> dict[str, Array]:
-    given = (t for t in problem.network.tensors.values() if t.role in GIVEN)
-    return {t.name: _given(t, problem, rng, spread=spread, positive=positive) for t in given}
+) -> tuple[Draw, ...]:
+    given = (t for t in problem.network.tensors.values() if t.role in GIVEN - {Role.TABLE})
+    return tuple(_draw(t, problem, rng, spread=spread, positive=positive) for t in given)
 
 
-def _given(
+def _draw(
     tensor: Tensor, problem: Problem, rng: np.random.Generator, *, spread: bool, positive: bool
-) -> Array:
-    shape = problem.shape(tensor)
-    if tensor.role is Role.TABLE:
-        return np.reshape(tensor.values, shape)
-    if tensor.below is not None:
-        return rng.integers(0, tensor.below, shape)
-    if tensor.noise is not None:
-        return _noise(tensor.noise, shape, rng)
-    if tensor.init is not None:
-        scale = problem.number(tensor.init.scale)
-        draw = _around if spread else _exactly
-        return _single(draw(tensor.init, scale, shape, rng))
-    return _single(rng.uniform(0, 1, shape) if positive else rng.normal(size=shape))
+) -> Draw:
+    shape, seed = problem.shape(tensor), int(rng.integers(2**63))
+    if tensor.init is None or tensor.below is not None or tensor.noise is not None:
+        return draw_of(tensor, shape, seed, positive=positive)
+    how = spread_of if spread else start_of
+    return how(tensor, tensor.init, shape, seed, problem.number(tensor.init.scale))
 
 
-def _noise(noise: Noise, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-    match noise.law:
-        case "bernoulli":
-            return (rng.uniform(size=shape) < noise.rate).astype(np.float64)
-        case "uniform":
-            return _single(rng.uniform(size=shape))
-        case _:
-            return _single(rng.normal(size=shape))
-
-
-def _exactly(init: Init, scale: float, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-    match init.law:
-        case "constant":
-            return np.full(shape, scale)
-        case "uniform":
-            return rng.uniform(-scale, scale, shape)
-        case "orthogonal":
-            tall = rng.normal(size=(max(shape), min(shape)))
-            q = np.linalg.qr(tall)[0]
-            return np.asarray(scale * (q if q.shape == shape else q.T))
-        case _:
-            return np.asarray(scale * rng.normal(size=shape))
-
-
-def _around(init: Init, scale: float, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-    """Draw with the standard deviation of the law; around a constant, far enough to leave it."""
-    noise = rng.normal(size=shape)
-    match init.law:
-        case "constant":
-            return np.asarray(scale + noise / 2)
-        case "uniform":
-            return np.asarray(scale * noise / np.sqrt(3))
-        case "orthogonal":
-            return np.asarray(scale * noise / np.sqrt(max(shape)))
-        case _:
-            return np.asarray(scale * noise)
-
-
-def _single(values: Array) -> Array:
-    """Round to float32, in the width of float64."""
-    return np.asarray(values, np.float32).astype(np.float64)
+def _point(problem: Problem, name: str, draws: tuple[Draw, ...]) -> Point:
+    tables = problem.network.of_role(Role.TABLE)
+    values = {t.name: np.reshape(t.values, problem.shape(t)) for t in tables}
+    return Point(name, {**values, **drawn(draws)}, draws)

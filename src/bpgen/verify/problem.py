@@ -18,6 +18,11 @@ from bpgen.verify.interpret import Values, evaluate, needed, operations
 from bpgen.verify.numbers import Array, Numbers
 from bpgen.verify.switch import Switch
 
+# Entries of formulas that one evaluation of the loss may read: in balls, beyond which a check takes
+# more than some seconds; and in floats, half a minute and a few GB at most.
+BUDGET = 200_000
+LARGEST = 500_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:

@@ -40,13 +40,17 @@ def _evidence(found: Verdict) -> Iterator[tuple[str, str]]:
         lines = (*_formula(found.agreement, found.seed), *_where(found))
         yield "formula", "\n".join(lines)
     if found.table is not None:
-        yield "slopes", "\n".join(_slopes(found.table))
+        yield "slopes", "\n".join(slopes(found.table))
     if found.stencils:
         yield "stencils", "\n".join(_stencils(found.stencils))
     if found.complex_step is not None:
         yield "complex", f"step i 1e-20 in float64: {found.complex_step:.1f} digits"
     for comparison in found.emitted:
-        yield "emitted", _emitted(comparison)
+        yield "emitted", "\n".join((_emitted(comparison), *_kept(comparison)))
+    if found.integrals:
+        yield "integral", "\n".join(map(str, found.integrals))
+    if found.loser is not None:
+        yield "float32", "\n".join(wrap(str(found.loser), _WIDTH))
     if found.measured is not None:
         yield "measured", "\n".join(_measured(found.measured))
 
@@ -101,6 +105,13 @@ def _emitted(comparison: Comparison) -> str:
     return f"{comparison.label}  {comparison.fault or size}"
 
 
+def _kept(comparison: Comparison) -> Iterator[str]:
+    """Say how many digits of each tensor are right, if there are few tensors."""
+    if 0 < len(comparison.digits) <= _NAMES:
+        digits = ", ".join(f"{name} {count:.1f}" for name, count in comparison.digits.items())
+        yield from wrap(f"digits: {digits}", _WIDTH)
+
+
 def _measured(found: Measured) -> Iterator[str]:
     yield from wrap(f"not proved, at {_sizes(found.extents)}:", _WIDTH)
     along = f"along {found.directions} Gaussian directions"
@@ -117,7 +128,8 @@ def _missed(shown: Agreement) -> int:
     return min(0, math.ceil(-math.log10(AGREEMENT) - min(shown.digits.values())))
 
 
-def _slopes(table: Table) -> Iterator[str]:
+def slopes(table: Table) -> Iterator[str]:
+    """Yield the lines of a Taylor table."""
     yield f"remainders of the Taylor expansion, in {table.numbers}: R_k falls as h^(k+1)"
     yield "h         R0        slope     R1        slope     R2        slope"
     columns = [table.slopes(order) for order in range(3)]
@@ -133,9 +145,10 @@ def _slopes(table: Table) -> Iterator[str]:
 
 
 def _stencils(rows: Sequence[Stencil]) -> Iterator[str]:
-    yield "order  h         digits  weights of φ(jh) - φ(-jh), j = 1, 2, …, solved by sympy"
+    yield "order  h         digits  Richardson  weights of φ(jh) - φ(-jh), j = 1, 2, …, by sympy"
     for row in rows:
-        yield f"{row.order:<7}{f'2^-{row.exponent}':<10}{row.digits:<8.1f}{row.weights}"
+        step, more = f"2^-{row.exponent}", f"{row.richardson:.1f}" if row.richardson else ""
+        yield f"{row.order:<7}{step:<10}{row.digits:<8.1f}{more:<12}{row.weights}"
 
 
 def _kinks(kinks: Kinks) -> str:

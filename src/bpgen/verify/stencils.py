@@ -46,13 +46,15 @@ def weights(order: int) -> Mapping[int, sympy.Rational]:
 class Stencil:
     """One finite difference: its weights for j = 1, 2, …, h = 2^-exponent, and the digits it shows.
 
-    The weights for -j are the same with the other sign.
+    The weights for -j are the same with the other sign. `richardson` are the digits of
+    (2^p D(h) - D(2h)) / (2^p - 1), where the leading errors cancel; None if 2h crosses a switch.
     """
 
     order: int
     weights: str
     exponent: int
     digits: float
+    richardson: float | None = None
 
     @property
     def agrees(self) -> bool:
@@ -85,11 +87,26 @@ def quotient(at: Base, direction: Direction, order: int, digits: int) -> Quotien
         samples = _samples(at, direction, order, shrunk)
         if not any(crossed(start.switches, s.switches) for s in samples.values()):
             break
-    with at.numbers.working():
-        weighted = [at.numbers.constant(w)[0] * samples[j].value for j, w in weights(order).items()]
-        value = sum(weighted) * 2**shrunk
+    value = _weighted(at, order, samples, shrunk)
     rounding = _ABOVE_ROUNDING * 10.0**-digits * 2.0**shrunk * at.loss
     return Quotient(order, shrunk, value, rounding)
+
+
+def _weighted(at: Base, order: int, samples: Mapping[int, Sample], exponent: int) -> Any:
+    with at.numbers.working():
+        parts = [at.numbers.constant(w)[0] * samples[j].value for j, w in weights(order).items()]
+        return sum(parts) * 2**exponent
+
+
+def extrapolated(at: Base, direction: Direction, fine: Quotient) -> Any | None:
+    """Return Richardson's combination of `fine` and of twice its step; None across a switch."""
+    start = sample(at, direction, sympy.S.Zero)
+    samples = _samples(at, direction, fine.order, fine.exponent - 1)
+    if any(crossed(start.switches, s.switches) for s in samples.values()):
+        return None
+    coarse = _weighted(at, fine.order, samples, fine.exponent - 1)
+    with at.numbers.working():
+        return (2**fine.order * fine.value - coarse) / (2**fine.order - 1)
 
 
 def _samples(at: Base, direction: Direction, order: int, exponent: int) -> dict[int, Sample]:
@@ -103,8 +120,15 @@ def stencils(at: Base, direction: Direction, digits: int) -> tuple[Stencil, ...]
     rows = []
     for order in ORDERS:
         found = quotient(at, direction, order, digits)
-        error = abs(float(found.value - claimed)) / size
-        shown = -math.log10(error) if error else at.numbers.digits
+        better = extrapolated(at, direction, found)
+        shown = _digits(found.value, claimed, size, at)
+        more = None if better is None else _digits(better, claimed, size, at)
         forward = ", ".join(str(w) for j, w in weights(order).items() if j > 0)
-        rows.append(Stencil(order, forward, found.exponent, shown))
+        rows.append(Stencil(order, forward, found.exponent, shown, more))
     return tuple(rows)
+
+
+def _digits(value: Any, claimed: Any, size: float, at: Base) -> float:
+    with at.numbers.working():
+        error = abs(float(value - claimed)) / size
+    return -math.log10(error) if error else at.numbers.digits

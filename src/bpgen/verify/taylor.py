@@ -13,6 +13,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import sympy
 
 from bpgen.verify.decimals import bits_of
@@ -51,6 +52,16 @@ class Table:
     def slope(self, order: int) -> float | None:
         """Return the slope of the last reliable pair; None if there is none."""
         return next((s for s in reversed(self.slopes(order)) if s is not None), None)
+
+    def fitted(self, order: int) -> float | None:
+        """Return the slope of a line through all reliable rows; None if there are not two."""
+        rows = [(-r.exponent, r.remainders[order]) for r in self.rows if not r.crossed]
+        seen = [(k, math.log2(size)) for k, size in rows if size]
+        if len(seen) < 2:
+            return None
+        steps, sizes = np.array(seen).T
+        steps = steps - steps.mean()
+        return float(steps @ sizes / (steps @ steps))
 
     def is_exact(self, order: int) -> bool:
         """Whether R_order vanishes: the loss is linear (1) or quadratic (2) on the line."""

@@ -13,7 +13,10 @@ from bpgen.verify.canaries import Canary
 from bpgen.verify.diagnosis import Diagnosis
 from bpgen.verify.emitted import Comparison
 from bpgen.verify.held import Held
+from bpgen.verify.integral import Integral
+from bpgen.verify.levels import Level
 from bpgen.verify.measured import Measured
+from bpgen.verify.precision import Loser
 from bpgen.verify.stencils import Stencil
 from bpgen.verify.summary import Agreement, Kinks
 from bpgen.verify.taylor import Table
@@ -42,8 +45,11 @@ class Verdict:
     held: tuple[Held, ...] = ()
     canaries: tuple[Canary, ...] = ()
     emitted: tuple[Comparison, ...] = ()
+    integrals: tuple[Integral, ...] = ()
+    loser: Loser | None = None
     measured: Measured | None = None
     diagnosis: Diagnosis | None = None
+    levels: tuple[Level, ...] = ()
 
     @property
     def digits(self) -> int:

@@ -75,8 +75,10 @@ def _product(a: Value, b: Value, groups: Groups, out: Value) -> str | None:
     to = _joined(out, groups.left, groups.right)
     if left is None or right is None or to is None:
         return None
-    # np.dot wants its result in memory order, and spends less on the call than np.matmul.
-    call = "np.dot" if is_dense(to) else "np.matmul"
+    # np.dot spends less on the call than np.matmul, but wants its result in memory order, and
+    # copies a factor with gaps.
+    fits = is_dense(to) and not outer_axes(left) and not outer_axes(right)
+    call = "np.dot" if fits else "np.matmul"
     return f"{call}({left}, {right}, out={to})"
 
 

@@ -26,6 +26,7 @@ from bpgen.ir.expr import (
 )
 from bpgen.ir.index import Index
 from bpgen.targets.numpy.arrays import Arrays
+from bpgen.targets.numpy.integers import is_integer
 from bpgen.targets.numpy.scalar import is_scalar, scalar
 from bpgen.targets.numpy.scratch import Axes
 from bpgen.targets.numpy.values import in_order
@@ -41,17 +42,22 @@ _RELATIONS = {
 }  # fmt: skip
 _CHOICES = {"max": "np.maximum", "min": "np.minimum", "abs": "np.absolute", "sign": "np.sign"}
 SELECT = "select"
+LAY_OUT = "lay out"
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """An operation on earlier nodes, at the places `args`, or the array `text` that is there."""
+    """An operation on earlier nodes, at the places `args`, or the array `text` that is there.
+
+    An array whose axes are `digits` may have to be laid out, so that they are joined in memory.
+    """
 
     ufunc: str
     args: tuple[int, ...]
     axes: Axes
     text: str = ""
     kind: str = "float"
+    digits: Axes = ()
 
 
 class Graph:
@@ -69,8 +75,7 @@ class Graph:
         """Return the place of the node that computes `expr`."""
         match expr:
             case Access():
-                value = in_order(self._arrays.read(expr), self._space)
-                return self._put(Node("", (), value.axes, value.text))
+                return self._entry(expr)
             case _ if is_scalar(expr):
                 # An array spares numpy the conversion of a Python number in every call.
                 return self._put(
@@ -89,7 +94,7 @@ class Graph:
                     else self._power(expr.base, expr.exp)
                 )
             case Index():
-                return self._put(Node("", (), (expr,), self._scratch.range_of(expr.extent)))
+                return self._put(Node("", (), (expr,), self._scratch.reals_of(expr.extent)))
             case Digit():
                 return self._digit(expr)
             case Where():
@@ -113,6 +118,14 @@ class Graph:
         found = {i for a in args for i in self.nodes[a].axes}
         axes = tuple(i for i in self._space if i in found)
         return self._put(Node(ufunc, args, axes, kind=kind))
+
+    def _entry(self, entry: Access) -> int:
+        if not self._arrays.is_apart(entry):
+            value = in_order(self._arrays.read(entry), self._space)
+            return self._put(Node("", (), value.axes, value.text))
+        axes = tuple(i for i in self._space if i in indices_of(entry))
+        value, digits = self._arrays.apart(entry, axes)
+        return self._put(Node(LAY_OUT, (), axes, value.text, digits=digits))
 
     # ---- sums and products -----------------------------------------------------------------------
 
@@ -195,19 +208,43 @@ class Graph:
     def _compare(self, condition: sympy.Basic, kind: str) -> int:
         """Return 1 where `condition` holds, else 0: as numbers to multiply with, or as a mask."""
         assert isinstance(condition, Relational), f"{condition} is not a comparison"
-        return self._call(_RELATIONS[sign_of(condition)], *map(self.add, condition.args), kind=kind)
+        whole = all(is_integer(side, self._arrays.tensors) for side in condition.args)
+        sides = map(self._integer if whole else self.add, condition.args)
+        return self._call(_RELATIONS[sign_of(condition)], *sides, kind=kind)
+
+    # ---- whole numbers: in floats, numpy would go by way of float64 ------------------------------
 
     def _delta(self, expr: Delta) -> int:
         """Compare an index with its address: 1 at that entry, 0 elsewhere."""
         index, at = expr.args
-        return self._call("np.equal", self.add(at), self.add(index))
+        return self._call("np.equal", self._integer(at), self._integer(index))
 
-    def _digit(self, digit: Digit) -> int:
+    def _digit(self, digit: Digit, kind: str = "float") -> int:
         """Take one digit of 0 … extent-1 as a number."""
-        value = self.add(digit.index)
+        value = self._integer(digit.index)
         if digit.stride != 1:
-            value = self._call("np.floor_divide", value, self.add(digit.stride))
-        return self._call("np.remainder", value, self.add(digit.extent))
+            value = self._call("np.floor_divide", value, self._integer(digit.stride), kind="int")
+        return self._call("np.remainder", value, self._integer(digit.extent), kind=kind)
+
+    def _integer(self, expr: sympy.Basic) -> int:
+        """Return the place of the node that computes an index expression in integers."""
+        match expr:
+            case Access():
+                return self._entry(expr)
+            case _ if is_scalar(expr):
+                return self._put(Node("", (), (), scalar(expr)))
+            case Index():
+                return self._put(Node("", (), (expr,), self._scratch.range_of(expr.extent)))
+            case Digit():
+                return self._digit(expr, "int")
+            case sympy.Add() | sympy.Mul():
+                ufunc = "np.add" if isinstance(expr, sympy.Add) else "np.multiply"
+                parts = map(self._integer, sorted(expr.args, key=_work, reverse=True))
+                return reduce(lambda a, b: self._call(ufunc, a, b, kind="int"), parts)
+            case _:
+                raise TargetError(
+                    f"numpy has no whole number for {type(expr).__name__}", disagree=f"in {expr}"
+                )
 
 
 def _by_indices(factors: list[Expr]) -> list[list[Expr]]:

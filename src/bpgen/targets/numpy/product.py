@@ -104,9 +104,7 @@ def _operand(
     straight, turned = (*stack, *outer, *inner), (*stack, *inner, *outer)
     lines: list[str] = []
     if value.strided or value.axes not in (straight, turned):
-        # The axis along which memory is read stays the last one.
-        last = max((i for i in value.axes), key=lambda i: (i.extent.value or 0) * (i not in stack))
-        axes = turned if last in outer and inner else straight
+        axes = turned if _is_turned(value, outer, inner) else straight
         register = scratch.take(axes)
         taken.append(register)
         copy = Value(scratch.text(register), axes, register)
@@ -116,6 +114,23 @@ def _operand(
     rows, columns = (inner, outer) if is_turned else (outer, inner)
     text = _matrix(value.text, stack, rows, columns, layout.added + layout.stack)
     return (f"{text}.swapaxes(-1, -2)" if is_turned else text), lines
+
+
+def _is_turned(value: Value, outer: Axes, inner: Axes) -> bool:
+    """Whether a copy with `outer` last reads memory in longer runs than one with `inner` last.
+
+    In windows the position and the place inside both lie side by side in memory: the longer one
+    comes last. Elsewhere it is the group with the longest axis, along which memory is read.
+    """
+    if not outer or not inner:
+        return False
+    if value.strided:
+        return _length(outer[-1]) > _length(inner[-1])
+    return max((*inner, *outer), key=_length) in outer
+
+
+def _length(index: Index) -> int:
+    return index.extent.value or 0
 
 
 def _matrix(text: str, stack: Axes, rows: Axes, columns: Axes, whole: Axes | None = None) -> str:

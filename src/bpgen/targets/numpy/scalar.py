@@ -107,8 +107,10 @@ def scalar(expr: sympy.Basic) -> str:
         return repr(float(expr))
     if expr.is_Rational and (not expr.is_Integer or abs(expr) > 2**53):
         return repr(float(expr))
-    if _has_root(expr) and not _has_root(expr**2):
-        return f"math.sqrt({ScalarSpeller().spell(expr**2)})"
+    has_sign = expr.is_positive or expr.is_negative
+    if has_sign and _has_root(expr) and not _has_root(expr**2):
+        sign = "-" if expr.is_negative else ""
+        return f"{sign}math.sqrt({ScalarSpeller().spell(expr**2)})"
     text = ScalarSpeller().spell(expr)
     return text[1:-1] if isinstance(expr, Where) and text.startswith("(") else text
 

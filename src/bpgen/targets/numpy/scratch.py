@@ -36,13 +36,14 @@ def _letters(axes: Axes) -> str:
 class Scratch:
     """The registers of one workspace: which are in use now, and every shape that was asked for.
 
-    `taken` are the names of tensors, which neither registers nor constants may have. `constants`
-    are the arrays that code reads and never writes, `views` other ways to see a buffer: how each
-    one is made, by its name.
+    `taken` are the names of tensors, which neither registers nor constants may have; with `local`
+    code has registers as names of their own. `constants` are the arrays that code reads and never
+    writes, `views` other ways to see a buffer: how each one is made, by its name.
     """
 
     owner: str
     taken: frozenset[str] = frozenset()
+    local: bool = False
     _busy: set[str] = field(default_factory=set)
     shapes: dict[Register, None] = field(default_factory=dict)
     constants: dict[str, str] = field(default_factory=dict)
@@ -62,7 +63,7 @@ class Scratch:
 
     def text(self, register: Register) -> str:
         """Return how code names a register."""
-        return f"{self.owner}.{register.name}"
+        return register.name if self.local else f"{self.owner}.{register.name}"
 
     def view(self, tensor: str, made: str, axes: Axes) -> str:
         """Return how code names a view of a buffer, made once: `a.x_pad_nchwuv`."""
@@ -89,6 +90,10 @@ class Scratch:
     def range_of(self, extent: Extent) -> str:
         """Return the numbers 0 … extent-1."""
         return self._constant(f"RANGE_{extent}", f"np.arange({extent})")
+
+    def reals_of(self, extent: Extent) -> str:
+        """Return the numbers 0 … extent-1, to calculate with."""
+        return self._constant(f"NUMBERS_{extent}", f"np.arange({extent}, dtype=dtype)")
 
     def starts(self, rows: Extent, columns: Extent) -> str:
         """Return where each row of a matrix begins in memory, counted in entries."""

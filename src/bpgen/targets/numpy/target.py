@@ -27,9 +27,11 @@ from bpgen.targets.numpy.places import place, view
 from bpgen.targets.numpy.product import by_copies
 from bpgen.targets.numpy.scalar import scalar
 from bpgen.targets.numpy.scratch import Axes, Scratch
+from bpgen.targets.numpy.terms import by_terms
 from bpgen.targets.numpy.turns import Fixed, Slices, at
 from bpgen.targets.numpy.ufuncs import Ufuncs
-from bpgen.targets.numpy.values import Value, in_order, is_dense
+from bpgen.targets.numpy.unrolled import is_small_window, largest, spread, spread_axis
+from bpgen.targets.numpy.values import Value, in_order, is_dense, outer_axes
 
 _ONE: sympy.Expr = sympy.S.One
 _REDUCTIONS = {Op.SUM: "np.add.reduce", Op.MAX: "np.maximum.reduce", Op.ARGMAX: "np.argmax"}
@@ -43,14 +45,17 @@ class NumpyTarget:
         names: Mapping[str, str],
         tensors: Mapping[str, Tensor],
         owner: str = "a",
+        *,
         rebound: frozenset[str] = frozenset(),
+        local: bool = False,
     ) -> None:
         """Take how code names each tensor; `owner` is the workspace that holds scratch.
 
-        `rebound` are the tensors that are views of others.
+        `rebound` are the tensors that are views of others; with `local` registers are names of
+        their own.
         """
         self.names = names
-        self.scratch = Scratch(owner, frozenset(tensors))
+        self.scratch = Scratch(owner, frozenset(tensors), local)
         self.tensors = tensors
         self._arrays = Arrays(names, tensors, self.scratch, rebound)
 
@@ -61,7 +66,9 @@ class NumpyTarget:
     def seeing(self, slices: Slices) -> NumpyTarget:
         """Return this target with slices among its tensors, and the same scratch memory."""
         rebound = self._arrays.rebound.union(slices.made)
-        target = NumpyTarget(slices.all_names(), slices.all_tensors(), self.scratch.owner, rebound)
+        target = NumpyTarget(
+            slices.all_names(), slices.all_tensors(), self.scratch.owner, rebound=rebound
+        )
         target.scratch = self.scratch
         target._arrays = replace(target._arrays, scratch=self.scratch)
         return target
@@ -90,6 +97,9 @@ class NumpyTarget:
         return Value(self.names[tensor.name], tensor.indices)
 
     def _map(self, statement: Map) -> list[str]:
+        axis = spread_axis(statement)
+        if axis is not None:
+            return spread(self._arrays, statement, self._out(statement.out), axis)
         ufuncs = Ufuncs(self._arrays)
         body = statement.body
         if statement.accumulate:
@@ -101,6 +111,8 @@ class NumpyTarget:
 
     def _reduce(self, statement: Reduce) -> list[str]:
         """Write a sum, a maximum, or the address of a maximum, over any axes."""
+        if is_small_window(statement) and not statement.accumulate:
+            return largest(self._arrays, statement, self._out(statement.out))
         ufuncs = Ufuncs(self._arrays)
         number, body = _scaled(statement.body) if statement.op is Op.SUM else (_ONE, statement.body)
         space = _memory_order(body, (*statement.out.indices, *statement.over))
@@ -144,8 +156,9 @@ class NumpyTarget:
             total = _times(f"float({call.format(weights=weights, out='')})", scale)
             return [f"{statement.out.name} = {total}"]
         out, lines = self._target(statement, _without(axes, statement.over))
-        # np.dot takes no result with gaps in memory.
-        call = call if is_dense(out.text) else call.replace("np.dot", "np.matmul")
+        # np.dot takes no result with gaps in memory, and copies a factor that has some.
+        fits = is_dense(out.text) and not outer_axes(call)
+        call = call if fits else call.replace("np.dot", "np.matmul")
         product = call.format(weights=weights, out=f", out={out.text}")
         return [product, *_scaling(out, scale), *lines]
 
@@ -172,9 +185,12 @@ class NumpyTarget:
         return [*ufuncs.lines, *_scaling(out, statement.scale), *lines]
 
     def _product(self, arrays: list[Value], over: Axes, out: Value) -> list[str]:
-        """Write a sum of products: by views, by copies, or by a plain loop."""
+        """Write a sum of products: by few terms, by views, by copies, or by a plain loop."""
         if len(arrays) == 2:
             a, b = arrays
+            terms = by_terms(a, b, over, out, self.scratch)
+            if terms is not None:
+                return terms
             call = contraction(a, b, over, out)
             if call is not None:
                 return [call]

@@ -128,14 +128,26 @@ def at(target: NumpyTarget, statement: Statement, fixed: Fixed) -> list[str]:
 
 
 def _carried(target: NumpyTarget, statement: Carry, fixed: Fixed) -> list[str]:
-    """Take what the turn before has left; in the first turn, what stands before it."""
-    index, out = statement.index, statement.out
-    place = next(place for place in statement.entry.indices if place.has(index))
-    turn, last = scalar(fixed[index]), scalar(index.extent - 1)
-    is_later = f"if {turn} > 0:" if (place - index).is_negative else f"if {turn} < {last}:"
-    lines = at(target, Map(out, statement.entry, statement.accumulate), fixed)
-    lines = [is_later, *(f"    {line}" for line in lines)]
+    """Take what another turn has left; where there is none, what stands outside."""
+    out, scale = statement.out, statement.scale
+    lines = at(target, Map(out, scale * statement.entry, statement.accumulate), fixed)
+    lines = [f"if {_is_there(target, statement, fixed)}:", *(f"    {line}" for line in lines)]
     if statement.accumulate and statement.value == 0:
         return lines
-    start = at(target, Map(out, statement.value, statement.accumulate), fixed)
+    start = at(target, Map(out, scale * statement.value, statement.accumulate), fixed)
     return [*lines, "else:", *(f"    {line}" for line in start)]
+
+
+def _is_there(target: NumpyTarget, statement: Carry, fixed: Fixed) -> str:
+    """Return the condition under which the entry of another turn exists."""
+    index, axes = statement.index, target.tensors[statement.entry.name].indices
+    pairs = zip(statement.entry.indices, axes, strict=True)
+    place, axis = next((place, axis) for place, axis in pairs if place.has(index))
+    turn, shift = scalar(fixed[index]), int(place - index)
+    same = axis.extent.value == index.extent.value
+    bounds = [f"{turn} > {-shift - 1}"] if shift < 0 else []
+    if shift > 0 and same:
+        bounds.append(f"{turn} < {scalar(index.extent - shift)}")
+    elif not same and (index.extent.value or 0) + shift > (axis.extent.value or 0):
+        bounds.append(f"{turn} < {scalar(axis.extent - shift)}")
+    return " and ".join(bounds) or "True"

@@ -13,9 +13,9 @@ from sympy import Expr
 
 from bpgen.ir.expr import Access
 from bpgen.targets.numpy.arrays import Arrays
-from bpgen.targets.numpy.graph import SELECT, Graph, Node
+from bpgen.targets.numpy.graph import LAY_OUT, SELECT, Graph, Node
 from bpgen.targets.numpy.scratch import Axes, Scratch
-from bpgen.targets.numpy.values import Value, in_order, is_dense
+from bpgen.targets.numpy.values import Value, in_order, is_dense, shape
 
 
 @dataclass(slots=True)
@@ -32,10 +32,12 @@ class Ufuncs:
         value = _Placement(self, graph.nodes, root, out).run()
         if value.text != out.text:
             self.lines.append(f"np.copyto({out.text}, {value.along(out.axes)})")
+            if value.register != out.register:
+                self.free(value)
 
     def array(self, expr: Expr, axes: Axes, space: Axes) -> Value:
         """Return an array that holds `expr` over exactly `axes`: a view, or else a register."""
-        if isinstance(expr, Access):
+        if isinstance(expr, Access) and not self.arrays.is_apart(expr):
             value = in_order(self.arrays.read(expr), space)
             if value.axes == axes:
                 return value
@@ -79,7 +81,10 @@ class _Placement:
         dying = [a for a in dict.fromkeys(node.args) if self._last_use[a] == place]
         out = self._target(place, node, dying)
         args = [self._values[a].along(node.axes) for a in node.args]
-        if node.ufunc == SELECT:
+        if node.ufunc == LAY_OUT:
+            line = f"np.copyto({out.text}.reshape({shape(node.digits)}), {node.text})"
+            self._ufuncs.lines.append(line)
+        elif node.ufunc == SELECT:
             mask, chosen, other = args
             if other != out.text:
                 self._ufuncs.lines.append(f"np.copyto({out.text}, {other})")
@@ -93,7 +98,7 @@ class _Placement:
 
     def _target(self, place: int, node: Node, dying: list[int]) -> Value:
         """Choose the memory of a result: the output, an operand read last here, or a register."""
-        fits = node.kind == "float" and node.axes == self._out.axes
+        fits = node.kind == "float" and node.axes == self._out.axes and node.ufunc != LAY_OUT
         # `erf` is a loop over blocks of memory, which has no gaps then.
         fits = fits and (node.ufunc != "erf" or is_dense(self._out.text))
         if fits and self._is_open(place, node):
@@ -116,7 +121,7 @@ class _Placement:
             in_place = self._last_use[other] == place and value.text == self._out.text
             if not in_place or (node.ufunc == SELECT and other != node.args[2]):
                 return False
-        return not any(self._overlaps(n.text) for n in self._nodes[place + 1 :] if not n.ufunc)
+        return not any(self._overlaps(n.text) for n in self._nodes[place + 1 :])
 
     def _overlaps(self, text: str) -> bool:
         """Whether `text` is the output or a view of it."""

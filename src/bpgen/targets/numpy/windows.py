@@ -45,7 +45,21 @@ def windowed(text: str, at: Sequence[Expr], axes: Axes) -> Value:
     if inner:
         text = f"{WINDOWS}({text}, {_tuple(sizes)}, {_tuple(moved)})"
         text += _subscript([*steps, *(_step(c) for _, c in inner)])
-    return Value(text, (*found, *(i for i, _ in inner)), strided=True)
+    every = (*found, *(i for i, _ in inner))
+    return Value(text, every, strided=True) if is_each_once(every) else diagonal(text, every)
+
+
+def is_each_once(axes: Axes) -> bool:
+    """Whether no index stands on two axes."""
+    return len(set(axes)) == len(axes)
+
+
+def diagonal(text: str, axes: Axes) -> Value:
+    """Return the view in which an index that stands on two axes runs along both at once."""
+    letters = {i: chr(ord("a") + k) for k, i in enumerate(dict.fromkeys(axes))}
+    pattern = "".join(letters[i] for i in axes)
+    view = f'np.einsum("{pattern}->{"".join(letters.values())}", {text})'
+    return Value(view, tuple(letters), strided=True)
 
 
 def _apart(at: Sequence[Expr], axes: Axes) -> tuple[Axes, list[tuple[Affine, Extent]]]:
@@ -76,7 +90,9 @@ def _picked(place: Affine, position: Index, extent: Extent) -> str:
         first = "" if place.offset == extent.value - 1 else str(place.offset)
         end = place.least - 1
         return f"{first}:{end if end >= 0 else ''}:{step}"
-    text = _slice(place.least, place.most + 1, extent.value)
+    # An end within the last step cuts nothing.
+    end = place.most + 1 if place.most + step < extent.value else extent.value
+    text = _slice(place.least, end, extent.value)
     return text if step == 1 else f"{text}:{step}"
 
 

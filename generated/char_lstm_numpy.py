@@ -1,0 +1,584 @@
+"""Long short-term memory that reads text and predicts the character after each.
+
+Written by `bpgen emit char_lstm` from char_lstm.py; needs numpy alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+DTYPE = "float32"
+D, V, H, M, J, K, E, Q = 64, 96, 32, 512, 128, 128, 96, 4
+SIZE = 97888
+
+# Shapes of the parameters; for a batch, the shape of one example and the number of classes.
+PARAMETERS = {
+    "characters_W": (V, H),
+    "lstm_W": (H, M),
+    "lstm_b": (M,),
+    "lstm_U": (J, M),
+    "head_W": (K, E),
+    "head_b": (E,),
+}
+INPUTS = {
+    "tokens": ((D,), 96),
+    "next_token": ((D,), 96),
+}
+OUTPUTS = ("logits",)
+STATES = ("m", "v")
+
+
+class Params:
+    """The parameters: named views into one flat vector, `flat`."""
+
+    def __init__(self, flat: np.ndarray | None = None) -> None:
+        self.flat = np.zeros(SIZE, DTYPE) if flat is None else flat
+        self.characters_W = self.flat[0:3072].reshape((V, H))
+        self.lstm_W = self.flat[3072:19456].reshape((H, M))
+        self.lstm_b = self.flat[19456:19968].reshape((M,))
+        self.lstm_U = self.flat[19968:85504].reshape((J, M))
+        self.head_W = self.flat[85504:97792].reshape((K, E))
+        self.head_b = self.flat[97792:97888].reshape((E,))
+
+
+class Grads(Params):
+    """The gradient: `grads.W` is ∂L/∂W, in the same order in memory."""
+
+
+class Activations:
+    """What the forward pass computes for a batch of N examples, allocated once.
+
+    Names in capitals are constants; a name such as u_nh is scratch memory u, seen as [n,h].
+    """
+
+    def __init__(self, N: int, dtype: str = DTYPE) -> None:
+        self.N = N
+        self.y1 = np.empty((N, D, H), dtype)  # y1[n,d,h]
+        self.lstm_z = np.empty((N, D, M), dtype)  # lstm_z[n,d,m]
+        self.lstm_h_before = np.empty((N, D, K), dtype)  # lstm_h_before[n,d,k]
+        self.lstm_i = np.empty((N, D, K), dtype)  # lstm_i[n,d,k]
+        self.lstm_f = np.empty((N, D, K), dtype)  # lstm_f[n,d,k]
+        self.lstm_g = np.empty((N, D, K), dtype)  # lstm_g[n,d,k]
+        self.lstm_o = np.empty((N, D, K), dtype)  # lstm_o[n,d,k]
+        self.lstm_c_before = np.empty((N, D, K), dtype)  # lstm_c_before[n,d,k]
+        self.lstm_c = np.empty((N, D, K), dtype)  # lstm_c[n,d,k]
+        self.lstm_c_tanh = np.empty((N, D, K), dtype)  # lstm_c_tanh[n,d,k]
+        self.lstm_h = np.empty((N, D, K), dtype)  # lstm_h[n,d,k]
+        self.logits = np.empty((N, D, E), dtype)  # logits[n,d,e]
+        self.m = np.empty((N, D), dtype)  # m[n,d]
+        self.e = np.empty((N, D, E), dtype)  # e[n,d,e]
+        self.s = np.empty((N, D), dtype)  # s[n,d]
+        self.logits_at_next_token = np.empty((N, D), dtype)  # logits_at_next_token[n,d]
+        self.loss = np.empty((), dtype)  # loss
+        self.RANGE_D = np.arange(D)
+        self.RANGE_N = np.arange(N)
+        self.ZERO = np.zeros((), dtype)
+        self.i_nd = np.empty((N, D), np.intp)
+        u = np.empty(max(N * M, N * K, N * D), dtype)
+        self.u_nm = u[: N * M].reshape((N, M))
+        self.u_nk = u[: N * K].reshape((N, K))
+        self.u_nd = u[: N * D].reshape((N, D))
+
+
+class Workspace(Activations):
+    """The activations, and the cotangents that the backward pass computes from them."""
+
+    def __init__(self, N: int, dtype: str = DTYPE) -> None:
+        super().__init__(N, dtype)
+        self.p = np.empty((N, D, E), dtype)  # p[n,d,e]
+        self.d_logits = np.empty((N, D, E), dtype)  # ∂L/∂logits[n,d,e]
+        self.d_lstm_h = np.empty((N, D, K), dtype)  # ∂L/∂lstm_h[n,d,k]
+        self.d_lstm_c = np.empty((N, D, K), dtype)  # ∂L/∂lstm_c[n,d,k]
+        self.d_lstm_c_before = np.empty((N, D, K), dtype)  # ∂L/∂lstm_c_before[n,d,k]
+        self.d_lstm_z_by_gate = np.empty((N, D, Q, K), dtype)  # ∂L/∂lstm_z_by_gate[n,d,q,k]
+        self.d_lstm_h_before = np.empty((N, D, K), dtype)  # ∂L/∂lstm_h_before[n,d,k]
+        self.d_y1 = np.empty((N, D, H), dtype)  # ∂L/∂y1[n,d,h]
+        self.RANGE_E = np.arange(E)
+        self.RANGE_V = np.arange(V)
+        self.u_ndv = np.empty((N, D, V), dtype)
+
+
+class State:
+    """What the optimizer adam keeps from step to step, and its scratch memory."""
+
+    def __init__(self, dtype: str = DTYPE) -> None:
+        self.m = np.zeros(SIZE, dtype)  # m[i]
+        self.v = np.zeros(SIZE, dtype)  # v[i]
+        self.u_i = np.empty(SIZE, dtype)
+
+
+def init(seed: int = 0) -> Params:
+    """Return parameters as training starts with them."""
+    p = Params()
+    rng = np.random.default_rng(seed)
+    p.characters_W[...] = rng.normal(0, 1.0, (V, H))
+    p.lstm_W[...] = rng.uniform(-math.sqrt(1 / K), math.sqrt(1 / K), (H, M))
+    p.lstm_b[...] = rng.uniform(-math.sqrt(1 / K), math.sqrt(1 / K), (M,))
+    p.lstm_U[...] = rng.uniform(-math.sqrt(1 / K), math.sqrt(1 / K), (J, M))
+    p.head_W[...] = rng.normal(0, math.sqrt(2 / K), (K, E))
+    return p
+
+
+def forward(p: Params, a: Activations, tokens: np.ndarray) -> None:
+    """Compute the outputs of a batch into `a`."""
+    # y1[n,d,h] = characters_W[tokens[n,d],h]
+    p.characters_W.take(tokens, axis=0, out=a.y1, mode="clip")
+
+    # lstm_z[n,d,m] = Σ_h lstm_W[h,m] y1[n,d,h] + lstm_b[m]
+    np.matmul(a.y1.reshape(-1, H), p.lstm_W, out=a.lstm_z.reshape(-1, M))
+    np.add(a.lstm_z, p.lstm_b, out=a.lstm_z)
+
+    # lstm_z_by_gate[n,d,q,k] = lstm_z[n,d,K q + k]
+    a.lstm_z_by_gate = a.lstm_z.reshape(-1, D, Q, K)
+
+    # lstm_zi[n,d,k] = lstm_z_by_gate[n,d,0,k]
+    a.lstm_zi = a.lstm_z_by_gate[:, :, 0]
+
+    # lstm_zf[n,d,k] = lstm_z_by_gate[n,d,1,k]
+    a.lstm_zf = a.lstm_z_by_gate[:, :, 1]
+
+    # lstm_zg[n,d,k] = lstm_z_by_gate[n,d,2,k]
+    a.lstm_zg = a.lstm_z_by_gate[:, :, 2]
+
+    # lstm_zo[n,d,k] = lstm_z_by_gate[n,d,3,k]
+    a.lstm_zo = a.lstm_z_by_gate[:, :, 3]
+
+    for d in range(D):
+        # lstm_h_before[n,d,k] = lstm_h[n,d-1,k] (0 outside)
+        if d > 0:
+            np.copyto(a.lstm_h_before[:, d], a.lstm_h[:, d - 1])
+        else:
+            np.copyto(a.lstm_h_before[:, d], a.ZERO)
+
+        # lstm_z[n,d,m] += Σ_j lstm_U[j,m] lstm_h_before[n,d,j]
+        np.matmul(a.lstm_h_before[:, d], p.lstm_U, out=a.u_nm)
+        np.add(a.lstm_z[:, d], a.u_nm, out=a.lstm_z[:, d])
+
+        # lstm_i[n,d,k] = tanh(lstm_zi[n,d,k]/2)/2 + 1/2
+        np.multiply(a.lstm_zi[:, d], 0.5, out=a.lstm_i[:, d])
+        np.tanh(a.lstm_i[:, d], out=a.lstm_i[:, d])
+        np.multiply(a.lstm_i[:, d], 0.5, out=a.lstm_i[:, d])
+        np.add(a.lstm_i[:, d], 0.5, out=a.lstm_i[:, d])
+
+        # lstm_f[n,d,k] = tanh(lstm_zf[n,d,k]/2)/2 + 1/2
+        np.multiply(a.lstm_zf[:, d], 0.5, out=a.lstm_f[:, d])
+        np.tanh(a.lstm_f[:, d], out=a.lstm_f[:, d])
+        np.multiply(a.lstm_f[:, d], 0.5, out=a.lstm_f[:, d])
+        np.add(a.lstm_f[:, d], 0.5, out=a.lstm_f[:, d])
+
+        # lstm_g[n,d,k] = tanh(lstm_zg[n,d,k])
+        np.tanh(a.lstm_zg[:, d], out=a.lstm_g[:, d])
+
+        # lstm_o[n,d,k] = tanh(lstm_zo[n,d,k]/2)/2 + 1/2
+        np.multiply(a.lstm_zo[:, d], 0.5, out=a.lstm_o[:, d])
+        np.tanh(a.lstm_o[:, d], out=a.lstm_o[:, d])
+        np.multiply(a.lstm_o[:, d], 0.5, out=a.lstm_o[:, d])
+        np.add(a.lstm_o[:, d], 0.5, out=a.lstm_o[:, d])
+
+        # lstm_c_before[n,d,k] = lstm_c[n,d-1,k] (0 outside)
+        if d > 0:
+            np.copyto(a.lstm_c_before[:, d], a.lstm_c[:, d - 1])
+        else:
+            np.copyto(a.lstm_c_before[:, d], a.ZERO)
+
+        # lstm_c[n,d,k] = lstm_i[n,d,k] lstm_g[n,d,k] + lstm_f[n,d,k] lstm_c_before[n,d,k]
+        np.multiply(a.lstm_i[:, d], a.lstm_g[:, d], out=a.lstm_c[:, d])
+        np.multiply(a.lstm_f[:, d], a.lstm_c_before[:, d], out=a.u_nk)
+        np.add(a.lstm_c[:, d], a.u_nk, out=a.lstm_c[:, d])
+
+        # lstm_c_tanh[n,d,k] = tanh(lstm_c[n,d,k])
+        np.tanh(a.lstm_c[:, d], out=a.lstm_c_tanh[:, d])
+
+        # lstm_h[n,d,k] = lstm_o[n,d,k] lstm_c_tanh[n,d,k]
+        np.multiply(a.lstm_o[:, d], a.lstm_c_tanh[:, d], out=a.lstm_h[:, d])
+
+    # logits[n,d,e] = Σ_k head_W[k,e] lstm_h[n,d,k] + head_b[e]
+    np.matmul(a.lstm_h.reshape(-1, K), p.head_W, out=a.logits.reshape(-1, E))
+    np.add(a.logits, p.head_b, out=a.logits)
+
+
+def add_loss(a: Activations, next_token: np.ndarray) -> None:
+    """Go on from the outputs to the loss."""
+    N = a.N
+
+    # m[n,d] = max_e logits[n,d,e]
+    np.maximum.reduce(a.logits, axis=2, out=a.m)
+
+    # e[n,d,e] = exp(logits[n,d,e] - m[n,d])
+    np.subtract(a.logits, a.m[:, :, None], out=a.e)
+    np.exp(a.e, out=a.e)
+
+    # s[n,d] = Σ_e e[n,d,e]
+    np.add.reduce(a.e, axis=2, out=a.s)
+
+    # logits_at_next_token[n,d] = logits[n,d,next_token[n,d]]
+    np.multiply(a.RANGE_N[:, None], D, out=a.i_nd)
+    np.add(a.i_nd, a.RANGE_D, out=a.i_nd)
+    np.multiply(a.i_nd, E, out=a.i_nd)
+    np.add(a.i_nd, next_token, out=a.i_nd)
+    a.logits.take(a.i_nd, out=a.logits_at_next_token, mode="clip")
+
+    # loss = Σ_{n,d} (m[n,d] + log(s[n,d]) - logits_at_next_token[n,d])/(D N)
+    np.log(a.s, out=a.u_nd)
+    np.add(a.u_nd, a.m, out=a.u_nd)
+    np.subtract(a.u_nd, a.logits_at_next_token, out=a.u_nd)
+    np.add.reduce(a.u_nd, axis=(0, 1), out=a.loss)
+    np.multiply(a.loss, 1 / (D * N), out=a.loss)
+
+
+def backward(p: Params, g: Grads, a: Workspace, tokens: np.ndarray, next_token: np.ndarray) -> None:
+    """Fill `g` with the gradient, from what `forward` and `add_loss` left in `a`."""
+    N = a.N
+
+    # p[n,d,e] = e[n,d,e]/s[n,d]
+    np.divide(a.e, a.s[:, :, None], out=a.p)
+
+    # ∂L/∂logits[n,d,e] = (p[n,d,e] - δ(e,next_token[n,d]))/(D N)
+    np.equal(next_token[:, :, None], a.RANGE_E, out=a.d_logits)
+    np.subtract(a.p, a.d_logits, out=a.d_logits)
+    np.multiply(a.d_logits, 1 / (D * N), out=a.d_logits)
+
+    # ∂L/∂lstm_h[n,d,k] = Σ_e head_W[k,e] ∂L/∂logits[n,d,e]
+    np.matmul(a.d_logits.reshape(-1, E), p.head_W.T, out=a.d_lstm_h.reshape(-1, K))
+
+    # ∂L/∂lstm_z[n,d,K q + k] = ∂L/∂lstm_z_by_gate[n,d,q,k]
+    a.d_lstm_z = a.d_lstm_z_by_gate.reshape(-1, D, M)
+
+    for d in reversed(range(D)):
+        # ∂L/∂lstm_h[n,d,k] += ∂L/∂lstm_h_before[n,d+1,k] (0 outside)
+        if d < D - 1:
+            np.add(a.d_lstm_h_before[:, d + 1], a.d_lstm_h[:, d], out=a.d_lstm_h[:, d])
+
+        # ∂L/∂lstm_c[n,d,k] = ∂L/∂lstm_c_before[n,d+1,k] (0 outside) + lstm_o[n,d,k] (1 -
+        #     lstm_c_tanh[n,d,k]²) ∂L/∂lstm_h[n,d,k]
+        np.multiply(a.lstm_c_tanh[:, d], a.lstm_c_tanh[:, d], out=a.d_lstm_c[:, d])
+        np.subtract(1, a.d_lstm_c[:, d], out=a.d_lstm_c[:, d])
+        np.multiply(a.d_lstm_c[:, d], a.lstm_o[:, d], out=a.d_lstm_c[:, d])
+        np.multiply(a.d_lstm_c[:, d], a.d_lstm_h[:, d], out=a.d_lstm_c[:, d])
+        if d < D - 1:
+            np.add(a.d_lstm_c_before[:, d + 1], a.d_lstm_c[:, d], out=a.d_lstm_c[:, d])
+
+        # ∂L/∂lstm_c_before[n,d,k] = lstm_f[n,d,k] ∂L/∂lstm_c[n,d,k]
+        np.multiply(a.lstm_f[:, d], a.d_lstm_c[:, d], out=a.d_lstm_c_before[:, d])
+
+        # ∂L/∂lstm_z_by_gate[n,d,q,k] = δ(q,3) lstm_h[n,d,k] (1 - lstm_o[n,d,k]) ∂L/∂lstm_h[n,d,k] +
+        #     δ(q,2) lstm_i[n,d,k] (1 - lstm_g[n,d,k]²) ∂L/∂lstm_c[n,d,k] + δ(q,1) lstm_f[n,d,k] (1
+        #     - lstm_f[n,d,k]) lstm_c_before[n,d,k] ∂L/∂lstm_c[n,d,k] + δ(q,0) lstm_i[n,d,k] (1 -
+        #     lstm_i[n,d,k]) lstm_g[n,d,k] ∂L/∂lstm_c[n,d,k]
+        np.subtract(1, a.lstm_o[:, d], out=a.d_lstm_z_by_gate[:, d, 3])
+        np.multiply(a.d_lstm_z_by_gate[:, d, 3], a.lstm_h[:, d], out=a.d_lstm_z_by_gate[:, d, 3])
+        np.multiply(a.d_lstm_z_by_gate[:, d, 3], a.d_lstm_h[:, d], out=a.d_lstm_z_by_gate[:, d, 3])
+        np.multiply(a.lstm_g[:, d], a.lstm_g[:, d], out=a.d_lstm_z_by_gate[:, d, 2])
+        np.subtract(1, a.d_lstm_z_by_gate[:, d, 2], out=a.d_lstm_z_by_gate[:, d, 2])
+        np.multiply(a.d_lstm_z_by_gate[:, d, 2], a.lstm_i[:, d], out=a.d_lstm_z_by_gate[:, d, 2])
+        np.multiply(a.d_lstm_z_by_gate[:, d, 2], a.d_lstm_c[:, d], out=a.d_lstm_z_by_gate[:, d, 2])
+        np.subtract(1, a.lstm_f[:, d], out=a.d_lstm_z_by_gate[:, d, 1])
+        np.multiply(a.d_lstm_z_by_gate[:, d, 1], a.lstm_f[:, d], out=a.d_lstm_z_by_gate[:, d, 1])
+        np.multiply(
+            a.d_lstm_z_by_gate[:, d, 1], a.lstm_c_before[:, d], out=a.d_lstm_z_by_gate[:, d, 1]
+        )
+        np.multiply(a.d_lstm_z_by_gate[:, d, 1], a.d_lstm_c[:, d], out=a.d_lstm_z_by_gate[:, d, 1])
+        np.subtract(1, a.lstm_i[:, d], out=a.d_lstm_z_by_gate[:, d, 0])
+        np.multiply(a.d_lstm_z_by_gate[:, d, 0], a.lstm_i[:, d], out=a.d_lstm_z_by_gate[:, d, 0])
+        np.multiply(a.d_lstm_z_by_gate[:, d, 0], a.lstm_g[:, d], out=a.d_lstm_z_by_gate[:, d, 0])
+        np.multiply(a.d_lstm_z_by_gate[:, d, 0], a.d_lstm_c[:, d], out=a.d_lstm_z_by_gate[:, d, 0])
+
+        # ∂L/∂lstm_h_before[n,d,k] = Σ_m lstm_U[k,m] ∂L/∂lstm_z[n,d,m]
+        np.matmul(a.d_lstm_z[:, d], p.lstm_U.T, out=a.d_lstm_h_before[:, d])
+
+    # ∂L/∂y1[n,d,h] = Σ_m lstm_W[h,m] ∂L/∂lstm_z[n,d,m]
+    np.matmul(a.d_lstm_z.reshape(-1, M), p.lstm_W.T, out=a.d_y1.reshape(-1, H))
+
+    # ∂L/∂characters_W[v,h] = Σ_{n,d} δ(v,tokens[n,d]) ∂L/∂y1[n,d,h]
+    np.equal(tokens[:, :, None], a.RANGE_V, out=a.u_ndv)
+    np.dot(a.u_ndv.reshape(-1, V).T, a.d_y1.reshape(-1, H), out=g.characters_W)
+
+    # ∂L/∂lstm_W[h,m] = Σ_{n,d} y1[n,d,h] ∂L/∂lstm_z[n,d,m]
+    np.dot(a.y1.reshape(-1, H).T, a.d_lstm_z.reshape(-1, M), out=g.lstm_W)
+
+    # ∂L/∂lstm_b[m] = Σ_{n,d} ∂L/∂lstm_z[n,d,m]
+    np.add.reduce(a.d_lstm_z, axis=(0, 1), out=g.lstm_b)
+
+    # ∂L/∂lstm_U[j,m] = Σ_{n,d} lstm_h_before[n,d,j] ∂L/∂lstm_z[n,d,m]
+    np.dot(a.lstm_h_before.reshape(-1, J).T, a.d_lstm_z.reshape(-1, M), out=g.lstm_U)
+
+    # ∂L/∂head_W[k,e] = Σ_{n,d} lstm_h[n,d,k] ∂L/∂logits[n,d,e]
+    np.dot(a.lstm_h.reshape(-1, K).T, a.d_logits.reshape(-1, E), out=g.head_W)
+
+    # ∂L/∂head_b[e] = Σ_{n,d} ∂L/∂logits[n,d,e]
+    np.add.reduce(a.d_logits, axis=(0, 1), out=g.head_b)
+
+
+def update(p: Params, g: Grads, s: State, t: int) -> None:
+    """Change the parameters by the gradient; `t` counts the steps from 1."""
+    # lr ← 0.003
+    lr = 0.003
+
+    # g_square ← Σ_i g[i]²
+    g_square = float(np.dot(g.flat, g.flat))
+
+    # g_norm ← √g_square
+    g_norm = math.sqrt(g_square)
+
+    # g_scale ← (1/g_norm if g_norm > 1 else 1)
+    g_scale = 1 / g_norm if g_norm > 1 else 1
+
+    # c2 ← √(1 - 0.999^t)
+    c2 = math.sqrt(1 - 0.999**t)
+
+    # lr_t ← c2 lr/(1 - 0.9^t)
+    lr_t = c2 * lr / (1 - 0.9**t)
+
+    # g[i] ← g_scale g[i]
+    np.multiply(g.flat, g_scale, out=g.flat)
+
+    # m[i] ← 0.9 m[i] + 0.1 g[i]
+    np.multiply(s.m, 0.9, out=s.m)
+    np.multiply(g.flat, 0.1, out=s.u_i)
+    np.add(s.m, s.u_i, out=s.m)
+
+    # v[i] ← 0.999 v[i] + 0.001 g[i]²
+    np.multiply(g.flat, g.flat, out=s.u_i)
+    np.multiply(s.u_i, 0.001, out=s.u_i)
+    np.multiply(s.v, 0.999, out=s.v)
+    np.add(s.u_i, s.v, out=s.v)
+
+    # θ[i] ← θ[i] - lr_t m[i]/(1e-08 c2 + √v[i])
+    np.sqrt(s.v, out=s.u_i)
+    np.add(s.u_i, 1e-08 * c2, out=s.u_i)
+    np.divide(s.m, s.u_i, out=s.u_i)
+    np.multiply(s.u_i, lr_t, out=s.u_i)
+    np.subtract(p.flat, s.u_i, out=p.flat)
+
+
+def whole(name: str, value: np.ndarray, shape: tuple[int, ...], below: int) -> np.ndarray:
+    """Return `value` as an array of integers from 0 to below-1, one row an example."""
+    array = np.ascontiguousarray(value)
+    if array.dtype.kind not in "iu":
+        raise ValueError(f"{name} holds {array.dtype}; expected integers")
+    if array.shape[1:] != shape or array.ndim == 0:
+        raise ValueError(f"{name} has shape {array.shape}; expected one row an example of {shape}")
+    array = array.astype(np.intp, copy=False)
+    # Seen without a sign, a negative number is a huge one: one comparison finds both.
+    if array.size and np.maximum.reduce(array.view(np.uintp), axis=None) >= below:
+        raise ValueError(f"{name} lies outside 0 … {below - 1}")
+    return array
+
+
+def checked(tokens: np.ndarray, next_token: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Return a batch as contiguous arrays of the right types and equal lengths."""
+    tokens = whole("tokens", tokens, (D,), 96)
+    next_token = whole("next_token", next_token, (D,), 96)
+    if len({len(tokens), len(next_token)}) > 1:
+        raise ValueError(
+            f"tokens, next_token have different lengths: {len(tokens), len(next_token)}"
+        )
+    return tokens, next_token
+
+
+def loss_and_grad(
+    params: Params,
+    *,
+    tokens: np.ndarray,
+    next_token: np.ndarray,
+) -> tuple[float, Grads]:
+    """Return the loss of a batch and its gradient; float64 parameters make everything float64."""
+    tokens, next_token = checked(tokens, next_token)
+    a, g = Workspace(len(tokens), params.flat.dtype), Grads(np.empty_like(params.flat))
+    forward(params, a, tokens)
+    add_loss(a, next_token)
+    backward(params, g, a, tokens, next_token)
+    return float(a.loss), g
+
+
+def predict(params: Params, *, tokens: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the outputs for a batch, by name."""
+    dtype = params.flat.dtype
+    tokens = whole("tokens", tokens, (D,), 96)
+    a = Activations(len(tokens), dtype)
+    forward(params, a, tokens)
+    return {"logits": a.logits}
+
+
+def loss(params: Params, *, tokens: np.ndarray, next_token: np.ndarray) -> float:
+    """Return the loss of a batch as `predict` computes it, without a gradient."""
+    tokens, next_token = checked(tokens, next_token)
+    a = Activations(len(tokens), params.flat.dtype)
+    forward(params, a, tokens)
+    add_loss(a, next_token)
+    return float(a.loss)
+
+
+class Trainer:
+    """Parameters in training. All memory is allocated by the first step of each batch size."""
+
+    def __init__(self, params: Params, batch: int = 64, seed: int = 0) -> None:
+        self.params = params
+        self.grads = Grads(np.empty_like(params.flat))
+        self.state = State(params.flat.dtype)
+        self.batch, self.seed, self.steps = batch, seed, 0
+        self._workspaces = {batch: Workspace(batch, params.flat.dtype)}
+
+    def step(self, *, tokens: np.ndarray, next_token: np.ndarray) -> float:
+        """Train on one batch: forward, backward, update. Return the loss before the update."""
+        tokens, next_token = checked(tokens, next_token)
+        p, g, a = self.params, self.grads, self._workspace(len(tokens))
+        self.steps += 1
+        forward(p, a, tokens)
+        add_loss(a, next_token)
+        backward(p, g, a, tokens, next_token)
+        update(p, g, self.state, self.steps)
+        return float(a.loss)
+
+    def _workspace(self, N: int) -> Workspace:
+        if N not in self._workspaces:
+            self._workspaces[N] = Workspace(N, self.params.flat.dtype)
+        return self._workspaces[N]
+
+
+def save(path: str | Path, trainer: Trainer) -> None:
+    """Write a trainer to an .npz file; a crash leaves the old file or the new one, never a part."""
+    arrays = {name: getattr(trainer.params, name) for name in PARAMETERS}
+    arrays |= {f"state.{name}": getattr(trainer.state, name) for name in STATES}
+    arrays["run"] = np.array([trainer.steps, trainer.batch, trainer.seed])
+    path = Path(path)
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            np.savez(file, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    folder = os.open(path.resolve().parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def load(path: str | Path) -> Trainer:
+    """Return the trainer that `save` wrote. Nothing in the file is run.
+
+    Errors: ValueError if the file belongs to another model; zipfile.BadZipFile if it is damaged.
+    """
+    with Path(path).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+        expected = {**PARAMETERS, **{f"state.{name}": (SIZE,) for name in STATES}, "run": (3,)}
+        odd = sorted(set(expected) ^ set(file.files))
+        if odd:
+            raise ValueError(f"{path} is a checkpoint of another model: {', '.join(odd)}")
+        arrays = {name: file[name] for name in expected}
+    for name, shape in expected.items():
+        if arrays[name].shape != shape:
+            raise ValueError(f"{path}: {name} has shape {arrays[name].shape}; expected {shape}")
+    steps, batch, seed = (int(number) for number in arrays["run"])
+    dtype = arrays[next(iter(PARAMETERS))].dtype
+    trainer = Trainer(Params(np.empty(SIZE, dtype)), batch, seed)
+    for name in PARAMETERS:
+        getattr(trainer.params, name)[...] = arrays[name]
+    for name in STATES:
+        getattr(trainer.state, name)[...] = arrays[f"state.{name}"]
+    trainer.steps = steps
+    return trainer
+
+
+def example(N: int, seed: int = 0) -> dict[str, np.ndarray]:
+    """Return a batch of N random examples."""
+    rng = np.random.default_rng(seed)
+    return {
+        "tokens": rng.integers(96, size=(N, D)),
+        "next_token": rng.integers(96, size=(N, D)),
+    }
+
+
+def selftest(seed: int = 0) -> bool:
+    """Check the gradient by Taylor's theorem, in float64, and return whether it holds.
+
+    For a direction v, R0 = |L(θ+hv) - L(θ)| falls as h and R1 = |L(θ+hv) - L(θ) - h g·v| as h²;
+    the central difference (L(θ+hv) - L(θ-hv)) / 2h agrees with g·v to many digits.
+    """
+    params = Params(init(seed).flat.astype(np.float64))
+    rng = np.random.default_rng(seed + 1)
+    params.flat += 0.1 * rng.standard_normal(SIZE)
+    batch, v = example(5, seed), rng.standard_normal(SIZE)
+    v /= np.sqrt(v @ v)
+    start, grads = loss_and_grad(params, **batch)
+    slope = float(grads.flat @ v)
+    print("  h          R0             R1             central difference against g·v")
+    best = np.inf
+    for k in range(4, 22, 2):
+        h = 2.0**-k
+        up = loss_and_grad(Params(params.flat + h * v), **batch)[0]
+        down = loss_and_grad(Params(params.flat - h * v), **batch)[0]
+        error = abs((up - down) / (2 * h) - slope) / np.sqrt(grads.flat @ grads.flat)
+        best = min(best, error)
+        R0, R1 = abs(up - start), abs(up - start - h * slope)
+        print(f"  2^-{k:<4}     {R0:.6e}   {R1:.6e}   {error:.1e}")
+    # Rounding of the loss limits a central difference in float64 to about (2^-53)^(2/3), 2e-11.
+    agrees = best < 1e-7
+    print(f"the gradient {'agrees' if agrees else 'DISAGREES'}: {best:.1e} of its length")
+    return agrees
+
+
+def batches(
+    data: dict[str, np.ndarray], batch: int, rng: np.random.Generator
+) -> Iterator[dict[str, np.ndarray]]:
+    """Yield shuffled batches of `batch` examples; the last one is what is left."""
+    order = rng.permutation(len(data["tokens"]))
+    for begin in range(0, len(order), batch):
+        yield {name: array[order[begin : begin + batch]] for name, array in data.items()}
+
+
+def report(params: Params, data: dict[str, np.ndarray]) -> str:
+    """Return the loss on `data`."""
+    return f"loss {loss(params, **data):.4f}"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Train on the arrays of an .npz file, whose keys are the names of the inputs."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", help="an .npz file with tokens and next_token")
+    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--save", help="write a checkpoint here after every epoch")
+    parser.add_argument("--resume", help="continue from a checkpoint")
+    parser.add_argument("--selftest", action="store_true", help="check the gradient and stop")
+    args = parser.parse_args(argv)
+    if args.selftest:
+        return 0 if selftest(args.seed) else 1
+    if args.data is None:
+        parser.error("--data is needed to train")
+    with np.load(args.data, allow_pickle=False) as file:
+        data = dict(zip(INPUTS, checked(*(file[name] for name in INPUTS)), strict=True))
+    rows = np.random.default_rng(args.seed).permutation(len(data["tokens"]))
+    held = max(1, len(rows) // 10)
+    test = {name: array[rows[:held]] for name, array in data.items()}
+    data = {name: array[rows[held:]] for name, array in data.items()}
+    trainer = load(args.resume) if args.resume else Trainer(init(args.seed), args.batch, args.seed)
+    for epoch in range(args.epochs):
+        begin = time.perf_counter()
+        rng = np.random.default_rng([args.seed, trainer.steps])
+        for batch in batches(data, args.batch, rng):
+            last = trainer.step(**batch)
+        if not np.isfinite(last):
+            print(f"the loss is {last} after step {trainer.steps}", file=sys.stderr)
+            return 6
+        seconds = time.perf_counter() - begin
+        print(f"epoch {epoch + 1:3}   held out: {report(trainer.params, test)}   {seconds:.2f} s")
+        if args.save:
+            save(args.save, trainer)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

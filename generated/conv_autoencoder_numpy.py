@@ -1,0 +1,716 @@
+"""Convolutional autoencoder that squeezes 8×8 images of digits through sixteen numbers.
+
+Written by `bpgen emit conv_autoencoder` from conv_autoencoder.py; needs numpy alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+DTYPE = "float32"
+D, F, C, U, V, R, U2, V2, D2, H, W, A, B, J, K, T = 64, 8, 1, 3, 3, 4, 4, 4, 1, 8, 8, 9, 9, 4, 4, 5
+S, H2, W2, A2, B2, Q, M, J2, K2, H3, W3, E, G, A3, B3 = 5, 2, 2, 4, 4, 2, 2, 3, 3, 6, 6, 4, 4, 6, 6
+J3, K3, H4, W4, E2, P, X, Y, R2, Z, S2, G2, U3, V3 = 5, 5, 10, 10, 64, 7, 7, 5, 2, 3, 6, 6, 2, 2
+Q2 = 2
+SIZE = 1021
+
+# Shapes of the parameters; for a batch, the shape of one example and the number of classes.
+PARAMETERS = {
+    "down1_W": (F, C, U, V),
+    "down1_b": (F,),
+    "down2_W": (R, F, U, V),
+    "down2_b": (R,),
+    "up1_W": (R, F, U2, V2),
+    "up1_b": (F,),
+    "up2_W": (F, D2, U2, V2),
+    "up2_b": (D2,),
+}
+INPUTS = {
+    "x": ((D,), None),
+}
+OUTPUTS = ("code", "image")
+STATES = ("m", "v")
+
+
+class Params:
+    """The parameters: named views into one flat vector, `flat`."""
+
+    def __init__(self, flat: np.ndarray | None = None) -> None:
+        self.flat = np.zeros(SIZE, DTYPE) if flat is None else flat
+        self.down1_W = self.flat[0:72].reshape((F, C, U, V))
+        self.down1_b = self.flat[72:80].reshape((F,))
+        self.down2_W = self.flat[80:368].reshape((R, F, U, V))
+        self.down2_b = self.flat[368:372].reshape((R,))
+        self.up1_W = self.flat[372:884].reshape((R, F, U2, V2))
+        self.up1_b = self.flat[884:892].reshape((F,))
+        self.up2_W = self.flat[892:1020].reshape((F, D2, U2, V2))
+        self.up2_b = self.flat[1020:1021].reshape((D2,))
+
+
+class Grads(Params):
+    """The gradient: `grads.W` is ∂L/∂W, in the same order in memory."""
+
+
+class Activations:
+    """What the forward pass computes for a batch of N examples, allocated once.
+
+    Names in capitals are constants; a name such as u_nh is scratch memory u, seen as [n,h].
+    """
+
+    def __init__(self, N: int, dtype: str = DTYPE) -> None:
+        self.N = N
+        self.image_pad = np.zeros((N, C, A, B), dtype)  # image_pad[n,c,a,b]
+        self.z1 = np.empty((N, F, J, K), dtype)  # z1[n,f,j,k]
+        self.halves = np.empty((N, F, J, K), dtype)  # halves[n,f,j,k]
+        self.halves_pad1 = np.zeros((N, F, T, S), dtype)  # halves_pad1[n,f,t,s]
+        self.code = np.empty((N, R, H2, W2), dtype)  # code[n,r,h2,w2]
+        self.code_pad = np.zeros((N, R, A2, B2), dtype)  # code_pad[n,r,a2,b2]
+        self.classes1 = np.empty((N, F, Q, M, J2, K2), dtype)  # classes1[n,f,q,m,j2,k2]
+        self.grown_split1 = np.empty((N, F, J2, Q, K2, M), dtype)  # grown_split1[n,f,j2,q,k2,m]
+        self.z2 = np.empty((N, F, E, G), dtype)  # z2[n,f,e,g]
+        self.grown = np.empty((N, F, E, G), dtype)  # grown[n,f,e,g]
+        self.grown_pad1 = np.zeros((N, F, A3, B3), dtype)  # grown_pad1[n,f,a3,b3]
+        self.classes2 = np.empty((N, D2, Q, M, J3, K3), dtype)  # classes2[n,d2,q,m,j3,k3]
+        self.grown_split2 = np.empty((N, D2, J3, Q, K3, M), dtype)  # grown_split2[n,d2,j3,q,k3,m]
+        self.drawn = np.empty((N, D2, H, W), dtype)  # drawn[n,d2,h,w]
+        self.sigmoid1 = np.empty((N, E2), dtype)  # sigmoid1[n,e2]
+        self.m = np.empty((N, E2), dtype)  # m[n,e2]
+        self.e = np.empty((N, E2), dtype)  # e[n,e2]
+        self.s = np.empty((N, E2), dtype)  # s[n,e2]
+        self.loss = np.empty((), dtype)  # loss
+        self.ZERO = np.zeros((), dtype)
+        u = np.empty(
+            max(
+                N * C * U * V * J * K,
+                N * H2 * W2 * F * U * V,
+                F * Q * M * R * U3 * V3,
+                D2 * Q * M * F * U3 * V3,
+                N * E2,
+            ),
+            dtype,
+        )
+        self.u_ncuvjk = u[: N * C * U * V * J * K].reshape((N, C, U, V, J, K))
+        self.u_nh2w2fuv = u[: N * H2 * W2 * F * U * V].reshape((N, H2, W2, F, U, V))
+        self.u_fqmru3v3 = u[: F * Q * M * R * U3 * V3].reshape((F, Q, M, R, U3, V3))
+        self.u_d2qmfu3v3 = u[: D2 * Q * M * F * U3 * V3].reshape((D2, Q, M, F, U3, V3))
+        self.u_ne2 = u[: N * E2].reshape((N, E2))
+        v = np.empty(max(N * R * U3 * V3 * J2 * K2, N * F * U3 * V3 * J3 * K3, N * E2), dtype)
+        self.v_nru3v3j2k2 = v[: N * R * U3 * V3 * J2 * K2].reshape((N, R, U3, V3, J2, K2))
+        self.v_nfu3v3j3k3 = v[: N * F * U3 * V3 * J3 * K3].reshape((N, F, U3, V3, J3, K3))
+        self.v_ne2 = v[: N * E2].reshape((N, E2))
+        self.code_pad_nrj2k2u3v3 = sliding_window_view(self.code_pad, (U3, V3), (2, 3))
+        self.code_pad_nrj2k2u3v3 = self.code_pad_nrj2k2u3v3[:, :, :, :, ::-1, ::-1]
+        self.grown_pad1_nfj3k3u3v3 = sliding_window_view(self.grown_pad1, (U3, V3), (2, 3))
+        self.grown_pad1_nfj3k3u3v3 = self.grown_pad1_nfj3k3u3v3[:, :, :, :, ::-1, ::-1]
+        self.halves_pad1_nfuvh2w2 = sliding_window_view(self.halves_pad1, (3, 3), (2, 3))
+        self.halves_pad1_nfuvh2w2 = self.halves_pad1_nfuvh2w2[:, :, :, :, ::2, ::2]
+        self.image_pad_ncjkuv = sliding_window_view(self.image_pad, (U, V), (2, 3))
+        self.image_pad_ncjkuv = self.image_pad_ncjkuv[:, :, ::2, ::2, :, :]
+
+
+class Workspace(Activations):
+    """The activations, and the cotangents that the backward pass computes from them."""
+
+    def __init__(self, N: int, dtype: str = DTYPE) -> None:
+        super().__init__(N, dtype)
+        self.p = np.empty((N, E2), dtype)  # p[n,e2]
+        self.d_drawn = np.empty((N, D2, H, W), dtype)  # ∂L/∂drawn[n,d2,h,w]
+        self.d_grown2 = np.zeros((N, D2, H4, W4), dtype)  # ∂L/∂grown2[n,d2,h4,w4]
+        self.padded_d_classes2 = np.zeros(
+            (N, D2, Q, M, P, X), dtype
+        )  # padded_d_classes2[n,d2,q,m,p,x]
+        self.d_grown_pad1 = np.empty((N, F, A3, B3), dtype)  # ∂L/∂grown_pad1[n,f,a3,b3]
+        self.d_z2 = np.empty((N, F, E, G), dtype)  # ∂L/∂z2[n,f,e,g]
+        self.d_grown1 = np.zeros((N, F, H3, W3), dtype)  # ∂L/∂grown1[n,f,h3,w3]
+        self.padded_d_classes1 = np.zeros(
+            (N, F, Q, M, S, Y), dtype
+        )  # padded_d_classes1[n,f,q,m,s,y]
+        self.d_code_pad = np.empty((N, R, A2, B2), dtype)  # ∂L/∂code_pad[n,r,a2,b2]
+        self.d_code = np.empty((N, R, H2, W2), dtype)  # ∂L/∂code[n,r,h2,w2]
+        self.padded_d_code = np.zeros((N, R, K, J), dtype)  # padded_d_code[n,r,k,j]
+        self.padded_down2_W = np.zeros((R, F, K, J), dtype)  # padded_down2_W[r,f,k,j]
+        self.split_d_halves_pad1 = np.empty(
+            (N, F, Q, R2, Z, K2), dtype
+        )  # split_d_halves_pad1[n,f,q,r2,z,k2]
+        self.joined_d_halves_pad1 = np.empty(
+            (N, F, S2, G2), dtype
+        )  # joined_d_halves_pad1[n,f,s2,g2]
+        self.d_z1 = np.empty((N, F, J, K), dtype)  # ∂L/∂z1[n,f,j,k]
+        self.split_d_up1_W = np.empty((R, F, Q, M, U3, V3), dtype)  # split_d_up1_W[r,f,q,m,u3,v3]
+        self.split_d_up2_W = np.empty((F, D2, Q, M, U3, V3), dtype)  # split_d_up2_W[f,d2,q,m,u3,v3]
+        u = np.empty(
+            max(
+                D2 * Q * M * U3 * V3 * F,
+                F * Q * M * U3 * V3 * R,
+                F * Q * R2 * R * M * Q2,
+                N * J * K * F,
+                N * H2 * W2 * R,
+                N * J2 * K2 * F * Q * M,
+                D2 * Q * M * N * J3 * K3,
+            ),
+            dtype,
+        )
+        self.u_d2qmu3v3f = u[: D2 * Q * M * U3 * V3 * F].reshape((D2, Q, M, U3, V3, F))
+        self.u_fqmu3v3r = u[: F * Q * M * U3 * V3 * R].reshape((F, Q, M, U3, V3, R))
+        self.u_fqr2rmq2 = u[: F * Q * R2 * R * M * Q2].reshape((F, Q, R2, R, M, Q2))
+        self.u_njkf = u[: N * J * K * F].reshape((N, J, K, F))
+        self.u_nh2w2r = u[: N * H2 * W2 * R].reshape((N, H2, W2, R))
+        self.u_nj2k2fqm = u[: N * J2 * K2 * F * Q * M].reshape((N, J2, K2, F, Q, M))
+        self.u_d2qmnj3k3 = u[: D2 * Q * M * N * J3 * K3].reshape((D2, Q, M, N, J3, K3))
+        v = np.empty(
+            max(
+                N * D2 * Q * M * U3 * V3 * A3 * B3,
+                N * F * Q * M * U3 * V3 * A2 * B2,
+                N * R * M * Q2 * Z * K2,
+                C * U * V * N * J * K,
+                N * H2 * W2 * F * U * V,
+                R * U3 * V3 * N * J2 * K2,
+                F * U3 * V3 * N * J3 * K3,
+            ),
+            dtype,
+        )
+        self.v_nd2qmu3v3a3b3 = v[: N * D2 * Q * M * U3 * V3 * A3 * B3].reshape(
+            (N, D2, Q, M, U3, V3, A3, B3)
+        )
+        self.v_nfqmu3v3a2b2 = v[: N * F * Q * M * U3 * V3 * A2 * B2].reshape(
+            (N, F, Q, M, U3, V3, A2, B2)
+        )
+        self.v_nrmq2zk2 = v[: N * R * M * Q2 * Z * K2].reshape((N, R, M, Q2, Z, K2))
+        self.v_cuvnjk = v[: C * U * V * N * J * K].reshape((C, U, V, N, J, K))
+        self.v_nh2w2fuv = v[: N * H2 * W2 * F * U * V].reshape((N, H2, W2, F, U, V))
+        self.v_ru3v3nj2k2 = v[: R * U3 * V3 * N * J2 * K2].reshape((R, U3, V3, N, J2, K2))
+        self.v_fu3v3nj3k3 = v[: F * U3 * V3 * N * J3 * K3].reshape((F, U3, V3, N, J3, K3))
+        self.padded_d_classes1_nfqma2b2u3v3 = sliding_window_view(
+            self.padded_d_classes1, (U3, V3), (4, 5)
+        )
+        self.padded_d_classes2_nd2qma3b3u3v3 = sliding_window_view(
+            self.padded_d_classes2, (U3, V3), (4, 5)
+        )
+        self.padded_d_code_nrzk2mq2 = sliding_window_view(self.padded_d_code, (M, Q2), (2, 3))
+        self.padded_d_code_nrzk2mq2 = self.padded_d_code_nrzk2mq2[:, :, :, :, ::-1, ::-1]
+
+
+class State:
+    """What the optimizer adam keeps from step to step, and its scratch memory."""
+
+    def __init__(self, dtype: str = DTYPE) -> None:
+        self.m = np.zeros(SIZE, dtype)  # m[i]
+        self.v = np.zeros(SIZE, dtype)  # v[i]
+        self.u_i = np.empty(SIZE, dtype)
+
+
+def init(seed: int = 0) -> Params:
+    """Return parameters as training starts with them."""
+    p = Params()
+    rng = np.random.default_rng(seed)
+    p.down1_W[...] = rng.normal(0, math.sqrt(2 / (C * U * V)), (F, C, U, V))
+    p.down2_W[...] = rng.normal(0, math.sqrt(2 / (F * U * V)), (R, F, U, V))
+    p.up1_W[...] = rng.normal(0, math.sqrt(8 / (R * U2 * V2)), (R, F, U2, V2))
+    p.up2_W[...] = rng.normal(0, math.sqrt(8 / (F * U2 * V2)), (F, D2, U2, V2))
+    return p
+
+
+def forward(p: Params, a: Activations, x: np.ndarray) -> None:
+    """Compute the outputs of a batch into `a`."""
+    N = a.N
+
+    # image[n,c,h,w] = x[n,64 c + 8 h + w]
+    a.image = x.reshape(-1, C, H, W)
+
+    # image_pad[n,c,a,b] = image[n,c,a-1,b-1] (0 outside)
+    np.copyto(a.image_pad[:, :, 1:, 1:], a.image)
+
+    # z1[n,f,j,k] = Σ_{c,u,v} down1_W[f,c,u,v] image_pad[n,c,2 j + u,2 k + v] + down1_b[f]
+    np.copyto(a.u_ncuvjk, a.image_pad_ncjkuv.transpose(0, 1, 4, 5, 2, 3))
+    np.matmul(
+        p.down1_W.reshape(F, C * U * V),
+        a.u_ncuvjk.reshape(N, C * U * V, J * K),
+        out=a.z1.reshape(N, F, J * K),
+    )
+    np.add(a.z1, p.down1_b[:, None, None], out=a.z1)
+
+    # halves[n,f,j,k] = max(0, z1[n,f,j,k])
+    np.maximum(a.z1, a.ZERO, out=a.halves)
+
+    # halves_pad1[n,f,t,s] = halves[n,f,t-1,s-1] (0 outside)
+    np.copyto(a.halves_pad1[:, :, 1:, 1:], a.halves)
+
+    # code[n,r,h2,w2] = Σ_{f,u,v} down2_W[r,f,u,v] halves_pad1[n,f,2 h2 + u,2 w2 + v] + down2_b[r]
+    np.copyto(a.u_nh2w2fuv, a.halves_pad1_nfuvh2w2.transpose(0, 4, 5, 1, 2, 3))
+    np.matmul(
+        p.down2_W.reshape(R, F * U * V),
+        a.u_nh2w2fuv.reshape(N, H2 * W2, F * U * V).swapaxes(-1, -2),
+        out=a.code.reshape(N, R, H2 * W2),
+    )
+    np.add(a.code, p.down2_b[:, None, None], out=a.code)
+
+    # code_pad[n,r,a2,b2] = code[n,r,a2-1,b2-1] (0 outside)
+    np.copyto(a.code_pad[:, :, 1:-1, 1:-1], a.code)
+
+    # classes1[n,f,q,m,j2,k2] = Σ_{r,u3,v3} up1_W[r,f,2 u3 + q,2 v3 + m] code_pad[n,r,j2 + 1 - u3,k2
+    #     + 1 - v3]
+    np.copyto(a.u_fqmru3v3, p.up1_W.reshape(R, F, U3, Q, V3, M).transpose(1, 3, 5, 0, 2, 4))
+    np.copyto(a.v_nru3v3j2k2, a.code_pad_nrj2k2u3v3.transpose(0, 1, 4, 5, 2, 3))
+    np.matmul(
+        a.u_fqmru3v3.reshape(F * Q * M, R * U3 * V3),
+        a.v_nru3v3j2k2.reshape(N, R * U3 * V3, J2 * K2),
+        out=a.classes1.reshape(N, F * Q * M, J2 * K2),
+    )
+
+    # grown_split1[n,f,j2,q,k2,m] = classes1[n,f,q,m,j2,k2]
+    np.copyto(a.grown_split1, a.classes1.transpose(0, 1, 4, 2, 5, 3))
+
+    # grown1[n,f,2 j2 + q,2 k2 + m] = grown_split1[n,f,j2,q,k2,m]
+    a.grown1 = a.grown_split1.reshape(-1, F, H3, W3)
+
+    # z2[n,f,e,g] = up1_b[f] + grown1[n,f,e+1,g+1]
+    np.add(a.grown1[:, :, 1:5, 1:5], p.up1_b[:, None, None], out=a.z2)
+
+    # grown[n,f,e,g] = max(0, z2[n,f,e,g])
+    np.maximum(a.z2, a.ZERO, out=a.grown)
+
+    # grown_pad1[n,f,a3,b3] = grown[n,f,a3-1,b3-1] (0 outside)
+    np.copyto(a.grown_pad1[:, :, 1:-1, 1:-1], a.grown)
+
+    # classes2[n,d2,q,m,j3,k3] = Σ_{f,u3,v3} up2_W[f,d2,2 u3 + q,2 v3 + m] grown_pad1[n,f,j3 + 1 -
+    #     u3,k3 + 1 - v3]
+    np.copyto(a.u_d2qmfu3v3, p.up2_W.reshape(F, D2, U3, Q, V3, M).transpose(1, 3, 5, 0, 2, 4))
+    np.copyto(a.v_nfu3v3j3k3, a.grown_pad1_nfj3k3u3v3.transpose(0, 1, 4, 5, 2, 3))
+    np.matmul(
+        a.u_d2qmfu3v3.reshape(D2 * Q * M, F * U3 * V3),
+        a.v_nfu3v3j3k3.reshape(N, F * U3 * V3, J3 * K3),
+        out=a.classes2.reshape(N, D2 * Q * M, J3 * K3),
+    )
+
+    # grown_split2[n,d2,j3,q,k3,m] = classes2[n,d2,q,m,j3,k3]
+    np.copyto(a.grown_split2, a.classes2.transpose(0, 1, 4, 2, 5, 3))
+
+    # grown2[n,d2,2 j3 + q,2 k3 + m] = grown_split2[n,d2,j3,q,k3,m]
+    a.grown2 = a.grown_split2.reshape(-1, D2, H4, W4)
+
+    # drawn[n,d2,h,w] = up2_b[d2] + grown2[n,d2,h+1,w+1]
+    np.add(a.grown2[:, :, 1:9, 1:9], p.up2_b[:, None, None], out=a.drawn)
+
+    # logits[n,H W d2 + W h + w] = drawn[n,d2,h,w]
+    a.logits = a.drawn.reshape(-1, E2)
+
+    # sigmoid1[n,e2] = tanh(logits[n,e2]/2)/2 + 1/2
+    np.multiply(a.logits, 0.5, out=a.sigmoid1)
+    np.tanh(a.sigmoid1, out=a.sigmoid1)
+    np.multiply(a.sigmoid1, 0.5, out=a.sigmoid1)
+    np.add(a.sigmoid1, 0.5, out=a.sigmoid1)
+
+
+def add_loss(a: Activations, x: np.ndarray) -> None:
+    """Go on from the outputs to the loss."""
+    N = a.N
+
+    # m[n,e2] = max(0, logits[n,e2])
+    np.maximum(a.logits, a.ZERO, out=a.m)
+
+    # e[n,e2] = exp(logits[n,e2] - m[n,e2])
+    np.subtract(a.logits, a.m, out=a.e)
+    np.exp(a.e, out=a.e)
+
+    # s[n,e2] = exp(-m[n,e2]) + e[n,e2]
+    np.negative(a.m, out=a.s)
+    np.exp(a.s, out=a.s)
+    np.add(a.s, a.e, out=a.s)
+
+    # loss = Σ_{n,e2} (m[n,e2] + log(s[n,e2]) - x[n,e2] logits[n,e2])/(E2 N)
+    np.multiply(x, a.logits, out=a.u_ne2)
+    np.log(a.s, out=a.v_ne2)
+    np.subtract(a.v_ne2, a.u_ne2, out=a.u_ne2)
+    np.add(a.u_ne2, a.m, out=a.u_ne2)
+    np.add.reduce(a.u_ne2, axis=(0, 1), out=a.loss)
+    np.multiply(a.loss, 1 / (E2 * N), out=a.loss)
+
+
+def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray) -> None:
+    """Fill `g` with the gradient, from what `forward` and `add_loss` left in `a`."""
+    N = a.N
+
+    # p[n,e2] = e[n,e2]/s[n,e2]
+    np.divide(a.e, a.s, out=a.p)
+
+    # ∂L/∂drawn[n,d2,h,w] = (p[n,H W d2 + W h + w] - x[n,H W d2 + W h + w])/(E2 N)
+    np.subtract(a.p.reshape(-1, D2, H, W), x.reshape(-1, D2, H, W), out=a.d_drawn)
+    np.multiply(a.d_drawn, 1 / (E2 * N), out=a.d_drawn)
+
+    # ∂L/∂grown2[n,d2,h4,w4] = ∂L/∂drawn[n,d2,h4-1,w4-1] (0 outside)
+    np.copyto(a.d_grown2[:, :, 1:-1, 1:-1], a.d_drawn)
+
+    # ∂L/∂classes2[n,d2,q,m,j3,k3] = ∂L/∂grown2[n,d2,2 j3 + q,2 k3 + m]
+    a.d_classes2 = a.d_grown2.reshape(-1, D2, J3, Q, K3, M).transpose(0, 1, 3, 5, 2, 4)
+
+    # padded_d_classes2[n,d2,q,m,p,x] = ∂L/∂classes2[n,d2,q,m,p-1,x-1] (0 outside)
+    np.copyto(a.padded_d_classes2[:, :, :, :, 1:-1, 1:-1], a.d_classes2)
+
+    # ∂L/∂grown_pad1[n,f,a3,b3] = Σ_{d2,q,m,u3,v3} up2_W[f,d2,2 u3 + q,2 v3 + m]
+    #     padded_d_classes2[n,d2,q,m,a3+u3,b3+v3]
+    np.copyto(a.u_d2qmu3v3f, p.up2_W.reshape(F, D2, U3, Q, V3, M).transpose(1, 3, 5, 2, 4, 0))
+    np.copyto(
+        a.v_nd2qmu3v3a3b3, a.padded_d_classes2_nd2qma3b3u3v3.transpose(0, 1, 2, 3, 6, 7, 4, 5)
+    )
+    np.matmul(
+        a.u_d2qmu3v3f.reshape(D2 * Q * M * U3 * V3, F).swapaxes(-1, -2),
+        a.v_nd2qmu3v3a3b3.reshape(N, D2 * Q * M * U3 * V3, A3 * B3),
+        out=a.d_grown_pad1.reshape(N, F, A3 * B3),
+    )
+
+    # ∂L/∂z2[n,f,e,g] = [z2[n,f,e,g] > 0] ∂L/∂grown_pad1[n,f,e+1,g+1]
+    np.greater(a.z2, a.ZERO, out=a.d_z2)
+    np.multiply(a.d_z2, a.d_grown_pad1[:, :, 1:5, 1:5], out=a.d_z2)
+
+    # ∂L/∂grown1[n,f,h3,w3] = ∂L/∂z2[n,f,h3-1,w3-1] (0 outside)
+    np.copyto(a.d_grown1[:, :, 1:-1, 1:-1], a.d_z2)
+
+    # ∂L/∂classes1[n,f,q,m,j2,k2] = ∂L/∂grown1[n,f,2 j2 + q,2 k2 + m]
+    a.d_classes1 = a.d_grown1.reshape(-1, F, J2, Q, K2, M).transpose(0, 1, 3, 5, 2, 4)
+
+    # padded_d_classes1[n,f,q,m,s,y] = ∂L/∂classes1[n,f,q,m,s-1,y-1] (0 outside)
+    np.copyto(a.padded_d_classes1[:, :, :, :, 1:-1, 1:-1], a.d_classes1)
+
+    # ∂L/∂code_pad[n,r,a2,b2] = Σ_{f,q,m,u3,v3} up1_W[r,f,2 u3 + q,2 v3 + m]
+    #     padded_d_classes1[n,f,q,m,a2+u3,b2+v3]
+    np.copyto(a.u_fqmu3v3r, p.up1_W.reshape(R, F, U3, Q, V3, M).transpose(1, 3, 5, 2, 4, 0))
+    np.copyto(a.v_nfqmu3v3a2b2, a.padded_d_classes1_nfqma2b2u3v3.transpose(0, 1, 2, 3, 6, 7, 4, 5))
+    np.matmul(
+        a.u_fqmu3v3r.reshape(F * Q * M * U3 * V3, R).swapaxes(-1, -2),
+        a.v_nfqmu3v3a2b2.reshape(N, F * Q * M * U3 * V3, A2 * B2),
+        out=a.d_code_pad.reshape(N, R, A2 * B2),
+    )
+
+    # ∂L/∂code[n,r,h2,w2] = ∂L/∂code_pad[n,r,h2+1,w2+1]
+    np.copyto(a.d_code, a.d_code_pad[:, :, 1:3, 1:3])
+
+    # padded_d_code[n,r,k,j] = ∂L/∂code[n,r,k-1,j-1] (0 outside)
+    np.copyto(a.padded_d_code[:, :, 1:-1, 1:-1], a.d_code)
+
+    # padded_down2_W[r,f,k,j] = down2_W[r,f,k,j] (0 outside)
+    np.copyto(a.padded_down2_W[:, :, :-1, :-1], p.down2_W)
+
+    # split_d_halves_pad1[n,f,q,r2,z,k2] = Σ_{r,m,q2} padded_down2_W[r,f,2 m + q,2 q2 + r2]
+    #     padded_d_code[n,r,z + 1 - m,k2 + 1 - q2]
+    np.copyto(
+        a.u_fqr2rmq2, a.padded_down2_W.reshape(R, F, M, Q, Q2, R2).transpose(1, 3, 5, 0, 2, 4)
+    )
+    np.copyto(a.v_nrmq2zk2, a.padded_d_code_nrzk2mq2.transpose(0, 1, 4, 5, 2, 3))
+    np.matmul(
+        a.u_fqr2rmq2.reshape(F * Q * R2, R * M * Q2),
+        a.v_nrmq2zk2.reshape(N, R * M * Q2, Z * K2),
+        out=a.split_d_halves_pad1.reshape(N, F * Q * R2, Z * K2),
+    )
+
+    # joined_d_halves_pad1[n,f,2 z + q,2 k2 + r2] = split_d_halves_pad1[n,f,q,r2,z,k2]
+    np.copyto(
+        a.joined_d_halves_pad1.reshape(-1, F, Z, Q, K2, R2),
+        a.split_d_halves_pad1.transpose(0, 1, 4, 2, 5, 3),
+    )
+
+    # ∂L/∂z1[n,f,j,k] = [z1[n,f,j,k] > 0] joined_d_halves_pad1[n,f,j+1,k+1]
+    np.greater(a.z1, a.ZERO, out=a.d_z1)
+    np.multiply(a.d_z1, a.joined_d_halves_pad1[:, :, 1:5, 1:5], out=a.d_z1)
+
+    # ∂L/∂down1_W[f,c,u,v] = Σ_{n,j,k} image_pad[n,c,2 j + u,2 k + v] ∂L/∂z1[n,f,j,k]
+    np.copyto(a.u_njkf, a.d_z1.transpose(0, 2, 3, 1))
+    np.copyto(a.v_cuvnjk, a.image_pad_ncjkuv.transpose(1, 4, 5, 0, 2, 3))
+    np.matmul(
+        a.u_njkf.reshape(N * J * K, F).swapaxes(-1, -2),
+        a.v_cuvnjk.reshape(C * U * V, N * J * K).swapaxes(-1, -2),
+        out=g.down1_W.reshape(F, C * U * V),
+    )
+
+    # ∂L/∂down1_b[f] = Σ_{n,j,k} ∂L/∂z1[n,f,j,k]
+    np.add.reduce(a.d_z1, axis=(0, 2, 3), out=g.down1_b)
+
+    # ∂L/∂down2_W[r,f,u,v] = Σ_{n,h2,w2} halves_pad1[n,f,2 h2 + u,2 w2 + v] ∂L/∂code[n,r,h2,w2]
+    np.copyto(a.u_nh2w2r, a.d_code.transpose(0, 2, 3, 1))
+    np.copyto(a.v_nh2w2fuv, a.halves_pad1_nfuvh2w2.transpose(0, 4, 5, 1, 2, 3))
+    np.matmul(
+        a.u_nh2w2r.reshape(N * H2 * W2, R).swapaxes(-1, -2),
+        a.v_nh2w2fuv.reshape(N * H2 * W2, F * U * V),
+        out=g.down2_W.reshape(R, F * U * V),
+    )
+
+    # ∂L/∂down2_b[r] = Σ_{n,h2,w2} ∂L/∂code[n,r,h2,w2]
+    np.add.reduce(a.d_code, axis=(0, 2, 3), out=g.down2_b)
+
+    # split_d_up1_W[r,f,q,m,u3,v3] = Σ_{n,j2,k2} code_pad[n,r,j2 + 1 - u3,k2 + 1 - v3]
+    #     ∂L/∂classes1[n,f,q,m,j2,k2]
+    np.copyto(a.u_nj2k2fqm, a.d_classes1.transpose(0, 4, 5, 1, 2, 3))
+    np.copyto(a.v_ru3v3nj2k2, a.code_pad_nrj2k2u3v3.transpose(1, 4, 5, 0, 2, 3))
+    np.matmul(
+        a.u_nj2k2fqm.reshape(N * J2 * K2, F * Q * M).swapaxes(-1, -2),
+        a.v_ru3v3nj2k2.reshape(R, U3 * V3, N * J2 * K2).swapaxes(-1, -2),
+        out=a.split_d_up1_W.reshape(R, F * Q * M, U3 * V3),
+    )
+
+    # ∂L/∂up1_W[r,f,2 u3 + q,2 v3 + m] = split_d_up1_W[r,f,q,m,u3,v3]
+    np.copyto(g.up1_W.reshape(R, F, U3, Q, V3, M), a.split_d_up1_W.transpose(0, 1, 4, 2, 5, 3))
+
+    # ∂L/∂up1_b[f] = Σ_{n,e,g} ∂L/∂z2[n,f,e,g]
+    np.add.reduce(a.d_z2, axis=(0, 2, 3), out=g.up1_b)
+
+    # split_d_up2_W[f,d2,q,m,u3,v3] = Σ_{n,j3,k3} grown_pad1[n,f,j3 + 1 - u3,k3 + 1 - v3]
+    #     ∂L/∂classes2[n,d2,q,m,j3,k3]
+    np.copyto(a.u_d2qmnj3k3, a.d_classes2.transpose(1, 2, 3, 0, 4, 5))
+    np.copyto(a.v_fu3v3nj3k3, a.grown_pad1_nfj3k3u3v3.transpose(1, 4, 5, 0, 2, 3))
+    np.matmul(
+        a.u_d2qmnj3k3.reshape(D2 * Q * M, N * J3 * K3),
+        a.v_fu3v3nj3k3.reshape(F, U3 * V3, N * J3 * K3).swapaxes(-1, -2),
+        out=a.split_d_up2_W.reshape(F, D2 * Q * M, U3 * V3),
+    )
+
+    # ∂L/∂up2_W[f,d2,2 u3 + q,2 v3 + m] = split_d_up2_W[f,d2,q,m,u3,v3]
+    np.copyto(g.up2_W.reshape(F, D2, U3, Q, V3, M), a.split_d_up2_W.transpose(0, 1, 4, 2, 5, 3))
+
+    # ∂L/∂up2_b[d2] = Σ_{n,h,w} ∂L/∂drawn[n,d2,h,w]
+    np.add.reduce(a.d_drawn, axis=(0, 2, 3), out=g.up2_b)
+
+
+def update(p: Params, g: Grads, s: State, t: int) -> None:
+    """Change the parameters by the gradient; `t` counts the steps from 1."""
+    # lr ← 0.003
+    lr = 0.003
+
+    # c2 ← √(1 - 0.999^t)
+    c2 = math.sqrt(1 - 0.999**t)
+
+    # lr_t ← c2 lr/(1 - 0.9^t)
+    lr_t = c2 * lr / (1 - 0.9**t)
+
+    # m[i] ← 0.9 m[i] + 0.1 g[i]
+    np.multiply(s.m, 0.9, out=s.m)
+    np.multiply(g.flat, 0.1, out=s.u_i)
+    np.add(s.m, s.u_i, out=s.m)
+
+    # v[i] ← 0.999 v[i] + 0.001 g[i]²
+    np.multiply(g.flat, g.flat, out=s.u_i)
+    np.multiply(s.u_i, 0.001, out=s.u_i)
+    np.multiply(s.v, 0.999, out=s.v)
+    np.add(s.u_i, s.v, out=s.v)
+
+    # θ[i] ← θ[i] - lr_t m[i]/(1e-08 c2 + √v[i])
+    np.sqrt(s.v, out=s.u_i)
+    np.add(s.u_i, 1e-08 * c2, out=s.u_i)
+    np.divide(s.m, s.u_i, out=s.u_i)
+    np.multiply(s.u_i, lr_t, out=s.u_i)
+    np.subtract(p.flat, s.u_i, out=p.flat)
+
+
+def real(name: str, value: np.ndarray, shape: tuple[int, ...], dtype: str) -> np.ndarray:
+    """Return `value` as an array of numbers, one row an example."""
+    array = np.ascontiguousarray(value, dtype)
+    if array.shape[1:] != shape or array.ndim == 0:
+        raise ValueError(f"{name} has shape {array.shape}; expected one row an example of {shape}")
+    return array
+
+
+def checked(x: np.ndarray, dtype: str) -> tuple[np.ndarray, ...]:
+    """Return a batch as contiguous arrays of the right types and equal lengths."""
+    x = real("x", x, (D,), dtype)
+    return (x,)
+
+
+def loss_and_grad(params: Params, *, x: np.ndarray) -> tuple[float, Grads]:
+    """Return the loss of a batch and its gradient; float64 parameters make everything float64."""
+    (x,) = checked(x, params.flat.dtype)
+    a, g = Workspace(len(x), params.flat.dtype), Grads(np.empty_like(params.flat))
+    forward(params, a, x)
+    add_loss(a, x)
+    backward(params, g, a, x)
+    return float(a.loss), g
+
+
+def predict(params: Params, *, x: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the outputs for a batch, by name."""
+    dtype = params.flat.dtype
+    x = real("x", x, (D,), dtype)
+    a = Activations(len(x), dtype)
+    forward(params, a, x)
+    return {"code": a.code, "image": a.sigmoid1}
+
+
+def loss(params: Params, *, x: np.ndarray) -> float:
+    """Return the loss of a batch as `predict` computes it, without a gradient."""
+    (x,) = checked(x, params.flat.dtype)
+    a = Activations(len(x), params.flat.dtype)
+    forward(params, a, x)
+    add_loss(a, x)
+    return float(a.loss)
+
+
+class Trainer:
+    """Parameters in training. All memory is allocated by the first step of each batch size."""
+
+    def __init__(self, params: Params, batch: int = 64, seed: int = 0) -> None:
+        self.params = params
+        self.grads = Grads(np.empty_like(params.flat))
+        self.state = State(params.flat.dtype)
+        self.batch, self.seed, self.steps = batch, seed, 0
+        self._workspaces = {batch: Workspace(batch, params.flat.dtype)}
+
+    def step(self, *, x: np.ndarray) -> float:
+        """Train on one batch: forward, backward, update. Return the loss before the update."""
+        (x,) = checked(x, self.params.flat.dtype)
+        p, g, a = self.params, self.grads, self._workspace(len(x))
+        self.steps += 1
+        forward(p, a, x)
+        add_loss(a, x)
+        backward(p, g, a, x)
+        update(p, g, self.state, self.steps)
+        return float(a.loss)
+
+    def _workspace(self, N: int) -> Workspace:
+        if N not in self._workspaces:
+            self._workspaces[N] = Workspace(N, self.params.flat.dtype)
+        return self._workspaces[N]
+
+
+def save(path: str | Path, trainer: Trainer) -> None:
+    """Write a trainer to an .npz file; a crash leaves the old file or the new one, never a part."""
+    arrays = {name: getattr(trainer.params, name) for name in PARAMETERS}
+    arrays |= {f"state.{name}": getattr(trainer.state, name) for name in STATES}
+    arrays["run"] = np.array([trainer.steps, trainer.batch, trainer.seed])
+    path = Path(path)
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            np.savez(file, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    folder = os.open(path.resolve().parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def load(path: str | Path) -> Trainer:
+    """Return the trainer that `save` wrote. Nothing in the file is run.
+
+    Errors: ValueError if the file belongs to another model; zipfile.BadZipFile if it is damaged.
+    """
+    with Path(path).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+        expected = {**PARAMETERS, **{f"state.{name}": (SIZE,) for name in STATES}, "run": (3,)}
+        odd = sorted(set(expected) ^ set(file.files))
+        if odd:
+            raise ValueError(f"{path} is a checkpoint of another model: {', '.join(odd)}")
+        arrays = {name: file[name] for name in expected}
+    for name, shape in expected.items():
+        if arrays[name].shape != shape:
+            raise ValueError(f"{path}: {name} has shape {arrays[name].shape}; expected {shape}")
+    steps, batch, seed = (int(number) for number in arrays["run"])
+    dtype = arrays[next(iter(PARAMETERS))].dtype
+    trainer = Trainer(Params(np.empty(SIZE, dtype)), batch, seed)
+    for name in PARAMETERS:
+        getattr(trainer.params, name)[...] = arrays[name]
+    for name in STATES:
+        getattr(trainer.state, name)[...] = arrays[f"state.{name}"]
+    trainer.steps = steps
+    return trainer
+
+
+def example(N: int, seed: int = 0) -> dict[str, np.ndarray]:
+    """Return a batch of N random examples."""
+    rng = np.random.default_rng(seed)
+    return {
+        "x": rng.standard_normal((N, D)),
+    }
+
+
+def selftest(seed: int = 0) -> bool:
+    """Check the gradient by Taylor's theorem, in float64, and return whether it holds.
+
+    For a direction v, R0 = |L(θ+hv) - L(θ)| falls as h and R1 = |L(θ+hv) - L(θ) - h g·v| as h²;
+    the central difference (L(θ+hv) - L(θ-hv)) / 2h agrees with g·v to many digits.
+    """
+    params = Params(init(seed).flat.astype(np.float64))
+    rng = np.random.default_rng(seed + 1)
+    params.flat += 0.1 * rng.standard_normal(SIZE)
+    batch, v = example(5, seed), rng.standard_normal(SIZE)
+    v /= np.sqrt(v @ v)
+    start, grads = loss_and_grad(params, **batch)
+    slope = float(grads.flat @ v)
+    print("  h          R0             R1             central difference against g·v")
+    best = np.inf
+    for k in range(4, 22, 2):
+        h = 2.0**-k
+        up = loss_and_grad(Params(params.flat + h * v), **batch)[0]
+        down = loss_and_grad(Params(params.flat - h * v), **batch)[0]
+        error = abs((up - down) / (2 * h) - slope) / np.sqrt(grads.flat @ grads.flat)
+        best = min(best, error)
+        R0, R1 = abs(up - start), abs(up - start - h * slope)
+        print(f"  2^-{k:<4}     {R0:.6e}   {R1:.6e}   {error:.1e}")
+    # Rounding of the loss limits a central difference in float64 to about (2^-53)^(2/3), 2e-11.
+    agrees = best < 1e-7
+    print(f"the gradient {'agrees' if agrees else 'DISAGREES'}: {best:.1e} of its length")
+    return agrees
+
+
+def batches(
+    data: dict[str, np.ndarray], batch: int, rng: np.random.Generator
+) -> Iterator[dict[str, np.ndarray]]:
+    """Yield shuffled batches of `batch` examples; the last one is what is left."""
+    order = rng.permutation(len(data["x"]))
+    for begin in range(0, len(order), batch):
+        yield {name: array[order[begin : begin + batch]] for name, array in data.items()}
+
+
+def report(params: Params, data: dict[str, np.ndarray]) -> str:
+    """Return the loss on `data`."""
+    return f"loss {loss(params, **data):.4f}"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Train on the arrays of an .npz file, whose keys are the names of the inputs."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", help="an .npz file with x")
+    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--save", help="write a checkpoint here after every epoch")
+    parser.add_argument("--resume", help="continue from a checkpoint")
+    parser.add_argument("--selftest", action="store_true", help="check the gradient and stop")
+    args = parser.parse_args(argv)
+    if args.selftest:
+        return 0 if selftest(args.seed) else 1
+    if args.data is None:
+        parser.error("--data is needed to train")
+    with np.load(args.data, allow_pickle=False) as file:
+        data = dict(zip(INPUTS, checked(*(file[name] for name in INPUTS), DTYPE), strict=True))
+    rows = np.random.default_rng(args.seed).permutation(len(data["x"]))
+    held = max(1, len(rows) // 10)
+    test = {name: array[rows[:held]] for name, array in data.items()}
+    data = {name: array[rows[held:]] for name, array in data.items()}
+    trainer = load(args.resume) if args.resume else Trainer(init(args.seed), args.batch, args.seed)
+    for epoch in range(args.epochs):
+        begin = time.perf_counter()
+        rng = np.random.default_rng([args.seed, trainer.steps])
+        for batch in batches(data, args.batch, rng):
+            last = trainer.step(**batch)
+        if not np.isfinite(last):
+            print(f"the loss is {last} after step {trainer.steps}", file=sys.stderr)
+            return 6
+        seconds = time.perf_counter() - begin
+        print(f"epoch {epoch + 1:3}   held out: {report(trainer.params, test)}   {seconds:.2f} s")
+        if args.save:
+            save(args.save, trainer)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

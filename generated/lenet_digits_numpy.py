@@ -1,0 +1,598 @@
+"""Convolutional network for 8×8 images of digits, after LeNet-5.
+
+Written by `bpgen emit lenet_digits` from lenet_digits.py; needs numpy alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+DTYPE = "float32"
+D, F, C, U, V, Q, E, S, D2, H, W, A, B, K, J = 64, 16, 1, 3, 3, 32, 128, 64, 10, 8, 8, 10, 10, 4, 4
+R, T, P, X, M, G = 2, 2, 6, 6, 2, 2
+SIZE = 13706
+
+# Shapes of the parameters; for a batch, the shape of one example and the number of classes.
+PARAMETERS = {
+    "conv1_W": (F, C, U, V),
+    "conv1_b": (F,),
+    "conv2_W": (Q, F, U, V),
+    "conv2_b": (Q,),
+    "fc1_W": (E, S),
+    "fc1_b": (S,),
+    "fc2_W": (S, D2),
+    "fc2_b": (D2,),
+}
+INPUTS = {
+    "x": ((D,), None),
+    "digit": ((), 10),
+}
+OUTPUTS = ("logits",)
+STATES = ("m", "v")
+
+
+class Params:
+    """The parameters: named views into one flat vector, `flat`."""
+
+    def __init__(self, flat: np.ndarray | None = None) -> None:
+        self.flat = np.zeros(SIZE, DTYPE) if flat is None else flat
+        self.conv1_W = self.flat[0:144].reshape((F, C, U, V))
+        self.conv1_b = self.flat[144:160].reshape((F,))
+        self.conv2_W = self.flat[160:4768].reshape((Q, F, U, V))
+        self.conv2_b = self.flat[4768:4800].reshape((Q,))
+        self.fc1_W = self.flat[4800:12992].reshape((E, S))
+        self.fc1_b = self.flat[12992:13056].reshape((S,))
+        self.fc2_W = self.flat[13056:13696].reshape((S, D2))
+        self.fc2_b = self.flat[13696:13706].reshape((D2,))
+
+
+class Grads(Params):
+    """The gradient: `grads.W` is ∂L/∂W, in the same order in memory."""
+
+
+class Activations:
+    """What the forward pass computes for a batch of N examples, allocated once.
+
+    Names in capitals are constants; a name such as u_nh is scratch memory u, seen as [n,h].
+    """
+
+    def __init__(self, N: int, dtype: str = DTYPE) -> None:
+        self.N = N
+        self.image_pad = np.zeros((N, C, A, B), dtype)  # image_pad[n,c,a,b]
+        self.z1 = np.empty((N, F, H, W), dtype)  # z1[n,f,h,w]
+        self.relu1 = np.empty((N, F, H, W), dtype)  # relu1[n,f,h,w]
+        self.pooled1 = np.empty((N, F, H, K), dtype)  # pooled1[n,f,h,k]
+        self.edges = np.empty((N, F, J, K), dtype)  # edges[n,f,j,k]
+        self.z2 = np.empty((N, Q, R, T), dtype)  # z2[n,q,r,t]
+        self.strokes = np.empty((N, Q, R, T), dtype)  # strokes[n,q,r,t]
+        self.z3 = np.empty((N, S), dtype)  # z3[n,s]
+        self.hidden = np.empty((N, S), dtype)  # hidden[n,s]
+        self.logits = np.empty((N, D2), dtype)  # logits[n,d2]
+        self.m = np.empty(N, dtype)  # m[n]
+        self.e = np.empty((N, D2), dtype)  # e[n,d2]
+        self.s = np.empty(N, dtype)  # s[n]
+        self.average = np.empty(N, dtype)  # average[n]
+        self.logits_at_digit = np.empty(N, dtype)  # logits_at_digit[n]
+        self.loss = np.empty((), dtype)  # loss
+        self.MEAN_D2 = np.full(D2, 1 / D2, dtype)
+        self.MEAN_N = np.full(N, 1 / N, dtype)
+        self.ONES_D2 = np.ones(D2, dtype)
+        self.STARTS_N_D2 = D2 * np.arange(N)
+        self.ZERO = np.zeros((), dtype)
+        self.i_n = np.empty(N, np.intp)
+        u = np.empty(max(N * C * U * V * H * W, N * R * T * F * U * V, N), dtype)
+        self.u_ncuvhw = u[: N * C * U * V * H * W].reshape((N, C, U, V, H, W))
+        self.u_nrtfuv = u[: N * R * T * F * U * V].reshape((N, R, T, F, U, V))
+        self.u_n = u[:N].reshape(N)
+        self.v_n = np.empty(N, dtype)
+        self.edges_nfuvrt = sliding_window_view(self.edges, (R, T), (2, 3))
+        self.image_pad_nchwuv = sliding_window_view(self.image_pad, (U, V), (2, 3))
+
+
+class Workspace(Activations):
+    """The activations, and the cotangents that the backward pass computes from them."""
+
+    def __init__(self, N: int, dtype: str = DTYPE) -> None:
+        super().__init__(N, dtype)
+        self.p = np.empty((N, D2), dtype)  # p[n,d2]
+        self.d_logits = np.empty((N, D2), dtype)  # ∂L/∂logits[n,d2]
+        self.d_hidden = np.empty((N, S), dtype)  # ∂L/∂hidden[n,s]
+        self.d_z3 = np.empty((N, S), dtype)  # ∂L/∂z3[n,s]
+        self.d_flat1 = np.empty((N, E), dtype)  # ∂L/∂flat1[n,e]
+        self.d_z2 = np.empty((N, Q, R, T), dtype)  # ∂L/∂z2[n,q,r,t]
+        self.padded_d_z2 = np.zeros((N, Q, P, X), dtype)  # padded_d_z2[n,q,p,x]
+        self.d_edges = np.empty((N, F, J, K), dtype)  # ∂L/∂edges[n,f,j,k]
+        self.edges_at = np.empty((N, F, J, K), np.intp)  # edges_at[n,f,j,k]
+        self.split_d_pooled1 = np.empty((N, F, J, M, K), dtype)  # split_d_pooled1[n,f,j,m,k]
+        self.pooled1_at = np.empty((N, F, H, K), np.intp)  # pooled1_at[n,f,h,k]
+        self.split_d_relu1 = np.empty((N, F, H, K, G), dtype)  # split_d_relu1[n,f,h,k,g]
+        self.d_z1 = np.empty((N, F, H, W), dtype)  # ∂L/∂z1[n,f,h,w]
+        self.ONES_N = np.ones(N, dtype)
+        self.RANGE_D2 = np.arange(D2)
+        u = np.empty(max(F * Q * U * V, N * H * W * F, N * R * T * Q), dtype)
+        self.u_fquv = u[: F * Q * U * V].reshape((F, Q, U, V))
+        self.u_nhwf = u[: N * H * W * F].reshape((N, H, W, F))
+        self.u_nrtq = u[: N * R * T * Q].reshape((N, R, T, Q))
+        v = np.empty(
+            max(N * Q * U * V * J * K, C * U * V * N * H * W, N * R * T * F * U * V), dtype
+        )
+        self.v_nquvjk = v[: N * Q * U * V * J * K].reshape((N, Q, U, V, J, K))
+        self.v_cuvnhw = v[: C * U * V * N * H * W].reshape((C, U, V, N, H, W))
+        self.v_nrtfuv = v[: N * R * T * F * U * V].reshape((N, R, T, F, U, V))
+        self.padded_d_z2_nqjkuv = sliding_window_view(self.padded_d_z2, (U, V), (2, 3))
+        self.padded_d_z2_nqjkuv = self.padded_d_z2_nqjkuv[:, :, :, :, ::-1, ::-1]
+
+
+class State:
+    """What the optimizer adam keeps from step to step, and its scratch memory."""
+
+    def __init__(self, dtype: str = DTYPE) -> None:
+        self.m = np.zeros(SIZE, dtype)  # m[i]
+        self.v = np.zeros(SIZE, dtype)  # v[i]
+        self.u_i = np.empty(SIZE, dtype)
+
+
+def init(seed: int = 0) -> Params:
+    """Return parameters as training starts with them."""
+    p = Params()
+    rng = np.random.default_rng(seed)
+    p.conv1_W[...] = rng.normal(0, math.sqrt(2 / (C * U * V)), (F, C, U, V))
+    p.conv2_W[...] = rng.normal(0, math.sqrt(2 / (F * U * V)), (Q, F, U, V))
+    p.fc1_W[...] = rng.normal(0, math.sqrt(2 / E), (E, S))
+    p.fc2_W[...] = rng.normal(0, math.sqrt(2 / S), (S, D2))
+    return p
+
+
+def forward(p: Params, a: Activations, x: np.ndarray) -> None:
+    """Compute the outputs of a batch into `a`."""
+    N = a.N
+
+    # image[n,c,h,w] = x[n,64 c + 8 h + w]
+    a.image = x.reshape(-1, C, H, W)
+
+    # image_pad[n,c,a,b] = image[n,c,a-1,b-1] (0 outside)
+    np.copyto(a.image_pad[:, :, 1:-1, 1:-1], a.image)
+
+    # z1[n,f,h,w] = Σ_{c,u,v} conv1_W[f,c,u,v] image_pad[n,c,h+u,v+w] + conv1_b[f]
+    np.copyto(a.u_ncuvhw, a.image_pad_nchwuv.transpose(0, 1, 4, 5, 2, 3))
+    np.matmul(
+        p.conv1_W.reshape(F, C * U * V),
+        a.u_ncuvhw.reshape(N, C * U * V, H * W),
+        out=a.z1.reshape(N, F, H * W),
+    )
+    np.add(a.z1, p.conv1_b[:, None, None], out=a.z1)
+
+    # relu1[n,f,h,w] = max(0, z1[n,f,h,w])
+    np.maximum(a.z1, a.ZERO, out=a.relu1)
+
+    # pooled1[n,f,h,k] = max_g relu1[n,f,h,2 k + g]
+    np.maximum(a.relu1[:, :, :, ::2], a.relu1[:, :, :, 1::2], out=a.pooled1)
+
+    # edges[n,f,j,k] = max_m pooled1[n,f,2 j + m,k]
+    np.maximum(a.pooled1[:, :, ::2, :], a.pooled1[:, :, 1::2, :], out=a.edges)
+
+    # z2[n,q,r,t] = Σ_{f,u,v} conv2_W[q,f,u,v] edges[n,f,r+u,t+v] + conv2_b[q]
+    np.copyto(a.u_nrtfuv, a.edges_nfuvrt.transpose(0, 4, 5, 1, 2, 3))
+    np.matmul(
+        p.conv2_W.reshape(Q, F * U * V),
+        a.u_nrtfuv.reshape(N, R * T, F * U * V).swapaxes(-1, -2),
+        out=a.z2.reshape(N, Q, R * T),
+    )
+    np.add(a.z2, p.conv2_b[:, None, None], out=a.z2)
+
+    # strokes[n,q,r,t] = max(0, z2[n,q,r,t])
+    np.maximum(a.z2, a.ZERO, out=a.strokes)
+
+    # flat1[n,R T q + T r + t] = strokes[n,q,r,t]
+    a.flat1 = a.strokes.reshape(-1, E)
+
+    # z3[n,s] = Σ_e fc1_W[e,s] flat1[n,e] + fc1_b[s]
+    np.dot(a.flat1, p.fc1_W, out=a.z3)
+    np.add(a.z3, p.fc1_b, out=a.z3)
+
+    # hidden[n,s] = max(0, z3[n,s])
+    np.maximum(a.z3, a.ZERO, out=a.hidden)
+
+    # logits[n,d2] = Σ_s fc2_W[s,d2] hidden[n,s] + fc2_b[d2]
+    np.dot(a.hidden, p.fc2_W, out=a.logits)
+    np.add(a.logits, p.fc2_b, out=a.logits)
+
+
+def add_loss(a: Activations, digit: np.ndarray) -> None:
+    """Go on from the outputs to the loss."""
+    # m[n] = max_d2 logits[n,d2]
+    np.maximum.reduce(a.logits, axis=1, out=a.m)
+
+    # e[n,d2] = exp(logits[n,d2] - m[n])
+    np.subtract(a.logits, a.m[:, None], out=a.e)
+    np.exp(a.e, out=a.e)
+
+    # s[n] = Σ_d2 e[n,d2]
+    np.dot(a.e, a.ONES_D2, out=a.s)
+
+    # average[n] = Σ_d2 logits[n,d2]/D2
+    np.dot(a.logits, a.MEAN_D2, out=a.average)
+
+    # logits_at_digit[n] = logits[n,digit[n]]
+    np.add(a.STARTS_N_D2, digit, out=a.i_n)
+    a.logits.take(a.i_n, out=a.logits_at_digit, mode="clip")
+
+    # loss = Σ_n (m[n] + log(s[n]) - 0.1 average[n] - 0.9 logits_at_digit[n])/N
+    np.multiply(a.logits_at_digit, 0.9, out=a.u_n)
+    np.log(a.s, out=a.v_n)
+    np.subtract(a.v_n, a.u_n, out=a.u_n)
+    np.add(a.u_n, a.m, out=a.u_n)
+    np.multiply(a.average, 0.1, out=a.v_n)
+    np.subtract(a.u_n, a.v_n, out=a.u_n)
+    np.dot(a.u_n, a.MEAN_N, out=a.loss)
+
+
+def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
+    """Fill `g` with the gradient, from what `forward` and `add_loss` left in `a`."""
+    N = a.N
+
+    # p[n,d2] = e[n,d2]/s[n]
+    np.divide(a.e, a.s[:, None], out=a.p)
+
+    # ∂L/∂logits[n,d2] = (p[n,d2] - 0.1/D2 - 0.9 δ(d2,digit[n]))/N
+    np.equal(digit[:, None], a.RANGE_D2, out=a.d_logits)
+    np.multiply(a.d_logits, 0.9, out=a.d_logits)
+    np.subtract(a.p, a.d_logits, out=a.d_logits)
+    np.subtract(a.d_logits, 0.1 / D2, out=a.d_logits)
+    np.multiply(a.d_logits, 1 / N, out=a.d_logits)
+
+    # ∂L/∂hidden[n,s] = Σ_d2 fc2_W[s,d2] ∂L/∂logits[n,d2]
+    np.dot(a.d_logits, p.fc2_W.T, out=a.d_hidden)
+
+    # ∂L/∂z3[n,s] = [z3[n,s] > 0] ∂L/∂hidden[n,s]
+    np.greater(a.z3, a.ZERO, out=a.d_z3)
+    np.multiply(a.d_z3, a.d_hidden, out=a.d_z3)
+
+    # ∂L/∂flat1[n,e] = Σ_s fc1_W[e,s] ∂L/∂z3[n,s]
+    np.dot(a.d_z3, p.fc1_W.T, out=a.d_flat1)
+
+    # ∂L/∂z2[n,q,r,t] = [z2[n,q,r,t] > 0] ∂L/∂flat1[n,R T q + T r + t]
+    np.greater(a.z2, a.ZERO, out=a.d_z2)
+    np.multiply(a.d_z2, a.d_flat1.reshape(-1, Q, R, T), out=a.d_z2)
+
+    # padded_d_z2[n,q,p,x] = ∂L/∂z2[n,q,p-2,x-2] (0 outside)
+    np.copyto(a.padded_d_z2[:, :, 2:-2, 2:-2], a.d_z2)
+
+    # ∂L/∂edges[n,f,j,k] = Σ_{q,u,v} conv2_W[q,f,u,v] padded_d_z2[n,q,j + 2 - u,k + 2 - v]
+    np.copyto(a.u_fquv, p.conv2_W.transpose(1, 0, 2, 3))
+    np.copyto(a.v_nquvjk, a.padded_d_z2_nqjkuv.transpose(0, 1, 4, 5, 2, 3))
+    np.matmul(
+        a.u_fquv.reshape(F, Q * U * V),
+        a.v_nquvjk.reshape(N, Q * U * V, J * K),
+        out=a.d_edges.reshape(N, F, J * K),
+    )
+
+    # edges_at[n,f,j,k] = argmax_m pooled1[n,f,2 j + m,k]
+    np.greater(a.pooled1[:, :, 1::2, :], a.pooled1[:, :, ::2, :], out=a.edges_at)
+
+    # split_d_pooled1[n,f,j,m,k] = δ(m,edges_at[n,f,j,k]) ∂L/∂edges[n,f,j,k]
+    np.equal(a.edges_at, 0, out=a.split_d_pooled1[:, :, :, 0])
+    np.multiply(a.split_d_pooled1[:, :, :, 0], a.d_edges, out=a.split_d_pooled1[:, :, :, 0])
+    np.equal(a.edges_at, 1, out=a.split_d_pooled1[:, :, :, 1])
+    np.multiply(a.split_d_pooled1[:, :, :, 1], a.d_edges, out=a.split_d_pooled1[:, :, :, 1])
+
+    # ∂L/∂pooled1[n,f,2 j + m,k] = split_d_pooled1[n,f,j,m,k]
+    a.d_pooled1 = a.split_d_pooled1.reshape(-1, F, H, K)
+
+    # pooled1_at[n,f,h,k] = argmax_g relu1[n,f,h,2 k + g]
+    np.greater(a.relu1[:, :, :, 1::2], a.relu1[:, :, :, ::2], out=a.pooled1_at)
+
+    # split_d_relu1[n,f,h,k,g] = δ(g,pooled1_at[n,f,h,k]) ∂L/∂pooled1[n,f,h,k]
+    np.equal(a.pooled1_at, 0, out=a.split_d_relu1[:, :, :, :, 0])
+    np.multiply(a.split_d_relu1[:, :, :, :, 0], a.d_pooled1, out=a.split_d_relu1[:, :, :, :, 0])
+    np.equal(a.pooled1_at, 1, out=a.split_d_relu1[:, :, :, :, 1])
+    np.multiply(a.split_d_relu1[:, :, :, :, 1], a.d_pooled1, out=a.split_d_relu1[:, :, :, :, 1])
+
+    # ∂L/∂relu1[n,f,h,2 k + g] = split_d_relu1[n,f,h,k,g]
+    a.d_relu1 = a.split_d_relu1.reshape(-1, F, H, W)
+
+    # ∂L/∂z1[n,f,h,w] = [z1[n,f,h,w] > 0] ∂L/∂relu1[n,f,h,w]
+    np.greater(a.z1, a.ZERO, out=a.d_z1)
+    np.multiply(a.d_z1, a.d_relu1, out=a.d_z1)
+
+    # ∂L/∂conv1_W[f,c,u,v] = Σ_{n,h,w} image_pad[n,c,h+u,v+w] ∂L/∂z1[n,f,h,w]
+    np.copyto(a.u_nhwf, a.d_z1.transpose(0, 2, 3, 1))
+    np.copyto(a.v_cuvnhw, a.image_pad_nchwuv.transpose(1, 4, 5, 0, 2, 3))
+    np.matmul(
+        a.u_nhwf.reshape(N * H * W, F).swapaxes(-1, -2),
+        a.v_cuvnhw.reshape(C * U * V, N * H * W).swapaxes(-1, -2),
+        out=g.conv1_W.reshape(F, C * U * V),
+    )
+
+    # ∂L/∂conv1_b[f] = Σ_{n,h,w} ∂L/∂z1[n,f,h,w]
+    np.add.reduce(a.d_z1, axis=(0, 2, 3), out=g.conv1_b)
+
+    # ∂L/∂conv2_W[q,f,u,v] = Σ_{n,r,t} edges[n,f,r+u,t+v] ∂L/∂z2[n,q,r,t]
+    np.copyto(a.u_nrtq, a.d_z2.transpose(0, 2, 3, 1))
+    np.copyto(a.v_nrtfuv, a.edges_nfuvrt.transpose(0, 4, 5, 1, 2, 3))
+    np.matmul(
+        a.u_nrtq.reshape(N * R * T, Q).swapaxes(-1, -2),
+        a.v_nrtfuv.reshape(N * R * T, F * U * V),
+        out=g.conv2_W.reshape(Q, F * U * V),
+    )
+
+    # ∂L/∂conv2_b[q] = Σ_{n,r,t} ∂L/∂z2[n,q,r,t]
+    np.add.reduce(a.d_z2, axis=(0, 2, 3), out=g.conv2_b)
+
+    # ∂L/∂fc1_W[e,s] = Σ_n flat1[n,e] ∂L/∂z3[n,s]
+    np.dot(a.flat1.T, a.d_z3, out=g.fc1_W)
+
+    # ∂L/∂fc1_b[s] = Σ_n ∂L/∂z3[n,s]
+    np.dot(a.ONES_N, a.d_z3, out=g.fc1_b)
+
+    # ∂L/∂fc2_W[s,d2] = Σ_n hidden[n,s] ∂L/∂logits[n,d2]
+    np.dot(a.hidden.T, a.d_logits, out=g.fc2_W)
+
+    # ∂L/∂fc2_b[d2] = Σ_n ∂L/∂logits[n,d2]
+    np.dot(a.ONES_N, a.d_logits, out=g.fc2_b)
+
+
+def update(p: Params, g: Grads, s: State, t: int) -> None:
+    """Change the parameters by the gradient; `t` counts the steps from 1."""
+    # lr ← (0 if t > 1350 else 0.002 cos(π (t/1350 - 1/1350)) + 0.002)
+    lr = 0 if t > 1350 else 0.002 * math.cos(math.pi * (t / 1350 - 1 / 1350)) + 0.002
+
+    # c2 ← √(1 - 0.999^t)
+    c2 = math.sqrt(1 - 0.999**t)
+
+    # lr_t ← c2 lr/(1 - 0.9^t)
+    lr_t = c2 * lr / (1 - 0.9**t)
+
+    # m[i] ← 0.9 m[i] + 0.1 g[i]
+    np.multiply(s.m, 0.9, out=s.m)
+    np.multiply(g.flat, 0.1, out=s.u_i)
+    np.add(s.m, s.u_i, out=s.m)
+
+    # v[i] ← 0.999 v[i] + 0.001 g[i]²
+    np.multiply(g.flat, g.flat, out=s.u_i)
+    np.multiply(s.u_i, 0.001, out=s.u_i)
+    np.multiply(s.v, 0.999, out=s.v)
+    np.add(s.u_i, s.v, out=s.v)
+
+    # θ[i] ← θ[i] - lr_t m[i]/(1e-08 c2 + √v[i])
+    np.sqrt(s.v, out=s.u_i)
+    np.add(s.u_i, 1e-08 * c2, out=s.u_i)
+    np.divide(s.m, s.u_i, out=s.u_i)
+    np.multiply(s.u_i, lr_t, out=s.u_i)
+    np.subtract(p.flat, s.u_i, out=p.flat)
+
+
+def real(name: str, value: np.ndarray, shape: tuple[int, ...], dtype: str) -> np.ndarray:
+    """Return `value` as an array of numbers, one row an example."""
+    array = np.ascontiguousarray(value, dtype)
+    if array.shape[1:] != shape or array.ndim == 0:
+        raise ValueError(f"{name} has shape {array.shape}; expected one row an example of {shape}")
+    return array
+
+
+def whole(name: str, value: np.ndarray, shape: tuple[int, ...], below: int) -> np.ndarray:
+    """Return `value` as an array of integers from 0 to below-1, one row an example."""
+    array = np.ascontiguousarray(value)
+    if array.dtype.kind not in "iu":
+        raise ValueError(f"{name} holds {array.dtype}; expected integers")
+    if array.shape[1:] != shape or array.ndim == 0:
+        raise ValueError(f"{name} has shape {array.shape}; expected one row an example of {shape}")
+    array = array.astype(np.intp, copy=False)
+    # Seen without a sign, a negative number is a huge one: one comparison finds both.
+    if array.size and np.maximum.reduce(array.view(np.uintp), axis=None) >= below:
+        raise ValueError(f"{name} lies outside 0 … {below - 1}")
+    return array
+
+
+def checked(x: np.ndarray, digit: np.ndarray, dtype: str) -> tuple[np.ndarray, ...]:
+    """Return a batch as contiguous arrays of the right types and equal lengths."""
+    x = real("x", x, (D,), dtype)
+    digit = whole("digit", digit, (), 10)
+    if len({len(x), len(digit)}) > 1:
+        raise ValueError(f"x, digit have different lengths: {len(x), len(digit)}")
+    return x, digit
+
+
+def loss_and_grad(params: Params, *, x: np.ndarray, digit: np.ndarray) -> tuple[float, Grads]:
+    """Return the loss of a batch and its gradient; float64 parameters make everything float64."""
+    x, digit = checked(x, digit, params.flat.dtype)
+    a, g = Workspace(len(x), params.flat.dtype), Grads(np.empty_like(params.flat))
+    forward(params, a, x)
+    add_loss(a, digit)
+    backward(params, g, a, digit)
+    return float(a.loss), g
+
+
+def predict(params: Params, *, x: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the outputs for a batch, by name."""
+    dtype = params.flat.dtype
+    x = real("x", x, (D,), dtype)
+    a = Activations(len(x), dtype)
+    forward(params, a, x)
+    return {"logits": a.logits}
+
+
+def loss(params: Params, *, x: np.ndarray, digit: np.ndarray) -> float:
+    """Return the loss of a batch as `predict` computes it, without a gradient."""
+    x, digit = checked(x, digit, params.flat.dtype)
+    a = Activations(len(x), params.flat.dtype)
+    forward(params, a, x)
+    add_loss(a, digit)
+    return float(a.loss)
+
+
+class Trainer:
+    """Parameters in training. All memory is allocated by the first step of each batch size."""
+
+    def __init__(self, params: Params, batch: int = 64, seed: int = 0) -> None:
+        self.params = params
+        self.grads = Grads(np.empty_like(params.flat))
+        self.state = State(params.flat.dtype)
+        self.batch, self.seed, self.steps = batch, seed, 0
+        self._workspaces = {batch: Workspace(batch, params.flat.dtype)}
+
+    def step(self, *, x: np.ndarray, digit: np.ndarray) -> float:
+        """Train on one batch: forward, backward, update. Return the loss before the update."""
+        x, digit = checked(x, digit, self.params.flat.dtype)
+        p, g, a = self.params, self.grads, self._workspace(len(x))
+        self.steps += 1
+        forward(p, a, x)
+        add_loss(a, digit)
+        backward(p, g, a, digit)
+        update(p, g, self.state, self.steps)
+        return float(a.loss)
+
+    def _workspace(self, N: int) -> Workspace:
+        if N not in self._workspaces:
+            self._workspaces[N] = Workspace(N, self.params.flat.dtype)
+        return self._workspaces[N]
+
+
+def save(path: str | Path, trainer: Trainer) -> None:
+    """Write a trainer to an .npz file; a crash leaves the old file or the new one, never a part."""
+    arrays = {name: getattr(trainer.params, name) for name in PARAMETERS}
+    arrays |= {f"state.{name}": getattr(trainer.state, name) for name in STATES}
+    arrays["run"] = np.array([trainer.steps, trainer.batch, trainer.seed])
+    path = Path(path)
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            np.savez(file, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    folder = os.open(path.resolve().parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def load(path: str | Path) -> Trainer:
+    """Return the trainer that `save` wrote. Nothing in the file is run.
+
+    Errors: ValueError if the file belongs to another model; zipfile.BadZipFile if it is damaged.
+    """
+    with Path(path).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+        expected = {**PARAMETERS, **{f"state.{name}": (SIZE,) for name in STATES}, "run": (3,)}
+        odd = sorted(set(expected) ^ set(file.files))
+        if odd:
+            raise ValueError(f"{path} is a checkpoint of another model: {', '.join(odd)}")
+        arrays = {name: file[name] for name in expected}
+    for name, shape in expected.items():
+        if arrays[name].shape != shape:
+            raise ValueError(f"{path}: {name} has shape {arrays[name].shape}; expected {shape}")
+    steps, batch, seed = (int(number) for number in arrays["run"])
+    dtype = arrays[next(iter(PARAMETERS))].dtype
+    trainer = Trainer(Params(np.empty(SIZE, dtype)), batch, seed)
+    for name in PARAMETERS:
+        getattr(trainer.params, name)[...] = arrays[name]
+    for name in STATES:
+        getattr(trainer.state, name)[...] = arrays[f"state.{name}"]
+    trainer.steps = steps
+    return trainer
+
+
+def example(N: int, seed: int = 0) -> dict[str, np.ndarray]:
+    """Return a batch of N random examples."""
+    rng = np.random.default_rng(seed)
+    return {
+        "x": rng.standard_normal((N, D)),
+        "digit": rng.integers(10, size=N),
+    }
+
+
+def selftest(seed: int = 0) -> bool:
+    """Check the gradient by Taylor's theorem, in float64, and return whether it holds.
+
+    For a direction v, R0 = |L(θ+hv) - L(θ)| falls as h and R1 = |L(θ+hv) - L(θ) - h g·v| as h²;
+    the central difference (L(θ+hv) - L(θ-hv)) / 2h agrees with g·v to many digits.
+    """
+    params = Params(init(seed).flat.astype(np.float64))
+    rng = np.random.default_rng(seed + 1)
+    params.flat += 0.1 * rng.standard_normal(SIZE)
+    batch, v = example(5, seed), rng.standard_normal(SIZE)
+    v /= np.sqrt(v @ v)
+    start, grads = loss_and_grad(params, **batch)
+    slope = float(grads.flat @ v)
+    print("  h          R0             R1             central difference against g·v")
+    best = np.inf
+    for k in range(4, 22, 2):
+        h = 2.0**-k
+        up = loss_and_grad(Params(params.flat + h * v), **batch)[0]
+        down = loss_and_grad(Params(params.flat - h * v), **batch)[0]
+        error = abs((up - down) / (2 * h) - slope) / np.sqrt(grads.flat @ grads.flat)
+        best = min(best, error)
+        R0, R1 = abs(up - start), abs(up - start - h * slope)
+        print(f"  2^-{k:<4}     {R0:.6e}   {R1:.6e}   {error:.1e}")
+    # Rounding of the loss limits a central difference in float64 to about (2^-53)^(2/3), 2e-11.
+    agrees = best < 1e-7
+    print(f"the gradient {'agrees' if agrees else 'DISAGREES'}: {best:.1e} of its length")
+    return agrees
+
+
+def batches(
+    data: dict[str, np.ndarray], batch: int, rng: np.random.Generator
+) -> Iterator[dict[str, np.ndarray]]:
+    """Yield shuffled batches of `batch` examples; the last one is what is left."""
+    order = rng.permutation(len(data["x"]))
+    for begin in range(0, len(order), batch):
+        yield {name: array[order[begin : begin + batch]] for name, array in data.items()}
+
+
+def report(params: Params, data: dict[str, np.ndarray]) -> str:
+    """Return the loss on `data`, and the share of right answers."""
+    guess = predict(params, x=data["x"])["logits"].argmax(axis=1)
+    return f"loss {loss(params, **data):.4f}, accuracy {np.mean(guess == data['digit']):.4f}"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Train on the arrays of an .npz file, whose keys are the names of the inputs."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", help="an .npz file with x and digit")
+    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--save", help="write a checkpoint here after every epoch")
+    parser.add_argument("--resume", help="continue from a checkpoint")
+    parser.add_argument("--selftest", action="store_true", help="check the gradient and stop")
+    args = parser.parse_args(argv)
+    if args.selftest:
+        return 0 if selftest(args.seed) else 1
+    if args.data is None:
+        parser.error("--data is needed to train")
+    with np.load(args.data, allow_pickle=False) as file:
+        data = dict(zip(INPUTS, checked(*(file[name] for name in INPUTS), DTYPE), strict=True))
+    rows = np.random.default_rng(args.seed).permutation(len(data["x"]))
+    held = max(1, len(rows) // 10)
+    test = {name: array[rows[:held]] for name, array in data.items()}
+    data = {name: array[rows[held:]] for name, array in data.items()}
+    trainer = load(args.resume) if args.resume else Trainer(init(args.seed), args.batch, args.seed)
+    for epoch in range(args.epochs):
+        begin = time.perf_counter()
+        rng = np.random.default_rng([args.seed, trainer.steps])
+        for batch in batches(data, args.batch, rng):
+            last = trainer.step(**batch)
+        if not np.isfinite(last):
+            print(f"the loss is {last} after step {trainer.steps}", file=sys.stderr)
+            return 6
+        seconds = time.perf_counter() - begin
+        print(f"epoch {epoch + 1:3}   held out: {report(trainer.params, test)}   {seconds:.2f} s")
+        if args.save:
+            save(args.save, trainer)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

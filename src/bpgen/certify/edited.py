@@ -1,0 +1,112 @@
+"""A module against its model: every buffer after both passes, and the first line that is wrong."""
+
+from __future__ import annotations
+
+import secrets
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from bpgen.certify.lines import Edit, block_of, edits
+from bpgen.certify.module import BrokenModuleError, File, read
+from bpgen.certify.outcome import Examination
+from bpgen.execute.load import load_module
+from bpgen.execute.probe import Probe
+from bpgen.execute.promotion import promotion
+from bpgen.ir.derivation import Derivation
+from bpgen.ir.tensor import Role
+from bpgen.verify.emitted import Emitted, compare
+from bpgen.verify.evidence import Outcome
+from bpgen.verify.line import base
+from bpgen.verify.numbers import EXTENDED, Array
+from bpgen.verify.points import generic
+from bpgen.verify.problem import problem
+from bpgen.verify.statements import Fault, first_fault
+
+Arrays = Mapping[str, Array]
+Facts = list[tuple[str, str]]
+
+
+def examined(
+    module: Path, derivation: Derivation, source: Callable[[str], str], seed: int | None = None
+) -> Examination:
+    """Say whether the file at `module` computes what `derivation` says, and where it does not.
+
+    `source(dtype)` is the text that is emitted now. A file that computes the same gradient by
+    another text was edited elsewhere (its update, say), and is REFUTED too.
+    """
+    file = read(module)
+    seed = secrets.randbelow(1_000_000) if seed is None else seed
+    try:
+        net = file.load()
+        emitted = source(file.dtype)
+        changed = edits(file.text, emitted)
+        fault, facts = _numbers(file, net, emitted, derivation, seed)
+    except BrokenModuleError as error:
+        changed = _changed(file, source)
+        where = f"; {changed[0]}" if changed else ""
+        return Examination("REFUTED", str(module), f"the module does not run: {error}{where}")
+    seen = [("edited", str(edit)) for edit in changed[:5]] + facts
+    if fault:
+        return Examination("REFUTED", str(module), _reason(file, fault, changed), tuple(seen))
+    if changed:
+        reason = f"{changed[0]}; the gradient is right all the same"
+        return Examination("REFUTED", str(module), reason, tuple(seen))
+    return Examination("VERIFIED", str(module), "", tuple(seen))
+
+
+def _changed(file: File, source: Callable[[str], str]) -> tuple[Edit, ...]:
+    try:
+        return edits(file.text, source(file.dtype))
+    except SyntaxError:
+        return ()
+
+
+def _numbers(
+    file: File, net: object, emitted: str, derivation: Derivation, seed: int
+) -> tuple[Fault | str, Facts]:
+    """Return the first fault of what the module computes, and what else was seen."""
+    network = derivation.source
+    noise = tuple(t.name for t in network.of_role(Role.NOISE))
+    subject = problem(network, derivation)
+    point = generic(subject, np.random.default_rng(seed))
+    at = base(subject, point, EXTENDED)
+    own = {p.name for p in network.parameters}
+    params = {n: v for n, v in point.values.items() if n in own}
+    batch = {n: v for n, v in point.values.items() if n not in own}
+    wide = Probe(net, noise, "float64")  # type: ignore[arg-type]  # what `load` returned
+    inside = file.run(lambda: wide.inside(params, batch))
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / "emitted.py"
+        path.write_text(emitted, encoding="utf-8")
+        sound = Probe(load_module(path), noise, "float64").inside(params, batch)
+    shown = Probe(wide.net, noise, file.dtype)
+
+    def drift(params: Arrays, batch: Arrays) -> str:
+        return str(promotion(shown, file.text, params, batch) or "")
+
+    code = Emitted(f"numpy {file.dtype}", file.dtype, shown.gradient, drift)
+    comparison = file.run(lambda: compare(code, at, point))
+    what = comparison.fault or f"|g - formula| <= {comparison.error:.1e} |g|"
+    facts: Facts = [
+        ("seed", str(seed)),
+        ("buffers", f"{len(set(inside) & set(at.known))} compared with their equations"),
+        ("emitted", f"{code.label}  {what}"),
+    ]
+    fault = first_fault(inside, at, point, sound=sound)
+    if fault is not None:
+        return fault, facts
+    return (comparison.fault if comparison.outcome is Outcome.REFUTES else ""), facts
+
+
+def _reason(file: File, fault: Fault | str, changed: tuple[Edit, ...]) -> str:
+    """Name the edit that makes the fault: one in the block of the tensor, else the first."""
+    if isinstance(fault, str):
+        return f"{changed[0]}; {fault}" if changed else fault
+    block = block_of(file.text, fault.tensor)
+    inside = [edit for edit in changed if edit.line in block]
+    if inside or changed:
+        return f"{(inside or list(changed))[0]}; first wrong: {fault}"
+    return f"line {block.start}: {fault}" if block else str(fault)

@@ -1,0 +1,68 @@
+"""An emitted file, audited before it is run, and run without letting its faults through."""
+
+from __future__ import annotations
+
+import ast
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from bpgen.emit.audit import audited
+from bpgen.errors import AuditError
+from bpgen.execute.load import Emitted, load_module
+
+T = TypeVar("T")
+# What a wrong statement of numpy code raises; anything else is a bug of ours.
+_FAULTS = (ArithmeticError, AttributeError, LookupError, NameError, TypeError, ValueError)
+
+
+class BrokenModuleError(Exception):
+    """A module that cannot be run: why, and on which line."""
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """The text of a module and where it lies."""
+
+    path: Path
+    text: str
+
+    @property
+    def dtype(self) -> str:
+        """Return the dtype that the module says it has; float32 if it says none."""
+        for node in ast.parse(self.text).body:
+            match node:
+                case ast.Assign(targets=[ast.Name(id="DTYPE")], value=ast.Constant(value=str(d))):
+                    return d if d in {"float32", "float64"} else "float32"
+        return "float32"
+
+    def load(self) -> Emitted:
+        """Audit and import the module.
+
+        Errors: BrokenModuleError if it holds what none may hold, or does not run.
+        """
+        try:
+            audited(self.text)
+        except AuditError as error:
+            raise BrokenModuleError(f"it was not run: {error.facts[0]}") from None
+        return self.run(lambda: load_module(self.path))
+
+    def run(self, action: Callable[[], T]) -> T:
+        """Return the result of `action`, which runs the module.
+
+        Errors: BrokenModuleError with the innermost line of the module.
+        """
+        try:
+            return action()
+        except _FAULTS as error:
+            frames = traceback.extract_tb(error.__traceback__)
+            lines = [f.lineno for f in frames if f.filename == str(self.path)]
+            where = f"line {lines[-1]}: " if lines else ""
+            raise BrokenModuleError(f"{where}{type(error).__name__}: {error}") from None
+
+
+def read(path: Path) -> File:
+    """Return the file at `path`."""
+    return File(path, path.read_text(encoding="utf-8"))

@@ -1,0 +1,51 @@
+"""The search for a model that breaks a law, and for the smallest one."""
+
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from tests.fuzz.models import models
+
+
+class Broken(AssertionError):  # noqa: N818  it is what a model is
+    """A law that a model breaks; `text` is the smallest such model that was found."""
+
+    def __init__(self, text, why):
+        super().__init__(
+            f"{why}\n\nSave this as model.py, and run `bpgen check model.py`:\n\n{text}"
+        )
+        self.text = text
+
+
+class Text(str):
+    """The text of a model, which an error shows once, not twice."""
+
+    __slots__ = ()
+
+    def __repr__(self):
+        return f"a model of {self.count(chr(10))} lines"
+
+
+def search(law, *, networks, start):
+    """Try `law` on random models; return of how many it is shown true.
+
+    Errors: Broken, with the smallest model for which it is false or raises.
+    """
+    shown = 0
+
+    @seed(start)
+    @settings(
+        max_examples=networks,
+        database=None,
+        deadline=None,
+        phases=(Phase.generate, Phase.shrink),
+        suppress_health_check=list(HealthCheck),
+        report_multiple_bugs=False,
+    )
+    @given(models().map(Text))
+    def every(text):
+        nonlocal shown
+        try:
+            shown += law(text)
+        except Exception as error:
+            raise Broken(str(text), f"{type(error).__name__}: {error}") from error
+
+    every()
+    return shown
