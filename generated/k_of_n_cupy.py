@@ -74,7 +74,8 @@ constexpr __host__ __device__ real operator""_r(unsigned long long x) { return r
 #define INFINITY __int_as_float(0x7f800000)
 #endif
 
-constexpr int D = 64, H = 64, J = 6, K = 10;
+constexpr int
+    D = 64, H = 64, J = 6, K = 10;
 
 // x^N as products; maximum and minimum hand a NaN on.
 template <int N>
@@ -293,8 +294,8 @@ extern "C" __global__ void kernel_h(
 ) {
     rows<32>(N * H, [=](int i) {
         const int n = i / H, h = i % H;
-        map_row<32>(J, [=](int j) { x_at_seen_pattern[i * J + j] = x[n * D + seen_pattern[h * J +
-            j]]; });
+        map_row<32>(J, [=](int j) { x_at_seen_pattern[i * J + j] = x[n * D +
+            seen_pattern[h * J + j]]; });
         reduce_row<32, added>(J,
             [=](int j) { return seen_W[h * J + j] * x_at_seen_pattern[i * J + j]; },
             [=](real sum) { z1[i] = sum + seen_b[h]; });

@@ -53,7 +53,8 @@ constexpr __host__ __device__ real operator""_r(unsigned long long x) { return r
 #define INFINITY __int_as_float(0x7f800000)
 #endif
 
-constexpr int D = 128, K = 1, H = 64, J = 32, E = 1;
+constexpr int
+    D = 128, K = 1, H = 64, J = 32, E = 1;
 
 // x^N as products; maximum and minimum hand a NaN on.
 template <int N>

@@ -11,7 +11,7 @@ def source_of_kernels(kernels, tensors):
     extents = {i.extent for t in tensors for i in t.indices if i.extent.value is not None}
     known = ", ".join(sorted(f"{e.name} = {e.value}" for e in extents))
     view = SimpleNamespace(
-        extents_in_cuda=known,
+        extents_in_cuda=(f"{known};",),
         has_reductions=True,
         has_rows=True,
         has_products=True,

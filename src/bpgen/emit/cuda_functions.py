@@ -109,11 +109,11 @@ def kernel_view(kernel: Kernel) -> KernelView:
 
 
 def _wrapped(line: str) -> list[str]:
-    """Return a line of C++ in lines of at most 100 columns."""
+    """Return a line of C++ in lines of at most 100 columns, broken outside square brackets."""
     margin = " " * (len(line) - len(line.lstrip()))
-    return textwrap.wrap(
-        line, WIDTH, initial_indent="", subsequent_indent=f"{margin}    ", break_on_hyphens=False
-    )
+    whole = re.sub(r"\[[^\[\]]*\]", lambda found: found[0].replace(" ", "\0"), line)
+    lines = textwrap.wrap(whole, WIDTH, subsequent_indent=f"{margin}    ", break_on_hyphens=False)
+    return [part.replace("\0", " ") for part in lines]
 
 
 def _head(kernel: Kernel) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bpgen.emit.layout import Memory as HostMemory
+from bpgen.emit.layout import buffer_field
 from bpgen.emit.view import FieldView
 from bpgen.ir.index import Index
 from bpgen.ir.optimizer import GRADIENT, STEP, THETA
@@ -72,7 +73,7 @@ class DeviceMemory:
 
 def fields(tensors: Sequence[Tensor], speller: FormulaSpeller) -> tuple[FieldView, ...]:
     """Return the buffers of a workspace, each with its shape."""
-    return tuple(FieldView(t.name, "", speller.spell(t.canonical), make=_made(t)) for t in tensors)
+    return tuple(buffer_field(t, _made(t), speller.spell(t.canonical)) for t in tensors)
 
 
 def number_fields(tensors: Iterable[Tensor]) -> tuple[FieldView, ...]:

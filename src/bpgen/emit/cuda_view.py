@@ -25,7 +25,7 @@ class CudaModuleView:
     origin: tuple[str, ...]
     dtype: str
     extents: str
-    extents_in_cuda: str
+    extents_in_cuda: tuple[str, ...]
     size: str
     storage: str
     stored: str
@@ -79,4 +79,5 @@ class CudaModuleView:
     report_words: str
     input_names: str
     demands: tuple[str, ...]
+    block: str = ""  # one kernel updates all
     noise: tuple[str, ...] = ()  # what the host draws into its own arrays: nothing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import zlib
 from typing import Any
 
@@ -13,7 +14,7 @@ from bpgen.emit.layout import Memory
 from bpgen.emit.numpy_view import Writer, plain
 from bpgen.emit.tensors import Tensors, as_tuple
 from bpgen.emit.view import FieldView
-from bpgen.emit.wrap import wrapped_code
+from bpgen.emit.wrap import WIDTH, wrapped_code
 from bpgen.ir.program import Program
 from bpgen.ir.tensor import Role
 from bpgen.spell import FormulaSpeller, order_of
@@ -79,9 +80,11 @@ def view_of(program: Program, declared_in: str, dtype: str) -> CudaModuleView:
     )
 
 
-def _in_cuda(program: Program) -> str:
+def _in_cuda(program: Program) -> tuple[str, ...]:
     known = [e for e in program.derivation.network.extents() if e.value is not None]
-    return ", ".join(f"{e.name} = {e.value}" for e in known)
+    text = ", ".join(f"{e.name}\0=\0{e.value}" for e in known)
+    lines = textwrap.wrap(f"{text};", WIDTH) if known else []
+    return tuple(line.replace("\0", " ") for line in lines)
 
 
 def _batch(program: Program, memory: DeviceMemory, tensors: Tensors) -> dict[str, Any]:

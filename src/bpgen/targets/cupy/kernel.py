@@ -139,7 +139,8 @@ class Draft:
         """Return the condition under which the indices of an entry are inside its tensor."""
         tests = []
         for at, axis in zip(read.indices, self.memory.tensors[read.name].indices, strict=True):
-            if isinstance(at, Index | Digit | sympy.Integer) or at.has(Access):
+            is_own = isinstance(at, Index) and at.extent == axis.extent
+            if is_own or at.has(Access) or isinstance(at, Digit):
                 continue
             text, found = self.speller.address(at), affine(at)
             end = axis.extent.value
