@@ -305,8 +305,10 @@ extern "C" __global__ void kernel_logits_at_topic(
         map_row<32>(K, [=](int k) { e[n * K + k] = exp(logits[n * K + k] - m[n]); });
         reduce_row<32, added>(K,
             [=](int k) { return e[n * K + k]; },
-            [=](real sum) { s[n] = sum; });
-        once<32>([=]() { logits_at_topic[n] = logits[n * K + topic[n]]; });
+            [=](real sum) {
+                s[n] = sum;
+                logits_at_topic[n] = logits[n * K + topic[n]];
+            });
     });
 }
 
@@ -415,6 +417,7 @@ KERNELS = (
 )
 # A grid that fills any GPU of today many times over; what is left, its threads walk on to.
 MOST_BLOCKS = 65536
+MOST_ENTRIES = 2**31  # of an array: an index is an int
 COMPILED: dict[str, Kernels] = {}
 
 
@@ -484,6 +487,9 @@ class Kernels:
         self, name: str, work: int, per_block: int, args: tuple[cp.ndarray | int, ...]
     ) -> None:
         """Launch a kernel; a number is an `int` of C++, which CuPy would pass as 64 bits."""
+        for arg in args:
+            if not isinstance(arg, int) and arg.size >= MOST_ENTRIES:
+                raise ValueError(f"{name}: {arg.size} entries; kernels count to {MOST_ENTRIES}")
         blocks = min(-(-work // per_block), MOST_BLOCKS)
         given = tuple(np.int32(arg) if isinstance(arg, int) else arg for arg in args)
         self._kernels[name]((blocks,), (256,), given)

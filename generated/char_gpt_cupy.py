@@ -347,25 +347,26 @@ extern "C" __global__ void kernel_y2(
     real *block_before, real *mean1, real *var1, real *rstd1, real *xhat1, real *y2, int N, int b
 ) {
     rows<32>(N * D, [=](int i) {
+        const int row = b * (N * D) + i;
         map_row<32>(H, [=](int h) {
-            block_before[(b * (N * D) + i) * H + h] = b - 1 >= 0 ?
-                block[((b - 1) * (N * D) + i) * H + h] : y1[i * H + h];
+            block_before[row * H + h] = b - 1 >= 0 ? block[((b - 1) * (N * D) + i) * H + h] :
+                y1[i * H + h];
         });
         reduce_row<32, added>(H,
-            [=](int h) { return 0.0078125_r * block_before[(b * (N * D) + i) * H + h]; },
-            [=](real sum) { mean1[b * (N * D) + i] = sum; });
+            [=](int h) { return 0.0078125_r * block_before[row * H + h]; },
+            [=](real sum) { mean1[row] = sum; });
         reduce_row<32, added>(H,
             [=](int h) {
-                return 0.0078125_r * power<2>(block_before[(b * (N * D) + i) * H + h] -
-                    mean1[b * (N * D) + i]);
+                return 0.0078125_r * power<2>(block_before[row * H + h] - mean1[row]);
             },
-            [=](real sum) { var1[b * (N * D) + i] = sum; });
-        once<32>([=]() { rstd1[b * (N * D) + i] = rsqrt(var1[b * (N * D) + i] + 1e-05_r); });
+            [=](real sum) {
+                var1[row] = sum;
+                rstd1[row] = rsqrt(var1[row] + 1e-05_r);
+            });
         map_row<32>(H, [=](int h) {
-            xhat1[(b * (N * D) + i) * H + h] = (block_before[(b * (N * D) + i) * H + h] -
-                mean1[b * (N * D) + i]) * rstd1[b * (N * D) + i];
-            y2[(b * (N * D) + i) * H + h] = block_ln1_gain[b * H + h] *
-                xhat1[(b * (N * D) + i) * H + h] + block_ln1_shift[b * H + h];
+            xhat1[row * H + h] = (block_before[row * H + h] - mean1[row]) * rstd1[row];
+            y2[row * H + h] = block_ln1_gain[b * H + h] * xhat1[row * H + h] +
+                block_ln1_shift[b * H + h];
         });
     });
 }
@@ -474,24 +475,21 @@ extern "C" __global__ void kernel_p1(
 ) {
     rows<32>(N * A * D, [=](int i) {
         const int d = i % D;
+        const int row = b * (N * A * D) + i;
         reduce_row<32, largest>(S,
             [=](int s) {
-                return s <= d ? att_score[(b * (N * A * D) + i) * S + s] :
-                    att_score[(b * (N * A * D) + i) * S];
+                return s <= d ? att_score[row * S + s] : att_score[row * S];
             },
-            [=](real most) { m1[b * (N * A * D) + i] = most; });
+            [=](real most) { m1[row] = most; });
         map_row<32>(S, [=](int s) {
-            u1[(b * (N * A * D) + i) * S + s] = s <= d ? att_score[(b * (N * A * D) + i) * S + s] -
-                m1[b * (N * A * D) + i] : 0_r;
-            e1[(b * (N * A * D) + i) * S + s] = s <= d ? exp(u1[(b * (N * A * D) + i) * S + s]) :
-                0_r;
+            u1[row * S + s] = s <= d ? att_score[row * S + s] - m1[row] : 0_r;
+            e1[row * S + s] = s <= d ? exp(u1[row * S + s]) : 0_r;
         });
         reduce_row<32, added>(S,
-            [=](int s) { return e1[(b * (N * A * D) + i) * S + s]; },
-            [=](real sum) { s1[b * (N * A * D) + i] = sum; });
+            [=](int s) { return e1[row * S + s]; },
+            [=](real sum) { s1[row] = sum; });
         map_row<32>(S, [=](int s) {
-            p1[(b * (N * A * D) + i) * S + s] = e1[(b * (N * A * D) + i) * S + s] /
-                s1[b * (N * A * D) + i];
+            p1[row * S + s] = e1[row * S + s] / s1[row];
         });
     });
 }
@@ -538,21 +536,22 @@ extern "C" __global__ void kernel_y5(
     real *var2, real *rstd2, real *xhat2, real *y5, int N, int b
 ) {
     rows<32>(N * D, [=](int i) {
+        const int row = b * (N * D) + i;
         reduce_row<32, added>(H,
-            [=](int h) { return 0.0078125_r * sum1[(b * (N * D) + i) * H + h]; },
-            [=](real sum) { mean2[b * (N * D) + i] = sum; });
+            [=](int h) { return 0.0078125_r * sum1[row * H + h]; },
+            [=](real sum) { mean2[row] = sum; });
         reduce_row<32, added>(H,
             [=](int h) {
-                return 0.0078125_r * power<2>(sum1[(b * (N * D) + i) * H + h] -
-                    mean2[b * (N * D) + i]);
+                return 0.0078125_r * power<2>(sum1[row * H + h] - mean2[row]);
             },
-            [=](real sum) { var2[b * (N * D) + i] = sum; });
-        once<32>([=]() { rstd2[b * (N * D) + i] = rsqrt(var2[b * (N * D) + i] + 1e-05_r); });
+            [=](real sum) {
+                var2[row] = sum;
+                rstd2[row] = rsqrt(var2[row] + 1e-05_r);
+            });
         map_row<32>(H, [=](int h) {
-            xhat2[(b * (N * D) + i) * H + h] = (sum1[(b * (N * D) + i) * H + h] -
-                mean2[b * (N * D) + i]) * rstd2[b * (N * D) + i];
-            y5[(b * (N * D) + i) * H + h] = block_ln2_gain[b * H + h] *
-                xhat2[(b * (N * D) + i) * H + h] + block_ln2_shift[b * H + h];
+            xhat2[row * H + h] = (sum1[row * H + h] - mean2[row]) * rstd2[row];
+            y5[row * H + h] = block_ln2_gain[b * H + h] * xhat2[row * H + h] +
+                block_ln2_shift[b * H + h];
         });
     });
 }
@@ -608,8 +607,10 @@ extern "C" __global__ void kernel_y6(
             [=](int h) {
                 return 0.0078125_r * power<2>(block[((B - 1) * (N * D) + i) * H + h] - mean3[i]);
             },
-            [=](real sum) { var3[i] = sum; });
-        once<32>([=]() { rstd3[i] = rsqrt(var3[i] + 1e-05_r); });
+            [=](real sum) {
+                var3[i] = sum;
+                rstd3[i] = rsqrt(var3[i] + 1e-05_r);
+            });
         map_row<32>(H, [=](int h) {
             xhat3[i * H + h] = (block[((B - 1) * (N * D) + i) * H + h] - mean3[i]) * rstd3[i];
             y6[i * H + h] = ln_gain[h] * xhat3[i * H + h] + ln_shift[h];
@@ -642,8 +643,10 @@ extern "C" __global__ void kernel_logits_at_next_token(
         map_row<32>(M, [=](int m) { e2[i * M + m] = exp(logits[i * M + m] - m2[i]); });
         reduce_row<32, added>(M,
             [=](int m) { return e2[i * M + m]; },
-            [=](real sum) { s2[i] = sum; });
-        once<32>([=]() { logits_at_next_token[i] = logits[i * M + next_token[i]]; });
+            [=](real sum) {
+                s2[i] = sum;
+                logits_at_next_token[i] = logits[i * M + next_token[i]];
+            });
     });
 }
 
@@ -758,20 +761,19 @@ extern "C" __global__ void kernel_d_sum1(
     real *xhat2_dot_d_xhat2, real *sum_d_xhat2, real *d_sum1, int N, int b
 ) {
     rows<32>(N * D, [=](int i) {
+        const int row = b * (N * D) + i;
         reduce_row<32, added>(H,
             [=](int h) {
-                return xhat2[(b * (N * D) + i) * H + h] * d_xhat2[(b * (N * D) + i) * H + h];
+                return xhat2[row * H + h] * d_xhat2[row * H + h];
             },
-            [=](real sum) { xhat2_dot_d_xhat2[b * (N * D) + i] = sum; });
+            [=](real sum) { xhat2_dot_d_xhat2[row] = sum; });
         reduce_row<32, added>(H,
-            [=](int h) { return d_xhat2[(b * (N * D) + i) * H + h]; },
-            [=](real sum) { sum_d_xhat2[b * (N * D) + i] = sum; });
+            [=](int h) { return d_xhat2[row * H + h]; },
+            [=](real sum) { sum_d_xhat2[row] = sum; });
         map_row<32>(H, [=](int h) {
-            d_sum1[(b * (N * D) + i) * H + h] = rstd2[b * (N * D) + i] *
-                d_xhat2[(b * (N * D) + i) * H + h] + d_block[(b * (N * D) + i) * H + h] -
-                0.0078125_r * rstd2[b * (N * D) + i] * sum_d_xhat2[b * (N * D) + i] - 0.0078125_r *
-                rstd2[b * (N * D) + i] * xhat2[(b * (N * D) + i) * H + h] *
-                xhat2_dot_d_xhat2[b * (N * D) + i];
+            d_sum1[row * H + h] = rstd2[row] * d_xhat2[row * H + h] + d_block[row * H + h] -
+                0.0078125_r * rstd2[row] * sum_d_xhat2[row] - 0.0078125_r * rstd2[row] *
+                xhat2[row * H + h] * xhat2_dot_d_xhat2[row];
         });
     });
 }
@@ -813,14 +815,15 @@ extern "C" __global__ void kernel_d_att_score(
 ) {
     rows<32>(N * A * D, [=](int i) {
         const int d = i % D;
+        const int row = b * (N * A * D) + i;
         reduce_row<32, added>(S,
             [=](int s) {
-                return p1[(b * (N * A * D) + i) * S + s] * d_p1[(b * (N * A * D) + i) * S + s];
+                return p1[row * S + s] * d_p1[row * S + s];
             },
-            [=](real sum) { p1_dot_d_p1[b * (N * A * D) + i] = sum; });
+            [=](real sum) { p1_dot_d_p1[row] = sum; });
         map_row<32>(S, [=](int s) {
-            d_att_score[(b * (N * A * D) + i) * S + s] = s <= d ? p1[(b * (N * A * D) + i) * S + s]
-                * (d_p1[(b * (N * A * D) + i) * S + s] - p1_dot_d_p1[b * (N * A * D) + i]) : 0_r;
+            d_att_score[row * S + s] = s <= d ? p1[row * S + s] * (d_p1[row * S + s] -
+                p1_dot_d_p1[row]) : 0_r;
         });
     });
 }
@@ -1226,6 +1229,7 @@ KERNELS = (
 )
 # A grid that fills any GPU of today many times over; what is left, its threads walk on to.
 MOST_BLOCKS = 65536
+MOST_ENTRIES = 2**31  # of an array: an index is an int
 COMPILED: dict[str, Kernels] = {}
 
 
@@ -1295,6 +1299,9 @@ class Kernels:
         self, name: str, work: int, per_block: int, args: tuple[cp.ndarray | int, ...]
     ) -> None:
         """Launch a kernel; a number is an `int` of C++, which CuPy would pass as 64 bits."""
+        for arg in args:
+            if not isinstance(arg, int) and arg.size >= MOST_ENTRIES:
+                raise ValueError(f"{name}: {arg.size} entries; kernels count to {MOST_ENTRIES}")
         blocks = min(-(-work // per_block), MOST_BLOCKS)
         given = tuple(np.int32(arg) if isinstance(arg, int) else arg for arg in args)
         self._kernels[name]((blocks,), (256,), given)

@@ -357,8 +357,10 @@ extern "C" __global__ void kernel_logits_at_next_token(
         map_row<32>(E, [=](int e) { e_[i * E + e] = exp(logits[i * E + e] - m[i]); });
         reduce_row<32, added>(E,
             [=](int e) { return e_[i * E + e]; },
-            [=](real sum) { s[i] = sum; });
-        once<32>([=]() { logits_at_next_token[i] = logits[i * E + next_token[i]]; });
+            [=](real sum) {
+                s[i] = sum;
+                logits_at_next_token[i] = logits[i * E + next_token[i]];
+            });
     });
 }
 
@@ -604,6 +606,7 @@ KERNELS = (
 )
 # A grid that fills any GPU of today many times over; what is left, its threads walk on to.
 MOST_BLOCKS = 65536
+MOST_ENTRIES = 2**31  # of an array: an index is an int
 COMPILED: dict[str, Kernels] = {}
 
 
@@ -673,6 +676,9 @@ class Kernels:
         self, name: str, work: int, per_block: int, args: tuple[cp.ndarray | int, ...]
     ) -> None:
         """Launch a kernel; a number is an `int` of C++, which CuPy would pass as 64 bits."""
+        for arg in args:
+            if not isinstance(arg, int) and arg.size >= MOST_ENTRIES:
+                raise ValueError(f"{name}: {arg.size} entries; kernels count to {MOST_ENTRIES}")
         blocks = min(-(-work // per_block), MOST_BLOCKS)
         given = tuple(np.int32(arg) if isinstance(arg, int) else arg for arg in args)
         self._kernels[name]((blocks,), (256,), given)

@@ -797,6 +797,7 @@ KERNELS = (
 )
 # A grid that fills any GPU of today many times over; what is left, its threads walk on to.
 MOST_BLOCKS = 65536
+MOST_ENTRIES = 2**31  # of an array: an index is an int
 COMPILED: dict[str, Kernels] = {}
 
 
@@ -866,6 +867,9 @@ class Kernels:
         self, name: str, work: int, per_block: int, args: tuple[cp.ndarray | int, ...]
     ) -> None:
         """Launch a kernel; a number is an `int` of C++, which CuPy would pass as 64 bits."""
+        for arg in args:
+            if not isinstance(arg, int) and arg.size >= MOST_ENTRIES:
+                raise ValueError(f"{name}: {arg.size} entries; kernels count to {MOST_ENTRIES}")
         blocks = min(-(-work // per_block), MOST_BLOCKS)
         given = tuple(np.int32(arg) if isinstance(arg, int) else arg for arg in args)
         self._kernels[name]((blocks,), (256,), given)

@@ -309,10 +309,11 @@ extern "C" __global__ void kernel_score(
         map_row<32>(D, [=](int d) { mean[i * D + d] = centre[i]; });
         reduce_row<32, added>(D,
             [=](int d) { return power<2>(t[n * D + d] - mean[i * D + d]); },
-            [=](real sum) { distance[i] = sum; });
-        once<32>([=]() {
-            score[i] = logits[i] - 0.5_r * exp(-2_r * log_scale[i]) * distance[i] - log_scale[i];
-        });
+            [=](real sum) {
+                distance[i] = sum;
+                score[i] = logits[i] - 0.5_r * exp(-2_r * log_scale[i]) * distance[i] -
+                    log_scale[i];
+            });
     });
 }
 
@@ -381,12 +382,12 @@ extern "C" __global__ void kernel_d_logits(
         });
         reduce_row<32, added>(D,
             [=](int d) { return d_mean[i * D + d]; },
-            [=](real sum) { d_centre[i] = sum; });
-        once<32>([=]() {
-            d_log_scale[i] = (1_r - exp(-2_r * log_scale[i]) * distance[i]) * p2[i] / real(N);
-            p1[i] = e1[i] / s1[n];
-            d_logits[i] = (p1[i] - p2[i]) / real(N);
-        });
+            [=](real sum) {
+                d_centre[i] = sum;
+                d_log_scale[i] = (1_r - exp(-2_r * log_scale[i]) * distance[i]) * p2[i] / real(N);
+                p1[i] = e1[i] / s1[n];
+                d_logits[i] = (p1[i] - p2[i]) / real(N);
+            });
     });
 }
 
@@ -512,6 +513,7 @@ KERNELS = (
 )
 # A grid that fills any GPU of today many times over; what is left, its threads walk on to.
 MOST_BLOCKS = 65536
+MOST_ENTRIES = 2**31  # of an array: an index is an int
 COMPILED: dict[str, Kernels] = {}
 
 
@@ -581,6 +583,9 @@ class Kernels:
         self, name: str, work: int, per_block: int, args: tuple[cp.ndarray | int, ...]
     ) -> None:
         """Launch a kernel; a number is an `int` of C++, which CuPy would pass as 64 bits."""
+        for arg in args:
+            if not isinstance(arg, int) and arg.size >= MOST_ENTRIES:
+                raise ValueError(f"{name}: {arg.size} entries; kernels count to {MOST_ENTRIES}")
         blocks = min(-(-work // per_block), MOST_BLOCKS)
         given = tuple(np.int32(arg) if isinstance(arg, int) else arg for arg in args)
         self._kernels[name]((blocks,), (256,), given)

@@ -318,8 +318,10 @@ extern "C" __global__ void kernel_logits_at_digit(
         map_row<32>(J, [=](int j) { e[n * J + j] = exp(logits[n * J + j] - m[n]); });
         reduce_row<32, added>(J,
             [=](int j) { return e[n * J + j]; },
-            [=](real sum) { s[n] = sum; });
-        once<32>([=]() { logits_at_digit[n] = logits[n * J + digit[n]]; });
+            [=](real sum) {
+                s[n] = sum;
+                logits_at_digit[n] = logits[n * J + digit[n]];
+            });
     });
 }
 
@@ -473,6 +475,7 @@ KERNELS = (
 )
 # A grid that fills any GPU of today many times over; what is left, its threads walk on to.
 MOST_BLOCKS = 65536
+MOST_ENTRIES = 2**31  # of an array: an index is an int
 COMPILED: dict[str, Kernels] = {}
 
 
@@ -542,6 +545,9 @@ class Kernels:
         self, name: str, work: int, per_block: int, args: tuple[cp.ndarray | int, ...]
     ) -> None:
         """Launch a kernel; a number is an `int` of C++, which CuPy would pass as 64 bits."""
+        for arg in args:
+            if not isinstance(arg, int) and arg.size >= MOST_ENTRIES:
+                raise ValueError(f"{name}: {arg.size} entries; kernels count to {MOST_ENTRIES}")
         blocks = min(-(-work // per_block), MOST_BLOCKS)
         given = tuple(np.int32(arg) if isinstance(arg, int) else arg for arg in args)
         self._kernels[name]((blocks,), (256,), given)

@@ -21,6 +21,20 @@ class Usage:
     stack: int
 
 
+def assembly(source, real):
+    """Return the PTX of every kernel, by name."""
+    from cupy._core.core import assemble_cupy_compiler_options
+    from cupy.cuda import nvrtc
+
+    own = assemble_cupy_compiler_options(("--std=c++17", f"-DREAL={real}"))
+    program = nvrtc.createProgram(source, "kernels.cu", (), ())
+    nvrtc.compileProgram(program, (*own, "-ftz=true", "-arch=compute_90"))
+    text = nvrtc.getPTX(program)
+    text = text.decode() if isinstance(text, bytes) else text
+    entries = text.split(".visible .entry kernel_")[1:]
+    return {part.split("(")[0]: part.split("\n}")[0] for part in entries}
+
+
 def usage(source, real, architecture):
     """Return what every kernel needs; the compiler's log is raised if it refuses the source."""
     from cupy._core.core import assemble_cupy_compiler_options

@@ -25,6 +25,7 @@ from bpgen.targets.cupy.shapes import (
     matrices,
     operation,
     size,
+    stored,
     within,
 )
 from bpgen.targets.cupy.shapes import stores as stores_of
@@ -94,10 +95,22 @@ def write_rows(draft: Draft, group: Sequence[Part], row: Row) -> Written:
     lanes = 32 if (row.along.extent.value or 0) <= _WARP else 256
     i = draft.flatten(space, "i")
     k = draft.flatten((row.along,), "k")
-    lines = within(draft, [(i, space)], lambda: _steps(draft, group, row, lanes, k))
+    lines = within(draft, [(i, space)], lambda: _named(draft, group, row, lanes, k))
     body = in_lambda(f"int {i}", lines)
     method = "by_warp" if lanes == 32 else "by_block"
     return Written(call(f"rows<{lanes}>", [size(draft, space)], [body]), method, (count(space),))
+
+
+def _named(draft: Draft, group: Sequence[Part], row: Row, lanes: int, k: str) -> list[str]:
+    """Return the steps of a row, whose place in memory has a name if it is a formula."""
+    lines = _steps(draft, group, row, lanes, k)
+    out = next(part.out for part in group if part.out.indices == row.axes)
+    place = draft.place(out)
+    if " " not in place:
+        return lines
+    name = draft.names.of(("row",), "row")
+    short = [x.replace(f"({place})", name).replace(f"[{place}]", f"[{name}]") for x in lines]
+    return [f"const int {name} = {place};", *short]
 
 
 def _steps(draft: Draft, group: Sequence[Part], row: Row, lanes: int, k: str) -> list[str]:
@@ -116,24 +129,34 @@ def _steps(draft: Draft, group: Sequence[Part], row: Row, lanes: int, k: str) ->
             lines.extend(call(f"map_row<{lanes}>", [length], [in_lambda(f"int {k}", stores)]))
         pending.clear()
 
-    for part in group:
+    rest = list(group)
+    while rest:
+        part = rest.pop(0)
         if isinstance(part, Total):
             close()
-            op, kind, word = operation(part)
-            total = draft.names.of(("total", word), word)
-            value = in_lambda(f"int {k}", [f"return {draft.bare(part.term.body)};"])
-            sign = "+=" if part.accumulate else "="
-            plain = f" + {draft.value(part.plain)}" if part.plain != 0 else ""
-            store = in_lambda(
-                f"{kind} {total}", [f"{draft.written(part.out)} {sign} {total}{plain};"]
-            )
-            lines.extend(call(f"reduce_row<{lanes}, {op}>", [length], [value, store]))
+            after: list[Part] = [part]
+            while rest and isinstance(rest[0], Entrywise) and rest[0].out.indices == row.axes:
+                after.append(rest.pop(0))
+            lines.extend(_reduction(draft, after, lanes, k, length))
         else:
             if pending and not _together(pending, part):
                 close()
             pending.append(part)
     close()
     return lines
+
+
+def _reduction(
+    draft: Draft, group: Sequence[Part], lanes: int, k: str, length: str
+) -> tuple[str, ...]:
+    """Return a reduction of a row, and what follows from it alone, by the thread that stores it."""
+    head = group[0]
+    assert isinstance(head, Total)
+    op, kind, word = operation(head)
+    total = draft.names.of(("total", word), word)
+    value = in_lambda(f"int {k}", [f"return {draft.bare(head.term.body)};"])
+    store = in_lambda(f"{kind} {total}", stored(draft, group, total))
+    return call(f"reduce_row<{lanes}, {op}>", [length], [value, store])
 
 
 def _together(pending: Sequence[Entrywise], part: Entrywise) -> bool:

@@ -81,10 +81,10 @@ def _reduction(draft: Draft, group: Sequence[Part]) -> Written:
         draft, [(i, space), (j, over)], lambda: [f"return {draft.bare(head.term.body)};"]
     )
     total = draft.names.of(("total",), word)
-    stored = within(draft, [(i, space)], lambda: _all_stores(draft, group, total))
+    lines = within(draft, [(i, space)], lambda: _placed(draft, group, stored(draft, group, total)))
     lambdas = [
         in_lambda(f"{entry}, {addend}", value),
-        in_lambda(f"{entry}, {kind} {total}", stored),
+        in_lambda(f"{entry}, {kind} {total}", lines),
     ]
     sizes = [size(draft, space), size(draft, over)]
     return Written(call(f"{method}<{op}>", sizes, lambdas), method, (count(space),))
@@ -138,20 +138,22 @@ def _product(draft: Draft, group: Sequence[Part], of: Matrices) -> Written:
     )
     total = draft.names.of(("total",), "sum")
     scaled = total if head.scale == 1 else f"{draft.value(head.scale)} * {total}"
-    stored = within(
-        draft, [(s, stack), (r, rows), (c, columns)], lambda: _all_stores(draft, group, scaled)
+    lines = within(
+        draft,
+        [(s, stack), (r, rows), (c, columns)],
+        lambda: _placed(draft, group, stored(draft, group, scaled)),
     )
     lambdas = [
         in_lambda(f"{at}, int {r}, int {k}", a),
         in_lambda(f"{at}, int {k}, int {c}", b),
-        in_lambda(f"{at}, int {r}, int {c}, real {total}", stored),
+        in_lambda(f"{at}, int {r}, int {c}, real {total}", lines),
     ]
     micro = _micro(rows, columns)
     layouts = ["by_row" if _last(left) in over else "by_column"]
     layouts.append("by_row" if _last(right) in columns else "by_column")
     sizes = [size(draft, stack), size(draft, rows), size(draft, columns), size(draft, over)]
-    lines = call(f"product<{micro}, {', '.join(layouts)}>", sizes, lambdas)
-    return Written(lines, "product", (str(16 * micro), count(stack), count(rows), count(columns)))
+    text = call(f"product<{micro}, {', '.join(layouts)}>", sizes, lambdas)
+    return Written(text, "product", (str(16 * micro), count(stack), count(rows), count(columns)))
 
 
 def _micro(rows: Axes, columns: Axes) -> int:
@@ -163,7 +165,7 @@ def _micro(rows: Axes, columns: Axes) -> int:
 # ---- the pieces of a kernel ----------------------------------------------------------------------
 
 
-def _all_stores(draft: Draft, group: Sequence[Part], total: str) -> list[str]:
+def stored(draft: Draft, group: Sequence[Part], total: str) -> list[str]:
     """Return the lines that store a sum, and what is computed from it entry by entry."""
     head, *others = group
     assert isinstance(head, Total)
@@ -172,8 +174,7 @@ def _all_stores(draft: Draft, group: Sequence[Part], total: str) -> list[str]:
         total += f" - {text[1:]}" if _is_difference(head.plain, text) else f" + {text}"
     sign = "+=" if head.accumulate else "="
     first = f"{draft.written(head.out)} {sign} {total};"
-    lines = [first, *(line for part in others for line in stores(draft, part))]
-    return _placed(draft, group, lines)
+    return [first, *(line for part in others for line in stores(draft, part))]
 
 
 def _placed(draft: Draft, group: Sequence[Part], lines: list[str]) -> list[str]:

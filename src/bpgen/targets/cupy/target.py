@@ -87,6 +87,7 @@ class CupyTarget:
                 close()
                 found.append(self._rounds(part, function, fixed))
                 continue
+            assert isinstance(part, Step), "one kernel takes all blocks of a vector"
             for new in self._parts(part, function):
                 if not self._joins([w.part for w in group], new.part, fixed):
                     close()
