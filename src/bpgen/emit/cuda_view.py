@@ -78,6 +78,6 @@ class CudaModuleView:
     accuracy: tuple[str, ...]
     report_words: str
     input_names: str
-    demands: tuple[str, ...]
+    preconditions: tuple[str, ...]
     block: str = ""  # one kernel updates all
     noise: tuple[str, ...] = ()  # what the host draws into its own arrays: nothing

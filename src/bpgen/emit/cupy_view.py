@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 import zlib
+from collections.abc import Sequence
 from typing import Any
 
 from bpgen.emit.cuda_functions import CudaFunctions, launched
@@ -19,7 +20,7 @@ from bpgen.ir.program import Program
 from bpgen.ir.tensor import Role
 from bpgen.spell import FormulaSpeller, order_of
 
-_DEMANDS = (
+_PRECONDITIONS = (
     "if missing():",
     "    print(missing(), file=sys.stderr)",
     "    return 8",
@@ -36,7 +37,6 @@ def view_of(program: Program, declared_in: str, dtype: str) -> CudaModuleView:
     written = CudaFunctions.of(program, memory, speller)
     functions, kernels = written.views(), written.kernels()
     init, draw, accuracy = tensors.init(), _draw(program), common.accuracy()
-    source = "\n".join(line for k in kernels for line in k.lines)
     stepping = calls(functions, has_noise=False)["step_calls"]  # noise is drawn before
     return CudaModuleView(
         title=plain(net.doc) or f"The network {net.name}.",
@@ -52,14 +52,9 @@ def view_of(program: Program, declared_in: str, dtype: str) -> CudaModuleView:
         optimizer=optimizer.name,
         loss=net.loss,
         states_names=as_tuple(f'"{s.name}"' for s in optimizer.states),
-        needs_math="math." in "".join(init) or "orthogonal(" in "".join(init) or tensors.has_blocks,
-        needs_orthogonal="orthogonal(" in "".join(init),
         has_blocks=tensors.has_blocks,
         has_labels=any(t.is_integer for t in net.inputs),
         has_reals=not all(t.is_integer for t in net.inputs),
-        has_reductions="by_" in source or "rows<" in source,
-        has_rows="rows<" in source,
-        has_products="product<" in source,
         counts_steps=optimizer.counts_steps,
         parameters=tensors.parameters(),
         tables=tensors.tables(),
@@ -73,11 +68,24 @@ def view_of(program: Program, declared_in: str, dtype: str) -> CudaModuleView:
         draw=draw,
         accuracy=tuple(line.replace('"].argmax', '"].get().argmax') for line in accuracy),
         report_words=", and the share of right answers" if accuracy else "",
-        demands=_DEMANDS,
+        preconditions=_PRECONDITIONS,
+        **_needs("\n".join(line for k in kernels for line in k.lines), init, tensors),
         **common.storage(),
         **{**common.batch(has_noise=bool(draw)), **_batch(program, memory, tensors)},
         **{**calls(functions, has_noise=bool(draw)), "step_calls": stepping},
     )
+
+
+def _needs(kernels: str, init: Sequence[str], tensors: Tensors) -> dict[str, Any]:
+    """Return which parts a module has: those that its lines use."""
+    lines = "\n".join(init)
+    return {
+        "needs_math": "math." in lines or "orthogonal(" in lines or tensors.has_blocks,
+        "needs_orthogonal": "orthogonal(" in lines,
+        "has_reductions": "by_" in kernels or "rows<" in kernels,
+        "has_rows": "rows<" in kernels,
+        "has_products": "product<" in kernels,
+    }
 
 
 def _in_cuda(program: Program) -> tuple[str, ...]:

@@ -110,4 +110,4 @@ class ModuleView:
     accuracy: tuple[str, ...]
     report_words: str
     input_names: str
-    demands: tuple[str, ...] = ()
+    preconditions: tuple[str, ...] = ()
