@@ -351,7 +351,7 @@ extern "C" __global__ void kernel_d_z1(
 extern "C" __global__ void kernel_d_enc1_W(
     const real *x, const real *d_z1, real *d_enc1_W, int N
 ) {
-    product<2, by_column, by_row>(1, D, H, N,
+    product<1, by_column, by_row>(1, D, H, N,
         [=](int, int d, int n) { return x[n * D + d]; },
         [=](int, int n, int h) { return d_z1[n * H + h]; },
         [=](int, int d, int h, real sum) { d_enc1_W[d * H + h] = sum; });
@@ -396,7 +396,7 @@ extern "C" __global__ void kernel_d_dec1_W(
 extern "C" __global__ void kernel_d_dec2_W(
     const real *relu2, const real *d_logits, real *d_dec2_W, int N
 ) {
-    product<2, by_column, by_row>(1, H, D, N,
+    product<1, by_column, by_row>(1, H, D, N,
         [=](int, int h, int n) { return relu2[n * H + h]; },
         [=](int, int n, int d) { return d_logits[n * D + d]; },
         [=](int, int h, int d, real sum) { d_dec2_W[h * D + d] = sum; });
@@ -533,7 +533,7 @@ class Kernels:
         for arg in args:
             if not isinstance(arg, int) and arg.size >= MOST_ENTRIES:
                 raise ValueError(f"{name}: {arg.size} entries; kernels count to {MOST_ENTRIES}")
-        blocks = min(-(-work // per_block), MOST_BLOCKS)
+        blocks = max(1, min(-(-work // per_block), MOST_BLOCKS))
         given = tuple(np.int32(arg) if isinstance(arg, int) else arg for arg in args)
         self._kernels[name]((blocks,), (256,), given)
 
@@ -684,7 +684,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.product("d_z1", 32, 1, N, H, a.d_code, p.enc2_W, a.z1, a.d_relu1, a.d_z1, N)
 
     # ∂L/∂enc1_W[d,h] = Σ_n x[n,d] ∂L/∂z1[n,h]
-    k.product("d_enc1_W", 32, 1, D, H, a.x, a.d_z1, g.enc1_W, N)
+    k.product("d_enc1_W", 16, 1, D, H, a.x, a.d_z1, g.enc1_W, N)
 
     # ∂L/∂enc1_b[h] = Σ_n ∂L/∂z1[n,h]
     k.by_columns("d_enc1_b", H, a.d_z1, g.enc1_b, N)
@@ -702,7 +702,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.by_columns("d_enc1_b", H, a.d_z2, g.dec1_b, N)
 
     # ∂L/∂dec2_W[h,d] = Σ_n relu2[n,h] ∂L/∂logits[n,d]
-    k.product("d_dec2_W", 32, 1, H, D, a.relu2, a.d_logits, g.dec2_W, N)
+    k.product("d_dec2_W", 16, 1, H, D, a.relu2, a.d_logits, g.dec2_W, N)
 
     # ∂L/∂dec2_b[d] = Σ_n ∂L/∂logits[n,d]
     k.by_columns("d_dec2_b", D, a.d_logits, g.dec2_b, N)

@@ -916,9 +916,7 @@ extern "C" __global__ void kernel_d_att_v(
         });
 }
 
-// ∂L/∂y2[b,n,d,h] = Σ_{a,k} block_att_Wv[b,h,a,k] ∂L/∂att_v[b,n,d,a,k] + Σ_{a,k}
-//     block_att_Wk[b,h,a,k] ∂L/∂att_k[b,n,d,a,k] + Σ_{a,k} block_att_Wq[b,h,a,k]
-//     ∂L/∂att_q[b,n,d,a,k]
+// ∂L/∂y2[b,n,d,h] = Σ_{a,k} block_att_Wv[b,h,a,k] ∂L/∂att_v[b,n,d,a,k]
 extern "C" __global__ void kernel_d_y2(
     const real *d_att_v, const real *block_att_Wv, real *d_y2, int N, int b
 ) {
@@ -931,6 +929,7 @@ extern "C" __global__ void kernel_d_y2(
         [=](int, int r, int h, real sum) { d_y2[(b * (N * D) + r) * H + h] = sum; });
 }
 
+// ∂L/∂y2[b,n,d,h] += Σ_{a,k} block_att_Wk[b,h,a,k] ∂L/∂att_k[b,n,d,a,k]
 extern "C" __global__ void kernel_d_y2_from_block_att_Wk(
     const real *d_pair2, const real *block_att_Wk, real *d_y2, int N, int b
 ) {
@@ -943,6 +942,7 @@ extern "C" __global__ void kernel_d_y2_from_block_att_Wk(
         [=](int, int r, int h, real sum) { d_y2[(b * (N * D) + r) * H + h] += sum; });
 }
 
+// ∂L/∂y2[b,n,d,h] += Σ_{a,k} block_att_Wq[b,h,a,k] ∂L/∂att_q[b,n,d,a,k]
 // ∂L/∂xhat1[b,n,d,h] = block_ln1_gain[b,h] ∂L/∂y2[b,n,d,h]
 extern "C" __global__ void kernel_d_xhat1(
     const real *d_pair1, const real *block_att_Wq, const real *block_ln1_gain, real *d_y2,
@@ -962,7 +962,7 @@ extern "C" __global__ void kernel_d_xhat1(
 extern "C" __global__ void kernel_d_characters_W(
     const int *tokens, const real *d_block_before, real *d_characters_W, int N
 ) {
-    product<2, by_row, by_row>(1, V, H, N * D,
+    product<1, by_row, by_row>(1, V, H, N * D,
         [=](int, int v, int k) { return real(v == tokens[k]); },
         [=](int, int k, int h) { return d_block_before[k * H + h]; },
         [=](int, int v, int h, real sum) { d_characters_W[v * H + h] = sum; });
@@ -998,7 +998,7 @@ extern "C" __global__ void kernel_d_block_ln1_shift(
 extern "C" __global__ void kernel_d_block_att_Wq(
     const real *y2, const real *d_pair1, real *d_block_att_Wq, int N
 ) {
-    product<4, by_column, by_row>(B, H, A * K, N * D,
+    product<1, by_column, by_row>(B, H, A * K, N * D,
         [=](int b, int h, int k) { return y2[(b * (N * D) + k) * H + h]; },
         [=](int b, int k, int c) { return d_pair1[(b * (N * D) + k) * (A * K) + c]; },
         [=](int b, int h, int c, real sum) {
@@ -1023,7 +1023,7 @@ extern "C" __global__ void kernel_d_block_att_bq(
 extern "C" __global__ void kernel_d_block_att_Wk(
     const real *y2, const real *d_pair2, real *d_block_att_Wk, int N
 ) {
-    product<4, by_column, by_row>(B, H, A * K, N * S,
+    product<1, by_column, by_row>(B, H, A * K, N * S,
         [=](int b, int h, int k) {
             const int n = k / S, s = k % S;
             return y2[((b * N + n) * D + s) * H + h];
@@ -1050,7 +1050,7 @@ extern "C" __global__ void kernel_d_block_att_bv(
 extern "C" __global__ void kernel_d_block_att_Wo(
     const real *att_mixed, const real *d_sum1, real *d_block_att_Wo, int N
 ) {
-    product<4, by_column, by_row>(B, A * K, H, N * D,
+    product<1, by_column, by_row>(B, A * K, H, N * D,
         [=](int b, int r, int k) { return att_mixed[(b * (N * D) + k) * (A * K) + r]; },
         [=](int b, int k, int h) { return d_sum1[(b * (N * D) + k) * H + h]; },
         [=](int b, int r, int h, real sum) {
@@ -1062,7 +1062,7 @@ extern "C" __global__ void kernel_d_block_att_Wo(
 extern "C" __global__ void kernel_d_block_up_W(
     const real *y5, const real *d_z1, real *d_block_up_W, int N
 ) {
-    product<4, by_column, by_row>(B, H, E, N * D,
+    product<2, by_column, by_row>(B, H, E, N * D,
         [=](int b, int h, int k) { return y5[(b * (N * D) + k) * H + h]; },
         [=](int b, int k, int e) { return d_z1[(b * (N * D) + k) * E + e]; },
         [=](int b, int h, int e, real sum) { d_block_up_W[(b * H + h) * E + e] = sum; });
@@ -1082,7 +1082,7 @@ extern "C" __global__ void kernel_d_block_up_b(const real *d_z1, real *d_block_u
 extern "C" __global__ void kernel_d_block_down_W(
     const real *gelu1, const real *d_block, real *d_block_down_W, int N
 ) {
-    product<4, by_column, by_row>(B, E, H, N * D,
+    product<2, by_column, by_row>(B, E, H, N * D,
         [=](int b, int e, int k) { return gelu1[(b * (N * D) + k) * E + e]; },
         [=](int b, int k, int h) { return d_block[(b * (N * D) + k) * H + h]; },
         [=](int b, int e, int h, real sum) { d_block_down_W[(b * E + e) * H + h] = sum; });
@@ -1108,7 +1108,7 @@ extern "C" __global__ void kernel_d_ln_shift(const real *d_y6, real *d_ln_shift,
 extern "C" __global__ void kernel_d_head_W(
     const real *y6, const real *d_logits, real *d_head_W, int N
 ) {
-    product<2, by_column, by_row>(1, H, M, N * D,
+    product<1, by_column, by_row>(1, H, M, N * D,
         [=](int, int h, int k) { return y6[k * H + h]; },
         [=](int, int k, int m) { return d_logits[k * M + m]; },
         [=](int, int h, int m, real sum) { d_head_W[h * M + m] = sum; });
@@ -1302,7 +1302,7 @@ class Kernels:
         for arg in args:
             if not isinstance(arg, int) and arg.size >= MOST_ENTRIES:
                 raise ValueError(f"{name}: {arg.size} entries; kernels count to {MOST_ENTRIES}")
-        blocks = min(-(-work // per_block), MOST_BLOCKS)
+        blocks = max(1, min(-(-work // per_block), MOST_BLOCKS))
         given = tuple(np.int32(arg) if isinstance(arg, int) else arg for arg in args)
         self._kernels[name]((blocks,), (256,), given)
 
@@ -1785,15 +1785,15 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
         # ∂L/∂att_v[b,n,s,a,k] = Σ_d p1[b,n,a,d,s] ∂L/∂att_mixed[b,n,d,a,k]
         k.product("d_att_v", 32, N * A, S, K, a.p1, a.d_att_mixed, a.d_att_v, N, b)
 
-        # ∂L/∂y2[b,n,d,h] = Σ_{a,k} block_att_Wv[b,h,a,k] ∂L/∂att_v[b,n,d,a,k] + Σ_{a,k}
-        #     block_att_Wk[b,h,a,k] ∂L/∂att_k[b,n,d,a,k] + Σ_{a,k} block_att_Wq[b,h,a,k]
-        #     ∂L/∂att_q[b,n,d,a,k]
+        # ∂L/∂y2[b,n,d,h] = Σ_{a,k} block_att_Wv[b,h,a,k] ∂L/∂att_v[b,n,d,a,k]
         k.product("d_y2", 32, 1, N * D, H, a.d_att_v, p.block_att_Wv, a.d_y2, N, b)
 
+        # ∂L/∂y2[b,n,d,h] += Σ_{a,k} block_att_Wk[b,h,a,k] ∂L/∂att_k[b,n,d,a,k]
         k.product(
             "d_y2_from_block_att_Wk", 32, 1, N * D, H, a.d_pair2, p.block_att_Wk, a.d_y2, N, b
         )
 
+        # ∂L/∂y2[b,n,d,h] += Σ_{a,k} block_att_Wq[b,h,a,k] ∂L/∂att_q[b,n,d,a,k]
         # ∂L/∂xhat1[b,n,d,h] = block_ln1_gain[b,h] ∂L/∂y2[b,n,d,h]
         k.product(
             "d_xhat1",
@@ -1830,7 +1830,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
         )
 
     # ∂L/∂characters_W[v,h] = Σ_{n,d} δ(v,tokens[n,d]) ∂L/∂block_before[0,n,d,h]
-    k.product("d_characters_W", 32, 1, V, H, a.tokens, a.d_block_before, g.characters_W, N)
+    k.product("d_characters_W", 16, 1, V, H, a.tokens, a.d_block_before, g.characters_W, N)
 
     # ∂L/∂block_ln1_gain[b,h] = Σ_{n,d} xhat1[b,n,d,h] ∂L/∂y2[b,n,d,h]
     k.by_columns("d_block_ln1_gain", B * H, a.xhat1, a.d_y2, g.block_ln1_gain, N)
@@ -1839,22 +1839,22 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.by_columns("d_block_ln1_shift", B * H, a.d_y2, g.block_ln1_shift, N)
 
     # ∂L/∂block_att_Wq[b,h,a,k] = Σ_{n,d} y2[b,n,d,h] ∂L/∂att_q[b,n,d,a,k]
-    k.product("d_block_att_Wq", 64, B, H, A * K, a.y2, a.d_pair1, g.block_att_Wq, N)
+    k.product("d_block_att_Wq", 16, B, H, A * K, a.y2, a.d_pair1, g.block_att_Wq, N)
 
     # ∂L/∂block_att_bq[b,a,k] = Σ_{n,d} ∂L/∂att_q[b,n,d,a,k]
     k.by_columns("d_block_att_bq", B * A * K, a.d_pair1, g.block_att_bq, N)
 
     # ∂L/∂block_att_Wk[b,h,a,k] = Σ_{n,s} y2[b,n,s,h] ∂L/∂att_k[b,n,s,a,k]
-    k.product("d_block_att_Wk", 64, B, H, A * K, a.y2, a.d_pair2, g.block_att_Wk, N)
+    k.product("d_block_att_Wk", 16, B, H, A * K, a.y2, a.d_pair2, g.block_att_Wk, N)
 
     # ∂L/∂block_att_Wv[b,h,a,k] = Σ_{n,s} y2[b,n,s,h] ∂L/∂att_v[b,n,s,a,k]
-    k.product("d_block_att_Wk", 64, B, H, A * K, a.y2, a.d_att_v, g.block_att_Wv, N)
+    k.product("d_block_att_Wk", 16, B, H, A * K, a.y2, a.d_att_v, g.block_att_Wv, N)
 
     # ∂L/∂block_att_bv[b,a,k] = Σ_{n,s} ∂L/∂att_v[b,n,s,a,k]
     k.by_columns("d_block_att_bv", B * A * K, a.d_att_v, g.block_att_bv, N)
 
     # ∂L/∂block_att_Wo[b,a,k,h] = Σ_{n,d} att_mixed[b,n,d,a,k] ∂L/∂sum1[b,n,d,h]
-    k.product("d_block_att_Wo", 64, B, A * K, H, a.att_mixed, a.d_sum1, g.block_att_Wo, N)
+    k.product("d_block_att_Wo", 16, B, A * K, H, a.att_mixed, a.d_sum1, g.block_att_Wo, N)
 
     # ∂L/∂block_att_bo[b,h] = Σ_{n,d} ∂L/∂sum1[b,n,d,h]
     k.by_columns("d_block_ln1_shift", B * H, a.d_sum1, g.block_att_bo, N)
@@ -1866,13 +1866,13 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.by_columns("d_block_ln1_shift", B * H, a.d_y5, g.block_ln2_shift, N)
 
     # ∂L/∂block_up_W[b,h,e] = Σ_{n,d} y5[b,n,d,h] ∂L/∂z1[b,n,d,e]
-    k.product("d_block_up_W", 64, B, H, E, a.y5, a.d_z1, g.block_up_W, N)
+    k.product("d_block_up_W", 32, B, H, E, a.y5, a.d_z1, g.block_up_W, N)
 
     # ∂L/∂block_up_b[b,e] = Σ_{n,d} ∂L/∂z1[b,n,d,e]
     k.by_columns("d_block_up_b", B * E, a.d_z1, g.block_up_b, N)
 
     # ∂L/∂block_down_W[b,e,h] = Σ_{n,d} gelu1[b,n,d,e] ∂L/∂block[b,n,d,h]
-    k.product("d_block_down_W", 64, B, E, H, a.gelu1, a.d_block, g.block_down_W, N)
+    k.product("d_block_down_W", 32, B, E, H, a.gelu1, a.d_block, g.block_down_W, N)
 
     # ∂L/∂block_down_b[b,h] = Σ_{n,d} ∂L/∂block[b,n,d,h]
     k.by_columns("d_block_ln1_shift", B * H, a.d_block, g.block_down_b, N)
@@ -1884,7 +1884,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.by_columns("d_ln_shift", H, a.d_y6, g.ln_shift, N)
 
     # ∂L/∂head_W[h,m] = Σ_{n,d} y6[n,d,h] ∂L/∂logits[n,d,m]
-    k.product("d_head_W", 32, 1, H, M, a.y6, a.d_logits, g.head_W, N)
+    k.product("d_head_W", 16, 1, H, M, a.y6, a.d_logits, g.head_W, N)
 
     # ∂L/∂head_b[m] = Σ_{n,d} ∂L/∂logits[n,d,m]
     k.by_columns("d_head_b", M, a.d_logits, g.head_b, N)

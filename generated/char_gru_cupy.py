@@ -474,7 +474,7 @@ extern "C" __global__ void kernel_d_y1(
 extern "C" __global__ void kernel_d_characters_W(
     const int *tokens, const real *d_y1, real *d_characters_W, int N
 ) {
-    product<2, by_row, by_row>(1, V, H, N * D,
+    product<1, by_row, by_row>(1, V, H, N * D,
         [=](int, int v, int k) { return real(v == tokens[k]); },
         [=](int, int k, int h) { return d_y1[k * H + h]; },
         [=](int, int v, int h, real sum) { d_characters_W[v * H + h] = sum; });
@@ -484,7 +484,7 @@ extern "C" __global__ void kernel_d_characters_W(
 extern "C" __global__ void kernel_d_gru_W(
     const real *y1, const real *d_gru_v_by_gate, real *d_gru_W, int N
 ) {
-    product<2, by_column, by_row>(1, H, M, N * D,
+    product<1, by_column, by_row>(1, H, M, N * D,
         [=](int, int h, int k) { return y1[k * H + h]; },
         [=](int, int k, int m) { return d_gru_v_by_gate[k * M + m]; },
         [=](int, int h, int m, real sum) { d_gru_W[h * M + m] = sum; });
@@ -501,7 +501,7 @@ extern "C" __global__ void kernel_d_gru_b(const real *d_gru_v_by_gate, real *d_g
 extern "C" __global__ void kernel_d_gru_U(
     const real *gru_h_before, const real *d_gru_u_by_gate, real *d_gru_U, int N
 ) {
-    product<4, by_column, by_row>(1, J, M, N * D,
+    product<1, by_column, by_row>(1, J, M, N * D,
         [=](int, int j, int k) { return gru_h_before[k * K + j]; },
         [=](int, int k, int m) { return d_gru_u_by_gate[k * M + m]; },
         [=](int, int j, int m, real sum) { d_gru_U[j * M + m] = sum; });
@@ -518,7 +518,7 @@ extern "C" __global__ void kernel_d_gru_c(const real *d_gru_un, real *d_gru_c, i
 extern "C" __global__ void kernel_d_head_W(
     const real *gru_h, const real *d_logits, real *d_head_W, int N
 ) {
-    product<2, by_column, by_row>(1, K, E, N * D,
+    product<1, by_column, by_row>(1, K, E, N * D,
         [=](int, int k, int k_) { return gru_h[k_ * K + k]; },
         [=](int, int k_, int e) { return d_logits[k_ * E + e]; },
         [=](int, int k, int e, real sum) { d_head_W[k * E + e] = sum; });
@@ -679,7 +679,7 @@ class Kernels:
         for arg in args:
             if not isinstance(arg, int) and arg.size >= MOST_ENTRIES:
                 raise ValueError(f"{name}: {arg.size} entries; kernels count to {MOST_ENTRIES}")
-        blocks = min(-(-work // per_block), MOST_BLOCKS)
+        blocks = max(1, min(-(-work // per_block), MOST_BLOCKS))
         given = tuple(np.int32(arg) if isinstance(arg, int) else arg for arg in args)
         self._kernels[name]((blocks,), (256,), given)
 
@@ -939,22 +939,22 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.product("d_y1", 32, 1, N * D, H, a.d_gru_v_by_gate, p.gru_W, a.d_y1, N)
 
     # ∂L/∂characters_W[v,h] = Σ_{n,d} δ(v,tokens[n,d]) ∂L/∂y1[n,d,h]
-    k.product("d_characters_W", 32, 1, V, H, a.tokens, a.d_y1, g.characters_W, N)
+    k.product("d_characters_W", 16, 1, V, H, a.tokens, a.d_y1, g.characters_W, N)
 
     # ∂L/∂gru_W[h,m] = Σ_{n,d} y1[n,d,h] ∂L/∂gru_v[n,d,m]
-    k.product("d_gru_W", 32, 1, H, M, a.y1, a.d_gru_v_by_gate, g.gru_W, N)
+    k.product("d_gru_W", 16, 1, H, M, a.y1, a.d_gru_v_by_gate, g.gru_W, N)
 
     # ∂L/∂gru_b[m] = Σ_{n,d} ∂L/∂gru_v[n,d,m]
     k.by_columns("d_gru_b", M, a.d_gru_v_by_gate, g.gru_b, N)
 
     # ∂L/∂gru_U[j,m] = Σ_{n,d} gru_h_before[n,d,j] ∂L/∂gru_u[n,d,m]
-    k.product("d_gru_U", 64, 1, J, M, a.gru_h_before, a.d_gru_u_by_gate, g.gru_U, N)
+    k.product("d_gru_U", 16, 1, J, M, a.gru_h_before, a.d_gru_u_by_gate, g.gru_U, N)
 
     # ∂L/∂gru_c[k] = Σ_{n,d} ∂L/∂gru_un[n,d,k]
     k.by_columns("d_gru_c", K, a.d_gru_un, g.gru_c, N)
 
     # ∂L/∂head_W[k,e] = Σ_{n,d} gru_h[n,d,k] ∂L/∂logits[n,d,e]
-    k.product("d_head_W", 32, 1, K, E, a.gru_h, a.d_logits, g.head_W, N)
+    k.product("d_head_W", 16, 1, K, E, a.gru_h, a.d_logits, g.head_W, N)
 
     # ∂L/∂head_b[e] = Σ_{n,d} ∂L/∂logits[n,d,e]
     k.by_columns("d_head_b", E, a.d_logits, g.head_b, N)

@@ -478,7 +478,7 @@ extern "C" __global__ void kernel_d_y1(
 extern "C" __global__ void kernel_d_characters_W(
     const int *tokens, const real *d_y1, real *d_characters_W, int N
 ) {
-    product<2, by_row, by_row>(1, V, H, N * D,
+    product<1, by_row, by_row>(1, V, H, N * D,
         [=](int, int v, int k) { return real(v == tokens[k]); },
         [=](int, int k, int h) { return d_y1[k * H + h]; },
         [=](int, int v, int h, real sum) { d_characters_W[v * H + h] = sum; });
@@ -488,7 +488,7 @@ extern "C" __global__ void kernel_d_characters_W(
 extern "C" __global__ void kernel_d_lstm_W(
     const real *y1, const real *d_lstm_z_by_gate, real *d_lstm_W, int N
 ) {
-    product<2, by_column, by_row>(1, H, M, N * D,
+    product<1, by_column, by_row>(1, H, M, N * D,
         [=](int, int h, int k) { return y1[k * H + h]; },
         [=](int, int k, int m) { return d_lstm_z_by_gate[k * M + m]; },
         [=](int, int h, int m, real sum) { d_lstm_W[h * M + m] = sum; });
@@ -507,7 +507,7 @@ extern "C" __global__ void kernel_d_lstm_b(
 extern "C" __global__ void kernel_d_lstm_U(
     const real *lstm_h_before, const real *d_lstm_z_by_gate, real *d_lstm_U, int N
 ) {
-    product<4, by_column, by_row>(1, J, M, N * D,
+    product<2, by_column, by_row>(1, J, M, N * D,
         [=](int, int j, int k) { return lstm_h_before[k * K + j]; },
         [=](int, int k, int m) { return d_lstm_z_by_gate[k * M + m]; },
         [=](int, int j, int m, real sum) { d_lstm_U[j * M + m] = sum; });
@@ -517,7 +517,7 @@ extern "C" __global__ void kernel_d_lstm_U(
 extern "C" __global__ void kernel_d_head_W(
     const real *lstm_h, const real *d_logits, real *d_head_W, int N
 ) {
-    product<2, by_column, by_row>(1, K, E, N * D,
+    product<1, by_column, by_row>(1, K, E, N * D,
         [=](int, int k, int k_) { return lstm_h[k_ * K + k]; },
         [=](int, int k_, int e) { return d_logits[k_ * E + e]; },
         [=](int, int k, int e, real sum) { d_head_W[k * E + e] = sum; });
@@ -678,7 +678,7 @@ class Kernels:
         for arg in args:
             if not isinstance(arg, int) and arg.size >= MOST_ENTRIES:
                 raise ValueError(f"{name}: {arg.size} entries; kernels count to {MOST_ENTRIES}")
-        blocks = min(-(-work // per_block), MOST_BLOCKS)
+        blocks = max(1, min(-(-work // per_block), MOST_BLOCKS))
         given = tuple(np.int32(arg) if isinstance(arg, int) else arg for arg in args)
         self._kernels[name]((blocks,), (256,), given)
 
@@ -926,19 +926,19 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.product("d_y1", 32, 1, N * D, H, a.d_lstm_z_by_gate, p.lstm_W, a.d_y1, N)
 
     # ∂L/∂characters_W[v,h] = Σ_{n,d} δ(v,tokens[n,d]) ∂L/∂y1[n,d,h]
-    k.product("d_characters_W", 32, 1, V, H, a.tokens, a.d_y1, g.characters_W, N)
+    k.product("d_characters_W", 16, 1, V, H, a.tokens, a.d_y1, g.characters_W, N)
 
     # ∂L/∂lstm_W[h,m] = Σ_{n,d} y1[n,d,h] ∂L/∂lstm_z[n,d,m]
-    k.product("d_lstm_W", 32, 1, H, M, a.y1, a.d_lstm_z_by_gate, g.lstm_W, N)
+    k.product("d_lstm_W", 16, 1, H, M, a.y1, a.d_lstm_z_by_gate, g.lstm_W, N)
 
     # ∂L/∂lstm_b[m] = Σ_{n,d} ∂L/∂lstm_z[n,d,m]
     k.by_columns("d_lstm_b", M, a.d_lstm_z_by_gate, g.lstm_b, N)
 
     # ∂L/∂lstm_U[j,m] = Σ_{n,d} lstm_h_before[n,d,j] ∂L/∂lstm_z[n,d,m]
-    k.product("d_lstm_U", 64, 1, J, M, a.lstm_h_before, a.d_lstm_z_by_gate, g.lstm_U, N)
+    k.product("d_lstm_U", 32, 1, J, M, a.lstm_h_before, a.d_lstm_z_by_gate, g.lstm_U, N)
 
     # ∂L/∂head_W[k,e] = Σ_{n,d} lstm_h[n,d,k] ∂L/∂logits[n,d,e]
-    k.product("d_head_W", 32, 1, K, E, a.lstm_h, a.d_logits, g.head_W, N)
+    k.product("d_head_W", 16, 1, K, E, a.lstm_h, a.d_logits, g.head_W, N)
 
     # ∂L/∂head_b[e] = Σ_{n,d} ∂L/∂logits[n,d,e]
     k.by_columns("d_head_b", E, a.d_logits, g.head_b, N)

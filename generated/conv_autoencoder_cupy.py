@@ -870,7 +870,7 @@ class Kernels:
         for arg in args:
             if not isinstance(arg, int) and arg.size >= MOST_ENTRIES:
                 raise ValueError(f"{name}: {arg.size} entries; kernels count to {MOST_ENTRIES}")
-        blocks = min(-(-work // per_block), MOST_BLOCKS)
+        blocks = max(1, min(-(-work // per_block), MOST_BLOCKS))
         given = tuple(np.int32(arg) if isinstance(arg, int) else arg for arg in args)
         self._kernels[name]((blocks,), (256,), given)
 

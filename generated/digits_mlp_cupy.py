@@ -356,7 +356,7 @@ extern "C" __global__ void kernel_d_z1(
 extern "C" __global__ void kernel_d_fc1_W(
     const real *x, const real *d_z1, real *d_fc1_W, int N
 ) {
-    product<2, by_column, by_row>(1, D, H, N,
+    product<1, by_column, by_row>(1, D, H, N,
         [=](int, int d, int n) { return x[n * D + d]; },
         [=](int, int n, int h) { return d_z1[n * H + h]; },
         [=](int, int d, int h, real sum) { d_fc1_W[d * H + h] = sum; });
@@ -483,7 +483,7 @@ class Kernels:
         for arg in args:
             if not isinstance(arg, int) and arg.size >= MOST_ENTRIES:
                 raise ValueError(f"{name}: {arg.size} entries; kernels count to {MOST_ENTRIES}")
-        blocks = min(-(-work // per_block), MOST_BLOCKS)
+        blocks = max(1, min(-(-work // per_block), MOST_BLOCKS))
         given = tuple(np.int32(arg) if isinstance(arg, int) else arg for arg in args)
         self._kernels[name]((blocks,), (256,), given)
 
@@ -605,7 +605,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.product("d_z1", 32, 1, N, H, a.d_logits, p.fc2_W, a.z1, a.d_h, a.d_z1, N)
 
     # ∂L/∂fc1_W[d,h] = Σ_n x[n,d] ∂L/∂z1[n,h]
-    k.product("d_fc1_W", 32, 1, D, H, a.x, a.d_z1, g.fc1_W, N)
+    k.product("d_fc1_W", 16, 1, D, H, a.x, a.d_z1, g.fc1_W, N)
 
     # ∂L/∂fc1_b[h] = Σ_n ∂L/∂z1[n,h]
     k.by_columns("d_fc1_b", H, a.d_z1, g.fc1_b, N)

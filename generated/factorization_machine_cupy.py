@@ -230,13 +230,14 @@ extern "C" __global__ void kernel_fm_q(const real *x, const real *fm_V, real *fm
         [=](int, int n, int r, real sum) { fm_q[n * R + r] = sum; });
 }
 
-// fm_y[n] = Σ_d x[n,d] fm_w[d] + Σ_r (fm_u[n,r]²/2 - fm_q[n,r]/2) + fm_w0
+// fm_y[n] = Σ_d x[n,d] fm_w[d]
 extern "C" __global__ void kernel_fm_y(const real *x, const real *fm_w, real *fm_y, int N) {
     by_warp<added>(N, D,
         [=](int n, int d) { return x[n * D + d] * fm_w[d]; },
         [=](int n, real sum) { fm_y[n] = sum; });
 }
 
+// fm_y[n] += Σ_r (fm_u[n,r]²/2 - fm_q[n,r]/2) + fm_w0
 extern "C" __global__ void kernel_fm_y_from_fm_u(
     const real *fm_u, const real *fm_q, const real *fm_w0, real *fm_y, int N
 ) {
@@ -438,7 +439,7 @@ class Kernels:
         for arg in args:
             if not isinstance(arg, int) and arg.size >= MOST_ENTRIES:
                 raise ValueError(f"{name}: {arg.size} entries; kernels count to {MOST_ENTRIES}")
-        blocks = min(-(-work // per_block), MOST_BLOCKS)
+        blocks = max(1, min(-(-work // per_block), MOST_BLOCKS))
         given = tuple(np.int32(arg) if isinstance(arg, int) else arg for arg in args)
         self._kernels[name]((blocks,), (256,), given)
 
@@ -523,9 +524,10 @@ def forward(p: Params, a: Activations) -> None:
     # fm_q[n,r] = Σ_d x[n,d]² fm_V[d,r]²
     k.product("fm_q", 16, 1, N, R, a.x, p.fm_V, a.fm_q, N)
 
-    # fm_y[n] = Σ_d x[n,d] fm_w[d] + Σ_r (fm_u[n,r]²/2 - fm_q[n,r]/2) + fm_w0
+    # fm_y[n] = Σ_d x[n,d] fm_w[d]
     k.by_warp("fm_y", N, a.x, p.fm_w, a.fm_y, N)
 
+    # fm_y[n] += Σ_r (fm_u[n,r]²/2 - fm_q[n,r]/2) + fm_w0
     k.by_thread("fm_y_from_fm_u", N, a.fm_u, a.fm_q, p.fm_w0, a.fm_y, N)
 
 

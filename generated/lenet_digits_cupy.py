@@ -550,7 +550,7 @@ extern "C" __global__ void kernel_d_conv1_b(const real *d_z1, real *d_conv1_b, i
 extern "C" __global__ void kernel_d_conv2_W(
     const real *d_z2, const real *edges, real *d_conv2_W, int N
 ) {
-    product<2, by_row, by_row>(1, Q, F * U * V, N * R * T,
+    product<1, by_row, by_row>(1, Q, F * U * V, N * R * T,
         [=](int, int q, int k) {
             const int n = k / (R * T), r = k / T % R, t = k % T;
             return d_z2[((n * Q + q) * R + r) * T + t];
@@ -577,7 +577,7 @@ extern "C" __global__ void kernel_d_conv2_b(const real *d_z2, real *d_conv2_b, i
 extern "C" __global__ void kernel_d_fc1_W(
     const real *strokes, const real *d_z3, real *d_fc1_W, int N
 ) {
-    product<2, by_column, by_row>(1, E, S, N,
+    product<1, by_column, by_row>(1, E, S, N,
         [=](int, int e, int n) { return strokes[n * E + e]; },
         [=](int, int n, int s_) { return d_z3[n * S + s_]; },
         [=](int, int e, int s_, real sum) { d_fc1_W[e * S + s_] = sum; });
@@ -744,7 +744,7 @@ class Kernels:
         for arg in args:
             if not isinstance(arg, int) and arg.size >= MOST_ENTRIES:
                 raise ValueError(f"{name}: {arg.size} entries; kernels count to {MOST_ENTRIES}")
-        blocks = min(-(-work // per_block), MOST_BLOCKS)
+        blocks = max(1, min(-(-work // per_block), MOST_BLOCKS))
         given = tuple(np.int32(arg) if isinstance(arg, int) else arg for arg in args)
         self._kernels[name]((blocks,), (256,), given)
 
@@ -947,13 +947,13 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.by_block("d_conv1_b", F, a.d_z1, g.conv1_b, N)
 
     # ∂L/∂conv2_W[q,f,u,v] = Σ_{n,r,t} edges[n,f,r+u,t+v] ∂L/∂z2[n,q,r,t]
-    k.product("d_conv2_W", 32, 1, Q, F * U * V, a.d_z2, a.edges, g.conv2_W, N)
+    k.product("d_conv2_W", 16, 1, Q, F * U * V, a.d_z2, a.edges, g.conv2_W, N)
 
     # ∂L/∂conv2_b[q] = Σ_{n,r,t} ∂L/∂z2[n,q,r,t]
     k.by_block("d_conv2_b", Q, a.d_z2, g.conv2_b, N)
 
     # ∂L/∂fc1_W[e,s] = Σ_n flat1[n,e] ∂L/∂z3[n,s]
-    k.product("d_fc1_W", 32, 1, E, S, a.strokes, a.d_z3, g.fc1_W, N)
+    k.product("d_fc1_W", 16, 1, E, S, a.strokes, a.d_z3, g.fc1_W, N)
 
     # ∂L/∂fc1_b[s] = Σ_n ∂L/∂z3[n,s]
     k.by_columns("d_fc1_b", S, a.d_z3, g.fc1_b, N)

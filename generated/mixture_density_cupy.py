@@ -391,8 +391,7 @@ extern "C" __global__ void kernel_d_logits(
     });
 }
 
-// ∂L/∂hidden[n,h] = Σ_k centre_W[h,k] ∂L/∂centre[n,k] + Σ_k width_W[h,k] ∂L/∂log_scale[n,k] +
-//     Σ_k share_W[h,k] ∂L/∂logits[n,k]
+// ∂L/∂hidden[n,h] = Σ_k centre_W[h,k] ∂L/∂centre[n,k]
 extern "C" __global__ void kernel_d_hidden(
     const real *d_centre, const real *centre_W, real *d_hidden, int N
 ) {
@@ -402,6 +401,7 @@ extern "C" __global__ void kernel_d_hidden(
         [=](int, int n, int h, real sum) { d_hidden[n * H + h] = sum; });
 }
 
+// ∂L/∂hidden[n,h] += Σ_k width_W[h,k] ∂L/∂log_scale[n,k]
 extern "C" __global__ void kernel_d_hidden_from_d_log_scale(
     const real *d_log_scale, const real *width_W, real *d_hidden, int N
 ) {
@@ -411,6 +411,7 @@ extern "C" __global__ void kernel_d_hidden_from_d_log_scale(
         [=](int, int n, int h, real sum) { d_hidden[n * H + h] += sum; });
 }
 
+// ∂L/∂hidden[n,h] += Σ_k share_W[h,k] ∂L/∂logits[n,k]
 // ∂L/∂z1[n,h] = (1 - hidden[n,h]²) ∂L/∂hidden[n,h]
 extern "C" __global__ void kernel_d_z1(
     const real *d_logits, const real *share_W, const real *hidden, real *d_hidden, real *d_z1, int N
@@ -586,7 +587,7 @@ class Kernels:
         for arg in args:
             if not isinstance(arg, int) and arg.size >= MOST_ENTRIES:
                 raise ValueError(f"{name}: {arg.size} entries; kernels count to {MOST_ENTRIES}")
-        blocks = min(-(-work // per_block), MOST_BLOCKS)
+        blocks = max(1, min(-(-work // per_block), MOST_BLOCKS))
         given = tuple(np.int32(arg) if isinstance(arg, int) else arg for arg in args)
         self._kernels[name]((blocks,), (256,), given)
 
@@ -764,12 +765,13 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
         N,
     )
 
-    # ∂L/∂hidden[n,h] = Σ_k centre_W[h,k] ∂L/∂centre[n,k] + Σ_k width_W[h,k] ∂L/∂log_scale[n,k] +
-    #     Σ_k share_W[h,k] ∂L/∂logits[n,k]
+    # ∂L/∂hidden[n,h] = Σ_k centre_W[h,k] ∂L/∂centre[n,k]
     k.product("d_hidden", 16, 1, N, H, a.d_centre, p.centre_W, a.d_hidden, N)
 
+    # ∂L/∂hidden[n,h] += Σ_k width_W[h,k] ∂L/∂log_scale[n,k]
     k.product("d_hidden_from_d_log_scale", 16, 1, N, H, a.d_log_scale, p.width_W, a.d_hidden, N)
 
+    # ∂L/∂hidden[n,h] += Σ_k share_W[h,k] ∂L/∂logits[n,k]
     # ∂L/∂z1[n,h] = (1 - hidden[n,h]²) ∂L/∂hidden[n,h]
     k.product("d_z1", 16, 1, N, H, a.d_logits, p.share_W, a.hidden, a.d_hidden, a.d_z1, N)
 

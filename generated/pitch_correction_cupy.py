@@ -317,7 +317,7 @@ extern "C" __global__ void kernel_d_z1(
 extern "C" __global__ void kernel_d_fc1_W(
     const real *spectrum, const real *d_z1, real *d_fc1_W, int N
 ) {
-    product<2, by_column, by_row>(1, D, H, N,
+    product<1, by_column, by_row>(1, D, H, N,
         [=](int, int d, int n) { return spectrum[n * D + d]; },
         [=](int, int n, int h) { return d_z1[n * H + h]; },
         [=](int, int d, int h, real sum) { d_fc1_W[d * H + h] = sum; });
@@ -334,7 +334,7 @@ extern "C" __global__ void kernel_d_fc1_b(const real *d_z1, real *d_fc1_b, int N
 extern "C" __global__ void kernel_d_fc2_W(
     const real *h1, const real *d_z2, real *d_fc2_W, int N
 ) {
-    product<2, by_column, by_row>(1, H, J, N,
+    product<1, by_column, by_row>(1, H, J, N,
         [=](int, int h, int n) { return h1[n * H + h]; },
         [=](int, int n, int j) { return d_z2[n * J + j]; },
         [=](int, int h, int j, real sum) { d_fc2_W[h * J + j] = sum; });
@@ -485,7 +485,7 @@ class Kernels:
         for arg in args:
             if not isinstance(arg, int) and arg.size >= MOST_ENTRIES:
                 raise ValueError(f"{name}: {arg.size} entries; kernels count to {MOST_ENTRIES}")
-        blocks = min(-(-work // per_block), MOST_BLOCKS)
+        blocks = max(1, min(-(-work // per_block), MOST_BLOCKS))
         given = tuple(np.int32(arg) if isinstance(arg, int) else arg for arg in args)
         self._kernels[name]((blocks,), (256,), given)
 
@@ -618,13 +618,13 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.product("d_z1", 32, 1, N, H, a.d_z2, p.fc2_W, a.z1, a.d_h1, a.d_z1, N)
 
     # ∂L/∂fc1_W[d,h] = Σ_n spectrum[n,d] ∂L/∂z1[n,h]
-    k.product("d_fc1_W", 32, 1, D, H, a.spectrum, a.d_z1, g.fc1_W, N)
+    k.product("d_fc1_W", 16, 1, D, H, a.spectrum, a.d_z1, g.fc1_W, N)
 
     # ∂L/∂fc1_b[h] = Σ_n ∂L/∂z1[n,h]
     k.by_columns("d_fc1_b", H, a.d_z1, g.fc1_b, N)
 
     # ∂L/∂fc2_W[h,j] = Σ_n h1[n,h] ∂L/∂z2[n,j]
-    k.product("d_fc2_W", 32, 1, H, J, a.h1, a.d_z2, g.fc2_W, N)
+    k.product("d_fc2_W", 16, 1, H, J, a.h1, a.d_z2, g.fc2_W, N)
 
     # ∂L/∂fc2_b[j] = Σ_n ∂L/∂z2[n,j]
     k.by_columns("d_fc2_b", J, a.d_z2, g.fc2_b, N)

@@ -604,7 +604,7 @@ extern "C" __global__ void kernel_d_sum19(
 extern "C" __global__ void kernel_d_stem_W(
     const real *x, const real *d_z1, real *d_stem_W, int N
 ) {
-    product<2, by_column, by_row>(1, D, H, N,
+    product<1, by_column, by_row>(1, D, H, N,
         [=](int, int d, int n) { return x[n * D + d]; },
         [=](int, int n, int h) { return d_z1[n * H + h]; },
         [=](int, int d, int h, real sum) { d_stem_W[d * H + h] = sum; });
@@ -635,7 +635,7 @@ extern "C" __global__ void kernel_d_ln1_gain(
 extern "C" __global__ void kernel_d_up1_W(
     const real *y1, const real *d_z2, real *d_up1_W, int N
 ) {
-    product<2, by_column, by_row>(1, H, K, N,
+    product<1, by_column, by_row>(1, H, K, N,
         [=](int, int h, int n) { return y1[n * H + h]; },
         [=](int, int n, int k) { return d_z2[n * K + k]; },
         [=](int, int h, int k, real sum) { d_up1_W[h * K + k] = sum; });
@@ -655,7 +655,7 @@ extern "C" __global__ void kernel_d_up1_b(const real *d_z2, real *d_up1_b, int N
 extern "C" __global__ void kernel_d_down1_W(
     const real *relu1, const real *d_sum1, real *d_down1_W, int N
 ) {
-    product<2, by_column, by_row>(1, K, H, N,
+    product<1, by_column, by_row>(1, K, H, N,
         [=](int, int k, int n) { return relu1[n * K + k]; },
         [=](int, int n, int h) { return d_sum1[n * H + h]; },
         [=](int, int k, int h, real sum) { d_down1_W[k * H + h] = sum; });
@@ -825,7 +825,7 @@ class Kernels:
         for arg in args:
             if not isinstance(arg, int) and arg.size >= MOST_ENTRIES:
                 raise ValueError(f"{name}: {arg.size} entries; kernels count to {MOST_ENTRIES}")
-        blocks = min(-(-work // per_block), MOST_BLOCKS)
+        blocks = max(1, min(-(-work // per_block), MOST_BLOCKS))
         given = tuple(np.int32(arg) if isinstance(arg, int) else arg for arg in args)
         self._kernels[name]((blocks,), (256,), given)
 
@@ -2418,7 +2418,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     )
 
     # ∂L/∂stem_W[d,h] = Σ_n x[n,d] ∂L/∂z1[n,h]
-    k.product("d_stem_W", 32, 1, D, H, a.x, a.d_z1, g.stem_W, N)
+    k.product("d_stem_W", 16, 1, D, H, a.x, a.d_z1, g.stem_W, N)
 
     # ∂L/∂stem_b[h] = Σ_n ∂L/∂z1[n,h]
     k.by_columns("d_stem_b", H, a.d_z1, g.stem_b, N)
@@ -2430,13 +2430,13 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.by_columns("d_stem_b", H, a.d_y1, g.ln1_shift, N)
 
     # ∂L/∂up1_W[h,k] = Σ_n y1[n,h] ∂L/∂z2[n,k]
-    k.product("d_up1_W", 32, 1, H, K, a.y1, a.d_z2, g.up1_W, N)
+    k.product("d_up1_W", 16, 1, H, K, a.y1, a.d_z2, g.up1_W, N)
 
     # ∂L/∂up1_b[k] = Σ_n ∂L/∂z2[n,k]
     k.by_columns("d_up1_b", K, a.d_z2, g.up1_b, N)
 
     # ∂L/∂down1_W[k,h] = Σ_n relu1[n,k] ∂L/∂sum1[n,h]
-    k.product("d_down1_W", 32, 1, K, H, a.relu1, a.d_sum1, g.down1_W, N)
+    k.product("d_down1_W", 16, 1, K, H, a.relu1, a.d_sum1, g.down1_W, N)
 
     # ∂L/∂down1_b[h] = Σ_n ∂L/∂sum1[n,h]
     k.by_columns("d_stem_b", H, a.d_sum1, g.down1_b, N)
@@ -2448,13 +2448,13 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.by_columns("d_stem_b", H, a.d_y2, g.ln2_shift, N)
 
     # ∂L/∂up2_W[h,k] = Σ_n y2[n,h] ∂L/∂z4[n,k]
-    k.product("d_up1_W", 32, 1, H, K, a.y2, a.d_z4, g.up2_W, N)
+    k.product("d_up1_W", 16, 1, H, K, a.y2, a.d_z4, g.up2_W, N)
 
     # ∂L/∂up2_b[k] = Σ_n ∂L/∂z4[n,k]
     k.by_columns("d_up1_b", K, a.d_z4, g.up2_b, N)
 
     # ∂L/∂down2_W[k,h] = Σ_n relu2[n,k] ∂L/∂sum2[n,h]
-    k.product("d_down1_W", 32, 1, K, H, a.relu2, a.d_sum2, g.down2_W, N)
+    k.product("d_down1_W", 16, 1, K, H, a.relu2, a.d_sum2, g.down2_W, N)
 
     # ∂L/∂down2_b[h] = Σ_n ∂L/∂sum2[n,h]
     k.by_columns("d_stem_b", H, a.d_sum2, g.down2_b, N)
@@ -2466,13 +2466,13 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.by_columns("d_stem_b", H, a.d_y3, g.ln3_shift, N)
 
     # ∂L/∂up3_W[h,k] = Σ_n y3[n,h] ∂L/∂z6[n,k]
-    k.product("d_up1_W", 32, 1, H, K, a.y3, a.d_z6, g.up3_W, N)
+    k.product("d_up1_W", 16, 1, H, K, a.y3, a.d_z6, g.up3_W, N)
 
     # ∂L/∂up3_b[k] = Σ_n ∂L/∂z6[n,k]
     k.by_columns("d_up1_b", K, a.d_z6, g.up3_b, N)
 
     # ∂L/∂down3_W[k,h] = Σ_n relu3[n,k] ∂L/∂sum3[n,h]
-    k.product("d_down1_W", 32, 1, K, H, a.relu3, a.d_sum3, g.down3_W, N)
+    k.product("d_down1_W", 16, 1, K, H, a.relu3, a.d_sum3, g.down3_W, N)
 
     # ∂L/∂down3_b[h] = Σ_n ∂L/∂sum3[n,h]
     k.by_columns("d_stem_b", H, a.d_sum3, g.down3_b, N)
@@ -2484,13 +2484,13 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.by_columns("d_stem_b", H, a.d_y4, g.ln4_shift, N)
 
     # ∂L/∂up4_W[h,k] = Σ_n y4[n,h] ∂L/∂z8[n,k]
-    k.product("d_up1_W", 32, 1, H, K, a.y4, a.d_z8, g.up4_W, N)
+    k.product("d_up1_W", 16, 1, H, K, a.y4, a.d_z8, g.up4_W, N)
 
     # ∂L/∂up4_b[k] = Σ_n ∂L/∂z8[n,k]
     k.by_columns("d_up1_b", K, a.d_z8, g.up4_b, N)
 
     # ∂L/∂down4_W[k,h] = Σ_n relu4[n,k] ∂L/∂sum4[n,h]
-    k.product("d_down1_W", 32, 1, K, H, a.relu4, a.d_sum4, g.down4_W, N)
+    k.product("d_down1_W", 16, 1, K, H, a.relu4, a.d_sum4, g.down4_W, N)
 
     # ∂L/∂down4_b[h] = Σ_n ∂L/∂sum4[n,h]
     k.by_columns("d_stem_b", H, a.d_sum4, g.down4_b, N)
@@ -2502,13 +2502,13 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.by_columns("d_stem_b", H, a.d_y5, g.ln5_shift, N)
 
     # ∂L/∂up5_W[h,k] = Σ_n y5[n,h] ∂L/∂z10[n,k]
-    k.product("d_up1_W", 32, 1, H, K, a.y5, a.d_z10, g.up5_W, N)
+    k.product("d_up1_W", 16, 1, H, K, a.y5, a.d_z10, g.up5_W, N)
 
     # ∂L/∂up5_b[k] = Σ_n ∂L/∂z10[n,k]
     k.by_columns("d_up1_b", K, a.d_z10, g.up5_b, N)
 
     # ∂L/∂down5_W[k,h] = Σ_n relu5[n,k] ∂L/∂sum5[n,h]
-    k.product("d_down1_W", 32, 1, K, H, a.relu5, a.d_sum5, g.down5_W, N)
+    k.product("d_down1_W", 16, 1, K, H, a.relu5, a.d_sum5, g.down5_W, N)
 
     # ∂L/∂down5_b[h] = Σ_n ∂L/∂sum5[n,h]
     k.by_columns("d_stem_b", H, a.d_sum5, g.down5_b, N)
@@ -2520,13 +2520,13 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.by_columns("d_stem_b", H, a.d_y6, g.ln6_shift, N)
 
     # ∂L/∂up6_W[h,k] = Σ_n y6[n,h] ∂L/∂z12[n,k]
-    k.product("d_up1_W", 32, 1, H, K, a.y6, a.d_z12, g.up6_W, N)
+    k.product("d_up1_W", 16, 1, H, K, a.y6, a.d_z12, g.up6_W, N)
 
     # ∂L/∂up6_b[k] = Σ_n ∂L/∂z12[n,k]
     k.by_columns("d_up1_b", K, a.d_z12, g.up6_b, N)
 
     # ∂L/∂down6_W[k,h] = Σ_n relu6[n,k] ∂L/∂sum6[n,h]
-    k.product("d_down1_W", 32, 1, K, H, a.relu6, a.d_sum6, g.down6_W, N)
+    k.product("d_down1_W", 16, 1, K, H, a.relu6, a.d_sum6, g.down6_W, N)
 
     # ∂L/∂down6_b[h] = Σ_n ∂L/∂sum6[n,h]
     k.by_columns("d_stem_b", H, a.d_sum6, g.down6_b, N)
@@ -2538,13 +2538,13 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.by_columns("d_stem_b", H, a.d_y7, g.ln7_shift, N)
 
     # ∂L/∂up7_W[h,k] = Σ_n y7[n,h] ∂L/∂z14[n,k]
-    k.product("d_up1_W", 32, 1, H, K, a.y7, a.d_z14, g.up7_W, N)
+    k.product("d_up1_W", 16, 1, H, K, a.y7, a.d_z14, g.up7_W, N)
 
     # ∂L/∂up7_b[k] = Σ_n ∂L/∂z14[n,k]
     k.by_columns("d_up1_b", K, a.d_z14, g.up7_b, N)
 
     # ∂L/∂down7_W[k,h] = Σ_n relu7[n,k] ∂L/∂sum7[n,h]
-    k.product("d_down1_W", 32, 1, K, H, a.relu7, a.d_sum7, g.down7_W, N)
+    k.product("d_down1_W", 16, 1, K, H, a.relu7, a.d_sum7, g.down7_W, N)
 
     # ∂L/∂down7_b[h] = Σ_n ∂L/∂sum7[n,h]
     k.by_columns("d_stem_b", H, a.d_sum7, g.down7_b, N)
@@ -2556,13 +2556,13 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.by_columns("d_stem_b", H, a.d_y8, g.ln8_shift, N)
 
     # ∂L/∂up8_W[h,k] = Σ_n y8[n,h] ∂L/∂z16[n,k]
-    k.product("d_up1_W", 32, 1, H, K, a.y8, a.d_z16, g.up8_W, N)
+    k.product("d_up1_W", 16, 1, H, K, a.y8, a.d_z16, g.up8_W, N)
 
     # ∂L/∂up8_b[k] = Σ_n ∂L/∂z16[n,k]
     k.by_columns("d_up1_b", K, a.d_z16, g.up8_b, N)
 
     # ∂L/∂down8_W[k,h] = Σ_n relu8[n,k] ∂L/∂sum8[n,h]
-    k.product("d_down1_W", 32, 1, K, H, a.relu8, a.d_sum8, g.down8_W, N)
+    k.product("d_down1_W", 16, 1, K, H, a.relu8, a.d_sum8, g.down8_W, N)
 
     # ∂L/∂down8_b[h] = Σ_n ∂L/∂sum8[n,h]
     k.by_columns("d_stem_b", H, a.d_sum8, g.down8_b, N)
@@ -2574,13 +2574,13 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.by_columns("d_stem_b", H, a.d_y9, g.ln9_shift, N)
 
     # ∂L/∂up9_W[h,k] = Σ_n y9[n,h] ∂L/∂z18[n,k]
-    k.product("d_up1_W", 32, 1, H, K, a.y9, a.d_z18, g.up9_W, N)
+    k.product("d_up1_W", 16, 1, H, K, a.y9, a.d_z18, g.up9_W, N)
 
     # ∂L/∂up9_b[k] = Σ_n ∂L/∂z18[n,k]
     k.by_columns("d_up1_b", K, a.d_z18, g.up9_b, N)
 
     # ∂L/∂down9_W[k,h] = Σ_n relu9[n,k] ∂L/∂sum9[n,h]
-    k.product("d_down1_W", 32, 1, K, H, a.relu9, a.d_sum9, g.down9_W, N)
+    k.product("d_down1_W", 16, 1, K, H, a.relu9, a.d_sum9, g.down9_W, N)
 
     # ∂L/∂down9_b[h] = Σ_n ∂L/∂sum9[n,h]
     k.by_columns("d_stem_b", H, a.d_sum9, g.down9_b, N)
@@ -2592,13 +2592,13 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.by_columns("d_stem_b", H, a.d_y10, g.ln10_shift, N)
 
     # ∂L/∂up10_W[h,k] = Σ_n y10[n,h] ∂L/∂z20[n,k]
-    k.product("d_up1_W", 32, 1, H, K, a.y10, a.d_z20, g.up10_W, N)
+    k.product("d_up1_W", 16, 1, H, K, a.y10, a.d_z20, g.up10_W, N)
 
     # ∂L/∂up10_b[k] = Σ_n ∂L/∂z20[n,k]
     k.by_columns("d_up1_b", K, a.d_z20, g.up10_b, N)
 
     # ∂L/∂down10_W[k,h] = Σ_n relu10[n,k] ∂L/∂sum10[n,h]
-    k.product("d_down1_W", 32, 1, K, H, a.relu10, a.d_sum10, g.down10_W, N)
+    k.product("d_down1_W", 16, 1, K, H, a.relu10, a.d_sum10, g.down10_W, N)
 
     # ∂L/∂down10_b[h] = Σ_n ∂L/∂sum10[n,h]
     k.by_columns("d_stem_b", H, a.d_sum10, g.down10_b, N)
@@ -2610,13 +2610,13 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.by_columns("d_stem_b", H, a.d_y11, g.ln11_shift, N)
 
     # ∂L/∂up11_W[h,k] = Σ_n y11[n,h] ∂L/∂z22[n,k]
-    k.product("d_up1_W", 32, 1, H, K, a.y11, a.d_z22, g.up11_W, N)
+    k.product("d_up1_W", 16, 1, H, K, a.y11, a.d_z22, g.up11_W, N)
 
     # ∂L/∂up11_b[k] = Σ_n ∂L/∂z22[n,k]
     k.by_columns("d_up1_b", K, a.d_z22, g.up11_b, N)
 
     # ∂L/∂down11_W[k,h] = Σ_n relu11[n,k] ∂L/∂sum11[n,h]
-    k.product("d_down1_W", 32, 1, K, H, a.relu11, a.d_sum11, g.down11_W, N)
+    k.product("d_down1_W", 16, 1, K, H, a.relu11, a.d_sum11, g.down11_W, N)
 
     # ∂L/∂down11_b[h] = Σ_n ∂L/∂sum11[n,h]
     k.by_columns("d_stem_b", H, a.d_sum11, g.down11_b, N)
@@ -2628,13 +2628,13 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.by_columns("d_stem_b", H, a.d_y12, g.ln12_shift, N)
 
     # ∂L/∂up12_W[h,k] = Σ_n y12[n,h] ∂L/∂z24[n,k]
-    k.product("d_up1_W", 32, 1, H, K, a.y12, a.d_z24, g.up12_W, N)
+    k.product("d_up1_W", 16, 1, H, K, a.y12, a.d_z24, g.up12_W, N)
 
     # ∂L/∂up12_b[k] = Σ_n ∂L/∂z24[n,k]
     k.by_columns("d_up1_b", K, a.d_z24, g.up12_b, N)
 
     # ∂L/∂down12_W[k,h] = Σ_n relu12[n,k] ∂L/∂sum12[n,h]
-    k.product("d_down1_W", 32, 1, K, H, a.relu12, a.d_sum12, g.down12_W, N)
+    k.product("d_down1_W", 16, 1, K, H, a.relu12, a.d_sum12, g.down12_W, N)
 
     # ∂L/∂down12_b[h] = Σ_n ∂L/∂sum12[n,h]
     k.by_columns("d_stem_b", H, a.d_sum12, g.down12_b, N)
@@ -2646,13 +2646,13 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.by_columns("d_stem_b", H, a.d_y13, g.ln13_shift, N)
 
     # ∂L/∂up13_W[h,k] = Σ_n y13[n,h] ∂L/∂z26[n,k]
-    k.product("d_up1_W", 32, 1, H, K, a.y13, a.d_z26, g.up13_W, N)
+    k.product("d_up1_W", 16, 1, H, K, a.y13, a.d_z26, g.up13_W, N)
 
     # ∂L/∂up13_b[k] = Σ_n ∂L/∂z26[n,k]
     k.by_columns("d_up1_b", K, a.d_z26, g.up13_b, N)
 
     # ∂L/∂down13_W[k,h] = Σ_n relu13[n,k] ∂L/∂sum13[n,h]
-    k.product("d_down1_W", 32, 1, K, H, a.relu13, a.d_sum13, g.down13_W, N)
+    k.product("d_down1_W", 16, 1, K, H, a.relu13, a.d_sum13, g.down13_W, N)
 
     # ∂L/∂down13_b[h] = Σ_n ∂L/∂sum13[n,h]
     k.by_columns("d_stem_b", H, a.d_sum13, g.down13_b, N)
@@ -2664,13 +2664,13 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.by_columns("d_stem_b", H, a.d_y14, g.ln14_shift, N)
 
     # ∂L/∂up14_W[h,k] = Σ_n y14[n,h] ∂L/∂z28[n,k]
-    k.product("d_up1_W", 32, 1, H, K, a.y14, a.d_z28, g.up14_W, N)
+    k.product("d_up1_W", 16, 1, H, K, a.y14, a.d_z28, g.up14_W, N)
 
     # ∂L/∂up14_b[k] = Σ_n ∂L/∂z28[n,k]
     k.by_columns("d_up1_b", K, a.d_z28, g.up14_b, N)
 
     # ∂L/∂down14_W[k,h] = Σ_n relu14[n,k] ∂L/∂sum14[n,h]
-    k.product("d_down1_W", 32, 1, K, H, a.relu14, a.d_sum14, g.down14_W, N)
+    k.product("d_down1_W", 16, 1, K, H, a.relu14, a.d_sum14, g.down14_W, N)
 
     # ∂L/∂down14_b[h] = Σ_n ∂L/∂sum14[n,h]
     k.by_columns("d_stem_b", H, a.d_sum14, g.down14_b, N)
@@ -2682,13 +2682,13 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.by_columns("d_stem_b", H, a.d_y15, g.ln15_shift, N)
 
     # ∂L/∂up15_W[h,k] = Σ_n y15[n,h] ∂L/∂z30[n,k]
-    k.product("d_up1_W", 32, 1, H, K, a.y15, a.d_z30, g.up15_W, N)
+    k.product("d_up1_W", 16, 1, H, K, a.y15, a.d_z30, g.up15_W, N)
 
     # ∂L/∂up15_b[k] = Σ_n ∂L/∂z30[n,k]
     k.by_columns("d_up1_b", K, a.d_z30, g.up15_b, N)
 
     # ∂L/∂down15_W[k,h] = Σ_n relu15[n,k] ∂L/∂sum15[n,h]
-    k.product("d_down1_W", 32, 1, K, H, a.relu15, a.d_sum15, g.down15_W, N)
+    k.product("d_down1_W", 16, 1, K, H, a.relu15, a.d_sum15, g.down15_W, N)
 
     # ∂L/∂down15_b[h] = Σ_n ∂L/∂sum15[n,h]
     k.by_columns("d_stem_b", H, a.d_sum15, g.down15_b, N)
@@ -2700,13 +2700,13 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.by_columns("d_stem_b", H, a.d_y16, g.ln16_shift, N)
 
     # ∂L/∂up16_W[h,k] = Σ_n y16[n,h] ∂L/∂z32[n,k]
-    k.product("d_up1_W", 32, 1, H, K, a.y16, a.d_z32, g.up16_W, N)
+    k.product("d_up1_W", 16, 1, H, K, a.y16, a.d_z32, g.up16_W, N)
 
     # ∂L/∂up16_b[k] = Σ_n ∂L/∂z32[n,k]
     k.by_columns("d_up1_b", K, a.d_z32, g.up16_b, N)
 
     # ∂L/∂down16_W[k,h] = Σ_n relu16[n,k] ∂L/∂sum16[n,h]
-    k.product("d_down1_W", 32, 1, K, H, a.relu16, a.d_sum16, g.down16_W, N)
+    k.product("d_down1_W", 16, 1, K, H, a.relu16, a.d_sum16, g.down16_W, N)
 
     # ∂L/∂down16_b[h] = Σ_n ∂L/∂sum16[n,h]
     k.by_columns("d_stem_b", H, a.d_sum16, g.down16_b, N)
@@ -2718,13 +2718,13 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.by_columns("d_stem_b", H, a.d_y17, g.ln17_shift, N)
 
     # ∂L/∂up17_W[h,k] = Σ_n y17[n,h] ∂L/∂z34[n,k]
-    k.product("d_up1_W", 32, 1, H, K, a.y17, a.d_z34, g.up17_W, N)
+    k.product("d_up1_W", 16, 1, H, K, a.y17, a.d_z34, g.up17_W, N)
 
     # ∂L/∂up17_b[k] = Σ_n ∂L/∂z34[n,k]
     k.by_columns("d_up1_b", K, a.d_z34, g.up17_b, N)
 
     # ∂L/∂down17_W[k,h] = Σ_n relu17[n,k] ∂L/∂sum17[n,h]
-    k.product("d_down1_W", 32, 1, K, H, a.relu17, a.d_sum17, g.down17_W, N)
+    k.product("d_down1_W", 16, 1, K, H, a.relu17, a.d_sum17, g.down17_W, N)
 
     # ∂L/∂down17_b[h] = Σ_n ∂L/∂sum17[n,h]
     k.by_columns("d_stem_b", H, a.d_sum17, g.down17_b, N)
@@ -2736,13 +2736,13 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.by_columns("d_stem_b", H, a.d_y18, g.ln18_shift, N)
 
     # ∂L/∂up18_W[h,k] = Σ_n y18[n,h] ∂L/∂z36[n,k]
-    k.product("d_up1_W", 32, 1, H, K, a.y18, a.d_z36, g.up18_W, N)
+    k.product("d_up1_W", 16, 1, H, K, a.y18, a.d_z36, g.up18_W, N)
 
     # ∂L/∂up18_b[k] = Σ_n ∂L/∂z36[n,k]
     k.by_columns("d_up1_b", K, a.d_z36, g.up18_b, N)
 
     # ∂L/∂down18_W[k,h] = Σ_n relu18[n,k] ∂L/∂sum18[n,h]
-    k.product("d_down1_W", 32, 1, K, H, a.relu18, a.d_sum18, g.down18_W, N)
+    k.product("d_down1_W", 16, 1, K, H, a.relu18, a.d_sum18, g.down18_W, N)
 
     # ∂L/∂down18_b[h] = Σ_n ∂L/∂sum18[n,h]
     k.by_columns("d_stem_b", H, a.d_sum18, g.down18_b, N)
@@ -2754,13 +2754,13 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.by_columns("d_stem_b", H, a.d_y19, g.ln19_shift, N)
 
     # ∂L/∂up19_W[h,k] = Σ_n y19[n,h] ∂L/∂z38[n,k]
-    k.product("d_up1_W", 32, 1, H, K, a.y19, a.d_z38, g.up19_W, N)
+    k.product("d_up1_W", 16, 1, H, K, a.y19, a.d_z38, g.up19_W, N)
 
     # ∂L/∂up19_b[k] = Σ_n ∂L/∂z38[n,k]
     k.by_columns("d_up1_b", K, a.d_z38, g.up19_b, N)
 
     # ∂L/∂down19_W[k,h] = Σ_n relu19[n,k] ∂L/∂sum19[n,h]
-    k.product("d_down1_W", 32, 1, K, H, a.relu19, a.d_sum19, g.down19_W, N)
+    k.product("d_down1_W", 16, 1, K, H, a.relu19, a.d_sum19, g.down19_W, N)
 
     # ∂L/∂down19_b[h] = Σ_n ∂L/∂sum19[n,h]
     k.by_columns("d_stem_b", H, a.d_sum19, g.down19_b, N)
@@ -2772,13 +2772,13 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.by_columns("d_stem_b", H, a.d_y20, g.ln20_shift, N)
 
     # ∂L/∂up20_W[h,k] = Σ_n y20[n,h] ∂L/∂a[n,k]
-    k.product("d_up1_W", 32, 1, H, K, a.y20, a.d_a, g.up20_W, N)
+    k.product("d_up1_W", 16, 1, H, K, a.y20, a.d_a, g.up20_W, N)
 
     # ∂L/∂up20_b[k] = Σ_n ∂L/∂a[n,k]
     k.by_columns("d_up1_b", K, a.d_a, g.up20_b, N)
 
     # ∂L/∂down20_W[k,h] = Σ_n relu20[n,k] ∂L/∂h[n,h]
-    k.product("d_down1_W", 32, 1, K, H, a.relu20, a.d_h, g.down20_W, N)
+    k.product("d_down1_W", 16, 1, K, H, a.relu20, a.d_h, g.down20_W, N)
 
     # ∂L/∂down20_b[h] = Σ_n ∂L/∂h[n,h]
     k.by_columns("d_stem_b", H, a.d_h, g.down20_b, N)

@@ -1301,7 +1301,7 @@ extern "C" __global__ void kernel_d_block2_skip_W(
 extern "C" __global__ void kernel_d_block2_conv1_W(
     const real *d_z5, const real *relu3_pad1, real *d_block2_conv1_W, int N
 ) {
-    product<2, by_row, by_row>(1, G, F * U * V, N * J * K,
+    product<1, by_row, by_row>(1, G, F * U * V, N * J * K,
         [=](int, int g, int k) {
             const int n = k / (J * K), j = k / K % J, k_ = k % K;
             return d_z5[((n * G + g) * J + j) * K + k_];
@@ -1318,7 +1318,7 @@ extern "C" __global__ void kernel_d_block2_conv1_W(
 extern "C" __global__ void kernel_d_block2_conv2_W(
     const real *d_z6, const real *relu4_pad1, real *d_block2_conv2_W, int N
 ) {
-    product<2, by_row, by_row>(1, S, G * U * V, N * J * K,
+    product<1, by_row, by_row>(1, S, G * U * V, N * J * K,
         [=](int, int s_, int k) {
             const int n = k / (J * K), j = k / K % J, k_ = k % K;
             return d_z6[((n * S + s_) * J + j) * K + k_];
@@ -1566,7 +1566,7 @@ class Kernels:
         for arg in args:
             if not isinstance(arg, int) and arg.size >= MOST_ENTRIES:
                 raise ValueError(f"{name}: {arg.size} entries; kernels count to {MOST_ENTRIES}")
-        blocks = min(-(-work // per_block), MOST_BLOCKS)
+        blocks = max(1, min(-(-work // per_block), MOST_BLOCKS))
         given = tuple(np.int32(arg) if isinstance(arg, int) else arg for arg in args)
         self._kernels[name]((blocks,), (256,), given)
 
@@ -2579,7 +2579,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.by_block("sum_d_xhat5", G, a.d_sum2, g.block2_skip_norm_shift, N)
 
     # ∂L/∂block2_conv1_W[g,f,u,v] = Σ_{n,j,k} relu3_pad1[n,f,2 j + u,2 k + v] ∂L/∂z5[n,g,j,k]
-    k.product("d_block2_conv1_W", 32, 1, G, F * U * V, a.d_z5, a.relu3_pad1, g.block2_conv1_W, N)
+    k.product("d_block2_conv1_W", 16, 1, G, F * U * V, a.d_z5, a.relu3_pad1, g.block2_conv1_W, N)
 
     # ∂L/∂block2_conv1_norm_gain[g] = Σ_{n,j,k} xhat5[n,g,j,k] ∂L/∂y5[n,g,j,k]
     k.by_block("xhat5_dot_d_xhat5", G, a.xhat5, a.d_y5, g.block2_conv1_norm_gain, N)
@@ -2588,7 +2588,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.by_block("sum_d_xhat5", G, a.d_y5, g.block2_conv1_norm_shift, N)
 
     # ∂L/∂block2_conv2_W[s,g,u,v] = Σ_{n,j,k} relu4_pad1[n,g,j+u,k+v] ∂L/∂z6[n,s,j,k]
-    k.product("d_block2_conv2_W", 32, 1, S, G * U * V, a.d_z6, a.relu4_pad1, g.block2_conv2_W, N)
+    k.product("d_block2_conv2_W", 16, 1, S, G * U * V, a.d_z6, a.relu4_pad1, g.block2_conv2_W, N)
 
     # ∂L/∂block2_conv2_norm_gain[s] = Σ_{n,j,k} xhat6[n,s,j,k] ∂L/∂sum2[n,s,j,k]
     k.by_block("d_block2_conv2_norm_gain", S, a.xhat6, a.d_sum2, g.block2_conv2_norm_gain, N)

@@ -419,8 +419,7 @@ extern "C" __global__ void kernel_d_mean(
         });
 }
 
-// ∂L/∂encoded[n,h] = Σ_k log_variance_W[h,k] ∂L/∂log_variance[n,k] + Σ_k mean_W[h,k]
-//     ∂L/∂mean[n,k]
+// ∂L/∂encoded[n,h] = Σ_k log_variance_W[h,k] ∂L/∂log_variance[n,k]
 extern "C" __global__ void kernel_d_encoded(
     const real *d_log_variance, const real *log_variance_W, real *d_encoded, int N
 ) {
@@ -430,6 +429,7 @@ extern "C" __global__ void kernel_d_encoded(
         [=](int, int n, int h, real sum) { d_encoded[n * H + h] = sum; });
 }
 
+// ∂L/∂encoded[n,h] += Σ_k mean_W[h,k] ∂L/∂mean[n,k]
 // ∂L/∂z1[n,h] = [z1[n,h] > 0] ∂L/∂encoded[n,h]
 extern "C" __global__ void kernel_d_z1(
     const real *d_mean, const real *mean_W, const real *z1, real *d_encoded, real *d_z1, int N
@@ -448,7 +448,7 @@ extern "C" __global__ void kernel_d_z1(
 extern "C" __global__ void kernel_d_enc_W(
     const real *x, const real *d_z1, real *d_enc_W, int N
 ) {
-    product<2, by_column, by_row>(1, D, H, N,
+    product<1, by_column, by_row>(1, D, H, N,
         [=](int, int d, int n) { return x[n * D + d]; },
         [=](int, int n, int h) { return d_z1[n * H + h]; },
         [=](int, int d, int h, real sum) { d_enc_W[d * H + h] = sum; });
@@ -495,7 +495,7 @@ extern "C" __global__ void kernel_d_dec_W(
 extern "C" __global__ void kernel_d_pixels_W(
     const real *decoded, const real *d_logits, real *d_pixels_W, int N
 ) {
-    product<2, by_column, by_row>(1, H, D, N,
+    product<1, by_column, by_row>(1, H, D, N,
         [=](int, int h, int n) { return decoded[n * H + h]; },
         [=](int, int n, int d) { return d_logits[n * D + d]; },
         [=](int, int h, int d, real sum) { d_pixels_W[h * D + d] = sum; });
@@ -638,7 +638,7 @@ class Kernels:
         for arg in args:
             if not isinstance(arg, int) and arg.size >= MOST_ENTRIES:
                 raise ValueError(f"{name}: {arg.size} entries; kernels count to {MOST_ENTRIES}")
-        blocks = min(-(-work // per_block), MOST_BLOCKS)
+        blocks = max(1, min(-(-work // per_block), MOST_BLOCKS))
         given = tuple(np.int32(arg) if isinstance(arg, int) else arg for arg in args)
         self._kernels[name]((blocks,), (256,), given)
 
@@ -900,15 +900,15 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
         N,
     )
 
-    # ∂L/∂encoded[n,h] = Σ_k log_variance_W[h,k] ∂L/∂log_variance[n,k] + Σ_k mean_W[h,k]
-    #     ∂L/∂mean[n,k]
+    # ∂L/∂encoded[n,h] = Σ_k log_variance_W[h,k] ∂L/∂log_variance[n,k]
     k.product("d_encoded", 32, 1, N, H, a.d_log_variance, p.log_variance_W, a.d_encoded, N)
 
+    # ∂L/∂encoded[n,h] += Σ_k mean_W[h,k] ∂L/∂mean[n,k]
     # ∂L/∂z1[n,h] = [z1[n,h] > 0] ∂L/∂encoded[n,h]
     k.product("d_z1", 32, 1, N, H, a.d_mean, p.mean_W, a.z1, a.d_encoded, a.d_z1, N)
 
     # ∂L/∂enc_W[d,h] = Σ_n x[n,d] ∂L/∂z1[n,h]
-    k.product("d_enc_W", 32, 1, D, H, a.x, a.d_z1, g.enc_W, N)
+    k.product("d_enc_W", 16, 1, D, H, a.x, a.d_z1, g.enc_W, N)
 
     # ∂L/∂enc_b[h] = Σ_n ∂L/∂z1[n,h]
     k.by_columns("d_enc_b", H, a.d_z1, g.enc_b, N)
@@ -932,7 +932,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.by_columns("d_enc_b", H, a.d_z2, g.dec_b, N)
 
     # ∂L/∂pixels_W[h,d] = Σ_n decoded[n,h] ∂L/∂logits[n,d]
-    k.product("d_pixels_W", 32, 1, H, D, a.decoded, a.d_logits, g.pixels_W, N)
+    k.product("d_pixels_W", 16, 1, H, D, a.decoded, a.d_logits, g.pixels_W, N)
 
     # ∂L/∂pixels_b[d] = Σ_n ∂L/∂logits[n,d]
     k.by_columns("d_pixels_b", D, a.d_logits, g.pixels_b, N)

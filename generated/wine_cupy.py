@@ -318,13 +318,14 @@ extern "C" __global__ void kernel_cross_entropy(
         [=](int, real sum) { *cross_entropy = sum; });
 }
 
-// l2 = Σ_{d,h} 0.001 fc1_W[d,h]² + Σ_{h,k} 0.001 fc2_W[h,k]²
+// l2 = Σ_{d,h} 0.001 fc1_W[d,h]²
 extern "C" __global__ void kernel_l2(const real *fc1_W, real *l2) {
     by_block<added>(1, D * H,
         [=](int, int j) { return 0.001_r * power<2>(fc1_W[j]); },
         [=](int, real sum) { *l2 = sum; });
 }
 
+// l2 += Σ_{h,k} 0.001 fc2_W[h,k]²
 // loss = cross_entropy + l2
 extern "C" __global__ void kernel_loss(
     const real *fc2_W, const real *cross_entropy, real *l2, real *loss
@@ -521,7 +522,7 @@ class Kernels:
         for arg in args:
             if not isinstance(arg, int) and arg.size >= MOST_ENTRIES:
                 raise ValueError(f"{name}: {arg.size} entries; kernels count to {MOST_ENTRIES}")
-        blocks = min(-(-work // per_block), MOST_BLOCKS)
+        blocks = max(1, min(-(-work // per_block), MOST_BLOCKS))
         given = tuple(np.int32(arg) if isinstance(arg, int) else arg for arg in args)
         self._kernels[name]((blocks,), (256,), given)
 
@@ -630,9 +631,10 @@ def add_loss(p: Params, a: Activations) -> None:
     # cross_entropy = Σ_n (m[n] + log(s[n]) - logits_at_cultivar[n])/N
     k.by_block("cross_entropy", 1, a.m, a.s, a.logits_at_cultivar, a.cross_entropy, N)
 
-    # l2 = Σ_{d,h} 0.001 fc1_W[d,h]² + Σ_{h,k} 0.001 fc2_W[h,k]²
+    # l2 = Σ_{d,h} 0.001 fc1_W[d,h]²
     k.by_block("l2", 1, p.fc1_W, a.l2)
 
+    # l2 += Σ_{h,k} 0.001 fc2_W[h,k]²
     # loss = cross_entropy + l2
     k.by_block("loss", 1, p.fc2_W, a.cross_entropy, a.l2, a.loss)
 

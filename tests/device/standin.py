@@ -34,8 +34,16 @@ class Device:
 class ndarray:  # noqa: N801  CuPy's name
     """An array of the device: its memory is seen by kernels and copies alone."""
 
-    def __init__(self, memory):
+    def __init__(self, memory, around=None):
         self._memory = memory
+        self._around = around
+
+    def assert_intact(self, name):
+        """Assert that nothing was written before or behind the memory."""
+        if self._around is not None:
+            before, behind = self._around[:GUARD], self._around[-GUARD:]
+            for part in (before, behind):
+                assert (part.view(np.uint8) == 0xFF).all(), f"{name} writes outside its arrays"
 
     dtype = property(lambda self: self._memory.dtype)
     shape = property(lambda self: self._memory.shape)
@@ -43,16 +51,16 @@ class ndarray:  # noqa: N801  CuPy's name
 
     def __getitem__(self, at):
         assert isinstance(at, slice), f"an emitted module takes slices, not {at!r}"
-        return ndarray(self._memory[at])
+        return ndarray(self._memory[at], self._around)
 
     def reshape(self, *shape):
         whole = self._memory.reshape(*shape)
         assert np.shares_memory(whole, self._memory) or not whole.size
-        return ndarray(whole)
+        return ndarray(whole, self._around)
 
     def copy(self):
         Device.refuse_in_capture("copy")
-        return ndarray(self._memory.copy())
+        return guarded(self._memory)
 
     def fill(self, value):
         Device.refuse_in_capture("fill")
@@ -77,18 +85,29 @@ class ndarray:  # noqa: N801  CuPy's name
         raise TypeError("implicit conversion of a device array: use .get()")
 
 
+GUARD = 64  # entries before and behind each array, which hold NaN
+
+
+def guarded(array):
+    """Copy `array` into memory with NaN on both sides: what reads there shows."""
+    around = np.full(array.nbytes + 2 * GUARD * array.itemsize, 0xFF, np.uint8).view(array.dtype)
+    memory = around[GUARD : GUARD + array.size].reshape(array.shape)
+    memory[...] = array
+    return ndarray(memory, around)
+
+
 def empty(shape, dtype=float):
     """Return memory that nothing has written."""
     Device.refuse_in_capture("allocation")
-    memory = np.empty(shape, dtype)
-    memory.fill(np.nan if memory.dtype.kind == "f" else -(2**31) + 7)
-    return ndarray(memory)
+    found = guarded(np.zeros(shape, dtype))
+    found._memory.reshape(-1).view(np.uint8)[:] = 0xFF
+    return found
 
 
 def zeros(shape, dtype=float):
     """Return zeros."""
     Device.refuse_in_capture("allocation")
-    return ndarray(np.zeros(shape, dtype))
+    return guarded(np.zeros(shape, dtype))
 
 
 def empty_like(array):
@@ -101,7 +120,7 @@ def asarray(array):
     """Copy an array of the host to the device."""
     Device.refuse_in_capture("asarray")
     assert type(array) is np.ndarray
-    return ndarray(np.array(array, order="C"))
+    return guarded(array)
 
 
 class RawModule:
@@ -126,6 +145,9 @@ class RawModule:
             def run():
                 Device.launches += 1
                 self._module.launch(name, grid[0], block[0], given, Device.seed)
+                for arg in args:
+                    if isinstance(arg, ndarray):
+                        arg.assert_intact(name)
 
             if Device.recording is None:
                 run()

@@ -147,3 +147,12 @@ def test_the_stand_in_refuses_what_a_gpu_refuses():
                 with pytest.raises(CaptureError):
                     refused()
             stream.end_capture()
+
+
+def test_a_kernel_that_writes_outside_its_arrays_is_found(emitted):
+    _, device = emitted("one_hidden_layer")
+    source = device.SOURCE.replace("each(P, ", "each(P + 1, ")
+    assert source != device.SOURCE
+    device.SOURCE = source
+    with pytest.raises(AssertionError, match="writes outside its arrays"):
+        device.Trainer(device.init(1), 3).step(**device.example(3))

@@ -6,7 +6,7 @@ entry alone: no thread then waits for another.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import sympy
@@ -44,34 +44,35 @@ class Total:
 Part = Entrywise | Total
 
 
-def parts_of(step: Step, memory: Memory) -> tuple[Part, ...]:
-    """Return what computes an equation: a sum each, the last one with all that is not summed."""
+def parts_of(step: Step, memory: Memory) -> tuple[tuple[Part, tuple[Term, ...]], ...]:
+    """Return what computes an equation, each with the terms it adds: one sum each.
+
+    The last one adds all that is not summed.
+    """
     equation = step.equation
-    plain = memory.resolved(_total(t for t in equation.terms if not t.over))
+    others = tuple(t for t in equation.terms if not t.over)
+    plain = memory.resolved(sympy.Add(*(t.body for t in others)))
     sums = [t for t in equation.terms if t.over]
     if not sums:
-        return (Entrywise(equation.out, plain, step.adds),)
+        return ((Entrywise(equation.out, plain, step.adds), others),)
     found = []
     for place, term in enumerate(sums):
         product = next((s for s in step.statements if _is_of(s, term)), None)
-        found.append(
-            Total(
-                equation.out,
-                Term(memory.resolved(term.body), term.over),
-                equation.op,
-                plain if term is sums[-1] else sympy.S.Zero,
-                step.adds or place > 0,
-                tuple(map(memory.resolved, product.factors))
-                if isinstance(product, Contract)
-                else (),
-                product.scale if isinstance(product, Contract) else sympy.S.One,
-            )
+        factors, scale = (), sympy.S.One
+        if isinstance(product, Contract):
+            factors, scale = tuple(map(memory.resolved, product.factors)), product.scale
+        is_last = term is sums[-1]
+        total = Total(
+            equation.out,
+            Term(memory.resolved(term.body), term.over),
+            equation.op,
+            plain if is_last else sympy.S.Zero,
+            step.adds or place > 0,
+            factors,
+            scale,
         )
+        found.append((total, (term, *others) if is_last else (term,)))
     return tuple(found)
-
-
-def _total(terms: Iterable[Term]) -> Expr:
-    return sympy.Add(*(t.body for t in terms))
 
 
 def _is_of(statement: object, term: Term) -> bool:

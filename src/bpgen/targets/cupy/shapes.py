@@ -24,6 +24,7 @@ _OPS = {
 }
 _SHORT, _WARP = 32, 1024  # sums that one thread, and one warp, may take alone
 _WIDE, _MIDDLE = 128, 32  # matrices that are worth 4×4 and 2×2 entries a thread
+_TILES = 64
 _UNKNOWN = 64  # what a free extent counts as
 
 
@@ -148,7 +149,7 @@ def _product(draft: Draft, group: Sequence[Part], of: Matrices) -> Written:
         in_lambda(f"{at}, int {k}, int {c}", b),
         in_lambda(f"{at}, int {r}, int {c}, real {total}", lines),
     ]
-    micro = _micro(rows, columns)
+    micro = _micro(stack, rows, columns)
     layouts = ["by_row" if _last(left) in over else "by_column"]
     layouts.append("by_row" if _last(right) in columns else "by_column")
     sizes = [size(draft, stack), size(draft, rows), size(draft, columns), size(draft, over)]
@@ -156,10 +157,19 @@ def _product(draft: Draft, group: Sequence[Part], of: Matrices) -> Written:
     return Written(text, "product", (str(16 * micro), count(stack), count(rows), count(columns)))
 
 
-def _micro(rows: Axes, columns: Axes) -> int:
-    """Return how many rows and columns of a tile each of 16×16 threads computes."""
-    narrow = min(_known(rows) or _UNKNOWN, _known(columns) or _UNKNOWN)
-    return 4 if narrow >= _WIDE else 2 if narrow >= _MIDDLE else 1
+def _micro(stack: Axes, rows: Axes, columns: Axes) -> int:
+    """Return how many rows and columns of a tile each of 16×16 threads computes.
+
+    More of them read less memory; but tiles should be many, for a GPU has a hundred processors.
+    """
+    sizes = [_known(rows), _known(columns)]
+    narrow = min(size or _UNKNOWN for size in sizes)
+    for micro, least in ((4, _WIDE), (2, _MIDDLE)):
+        tiles = math.prod(-(-size // (16 * micro)) for size in sizes if size)
+        is_free = None in (*sizes, _known(stack))
+        if narrow >= least and (is_free or tiles * (_known(stack) or 1) >= _TILES):
+            return micro
+    return 1
 
 
 # ---- the pieces of a kernel ----------------------------------------------------------------------

@@ -32,7 +32,7 @@ class Rounds:
 
 @dataclass(frozen=True, slots=True)
 class _Written:
-    """A part, and the formula it stands under; empty where another part has shown it."""
+    """A part, and the formula it stands under."""
 
     part: Part
     formula: str
@@ -117,10 +117,10 @@ class CupyTarget:
         ):
             return
         assigned = function == "update" or out.role in KEPT
-        sign = "+=" if step.adds else "←" if assigned else "="
-        formula = self.speller.equation(step.equation, sign)
-        for place, part in enumerate(parts_of(step, self.memory)):
-            yield _Written(part, formula if place == 0 else "")
+        first = "+=" if step.adds else "←" if assigned else "="
+        for place, (part, terms) in enumerate(parts_of(step, self.memory)):
+            own = replace(step.equation, terms=terms)
+            yield _Written(part, self.speller.equation(own, "+=" if place else first))
 
     def _launch(self, group: Sequence[_Written], function: str, fixed: Fixed) -> Launch:
         parts = [w.part for w in group]
@@ -129,7 +129,7 @@ class CupyTarget:
         draft = Draft(self.memory, fixed, "double" if is_number else "real", order)
         row = row_of(parts, fixed, self.memory) if len(parts) > 1 else None
         written = write_rows(draft, parts, row) if row else write(draft, parts)
-        formulas = [w.formula for w in group if w.formula]
+        formulas = [w.formula for w in group]
         name = self._kept(draft, written.lines, formulas, parts, function)
         given = ", ".join([f'"{name}"', *written.sizes, *draft.arguments()])
         return Launch(tuple(formulas), f"k.{written.method}({given})")
