@@ -162,6 +162,9 @@ class Delta(Expr):
         at = sympy.sympify(at)
         return sympy.S.One if index == at else Expr.__new__(cls, index, at)
 
+    def _eval_derivative(self, _symbol: sympy.Symbol) -> Expr:
+        return sympy.S.Zero
+
 
 class Pad(Expr):
     """An entry whose indices may leave the tensor: outside it, `value` stands instead.
