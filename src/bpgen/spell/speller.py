@@ -47,9 +47,15 @@ class Spelled(NamedTuple):
 class Speller(Pieces):
     """Write formulas down; `order` says which tensor comes first in a product."""
 
-    def __init__(self, order: Mapping[str, int] | None = None) -> None:
-        """Take the position of each tensor by name; unknown ones come after, by name."""
+    def __init__(
+        self, order: Mapping[str, int] | None = None, tangents: Mapping[str, str] | None = None
+    ) -> None:
+        """Take the position of each tensor by name; unknown ones come after, by name.
+
+        `tangents` says which tensor each tangent is of.
+        """
         self._order = order or {}
+        self._tangents = tangents or {}
 
     # ---- equations -------------------------------------------------------------------------------
 
