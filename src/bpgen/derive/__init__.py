@@ -10,6 +10,7 @@ captures bound indices, and any `simplify`, which undoes stable forms.
 """
 
 from bpgen.derive.chain_rule import derive
+from bpgen.derive.gauss_newton import gauss_newton, second_order
 from bpgen.derive.tangent import directions, hessian, tangent
 
-__all__ = ["derive", "directions", "hessian", "tangent"]
+__all__ = ["derive", "directions", "gauss_newton", "hessian", "second_order", "tangent"]

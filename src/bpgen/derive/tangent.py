@@ -30,40 +30,45 @@ from bpgen.ir.expr import Access, Delta, Pad, accesses, indices_of
 from bpgen.ir.index import Index
 from bpgen.ir.network import Network
 from bpgen.ir.order import flat, ordered
-from bpgen.ir.tangent import Hessian, Tangent
+from bpgen.ir.tangent import Curvature, Tangent
 from bpgen.ir.tensor import INTEGER, Role, Tensor
 
 _STILL = INTEGER | {Role.CONSTANT, Role.STATE}
 
 
-def hessian(derivation: Derivation) -> Hessian:
+def hessian(derivation: Derivation) -> Curvature:
     """Return the product of the Hessian with a direction `v`: v_W for a parameter W.
 
     It is the tangent of forward and backward equations, along all parameters at once.
     """
     gradients = {p.name: derivation.gradient_of(p.name) for p in derivation.source.parameters}
-    found = tangent(derivation.network, directions(derivation.network), gradients.values())
+    along = directions(derivation.network)
+    found = tangent(derivation.network, along, gradients.values())
     parts = {name: found.tangents[gradient] for name, gradient in gradients.items()}
-    return Hessian(derivation, found, parts)
+    return Curvature(derivation, found.network, {n: v.name for n, v in along.items()}, parts)
 
 
 def directions(network: Network) -> dict[str, Tensor]:
     """Return a direction of the parameters: for W the tensor v_W, by another name if that is W's."""
     return {
-        p.name: Tensor(_free(f"v_{p.name}", network.tensors), p.indices, Role.DIRECTION, of=p.name)
+        p.name: Tensor(free(f"v_{p.name}", network.tensors), p.indices, Role.DIRECTION, of=p.name)
         for p in network.parameters
     }
 
 
 def tangent(
-    network: Network, along: Mapping[str, Tensor], wanted: Iterable[str] | None = None
+    network: Network,
+    along: Mapping[str, Tensor],
+    wanted: Iterable[str] | None = None,
+    taken: Iterable[str] = (),
 ) -> Tangent:
     """Return the tangents of `network` where tensors move as `along` says, each with its own.
 
     `wanted` names the tensors whose tangents are asked for, all that move without it; what none of
-    them needs is left out, and one that does not move has a tangent of zeros.
+    them needs is left out, and one that does not move has a tangent of zeros. No tangent is called
+    as one of `taken`.
     """
-    walk = _Walk(network, along)
+    walk = _Walk(network, along, taken)
     asked = tuple(walk.moving if wanted is None else wanted)
     own = {name: e for name, e in walk.equations().items() if name in walk.moving}
     zero = {n: _nothing(network.tensors[n], walk.names[n]) for n in asked if n not in walk.moving}
@@ -72,7 +77,7 @@ def tangent(
     read = {name for e in fresh for name in e.reads()}
     addresses = [e for e in walk.addresses() if e.out.name in read - known]
     equations = flat(ordered((*network.equations, *addresses, *fresh)))
-    tensors = {**network.tensors, **{t.name: t for t in along.values()}}
+    tensors = {**network.tensors, **{t.name: replace(t, role=Role.DIRECTION) for t in along.values()}}
     tensors |= {e.out.name: e.out for e in equations}
     closed = replace(network, tensors=tensors, equations=equations)
     closed.check()
@@ -84,7 +89,7 @@ def _nothing(of: Tensor, name: str) -> Equation:
     return Equation(Tensor(name, of.indices, Role.TANGENT, of=of.name), (Term(sympy.S.Zero),))
 
 
-def _free(name: str, taken: Iterable[str]) -> str:
+def free(name: str, taken: Iterable[str]) -> str:
     """Return `name`, or with a number behind it, so that no other tensor is called so."""
     found, k = name, 1
     while found in taken:
@@ -103,9 +108,12 @@ class _Part:
 class _Walk:
     """The tangents of one network: which tensors move, and by which equations."""
 
-    def __init__(self, network: Network, along: Mapping[str, Tensor]) -> None:
+    def __init__(
+        self, network: Network, along: Mapping[str, Tensor], taken: Iterable[str]
+    ) -> None:
         self._network = network
-        self.names = {t: _free(f"t_{t}", network.tensors) for t in network.tensors}
+        known = {*network.tensors, *taken}
+        self.names = {t: free(f"t_{t}", known) for t in network.tensors}
         self.names |= {name: tensor.name for name, tensor in along.items()}
         self._along = along
         self._parts = {e.out.name: _parts(e) for e in network.equations}

@@ -14,7 +14,7 @@ from bpgen.emit.wrap import arguments
 from bpgen.ir.network import Network
 from bpgen.ir.program import Program
 from bpgen.ir.tensor import Role
-from bpgen.spell import FormulaSpeller, order_of, tangents_of
+from bpgen.spell import FormulaSpeller, order_of, derivatives_of
 from bpgen.targets.numpy.windows import WINDOWS
 
 _LOSS_AND_GRAD = "def loss_and_grad() -> tuple[float, Grads]:"
@@ -34,7 +34,7 @@ class _Writer:
         self._net: Network = program.network
         self._memory = Memory.of(program)
         self._speller = FormulaSpeller(
-            order_of(program.tensors.values()), tangents_of(program.tensors.values())
+            order_of(program.tensors.values()), derivatives_of(program.tensors.values())
         )
         self._tensors = Tensors(program, self._memory, self._speller)
         self._functions = Functions.of(program, self._memory, self._speller)
@@ -53,7 +53,8 @@ class _Writer:
             _NOISE_ARGS if noise else (),
             self._speller,
         )
-        code += "\n".join([*buffers["forward_scratch"], *buffers["backward_scratch"]])
+        scratch = [*buffers["forward_scratch"], *buffers["backward_scratch"]]
+        code += "\n".join([*scratch, *(second.scratch if second else ())])
         return ModuleView(
             title=_plain(net.doc) or f"The network {net.name}.",
             origin=_plain(

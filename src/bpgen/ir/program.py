@@ -17,7 +17,7 @@ from bpgen.ir.expr import Access, Pad
 from bpgen.ir.index import Index
 from bpgen.ir.network import Network
 from bpgen.ir.optimizer import Optimizer
-from bpgen.ir.tangent import Hessian
+from bpgen.ir.tangent import Curvature
 from bpgen.ir.tensor import GIVEN, Tensor
 
 
@@ -160,12 +160,12 @@ class Program:
     optimizer: Optimizer
     advance: tuple[Part, ...] = ()
     second: tuple[Part, ...] = ()
-    hessian: Hessian | None = None
+    hessian: Curvature | None = None
 
     @property
     def tensors(self) -> Mapping[str, Tensor]:
         """Return every tensor that a function of the module may read, by name."""
-        closed = self.hessian.tangent if self.hessian else self.derivation
+        closed = self.hessian or self.derivation
         return closed.network.tensors
 
     def check(self) -> None:

@@ -41,17 +41,22 @@ class Tangent:
 
 
 @dataclass(frozen=True, slots=True)
-class Hessian:
-    """The product of the Hessian with a direction: the tangent of the gradient.
+class Curvature:
+    """A product of a matrix of second derivatives with a direction, as equations.
 
-    `parts` names, by parameter, the tensor that holds its part of the product.
+    `network` holds all equations; `directions` and `parts` name, by parameter, the tensors that are
+    given as the direction, and those that hold the product. `at` are the tensors in which the loss
+    is taken to be curved: none for the Hessian, the outputs for the matrix of Gauss and Newton.
     """
 
     derivation: Derivation
-    tangent: Tangent
+    network: Network
+    directions: Mapping[str, str]
     parts: Mapping[str, str]
+    at: tuple[str, ...] = ()
 
     @property
-    def directions(self) -> Mapping[str, str]:
-        """Return the names of the tensors that are given as the direction, by parameter."""
-        return {name: tensor.name for name, tensor in self.tangent.along.items()}
+    def equations(self) -> tuple[Equation, ...]:
+        """Return the equations that neither the network nor its gradient has, in order."""
+        known = {e.out.name for e in self.derivation.network.equations}
+        return tuple(e for e in self.network.equations if e.out.name not in known)

@@ -9,14 +9,14 @@ from bpgen.ir.equation import Equation, needed
 from bpgen.ir.network import Network
 from bpgen.ir.optimizer import Optimizer
 from bpgen.ir.program import Part, Program
-from bpgen.ir.tangent import Hessian
+from bpgen.ir.tangent import Curvature
 from bpgen.ir.tensor import Role
 from bpgen.lower.loops import parts
 from bpgen.lower.statements import step
 
 
 def lower(
-    derivation: Derivation, optimizer: Optimizer, hessian: Hessian | None = None
+    derivation: Derivation, optimizer: Optimizer, hessian: Curvature | None = None
 ) -> Program:
     """Return the program that trains the network of `derivation` with `optimizer`.
 
@@ -55,9 +55,9 @@ def lower(
     return program
 
 
-def _products(hessian: Hessian, done: list[Equation]) -> tuple[Part, ...]:
+def _products(hessian: Curvature, done: list[Equation]) -> tuple[Part, ...]:
     """Return what a product with the Hessian takes, besides the equations that are `done`."""
-    network = hessian.tangent.network
+    network = hessian.network
     wanted = needed(network.equations, hessian.parts.values())
     return parts(_without(wanted, done), network.tensors)
 

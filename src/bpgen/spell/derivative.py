@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bpgen.ir.tensor import Role, Tensor
 
@@ -22,19 +22,23 @@ class Derivative:
         return self.times + bool(self.of)
 
 
-def tangents_of(tensors: Iterable[Tensor]) -> dict[str, str]:
-    """Return the tensor that each tangent is of, by the names of the tangents."""
-    return {t.name: t.of for t in tensors if t.role is Role.TANGENT}
+def derivatives_of(tensors: Iterable[Tensor]) -> dict[str, Derivative]:
+    """Return which derivative each tensor is whose name does not say it.
 
-
-def derivative_of(name: str, tangents: Mapping[str, str]) -> Derivative | None:
-    """Return which derivative the tensor `name` is; None if it is none.
-
-    `d_x` is the cotangent of x.
+    That is every tangent, and the cotangents of another scalar than the loss, which is called s.
     """
-    times = 0
-    while name in tangents:
-        name, times = tangents[name], times + 1
+    found: dict[str, Derivative] = {}
+    for tensor in tensors:
+        if tensor.role is Role.TANGENT:
+            inner = derivative_of(tensor.of, found) or Derivative(tensor.of, 0)
+            found[tensor.name] = replace(inner, times=inner.times + 1)
+        elif tensor.role is Role.COTANGENT and tensor.of and tensor.name != f"d_{tensor.of}":
+            found[tensor.name] = Derivative("s", 0, tensor.of)
+    return found
+
+
+def derivative_of(name: str, known: Mapping[str, Derivative]) -> Derivative | None:
+    """Return which derivative the tensor `name` is; `d_x` is ∂L/∂x. None if it is none."""
     if name.startswith("d_"):
-        return Derivative("L", times, name.removeprefix("d_"))
-    return Derivative(name, times) if times else None
+        return Derivative("L", 0, name.removeprefix("d_"))
+    return known.get(name)

@@ -19,7 +19,7 @@ class FormulaSpeller(Speller):
 
     def access(self, name: str, indices: list[str]) -> str:
         """Return `x[n,d]`; a cotangent is ∂L/∂x[n,d], and a scalar has no brackets."""
-        found = derivative_of(name, self._tangents)
+        found = derivative_of(name, self._derivatives)
         head = _quotient(found) if found else name
         return f"{head}[{','.join(map(_close, indices))}]" if indices else head
 

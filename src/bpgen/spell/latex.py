@@ -19,9 +19,9 @@ class LatexSpeller(Speller):
 
     def access(self, name: str, indices: list[str]) -> str:
         r"""Return `x_{n,d}`; a cotangent is `\frac{\partial L}{\partial x_{n,d}}`."""
-        found = derivative_of(name, self._tangents)
+        found = derivative_of(name, self._derivatives)
         if found:
-            return self._quotient(found, indices)
+            return self._derivative(found, indices)
         at = "_{" + ",".join(indices) + "}" if indices else ""
         return self._name(name) + at
 
@@ -100,7 +100,7 @@ class LatexSpeller(Speller):
         """Return a text in brackets of its height."""
         return rf"\left({text}\right)"
 
-    def _quotient(self, found: Derivative, indices: list[str]) -> str:
+    def _derivative(self, found: Derivative, indices: list[str]) -> str:
         r"""Return `\frac{\partial L}{\partial x_{n}}`; the indices stand at the tensor."""
         order, times = (f"^{{{n}}}" if n > 1 else "" for n in (found.order, found.times))
         below = rf"\partial \varepsilon{times}" if found.times else ""

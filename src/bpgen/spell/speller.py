@@ -31,6 +31,7 @@ from bpgen.ir.expr import (
     named_choice,
     sign_of,
 )
+from bpgen.spell.derivative import Derivative
 from bpgen.spell.joined import as_joined
 from bpgen.spell.pieces import Pieces
 
@@ -48,14 +49,16 @@ class Speller(Pieces):
     """Write formulas down; `order` says which tensor comes first in a product."""
 
     def __init__(
-        self, order: Mapping[str, int] | None = None, tangents: Mapping[str, str] | None = None
+        self,
+        order: Mapping[str, int] | None = None,
+        derivatives: Mapping[str, Derivative] | None = None,
     ) -> None:
         """Take the position of each tensor by name; unknown ones come after, by name.
 
-        `tangents` says which tensor each tangent is of.
+        `derivatives` says which derivative a tensor is whose name does not.
         """
         self._order = order or {}
-        self._tangents = tangents or {}
+        self._derivatives = derivatives or {}
 
     # ---- equations -------------------------------------------------------------------------------
 
