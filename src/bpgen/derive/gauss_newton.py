@@ -4,7 +4,7 @@ Where the loss is a function of the tensors z (outputs, say), and z of the param
 
     G v = Jᵀ H J v,   J = ∂z/∂θ,  H = ∂²L/∂z²
 
-J v is the tangent of z, H J v the tangent of ∂L/∂z along that, and Jᵀ w the gradient of s = Σ w z
+J v is the tangent of z, H J v the tangent of ∂L/∂z along that, and Jᵀ w the gradient of σ = Σ w z
 with w held. For a loss that is convex in z, G has no negative eigenvalue.
 Source: N. N. Schraudolph 2002, Fast curvature matrix-vector products for second-order gradient
 descent, Neural Computation 14, section 3.
@@ -23,7 +23,7 @@ from bpgen.ir.derivation import Derivation
 from bpgen.ir.equation import Equation, Term, needed
 from bpgen.ir.network import Network
 from bpgen.ir.order import flat, ordered
-from bpgen.ir.tangent import Curvature
+from bpgen.ir.tangent import SCALAR, Curvature
 from bpgen.ir.tensor import GIVEN, Role, Tensor
 
 
@@ -107,7 +107,7 @@ def _head(network: Network, cut: Iterable[str]) -> Network:
 
 @dataclass(frozen=True, slots=True)
 class _Tail:
-    """The gradient of s = Σ w z: its equations, and the tensors that hold it, by parameter."""
+    """The gradient of σ = Σ w z: its equations, and the tensors that hold it, by parameter."""
 
     equations: tuple[Equation, ...]
     parts: Mapping[str, str]
@@ -117,18 +117,18 @@ class _Tail:
         """Derive it; `weights` holds w by z. No tensor is called as one of `taken`."""
         taken = set(taken)
         before = needed(network.equations, weights)
-        s = Tensor(free("s", taken), (), Role.LOSS)
+        scalar = Tensor(SCALAR, (), Role.LOSS)
         terms = tuple(
             Term(w.canonical * network.tensors[z].canonical, w.indices)
             for z, w in weights.items()
         )
         given = {w.name: replace(w, role=Role.INPUT) for w in weights.values()}
-        equations = (*before, Equation(s, terms))
+        equations = (*before, Equation(scalar, terms))
         reached = {name for e in equations for name in e.reads()}
         tensors = {
             n: t for n, t in network.tensors.items() if n in reached and t.role in GIVEN
         } | {e.out.name: e.out for e in equations}
-        found = derive(Network(network.name, {**tensors, **given}, equations, s.name))
+        found = derive(Network(network.name, {**tensors, **given}, equations, scalar.name))
         names = {
             e.out.name: free(f"s_{e.out.name}", taken)
             for e in found.backward

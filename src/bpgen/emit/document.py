@@ -27,7 +27,7 @@ _HESSIAN = (
 )
 _GAUSS_NEWTON = (
     "As if the network before z = {at} were linear: the Jacobian J of z, transposed, times the "
-    "Hessian of the loss by z, times J v. s is the sum over z ∂²L/∂ε∂z, its second factor held."
+    "Hessian of the loss by z, times J v. σ is the sum over z ∂²L/∂ε∂z, its second factor held."
 )
 FORMATS = {"text": "txt", "markdown": "md", "latex": "tex", "html": "html", "json": "json"}
 

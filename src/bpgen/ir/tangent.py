@@ -15,6 +15,9 @@ from bpgen.ir.equation import Equation
 from bpgen.ir.network import Network
 from bpgen.ir.tensor import Tensor
 
+# What the scalar Σ w z is called, whose gradient with w held is Jᵀ w; no author can call a tensor so.
+SCALAR = "σ"
+
 
 @dataclass(frozen=True, slots=True)
 class Tangent:

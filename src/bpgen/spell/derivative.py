@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from bpgen.ir.tangent import SCALAR
 from bpgen.ir.tensor import Role, Tensor
 
 
@@ -25,7 +26,7 @@ class Derivative:
 def derivatives_of(tensors: Iterable[Tensor]) -> dict[str, Derivative]:
     """Return which derivative each tensor is whose name does not say it.
 
-    That is every tangent, and the cotangents of another scalar than the loss, which is called s.
+    That is every tangent, and the cotangents of another scalar than the loss, which is called σ.
     """
     found: dict[str, Derivative] = {}
     for tensor in tensors:
@@ -33,7 +34,7 @@ def derivatives_of(tensors: Iterable[Tensor]) -> dict[str, Derivative]:
             inner = derivative_of(tensor.of, found) or Derivative(tensor.of, 0)
             found[tensor.name] = replace(inner, times=inner.times + 1)
         elif tensor.role is Role.COTANGENT and tensor.of and tensor.name != f"d_{tensor.of}":
-            found[tensor.name] = Derivative("s", 0, tensor.of)
+            found[tensor.name] = Derivative(SCALAR, 0, tensor.of)
     return found
 
 

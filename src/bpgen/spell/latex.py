@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from sympy import Expr
 
 from bpgen.ir.index import Index
+from bpgen.ir.tangent import SCALAR
 from bpgen.spell.derivative import Derivative, derivative_of
 from bpgen.spell.speller import Speller
 
@@ -114,5 +115,5 @@ class LatexSpeller(Speller):
 
     def _name(self, name: str) -> str:
         if len(name) == 1:
-            return name
+            return r"\sigma" if name == SCALAR else name
         return rf"\mathrm{{{name.replace('_', chr(92) + '_')}}}"
