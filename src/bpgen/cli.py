@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 FORMATS = ("text", "latex", "markdown", "html", "json")
 STATUS = {"VERIFIED": 0, "REFUTED": 1, "UNDECIDED": 4}
 INTERRUPTED = 130
+JET = click.IntRange(0, 64)
+EXTRAS = click.Choice(["hvp"])
 SEED = click.IntRange(0, 2**63 - 1)
 CLOSED = 141  # what a shell reports of a program whose reader went away
 
@@ -123,14 +125,15 @@ def new(name: str) -> None:
 @model_argument
 @click.option("--wrt", metavar="NAME", help="Only what leads to ∂L/∂NAME.")
 @click.option("--steps", is_flag=True, help="Show each rewriting of each contribution.")
+@click.option("--second", is_flag=True, help="Go on to products with the Hessian.")
 @click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True)
 @output_option("FILE")
-def derive(model: str, wrt: str | None, form: str, output: Path | None, *, steps: bool) -> None:
+def derive(model: str, wrt: str | None, form: str, output: Path | None, **shown: bool) -> None:
     """Print the forward equations and the gradient of everything."""
     from bpgen.emit.files import write
     from bpgen.model import load
 
-    text = load(model).derive().render(form, wrt=wrt, steps=steps)
+    text = load(model).derive().render(form, wrt=wrt, **shown)
     if output is None:
         click.echo(text, nl=not text.endswith("\n"))
     else:
@@ -142,20 +145,21 @@ def derive(model: str, wrt: str | None, form: str, output: Path | None, *, steps
 @model_argument
 @click.option("--seed", type=SEED, help="Repeat a check; without it points are drawn anew.")
 @click.option("--against", type=click.Choice(["torch", "jax"]), help="Compare with a framework.")
+@click.option("--second", is_flag=True, help="Verify second derivatives, too.")
+@click.option("--jet", metavar="K", default=0, type=JET, help="Taylor coefficients up to t^K.")
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON.")
-def check(model: str, seed: int | None, against: str | None, *, as_json: bool) -> None:
+def check(model: str, seed: int | None, against: str | None, jet: int, **options: bool) -> None:
     """Verify the gradients and print the verdict with the Taylor table."""
-    import json
-
+    from bpgen.checking import shown
     from bpgen.execute.progress import stages
     from bpgen.model import load
 
     if against is not None:
         raise click.UsageError(f"--against {against} is not part of this version; leave it out.")
     with stages(_console(stderr=True)) as stage:
-        verdict = load(model).check(seed=seed, progress=stage)
-    click.echo(json.dumps(verdict.to_json(), indent=2) if as_json else str(verdict))
-    sys.exit(STATUS[verdict.verdict])
+        text, verdict = shown(load(model), seed, stage, order=jet, **options)
+    click.echo(text)
+    sys.exit(STATUS[verdict])
 
 
 @main.command()
@@ -164,11 +168,14 @@ def check(model: str, seed: int | None, against: str | None, *, as_json: bool) -
 @click.option(
     "--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True
 )
+@click.option(
+    "--with", "extras", type=EXTRAS, multiple=True, help="hvp: products with the Hessian."
+)
 @output_option("FILE")
 @click.option("--check", "fresh", is_flag=True, help="Write nothing; show what is out of date.")
 @click.option("--all", "whole_zoo", is_flag=True, help="Emit every zoo model for every target.")
 def emit(
-    model: str, target: str, dtype: str, output: Path | None, *, fresh: bool, whole_zoo: bool
+    model: str, target: str, output: Path | None, *, fresh: bool, whole_zoo: bool, **options: Any
 ) -> None:
     """Write a module that trains the model with its target alone: generated/<model>_<target>.py."""
     from bpgen.declare.load import zoo
@@ -183,7 +190,7 @@ def emit(
     for name in zoo() if whole_zoo else (model,):
         loaded = load(name)
         path = output or default_path(loaded.network.name, target)
-        modules[path] = loaded.source(target, dtype)
+        modules[path] = loaded.source(target, **options)
     if fresh:
         _assert_fresh(outdated(modules, whole_folder=whole_zoo))
         return

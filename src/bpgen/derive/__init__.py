@@ -4,8 +4,8 @@ In: `ir.Network`. Out: `ir.Derivation`. True at the door: one adjoint for each t
 parameters and the loss; no cotangent is read before it is complete; the result is a network again.
 
 `partial` differentiates one scalar formula (sympy), `sift` does the index calculus (ours), `reuse`
-writes saved values, `merge` adds up, `chain_rule` walks. `tangent` goes forward, through a network or
-through a derivation, which gives products with the Hessian. Rejected: sympy's `Sum.diff`, which
+writes saved values, `merge` adds up, `chain_rule` walks. `tangent` goes forward through a network;
+through a derivation, that gives products with the Hessian. Rejected: sympy's `Sum.diff`, which
 captures bound indices, and any `simplify`, which undoes stable forms.
 """
 

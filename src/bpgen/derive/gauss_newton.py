@@ -1,4 +1,4 @@
-"""The product with the matrix of Gauss and Newton: the loss is curved, the network before it is not.
+"""The matrix of Gauss and Newton times a direction: the loss is curved, what is before it is not.
 
 Where the loss is a function of the tensors z (outputs, say), and z of the parameters θ,
 
@@ -119,15 +119,14 @@ class _Tail:
         before = needed(network.equations, weights)
         scalar = Tensor(SCALAR, (), Role.LOSS)
         terms = tuple(
-            Term(w.canonical * network.tensors[z].canonical, w.indices)
-            for z, w in weights.items()
+            Term(w.canonical * network.tensors[z].canonical, w.indices) for z, w in weights.items()
         )
         given = {w.name: replace(w, role=Role.INPUT) for w in weights.values()}
         equations = (*before, Equation(scalar, terms))
         reached = {name for e in equations for name in e.reads()}
-        tensors = {
-            n: t for n, t in network.tensors.items() if n in reached and t.role in GIVEN
-        } | {e.out.name: e.out for e in equations}
+        tensors = {n: t for n, t in network.tensors.items() if n in reached and t.role in GIVEN} | {
+            e.out.name: e.out for e in equations
+        }
         found = derive(Network(network.name, {**tensors, **given}, equations, scalar.name))
         names = {
             e.out.name: free(f"s_{e.out.name}", taken)

@@ -49,7 +49,7 @@ def hessian(derivation: Derivation) -> Curvature:
 
 
 def directions(network: Network) -> dict[str, Tensor]:
-    """Return a direction of the parameters: for W the tensor v_W, by another name if that is W's."""
+    """Return a direction of the parameters: for W the tensor v_W, or v_W2 if that is taken."""
     return {
         p.name: Tensor(free(f"v_{p.name}", network.tensors), p.indices, Role.DIRECTION, of=p.name)
         for p in network.parameters
@@ -77,7 +77,10 @@ def tangent(
     read = {name for e in fresh for name in e.reads()}
     addresses = [e for e in walk.addresses() if e.out.name in read - known]
     equations = flat(ordered((*network.equations, *addresses, *fresh)))
-    tensors = {**network.tensors, **{t.name: replace(t, role=Role.DIRECTION) for t in along.values()}}
+    tensors = {
+        **network.tensors,
+        **{t.name: replace(t, role=Role.DIRECTION) for t in along.values()},
+    }
     tensors |= {e.out.name: e.out for e in equations}
     closed = replace(network, tensors=tensors, equations=equations)
     closed.check()
@@ -108,9 +111,7 @@ class _Part:
 class _Walk:
     """The tangents of one network: which tensors move, and by which equations."""
 
-    def __init__(
-        self, network: Network, along: Mapping[str, Tensor], taken: Iterable[str]
-    ) -> None:
+    def __init__(self, network: Network, along: Mapping[str, Tensor], taken: Iterable[str]) -> None:
         self._network = network
         known = {*network.tensors, *taken}
         self.names = {t: free(f"t_{t}", known) for t in network.tensors}
@@ -166,7 +167,9 @@ class _Walk:
         """Return what one term of an equation becomes: a sum for each entry, if they are alike."""
         found = [product for node, local in part.locals for product in self._products(node, local)]
         over, whole = part.term.over, {*y.indices, *part.term.over}
-        if not over or all(whole & indices_of(p) == whole & indices_of(part.term.body) for p in found):
+        if not over or all(
+            whole & indices_of(p) == whole & indices_of(part.term.body) for p in found
+        ):
             return [Term(p, over) for p in found]
         return [Term(sympy.Add(*found), over)]
 
@@ -182,7 +185,7 @@ class _Walk:
             return []
         at = [(index, last) for index, last in ends(node)]
         assert len(at) == 1, f"{node} moves outside, along more than one index"
-        (index, last), = at
+        ((index, last),) = at
         return [local * Delta(index, last) * sympy.Add(*value).xreplace({index: last})]
 
     def _moved(self, entry: Access) -> Expr:

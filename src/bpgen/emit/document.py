@@ -22,8 +22,8 @@ from bpgen.spell.speller import MUL
 _SHOWN = 32  # entries of a table
 _WIDTH = 96
 _HESSIAN = (
-    "Each parameter moves along a direction, W + ε v_W: a line is the derivative by ε, at 0, of the "
-    "line it names. The last ones are the Hessian times v."
+    "Each parameter moves along a direction, W + ε v_W: a line is the derivative by ε, at 0, of "
+    "the line it names. The last ones are the Hessian times v."
 )
 _GAUSS_NEWTON = (
     "As if the network before z = {at} were linear: the Jacobian J of z, transposed, times the "

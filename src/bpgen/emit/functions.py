@@ -49,13 +49,11 @@ class Functions:
         """Return the functions of `program` before any is written."""
         tensors = program.tensors
         own = {t.name: t for t in (THETA, GRADIENT, *program.optimizer.states)}
-        return cls(
-            program,
-            memory,
-            speller,
-            *(NumpyTarget(memory.names, tensors, rebound=memory.rebound) for _ in range(3)),
-            NumpyTarget(memory.update_names, {**tensors, **own}, owner="s"),
+        forward, backward, second = (
+            NumpyTarget(memory.names, tensors, rebound=memory.rebound) for _ in range(3)
         )
+        update = NumpyTarget(memory.update_names, {**tensors, **own}, owner="s")
+        return cls(program, memory, speller, forward, backward, second, update)
 
     def views(self) -> tuple[FunctionView, ...]:
         """Return the functions that have a step."""

@@ -14,7 +14,7 @@ from bpgen.emit.wrap import arguments
 from bpgen.ir.network import Network
 from bpgen.ir.program import Program
 from bpgen.ir.tensor import Role
-from bpgen.spell import FormulaSpeller, order_of, derivatives_of
+from bpgen.spell import FormulaSpeller, derivatives_of, order_of
 from bpgen.targets.numpy.windows import WINDOWS
 
 _LOSS_AND_GRAD = "def loss_and_grad() -> tuple[float, Grads]:"

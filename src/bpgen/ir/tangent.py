@@ -15,7 +15,7 @@ from bpgen.ir.equation import Equation
 from bpgen.ir.network import Network
 from bpgen.ir.tensor import Tensor
 
-# What the scalar Σ w z is called, whose gradient with w held is Jᵀ w; no author can call a tensor so.
+# The scalar Σ w z, whose gradient with w held is Jᵀ w; no author can call a tensor so.
 SCALAR = "σ"
 
 

@@ -8,7 +8,9 @@ points, with no switch at the points, and with wrong gradients planted and refut
 read; `proof` (or `estimate`, without flint) gathers `evidence`, on which one decision stands;
 `taylor`, `stencils` and `complex_step` show the same by eye. Where the extents are too large for
 balls, `reduce` gives the same equations smaller ones, and what is `measured` at the declared ones
-is told apart from what is proved. Nothing here knows a layer by name.
+is told apart from what is proved. `second` checks second derivatives: the Hessian times a direction
+is the gradient of a scalar (`product`), and quadratic forms come from the loss alone (`forms`,
+`jet`). Nothing here knows a layer by name.
 Rejected: absolute tolerances (a small loss passes all of them) and fixed directions (an error
 orthogonal to one is never seen).
 """
@@ -17,6 +19,7 @@ from bpgen.verify.check import check
 from bpgen.verify.emitted import Emitted
 from bpgen.verify.quick import proved_digits
 from bpgen.verify.reduce import reductions
+from bpgen.verify.second import Second, check_second
 from bpgen.verify.verdict import Verdict
 
-__all__ = ["Emitted", "Verdict", "check", "proved_digits", "reductions"]
+__all__ = ["Emitted", "Second", "Verdict", "check", "check_second", "proved_digits", "reductions"]

@@ -2,8 +2,8 @@
 
 For a fixed direction v, the Hessian times v is the gradient of v·∇L: a network whose loss is
 v·∇L(θ), and whose derived gradient is the derived product. Its Taylor coefficient along w is v·Hw,
-read in series of balls off the equations of ∇L; the derived side is w·Hv. That they agree proves the
-product, and that the matrix is symmetric.
+read in series of balls off the equations of ∇L; the derived side is w·Hv. That they agree proves
+the product, and that the matrix is symmetric.
 """
 
 from __future__ import annotations
@@ -42,7 +42,12 @@ def as_gradient(curvature: Curvature) -> tuple[Network, Derivation]:
         )
         tensors = {**network.tensors, **given, **own}
         return replace(
-            network, tensors=tensors, equations=(*equations, slope), loss=SLOPE, outputs={}, updates=()
+            network,
+            tensors=tensors,
+            equations=(*equations, slope),
+            loss=SLOPE,
+            outputs={},
+            updates=(),
         )
 
     forward, closed = goes_on(inner.network), goes_on(every)
