@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -31,11 +31,15 @@ def shown(
     """
     first = model.check(seed=seed, progress=progress)
     found: list[Verdict | Second] = [first]
-    plain = first.to_json()
     if second or order:
-        further = model.check_second(first.seed, order, progress)
-        found.append(further)
-        plain["second"] = further.to_json()
+        found.append(model.check_second(first.seed, order, progress))
     words = {verdict.verdict for verdict in found}
-    text = json.dumps(plain, indent=2) if as_json else "\n\n".join(map(str, found))
+    text = _as_json(found) if as_json else "\n\n".join(map(str, found))
     return text, next(word for word in _WORDS if word in words)
+
+
+def _as_json(found: Sequence[Verdict | Second]) -> str:
+    plain = found[0].to_json()
+    if len(found) > 1:
+        plain["second"] = found[1].to_json()
+    return json.dumps(plain, indent=2)

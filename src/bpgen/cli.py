@@ -168,9 +168,7 @@ def check(model: str, seed: int | None, against: str | None, jet: int, **options
 @click.option(
     "--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True
 )
-@click.option(
-    "--with", "extras", type=EXTRAS, multiple=True, help="hvp: products with the Hessian."
-)
+@click.option("--with", "extras", type=EXTRAS, multiple=True, help="hvp: Hessian times vector.")
 @output_option("FILE")
 @click.option("--check", "fresh", is_flag=True, help="Write nothing; show what is out of date.")
 @click.option("--all", "whole_zoo", is_flag=True, help="Emit every zoo model for every target.")
