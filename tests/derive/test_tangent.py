@@ -95,7 +95,7 @@ def classifier(activation=relu):
 def windowed():
     """A convolution with a step and a border, then the largest of overlapping windows."""
     x = bp.input("x", 2, 9)
-    n, c, h = x.indices
+    n, c, _ = x.indices
     f, u, k, i, j = (bp.index(*p) for p in (("f", 3), ("u", 3), ("k", 3), ("i", 5), ("j", 3)))
     W = bp.parameter("W", f, c, u)
     entry = bp.pad(x[n, c, 2 * i + u - 1])
