@@ -1,5 +1,7 @@
 """Products with the Hessian in emitted modules: what they are, and what they leave alone."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -19,6 +21,7 @@ from bpgen.optimizers import sgd
 from bpgen.verify.interpret import evaluate
 from bpgen.verify.numbers import FLOAT64
 
+ROWS = 65536
 few = settings(
     max_examples=20, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
 )
@@ -93,6 +96,23 @@ def test_one_gradient_serves_many_products(with_products):
     loss, grads = net.loss_and_grad(params, **batch)
     assert at.loss == loss
     np.testing.assert_array_equal(at.grads.flat, grads.flat)
+
+
+@pytest.mark.parametrize("model", ["digits_mlp", "residual_mlp"])
+def test_a_product_into_memory_that_is_there_allocates_no_array(with_products, model):
+    net = with_products(model, "float32")
+    params = net.init(seed=0)
+    at = net.Hessian(params, **net.example(ROWS))
+    v, out = (net.Grads(np.ones_like(params.flat)) for _ in range(2))
+    at.times(v, out)
+    tracemalloc.start()
+    try:
+        at.times(v, out)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # Less than one number for each example: no tensor of a batch is among it.
+    assert peak < 4 * ROWS
 
 
 def test_float32_products_stay_float32(with_products):

@@ -70,6 +70,7 @@ def test_the_product_of_gauss_and_newton_is_that_of_torchs_jacobian():
     logits = linear(h, 11, name="fc2")
     net = network(softmax_cross_entropy(logits, label), {"logits": logits}, name="mlp")
     curvature = gauss_newton(derive(net))
+    assert curvature is not None
     parameters, batch = drawn(net, 0)
     rng = np.random.default_rng(1)
     v = {name: rng.normal(size=array.shape) for name, array in parameters.items()}

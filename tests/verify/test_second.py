@@ -58,7 +58,7 @@ def test_the_product_of_a_network_is_verified_to_tens_of_digits(curvature):
     assert all(c.refuted for c in found.product.canaries)
     assert min(c.digits for c in found.claims) >= 90
     assert found.table is not None
-    assert abs(found.table.slope(2) - 3) < 1e-3
+    assert found.table.slope(2) == pytest.approx(3, abs=1e-3)
     assert [c.claim is not None for c in found.jet] == [True, True, True, True, False]
 
 

@@ -19,6 +19,7 @@ import sympy
 
 from bpgen.derive.chain_rule import active, derive
 from bpgen.derive.tangent import directions, free, hessian, tangent
+from bpgen.errors import UnreachedError
 from bpgen.ir.derivation import Derivation
 from bpgen.ir.equation import Equation, Term, needed
 from bpgen.ir.network import Network
@@ -41,8 +42,15 @@ def gauss_newton(derivation: Derivation, at: Iterable[str] = ()) -> Curvature | 
     """
     network = derivation.source
     cut = _cut(network, tuple(at) or tuple(dict.fromkeys(network.outputs.values())))
-    if cut is None:
+    try:
+        return None if cut is None else _product(derivation, cut)
+    except UnreachedError:  # the loss compares z, or counts it, but does not move with it
         return None
+
+
+def _product(derivation: Derivation, cut: tuple[str, ...]) -> Curvature:
+    """Return the product for a loss that is a function of the tensors `cut`."""
+    network = derivation.source
     along = directions(network)
     outer = tangent(network, along, [name for name in cut if name not in along])
     moved = {name: along.get(name) or outer.part(name) for name in cut}

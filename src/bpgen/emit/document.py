@@ -26,8 +26,8 @@ _HESSIAN = (
     "the line it names. The last ones are the Hessian times v."
 )
 _GAUSS_NEWTON = (
-    "As if the network before z = {at} were linear: the Jacobian J of z, transposed, times the "
-    "Hessian of the loss by z, times J v. σ is the sum over z ∂²L/∂ε∂z, its second factor held."
+    "The loss is curved, the network before z = {at} is not: the Jacobian J of z, transposed, "
+    "times the Hessian of the loss by z, times J v. σ is the sum over z ∂²L/∂ε∂z, its second factor held."
 )
 FORMATS = {"text": "txt", "markdown": "md", "latex": "tex", "html": "html", "json": "json"}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from bpgen.verify.emitted import Comparison
 from bpgen.verify.evidence import Outcome
 from bpgen.verify.forms import Claim
 from bpgen.verify.report import paragraph, slopes
@@ -30,10 +31,11 @@ def _paragraphs(found: Second) -> Iterator[tuple[str, str]]:
     if found.table is not None:
         rows = ["R2 with the derived v·Hv:", *slopes(found.table)]
         yield "slopes", "\n".join(rows)
+    measured = found.product.measured
     for comparison in found.product.emitted:
-        error = f"|Hv - derived| <= {comparison.error:.1e} (worst: {comparison.worst})"
-        agrees = comparison.outcome is Outcome.AGREES
-        yield "emitted", f"{comparison.label}: {error if agrees else comparison.fault}"
+        yield "emitted", _emitted(comparison)
+    for comparison in measured.emitted if measured else ():
+        yield "measured", f"at the declared extents: {_emitted(comparison)}"
     if found.jet:
         yield "jet", "\n".join(_jet(found))
 
@@ -51,6 +53,12 @@ def _product(found: Second) -> Iterator[str]:
         yield f"step i 1e-20 of the gradient in float64: {shown.complex_step:.1f} digits"
     refuted = sum(canary.refuted for canary in shown.canaries)
     yield f"{refuted} of {len(shown.canaries)} wrong products refuted"
+
+
+def _emitted(comparison: Comparison) -> str:
+    error = f"|Hv - derived| <= {comparison.error:.1e} (worst: {comparison.worst})"
+    agrees = comparison.outcome is Outcome.AGREES
+    return f"{comparison.label}: {error if agrees else comparison.fault}"
 
 
 def _claim(claim: Claim) -> str:
