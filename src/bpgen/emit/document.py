@@ -27,7 +27,8 @@ _HESSIAN = (
 )
 _GAUSS_NEWTON = (
     "The loss is curved, the network before z = {at} is not: the Jacobian J of z, transposed, "
-    "times the Hessian of the loss by z, times J v. σ is the sum over z ∂²L/∂ε∂z, its second factor held."
+    "times the Hessian of the loss by z, times J v. σ is the sum over z ∂²L/∂ε∂z, its second "
+    "factor held."
 )
 FORMATS = {"text": "txt", "markdown": "md", "latex": "tex", "html": "html", "json": "json"}
 
