@@ -150,9 +150,9 @@ def derive(model: str, wrt: str | None, form: str, output: Path | None, **shown:
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON.")
 def check(model: str, seed: int | None, against: str | None, jet: int, **options: bool) -> None:
     """Verify the gradients and print the verdict with the Taylor table."""
-    from bpgen.checking import shown
     from bpgen.execute.progress import stages
     from bpgen.model import load
+    from bpgen.verdicts import shown
 
     if against is not None:
         raise click.UsageError(f"--against {against} is not part of this version; leave it out.")

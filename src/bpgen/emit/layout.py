@@ -138,14 +138,14 @@ def _size(index: Index, names: Mapping[str, str]) -> str:
 
 
 def scratch_lines(
-    scratch: Scratch, names: Mapping[str, str] | None = None, without: Sequence[Scratch] = ()
+    scratch: Scratch, names: Mapping[str, str] | None = None, without: Scratch | None = None
 ) -> tuple[str, ...]:
     """Return the lines that make constants, registers and views, but for what `without` has.
 
     A register is one piece of memory under every shape. `names` says what code calls an extent.
     """
     names = names or {}
-    known = {name for other in without for name in other.constants}
+    known = without.constants if without else {}
     constants = {k: v for k, v in sorted(scratch.constants.items()) if k not in known}
     lines = [f"self.{name} = {_named(made, names)}" for name, made in constants.items()]
     registers: dict[tuple[str, str], list[Register]] = {}
@@ -153,7 +153,7 @@ def scratch_lines(
         registers.setdefault((register.letter, register.kind), []).append(register)
     for (letter, kind), seen in sorted(registers.items()):
         lines += _register_lines(letter, kind, seen, names)
-    seen_before = {name for other in without for name in other.views}
+    seen_before = without.views if without else {}
     views = {k: v for k, v in sorted(scratch.views.items()) if k not in seen_before}
     owner = f"{scratch.owner}."
     lines += [f"self.{name} = {made.replace(owner, 'self.', 1)}" for name, made in views.items()]

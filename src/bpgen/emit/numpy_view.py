@@ -111,7 +111,7 @@ class _Writer:
             ),
             "cotangents": self._memory.fields(self._memory.cotangents, self._speller),
             "forward_scratch": scratch_lines(forward),
-            "backward_scratch": scratch_lines(written.backward.scratch, without=(forward,)),
+            "backward_scratch": scratch_lines(written.backward.scratch, without=forward),
             "update_scratch": scratch_lines(written.update.scratch, {"P": "SIZE"}),
         }
 

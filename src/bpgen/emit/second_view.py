@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from bpgen.emit.functions import Functions
 from bpgen.emit.layout import Memory, scratch_lines
@@ -25,7 +26,12 @@ def second_view(
     function = next((f for f in functions if f.name == "second"), None)
     if function is None:
         return None
-    memory, before = written.memory, (written.forward.scratch, written.backward.scratch)
+    memory, first, then = written.memory, written.forward.scratch, written.backward.scratch
+    before = replace(
+        first,
+        constants={**first.constants, **then.constants},
+        views={**first.views, **then.views},
+    )
     typed = [*(f"{name}: np.ndarray" for name in batch), *noise]
     names = [*batch, *(arg.partition(":")[0] for arg in noise)]
     read = [arg.partition(":")[0] for arg in function.args.split(", ")]
