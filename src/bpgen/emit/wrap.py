@@ -24,6 +24,15 @@ def wrapped_code(line: str, inside: int = 0) -> tuple[str, ...]:
     return tuple(margin + part for part in _wrapped(own, WIDTH - inside - len(margin)))
 
 
+def arguments(head: str, given: Sequence[str]) -> str:
+    """Return arguments, one a line where the line `head`, which lacks them, has no room for all."""
+    line = ", ".join(given)
+    if len(head) + len(line) <= WIDTH + 4:
+        return line
+    margin = " " * (len(head) - len(head.lstrip(" ")))
+    return "".join(f"\n{margin}    {arg}," for arg in given) + f"\n{margin}"
+
+
 def _wrapped(line: str, width: int) -> tuple[str, ...]:
     if len(line) <= width:
         return (line,)
