@@ -10,7 +10,7 @@ import bpgen as bp
 from bpgen.declare.network import network
 from bpgen.derive import derive
 from bpgen.verify import proved_digits, reductions
-from bpgen.verify.problem import problem
+from bpgen.verify.problem import BUDGET, problem
 
 # What no wrong formula reaches by chance.
 AGREEMENT = 30
