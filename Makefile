@@ -6,7 +6,8 @@
 #   make fuzz      prove N=20000 random networks, print the smallest one that fails
 #   make check     style, types, import contracts, freshness of generated/
 #   make oracle    the comparisons with PyTorch and JAX
-#   make gpu       the tests that need an NVIDIA GPU
+#   make kernels   NVIDIA's compiler on every CUDA kernel; needs no GPU
+#   make gpu       the tests and measurements that need an NVIDIA GPU
 #   make bench     the measurements
 
 PYTHON ?= python3
@@ -15,7 +16,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 DEMO := runs/digits_mlp
 
-.PHONY: demo demo-all test fuzz check oracle gpu bench clean
+.PHONY: demo demo-all test fuzz check oracle kernels gpu bench clean
 
 demo: $(VENV)/.run
 	$(BIN)/bpgen derive digits_mlp
@@ -41,8 +42,12 @@ fuzz: $(VENV)/.dev
 oracle: $(VENV)/.oracle
 	$(BIN)/pytest -m oracle
 
-gpu: $(VENV)/.dev
-	$(BIN)/pytest -m gpu -rs || test $$? -eq 5  # 5: no test was collected
+kernels: $(VENV)/.cuda
+	$(BIN)/pytest tests/device/test_nvrtc.py
+
+gpu: $(VENV)/.gpu
+	$(BIN)/pytest -m gpu -rs
+	$(BIN)/python benchmarks/gpu.py -o benchmarks/results/gpu.md
 
 bench: $(VENV)/.oracle
 	$(BIN)/python benchmarks/digits_step.py -o benchmarks/results/digits_step.md
@@ -62,6 +67,14 @@ $(VENV)/.dev: $(VENV)/.run
 
 $(VENV)/.oracle: $(VENV)/.dev
 	$(PIP) --editable '.[dev,oracle]'
+	@touch $@
+
+$(VENV)/.cuda: $(VENV)/.dev
+	$(PIP) --editable '.[dev,cuda]'
+	@touch $@
+
+$(VENV)/.gpu: $(VENV)/.cuda
+	$(PIP) --editable '.[dev,gpu]' torch
 	@touch $@
 
 clean:

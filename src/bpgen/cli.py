@@ -180,18 +180,18 @@ def emit(
 ) -> None:
     """Write a module that trains the model with its target alone: generated/<model>_<target>.py."""
     from bpgen.declare.load import zoo
+    from bpgen.emit import TARGETS
     from bpgen.emit.files import default_path, outdated, write
     from bpgen.model import load
 
-    if target == "cupy":
-        raise click.UsageError("--target cupy is not part of this version; numpy is.")
     if whole_zoo and output is not None:
         raise click.UsageError("--all writes many files; leave out -o.")
     modules = {}
     for name in zoo() if whole_zoo else (model,):
         loaded = load(name)
-        path = output or default_path(loaded.network.name, target)
-        modules[path] = loaded.source(target, **options)
+        for each in TARGETS if whole_zoo else (target,):
+            path = output or default_path(loaded.network.name, each)
+            modules[path] = loaded.source(each, **options)
     if fresh:
         _assert_fresh(outdated(modules, whole_folder=whole_zoo))
         return

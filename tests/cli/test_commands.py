@@ -180,9 +180,7 @@ def test_emit_all_finds_a_file_that_no_model_emits(folder, bpgen):
     assert "orphan_numpy.py" in bpgen("emit", "--all", "--check").stdout
 
 
-@pytest.mark.parametrize(
-    "words", [["--target", "cupy"], ["--all", "-o", "x.py"], ["--target", "fortran"]]
-)
+@pytest.mark.parametrize("words", [["--all", "-o", "x.py"], ["--target", "fortran"]])
 def test_emit_refuses_plainly_what_it_cannot_do(words, bpgen, files):
     assert bpgen("emit", "wine", *words).exit_code == 2
     assert files() == set()

@@ -6,13 +6,23 @@ the target needs, holds no eval, exec or dunder access, and is the same for the 
 Logic is in Python (`view` makes every string final), shape is in Jinja (`render`).
 """
 
+from collections.abc import Callable
+
 from bpgen.emit.audit import audited
-from bpgen.emit.numpy_view import view_of
+from bpgen.emit.cuda_view import CudaModuleView
+from bpgen.emit.cupy_view import view_of as cupy_view_of
+from bpgen.emit.numpy_view import view_of as numpy_view_of
 from bpgen.emit.render import render
-from bpgen.errors import TargetError
+from bpgen.emit.view import ModuleView
+from bpgen.errors import OptionError, TargetError
 from bpgen.ir.program import Program, steps_of
 
-__all__ = ["module"]
+__all__ = ["TARGETS", "module"]
+
+TARGETS: dict[str, Callable[[Program, str, str], ModuleView | CudaModuleView]] = {
+    "numpy": numpy_view_of,
+    "cupy": cupy_view_of,
+}
 
 
 def module(
@@ -23,8 +33,15 @@ def module(
     Errors: OptionError for a target or a dtype that does not exist; TargetError for a function the
     target lacks, or outputs that no input reaches.
     """
+    if target not in TARGETS:
+        raise OptionError(f"unknown target {target!r}", way_out=f"One of {', '.join(TARGETS)}.")
+    if program.hessian is not None and target != "numpy":
+        raise TargetError(
+            f"{target} modules have no products with the Hessian yet",
+            way_out="Leave out --with hvp, or take --target numpy.",
+        )
     _check_batch(program)
-    return audited(render(target, view_of(program, declared_in, dtype)))
+    return audited(render(target, TARGETS[target](program, declared_in, dtype)))
 
 
 def _check_batch(program: Program) -> None:

@@ -7,7 +7,7 @@ import ast
 from bpgen.errors import AuditError
 
 _STANDARD = "__future__ argparse collections.abc math os pathlib sys time"
-_IMPORTS = frozenset({*_STANDARD.split(), "numpy", "numpy.lib.stride_tricks"})
+_IMPORTS = frozenset({*_STANDARD.split(), "numpy", "numpy.lib.stride_tricks", "cupy"})
 _CALLS = frozenset(
     {"eval", "exec", "compile", "__import__", "globals", "locals", "setattr", "delattr", "input"}
 )
@@ -16,8 +16,8 @@ _CALLS = frozenset(
 def audited(text: str) -> str:
     """Return `text` if it is a module that bpgen may write.
 
-    Errors: AuditError if it does not parse, imports anything but numpy and a few modules of the
-    standard library, or calls what could run other code.
+    Errors: AuditError if it does not parse, imports anything but numpy, cupy and a few modules of
+    the standard library, or calls what could run other code.
     """
     try:
         tree = ast.parse(text)

@@ -18,7 +18,7 @@ from bpgen.spell import FormulaSpeller
 from bpgen.targets.numpy.target import NumpyTarget
 from bpgen.targets.numpy.turns import Fixed
 
-_DOCS = {
+DOCS = {
     "forward": "Compute the outputs of a batch into `a`.",
     "add_loss": "Go on from the outputs to the loss.",
     "infer": "Compute the outputs as they are predicted.",
@@ -78,7 +78,7 @@ class Functions:
         sizes = [size for size in free if _occurs(size, text)]
         prelude = (*(f"{size} = a.{size}" for size in sizes), *([""] if sizes else []))
         counting = name == "update" and self.program.optimizer.counts_steps
-        doc = _COUNTING if counting else _DOCS[name]
+        doc = _COUNTING if counting else DOCS[name]
         return FunctionView(name, self._args(name, text), doc, prelude, views)
 
     def _args(self, name: str, text: str) -> str:

@@ -90,7 +90,7 @@ class Memory:
 
     def fields(self, tensors: Sequence[Tensor], speller: FormulaSpeller) -> tuple[FieldView, ...]:
         """Return the buffers of a workspace, each with its shape; a border is filled once."""
-        return tuple(_field(t, self._made(t), speller.spell(t.canonical)) for t in tensors)
+        return tuple(buffer_field(t, self._made(t), speller.spell(t.canonical)) for t in tensors)
 
     def _made(self, tensor: Tensor) -> str:
         shape, dtype = _shape(tensor.indices), "np.intp" if tensor.is_integer else "dtype"
@@ -105,7 +105,7 @@ class Memory:
         return f"np.full({shape}, {value}, {dtype})"
 
 
-def _field(tensor: Tensor, made: str, formula: str) -> FieldView:
+def buffer_field(tensor: Tensor, made: str, formula: str) -> FieldView:
     """Return a buffer of a workspace, on three lines where one cannot hold it."""
     if len(f"self.{tensor.name} = {made}  # {formula}") > WIDTH - 4:
         call, _, arguments = made.removesuffix(")").partition("(")

@@ -23,10 +23,10 @@ _NOISE_ARGS = ("seed: int = 0", "step: int = 0", "noise: dict[str, np.ndarray] |
 
 def view_of(program: Program, declared_in: str, dtype: str) -> ModuleView:
     """Return the view of the module that trains `program`."""
-    return _Writer(program).view(declared_in, dtype)
+    return Writer(program).view(declared_in, dtype)
 
 
-class _Writer:
+class Writer:
     """Bring the parts of one module together; each method gives a group of strings."""
 
     def __init__(self, program: Program) -> None:
@@ -44,7 +44,7 @@ class _Writer:
         net, optimizer = self._net, self._program.optimizer
         functions, init = self._functions.views(), self._tensors.init()
         code = "\n".join([*init, *(line for f in functions for s in f.steps for line in s.lines)])
-        noise, accuracy = self._tensors.noise(self._functions.forward.scratch), self._accuracy()
+        noise, accuracy = self._tensors.noise(self._functions.forward.scratch), self.accuracy()
         buffers = self._buffers()
         second = second_view(
             self._functions,
@@ -56,12 +56,12 @@ class _Writer:
         scratch = [*buffers["forward_scratch"], *buffers["backward_scratch"]]
         code += "\n".join([*scratch, *(second.scratch if second else ())])
         return ModuleView(
-            title=_plain(net.doc) or f"The network {net.name}.",
-            origin=_plain(
+            title=plain(net.doc) or f"The network {net.name}.",
+            origin=plain(
                 f"Written by `bpgen emit {net.name}` from {declared_in}; needs numpy alone."
             ),
             dtype=dtype,
-            extents=self._extents(),
+            extents=self.extents(),
             size=str(self._tensors.trained),
             outputs=as_tuple(f'"{label}"' for label in net.outputs),
             optimizer=optimizer.name,
@@ -83,13 +83,13 @@ class _Writer:
             accuracy=accuracy,
             report_words=", and the share of right answers" if accuracy else "",
             second=second,
-            **self._storage(),
+            **self.storage(),
             **buffers,
-            **self._batch(has_noise=bool(noise)),
+            **self.batch(has_noise=bool(noise)),
             **calls(functions, has_noise=bool(noise)),
         )
 
-    def _storage(self) -> dict[str, Any]:
+    def storage(self) -> dict[str, Any]:
         """Return what the memory of the parameters is called, with and without others beside."""
         kept = self._net.kept
         return {
@@ -121,7 +121,7 @@ class _Writer:
             "block": next((str(p.size) for p in self._program.update if isinstance(p, Blocks)), ""),
         }
 
-    def _batch(self, *, has_noise: bool) -> dict[str, Any]:
+    def batch(self, *, has_noise: bool) -> dict[str, Any]:
         """Return what is given for each batch, as arguments and as results."""
         inputs, read = self._tensors.inputs(), self._tensors.predicted()
         predicted = tuple(i for i in inputs if i.name in read)
@@ -151,11 +151,12 @@ class _Writer:
         in_code = self._memory.names[name]
         return f"params.{name}.copy()" if in_code == f"p.{name}" else in_code
 
-    def _extents(self) -> str:
+    def extents(self) -> str:
+        """Return the line that names the extents that are known."""
         known = [e for e in self._memory.extents if e.value is not None]
         return wrapped_names([e.name for e in known], [str(e.value) for e in known])
 
-    def _accuracy(self) -> tuple[str, ...]:
+    def accuracy(self) -> tuple[str, ...]:
         """Return the lines that count right answers, where an output scores the only label."""
         net, read = self._net, self._tensors.predicted()
         tensors = self._program.derivation.network.tensors
@@ -185,7 +186,7 @@ def _typed(args: Sequence[str]) -> str:
     return ", ".join(f"{a}: np.ndarray" for a in args)
 
 
-def _plain(doc: str) -> str:
+def plain(doc: str) -> str:
     """Return the first line of a docstring without what could end or escape one."""
     line = doc.strip().split("\n")[0].strip()
     return "".join(c for c in line if c.isprintable() and c not in '"\\')

@@ -125,4 +125,5 @@ class ModuleView:
     accuracy: tuple[str, ...]
     report_words: str
     input_names: str
-    second: SecondView | None
+    second: SecondView | None = None
+    demands: tuple[str, ...] = ()

@@ -1,0 +1,982 @@
+"""Autoencoder that squeezes 8×8 images of digits through eight numbers.
+
+Written by `bpgen emit autoencoder --target cupy` from autoencoder.py.
+It needs CuPy and an NVIDIA GPU to run, and neither to be imported.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+try:
+    import cupy as cp
+except ImportError:  # `Kernels` says so when something is run
+    cp = None
+
+DTYPE = "float32"
+D, H, K = 64, 32, 8
+SIZE = 4744
+
+# Shapes of the parameters; for a batch, the shape of one example and the number of classes.
+PARAMETERS = {
+    "enc1_W": (D, H),
+    "enc1_b": (H,),
+    "enc2_W": (H, K),
+    "enc2_b": (K,),
+    "dec1_W": (K, H),
+    "dec1_b": (H,),
+    "dec2_W": (H, D),
+    "dec2_b": (D,),
+}
+INPUTS = {
+    "x": ((D,), None),
+}
+OUTPUTS = ("code", "image")
+STATES = ("m", "v")
+
+# CUDA C++, compiled when it is first run: what the formulas of kernels need, then the kernels.
+SOURCE = r"""
+// REAL is float or double. A number such as 0.5_r is folded when this is compiled.
+typedef REAL real;
+
+constexpr __host__ __device__ real operator""_r(long double x) { return real(x); }
+constexpr __host__ __device__ real operator""_r(unsigned long long x) { return real(x); }
+
+#ifdef __CUDACC_RTC__
+#define INFINITY __int_as_float(0x7f800000)
+#endif
+
+constexpr int
+    D = 64, H = 32, K = 8;
+
+// x^N as products; maximum and minimum hand a NaN on.
+template <int N>
+__device__ real power(real x) {
+    if constexpr (N == 1) return x;
+    else if constexpr (N % 2) return x * power<N - 1>(x);
+    else return power<N / 2>(x * x);
+}
+__device__ real maximum(real a, real b) { return a >= b || a != a ? a : b; }
+__device__ real minimum(real a, real b) { return a <= b || a != a ? a : b; }
+__device__ real sign(real x) { return real(x > 0) - real(x < 0); }
+
+// Every kernel runs in blocks of 256 threads, of which as many are launched as there is work for;
+// each walks on by the size of the grid, so that any number of blocks computes the same.
+constexpr int BLOCK = 256;
+
+// formula(i) for every i below `entries`, a thread each.
+template <class Formula>
+__device__ void each(int entries, Formula formula) {
+    for (int i = blockIdx.x * BLOCK + threadIdx.x; i < entries; i += gridDim.x * BLOCK) formula(i);
+}
+
+// What a reduction brings together: a sum, the largest, or where the first largest is.
+struct added {
+    real total = 0;
+    __device__ void take(real x, int) { total += x; }
+    __device__ void join(added other) { total += other.total; }
+    __device__ added beyond(int lanes) { return {__shfl_down_sync(~0u, total, lanes)}; }
+    __device__ real result() { return total; }
+};
+struct largest {
+    real most = -INFINITY;
+    __device__ void take(real x, int) { most = maximum(most, x); }
+    __device__ void join(largest other) { most = maximum(most, other.most); }
+    __device__ largest beyond(int lanes) { return {__shfl_down_sync(~0u, most, lanes)}; }
+    __device__ real result() { return most; }
+};
+struct largest_at {
+    real most = -INFINITY;
+    int at = 0x7fffffff;
+    __device__ void take(real x, int j) { join({x, j}); }
+    __device__ void join(largest_at other) {
+        const bool ties = other.most == most || (other.most != other.most && most != most);
+        const bool wins = other.most > most || (other.most != other.most && most == most);
+        if (wins || (ties && other.at < at)) *this = other;
+    }
+    __device__ largest_at beyond(int lanes) {
+        return {__shfl_down_sync(~0u, most, lanes), __shfl_down_sync(~0u, at, lanes)};
+    }
+    __device__ int result() { return at; }
+};
+
+// store(i, value(i, 0) + value(i, 1) + …) for every i below `entries`. The order of a sum is that
+// of the threads, so each run gives the same bits. By a thread each:
+template <class Op, class Value, class Store>
+__device__ void by_thread(int entries, int length, Value value, Store store) {
+    each(entries, [=](int i) {
+        Op op;
+        for (int j = 0; j < length; ++j) op.take(value(i, j), j);
+        store(i, op.result());
+    });
+}
+
+// By a warp each: neighbouring lanes read neighbouring values.
+template <class Op, class Value, class Store>
+__device__ void by_warp(int entries, int length, Value value, Store store) {
+    const int lane = threadIdx.x % 32;
+    const int warp = (blockIdx.x * BLOCK + threadIdx.x) / 32, warps = gridDim.x * BLOCK / 32;
+    for (int i = warp; i < entries; i += warps) {
+        Op op;
+        for (int j = lane; j < length; j += 32) op.take(value(i, j), j);
+        for (int lanes = 16; lanes; lanes /= 2) op.join(op.beyond(lanes));
+        if (lane == 0) store(i, op.result());
+    }
+}
+
+// By a block each, for long sums.
+template <class Op, class Value, class Store>
+__device__ void by_block(int entries, int length, Value value, Store store) {
+    alignas(8) __shared__ unsigned char memory[32 * sizeof(Op)];
+    Op *parts = reinterpret_cast<Op *>(memory);
+    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+    for (int i = blockIdx.x; i < entries; i += gridDim.x) {
+        Op op;
+        for (int j = threadIdx.x; j < length; j += BLOCK) op.take(value(i, j), j);
+        for (int lanes = 16; lanes; lanes /= 2) op.join(op.beyond(lanes));
+        if (lane == 0) parts[warp] = op;
+        __syncthreads();
+        if (threadIdx.x == 0) {
+            for (int w = 1; w < BLOCK / 32; ++w) op.join(parts[w]);
+            store(i, op.result());
+        }
+        __syncthreads();
+    }
+}
+
+// By a block for 32 neighbouring entries, 8 threads each: a row of threads reads along memory.
+template <class Op, class Value, class Store>
+__device__ void by_columns(int entries, int length, Value value, Store store) {
+    alignas(8) __shared__ unsigned char memory[BLOCK * sizeof(Op)];
+    Op *parts = reinterpret_cast<Op *>(memory);
+    const int column = threadIdx.x % 32, row = threadIdx.x / 32;
+    for (int first = blockIdx.x * 32; first < entries; first += gridDim.x * 32) {
+        const int i = first + column;
+        Op op;
+        for (int j = row; i < entries && j < length; j += BLOCK / 32) op.take(value(i, j), j);
+        parts[threadIdx.x] = op;
+        __syncthreads();
+        if (row == 0 && i < entries) {
+            for (int r = 1; r < BLOCK / 32; ++r) op.join(parts[32 * r + column]);
+            store(i, op.result());
+        }
+        __syncthreads();
+    }
+}
+
+// store(s, r, c, Σ_k left(s, r, k) right(s, k, c)) for a stack of matrices. A block computes a tile
+// of 16 M rows and columns, a thread M × M entries of it, by way of shared memory. The operands are
+// formulas; by_row says that memory runs along their second index, as a row of threads then reads.
+enum layout { by_row, by_column };
+
+template <int M, layout LEFT, layout RIGHT, class Left, class Right, class Store>
+__device__ void product(
+    int stack, int rows, int columns, int length, Left left, Right right, Store store
+) {
+    constexpr int TILE = 16 * M, DEPTH = 16;
+    __shared__ real a[DEPTH][TILE + 1], b[DEPTH][TILE + 1];
+    const int x = threadIdx.x % 16, y = threadIdx.x / 16;
+    const int down = (rows + TILE - 1) / TILE, across = (columns + TILE - 1) / TILE;
+    for (int tile = blockIdx.x; tile < stack * down * across; tile += gridDim.x) {
+        const int s = tile / (down * across);
+        const int top = tile / across % down * TILE, start = tile % across * TILE;
+        real sum[M][M] = {};
+        for (int k0 = 0; k0 < length; k0 += DEPTH) {
+            for (int e = threadIdx.x; e < DEPTH * TILE; e += BLOCK) {
+                const int k = LEFT == by_row ? e % DEPTH : e / TILE;
+                const int r = LEFT == by_row ? e / DEPTH : e % TILE;
+                const bool inside = k0 + k < length && top + r < rows;
+                a[k][r] = inside ? left(s, top + r, k0 + k) : real(0);
+            }
+            for (int e = threadIdx.x; e < DEPTH * TILE; e += BLOCK) {
+                const int k = RIGHT == by_row ? e / TILE : e % DEPTH;
+                const int c = RIGHT == by_row ? e % TILE : e / DEPTH;
+                const bool inside = k0 + k < length && start + c < columns;
+                b[k][c] = inside ? right(s, k0 + k, start + c) : real(0);
+            }
+            __syncthreads();
+#pragma unroll
+            for (int k = 0; k < DEPTH; ++k)
+#pragma unroll
+                for (int i = 0; i < M; ++i)
+#pragma unroll
+                    for (int j = 0; j < M; ++j) sum[i][j] += a[k][y + 16 * i] * b[k][x + 16 * j];
+            __syncthreads();
+        }
+        for (int i = 0; i < M; ++i)
+            for (int j = 0; j < M; ++j) {
+                const int r = top + y + 16 * i, c = start + x + 16 * j;
+                if (r < rows && c < columns) store(s, r, c, sum[i][j]);
+            }
+    }
+}
+
+// z1[n,h] = Σ_d x[n,d] enc1_W[d,h] + enc1_b[h]
+// relu1[n,h] = max(0, z1[n,h])
+extern "C" __global__ void kernel_relu1(
+    const real *x, const real *enc1_W, const real *enc1_b, real *z1, real *relu1, int N
+) {
+    product<2, by_row, by_row>(1, N, H, D,
+        [=](int, int n, int d) { return x[n * D + d]; },
+        [=](int, int d, int h) { return enc1_W[d * H + h]; },
+        [=](int, int n, int h, real sum) {
+            const int at = n * H + h;
+            z1[at] = sum + enc1_b[h];
+            relu1[at] = maximum(0_r, z1[at]);
+        });
+}
+
+// code[n,k] = Σ_h enc2_W[h,k] relu1[n,h] + enc2_b[k]
+extern "C" __global__ void kernel_code(
+    const real *relu1, const real *enc2_W, const real *enc2_b, real *code, int N
+) {
+    product<1, by_row, by_row>(1, N, K, H,
+        [=](int, int n, int h) { return relu1[n * H + h]; },
+        [=](int, int h, int k) { return enc2_W[h * K + k]; },
+        [=](int, int n, int k, real sum) { code[n * K + k] = sum + enc2_b[k]; });
+}
+
+// z2[n,h] = Σ_k dec1_W[k,h] code[n,k] + dec1_b[h]
+// relu2[n,h] = max(0, z2[n,h])
+extern "C" __global__ void kernel_relu2(
+    const real *code, const real *dec1_W, const real *dec1_b, real *z2, real *relu2, int N
+) {
+    product<2, by_row, by_row>(1, N, H, K,
+        [=](int, int n, int k) { return code[n * K + k]; },
+        [=](int, int k, int h) { return dec1_W[k * H + h]; },
+        [=](int, int n, int h, real sum) {
+            const int at = n * H + h;
+            z2[at] = sum + dec1_b[h];
+            relu2[at] = maximum(0_r, z2[at]);
+        });
+}
+
+// logits[n,d] = Σ_h dec2_W[h,d] relu2[n,h] + dec2_b[d]
+// image[n,d] = tanh(logits[n,d]/2)/2 + 1/2
+extern "C" __global__ void kernel_image(
+    const real *relu2, const real *dec2_W, const real *dec2_b, real *logits, real *image, int N
+) {
+    product<2, by_row, by_row>(1, N, D, H,
+        [=](int, int n, int h) { return relu2[n * H + h]; },
+        [=](int, int h, int d) { return dec2_W[h * D + d]; },
+        [=](int, int n, int d, real sum) {
+            const int at = n * D + d;
+            logits[at] = sum + dec2_b[d];
+            image[at] = 0.5_r * tanh(0.5_r * logits[at]) + 0.5_r;
+        });
+}
+
+// m[n,d] = max(0, logits[n,d])
+// e[n,d] = exp(logits[n,d] - m[n,d])
+// s[n,d] = exp(-m[n,d]) + e[n,d]
+extern "C" __global__ void kernel_s(const real *logits, real *m, real *e, real *s, int N) {
+    each(N * D, [=](int i) {
+        m[i] = maximum(0_r, logits[i]);
+        e[i] = exp(logits[i] - m[i]);
+        s[i] = exp(-m[i]) + e[i];
+    });
+}
+
+// loss = Σ_{n,d} (m[n,d] + log(s[n,d]) - x[n,d] logits[n,d])/(D N)
+extern "C" __global__ void kernel_loss(
+    const real *x, const real *logits, const real *m, const real *s, real *loss, int N
+) {
+    by_block<added>(1, N * D,
+        [=](int, int j) {
+            return 0.015625_r * (m[j] + log(s[j]) - x[j] * logits[j]) / real(N);
+        },
+        [=](int, real sum) { *loss = sum; });
+}
+
+// p[n,d] = e[n,d]/s[n,d]
+// ∂L/∂logits[n,d] = (p[n,d] - x[n,d])/(D N)
+extern "C" __global__ void kernel_d_logits(
+    const real *s, const real *e, const real *x, real *p, real *d_logits, int N
+) {
+    each(N * D, [=](int i) {
+        p[i] = e[i] / s[i];
+        d_logits[i] = 0.015625_r * (p[i] - x[i]) / real(N);
+    });
+}
+
+// ∂L/∂relu2[n,h] = Σ_d dec2_W[h,d] ∂L/∂logits[n,d]
+// ∂L/∂z2[n,h] = [z2[n,h] > 0] ∂L/∂relu2[n,h]
+extern "C" __global__ void kernel_d_z2(
+    const real *d_logits, const real *dec2_W, const real *z2, real *d_relu2, real *d_z2, int N
+) {
+    product<2, by_row, by_column>(1, N, H, D,
+        [=](int, int n, int d) { return d_logits[n * D + d]; },
+        [=](int, int d, int h) { return dec2_W[h * D + d]; },
+        [=](int, int n, int h, real sum) {
+            const int at = n * H + h;
+            d_relu2[at] = sum;
+            d_z2[at] = z2[at] > 0_r ? d_relu2[at] : 0_r;
+        });
+}
+
+// ∂L/∂code[n,k] = Σ_h dec1_W[k,h] ∂L/∂z2[n,h]
+extern "C" __global__ void kernel_d_code(
+    const real *d_z2, const real *dec1_W, real *d_code, int N
+) {
+    product<1, by_row, by_column>(1, N, K, H,
+        [=](int, int n, int h) { return d_z2[n * H + h]; },
+        [=](int, int h, int k) { return dec1_W[k * H + h]; },
+        [=](int, int n, int k, real sum) { d_code[n * K + k] = sum; });
+}
+
+// ∂L/∂relu1[n,h] = Σ_k enc2_W[h,k] ∂L/∂code[n,k]
+// ∂L/∂z1[n,h] = [z1[n,h] > 0] ∂L/∂relu1[n,h]
+extern "C" __global__ void kernel_d_z1(
+    const real *d_code, const real *enc2_W, const real *z1, real *d_relu1, real *d_z1, int N
+) {
+    product<2, by_row, by_column>(1, N, H, K,
+        [=](int, int n, int k) { return d_code[n * K + k]; },
+        [=](int, int k, int h) { return enc2_W[h * K + k]; },
+        [=](int, int n, int h, real sum) {
+            const int at = n * H + h;
+            d_relu1[at] = sum;
+            d_z1[at] = z1[at] > 0_r ? d_relu1[at] : 0_r;
+        });
+}
+
+// ∂L/∂enc1_W[d,h] = Σ_n x[n,d] ∂L/∂z1[n,h]
+extern "C" __global__ void kernel_d_enc1_W(
+    const real *x, const real *d_z1, real *d_enc1_W, int N
+) {
+    product<2, by_column, by_row>(1, D, H, N,
+        [=](int, int d, int n) { return x[n * D + d]; },
+        [=](int, int n, int h) { return d_z1[n * H + h]; },
+        [=](int, int d, int h, real sum) { d_enc1_W[d * H + h] = sum; });
+}
+
+// ∂L/∂enc1_b[h] = Σ_n ∂L/∂z1[n,h]
+// Likewise ∂L/∂dec1_b.
+extern "C" __global__ void kernel_d_enc1_b(const real *d_z1, real *d_enc1_b, int N) {
+    by_columns<added>(H, N,
+        [=](int h, int n) { return d_z1[n * H + h]; },
+        [=](int h, real sum) { d_enc1_b[h] = sum; });
+}
+
+// ∂L/∂enc2_W[h,k] = Σ_n relu1[n,h] ∂L/∂code[n,k]
+extern "C" __global__ void kernel_d_enc2_W(
+    const real *relu1, const real *d_code, real *d_enc2_W, int N
+) {
+    product<1, by_column, by_row>(1, H, K, N,
+        [=](int, int h, int n) { return relu1[n * H + h]; },
+        [=](int, int n, int k) { return d_code[n * K + k]; },
+        [=](int, int h, int k, real sum) { d_enc2_W[h * K + k] = sum; });
+}
+
+// ∂L/∂enc2_b[k] = Σ_n ∂L/∂code[n,k]
+extern "C" __global__ void kernel_d_enc2_b(const real *d_code, real *d_enc2_b, int N) {
+    by_columns<added>(K, N,
+        [=](int k, int n) { return d_code[n * K + k]; },
+        [=](int k, real sum) { d_enc2_b[k] = sum; });
+}
+
+// ∂L/∂dec1_W[k,h] = Σ_n code[n,k] ∂L/∂z2[n,h]
+extern "C" __global__ void kernel_d_dec1_W(
+    const real *code, const real *d_z2, real *d_dec1_W, int N
+) {
+    product<1, by_column, by_row>(1, K, H, N,
+        [=](int, int k, int n) { return code[n * K + k]; },
+        [=](int, int n, int h) { return d_z2[n * H + h]; },
+        [=](int, int k, int h, real sum) { d_dec1_W[k * H + h] = sum; });
+}
+
+// ∂L/∂dec2_W[h,d] = Σ_n relu2[n,h] ∂L/∂logits[n,d]
+extern "C" __global__ void kernel_d_dec2_W(
+    const real *relu2, const real *d_logits, real *d_dec2_W, int N
+) {
+    product<2, by_column, by_row>(1, H, D, N,
+        [=](int, int h, int n) { return relu2[n * H + h]; },
+        [=](int, int n, int d) { return d_logits[n * D + d]; },
+        [=](int, int h, int d, real sum) { d_dec2_W[h * D + d] = sum; });
+}
+
+// ∂L/∂dec2_b[d] = Σ_n ∂L/∂logits[n,d]
+extern "C" __global__ void kernel_d_dec2_b(const real *d_logits, real *d_dec2_b, int N) {
+    by_columns<added>(D, N,
+        [=](int d, int n) { return d_logits[n * D + d]; },
+        [=](int d, real sum) { d_dec2_b[d] = sum; });
+}
+
+// c2 ← √(1 - 0.999^t)
+// lr_t ← 0.003 c2/(1 - 0.9^t)
+extern "C" __global__ void kernel_lr_t(const int *t, double *c2, double *lr_t) {
+    each(1, [=](int) {
+        *c2 = sqrt(1.0 - pow(0.999, double(*t)));
+        *lr_t = 0.003 * *c2 / (1.0 - pow(0.9, double(*t)));
+    });
+}
+
+// m[i] ← 0.9 m[i] + 0.1 g[i]
+// v[i] ← 0.999 v[i] + 0.001 g[i]²
+// θ[i] ← θ[i] - lr_t m[i]/(1e-08 c2 + √v[i])
+extern "C" __global__ void kernel_theta(
+    const real *g, const double *c2, const double *lr_t, real *m, real *v, real *theta, int P
+) {
+    each(P, [=](int i) {
+        m[i] = 0.1_r * g[i] + 0.9_r * m[i];
+        v[i] = 0.001_r * power<2>(g[i]) + 0.999_r * v[i];
+        theta[i] = theta[i] - real(*lr_t) * m[i] / (1e-08_r * real(*c2) + sqrt(v[i]));
+    });
+}
+
+// t ← t + 1
+extern "C" __global__ void kernel_count_step(int *t) {
+    each(1, [=](int) { ++*t; });
+}
+"""
+KERNELS = (
+    "relu1",
+    "code",
+    "relu2",
+    "image",
+    "s",
+    "loss",
+    "d_logits",
+    "d_z2",
+    "d_code",
+    "d_z1",
+    "d_enc1_W",
+    "d_enc1_b",
+    "d_enc2_W",
+    "d_enc2_b",
+    "d_dec1_W",
+    "d_dec2_W",
+    "d_dec2_b",
+    "lr_t",
+    "theta",
+    "count_step",
+)
+# A grid that fills any GPU of today many times over; what is left, its threads walk on to.
+MOST_BLOCKS = 65536
+MOST_ENTRIES = 2**31  # of an array: an index is an int
+COMPILED: dict[str, Kernels] = {}
+
+
+def missing() -> str:
+    """Say what this machine lacks to run the module, and what to do; an empty text if nothing."""
+    if cp is None:
+        return "CuPy is missing. Install it: pip install 'cupy-cuda13x[ctk]' (or cupy-cuda12x[ctk])"
+    if not cp.cuda.is_available():
+        return "No NVIDIA GPU answers. See `nvidia-smi`; the driver must be that of CuPy's CUDA."
+    return ""
+
+
+def demand() -> None:
+    """Raise RuntimeError if something is missing."""
+    if missing():
+        raise RuntimeError(missing())
+
+
+class Kernels:
+    """The kernels of SOURCE, compiled for one precision, and how they are launched.
+
+    A method is called as the device template that a kernel uses, and is given its sizes; enough
+    blocks of 256 threads are launched for these, a template does the rest.
+    """
+
+    def __init__(self, dtype: str) -> None:
+        demand()
+        real = {"float32": "float", "float64": "double"}[dtype]
+        self._module = cp.RawModule(code=SOURCE, options=("--std=c++17", f"-DREAL={real}"))
+        self._kernels = {name: self._module.get_function(f"kernel_{name}") for name in KERNELS}
+
+    @classmethod
+    def of(cls, dtype: str) -> Kernels:
+        """Return the kernels of a precision; they are compiled once."""
+        name = np.dtype(dtype).name
+        if name not in COMPILED:
+            COMPILED[name] = cls(name)
+        return COMPILED[name]
+
+    def each(self, name: str, entries: int, *args: cp.ndarray | int) -> None:
+        """Launch a thread an entry."""
+        self._launch(name, entries, 256, args)
+
+    def by_thread(self, name: str, entries: int, *args: cp.ndarray | int) -> None:
+        """Launch a thread an entry of the result."""
+        self._launch(name, entries, 256, args)
+
+    def by_warp(self, name: str, entries: int, *args: cp.ndarray | int) -> None:
+        """Launch 32 threads an entry of the result."""
+        self._launch(name, entries, 8, args)
+
+    def by_block(self, name: str, entries: int, *args: cp.ndarray | int) -> None:
+        """Launch a block an entry of the result."""
+        self._launch(name, entries, 1, args)
+
+    def by_columns(self, name: str, entries: int, *args: cp.ndarray | int) -> None:
+        """Launch a block for 32 entries of the result."""
+        self._launch(name, entries, 32, args)
+
+    def product(
+        self, name: str, tile: int, stack: int, rows: int, columns: int, *args: cp.ndarray | int
+    ) -> None:
+        """Launch a block for each tile of the products."""
+        self._launch(name, stack * -(-rows // tile) * -(-columns // tile), 1, args)
+
+    def _launch(
+        self, name: str, work: int, per_block: int, args: tuple[cp.ndarray | int, ...]
+    ) -> None:
+        """Launch a kernel; a number is an `int` of C++, which CuPy would pass as 64 bits."""
+        for arg in args:
+            if not isinstance(arg, int) and arg.size >= MOST_ENTRIES:
+                raise ValueError(f"{name}: {arg.size} entries; kernels count to {MOST_ENTRIES}")
+        blocks = min(-(-work // per_block), MOST_BLOCKS)
+        given = tuple(np.int32(arg) if isinstance(arg, int) else arg for arg in args)
+        self._kernels[name]((blocks,), (256,), given)
+
+
+class Params:
+    """The parameters: named views into one vector on the device.
+
+    It is called `flat`.
+    """
+
+    def __init__(self, flat: cp.ndarray | np.ndarray | None = None) -> None:
+        self.flat = cp.zeros(SIZE, DTYPE) if flat is None else flat
+        self.enc1_W = self.flat[0:2048].reshape((D, H))
+        self.enc1_b = self.flat[2048:2080].reshape((H,))
+        self.enc2_W = self.flat[2080:2336].reshape((H, K))
+        self.enc2_b = self.flat[2336:2344].reshape((K,))
+        self.dec1_W = self.flat[2344:2600].reshape((K, H))
+        self.dec1_b = self.flat[2600:2632].reshape((H,))
+        self.dec2_W = self.flat[2632:4680].reshape((H, D))
+        self.dec2_b = self.flat[4680:4744].reshape((D,))
+
+
+class Grads:
+    """The gradient: `grads.W` is ∂L/∂W, in the same order in memory as the parameters."""
+
+    def __init__(self, flat: cp.ndarray) -> None:
+        self.flat = flat
+        self.enc1_W = self.flat[0:2048].reshape((D, H))
+        self.enc1_b = self.flat[2048:2080].reshape((H,))
+        self.enc2_W = self.flat[2080:2336].reshape((H, K))
+        self.enc2_b = self.flat[2336:2344].reshape((K,))
+        self.dec1_W = self.flat[2344:2600].reshape((K, H))
+        self.dec1_b = self.flat[2600:2632].reshape((H,))
+        self.dec2_W = self.flat[2632:4680].reshape((H, D))
+        self.dec2_b = self.flat[4680:4744].reshape((D,))
+
+
+class Activations:
+    """A batch of N examples on the device, and what the forward pass computes for it."""
+
+    def __init__(self, N: int, dtype: str = DTYPE) -> None:
+        self.N, self.kernels = N, Kernels.of(dtype)
+        self.x = cp.empty((N, D), dtype)  # x[n,d]
+        self.z1 = cp.empty((N, H), dtype)  # z1[n,h]
+        self.relu1 = cp.empty((N, H), dtype)  # relu1[n,h]
+        self.code = cp.empty((N, K), dtype)  # code[n,k]
+        self.z2 = cp.empty((N, H), dtype)  # z2[n,h]
+        self.relu2 = cp.empty((N, H), dtype)  # relu2[n,h]
+        self.logits = cp.empty((N, D), dtype)  # logits[n,d]
+        self.image = cp.empty((N, D), dtype)  # image[n,d]
+        self.m = cp.empty((N, D), dtype)  # m[n,d]
+        self.e = cp.empty((N, D), dtype)  # e[n,d]
+        self.s = cp.empty((N, D), dtype)  # s[n,d]
+        self.loss = cp.empty((), dtype)  # loss
+
+
+class Workspace(Activations):
+    """The activations, and the cotangents that the backward pass computes from them."""
+
+    def __init__(self, N: int, dtype: str = DTYPE) -> None:
+        super().__init__(N, dtype)
+        self.p = cp.empty((N, D), dtype)  # p[n,d]
+        self.d_logits = cp.empty((N, D), dtype)  # ∂L/∂logits[n,d]
+        self.d_relu2 = cp.empty((N, H), dtype)  # ∂L/∂relu2[n,h]
+        self.d_z2 = cp.empty((N, H), dtype)  # ∂L/∂z2[n,h]
+        self.d_code = cp.empty((N, K), dtype)  # ∂L/∂code[n,k]
+        self.d_relu1 = cp.empty((N, H), dtype)  # ∂L/∂relu1[n,h]
+        self.d_z1 = cp.empty((N, H), dtype)  # ∂L/∂z1[n,h]
+
+
+class State:
+    """What the optimizer adam keeps from step to step, and its numbers of one step."""
+
+    def __init__(self, dtype: str = DTYPE) -> None:
+        self.kernels = Kernels.of(dtype)
+        self.m = cp.zeros(SIZE, dtype)  # m[i]
+        self.v = cp.zeros(SIZE, dtype)  # v[i]
+        self.c2 = cp.zeros((), np.float64)
+        self.lr_t = cp.zeros((), np.float64)
+        self.t = cp.zeros((), np.int32)  # counts the steps
+
+
+def init(seed: int = 0) -> Params:
+    """Return parameters as training starts with them, drawn by numpy on the host."""
+    demand()
+    p = Params(np.zeros(SIZE, DTYPE))
+    rng = np.random.default_rng(seed)
+    p.enc1_W[...] = rng.normal(0, math.sqrt(2 / D), (D, H))
+    p.enc2_W[...] = rng.normal(0, math.sqrt(2 / H), (H, K))
+    p.dec1_W[...] = rng.normal(0, math.sqrt(2 / K), (K, H))
+    p.dec2_W[...] = rng.normal(0, math.sqrt(2 / H), (H, D))
+    return Params(cp.asarray(p.flat))
+
+
+def forward(p: Params, a: Activations) -> None:
+    """Compute the outputs of a batch into `a`."""
+    k = a.kernels
+    N = a.N
+
+    # z1[n,h] = Σ_d x[n,d] enc1_W[d,h] + enc1_b[h]
+    # relu1[n,h] = max(0, z1[n,h])
+    k.product("relu1", 32, 1, N, H, a.x, p.enc1_W, p.enc1_b, a.z1, a.relu1, N)
+
+    # code[n,k] = Σ_h enc2_W[h,k] relu1[n,h] + enc2_b[k]
+    k.product("code", 16, 1, N, K, a.relu1, p.enc2_W, p.enc2_b, a.code, N)
+
+    # z2[n,h] = Σ_k dec1_W[k,h] code[n,k] + dec1_b[h]
+    # relu2[n,h] = max(0, z2[n,h])
+    k.product("relu2", 32, 1, N, H, a.code, p.dec1_W, p.dec1_b, a.z2, a.relu2, N)
+
+    # logits[n,d] = Σ_h dec2_W[h,d] relu2[n,h] + dec2_b[d]
+    # image[n,d] = tanh(logits[n,d]/2)/2 + 1/2
+    k.product("image", 32, 1, N, D, a.relu2, p.dec2_W, p.dec2_b, a.logits, a.image, N)
+
+
+def add_loss(a: Activations) -> None:
+    """Go on from the outputs to the loss."""
+    k = a.kernels
+    N = a.N
+
+    # m[n,d] = max(0, logits[n,d])
+    # e[n,d] = exp(logits[n,d] - m[n,d])
+    # s[n,d] = exp(-m[n,d]) + e[n,d]
+    k.each("s", N * D, a.logits, a.m, a.e, a.s, N)
+
+    # loss = Σ_{n,d} (m[n,d] + log(s[n,d]) - x[n,d] logits[n,d])/(D N)
+    k.by_block("loss", 1, a.x, a.logits, a.m, a.s, a.loss, N)
+
+
+def backward(p: Params, g: Grads, a: Workspace) -> None:
+    """Fill `g` with the gradient, from what `forward` and `add_loss` left in `a`."""
+    k = a.kernels
+    N = a.N
+
+    # p[n,d] = e[n,d]/s[n,d]
+    # ∂L/∂logits[n,d] = (p[n,d] - x[n,d])/(D N)
+    k.each("d_logits", N * D, a.s, a.e, a.x, a.p, a.d_logits, N)
+
+    # ∂L/∂relu2[n,h] = Σ_d dec2_W[h,d] ∂L/∂logits[n,d]
+    # ∂L/∂z2[n,h] = [z2[n,h] > 0] ∂L/∂relu2[n,h]
+    k.product("d_z2", 32, 1, N, H, a.d_logits, p.dec2_W, a.z2, a.d_relu2, a.d_z2, N)
+
+    # ∂L/∂code[n,k] = Σ_h dec1_W[k,h] ∂L/∂z2[n,h]
+    k.product("d_code", 16, 1, N, K, a.d_z2, p.dec1_W, a.d_code, N)
+
+    # ∂L/∂relu1[n,h] = Σ_k enc2_W[h,k] ∂L/∂code[n,k]
+    # ∂L/∂z1[n,h] = [z1[n,h] > 0] ∂L/∂relu1[n,h]
+    k.product("d_z1", 32, 1, N, H, a.d_code, p.enc2_W, a.z1, a.d_relu1, a.d_z1, N)
+
+    # ∂L/∂enc1_W[d,h] = Σ_n x[n,d] ∂L/∂z1[n,h]
+    k.product("d_enc1_W", 32, 1, D, H, a.x, a.d_z1, g.enc1_W, N)
+
+    # ∂L/∂enc1_b[h] = Σ_n ∂L/∂z1[n,h]
+    k.by_columns("d_enc1_b", H, a.d_z1, g.enc1_b, N)
+
+    # ∂L/∂enc2_W[h,k] = Σ_n relu1[n,h] ∂L/∂code[n,k]
+    k.product("d_enc2_W", 16, 1, H, K, a.relu1, a.d_code, g.enc2_W, N)
+
+    # ∂L/∂enc2_b[k] = Σ_n ∂L/∂code[n,k]
+    k.by_columns("d_enc2_b", K, a.d_code, g.enc2_b, N)
+
+    # ∂L/∂dec1_W[k,h] = Σ_n code[n,k] ∂L/∂z2[n,h]
+    k.product("d_dec1_W", 16, 1, K, H, a.code, a.d_z2, g.dec1_W, N)
+
+    # ∂L/∂dec1_b[h] = Σ_n ∂L/∂z2[n,h]
+    k.by_columns("d_enc1_b", H, a.d_z2, g.dec1_b, N)
+
+    # ∂L/∂dec2_W[h,d] = Σ_n relu2[n,h] ∂L/∂logits[n,d]
+    k.product("d_dec2_W", 32, 1, H, D, a.relu2, a.d_logits, g.dec2_W, N)
+
+    # ∂L/∂dec2_b[d] = Σ_n ∂L/∂logits[n,d]
+    k.by_columns("d_dec2_b", D, a.d_logits, g.dec2_b, N)
+
+
+def update(p: Params, g: Grads, s: State) -> None:
+    """Change the parameters by the gradient."""
+    k = s.kernels
+    P = SIZE
+
+    # t ← t + 1
+    k.each("count_step", 1, s.t)
+
+    # c2 ← √(1 - 0.999^t)
+    # lr_t ← 0.003 c2/(1 - 0.9^t)
+    k.each("lr_t", 1, s.t, s.c2, s.lr_t)
+
+    # m[i] ← 0.9 m[i] + 0.1 g[i]
+    # v[i] ← 0.999 v[i] + 0.001 g[i]²
+    # θ[i] ← θ[i] - lr_t m[i]/(1e-08 c2 + √v[i])
+    k.each("theta", P, g.flat, s.c2, s.lr_t, s.m, s.v, p.flat, P)
+
+
+def real(name: str, value: np.ndarray, shape: tuple[int, ...], dtype: str) -> np.ndarray:
+    """Return `value` as an array of numbers, one row an example."""
+    array = np.ascontiguousarray(value, dtype)
+    if array.shape[1:] != shape or array.ndim == 0:
+        raise ValueError(f"{name} has shape {array.shape}; expected one row an example of {shape}")
+    return array
+
+
+def checked(x: np.ndarray, dtype: str) -> tuple[np.ndarray, ...]:
+    """Return a batch as contiguous arrays of the right types and equal lengths."""
+    x = real("x", x, (D,), dtype)
+    return (x,)
+
+
+def upload(a: Activations, batch: dict[str, np.ndarray]) -> None:
+    """Copy arrays of the host into the buffers of their names."""
+    for name, array in batch.items():
+        buffer = getattr(a, name)
+        buffer.set(np.ascontiguousarray(array, buffer.dtype))
+
+
+def loss_and_grad(params: Params, *, x: np.ndarray) -> tuple[float, Grads]:
+    """Return the loss of a batch and its gradient; float64 parameters make everything float64."""
+    (x,) = checked(x, params.flat.dtype)
+    a, g = Workspace(len(x), params.flat.dtype), Grads(cp.empty_like(params.flat))
+    upload(a, {"x": x})
+    forward(params, a)
+    add_loss(a)
+    backward(params, g, a)
+    return float(a.loss), g
+
+
+def predict(params: Params, *, x: np.ndarray) -> dict[str, cp.ndarray]:
+    """Return the outputs for a batch, by name, on the device."""
+    dtype = params.flat.dtype
+    x = real("x", x, (D,), dtype)
+    a = Activations(len(x), dtype)
+    upload(a, {"x": x})
+    forward(params, a)
+    return {"code": a.code, "image": a.image}
+
+
+def loss(params: Params, *, x: np.ndarray) -> float:
+    """Return the loss of a batch as `predict` computes it, without a gradient."""
+    (x,) = checked(x, params.flat.dtype)
+    a = Activations(len(x), params.flat.dtype)
+    upload(a, {"x": x})
+    forward(params, a)
+    add_loss(a)
+    return float(a.loss)
+
+
+class Trainer:
+    """Parameters in training, in memory that the first step of each batch size allocates.
+
+    The first step of a batch size launches its kernels one by one. The second records them as a
+    CUDA graph, which is launched from then on: one call a step. With `graph=False` every step is as
+    the first; the numbers are the same.
+    """
+
+    def __init__(
+        self, params: Params, batch: int = 64, seed: int = 0, *, graph: bool = True
+    ) -> None:
+        self.params = params
+        self.grads = Grads(cp.empty_like(params.flat))
+        self.state = State(params.flat.dtype)
+        self.batch, self.seed, self.steps, self.graph = batch, seed, 0, graph
+        self.stream = cp.cuda.Stream()
+        self._workspaces = {batch: Workspace(batch, params.flat.dtype)}
+        self._graphs: dict[int, cp.cuda.Graph | None] = {}
+
+    def step(self, *, x: np.ndarray) -> float:
+        """Train on one batch: forward, backward, update. Return the loss before the update."""
+        self.start(x=x)
+        with self.stream:
+            return float(self._workspaces[len(x)].loss)
+
+    def start(self, *, x: np.ndarray) -> None:
+        """Train on one batch without waiting for the device."""
+        (x,) = checked(x, self.params.flat.dtype)
+        a = self._workspace(len(x))
+        self.steps += 1
+        with self.stream:
+            upload(a, {"x": x})
+            self._run(a)
+
+    def _run(self, a: Workspace) -> None:
+        """Launch a step: its kernels, or the graph of them."""
+        if not self.graph or a.N not in self._graphs:
+            self._graphs[a.N] = None
+            self._launch(a)
+            return
+        if self._graphs[a.N] is None:
+            self.stream.begin_capture()
+            self._launch(a)
+            self._graphs[a.N] = self.stream.end_capture()
+        self._graphs[a.N].launch(self.stream)
+
+    def _launch(self, a: Workspace) -> None:
+        p, g = self.params, self.grads
+        forward(p, a)
+        add_loss(a)
+        backward(p, g, a)
+        update(p, g, self.state)
+
+    def _workspace(self, N: int) -> Workspace:
+        if N not in self._workspaces:
+            self._workspaces[N] = Workspace(N, self.params.flat.dtype)
+        return self._workspaces[N]
+
+
+def save(path: str | Path, trainer: Trainer) -> None:
+    """Write a trainer to an .npz file; a crash leaves the old file or the new one, never a part."""
+    arrays = {name: getattr(trainer.params, name).get() for name in PARAMETERS}
+    arrays |= {f"state.{name}": getattr(trainer.state, name).get() for name in STATES}
+    arrays["run"] = np.array([trainer.steps, trainer.batch, trainer.seed])
+    path = Path(path)
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            np.savez(file, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    folder = os.open(path.resolve().parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def load(path: str | Path) -> Trainer:
+    """Return the trainer that `save` wrote. Nothing in the file is run.
+
+    Errors: ValueError if the file belongs to another model; zipfile.BadZipFile if it is damaged.
+    """
+    with Path(path).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+        expected = {**PARAMETERS, **{f"state.{name}": (SIZE,) for name in STATES}, "run": (3,)}
+        odd = sorted(set(expected) ^ set(file.files))
+        if odd:
+            raise ValueError(f"{path} is a checkpoint of another model: {', '.join(odd)}")
+        arrays = {name: file[name] for name in expected}
+    for name, shape in expected.items():
+        if arrays[name].shape != shape:
+            raise ValueError(f"{path}: {name} has shape {arrays[name].shape}; expected {shape}")
+    steps, batch, seed = (int(number) for number in arrays["run"])
+    dtype = arrays[next(iter(PARAMETERS))].dtype
+    trainer = Trainer(Params(cp.empty(SIZE, dtype)), batch, seed)
+    for name in PARAMETERS:
+        getattr(trainer.params, name).set(arrays[name])
+    for name in STATES:
+        getattr(trainer.state, name).set(arrays[f"state.{name}"])
+    trainer.steps = steps
+    trainer.state.t.fill(steps)
+    return trainer
+
+
+def example(N: int, seed: int = 0) -> dict[str, np.ndarray]:
+    """Return a batch of N random examples."""
+    rng = np.random.default_rng(seed)
+    return {
+        "x": rng.standard_normal((N, D)),
+    }
+
+
+def selftest(seed: int = 0) -> bool:
+    """Check the gradient by Taylor's theorem, in float64, and return whether it holds.
+
+    For a direction v, R0 = |L(θ+hv) - L(θ)| falls as h and R1 = |L(θ+hv) - L(θ) - h g·v| as h²;
+    the central difference (L(θ+hv) - L(θ-hv)) / 2h agrees with g·v to many digits.
+    """
+    start = init(seed).flat.get().astype(np.float64)
+    rng = np.random.default_rng(seed + 1)
+    start[:SIZE] += 0.1 * rng.standard_normal(SIZE)
+    batch, v = example(5, seed), rng.standard_normal(SIZE)
+    v /= np.sqrt(v @ v)
+    base, grads = loss_and_grad(Params(cp.asarray(start)), **batch)
+    gradient = grads.flat.get()
+    slope = float(gradient @ v)
+    move = np.append(v, np.zeros(SIZE - SIZE))
+    print("  h          R0             R1             central difference against g·v")
+    best = np.inf
+    for k in range(4, 22, 2):
+        h = 2.0**-k
+        up = loss_and_grad(Params(cp.asarray(start + h * move)), **batch)[0]
+        down = loss_and_grad(Params(cp.asarray(start - h * move)), **batch)[0]
+        error = abs((up - down) / (2 * h) - slope) / np.sqrt(gradient @ gradient)
+        best = min(best, error)
+        R0, R1 = abs(up - base), abs(up - base - h * slope)
+        print(f"  2^-{k:<4}     {R0:.6e}   {R1:.6e}   {error:.1e}")
+    # Rounding of the loss limits a central difference in float64 to about (2^-53)^(2/3), 2e-11.
+    agrees = best < 1e-7
+    print(f"the gradient {'agrees' if agrees else 'DISAGREES'}: {best:.1e} of its length")
+    return agrees
+
+
+def batches(
+    data: dict[str, np.ndarray], batch: int, rng: np.random.Generator
+) -> Iterator[dict[str, np.ndarray]]:
+    """Yield shuffled batches of `batch` examples; the last one is what is left."""
+    order = rng.permutation(len(data["x"]))
+    for begin in range(0, len(order), batch):
+        yield {name: array[order[begin : begin + batch]] for name, array in data.items()}
+
+
+def report(params: Params, data: dict[str, np.ndarray]) -> str:
+    """Return the loss on `data`."""
+    return f"loss {loss(params, **data):.4f}"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Train on the arrays of an .npz file, whose keys are the names of the inputs."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", help="an .npz file with x")
+    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--save", help="write a checkpoint here after every epoch")
+    parser.add_argument("--resume", help="continue from a checkpoint")
+    parser.add_argument("--selftest", action="store_true", help="check the gradient and stop")
+    args = parser.parse_args(argv)
+    if missing():
+        print(missing(), file=sys.stderr)
+        return 8
+    if args.selftest:
+        return 0 if selftest(args.seed) else 1
+    if args.data is None:
+        parser.error("--data is needed to train")
+    with np.load(args.data, allow_pickle=False) as file:
+        data = dict(zip(INPUTS, checked(*(file[name] for name in INPUTS), DTYPE), strict=True))
+    rows = np.random.default_rng(args.seed).permutation(len(data["x"]))
+    held = max(1, len(rows) // 10)
+    test = {name: array[rows[:held]] for name, array in data.items()}
+    data = {name: array[rows[held:]] for name, array in data.items()}
+    trainer = load(args.resume) if args.resume else Trainer(init(args.seed), args.batch, args.seed)
+    for epoch in range(args.epochs):
+        begin = time.perf_counter()
+        rng = np.random.default_rng([args.seed, trainer.steps])
+        for batch in batches(data, args.batch, rng):
+            last = trainer.step(**batch)
+        if not np.isfinite(last):
+            print(f"the loss is {last} after step {trainer.steps}", file=sys.stderr)
+            return 6
+        seconds = time.perf_counter() - begin
+        print(f"epoch {epoch + 1:3}   held out: {report(trainer.params, test)}   {seconds:.2f} s")
+        if args.save:
+            save(args.save, trainer)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

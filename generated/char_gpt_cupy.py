@@ -1,0 +1,2187 @@
+"""Decoder-only transformer that reads 64 characters of text and predicts the one after each.
+
+Written by `bpgen emit char_gpt --target cupy` from char_gpt.py.
+It needs CuPy and an NVIDIA GPU to run, and neither to be imported.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+try:
+    import cupy as cp
+except ImportError:  # `Kernels` says so when something is run
+    cp = None
+
+
+def spans(shapes: dict[str, tuple[int, ...]]) -> dict[str, slice]:
+    """Return where arrays of these shapes lie in one vector, one behind the other."""
+    found, begin = {}, 0
+    for name, shape in shapes.items():
+        end = begin + math.prod(shape)
+        found[name] = slice(begin, end)
+        begin = end
+    return found
+
+
+DTYPE = "float32"
+D, V, H, B, A, K, E, M, J, G, F, S = 64, 96, 128, 2, 4, 32, 512, 96, 16, 2, 2, 64
+
+# Shapes of the parameters; for a batch, the shape of one example and the number of classes.
+PARAMETERS = {
+    "characters_W": (V, H),
+    "block_ln1_gain": (B, H),
+    "block_ln1_shift": (B, H),
+    "block_att_Wq": (B, H, A, K),
+    "block_att_bq": (B, A, K),
+    "block_att_Wk": (B, H, A, K),
+    "block_att_Wv": (B, H, A, K),
+    "block_att_bv": (B, A, K),
+    "block_att_Wo": (B, A, K, H),
+    "block_att_bo": (B, H),
+    "block_ln2_gain": (B, H),
+    "block_ln2_shift": (B, H),
+    "block_up_W": (B, H, E),
+    "block_up_b": (B, E),
+    "block_down_W": (B, E, H),
+    "block_down_b": (B, H),
+    "ln_gain": (H,),
+    "ln_shift": (H,),
+    "head_W": (H, M),
+    "head_b": (M,),
+}
+SPANS = spans(PARAMETERS)
+SIZE = sum(math.prod(shape) for shape in PARAMETERS.values())
+INPUTS = {
+    "tokens": ((D,), 96),
+    "next_token": ((D,), 96),
+}
+OUTPUTS = ("logits",)
+STATES = ("m", "v")
+
+# CUDA C++, compiled when it is first run: what the formulas of kernels need, then the kernels.
+SOURCE = r"""
+// REAL is float or double. A number such as 0.5_r is folded when this is compiled.
+typedef REAL real;
+
+constexpr __host__ __device__ real operator""_r(long double x) { return real(x); }
+constexpr __host__ __device__ real operator""_r(unsigned long long x) { return real(x); }
+
+#ifdef __CUDACC_RTC__
+#define INFINITY __int_as_float(0x7f800000)
+#endif
+
+constexpr int
+    D = 64, V = 96, H = 128, B = 2, A = 4, K = 32, E = 512, M = 96, J = 16, G = 2, F = 2, S = 64;
+
+// x^N as products; maximum and minimum hand a NaN on.
+template <int N>
+__device__ real power(real x) {
+    if constexpr (N == 1) return x;
+    else if constexpr (N % 2) return x * power<N - 1>(x);
+    else return power<N / 2>(x * x);
+}
+__device__ real maximum(real a, real b) { return a >= b || a != a ? a : b; }
+__device__ real minimum(real a, real b) { return a <= b || a != a ? a : b; }
+__device__ real sign(real x) { return real(x > 0) - real(x < 0); }
+
+// Every kernel runs in blocks of 256 threads, of which as many are launched as there is work for;
+// each walks on by the size of the grid, so that any number of blocks computes the same.
+constexpr int BLOCK = 256;
+
+// formula(i) for every i below `entries`, a thread each.
+template <class Formula>
+__device__ void each(int entries, Formula formula) {
+    for (int i = blockIdx.x * BLOCK + threadIdx.x; i < entries; i += gridDim.x * BLOCK) formula(i);
+}
+
+// What a reduction brings together: a sum, the largest, or where the first largest is.
+struct added {
+    real total = 0;
+    __device__ void take(real x, int) { total += x; }
+    __device__ void join(added other) { total += other.total; }
+    __device__ added beyond(int lanes) { return {__shfl_down_sync(~0u, total, lanes)}; }
+    __device__ real result() { return total; }
+};
+struct largest {
+    real most = -INFINITY;
+    __device__ void take(real x, int) { most = maximum(most, x); }
+    __device__ void join(largest other) { most = maximum(most, other.most); }
+    __device__ largest beyond(int lanes) { return {__shfl_down_sync(~0u, most, lanes)}; }
+    __device__ real result() { return most; }
+};
+struct largest_at {
+    real most = -INFINITY;
+    int at = 0x7fffffff;
+    __device__ void take(real x, int j) { join({x, j}); }
+    __device__ void join(largest_at other) {
+        const bool ties = other.most == most || (other.most != other.most && most != most);
+        const bool wins = other.most > most || (other.most != other.most && most == most);
+        if (wins || (ties && other.at < at)) *this = other;
+    }
+    __device__ largest_at beyond(int lanes) {
+        return {__shfl_down_sync(~0u, most, lanes), __shfl_down_sync(~0u, at, lanes)};
+    }
+    __device__ int result() { return at; }
+};
+
+// store(i, value(i, 0) + value(i, 1) + …) for every i below `entries`. The order of a sum is that
+// of the threads, so each run gives the same bits. By a thread each:
+template <class Op, class Value, class Store>
+__device__ void by_thread(int entries, int length, Value value, Store store) {
+    each(entries, [=](int i) {
+        Op op;
+        for (int j = 0; j < length; ++j) op.take(value(i, j), j);
+        store(i, op.result());
+    });
+}
+
+// By a warp each: neighbouring lanes read neighbouring values.
+template <class Op, class Value, class Store>
+__device__ void by_warp(int entries, int length, Value value, Store store) {
+    const int lane = threadIdx.x % 32;
+    const int warp = (blockIdx.x * BLOCK + threadIdx.x) / 32, warps = gridDim.x * BLOCK / 32;
+    for (int i = warp; i < entries; i += warps) {
+        Op op;
+        for (int j = lane; j < length; j += 32) op.take(value(i, j), j);
+        for (int lanes = 16; lanes; lanes /= 2) op.join(op.beyond(lanes));
+        if (lane == 0) store(i, op.result());
+    }
+}
+
+// By a block each, for long sums.
+template <class Op, class Value, class Store>
+__device__ void by_block(int entries, int length, Value value, Store store) {
+    alignas(8) __shared__ unsigned char memory[32 * sizeof(Op)];
+    Op *parts = reinterpret_cast<Op *>(memory);
+    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+    for (int i = blockIdx.x; i < entries; i += gridDim.x) {
+        Op op;
+        for (int j = threadIdx.x; j < length; j += BLOCK) op.take(value(i, j), j);
+        for (int lanes = 16; lanes; lanes /= 2) op.join(op.beyond(lanes));
+        if (lane == 0) parts[warp] = op;
+        __syncthreads();
+        if (threadIdx.x == 0) {
+            for (int w = 1; w < BLOCK / 32; ++w) op.join(parts[w]);
+            store(i, op.result());
+        }
+        __syncthreads();
+    }
+}
+
+// By a block for 32 neighbouring entries, 8 threads each: a row of threads reads along memory.
+template <class Op, class Value, class Store>
+__device__ void by_columns(int entries, int length, Value value, Store store) {
+    alignas(8) __shared__ unsigned char memory[BLOCK * sizeof(Op)];
+    Op *parts = reinterpret_cast<Op *>(memory);
+    const int column = threadIdx.x % 32, row = threadIdx.x / 32;
+    for (int first = blockIdx.x * 32; first < entries; first += gridDim.x * 32) {
+        const int i = first + column;
+        Op op;
+        for (int j = row; i < entries && j < length; j += BLOCK / 32) op.take(value(i, j), j);
+        parts[threadIdx.x] = op;
+        __syncthreads();
+        if (row == 0 && i < entries) {
+            for (int r = 1; r < BLOCK / 32; ++r) op.join(parts[32 * r + column]);
+            store(i, op.result());
+        }
+        __syncthreads();
+    }
+}
+
+// The entries of a row are shared out among LANES threads, a warp or a block, which wait for each
+// other after each step; so a step may read whatever of the row has been written before.
+template <int LANES>
+__device__ void wait() {
+    if constexpr (LANES == 32) __syncwarp();
+    else __syncthreads();
+}
+
+template <int LANES, class Formula>
+__device__ void rows(int count, Formula formula) {
+    const int first = (blockIdx.x * BLOCK + threadIdx.x) / LANES;
+    for (int i = first; i < count; i += gridDim.x * (BLOCK / LANES)) formula(i);
+}
+
+// formula(k) for every entry of the row.
+template <int LANES, class Formula>
+__device__ void map_row(int length, Formula formula) {
+    for (int k = threadIdx.x % LANES; k < length; k += LANES) formula(k);
+    wait<LANES>();
+}
+
+// store(value(0) + value(1) + …), by one thread.
+template <int LANES, class Op, class Value, class Store>
+__device__ void reduce_row(int length, Value value, Store store) {
+    const int lane = threadIdx.x % LANES;
+    Op op;
+    for (int k = lane; k < length; k += LANES) op.take(value(k), k);
+    for (int lanes = 16; lanes; lanes /= 2) op.join(op.beyond(lanes));
+    if constexpr (LANES > 32) {
+        alignas(8) __shared__ unsigned char memory[LANES / 32 * sizeof(Op)];
+        Op *parts = reinterpret_cast<Op *>(memory);
+        if (lane % 32 == 0) parts[lane / 32] = op;
+        __syncthreads();
+        for (int w = 1; lane == 0 && w < LANES / 32; ++w) op.join(parts[w]);
+    }
+    if (lane == 0) store(op.result());
+    wait<LANES>();
+}
+
+// store(), by one thread.
+template <int LANES, class Store>
+__device__ void once(Store store) {
+    if (threadIdx.x % LANES == 0) store();
+    wait<LANES>();
+}
+
+// store(s, r, c, Σ_k left(s, r, k) right(s, k, c)) for a stack of matrices. A block computes a tile
+// of 16 M rows and columns, a thread M × M entries of it, by way of shared memory. The operands are
+// formulas; by_row says that memory runs along their second index, as a row of threads then reads.
+enum layout { by_row, by_column };
+
+template <int M, layout LEFT, layout RIGHT, class Left, class Right, class Store>
+__device__ void product(
+    int stack, int rows, int columns, int length, Left left, Right right, Store store
+) {
+    constexpr int TILE = 16 * M, DEPTH = 16;
+    __shared__ real a[DEPTH][TILE + 1], b[DEPTH][TILE + 1];
+    const int x = threadIdx.x % 16, y = threadIdx.x / 16;
+    const int down = (rows + TILE - 1) / TILE, across = (columns + TILE - 1) / TILE;
+    for (int tile = blockIdx.x; tile < stack * down * across; tile += gridDim.x) {
+        const int s = tile / (down * across);
+        const int top = tile / across % down * TILE, start = tile % across * TILE;
+        real sum[M][M] = {};
+        for (int k0 = 0; k0 < length; k0 += DEPTH) {
+            for (int e = threadIdx.x; e < DEPTH * TILE; e += BLOCK) {
+                const int k = LEFT == by_row ? e % DEPTH : e / TILE;
+                const int r = LEFT == by_row ? e / DEPTH : e % TILE;
+                const bool inside = k0 + k < length && top + r < rows;
+                a[k][r] = inside ? left(s, top + r, k0 + k) : real(0);
+            }
+            for (int e = threadIdx.x; e < DEPTH * TILE; e += BLOCK) {
+                const int k = RIGHT == by_row ? e / TILE : e % DEPTH;
+                const int c = RIGHT == by_row ? e % TILE : e / DEPTH;
+                const bool inside = k0 + k < length && start + c < columns;
+                b[k][c] = inside ? right(s, k0 + k, start + c) : real(0);
+            }
+            __syncthreads();
+#pragma unroll
+            for (int k = 0; k < DEPTH; ++k)
+#pragma unroll
+                for (int i = 0; i < M; ++i)
+#pragma unroll
+                    for (int j = 0; j < M; ++j) sum[i][j] += a[k][y + 16 * i] * b[k][x + 16 * j];
+            __syncthreads();
+        }
+        for (int i = 0; i < M; ++i)
+            for (int j = 0; j < M; ++j) {
+                const int r = top + y + 16 * i, c = start + x + 16 * j;
+                if (r < rows && c < columns) store(s, r, c, sum[i][j]);
+            }
+    }
+}
+
+// y1[n,d,h] = characters_W[tokens[n,d],h]
+extern "C" __global__ void kernel_y1(
+    const real *characters_W, const int *tokens, real *y1, int N
+) {
+    each(N * D * H, [=](int i) {
+        const int n = i / (D * H), d = i / H % D, h = i % H;
+        y1[i] = characters_W[tokens[n * D + d] * H + h];
+    });
+}
+
+// angle1[d,j] = d exp(-2 j log(10000)/K)
+extern "C" __global__ void kernel_angle1(real *angle1) {
+    each(D * J, [=](int i) {
+        const int d = i / J, j = i % J;
+        angle1[i] = real(d) * exp(-0.5756462732485115_r * real(j));
+    });
+}
+
+// turn1[d,j,g,f] = (cos(angle1[d,j]) if g == f else (-sin(angle1[d,j]) if g < f else
+//     sin(angle1[d,j])))
+extern "C" __global__ void kernel_turn1(const real *angle1, real *turn1) {
+    each(D * J * G * F, [=](int i) {
+        const int d = i / (J * G * F), j = i / (G * F) % J, g = i / F % G, f = i % F;
+        turn1[i] = g == f ? cos(angle1[d * J + j]) : (g < f ? -sin(angle1[d * J + j]) :
+            sin(angle1[d * J + j]));
+    });
+}
+
+// angle2[s,j] = exp(-2 j log(10000)/K) s
+extern "C" __global__ void kernel_angle2(real *angle2) {
+    each(S * J, [=](int i) {
+        const int s = i / J, j = i % J;
+        angle2[i] = exp(-0.5756462732485115_r * real(j)) * real(s);
+    });
+}
+
+// turn2[s,j,g,f] = (cos(angle2[s,j]) if g == f else (-sin(angle2[s,j]) if g < f else
+//     sin(angle2[s,j])))
+extern "C" __global__ void kernel_turn2(const real *angle2, real *turn2) {
+    each(S * J * G * F, [=](int i) {
+        const int s = i / (J * G * F), j = i / (G * F) % J, g = i / F % G, f = i % F;
+        turn2[i] = g == f ? cos(angle2[s * J + j]) : (g < f ? -sin(angle2[s * J + j]) :
+            sin(angle2[s * J + j]));
+    });
+}
+
+// block_before[b,n,d,h] = block[b-1,n,d,h] (y1[n,d,h] outside)
+// mean1[b,n,d] = Σ_h block_before[b,n,d,h]/H
+// var1[b,n,d] = Σ_h (block_before[b,n,d,h] - mean1[b,n,d])²/H
+// rstd1[b,n,d] = 1/√(var1[b,n,d] + 1e-05)
+// xhat1[b,n,d,h] = (block_before[b,n,d,h] - mean1[b,n,d]) rstd1[b,n,d]
+// y2[b,n,d,h] = block_ln1_gain[b,h] xhat1[b,n,d,h] + block_ln1_shift[b,h]
+extern "C" __global__ void kernel_y2(
+    const real *block, const real *y1, const real *block_ln1_gain, const real *block_ln1_shift,
+    real *block_before, real *mean1, real *var1, real *rstd1, real *xhat1, real *y2, int N, int b
+) {
+    rows<32>(N * D, [=](int i) {
+        const int row = b * (N * D) + i;
+        map_row<32>(H, [=](int h) {
+            block_before[row * H + h] = b - 1 >= 0 ? block[((b - 1) * (N * D) + i) * H + h] :
+                y1[i * H + h];
+        });
+        reduce_row<32, added>(H,
+            [=](int h) { return 0.0078125_r * block_before[row * H + h]; },
+            [=](real sum) { mean1[row] = sum; });
+        reduce_row<32, added>(H,
+            [=](int h) {
+                return 0.0078125_r * power<2>(block_before[row * H + h] - mean1[row]);
+            },
+            [=](real sum) {
+                var1[row] = sum;
+                rstd1[row] = rsqrt(var1[row] + 1e-05_r);
+            });
+        map_row<32>(H, [=](int h) {
+            xhat1[row * H + h] = (block_before[row * H + h] - mean1[row]) * rstd1[row];
+            y2[row * H + h] = block_ln1_gain[b * H + h] * xhat1[row * H + h] +
+                block_ln1_shift[b * H + h];
+        });
+    });
+}
+
+// att_q[b,n,d,a,k] = Σ_h block_att_Wq[b,h,a,k] y2[b,n,d,h] + block_att_bq[b,a,k]
+extern "C" __global__ void kernel_att_q(
+    const real *y2, const real *block_att_Wq, const real *block_att_bq, real *att_q, int N, int b
+) {
+    product<2, by_row, by_row>(1, N * D, A * K, H,
+        [=](int, int r, int h) { return y2[(b * (N * D) + r) * H + h]; },
+        [=](int, int h, int c) { return block_att_Wq[(b * H + h) * (A * K) + c]; },
+        [=](int, int r, int c, real sum) {
+            att_q[(b * (N * D) + r) * (A * K) + c] = sum + block_att_bq[b * (A * K) + c];
+        });
+}
+
+// att_k[b,n,s,a,k] = Σ_h block_att_Wk[b,h,a,k] y2[b,n,s,h]
+extern "C" __global__ void kernel_att_k(
+    const real *y2, const real *block_att_Wk, real *att_k, int N, int b
+) {
+    product<2, by_row, by_row>(1, N * S, A * K, H,
+        [=](int, int r, int h) {
+            const int n = r / S, s_ = r % S;
+            return y2[((b * N + n) * D + s_) * H + h];
+        },
+        [=](int, int h, int c) { return block_att_Wk[(b * H + h) * (A * K) + c]; },
+        [=](int, int r, int c, real sum) { att_k[(b * (N * S) + r) * (A * K) + c] = sum; });
+}
+
+// att_v[b,n,s,a,k] = Σ_h block_att_Wv[b,h,a,k] y2[b,n,s,h] + block_att_bv[b,a,k]
+extern "C" __global__ void kernel_att_v(
+    const real *y2, const real *block_att_Wv, const real *block_att_bv, real *att_v, int N, int b
+) {
+    product<2, by_row, by_row>(1, N * S, A * K, H,
+        [=](int, int r, int h) {
+            const int n = r / S, s_ = r % S;
+            return y2[((b * N + n) * D + s_) * H + h];
+        },
+        [=](int, int h, int c) { return block_att_Wv[(b * H + h) * (A * K) + c]; },
+        [=](int, int r, int c, real sum) {
+            att_v[(b * (N * S) + r) * (A * K) + c] = sum + block_att_bv[b * (A * K) + c];
+        });
+}
+
+// turned1[b,n,d,a,j,g] = Σ_f turn1[d,j,g,f] pair1[b,n,d,a,j,f]
+extern "C" __global__ void kernel_turned1(
+    const real *att_q, const real *turn1, real *turned1, int N, int b
+) {
+    product<1, by_row, by_column>(D * J, N * A, G, F,
+        [=](int s, int r, int f) {
+            const int d = s / J, j = s % J;
+            const int n = r / A, a = r % A;
+            return att_q[((((b * N + n) * D + d) * A + a) * J + j) * F + f];
+        },
+        [=](int s, int f, int g) { return turn1[(s * G + g) * F + f]; },
+        [=](int s, int r, int g, real sum) {
+            const int d = s / J, j = s % J;
+            const int n = r / A, a = r % A;
+            turned1[((((b * N + n) * D + d) * A + a) * J + j) * G + g] = sum;
+        });
+}
+
+// turned2[b,n,s,a,j,g] = Σ_f turn2[s,j,g,f] pair2[b,n,s,a,j,f]
+extern "C" __global__ void kernel_turned2(
+    const real *att_k, const real *turn2, real *turned2, int N, int b
+) {
+    product<1, by_row, by_column>(S * J, N * A, G, F,
+        [=](int s, int r, int f) {
+            const int s_ = s / J, j = s % J;
+            const int n = r / A, a = r % A;
+            return att_k[((((b * N + n) * S + s_) * A + a) * J + j) * F + f];
+        },
+        [=](int s, int f, int g) { return turn2[(s * G + g) * F + f]; },
+        [=](int s, int r, int g, real sum) {
+            const int s_ = s / J, j = s % J;
+            const int n = r / A, a = r % A;
+            turned2[((((b * N + n) * S + s_) * A + a) * J + j) * G + g] = sum;
+        });
+}
+
+// att_score[b,n,a,d,s] = Σ_k y3[b,n,d,a,k] y4[b,n,s,a,k]/√K
+extern "C" __global__ void kernel_att_score(
+    const real *turned1, const real *turned2, real *att_score, int N, int b
+) {
+    product<2, by_row, by_column>(N * A, D, S, K,
+        [=](int s, int d, int k) {
+            const int n = s / A, a = s % A;
+            return turned1[(((b * N + n) * D + d) * A + a) * K + k];
+        },
+        [=](int s, int k, int s_) {
+            const int n = s / A, a = s % A;
+            return turned2[(((b * N + n) * S + s_) * A + a) * K + k];
+        },
+        [=](int s, int d, int s_, real sum) {
+            att_score[((b * (N * A) + s) * D + d) * S + s_] = 0.1767766952966369_r * sum;
+        });
+}
+
+// m1[b,n,a,d] = max_s (att_score[b,n,a,d,s] if s ≤ d else att_score[b,n,a,d,0])
+// u1[b,n,a,d,s] = (att_score[b,n,a,d,s] - m1[b,n,a,d] if s ≤ d else 0)
+// e1[b,n,a,d,s] = [s ≤ d] exp(u1[b,n,a,d,s])
+// s1[b,n,a,d] = Σ_s e1[b,n,a,d,s]
+// p1[b,n,a,d,s] = e1[b,n,a,d,s]/s1[b,n,a,d]
+extern "C" __global__ void kernel_p1(
+    const real *att_score, real *m1, real *u1, real *e1, real *s1, real *p1, int N, int b
+) {
+    rows<32>(N * A * D, [=](int i) {
+        const int d = i % D;
+        const int row = b * (N * A * D) + i;
+        reduce_row<32, largest>(S,
+            [=](int s) {
+                return s <= d ? att_score[row * S + s] : att_score[row * S];
+            },
+            [=](real most) { m1[row] = most; });
+        map_row<32>(S, [=](int s) {
+            u1[row * S + s] = s <= d ? att_score[row * S + s] - m1[row] : 0_r;
+            e1[row * S + s] = s <= d ? exp(u1[row * S + s]) : 0_r;
+        });
+        reduce_row<32, added>(S,
+            [=](int s) { return e1[row * S + s]; },
+            [=](real sum) { s1[row] = sum; });
+        map_row<32>(S, [=](int s) {
+            p1[row * S + s] = e1[row * S + s] / s1[row];
+        });
+    });
+}
+
+// att_mixed[b,n,d,a,k] = Σ_s att_v[b,n,s,a,k] p1[b,n,a,d,s]
+extern "C" __global__ void kernel_att_mixed(
+    const real *p1, const real *att_v, real *att_mixed, int N, int b
+) {
+    product<2, by_row, by_row>(N * A, D, K, S,
+        [=](int s, int d, int s_) { return p1[((b * (N * A) + s) * D + d) * S + s_]; },
+        [=](int s, int s_, int k) {
+            const int n = s / A, a = s % A;
+            return att_v[(((b * N + n) * S + s_) * A + a) * K + k];
+        },
+        [=](int s, int d, int k, real sum) {
+            const int n = s / A, a = s % A;
+            att_mixed[(((b * N + n) * D + d) * A + a) * K + k] = sum;
+        });
+}
+
+// att_o[b,n,d,h] = Σ_{a,k} block_att_Wo[b,a,k,h] att_mixed[b,n,d,a,k] + block_att_bo[b,h]
+// sum1[b,n,d,h] = block_before[b,n,d,h] + att_o[b,n,d,h]
+extern "C" __global__ void kernel_sum1(
+    const real *att_mixed, const real *block_att_Wo, const real *block_att_bo,
+    const real *block_before, real *att_o, real *sum1, int N, int b
+) {
+    product<2, by_row, by_row>(1, N * D, H, A * K,
+        [=](int, int r, int k) { return att_mixed[(b * (N * D) + r) * (A * K) + k]; },
+        [=](int, int k, int h) { return block_att_Wo[(b * (A * K) + k) * H + h]; },
+        [=](int, int r, int h, real sum) {
+            const int at = (b * (N * D) + r) * H + h;
+            att_o[at] = sum + block_att_bo[b * H + h];
+            sum1[at] = block_before[at] + att_o[at];
+        });
+}
+
+// mean2[b,n,d] = Σ_h sum1[b,n,d,h]/H
+// var2[b,n,d] = Σ_h (sum1[b,n,d,h] - mean2[b,n,d])²/H
+// rstd2[b,n,d] = 1/√(var2[b,n,d] + 1e-05)
+// xhat2[b,n,d,h] = (sum1[b,n,d,h] - mean2[b,n,d]) rstd2[b,n,d]
+// y5[b,n,d,h] = block_ln2_gain[b,h] xhat2[b,n,d,h] + block_ln2_shift[b,h]
+extern "C" __global__ void kernel_y5(
+    const real *sum1, const real *block_ln2_gain, const real *block_ln2_shift, real *mean2,
+    real *var2, real *rstd2, real *xhat2, real *y5, int N, int b
+) {
+    rows<32>(N * D, [=](int i) {
+        const int row = b * (N * D) + i;
+        reduce_row<32, added>(H,
+            [=](int h) { return 0.0078125_r * sum1[row * H + h]; },
+            [=](real sum) { mean2[row] = sum; });
+        reduce_row<32, added>(H,
+            [=](int h) {
+                return 0.0078125_r * power<2>(sum1[row * H + h] - mean2[row]);
+            },
+            [=](real sum) {
+                var2[row] = sum;
+                rstd2[row] = rsqrt(var2[row] + 1e-05_r);
+            });
+        map_row<32>(H, [=](int h) {
+            xhat2[row * H + h] = (sum1[row * H + h] - mean2[row]) * rstd2[row];
+            y5[row * H + h] = block_ln2_gain[b * H + h] * xhat2[row * H + h] +
+                block_ln2_shift[b * H + h];
+        });
+    });
+}
+
+// z1[b,n,d,e] = Σ_h block_up_W[b,h,e] y5[b,n,d,h] + block_up_b[b,e]
+// Phi1[b,n,d,e] = erf(√2 z1[b,n,d,e]/2)/2 + 1/2
+// gelu1[b,n,d,e] = z1[b,n,d,e] Phi1[b,n,d,e]
+extern "C" __global__ void kernel_gelu1(
+    const real *y5, const real *block_up_W, const real *block_up_b, real *z1, real *Phi1,
+    real *gelu1, int N, int b
+) {
+    product<2, by_row, by_row>(1, N * D, E, H,
+        [=](int, int r, int h) { return y5[(b * (N * D) + r) * H + h]; },
+        [=](int, int h, int e) { return block_up_W[(b * H + h) * E + e]; },
+        [=](int, int r, int e, real sum) {
+            const int at = (b * (N * D) + r) * E + e;
+            z1[at] = sum + block_up_b[b * E + e];
+            Phi1[at] = 0.5_r * erf(0.7071067811865476_r * z1[at]) + 0.5_r;
+            gelu1[at] = z1[at] * Phi1[at];
+        });
+}
+
+// z2[b,n,d,h] = Σ_e block_down_W[b,e,h] gelu1[b,n,d,e] + block_down_b[b,h]
+// block[b,n,d,h] = sum1[b,n,d,h] + z2[b,n,d,h]
+extern "C" __global__ void kernel_block(
+    const real *gelu1, const real *block_down_W, const real *block_down_b, const real *sum1,
+    real *z2, real *block, int N, int b
+) {
+    product<2, by_row, by_row>(1, N * D, H, E,
+        [=](int, int r, int e) { return gelu1[(b * (N * D) + r) * E + e]; },
+        [=](int, int e, int h) { return block_down_W[(b * E + e) * H + h]; },
+        [=](int, int r, int h, real sum) {
+            const int at = (b * (N * D) + r) * H + h;
+            z2[at] = sum + block_down_b[b * H + h];
+            block[at] = sum1[at] + z2[at];
+        });
+}
+
+// mean3[n,d] = Σ_h h[n,d,h]/H
+// var3[n,d] = Σ_h (h[n,d,h] - mean3[n,d])²/H
+// rstd3[n,d] = 1/√(var3[n,d] + 1e-05)
+// xhat3[n,d,h] = (h[n,d,h] - mean3[n,d]) rstd3[n,d]
+// y6[n,d,h] = ln_gain[h] xhat3[n,d,h] + ln_shift[h]
+extern "C" __global__ void kernel_y6(
+    const real *block, const real *ln_gain, const real *ln_shift, real *mean3, real *var3,
+    real *rstd3, real *xhat3, real *y6, int N
+) {
+    rows<32>(N * D, [=](int i) {
+        reduce_row<32, added>(H,
+            [=](int h) { return 0.0078125_r * block[((B - 1) * (N * D) + i) * H + h]; },
+            [=](real sum) { mean3[i] = sum; });
+        reduce_row<32, added>(H,
+            [=](int h) {
+                return 0.0078125_r * power<2>(block[((B - 1) * (N * D) + i) * H + h] - mean3[i]);
+            },
+            [=](real sum) {
+                var3[i] = sum;
+                rstd3[i] = rsqrt(var3[i] + 1e-05_r);
+            });
+        map_row<32>(H, [=](int h) {
+            xhat3[i * H + h] = (block[((B - 1) * (N * D) + i) * H + h] - mean3[i]) * rstd3[i];
+            y6[i * H + h] = ln_gain[h] * xhat3[i * H + h] + ln_shift[h];
+        });
+    });
+}
+
+// logits[n,d,m] = Σ_h head_W[h,m] y6[n,d,h] + head_b[m]
+extern "C" __global__ void kernel_logits(
+    const real *y6, const real *head_W, const real *head_b, real *logits, int N
+) {
+    product<2, by_row, by_row>(1, N * D, M, H,
+        [=](int, int r, int h) { return y6[r * H + h]; },
+        [=](int, int h, int m) { return head_W[h * M + m]; },
+        [=](int, int r, int m, real sum) { logits[r * M + m] = sum + head_b[m]; });
+}
+
+// m2[n,d] = max_m logits[n,d,m]
+// e2[n,d,m] = exp(logits[n,d,m] - m2[n,d])
+// s2[n,d] = Σ_m e2[n,d,m]
+// logits_at_next_token[n,d] = logits[n,d,next_token[n,d]]
+extern "C" __global__ void kernel_logits_at_next_token(
+    const real *logits, const int *next_token, real *m2, real *e2, real *s2,
+    real *logits_at_next_token, int N
+) {
+    rows<32>(N * D, [=](int i) {
+        reduce_row<32, largest>(M,
+            [=](int m) { return logits[i * M + m]; },
+            [=](real most) { m2[i] = most; });
+        map_row<32>(M, [=](int m) { e2[i * M + m] = exp(logits[i * M + m] - m2[i]); });
+        reduce_row<32, added>(M,
+            [=](int m) { return e2[i * M + m]; },
+            [=](real sum) {
+                s2[i] = sum;
+                logits_at_next_token[i] = logits[i * M + next_token[i]];
+            });
+    });
+}
+
+// loss = Σ_{n,d} (m2[n,d] + log(s2[n,d]) - logits_at_next_token[n,d])/(D N)
+extern "C" __global__ void kernel_loss(
+    const real *m2, const real *s2, const real *logits_at_next_token, real *loss, int N
+) {
+    by_block<added>(1, N * D,
+        [=](int, int j) {
+            return 0.015625_r * (m2[j] + log(s2[j]) - logits_at_next_token[j]) / real(N);
+        },
+        [=](int, real sum) { *loss = sum; });
+}
+
+// p2[n,d,m] = e2[n,d,m]/s2[n,d]
+// ∂L/∂logits[n,d,m] = (p2[n,d,m] - δ(m,next_token[n,d]))/(D N)
+extern "C" __global__ void kernel_d_logits(
+    const real *s2, const real *e2, const int *next_token, real *p2, real *d_logits, int N
+) {
+    each(N * D * M, [=](int i) {
+        const int n = i / (D * M), d = i / M % D, m = i % M;
+        p2[i] = e2[i] / s2[n * D + d];
+        d_logits[i] = 0.015625_r * (p2[i] - real(m == next_token[n * D + d])) / real(N);
+    });
+}
+
+// ∂L/∂y6[n,d,h] = Σ_m head_W[h,m] ∂L/∂logits[n,d,m]
+// ∂L/∂xhat3[n,d,h] = ln_gain[h] ∂L/∂y6[n,d,h]
+extern "C" __global__ void kernel_d_xhat3(
+    const real *d_logits, const real *head_W, const real *ln_gain, real *d_y6, real *d_xhat3, int N
+) {
+    product<2, by_row, by_column>(1, N * D, H, M,
+        [=](int, int r, int m) { return d_logits[r * M + m]; },
+        [=](int, int m, int h) { return head_W[h * M + m]; },
+        [=](int, int r, int h, real sum) {
+            const int at = r * H + h;
+            d_y6[at] = sum;
+            d_xhat3[at] = ln_gain[h] * d_y6[at];
+        });
+}
+
+// xhat3_dot_d_xhat3[n,d] = Σ_h xhat3[n,d,h] ∂L/∂xhat3[n,d,h]
+// sum_d_xhat3[n,d] = Σ_h ∂L/∂xhat3[n,d,h]
+extern "C" __global__ void kernel_sum_d_xhat3(
+    const real *xhat3, const real *d_xhat3, real *xhat3_dot_d_xhat3, real *sum_d_xhat3, int N
+) {
+    rows<32>(N * D, [=](int i) {
+        reduce_row<32, added>(H,
+            [=](int h) { return xhat3[i * H + h] * d_xhat3[i * H + h]; },
+            [=](real sum) { xhat3_dot_d_xhat3[i] = sum; });
+        reduce_row<32, added>(H,
+            [=](int h) { return d_xhat3[i * H + h]; },
+            [=](real sum) { sum_d_xhat3[i] = sum; });
+    });
+}
+
+// ∂L/∂block[b,n,d,h] = ∂L/∂block_before[b+1,n,d,h] (rstd3[n,d] (∂L/∂xhat3[n,d,h] - xhat3[n,d,h]
+//     xhat3_dot_d_xhat3[n,d]/H - sum_d_xhat3[n,d]/H) outside)
+extern "C" __global__ void kernel_d_block(
+    const real *d_block_before, const real *rstd3, const real *xhat3, const real *xhat3_dot_d_xhat3,
+    const real *d_xhat3, const real *sum_d_xhat3, real *d_block, int N, int b
+) {
+    each(N * D * H, [=](int i) {
+        const int n = i / (D * H), d = i / H % D;
+        d_block[b * (N * D * H) + i] = b + 1 < B ? d_block_before[(b + 1) * (N * D * H) + i] :
+            rstd3[n * D + d] * (d_xhat3[i] - 0.0078125_r * xhat3[i] * xhat3_dot_d_xhat3[n * D + d] -
+            0.0078125_r * sum_d_xhat3[n * D + d]);
+    });
+}
+
+// ∂L/∂gelu1[b,n,d,e] = Σ_h block_down_W[b,e,h] ∂L/∂block[b,n,d,h]
+// ∂L/∂z1[b,n,d,e] = (√2 z1[b,n,d,e] exp(-z1[b,n,d,e]²/2)/(2 √π) + Phi1[b,n,d,e])
+//     ∂L/∂gelu1[b,n,d,e]
+extern "C" __global__ void kernel_d_z1(
+    const real *d_block, const real *block_down_W, const real *z1, const real *Phi1, real *d_gelu1,
+    real *d_z1, int N, int b
+) {
+    product<2, by_row, by_column>(1, N * D, E, H,
+        [=](int, int r, int h) { return d_block[(b * (N * D) + r) * H + h]; },
+        [=](int, int h, int e) { return block_down_W[(b * E + e) * H + h]; },
+        [=](int, int r, int e, real sum) {
+            const int at = (b * (N * D) + r) * E + e;
+            d_gelu1[at] = sum;
+            d_z1[at] = (0.3989422804014327_r * z1[at] * exp(-0.5_r * power<2>(z1[at])) + Phi1[at]) *
+                d_gelu1[at];
+        });
+}
+
+// ∂L/∂y5[b,n,d,h] = Σ_e block_up_W[b,h,e] ∂L/∂z1[b,n,d,e]
+// ∂L/∂xhat2[b,n,d,h] = block_ln2_gain[b,h] ∂L/∂y5[b,n,d,h]
+extern "C" __global__ void kernel_d_xhat2(
+    const real *d_z1, const real *block_up_W, const real *block_ln2_gain, real *d_y5, real *d_xhat2,
+    int N, int b
+) {
+    product<2, by_row, by_column>(1, N * D, H, E,
+        [=](int, int r, int e) { return d_z1[(b * (N * D) + r) * E + e]; },
+        [=](int, int e, int h) { return block_up_W[(b * H + h) * E + e]; },
+        [=](int, int r, int h, real sum) {
+            const int at = (b * (N * D) + r) * H + h;
+            d_y5[at] = sum;
+            d_xhat2[at] = block_ln2_gain[b * H + h] * d_y5[at];
+        });
+}
+
+// xhat2_dot_d_xhat2[b,n,d] = Σ_h xhat2[b,n,d,h] ∂L/∂xhat2[b,n,d,h]
+// sum_d_xhat2[b,n,d] = Σ_h ∂L/∂xhat2[b,n,d,h]
+// ∂L/∂sum1[b,n,d,h] = rstd2[b,n,d] ∂L/∂xhat2[b,n,d,h] + ∂L/∂block[b,n,d,h] - rstd2[b,n,d]
+//     sum_d_xhat2[b,n,d]/H - rstd2[b,n,d] xhat2[b,n,d,h] xhat2_dot_d_xhat2[b,n,d]/H
+// Likewise ∂L/∂block_before.
+extern "C" __global__ void kernel_d_sum1(
+    const real *xhat2, const real *d_xhat2, const real *rstd2, const real *d_block,
+    real *xhat2_dot_d_xhat2, real *sum_d_xhat2, real *d_sum1, int N, int b
+) {
+    rows<32>(N * D, [=](int i) {
+        const int row = b * (N * D) + i;
+        reduce_row<32, added>(H,
+            [=](int h) {
+                return xhat2[row * H + h] * d_xhat2[row * H + h];
+            },
+            [=](real sum) { xhat2_dot_d_xhat2[row] = sum; });
+        reduce_row<32, added>(H,
+            [=](int h) { return d_xhat2[row * H + h]; },
+            [=](real sum) { sum_d_xhat2[row] = sum; });
+        map_row<32>(H, [=](int h) {
+            d_sum1[row * H + h] = rstd2[row] * d_xhat2[row * H + h] + d_block[row * H + h] -
+                0.0078125_r * rstd2[row] * sum_d_xhat2[row] - 0.0078125_r * rstd2[row] *
+                xhat2[row * H + h] * xhat2_dot_d_xhat2[row];
+        });
+    });
+}
+
+// ∂L/∂att_mixed[b,n,d,a,k] = Σ_h block_att_Wo[b,a,k,h] ∂L/∂sum1[b,n,d,h]
+extern "C" __global__ void kernel_d_att_mixed(
+    const real *d_sum1, const real *block_att_Wo, real *d_att_mixed, int N, int b
+) {
+    product<2, by_row, by_column>(1, N * D, A * K, H,
+        [=](int, int r, int h) { return d_sum1[(b * (N * D) + r) * H + h]; },
+        [=](int, int h, int c) { return block_att_Wo[(b * (A * K) + c) * H + h]; },
+        [=](int, int r, int c, real sum) {
+            d_att_mixed[(b * (N * D) + r) * (A * K) + c] = sum;
+        });
+}
+
+// ∂L/∂p1[b,n,a,d,s] = Σ_k att_v[b,n,s,a,k] ∂L/∂att_mixed[b,n,d,a,k]
+extern "C" __global__ void kernel_d_p1(
+    const real *d_att_mixed, const real *att_v, real *d_p1, int N, int b
+) {
+    product<2, by_row, by_column>(N * A, D, S, K,
+        [=](int s, int d, int k) {
+            const int n = s / A, a = s % A;
+            return d_att_mixed[(((b * N + n) * D + d) * A + a) * K + k];
+        },
+        [=](int s, int k, int s_) {
+            const int n = s / A, a = s % A;
+            return att_v[(((b * N + n) * S + s_) * A + a) * K + k];
+        },
+        [=](int s, int d, int s_, real sum) {
+            d_p1[((b * (N * A) + s) * D + d) * S + s_] = sum;
+        });
+}
+
+// p1_dot_d_p1[b,n,a,d] = Σ_s p1[b,n,a,d,s] ∂L/∂p1[b,n,a,d,s]
+// ∂L/∂att_score[b,n,a,d,s] = [s ≤ d] p1[b,n,a,d,s] (∂L/∂p1[b,n,a,d,s] - p1_dot_d_p1[b,n,a,d])
+extern "C" __global__ void kernel_d_att_score(
+    const real *p1, const real *d_p1, real *p1_dot_d_p1, real *d_att_score, int N, int b
+) {
+    rows<32>(N * A * D, [=](int i) {
+        const int d = i % D;
+        const int row = b * (N * A * D) + i;
+        reduce_row<32, added>(S,
+            [=](int s) {
+                return p1[row * S + s] * d_p1[row * S + s];
+            },
+            [=](real sum) { p1_dot_d_p1[row] = sum; });
+        map_row<32>(S, [=](int s) {
+            d_att_score[row * S + s] = s <= d ? p1[row * S + s] * (d_p1[row * S + s] -
+                p1_dot_d_p1[row]) : 0_r;
+        });
+    });
+}
+
+// ∂L/∂y4[b,n,s,a,k] = Σ_d y3[b,n,d,a,k] ∂L/∂att_score[b,n,a,d,s]/√K
+extern "C" __global__ void kernel_d_y4(
+    const real *d_att_score, const real *turned1, real *d_y4, int N, int b
+) {
+    product<2, by_column, by_row>(N * A, S, K, D,
+        [=](int s, int s_, int d) {
+            return d_att_score[((b * (N * A) + s) * D + d) * S + s_];
+        },
+        [=](int s, int d, int k) {
+            const int n = s / A, a = s % A;
+            return turned1[(((b * N + n) * D + d) * A + a) * K + k];
+        },
+        [=](int s, int s_, int k, real sum) {
+            const int n = s / A, a = s % A;
+            d_y4[(((b * N + n) * S + s_) * A + a) * K + k] = 0.1767766952966369_r * sum;
+        });
+}
+
+// ∂L/∂pair2[b,n,s,a,j,f] = Σ_g turn2[s,j,g,f] ∂L/∂y4[b,n,s,a,2 j + g]
+extern "C" __global__ void kernel_d_pair2(
+    const real *d_y4, const real *turn2, real *d_pair2, int N, int b
+) {
+    product<1, by_column, by_row>(S * J, N * A, F, G,
+        [=](int s, int r, int g) {
+            const int s_ = s / J, j = s % J;
+            const int n = r / A, a = r % A;
+            return d_y4[(((b * N + n) * S + s_) * A + a) * K + 2 * j + g];
+        },
+        [=](int s, int g, int f) { return turn2[(s * G + g) * F + f]; },
+        [=](int s, int r, int f, real sum) {
+            const int s_ = s / J, j = s % J;
+            const int n = r / A, a = r % A;
+            d_pair2[((((b * N + n) * S + s_) * A + a) * J + j) * F + f] = sum;
+        });
+}
+
+// ∂L/∂y3[b,n,d,a,k] = Σ_s y4[b,n,s,a,k] ∂L/∂att_score[b,n,a,d,s]/√K
+extern "C" __global__ void kernel_d_y3(
+    const real *d_att_score, const real *turned2, real *d_y3, int N, int b
+) {
+    product<2, by_row, by_row>(N * A, D, K, S,
+        [=](int s, int d, int s_) {
+            return d_att_score[((b * (N * A) + s) * D + d) * S + s_];
+        },
+        [=](int s, int s_, int k) {
+            const int n = s / A, a = s % A;
+            return turned2[(((b * N + n) * S + s_) * A + a) * K + k];
+        },
+        [=](int s, int d, int k, real sum) {
+            const int n = s / A, a = s % A;
+            d_y3[(((b * N + n) * D + d) * A + a) * K + k] = 0.1767766952966369_r * sum;
+        });
+}
+
+// ∂L/∂pair1[b,n,d,a,j,f] = Σ_g turn1[d,j,g,f] ∂L/∂y3[b,n,d,a,2 j + g]
+extern "C" __global__ void kernel_d_pair1(
+    const real *d_y3, const real *turn1, real *d_pair1, int N, int b
+) {
+    product<1, by_column, by_row>(D * J, N * A, F, G,
+        [=](int s, int r, int g) {
+            const int d = s / J, j = s % J;
+            const int n = r / A, a = r % A;
+            return d_y3[(((b * N + n) * D + d) * A + a) * K + 2 * j + g];
+        },
+        [=](int s, int g, int f) { return turn1[(s * G + g) * F + f]; },
+        [=](int s, int r, int f, real sum) {
+            const int d = s / J, j = s % J;
+            const int n = r / A, a = r % A;
+            d_pair1[((((b * N + n) * D + d) * A + a) * J + j) * F + f] = sum;
+        });
+}
+
+// ∂L/∂att_v[b,n,s,a,k] = Σ_d p1[b,n,a,d,s] ∂L/∂att_mixed[b,n,d,a,k]
+extern "C" __global__ void kernel_d_att_v(
+    const real *p1, const real *d_att_mixed, real *d_att_v, int N, int b
+) {
+    product<2, by_column, by_row>(N * A, S, K, D,
+        [=](int s, int s_, int d) { return p1[((b * (N * A) + s) * D + d) * S + s_]; },
+        [=](int s, int d, int k) {
+            const int n = s / A, a = s % A;
+            return d_att_mixed[(((b * N + n) * D + d) * A + a) * K + k];
+        },
+        [=](int s, int s_, int k, real sum) {
+            const int n = s / A, a = s % A;
+            d_att_v[(((b * N + n) * S + s_) * A + a) * K + k] = sum;
+        });
+}
+
+// ∂L/∂y2[b,n,d,h] = Σ_{a,k} block_att_Wv[b,h,a,k] ∂L/∂att_v[b,n,d,a,k] + Σ_{a,k}
+//     block_att_Wk[b,h,a,k] ∂L/∂att_k[b,n,d,a,k] + Σ_{a,k} block_att_Wq[b,h,a,k]
+//     ∂L/∂att_q[b,n,d,a,k]
+extern "C" __global__ void kernel_d_y2(
+    const real *d_att_v, const real *block_att_Wv, real *d_y2, int N, int b
+) {
+    product<2, by_row, by_column>(1, N * D, H, A * K,
+        [=](int, int r, int k) {
+            const int n = r / D, d = r % D;
+            return d_att_v[((b * N + n) * S + d) * (A * K) + k];
+        },
+        [=](int, int k, int h) { return block_att_Wv[(b * H + h) * (A * K) + k]; },
+        [=](int, int r, int h, real sum) { d_y2[(b * (N * D) + r) * H + h] = sum; });
+}
+
+extern "C" __global__ void kernel_d_y2_from_block_att_Wk(
+    const real *d_pair2, const real *block_att_Wk, real *d_y2, int N, int b
+) {
+    product<2, by_row, by_column>(1, N * D, H, A * K,
+        [=](int, int r, int k) {
+            const int n = r / D, d = r % D;
+            return d_pair2[((b * N + n) * S + d) * (A * K) + k];
+        },
+        [=](int, int k, int h) { return block_att_Wk[(b * H + h) * (A * K) + k]; },
+        [=](int, int r, int h, real sum) { d_y2[(b * (N * D) + r) * H + h] += sum; });
+}
+
+// ∂L/∂xhat1[b,n,d,h] = block_ln1_gain[b,h] ∂L/∂y2[b,n,d,h]
+extern "C" __global__ void kernel_d_xhat1(
+    const real *d_pair1, const real *block_att_Wq, const real *block_ln1_gain, real *d_y2,
+    real *d_xhat1, int N, int b
+) {
+    product<2, by_row, by_column>(1, N * D, H, A * K,
+        [=](int, int r, int k) { return d_pair1[(b * (N * D) + r) * (A * K) + k]; },
+        [=](int, int k, int h) { return block_att_Wq[(b * H + h) * (A * K) + k]; },
+        [=](int, int r, int h, real sum) {
+            const int at = (b * (N * D) + r) * H + h;
+            d_y2[at] += sum;
+            d_xhat1[at] = block_ln1_gain[b * H + h] * d_y2[at];
+        });
+}
+
+// ∂L/∂characters_W[v,h] = Σ_{n,d} δ(v,tokens[n,d]) ∂L/∂block_before[0,n,d,h]
+extern "C" __global__ void kernel_d_characters_W(
+    const int *tokens, const real *d_block_before, real *d_characters_W, int N
+) {
+    product<2, by_row, by_row>(1, V, H, N * D,
+        [=](int, int v, int k) { return real(v == tokens[k]); },
+        [=](int, int k, int h) { return d_block_before[k * H + h]; },
+        [=](int, int v, int h, real sum) { d_characters_W[v * H + h] = sum; });
+}
+
+// ∂L/∂block_ln1_gain[b,h] = Σ_{n,d} xhat1[b,n,d,h] ∂L/∂y2[b,n,d,h]
+// Likewise ∂L/∂block_ln2_gain.
+extern "C" __global__ void kernel_d_block_ln1_gain(
+    const real *xhat1, const real *d_y2, real *d_block_ln1_gain, int N
+) {
+    by_columns<added>(B * H, N * D,
+        [=](int i, int j) {
+            const int b = i / H, h = i % H;
+            return xhat1[(b * (N * D) + j) * H + h] * d_y2[(b * (N * D) + j) * H + h];
+        },
+        [=](int i, real sum) { d_block_ln1_gain[i] = sum; });
+}
+
+// ∂L/∂block_ln1_shift[b,h] = Σ_{n,d} ∂L/∂y2[b,n,d,h]
+// Likewise ∂L/∂block_att_bo, ∂L/∂block_ln2_shift, ∂L/∂block_down_b.
+extern "C" __global__ void kernel_d_block_ln1_shift(
+    const real *d_y2, real *d_block_ln1_shift, int N
+) {
+    by_columns<added>(B * H, N * D,
+        [=](int i, int j) {
+            const int b = i / H, h = i % H;
+            return d_y2[(b * (N * D) + j) * H + h];
+        },
+        [=](int i, real sum) { d_block_ln1_shift[i] = sum; });
+}
+
+// ∂L/∂block_att_Wq[b,h,a,k] = Σ_{n,d} y2[b,n,d,h] ∂L/∂att_q[b,n,d,a,k]
+extern "C" __global__ void kernel_d_block_att_Wq(
+    const real *y2, const real *d_pair1, real *d_block_att_Wq, int N
+) {
+    product<4, by_column, by_row>(B, H, A * K, N * D,
+        [=](int b, int h, int k) { return y2[(b * (N * D) + k) * H + h]; },
+        [=](int b, int k, int c) { return d_pair1[(b * (N * D) + k) * (A * K) + c]; },
+        [=](int b, int h, int c, real sum) {
+            d_block_att_Wq[(b * H + h) * (A * K) + c] = sum;
+        });
+}
+
+// ∂L/∂block_att_bq[b,a,k] = Σ_{n,d} ∂L/∂att_q[b,n,d,a,k]
+extern "C" __global__ void kernel_d_block_att_bq(
+    const real *d_pair1, real *d_block_att_bq, int N
+) {
+    by_columns<added>(B * A * K, N * D,
+        [=](int i, int j) {
+            const int b = i / (A * K), a = i / K % A, k = i % K;
+            return d_pair1[((b * (N * D) + j) * A + a) * K + k];
+        },
+        [=](int i, real sum) { d_block_att_bq[i] = sum; });
+}
+
+// ∂L/∂block_att_Wk[b,h,a,k] = Σ_{n,s} y2[b,n,s,h] ∂L/∂att_k[b,n,s,a,k]
+// Likewise ∂L/∂block_att_Wv.
+extern "C" __global__ void kernel_d_block_att_Wk(
+    const real *y2, const real *d_pair2, real *d_block_att_Wk, int N
+) {
+    product<4, by_column, by_row>(B, H, A * K, N * S,
+        [=](int b, int h, int k) {
+            const int n = k / S, s = k % S;
+            return y2[((b * N + n) * D + s) * H + h];
+        },
+        [=](int b, int k, int c) { return d_pair2[(b * (N * S) + k) * (A * K) + c]; },
+        [=](int b, int h, int c, real sum) {
+            d_block_att_Wk[(b * H + h) * (A * K) + c] = sum;
+        });
+}
+
+// ∂L/∂block_att_bv[b,a,k] = Σ_{n,s} ∂L/∂att_v[b,n,s,a,k]
+extern "C" __global__ void kernel_d_block_att_bv(
+    const real *d_att_v, real *d_block_att_bv, int N
+) {
+    by_columns<added>(B * A * K, N * S,
+        [=](int i, int j) {
+            const int b = i / (A * K), a = i / K % A, k = i % K;
+            return d_att_v[((b * (N * S) + j) * A + a) * K + k];
+        },
+        [=](int i, real sum) { d_block_att_bv[i] = sum; });
+}
+
+// ∂L/∂block_att_Wo[b,a,k,h] = Σ_{n,d} att_mixed[b,n,d,a,k] ∂L/∂sum1[b,n,d,h]
+extern "C" __global__ void kernel_d_block_att_Wo(
+    const real *att_mixed, const real *d_sum1, real *d_block_att_Wo, int N
+) {
+    product<4, by_column, by_row>(B, A * K, H, N * D,
+        [=](int b, int r, int k) { return att_mixed[(b * (N * D) + k) * (A * K) + r]; },
+        [=](int b, int k, int h) { return d_sum1[(b * (N * D) + k) * H + h]; },
+        [=](int b, int r, int h, real sum) {
+            d_block_att_Wo[(b * (A * K) + r) * H + h] = sum;
+        });
+}
+
+// ∂L/∂block_up_W[b,h,e] = Σ_{n,d} y5[b,n,d,h] ∂L/∂z1[b,n,d,e]
+extern "C" __global__ void kernel_d_block_up_W(
+    const real *y5, const real *d_z1, real *d_block_up_W, int N
+) {
+    product<4, by_column, by_row>(B, H, E, N * D,
+        [=](int b, int h, int k) { return y5[(b * (N * D) + k) * H + h]; },
+        [=](int b, int k, int e) { return d_z1[(b * (N * D) + k) * E + e]; },
+        [=](int b, int h, int e, real sum) { d_block_up_W[(b * H + h) * E + e] = sum; });
+}
+
+// ∂L/∂block_up_b[b,e] = Σ_{n,d} ∂L/∂z1[b,n,d,e]
+extern "C" __global__ void kernel_d_block_up_b(const real *d_z1, real *d_block_up_b, int N) {
+    by_columns<added>(B * E, N * D,
+        [=](int i, int j) {
+            const int b = i / E, e = i % E;
+            return d_z1[(b * (N * D) + j) * E + e];
+        },
+        [=](int i, real sum) { d_block_up_b[i] = sum; });
+}
+
+// ∂L/∂block_down_W[b,e,h] = Σ_{n,d} gelu1[b,n,d,e] ∂L/∂block[b,n,d,h]
+extern "C" __global__ void kernel_d_block_down_W(
+    const real *gelu1, const real *d_block, real *d_block_down_W, int N
+) {
+    product<4, by_column, by_row>(B, E, H, N * D,
+        [=](int b, int e, int k) { return gelu1[(b * (N * D) + k) * E + e]; },
+        [=](int b, int k, int h) { return d_block[(b * (N * D) + k) * H + h]; },
+        [=](int b, int e, int h, real sum) { d_block_down_W[(b * E + e) * H + h] = sum; });
+}
+
+// ∂L/∂ln_gain[h] = Σ_{n,d} xhat3[n,d,h] ∂L/∂y6[n,d,h]
+extern "C" __global__ void kernel_d_ln_gain(
+    const real *xhat3, const real *d_y6, real *d_ln_gain, int N
+) {
+    by_columns<added>(H, N * D,
+        [=](int h, int j) { return xhat3[j * H + h] * d_y6[j * H + h]; },
+        [=](int h, real sum) { d_ln_gain[h] = sum; });
+}
+
+// ∂L/∂ln_shift[h] = Σ_{n,d} ∂L/∂y6[n,d,h]
+extern "C" __global__ void kernel_d_ln_shift(const real *d_y6, real *d_ln_shift, int N) {
+    by_columns<added>(H, N * D,
+        [=](int h, int j) { return d_y6[j * H + h]; },
+        [=](int h, real sum) { d_ln_shift[h] = sum; });
+}
+
+// ∂L/∂head_W[h,m] = Σ_{n,d} y6[n,d,h] ∂L/∂logits[n,d,m]
+extern "C" __global__ void kernel_d_head_W(
+    const real *y6, const real *d_logits, real *d_head_W, int N
+) {
+    product<2, by_column, by_row>(1, H, M, N * D,
+        [=](int, int h, int k) { return y6[k * H + h]; },
+        [=](int, int k, int m) { return d_logits[k * M + m]; },
+        [=](int, int h, int m, real sum) { d_head_W[h * M + m] = sum; });
+}
+
+// ∂L/∂head_b[m] = Σ_{n,d} ∂L/∂logits[n,d,m]
+extern "C" __global__ void kernel_d_head_b(const real *d_logits, real *d_head_b, int N) {
+    by_columns<added>(M, N * D,
+        [=](int m, int j) { return d_logits[j * M + m]; },
+        [=](int m, real sum) { d_head_b[m] = sum; });
+}
+
+// c2 ← √(1 - 0.999^t)
+// lr_t ← 0.002 c2/(1 - 0.9^t)
+extern "C" __global__ void kernel_lr_t(const int *t, double *c2, double *lr_t) {
+    each(1, [=](int) {
+        *c2 = sqrt(1.0 - pow(0.999, double(*t)));
+        *lr_t = 0.002 * *c2 / (1.0 - pow(0.9, double(*t)));
+    });
+}
+
+// g_square ← Σ_i g[i]²
+// g_norm ← √g_square
+// g_scale ← (1/g_norm if g_norm > 1 else 1)
+extern "C" __global__ void kernel_g_scale(
+    const real *g, double *g_square, double *g_norm, double *g_scale, int P
+) {
+    by_block<added>(1, P,
+        [=](int, int i_) { return power<2>(g[i_]); },
+        [=](int, real sum) {
+            *g_square = sum;
+            *g_norm = sqrt(real(*g_square));
+            *g_scale = real(*g_norm) > 1_r ? 1_r / real(*g_norm) : 1_r;
+        });
+}
+
+// g[i] ← g_scale g[i]
+// m[i] ← 0.9 m[i] + 0.1 g[i]
+// v[i] ← 0.999 v[i] + 0.001 g[i]²
+// θ[i] ← 0.99998 θ[i] - lr_t m[i]/(1e-08 c2 + √v[i])
+extern "C" __global__ void kernel_theta(
+    const double *g_scale, const double *c2, const double *lr_t, real *g, real *m, real *v,
+    real *theta, int P
+) {
+    each(P, [=](int i) {
+        g[i] = real(*g_scale) * g[i];
+        m[i] = 0.1_r * g[i] + 0.9_r * m[i];
+        v[i] = 0.001_r * power<2>(g[i]) + 0.999_r * v[i];
+        theta[i] = 0.99998_r * theta[i] - real(*lr_t) * m[i] / (1e-08_r * real(*c2) + sqrt(v[i]));
+    });
+}
+
+// t ← t + 1
+extern "C" __global__ void kernel_count_step(int *t) {
+    each(1, [=](int) { ++*t; });
+}
+"""
+KERNELS = (
+    "y1",
+    "angle1",
+    "turn1",
+    "angle2",
+    "turn2",
+    "y2",
+    "att_q",
+    "att_k",
+    "att_v",
+    "turned1",
+    "turned2",
+    "att_score",
+    "p1",
+    "att_mixed",
+    "sum1",
+    "y5",
+    "gelu1",
+    "block",
+    "y6",
+    "logits",
+    "logits_at_next_token",
+    "loss",
+    "d_logits",
+    "d_xhat3",
+    "sum_d_xhat3",
+    "d_block",
+    "d_z1",
+    "d_xhat2",
+    "d_sum1",
+    "d_att_mixed",
+    "d_p1",
+    "d_att_score",
+    "d_y4",
+    "d_pair2",
+    "d_y3",
+    "d_pair1",
+    "d_att_v",
+    "d_y2",
+    "d_y2_from_block_att_Wk",
+    "d_xhat1",
+    "d_characters_W",
+    "d_block_ln1_gain",
+    "d_block_ln1_shift",
+    "d_block_att_Wq",
+    "d_block_att_bq",
+    "d_block_att_Wk",
+    "d_block_att_bv",
+    "d_block_att_Wo",
+    "d_block_up_W",
+    "d_block_up_b",
+    "d_block_down_W",
+    "d_ln_gain",
+    "d_ln_shift",
+    "d_head_W",
+    "d_head_b",
+    "lr_t",
+    "g_scale",
+    "theta",
+    "count_step",
+)
+# A grid that fills any GPU of today many times over; what is left, its threads walk on to.
+MOST_BLOCKS = 65536
+MOST_ENTRIES = 2**31  # of an array: an index is an int
+COMPILED: dict[str, Kernels] = {}
+
+
+def missing() -> str:
+    """Say what this machine lacks to run the module, and what to do; an empty text if nothing."""
+    if cp is None:
+        return "CuPy is missing. Install it: pip install 'cupy-cuda13x[ctk]' (or cupy-cuda12x[ctk])"
+    if not cp.cuda.is_available():
+        return "No NVIDIA GPU answers. See `nvidia-smi`; the driver must be that of CuPy's CUDA."
+    return ""
+
+
+def demand() -> None:
+    """Raise RuntimeError if something is missing."""
+    if missing():
+        raise RuntimeError(missing())
+
+
+class Kernels:
+    """The kernels of SOURCE, compiled for one precision, and how they are launched.
+
+    A method is called as the device template that a kernel uses, and is given its sizes; enough
+    blocks of 256 threads are launched for these, a template does the rest.
+    """
+
+    def __init__(self, dtype: str) -> None:
+        demand()
+        real = {"float32": "float", "float64": "double"}[dtype]
+        self._module = cp.RawModule(code=SOURCE, options=("--std=c++17", f"-DREAL={real}"))
+        self._kernels = {name: self._module.get_function(f"kernel_{name}") for name in KERNELS}
+
+    @classmethod
+    def of(cls, dtype: str) -> Kernels:
+        """Return the kernels of a precision; they are compiled once."""
+        name = np.dtype(dtype).name
+        if name not in COMPILED:
+            COMPILED[name] = cls(name)
+        return COMPILED[name]
+
+    def each(self, name: str, entries: int, *args: cp.ndarray | int) -> None:
+        """Launch a thread an entry."""
+        self._launch(name, entries, 256, args)
+
+    def by_thread(self, name: str, entries: int, *args: cp.ndarray | int) -> None:
+        """Launch a thread an entry of the result."""
+        self._launch(name, entries, 256, args)
+
+    def by_warp(self, name: str, entries: int, *args: cp.ndarray | int) -> None:
+        """Launch 32 threads an entry of the result."""
+        self._launch(name, entries, 8, args)
+
+    def by_block(self, name: str, entries: int, *args: cp.ndarray | int) -> None:
+        """Launch a block an entry of the result."""
+        self._launch(name, entries, 1, args)
+
+    def by_columns(self, name: str, entries: int, *args: cp.ndarray | int) -> None:
+        """Launch a block for 32 entries of the result."""
+        self._launch(name, entries, 32, args)
+
+    def product(
+        self, name: str, tile: int, stack: int, rows: int, columns: int, *args: cp.ndarray | int
+    ) -> None:
+        """Launch a block for each tile of the products."""
+        self._launch(name, stack * -(-rows // tile) * -(-columns // tile), 1, args)
+
+    def _launch(
+        self, name: str, work: int, per_block: int, args: tuple[cp.ndarray | int, ...]
+    ) -> None:
+        """Launch a kernel; a number is an `int` of C++, which CuPy would pass as 64 bits."""
+        for arg in args:
+            if not isinstance(arg, int) and arg.size >= MOST_ENTRIES:
+                raise ValueError(f"{name}: {arg.size} entries; kernels count to {MOST_ENTRIES}")
+        blocks = min(-(-work // per_block), MOST_BLOCKS)
+        given = tuple(np.int32(arg) if isinstance(arg, int) else arg for arg in args)
+        self._kernels[name]((blocks,), (256,), given)
+
+
+class Params:
+    """The parameters: named views into one vector on the device.
+
+    It is called `flat`.
+    """
+
+    def __init__(self, flat: cp.ndarray | np.ndarray | None = None) -> None:
+        self.flat = cp.zeros(SIZE, DTYPE) if flat is None else flat
+        self.characters_W = self.flat[SPANS["characters_W"]].reshape((V, H))
+        self.block_ln1_gain = self.flat[SPANS["block_ln1_gain"]].reshape((B, H))
+        self.block_ln1_shift = self.flat[SPANS["block_ln1_shift"]].reshape((B, H))
+        self.block_att_Wq = self.flat[SPANS["block_att_Wq"]].reshape((B, H, A, K))
+        self.block_att_bq = self.flat[SPANS["block_att_bq"]].reshape((B, A, K))
+        self.block_att_Wk = self.flat[SPANS["block_att_Wk"]].reshape((B, H, A, K))
+        self.block_att_Wv = self.flat[SPANS["block_att_Wv"]].reshape((B, H, A, K))
+        self.block_att_bv = self.flat[SPANS["block_att_bv"]].reshape((B, A, K))
+        self.block_att_Wo = self.flat[SPANS["block_att_Wo"]].reshape((B, A, K, H))
+        self.block_att_bo = self.flat[SPANS["block_att_bo"]].reshape((B, H))
+        self.block_ln2_gain = self.flat[SPANS["block_ln2_gain"]].reshape((B, H))
+        self.block_ln2_shift = self.flat[SPANS["block_ln2_shift"]].reshape((B, H))
+        self.block_up_W = self.flat[SPANS["block_up_W"]].reshape((B, H, E))
+        self.block_up_b = self.flat[SPANS["block_up_b"]].reshape((B, E))
+        self.block_down_W = self.flat[SPANS["block_down_W"]].reshape((B, E, H))
+        self.block_down_b = self.flat[SPANS["block_down_b"]].reshape((B, H))
+        self.ln_gain = self.flat[SPANS["ln_gain"]].reshape((H,))
+        self.ln_shift = self.flat[SPANS["ln_shift"]].reshape((H,))
+        self.head_W = self.flat[SPANS["head_W"]].reshape((H, M))
+        self.head_b = self.flat[SPANS["head_b"]].reshape((M,))
+
+
+class Grads:
+    """The gradient: `grads.W` is ∂L/∂W, in the same order in memory as the parameters."""
+
+    def __init__(self, flat: cp.ndarray) -> None:
+        self.flat = flat
+        self.characters_W = self.flat[SPANS["characters_W"]].reshape((V, H))
+        self.block_ln1_gain = self.flat[SPANS["block_ln1_gain"]].reshape((B, H))
+        self.block_ln1_shift = self.flat[SPANS["block_ln1_shift"]].reshape((B, H))
+        self.block_att_Wq = self.flat[SPANS["block_att_Wq"]].reshape((B, H, A, K))
+        self.block_att_bq = self.flat[SPANS["block_att_bq"]].reshape((B, A, K))
+        self.block_att_Wk = self.flat[SPANS["block_att_Wk"]].reshape((B, H, A, K))
+        self.block_att_Wv = self.flat[SPANS["block_att_Wv"]].reshape((B, H, A, K))
+        self.block_att_bv = self.flat[SPANS["block_att_bv"]].reshape((B, A, K))
+        self.block_att_Wo = self.flat[SPANS["block_att_Wo"]].reshape((B, A, K, H))
+        self.block_att_bo = self.flat[SPANS["block_att_bo"]].reshape((B, H))
+        self.block_ln2_gain = self.flat[SPANS["block_ln2_gain"]].reshape((B, H))
+        self.block_ln2_shift = self.flat[SPANS["block_ln2_shift"]].reshape((B, H))
+        self.block_up_W = self.flat[SPANS["block_up_W"]].reshape((B, H, E))
+        self.block_up_b = self.flat[SPANS["block_up_b"]].reshape((B, E))
+        self.block_down_W = self.flat[SPANS["block_down_W"]].reshape((B, E, H))
+        self.block_down_b = self.flat[SPANS["block_down_b"]].reshape((B, H))
+        self.ln_gain = self.flat[SPANS["ln_gain"]].reshape((H,))
+        self.ln_shift = self.flat[SPANS["ln_shift"]].reshape((H,))
+        self.head_W = self.flat[SPANS["head_W"]].reshape((H, M))
+        self.head_b = self.flat[SPANS["head_b"]].reshape((M,))
+
+
+class Activations:
+    """A batch of N examples on the device, and what the forward pass computes for it."""
+
+    def __init__(self, N: int, dtype: str = DTYPE) -> None:
+        self.N, self.kernels = N, Kernels.of(dtype)
+        self.tokens = cp.empty((N, D), np.int32)  # tokens[n,d]
+        self.next_token = cp.empty((N, D), np.int32)  # next_token[n,d]
+        self.y1 = cp.empty((N, D, H), dtype)  # y1[n,d,h]
+        self.angle1 = cp.empty((D, J), dtype)  # angle1[d,j]
+        self.turn1 = cp.empty((D, J, G, F), dtype)  # turn1[d,j,g,f]
+        self.angle2 = cp.empty((S, J), dtype)  # angle2[s,j]
+        self.turn2 = cp.empty((S, J, G, F), dtype)  # turn2[s,j,g,f]
+        self.block_before = cp.empty((B, N, D, H), dtype)  # block_before[b,n,d,h]
+        self.mean1 = cp.empty((B, N, D), dtype)  # mean1[b,n,d]
+        self.var1 = cp.empty((B, N, D), dtype)  # var1[b,n,d]
+        self.rstd1 = cp.empty((B, N, D), dtype)  # rstd1[b,n,d]
+        self.xhat1 = cp.empty((B, N, D, H), dtype)  # xhat1[b,n,d,h]
+        self.y2 = cp.empty((B, N, D, H), dtype)  # y2[b,n,d,h]
+        self.att_q = cp.empty((B, N, D, A, K), dtype)  # att_q[b,n,d,a,k]
+        self.att_k = cp.empty((B, N, S, A, K), dtype)  # att_k[b,n,s,a,k]
+        self.att_v = cp.empty((B, N, S, A, K), dtype)  # att_v[b,n,s,a,k]
+        self.turned1 = cp.empty((B, N, D, A, J, G), dtype)  # turned1[b,n,d,a,j,g]
+        self.turned2 = cp.empty((B, N, S, A, J, G), dtype)  # turned2[b,n,s,a,j,g]
+        self.att_score = cp.empty((B, N, A, D, S), dtype)  # att_score[b,n,a,d,s]
+        self.m1 = cp.empty((B, N, A, D), dtype)  # m1[b,n,a,d]
+        self.u1 = cp.empty((B, N, A, D, S), dtype)  # u1[b,n,a,d,s]
+        self.e1 = cp.empty((B, N, A, D, S), dtype)  # e1[b,n,a,d,s]
+        self.s1 = cp.empty((B, N, A, D), dtype)  # s1[b,n,a,d]
+        self.p1 = cp.empty((B, N, A, D, S), dtype)  # p1[b,n,a,d,s]
+        self.att_mixed = cp.empty((B, N, D, A, K), dtype)  # att_mixed[b,n,d,a,k]
+        self.att_o = cp.empty((B, N, D, H), dtype)  # att_o[b,n,d,h]
+        self.sum1 = cp.empty((B, N, D, H), dtype)  # sum1[b,n,d,h]
+        self.mean2 = cp.empty((B, N, D), dtype)  # mean2[b,n,d]
+        self.var2 = cp.empty((B, N, D), dtype)  # var2[b,n,d]
+        self.rstd2 = cp.empty((B, N, D), dtype)  # rstd2[b,n,d]
+        self.xhat2 = cp.empty((B, N, D, H), dtype)  # xhat2[b,n,d,h]
+        self.y5 = cp.empty((B, N, D, H), dtype)  # y5[b,n,d,h]
+        self.z1 = cp.empty((B, N, D, E), dtype)  # z1[b,n,d,e]
+        self.Phi1 = cp.empty((B, N, D, E), dtype)  # Phi1[b,n,d,e]
+        self.gelu1 = cp.empty((B, N, D, E), dtype)  # gelu1[b,n,d,e]
+        self.z2 = cp.empty((B, N, D, H), dtype)  # z2[b,n,d,h]
+        self.block = cp.empty((B, N, D, H), dtype)  # block[b,n,d,h]
+        self.mean3 = cp.empty((N, D), dtype)  # mean3[n,d]
+        self.var3 = cp.empty((N, D), dtype)  # var3[n,d]
+        self.rstd3 = cp.empty((N, D), dtype)  # rstd3[n,d]
+        self.xhat3 = cp.empty((N, D, H), dtype)  # xhat3[n,d,h]
+        self.y6 = cp.empty((N, D, H), dtype)  # y6[n,d,h]
+        self.logits = cp.empty((N, D, M), dtype)  # logits[n,d,m]
+        self.m2 = cp.empty((N, D), dtype)  # m2[n,d]
+        self.e2 = cp.empty((N, D, M), dtype)  # e2[n,d,m]
+        self.s2 = cp.empty((N, D), dtype)  # s2[n,d]
+        self.logits_at_next_token = cp.empty((N, D), dtype)  # logits_at_next_token[n,d]
+        self.loss = cp.empty((), dtype)  # loss
+
+
+class Workspace(Activations):
+    """The activations, and the cotangents that the backward pass computes from them."""
+
+    def __init__(self, N: int, dtype: str = DTYPE) -> None:
+        super().__init__(N, dtype)
+        self.p2 = cp.empty((N, D, M), dtype)  # p2[n,d,m]
+        self.d_logits = cp.empty((N, D, M), dtype)  # ∂L/∂logits[n,d,m]
+        self.d_y6 = cp.empty((N, D, H), dtype)  # ∂L/∂y6[n,d,h]
+        self.d_xhat3 = cp.empty((N, D, H), dtype)  # ∂L/∂xhat3[n,d,h]
+        self.xhat3_dot_d_xhat3 = cp.empty((N, D), dtype)  # xhat3_dot_d_xhat3[n,d]
+        self.sum_d_xhat3 = cp.empty((N, D), dtype)  # sum_d_xhat3[n,d]
+        self.d_block = cp.empty((B, N, D, H), dtype)  # ∂L/∂block[b,n,d,h]
+        self.d_gelu1 = cp.empty((B, N, D, E), dtype)  # ∂L/∂gelu1[b,n,d,e]
+        self.d_z1 = cp.empty((B, N, D, E), dtype)  # ∂L/∂z1[b,n,d,e]
+        self.d_y5 = cp.empty((B, N, D, H), dtype)  # ∂L/∂y5[b,n,d,h]
+        self.d_xhat2 = cp.empty((B, N, D, H), dtype)  # ∂L/∂xhat2[b,n,d,h]
+        self.xhat2_dot_d_xhat2 = cp.empty((B, N, D), dtype)  # xhat2_dot_d_xhat2[b,n,d]
+        self.sum_d_xhat2 = cp.empty((B, N, D), dtype)  # sum_d_xhat2[b,n,d]
+        self.d_sum1 = cp.empty((B, N, D, H), dtype)  # ∂L/∂sum1[b,n,d,h]
+        self.d_att_mixed = cp.empty((B, N, D, A, K), dtype)  # ∂L/∂att_mixed[b,n,d,a,k]
+        self.d_p1 = cp.empty((B, N, A, D, S), dtype)  # ∂L/∂p1[b,n,a,d,s]
+        self.p1_dot_d_p1 = cp.empty((B, N, A, D), dtype)  # p1_dot_d_p1[b,n,a,d]
+        self.d_att_score = cp.empty((B, N, A, D, S), dtype)  # ∂L/∂att_score[b,n,a,d,s]
+        self.d_y4 = cp.empty((B, N, S, A, K), dtype)  # ∂L/∂y4[b,n,s,a,k]
+        self.d_pair2 = cp.empty((B, N, S, A, J, F), dtype)  # ∂L/∂pair2[b,n,s,a,j,f]
+        self.d_y3 = cp.empty((B, N, D, A, K), dtype)  # ∂L/∂y3[b,n,d,a,k]
+        self.d_pair1 = cp.empty((B, N, D, A, J, F), dtype)  # ∂L/∂pair1[b,n,d,a,j,f]
+        self.d_att_v = cp.empty((B, N, S, A, K), dtype)  # ∂L/∂att_v[b,n,s,a,k]
+        self.d_y2 = cp.empty((B, N, D, H), dtype)  # ∂L/∂y2[b,n,d,h]
+        self.d_xhat1 = cp.empty((B, N, D, H), dtype)  # ∂L/∂xhat1[b,n,d,h]
+        self.xhat1_dot_d_xhat1 = cp.empty((B, N, D), dtype)  # xhat1_dot_d_xhat1[b,n,d]
+        self.sum_d_xhat1 = cp.empty((B, N, D), dtype)  # sum_d_xhat1[b,n,d]
+        self.d_block_before = cp.empty((B, N, D, H), dtype)  # ∂L/∂block_before[b,n,d,h]
+
+
+class State:
+    """What the optimizer adamw keeps from step to step, and its numbers of one step."""
+
+    def __init__(self, dtype: str = DTYPE) -> None:
+        self.kernels = Kernels.of(dtype)
+        self.m = cp.zeros(SIZE, dtype)  # m[i]
+        self.v = cp.zeros(SIZE, dtype)  # v[i]
+        self.g_square = cp.zeros((), np.float64)
+        self.g_norm = cp.zeros((), np.float64)
+        self.g_scale = cp.zeros((), np.float64)
+        self.c2 = cp.zeros((), np.float64)
+        self.lr_t = cp.zeros((), np.float64)
+        self.t = cp.zeros((), np.int32)  # counts the steps
+
+
+def init(seed: int = 0) -> Params:
+    """Return parameters as training starts with them, drawn by numpy on the host."""
+    demand()
+    p = Params(np.zeros(SIZE, DTYPE))
+    rng = np.random.default_rng(seed)
+    p.characters_W[...] = rng.normal(0, 1.0, (V, H))
+    p.block_ln1_gain[...] = 1
+    p.block_att_Wq[...] = rng.uniform(
+        -math.sqrt(6 / (A * K + H)), math.sqrt(6 / (A * K + H)), (B, H, A, K)
+    )
+    p.block_att_Wk[...] = rng.uniform(
+        -math.sqrt(6 / (A * K + H)), math.sqrt(6 / (A * K + H)), (B, H, A, K)
+    )
+    p.block_att_Wv[...] = rng.uniform(
+        -math.sqrt(6 / (A * K + H)), math.sqrt(6 / (A * K + H)), (B, H, A, K)
+    )
+    p.block_att_Wo[...] = rng.uniform(
+        -math.sqrt(6 / (A * K + H)), math.sqrt(6 / (A * K + H)), (B, A, K, H)
+    )
+    p.block_ln2_gain[...] = 1
+    p.block_up_W[...] = rng.normal(0, math.sqrt(2 / H), (B, H, E))
+    p.block_down_W[...] = rng.normal(0, math.sqrt(2 / E), (B, E, H))
+    p.ln_gain[...] = 1
+    p.head_W[...] = rng.normal(0, math.sqrt(2 / H), (H, M))
+    return Params(cp.asarray(p.flat))
+
+
+def forward(p: Params, a: Activations) -> None:
+    """Compute the outputs of a batch into `a`."""
+    k = a.kernels
+    N = a.N
+
+    # y1[n,d,h] = characters_W[tokens[n,d],h]
+    k.each("y1", N * D * H, p.characters_W, a.tokens, a.y1, N)
+
+    # angle1[d,j] = d exp(-2 j log(10000)/K)
+    k.each("angle1", D * J, a.angle1)
+
+    # turn1[d,j,g,f] = (cos(angle1[d,j]) if g == f else (-sin(angle1[d,j]) if g < f else
+    #     sin(angle1[d,j])))
+    k.each("turn1", D * J * G * F, a.angle1, a.turn1)
+
+    # angle2[s,j] = exp(-2 j log(10000)/K) s
+    k.each("angle2", S * J, a.angle2)
+
+    # turn2[s,j,g,f] = (cos(angle2[s,j]) if g == f else (-sin(angle2[s,j]) if g < f else
+    #     sin(angle2[s,j])))
+    k.each("turn2", S * J * G * F, a.angle2, a.turn2)
+
+    for b in range(B):
+        # block_before[b,n,d,h] = block[b-1,n,d,h] (y1[n,d,h] outside)
+        # mean1[b,n,d] = Σ_h block_before[b,n,d,h]/H
+        # var1[b,n,d] = Σ_h (block_before[b,n,d,h] - mean1[b,n,d])²/H
+        # rstd1[b,n,d] = 1/√(var1[b,n,d] + 1e-05)
+        # xhat1[b,n,d,h] = (block_before[b,n,d,h] - mean1[b,n,d]) rstd1[b,n,d]
+        # y2[b,n,d,h] = block_ln1_gain[b,h] xhat1[b,n,d,h] + block_ln1_shift[b,h]
+        k.by_warp(
+            "y2",
+            N * D,
+            a.block,
+            a.y1,
+            p.block_ln1_gain,
+            p.block_ln1_shift,
+            a.block_before,
+            a.mean1,
+            a.var1,
+            a.rstd1,
+            a.xhat1,
+            a.y2,
+            N,
+            b,
+        )
+
+        # att_q[b,n,d,a,k] = Σ_h block_att_Wq[b,h,a,k] y2[b,n,d,h] + block_att_bq[b,a,k]
+        k.product("att_q", 32, 1, N * D, A * K, a.y2, p.block_att_Wq, p.block_att_bq, a.att_q, N, b)
+
+        # att_k[b,n,s,a,k] = Σ_h block_att_Wk[b,h,a,k] y2[b,n,s,h]
+        k.product("att_k", 32, 1, N * S, A * K, a.y2, p.block_att_Wk, a.att_k, N, b)
+
+        # att_v[b,n,s,a,k] = Σ_h block_att_Wv[b,h,a,k] y2[b,n,s,h] + block_att_bv[b,a,k]
+        k.product("att_v", 32, 1, N * S, A * K, a.y2, p.block_att_Wv, p.block_att_bv, a.att_v, N, b)
+
+        # turned1[b,n,d,a,j,g] = Σ_f turn1[d,j,g,f] pair1[b,n,d,a,j,f]
+        k.product("turned1", 16, D * J, N * A, G, a.att_q, a.turn1, a.turned1, N, b)
+
+        # turned2[b,n,s,a,j,g] = Σ_f turn2[s,j,g,f] pair2[b,n,s,a,j,f]
+        k.product("turned2", 16, S * J, N * A, G, a.att_k, a.turn2, a.turned2, N, b)
+
+        # att_score[b,n,a,d,s] = Σ_k y3[b,n,d,a,k] y4[b,n,s,a,k]/√K
+        k.product("att_score", 32, N * A, D, S, a.turned1, a.turned2, a.att_score, N, b)
+
+        # m1[b,n,a,d] = max_s (att_score[b,n,a,d,s] if s ≤ d else att_score[b,n,a,d,0])
+        # u1[b,n,a,d,s] = (att_score[b,n,a,d,s] - m1[b,n,a,d] if s ≤ d else 0)
+        # e1[b,n,a,d,s] = [s ≤ d] exp(u1[b,n,a,d,s])
+        # s1[b,n,a,d] = Σ_s e1[b,n,a,d,s]
+        # p1[b,n,a,d,s] = e1[b,n,a,d,s]/s1[b,n,a,d]
+        k.by_warp("p1", N * A * D, a.att_score, a.m1, a.u1, a.e1, a.s1, a.p1, N, b)
+
+        # att_mixed[b,n,d,a,k] = Σ_s att_v[b,n,s,a,k] p1[b,n,a,d,s]
+        k.product("att_mixed", 32, N * A, D, K, a.p1, a.att_v, a.att_mixed, N, b)
+
+        # att_o[b,n,d,h] = Σ_{a,k} block_att_Wo[b,a,k,h] att_mixed[b,n,d,a,k] + block_att_bo[b,h]
+        # sum1[b,n,d,h] = block_before[b,n,d,h] + att_o[b,n,d,h]
+        k.product(
+            "sum1",
+            32,
+            1,
+            N * D,
+            H,
+            a.att_mixed,
+            p.block_att_Wo,
+            p.block_att_bo,
+            a.block_before,
+            a.att_o,
+            a.sum1,
+            N,
+            b,
+        )
+
+        # mean2[b,n,d] = Σ_h sum1[b,n,d,h]/H
+        # var2[b,n,d] = Σ_h (sum1[b,n,d,h] - mean2[b,n,d])²/H
+        # rstd2[b,n,d] = 1/√(var2[b,n,d] + 1e-05)
+        # xhat2[b,n,d,h] = (sum1[b,n,d,h] - mean2[b,n,d]) rstd2[b,n,d]
+        # y5[b,n,d,h] = block_ln2_gain[b,h] xhat2[b,n,d,h] + block_ln2_shift[b,h]
+        k.by_warp(
+            "y5",
+            N * D,
+            a.sum1,
+            p.block_ln2_gain,
+            p.block_ln2_shift,
+            a.mean2,
+            a.var2,
+            a.rstd2,
+            a.xhat2,
+            a.y5,
+            N,
+            b,
+        )
+
+        # z1[b,n,d,e] = Σ_h block_up_W[b,h,e] y5[b,n,d,h] + block_up_b[b,e]
+        # Phi1[b,n,d,e] = erf(√2 z1[b,n,d,e]/2)/2 + 1/2
+        # gelu1[b,n,d,e] = z1[b,n,d,e] Phi1[b,n,d,e]
+        k.product(
+            "gelu1", 32, 1, N * D, E, a.y5, p.block_up_W, p.block_up_b, a.z1, a.Phi1, a.gelu1, N, b
+        )
+
+        # z2[b,n,d,h] = Σ_e block_down_W[b,e,h] gelu1[b,n,d,e] + block_down_b[b,h]
+        # block[b,n,d,h] = sum1[b,n,d,h] + z2[b,n,d,h]
+        k.product(
+            "block",
+            32,
+            1,
+            N * D,
+            H,
+            a.gelu1,
+            p.block_down_W,
+            p.block_down_b,
+            a.sum1,
+            a.z2,
+            a.block,
+            N,
+            b,
+        )
+
+    # mean3[n,d] = Σ_h h[n,d,h]/H
+    # var3[n,d] = Σ_h (h[n,d,h] - mean3[n,d])²/H
+    # rstd3[n,d] = 1/√(var3[n,d] + 1e-05)
+    # xhat3[n,d,h] = (h[n,d,h] - mean3[n,d]) rstd3[n,d]
+    # y6[n,d,h] = ln_gain[h] xhat3[n,d,h] + ln_shift[h]
+    k.by_warp(
+        "y6", N * D, a.block, p.ln_gain, p.ln_shift, a.mean3, a.var3, a.rstd3, a.xhat3, a.y6, N
+    )
+
+    # logits[n,d,m] = Σ_h head_W[h,m] y6[n,d,h] + head_b[m]
+    k.product("logits", 32, 1, N * D, M, a.y6, p.head_W, p.head_b, a.logits, N)
+
+
+def add_loss(a: Activations) -> None:
+    """Go on from the outputs to the loss."""
+    k = a.kernels
+    N = a.N
+
+    # m2[n,d] = max_m logits[n,d,m]
+    # e2[n,d,m] = exp(logits[n,d,m] - m2[n,d])
+    # s2[n,d] = Σ_m e2[n,d,m]
+    # logits_at_next_token[n,d] = logits[n,d,next_token[n,d]]
+    k.by_warp(
+        "logits_at_next_token",
+        N * D,
+        a.logits,
+        a.next_token,
+        a.m2,
+        a.e2,
+        a.s2,
+        a.logits_at_next_token,
+        N,
+    )
+
+    # loss = Σ_{n,d} (m2[n,d] + log(s2[n,d]) - logits_at_next_token[n,d])/(D N)
+    k.by_block("loss", 1, a.m2, a.s2, a.logits_at_next_token, a.loss, N)
+
+
+def backward(p: Params, g: Grads, a: Workspace) -> None:
+    """Fill `g` with the gradient, from what `forward` and `add_loss` left in `a`."""
+    k = a.kernels
+    N = a.N
+
+    # p2[n,d,m] = e2[n,d,m]/s2[n,d]
+    # ∂L/∂logits[n,d,m] = (p2[n,d,m] - δ(m,next_token[n,d]))/(D N)
+    k.each("d_logits", N * D * M, a.s2, a.e2, a.next_token, a.p2, a.d_logits, N)
+
+    # ∂L/∂y6[n,d,h] = Σ_m head_W[h,m] ∂L/∂logits[n,d,m]
+    # ∂L/∂xhat3[n,d,h] = ln_gain[h] ∂L/∂y6[n,d,h]
+    k.product("d_xhat3", 32, 1, N * D, H, a.d_logits, p.head_W, p.ln_gain, a.d_y6, a.d_xhat3, N)
+
+    # xhat3_dot_d_xhat3[n,d] = Σ_h xhat3[n,d,h] ∂L/∂xhat3[n,d,h]
+    # sum_d_xhat3[n,d] = Σ_h ∂L/∂xhat3[n,d,h]
+    k.by_warp("sum_d_xhat3", N * D, a.xhat3, a.d_xhat3, a.xhat3_dot_d_xhat3, a.sum_d_xhat3, N)
+
+    for b in reversed(range(B)):
+        # ∂L/∂block[b,n,d,h] = ∂L/∂block_before[b+1,n,d,h] (rstd3[n,d] (∂L/∂xhat3[n,d,h] -
+        #     xhat3[n,d,h] xhat3_dot_d_xhat3[n,d]/H - sum_d_xhat3[n,d]/H) outside)
+        k.each(
+            "d_block",
+            N * D * H,
+            a.d_block_before,
+            a.rstd3,
+            a.xhat3,
+            a.xhat3_dot_d_xhat3,
+            a.d_xhat3,
+            a.sum_d_xhat3,
+            a.d_block,
+            N,
+            b,
+        )
+
+        # ∂L/∂gelu1[b,n,d,e] = Σ_h block_down_W[b,e,h] ∂L/∂block[b,n,d,h]
+        # ∂L/∂z1[b,n,d,e] = (√2 z1[b,n,d,e] exp(-z1[b,n,d,e]²/2)/(2 √π) + Phi1[b,n,d,e])
+        #     ∂L/∂gelu1[b,n,d,e]
+        k.product(
+            "d_z1",
+            32,
+            1,
+            N * D,
+            E,
+            a.d_block,
+            p.block_down_W,
+            a.z1,
+            a.Phi1,
+            a.d_gelu1,
+            a.d_z1,
+            N,
+            b,
+        )
+
+        # ∂L/∂y5[b,n,d,h] = Σ_e block_up_W[b,h,e] ∂L/∂z1[b,n,d,e]
+        # ∂L/∂xhat2[b,n,d,h] = block_ln2_gain[b,h] ∂L/∂y5[b,n,d,h]
+        k.product(
+            "d_xhat2",
+            32,
+            1,
+            N * D,
+            H,
+            a.d_z1,
+            p.block_up_W,
+            p.block_ln2_gain,
+            a.d_y5,
+            a.d_xhat2,
+            N,
+            b,
+        )
+
+        # xhat2_dot_d_xhat2[b,n,d] = Σ_h xhat2[b,n,d,h] ∂L/∂xhat2[b,n,d,h]
+        # sum_d_xhat2[b,n,d] = Σ_h ∂L/∂xhat2[b,n,d,h]
+        # ∂L/∂sum1[b,n,d,h] = rstd2[b,n,d] ∂L/∂xhat2[b,n,d,h] + ∂L/∂block[b,n,d,h] - rstd2[b,n,d]
+        #     sum_d_xhat2[b,n,d]/H - rstd2[b,n,d] xhat2[b,n,d,h] xhat2_dot_d_xhat2[b,n,d]/H
+        k.by_warp(
+            "d_sum1",
+            N * D,
+            a.xhat2,
+            a.d_xhat2,
+            a.rstd2,
+            a.d_block,
+            a.xhat2_dot_d_xhat2,
+            a.sum_d_xhat2,
+            a.d_sum1,
+            N,
+            b,
+        )
+
+        # ∂L/∂att_mixed[b,n,d,a,k] = Σ_h block_att_Wo[b,a,k,h] ∂L/∂sum1[b,n,d,h]
+        k.product("d_att_mixed", 32, 1, N * D, A * K, a.d_sum1, p.block_att_Wo, a.d_att_mixed, N, b)
+
+        # ∂L/∂p1[b,n,a,d,s] = Σ_k att_v[b,n,s,a,k] ∂L/∂att_mixed[b,n,d,a,k]
+        k.product("d_p1", 32, N * A, D, S, a.d_att_mixed, a.att_v, a.d_p1, N, b)
+
+        # p1_dot_d_p1[b,n,a,d] = Σ_s p1[b,n,a,d,s] ∂L/∂p1[b,n,a,d,s]
+        # ∂L/∂att_score[b,n,a,d,s] = [s ≤ d] p1[b,n,a,d,s] (∂L/∂p1[b,n,a,d,s] -
+        #     p1_dot_d_p1[b,n,a,d])
+        k.by_warp("d_att_score", N * A * D, a.p1, a.d_p1, a.p1_dot_d_p1, a.d_att_score, N, b)
+
+        # ∂L/∂y4[b,n,s,a,k] = Σ_d y3[b,n,d,a,k] ∂L/∂att_score[b,n,a,d,s]/√K
+        k.product("d_y4", 32, N * A, S, K, a.d_att_score, a.turned1, a.d_y4, N, b)
+
+        # ∂L/∂pair2[b,n,s,a,j,f] = Σ_g turn2[s,j,g,f] ∂L/∂y4[b,n,s,a,2 j + g]
+        k.product("d_pair2", 16, S * J, N * A, F, a.d_y4, a.turn2, a.d_pair2, N, b)
+
+        # ∂L/∂y3[b,n,d,a,k] = Σ_s y4[b,n,s,a,k] ∂L/∂att_score[b,n,a,d,s]/√K
+        k.product("d_y3", 32, N * A, D, K, a.d_att_score, a.turned2, a.d_y3, N, b)
+
+        # ∂L/∂pair1[b,n,d,a,j,f] = Σ_g turn1[d,j,g,f] ∂L/∂y3[b,n,d,a,2 j + g]
+        k.product("d_pair1", 16, D * J, N * A, F, a.d_y3, a.turn1, a.d_pair1, N, b)
+
+        # ∂L/∂att_v[b,n,s,a,k] = Σ_d p1[b,n,a,d,s] ∂L/∂att_mixed[b,n,d,a,k]
+        k.product("d_att_v", 32, N * A, S, K, a.p1, a.d_att_mixed, a.d_att_v, N, b)
+
+        # ∂L/∂y2[b,n,d,h] = Σ_{a,k} block_att_Wv[b,h,a,k] ∂L/∂att_v[b,n,d,a,k] + Σ_{a,k}
+        #     block_att_Wk[b,h,a,k] ∂L/∂att_k[b,n,d,a,k] + Σ_{a,k} block_att_Wq[b,h,a,k]
+        #     ∂L/∂att_q[b,n,d,a,k]
+        k.product("d_y2", 32, 1, N * D, H, a.d_att_v, p.block_att_Wv, a.d_y2, N, b)
+
+        k.product(
+            "d_y2_from_block_att_Wk", 32, 1, N * D, H, a.d_pair2, p.block_att_Wk, a.d_y2, N, b
+        )
+
+        # ∂L/∂xhat1[b,n,d,h] = block_ln1_gain[b,h] ∂L/∂y2[b,n,d,h]
+        k.product(
+            "d_xhat1",
+            32,
+            1,
+            N * D,
+            H,
+            a.d_pair1,
+            p.block_att_Wq,
+            p.block_ln1_gain,
+            a.d_y2,
+            a.d_xhat1,
+            N,
+            b,
+        )
+
+        # xhat1_dot_d_xhat1[b,n,d] = Σ_h xhat1[b,n,d,h] ∂L/∂xhat1[b,n,d,h]
+        # sum_d_xhat1[b,n,d] = Σ_h ∂L/∂xhat1[b,n,d,h]
+        # ∂L/∂block_before[b,n,d,h] = rstd1[b,n,d] ∂L/∂xhat1[b,n,d,h] + ∂L/∂sum1[b,n,d,h] -
+        #     rstd1[b,n,d] sum_d_xhat1[b,n,d]/H - rstd1[b,n,d] xhat1[b,n,d,h]
+        #     xhat1_dot_d_xhat1[b,n,d]/H
+        k.by_warp(
+            "d_sum1",
+            N * D,
+            a.xhat1,
+            a.d_xhat1,
+            a.rstd1,
+            a.d_sum1,
+            a.xhat1_dot_d_xhat1,
+            a.sum_d_xhat1,
+            a.d_block_before,
+            N,
+            b,
+        )
+
+    # ∂L/∂characters_W[v,h] = Σ_{n,d} δ(v,tokens[n,d]) ∂L/∂block_before[0,n,d,h]
+    k.product("d_characters_W", 32, 1, V, H, a.tokens, a.d_block_before, g.characters_W, N)
+
+    # ∂L/∂block_ln1_gain[b,h] = Σ_{n,d} xhat1[b,n,d,h] ∂L/∂y2[b,n,d,h]
+    k.by_columns("d_block_ln1_gain", B * H, a.xhat1, a.d_y2, g.block_ln1_gain, N)
+
+    # ∂L/∂block_ln1_shift[b,h] = Σ_{n,d} ∂L/∂y2[b,n,d,h]
+    k.by_columns("d_block_ln1_shift", B * H, a.d_y2, g.block_ln1_shift, N)
+
+    # ∂L/∂block_att_Wq[b,h,a,k] = Σ_{n,d} y2[b,n,d,h] ∂L/∂att_q[b,n,d,a,k]
+    k.product("d_block_att_Wq", 64, B, H, A * K, a.y2, a.d_pair1, g.block_att_Wq, N)
+
+    # ∂L/∂block_att_bq[b,a,k] = Σ_{n,d} ∂L/∂att_q[b,n,d,a,k]
+    k.by_columns("d_block_att_bq", B * A * K, a.d_pair1, g.block_att_bq, N)
+
+    # ∂L/∂block_att_Wk[b,h,a,k] = Σ_{n,s} y2[b,n,s,h] ∂L/∂att_k[b,n,s,a,k]
+    k.product("d_block_att_Wk", 64, B, H, A * K, a.y2, a.d_pair2, g.block_att_Wk, N)
+
+    # ∂L/∂block_att_Wv[b,h,a,k] = Σ_{n,s} y2[b,n,s,h] ∂L/∂att_v[b,n,s,a,k]
+    k.product("d_block_att_Wk", 64, B, H, A * K, a.y2, a.d_att_v, g.block_att_Wv, N)
+
+    # ∂L/∂block_att_bv[b,a,k] = Σ_{n,s} ∂L/∂att_v[b,n,s,a,k]
+    k.by_columns("d_block_att_bv", B * A * K, a.d_att_v, g.block_att_bv, N)
+
+    # ∂L/∂block_att_Wo[b,a,k,h] = Σ_{n,d} att_mixed[b,n,d,a,k] ∂L/∂sum1[b,n,d,h]
+    k.product("d_block_att_Wo", 64, B, A * K, H, a.att_mixed, a.d_sum1, g.block_att_Wo, N)
+
+    # ∂L/∂block_att_bo[b,h] = Σ_{n,d} ∂L/∂sum1[b,n,d,h]
+    k.by_columns("d_block_ln1_shift", B * H, a.d_sum1, g.block_att_bo, N)
+
+    # ∂L/∂block_ln2_gain[b,h] = Σ_{n,d} xhat2[b,n,d,h] ∂L/∂y5[b,n,d,h]
+    k.by_columns("d_block_ln1_gain", B * H, a.xhat2, a.d_y5, g.block_ln2_gain, N)
+
+    # ∂L/∂block_ln2_shift[b,h] = Σ_{n,d} ∂L/∂y5[b,n,d,h]
+    k.by_columns("d_block_ln1_shift", B * H, a.d_y5, g.block_ln2_shift, N)
+
+    # ∂L/∂block_up_W[b,h,e] = Σ_{n,d} y5[b,n,d,h] ∂L/∂z1[b,n,d,e]
+    k.product("d_block_up_W", 64, B, H, E, a.y5, a.d_z1, g.block_up_W, N)
+
+    # ∂L/∂block_up_b[b,e] = Σ_{n,d} ∂L/∂z1[b,n,d,e]
+    k.by_columns("d_block_up_b", B * E, a.d_z1, g.block_up_b, N)
+
+    # ∂L/∂block_down_W[b,e,h] = Σ_{n,d} gelu1[b,n,d,e] ∂L/∂block[b,n,d,h]
+    k.product("d_block_down_W", 64, B, E, H, a.gelu1, a.d_block, g.block_down_W, N)
+
+    # ∂L/∂block_down_b[b,h] = Σ_{n,d} ∂L/∂block[b,n,d,h]
+    k.by_columns("d_block_ln1_shift", B * H, a.d_block, g.block_down_b, N)
+
+    # ∂L/∂ln_gain[h] = Σ_{n,d} xhat3[n,d,h] ∂L/∂y6[n,d,h]
+    k.by_columns("d_ln_gain", H, a.xhat3, a.d_y6, g.ln_gain, N)
+
+    # ∂L/∂ln_shift[h] = Σ_{n,d} ∂L/∂y6[n,d,h]
+    k.by_columns("d_ln_shift", H, a.d_y6, g.ln_shift, N)
+
+    # ∂L/∂head_W[h,m] = Σ_{n,d} y6[n,d,h] ∂L/∂logits[n,d,m]
+    k.product("d_head_W", 32, 1, H, M, a.y6, a.d_logits, g.head_W, N)
+
+    # ∂L/∂head_b[m] = Σ_{n,d} ∂L/∂logits[n,d,m]
+    k.by_columns("d_head_b", M, a.d_logits, g.head_b, N)
+
+
+def update(p: Params, g: Grads, s: State) -> None:
+    """Change the parameters by the gradient."""
+    k = s.kernels
+    P = SIZE
+
+    # t ← t + 1
+    k.each("count_step", 1, s.t)
+
+    # c2 ← √(1 - 0.999^t)
+    # lr_t ← 0.002 c2/(1 - 0.9^t)
+    k.each("lr_t", 1, s.t, s.c2, s.lr_t)
+
+    # g_square ← Σ_i g[i]²
+    # g_norm ← √g_square
+    # g_scale ← (1/g_norm if g_norm > 1 else 1)
+    k.by_block("g_scale", 1, g.flat, s.g_square, s.g_norm, s.g_scale, P)
+
+    # g[i] ← g_scale g[i]
+    # m[i] ← 0.9 m[i] + 0.1 g[i]
+    # v[i] ← 0.999 v[i] + 0.001 g[i]²
+    # θ[i] ← 0.99998 θ[i] - lr_t m[i]/(1e-08 c2 + √v[i])
+    k.each("theta", P, s.g_scale, s.c2, s.lr_t, g.flat, s.m, s.v, p.flat, P)
+
+
+def whole(name: str, value: np.ndarray, shape: tuple[int, ...], below: int) -> np.ndarray:
+    """Return `value` as an array of integers from 0 to below-1, one row an example."""
+    array = np.ascontiguousarray(value)
+    if array.dtype.kind not in "iu":
+        raise ValueError(f"{name} holds {array.dtype}; expected integers")
+    if array.shape[1:] != shape or array.ndim == 0:
+        raise ValueError(f"{name} has shape {array.shape}; expected one row an example of {shape}")
+    array = array.astype(np.intp, copy=False)
+    # Seen without a sign, a negative number is a huge one: one comparison finds both.
+    if array.size and np.maximum.reduce(array.view(np.uintp), axis=None) >= below:
+        raise ValueError(f"{name} lies outside 0 … {below - 1}")
+    return array
+
+
+def checked(tokens: np.ndarray, next_token: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Return a batch as contiguous arrays of the right types and equal lengths."""
+    tokens = whole("tokens", tokens, (D,), 96)
+    next_token = whole("next_token", next_token, (D,), 96)
+    if len({len(tokens), len(next_token)}) > 1:
+        raise ValueError(
+            f"tokens, next_token have different lengths: {len(tokens), len(next_token)}"
+        )
+    return tokens, next_token
+
+
+def upload(a: Activations, batch: dict[str, np.ndarray]) -> None:
+    """Copy arrays of the host into the buffers of their names."""
+    for name, array in batch.items():
+        buffer = getattr(a, name)
+        buffer.set(np.ascontiguousarray(array, buffer.dtype))
+
+
+def loss_and_grad(
+    params: Params,
+    *,
+    tokens: np.ndarray,
+    next_token: np.ndarray,
+) -> tuple[float, Grads]:
+    """Return the loss of a batch and its gradient; float64 parameters make everything float64."""
+    tokens, next_token = checked(tokens, next_token)
+    a, g = Workspace(len(tokens), params.flat.dtype), Grads(cp.empty_like(params.flat))
+    upload(a, {"tokens": tokens, "next_token": next_token})
+    forward(params, a)
+    add_loss(a)
+    backward(params, g, a)
+    return float(a.loss), g
+
+
+def predict(params: Params, *, tokens: np.ndarray) -> dict[str, cp.ndarray]:
+    """Return the outputs for a batch, by name, on the device."""
+    dtype = params.flat.dtype
+    tokens = whole("tokens", tokens, (D,), 96)
+    a = Activations(len(tokens), dtype)
+    upload(a, {"tokens": tokens})
+    forward(params, a)
+    return {"logits": a.logits}
+
+
+def loss(params: Params, *, tokens: np.ndarray, next_token: np.ndarray) -> float:
+    """Return the loss of a batch as `predict` computes it, without a gradient."""
+    tokens, next_token = checked(tokens, next_token)
+    a = Activations(len(tokens), params.flat.dtype)
+    upload(a, {"tokens": tokens, "next_token": next_token})
+    forward(params, a)
+    add_loss(a)
+    return float(a.loss)
+
+
+class Trainer:
+    """Parameters in training, in memory that the first step of each batch size allocates.
+
+    The first step of a batch size launches its kernels one by one. The second records them as a
+    CUDA graph, which is launched from then on: one call a step. With `graph=False` every step is as
+    the first; the numbers are the same.
+    """
+
+    def __init__(
+        self, params: Params, batch: int = 64, seed: int = 0, *, graph: bool = True
+    ) -> None:
+        self.params = params
+        self.grads = Grads(cp.empty_like(params.flat))
+        self.state = State(params.flat.dtype)
+        self.batch, self.seed, self.steps, self.graph = batch, seed, 0, graph
+        self.stream = cp.cuda.Stream()
+        self._workspaces = {batch: Workspace(batch, params.flat.dtype)}
+        self._graphs: dict[int, cp.cuda.Graph | None] = {}
+
+    def step(self, *, tokens: np.ndarray, next_token: np.ndarray) -> float:
+        """Train on one batch: forward, backward, update. Return the loss before the update."""
+        self.start(tokens=tokens, next_token=next_token)
+        with self.stream:
+            return float(self._workspaces[len(tokens)].loss)
+
+    def start(self, *, tokens: np.ndarray, next_token: np.ndarray) -> None:
+        """Train on one batch without waiting for the device."""
+        tokens, next_token = checked(tokens, next_token)
+        a = self._workspace(len(tokens))
+        self.steps += 1
+        with self.stream:
+            upload(a, {"tokens": tokens, "next_token": next_token})
+            self._run(a)
+
+    def _run(self, a: Workspace) -> None:
+        """Launch a step: its kernels, or the graph of them."""
+        if not self.graph or a.N not in self._graphs:
+            self._graphs[a.N] = None
+            self._launch(a)
+            return
+        if self._graphs[a.N] is None:
+            self.stream.begin_capture()
+            self._launch(a)
+            self._graphs[a.N] = self.stream.end_capture()
+        self._graphs[a.N].launch(self.stream)
+
+    def _launch(self, a: Workspace) -> None:
+        p, g = self.params, self.grads
+        forward(p, a)
+        add_loss(a)
+        backward(p, g, a)
+        update(p, g, self.state)
+
+    def _workspace(self, N: int) -> Workspace:
+        if N not in self._workspaces:
+            self._workspaces[N] = Workspace(N, self.params.flat.dtype)
+        return self._workspaces[N]
+
+
+def save(path: str | Path, trainer: Trainer) -> None:
+    """Write a trainer to an .npz file; a crash leaves the old file or the new one, never a part."""
+    arrays = {name: getattr(trainer.params, name).get() for name in PARAMETERS}
+    arrays |= {f"state.{name}": getattr(trainer.state, name).get() for name in STATES}
+    arrays["run"] = np.array([trainer.steps, trainer.batch, trainer.seed])
+    path = Path(path)
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            np.savez(file, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    folder = os.open(path.resolve().parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def load(path: str | Path) -> Trainer:
+    """Return the trainer that `save` wrote. Nothing in the file is run.
+
+    Errors: ValueError if the file belongs to another model; zipfile.BadZipFile if it is damaged.
+    """
+    with Path(path).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+        expected = {**PARAMETERS, **{f"state.{name}": (SIZE,) for name in STATES}, "run": (3,)}
+        odd = sorted(set(expected) ^ set(file.files))
+        if odd:
+            raise ValueError(f"{path} is a checkpoint of another model: {', '.join(odd)}")
+        arrays = {name: file[name] for name in expected}
+    for name, shape in expected.items():
+        if arrays[name].shape != shape:
+            raise ValueError(f"{path}: {name} has shape {arrays[name].shape}; expected {shape}")
+    steps, batch, seed = (int(number) for number in arrays["run"])
+    dtype = arrays[next(iter(PARAMETERS))].dtype
+    trainer = Trainer(Params(cp.empty(SIZE, dtype)), batch, seed)
+    for name in PARAMETERS:
+        getattr(trainer.params, name).set(arrays[name])
+    for name in STATES:
+        getattr(trainer.state, name).set(arrays[f"state.{name}"])
+    trainer.steps = steps
+    trainer.state.t.fill(steps)
+    return trainer
+
+
+def example(N: int, seed: int = 0) -> dict[str, np.ndarray]:
+    """Return a batch of N random examples."""
+    rng = np.random.default_rng(seed)
+    return {
+        "tokens": rng.integers(96, size=(N, D)),
+        "next_token": rng.integers(96, size=(N, D)),
+    }
+
+
+def selftest(seed: int = 0) -> bool:
+    """Check the gradient by Taylor's theorem, in float64, and return whether it holds.
+
+    For a direction v, R0 = |L(θ+hv) - L(θ)| falls as h and R1 = |L(θ+hv) - L(θ) - h g·v| as h²;
+    the central difference (L(θ+hv) - L(θ-hv)) / 2h agrees with g·v to many digits.
+    """
+    start = init(seed).flat.get().astype(np.float64)
+    rng = np.random.default_rng(seed + 1)
+    start[:SIZE] += 0.1 * rng.standard_normal(SIZE)
+    batch, v = example(5, seed), rng.standard_normal(SIZE)
+    v /= np.sqrt(v @ v)
+    base, grads = loss_and_grad(Params(cp.asarray(start)), **batch)
+    gradient = grads.flat.get()
+    slope = float(gradient @ v)
+    move = np.append(v, np.zeros(SIZE - SIZE))
+    print("  h          R0             R1             central difference against g·v")
+    best = np.inf
+    for k in range(4, 22, 2):
+        h = 2.0**-k
+        up = loss_and_grad(Params(cp.asarray(start + h * move)), **batch)[0]
+        down = loss_and_grad(Params(cp.asarray(start - h * move)), **batch)[0]
+        error = abs((up - down) / (2 * h) - slope) / np.sqrt(gradient @ gradient)
+        best = min(best, error)
+        R0, R1 = abs(up - base), abs(up - base - h * slope)
+        print(f"  2^-{k:<4}     {R0:.6e}   {R1:.6e}   {error:.1e}")
+    # Rounding of the loss limits a central difference in float64 to about (2^-53)^(2/3), 2e-11.
+    agrees = best < 1e-7
+    print(f"the gradient {'agrees' if agrees else 'DISAGREES'}: {best:.1e} of its length")
+    return agrees
+
+
+def batches(
+    data: dict[str, np.ndarray], batch: int, rng: np.random.Generator
+) -> Iterator[dict[str, np.ndarray]]:
+    """Yield shuffled batches of `batch` examples; the last one is what is left."""
+    order = rng.permutation(len(data["tokens"]))
+    for begin in range(0, len(order), batch):
+        yield {name: array[order[begin : begin + batch]] for name, array in data.items()}
+
+
+def report(params: Params, data: dict[str, np.ndarray]) -> str:
+    """Return the loss on `data`."""
+    return f"loss {loss(params, **data):.4f}"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Train on the arrays of an .npz file, whose keys are the names of the inputs."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", help="an .npz file with tokens and next_token")
+    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--save", help="write a checkpoint here after every epoch")
+    parser.add_argument("--resume", help="continue from a checkpoint")
+    parser.add_argument("--selftest", action="store_true", help="check the gradient and stop")
+    args = parser.parse_args(argv)
+    if missing():
+        print(missing(), file=sys.stderr)
+        return 8
+    if args.selftest:
+        return 0 if selftest(args.seed) else 1
+    if args.data is None:
+        parser.error("--data is needed to train")
+    with np.load(args.data, allow_pickle=False) as file:
+        data = dict(zip(INPUTS, checked(*(file[name] for name in INPUTS)), strict=True))
+    rows = np.random.default_rng(args.seed).permutation(len(data["tokens"]))
+    held = max(1, len(rows) // 10)
+    test = {name: array[rows[:held]] for name, array in data.items()}
+    data = {name: array[rows[held:]] for name, array in data.items()}
+    trainer = load(args.resume) if args.resume else Trainer(init(args.seed), args.batch, args.seed)
+    for epoch in range(args.epochs):
+        begin = time.perf_counter()
+        rng = np.random.default_rng([args.seed, trainer.steps])
+        for batch in batches(data, args.batch, rng):
+            last = trainer.step(**batch)
+        if not np.isfinite(last):
+            print(f"the loss is {last} after step {trainer.steps}", file=sys.stderr)
+            return 6
+        seconds = time.perf_counter() - begin
+        print(f"epoch {epoch + 1:3}   held out: {report(trainer.params, test)}   {seconds:.2f} s")
+        if args.save:
+            save(args.save, trainer)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1257 @@
+"""Gated recurrent unit that reads text and predicts the character after each.
+
+Written by `bpgen emit char_gru --target cupy` from char_gru.py.
+It needs CuPy and an NVIDIA GPU to run, and neither to be imported.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+try:
+    import cupy as cp
+except ImportError:  # `Kernels` says so when something is run
+    cp = None
+
+DTYPE = "float32"
+D, V, H, M, J, K, E, Q = 64, 96, 32, 384, 128, 128, 96, 3
+SIZE = 77408
+
+# Shapes of the parameters; for a batch, the shape of one example and the number of classes.
+PARAMETERS = {
+    "characters_W": (V, H),
+    "gru_W": (H, M),
+    "gru_b": (M,),
+    "gru_U": (J, M),
+    "gru_c": (K,),
+    "head_W": (K, E),
+    "head_b": (E,),
+}
+INPUTS = {
+    "tokens": ((D,), 96),
+    "next_token": ((D,), 96),
+}
+OUTPUTS = ("logits",)
+STATES = ("m", "v")
+
+# CUDA C++, compiled when it is first run: what the formulas of kernels need, then the kernels.
+SOURCE = r"""
+// REAL is float or double. A number such as 0.5_r is folded when this is compiled.
+typedef REAL real;
+
+constexpr __host__ __device__ real operator""_r(long double x) { return real(x); }
+constexpr __host__ __device__ real operator""_r(unsigned long long x) { return real(x); }
+
+#ifdef __CUDACC_RTC__
+#define INFINITY __int_as_float(0x7f800000)
+#endif
+
+constexpr int
+    D = 64, V = 96, H = 32, M = 384, J = 128, K = 128, E = 96, Q = 3;
+
+// x^N as products; maximum and minimum hand a NaN on.
+template <int N>
+__device__ real power(real x) {
+    if constexpr (N == 1) return x;
+    else if constexpr (N % 2) return x * power<N - 1>(x);
+    else return power<N / 2>(x * x);
+}
+__device__ real maximum(real a, real b) { return a >= b || a != a ? a : b; }
+__device__ real minimum(real a, real b) { return a <= b || a != a ? a : b; }
+__device__ real sign(real x) { return real(x > 0) - real(x < 0); }
+
+// Every kernel runs in blocks of 256 threads, of which as many are launched as there is work for;
+// each walks on by the size of the grid, so that any number of blocks computes the same.
+constexpr int BLOCK = 256;
+
+// formula(i) for every i below `entries`, a thread each.
+template <class Formula>
+__device__ void each(int entries, Formula formula) {
+    for (int i = blockIdx.x * BLOCK + threadIdx.x; i < entries; i += gridDim.x * BLOCK) formula(i);
+}
+
+// What a reduction brings together: a sum, the largest, or where the first largest is.
+struct added {
+    real total = 0;
+    __device__ void take(real x, int) { total += x; }
+    __device__ void join(added other) { total += other.total; }
+    __device__ added beyond(int lanes) { return {__shfl_down_sync(~0u, total, lanes)}; }
+    __device__ real result() { return total; }
+};
+struct largest {
+    real most = -INFINITY;
+    __device__ void take(real x, int) { most = maximum(most, x); }
+    __device__ void join(largest other) { most = maximum(most, other.most); }
+    __device__ largest beyond(int lanes) { return {__shfl_down_sync(~0u, most, lanes)}; }
+    __device__ real result() { return most; }
+};
+struct largest_at {
+    real most = -INFINITY;
+    int at = 0x7fffffff;
+    __device__ void take(real x, int j) { join({x, j}); }
+    __device__ void join(largest_at other) {
+        const bool ties = other.most == most || (other.most != other.most && most != most);
+        const bool wins = other.most > most || (other.most != other.most && most == most);
+        if (wins || (ties && other.at < at)) *this = other;
+    }
+    __device__ largest_at beyond(int lanes) {
+        return {__shfl_down_sync(~0u, most, lanes), __shfl_down_sync(~0u, at, lanes)};
+    }
+    __device__ int result() { return at; }
+};
+
+// store(i, value(i, 0) + value(i, 1) + …) for every i below `entries`. The order of a sum is that
+// of the threads, so each run gives the same bits. By a thread each:
+template <class Op, class Value, class Store>
+__device__ void by_thread(int entries, int length, Value value, Store store) {
+    each(entries, [=](int i) {
+        Op op;
+        for (int j = 0; j < length; ++j) op.take(value(i, j), j);
+        store(i, op.result());
+    });
+}
+
+// By a warp each: neighbouring lanes read neighbouring values.
+template <class Op, class Value, class Store>
+__device__ void by_warp(int entries, int length, Value value, Store store) {
+    const int lane = threadIdx.x % 32;
+    const int warp = (blockIdx.x * BLOCK + threadIdx.x) / 32, warps = gridDim.x * BLOCK / 32;
+    for (int i = warp; i < entries; i += warps) {
+        Op op;
+        for (int j = lane; j < length; j += 32) op.take(value(i, j), j);
+        for (int lanes = 16; lanes; lanes /= 2) op.join(op.beyond(lanes));
+        if (lane == 0) store(i, op.result());
+    }
+}
+
+// By a block each, for long sums.
+template <class Op, class Value, class Store>
+__device__ void by_block(int entries, int length, Value value, Store store) {
+    alignas(8) __shared__ unsigned char memory[32 * sizeof(Op)];
+    Op *parts = reinterpret_cast<Op *>(memory);
+    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+    for (int i = blockIdx.x; i < entries; i += gridDim.x) {
+        Op op;
+        for (int j = threadIdx.x; j < length; j += BLOCK) op.take(value(i, j), j);
+        for (int lanes = 16; lanes; lanes /= 2) op.join(op.beyond(lanes));
+        if (lane == 0) parts[warp] = op;
+        __syncthreads();
+        if (threadIdx.x == 0) {
+            for (int w = 1; w < BLOCK / 32; ++w) op.join(parts[w]);
+            store(i, op.result());
+        }
+        __syncthreads();
+    }
+}
+
+// By a block for 32 neighbouring entries, 8 threads each: a row of threads reads along memory.
+template <class Op, class Value, class Store>
+__device__ void by_columns(int entries, int length, Value value, Store store) {
+    alignas(8) __shared__ unsigned char memory[BLOCK * sizeof(Op)];
+    Op *parts = reinterpret_cast<Op *>(memory);
+    const int column = threadIdx.x % 32, row = threadIdx.x / 32;
+    for (int first = blockIdx.x * 32; first < entries; first += gridDim.x * 32) {
+        const int i = first + column;
+        Op op;
+        for (int j = row; i < entries && j < length; j += BLOCK / 32) op.take(value(i, j), j);
+        parts[threadIdx.x] = op;
+        __syncthreads();
+        if (row == 0 && i < entries) {
+            for (int r = 1; r < BLOCK / 32; ++r) op.join(parts[32 * r + column]);
+            store(i, op.result());
+        }
+        __syncthreads();
+    }
+}
+
+// The entries of a row are shared out among LANES threads, a warp or a block, which wait for each
+// other after each step; so a step may read whatever of the row has been written before.
+template <int LANES>
+__device__ void wait() {
+    if constexpr (LANES == 32) __syncwarp();
+    else __syncthreads();
+}
+
+template <int LANES, class Formula>
+__device__ void rows(int count, Formula formula) {
+    const int first = (blockIdx.x * BLOCK + threadIdx.x) / LANES;
+    for (int i = first; i < count; i += gridDim.x * (BLOCK / LANES)) formula(i);
+}
+
+// formula(k) for every entry of the row.
+template <int LANES, class Formula>
+__device__ void map_row(int length, Formula formula) {
+    for (int k = threadIdx.x % LANES; k < length; k += LANES) formula(k);
+    wait<LANES>();
+}
+
+// store(value(0) + value(1) + …), by one thread.
+template <int LANES, class Op, class Value, class Store>
+__device__ void reduce_row(int length, Value value, Store store) {
+    const int lane = threadIdx.x % LANES;
+    Op op;
+    for (int k = lane; k < length; k += LANES) op.take(value(k), k);
+    for (int lanes = 16; lanes; lanes /= 2) op.join(op.beyond(lanes));
+    if constexpr (LANES > 32) {
+        alignas(8) __shared__ unsigned char memory[LANES / 32 * sizeof(Op)];
+        Op *parts = reinterpret_cast<Op *>(memory);
+        if (lane % 32 == 0) parts[lane / 32] = op;
+        __syncthreads();
+        for (int w = 1; lane == 0 && w < LANES / 32; ++w) op.join(parts[w]);
+    }
+    if (lane == 0) store(op.result());
+    wait<LANES>();
+}
+
+// store(), by one thread.
+template <int LANES, class Store>
+__device__ void once(Store store) {
+    if (threadIdx.x % LANES == 0) store();
+    wait<LANES>();
+}
+
+// store(s, r, c, Σ_k left(s, r, k) right(s, k, c)) for a stack of matrices. A block computes a tile
+// of 16 M rows and columns, a thread M × M entries of it, by way of shared memory. The operands are
+// formulas; by_row says that memory runs along their second index, as a row of threads then reads.
+enum layout { by_row, by_column };
+
+template <int M, layout LEFT, layout RIGHT, class Left, class Right, class Store>
+__device__ void product(
+    int stack, int rows, int columns, int length, Left left, Right right, Store store
+) {
+    constexpr int TILE = 16 * M, DEPTH = 16;
+    __shared__ real a[DEPTH][TILE + 1], b[DEPTH][TILE + 1];
+    const int x = threadIdx.x % 16, y = threadIdx.x / 16;
+    const int down = (rows + TILE - 1) / TILE, across = (columns + TILE - 1) / TILE;
+    for (int tile = blockIdx.x; tile < stack * down * across; tile += gridDim.x) {
+        const int s = tile / (down * across);
+        const int top = tile / across % down * TILE, start = tile % across * TILE;
+        real sum[M][M] = {};
+        for (int k0 = 0; k0 < length; k0 += DEPTH) {
+            for (int e = threadIdx.x; e < DEPTH * TILE; e += BLOCK) {
+                const int k = LEFT == by_row ? e % DEPTH : e / TILE;
+                const int r = LEFT == by_row ? e / DEPTH : e % TILE;
+                const bool inside = k0 + k < length && top + r < rows;
+                a[k][r] = inside ? left(s, top + r, k0 + k) : real(0);
+            }
+            for (int e = threadIdx.x; e < DEPTH * TILE; e += BLOCK) {
+                const int k = RIGHT == by_row ? e / TILE : e % DEPTH;
+                const int c = RIGHT == by_row ? e % TILE : e / DEPTH;
+                const bool inside = k0 + k < length && start + c < columns;
+                b[k][c] = inside ? right(s, k0 + k, start + c) : real(0);
+            }
+            __syncthreads();
+#pragma unroll
+            for (int k = 0; k < DEPTH; ++k)
+#pragma unroll
+                for (int i = 0; i < M; ++i)
+#pragma unroll
+                    for (int j = 0; j < M; ++j) sum[i][j] += a[k][y + 16 * i] * b[k][x + 16 * j];
+            __syncthreads();
+        }
+        for (int i = 0; i < M; ++i)
+            for (int j = 0; j < M; ++j) {
+                const int r = top + y + 16 * i, c = start + x + 16 * j;
+                if (r < rows && c < columns) store(s, r, c, sum[i][j]);
+            }
+    }
+}
+
+// y1[n,d,h] = characters_W[tokens[n,d],h]
+extern "C" __global__ void kernel_y1(
+    const real *characters_W, const int *tokens, real *y1, int N
+) {
+    each(N * D * H, [=](int i) {
+        const int n = i / (D * H), d = i / H % D, h = i % H;
+        y1[i] = characters_W[tokens[n * D + d] * H + h];
+    });
+}
+
+// gru_v[n,d,m] = Σ_h gru_W[h,m] y1[n,d,h] + gru_b[m]
+extern "C" __global__ void kernel_gru_v(
+    const real *y1, const real *gru_W, const real *gru_b, real *gru_v, int N
+) {
+    product<2, by_row, by_row>(1, N * D, M, H,
+        [=](int, int r, int h) { return y1[r * H + h]; },
+        [=](int, int h, int m) { return gru_W[h * M + m]; },
+        [=](int, int r, int m, real sum) { gru_v[r * M + m] = sum + gru_b[m]; });
+}
+
+// gru_h_before[n,d,k] = gru_h[n,d-1,k] (0 outside)
+extern "C" __global__ void kernel_gru_h_before(
+    const real *gru_h, real *gru_h_before, int N, int d
+) {
+    each(N * K, [=](int i) {
+        const int n = i / K, k = i % K;
+        gru_h_before[(n * D + d) * K + k] = d - 1 >= 0 ? gru_h[(n * D + d - 1) * K + k] : 0_r;
+    });
+}
+
+// gru_u[n,d,m] = Σ_j gru_U[j,m] gru_h_before[n,d,j]
+extern "C" __global__ void kernel_gru_u(
+    const real *gru_h_before, const real *gru_U, real *gru_u, int N, int d
+) {
+    product<2, by_row, by_row>(1, N, M, J,
+        [=](int, int n, int j) { return gru_h_before[(n * D + d) * K + j]; },
+        [=](int, int j, int m) { return gru_U[j * M + m]; },
+        [=](int, int n, int m, real sum) { gru_u[(n * D + d) * M + m] = sum; });
+}
+
+// gru_zr[n,d,k] = gru_v_by_gate[n,d,0,k] + gru_u_by_gate[n,d,0,k]
+// gru_zz[n,d,k] = gru_v_by_gate[n,d,1,k] + gru_u_by_gate[n,d,1,k]
+// gru_r[n,d,k] = tanh(gru_zr[n,d,k]/2)/2 + 1/2
+// gru_z[n,d,k] = tanh(gru_zz[n,d,k]/2)/2 + 1/2
+// gru_un[n,d,k] = gru_c[k] + gru_u_by_gate[n,d,2,k]
+// gru_zn[n,d,k] = gru_v_by_gate[n,d,2,k] + gru_r[n,d,k] gru_un[n,d,k]
+// gru_new[n,d,k] = tanh(gru_zn[n,d,k])
+// gru_h[n,d,k] = gru_h_before[n,d,k] gru_z[n,d,k] + (1 - gru_z[n,d,k]) gru_new[n,d,k]
+extern "C" __global__ void kernel_gru_h(
+    const real *gru_v, const real *gru_u, const real *gru_c, const real *gru_h_before, real *gru_zr,
+    real *gru_zz, real *gru_r, real *gru_z, real *gru_un, real *gru_zn, real *gru_new, real *gru_h,
+    int N, int d
+) {
+    each(N * K, [=](int i) {
+        const int n = i / K, k = i % K;
+        const int at = (n * D + d) * K + k;
+        gru_zr[at] = gru_v[(n * D + d) * Q * K + k] + gru_u[(n * D + d) * Q * K + k];
+        gru_zz[at] = gru_v[((n * D + d) * Q + 1) * K + k] + gru_u[((n * D + d) * Q + 1) * K + k];
+        gru_r[at] = 0.5_r * tanh(0.5_r * gru_zr[at]) + 0.5_r;
+        gru_z[at] = 0.5_r * tanh(0.5_r * gru_zz[at]) + 0.5_r;
+        gru_un[at] = gru_c[k] + gru_u[((n * D + d) * Q + 2) * K + k];
+        gru_zn[at] = gru_v[((n * D + d) * Q + 2) * K + k] + gru_r[at] * gru_un[at];
+        gru_new[at] = tanh(gru_zn[at]);
+        gru_h[at] = gru_h_before[at] * gru_z[at] + (1_r - gru_z[at]) * gru_new[at];
+    });
+}
+
+// logits[n,d,e] = Σ_k head_W[k,e] gru_h[n,d,k] + head_b[e]
+extern "C" __global__ void kernel_logits(
+    const real *gru_h, const real *head_W, const real *head_b, real *logits, int N
+) {
+    product<2, by_row, by_row>(1, N * D, E, K,
+        [=](int, int r, int k) { return gru_h[r * K + k]; },
+        [=](int, int k, int e) { return head_W[k * E + e]; },
+        [=](int, int r, int e, real sum) { logits[r * E + e] = sum + head_b[e]; });
+}
+
+// m[n,d] = max_e logits[n,d,e]
+// e[n,d,e] = exp(logits[n,d,e] - m[n,d])
+// s[n,d] = Σ_e e[n,d,e]
+// logits_at_next_token[n,d] = logits[n,d,next_token[n,d]]
+extern "C" __global__ void kernel_logits_at_next_token(
+    const real *logits, const int *next_token, real *m, real *e_, real *s,
+    real *logits_at_next_token, int N
+) {
+    rows<32>(N * D, [=](int i) {
+        reduce_row<32, largest>(E,
+            [=](int e) { return logits[i * E + e]; },
+            [=](real most) { m[i] = most; });
+        map_row<32>(E, [=](int e) { e_[i * E + e] = exp(logits[i * E + e] - m[i]); });
+        reduce_row<32, added>(E,
+            [=](int e) { return e_[i * E + e]; },
+            [=](real sum) {
+                s[i] = sum;
+                logits_at_next_token[i] = logits[i * E + next_token[i]];
+            });
+    });
+}
+
+// loss = Σ_{n,d} (m[n,d] + log(s[n,d]) - logits_at_next_token[n,d])/(D N)
+extern "C" __global__ void kernel_loss(
+    const real *m, const real *s, const real *logits_at_next_token, real *loss, int N
+) {
+    by_block<added>(1, N * D,
+        [=](int, int j) {
+            return 0.015625_r * (m[j] + log(s[j]) - logits_at_next_token[j]) / real(N);
+        },
+        [=](int, real sum) { *loss = sum; });
+}
+
+// p[n,d,e] = e[n,d,e]/s[n,d]
+// ∂L/∂logits[n,d,e] = (p[n,d,e] - δ(e,next_token[n,d]))/(D N)
+extern "C" __global__ void kernel_d_logits(
+    const real *s, const real *e, const int *next_token, real *p, real *d_logits, int N
+) {
+    each(N * D * E, [=](int i) {
+        const int n = i / (D * E), d = i / E % D, e_ = i % E;
+        p[i] = e[i] / s[n * D + d];
+        d_logits[i] = 0.015625_r * (p[i] - real(e_ == next_token[n * D + d])) / real(N);
+    });
+}
+
+// ∂L/∂gru_h[n,d,k] = Σ_e head_W[k,e] ∂L/∂logits[n,d,e]
+extern "C" __global__ void kernel_d_gru_h(
+    const real *d_logits, const real *head_W, real *d_gru_h, int N
+) {
+    product<2, by_row, by_column>(1, N * D, K, E,
+        [=](int, int r, int e) { return d_logits[r * E + e]; },
+        [=](int, int e, int k) { return head_W[k * E + e]; },
+        [=](int, int r, int k, real sum) { d_gru_h[r * K + k] = sum; });
+}
+
+// ∂L/∂gru_h[n,d,k] += ∂L/∂gru_h_before[n,d+1,k] (0 outside)
+// ∂L/∂gru_zn[n,d,k] = (1 - gru_z[n,d,k]) (1 - gru_new[n,d,k]²) ∂L/∂gru_h[n,d,k]
+// ∂L/∂gru_un[n,d,k] = gru_r[n,d,k] ∂L/∂gru_zn[n,d,k]
+// ∂L/∂gru_zz[n,d,k] = (gru_h_before[n,d,k] - gru_new[n,d,k]) gru_z[n,d,k] (1 - gru_z[n,d,k])
+//     ∂L/∂gru_h[n,d,k]
+// ∂L/∂gru_zr[n,d,k] = gru_r[n,d,k] (1 - gru_r[n,d,k]) gru_un[n,d,k] ∂L/∂gru_zn[n,d,k]
+extern "C" __global__ void kernel_d_gru_zr(
+    const real *d_gru_h_before, const real *gru_z, const real *gru_new, const real *gru_r,
+    const real *gru_h_before, const real *gru_un, real *d_gru_h, real *d_gru_zn, real *d_gru_un,
+    real *d_gru_zz, real *d_gru_zr, int N, int d
+) {
+    each(N * K, [=](int i) {
+        const int n = i / K, k = i % K;
+        const int at = (n * D + d) * K + k;
+        d_gru_h[at] += d + 1 < D ? d_gru_h_before[(n * D + d + 1) * K + k] : 0_r;
+        d_gru_zn[at] = (1_r - gru_z[at]) * (1_r - power<2>(gru_new[at])) * d_gru_h[at];
+        d_gru_un[at] = gru_r[at] * d_gru_zn[at];
+        d_gru_zz[at] = (gru_h_before[at] - gru_new[at]) * gru_z[at] * (1_r - gru_z[at]) *
+            d_gru_h[at];
+        d_gru_zr[at] = gru_r[at] * (1_r - gru_r[at]) * gru_un[at] * d_gru_zn[at];
+    });
+}
+
+// ∂L/∂gru_u_by_gate[n,d,q,k] = δ(q,2) ∂L/∂gru_un[n,d,k] + δ(q,1) ∂L/∂gru_zz[n,d,k] + δ(q,0)
+//     ∂L/∂gru_zr[n,d,k]
+extern "C" __global__ void kernel_d_gru_u_by_gate(
+    const real *d_gru_un, const real *d_gru_zz, const real *d_gru_zr, real *d_gru_u_by_gate, int N,
+    int d
+) {
+    each(N * Q * K, [=](int i) {
+        const int n = i / (Q * K), q = i / K % Q, k = i % K;
+        d_gru_u_by_gate[((n * D + d) * Q + q) * K + k] = (q == 2 ? d_gru_un[(n * D + d) * K + k] :
+            0_r) + (q == 1 ? d_gru_zz[(n * D + d) * K + k] : 0_r) + (q == 0 ?
+            d_gru_zr[(n * D + d) * K + k] : 0_r);
+    });
+}
+
+// ∂L/∂gru_h_before[n,d,k] = Σ_m gru_U[k,m] ∂L/∂gru_u[n,d,m] + gru_z[n,d,k] ∂L/∂gru_h[n,d,k]
+extern "C" __global__ void kernel_d_gru_h_before(
+    const real *d_gru_u_by_gate, const real *gru_U, const real *gru_z, const real *d_gru_h,
+    real *d_gru_h_before, int N, int d
+) {
+    product<2, by_row, by_column>(1, N, K, M,
+        [=](int, int n, int m) { return d_gru_u_by_gate[(n * D + d) * M + m]; },
+        [=](int, int m, int k) { return gru_U[k * M + m]; },
+        [=](int, int n, int k, real sum) {
+            const int at = (n * D + d) * K + k;
+            d_gru_h_before[at] = sum + gru_z[at] * d_gru_h[at];
+        });
+}
+
+// ∂L/∂gru_v_by_gate[n,d,q,k] = δ(q,2) ∂L/∂gru_zn[n,d,k] + δ(q,1) ∂L/∂gru_zz[n,d,k] + δ(q,0)
+//     ∂L/∂gru_zr[n,d,k]
+extern "C" __global__ void kernel_d_gru_v_by_gate(
+    const real *d_gru_zn, const real *d_gru_zz, const real *d_gru_zr, real *d_gru_v_by_gate, int N
+) {
+    each(N * D * Q * K, [=](int i) {
+        const int n = i / (D * Q * K), d = i / (Q * K) % D, q = i / K % Q, k = i % K;
+        d_gru_v_by_gate[i] = (q == 2 ? d_gru_zn[(n * D + d) * K + k] : 0_r) + (q == 1 ?
+            d_gru_zz[(n * D + d) * K + k] : 0_r) + (q == 0 ? d_gru_zr[(n * D + d) * K + k] : 0_r);
+    });
+}
+
+// ∂L/∂y1[n,d,h] = Σ_m gru_W[h,m] ∂L/∂gru_v[n,d,m]
+extern "C" __global__ void kernel_d_y1(
+    const real *d_gru_v_by_gate, const real *gru_W, real *d_y1, int N
+) {
+    product<2, by_row, by_column>(1, N * D, H, M,
+        [=](int, int r, int m) { return d_gru_v_by_gate[r * M + m]; },
+        [=](int, int m, int h) { return gru_W[h * M + m]; },
+        [=](int, int r, int h, real sum) { d_y1[r * H + h] = sum; });
+}
+
+// ∂L/∂characters_W[v,h] = Σ_{n,d} δ(v,tokens[n,d]) ∂L/∂y1[n,d,h]
+extern "C" __global__ void kernel_d_characters_W(
+    const int *tokens, const real *d_y1, real *d_characters_W, int N
+) {
+    product<2, by_row, by_row>(1, V, H, N * D,
+        [=](int, int v, int k) { return real(v == tokens[k]); },
+        [=](int, int k, int h) { return d_y1[k * H + h]; },
+        [=](int, int v, int h, real sum) { d_characters_W[v * H + h] = sum; });
+}
+
+// ∂L/∂gru_W[h,m] = Σ_{n,d} y1[n,d,h] ∂L/∂gru_v[n,d,m]
+extern "C" __global__ void kernel_d_gru_W(
+    const real *y1, const real *d_gru_v_by_gate, real *d_gru_W, int N
+) {
+    product<2, by_column, by_row>(1, H, M, N * D,
+        [=](int, int h, int k) { return y1[k * H + h]; },
+        [=](int, int k, int m) { return d_gru_v_by_gate[k * M + m]; },
+        [=](int, int h, int m, real sum) { d_gru_W[h * M + m] = sum; });
+}
+
+// ∂L/∂gru_b[m] = Σ_{n,d} ∂L/∂gru_v[n,d,m]
+extern "C" __global__ void kernel_d_gru_b(const real *d_gru_v_by_gate, real *d_gru_b, int N) {
+    by_columns<added>(M, N * D,
+        [=](int m, int j) { return d_gru_v_by_gate[j * M + m]; },
+        [=](int m, real sum) { d_gru_b[m] = sum; });
+}
+
+// ∂L/∂gru_U[j,m] = Σ_{n,d} gru_h_before[n,d,j] ∂L/∂gru_u[n,d,m]
+extern "C" __global__ void kernel_d_gru_U(
+    const real *gru_h_before, const real *d_gru_u_by_gate, real *d_gru_U, int N
+) {
+    product<4, by_column, by_row>(1, J, M, N * D,
+        [=](int, int j, int k) { return gru_h_before[k * K + j]; },
+        [=](int, int k, int m) { return d_gru_u_by_gate[k * M + m]; },
+        [=](int, int j, int m, real sum) { d_gru_U[j * M + m] = sum; });
+}
+
+// ∂L/∂gru_c[k] = Σ_{n,d} ∂L/∂gru_un[n,d,k]
+extern "C" __global__ void kernel_d_gru_c(const real *d_gru_un, real *d_gru_c, int N) {
+    by_columns<added>(K, N * D,
+        [=](int k, int j) { return d_gru_un[j * K + k]; },
+        [=](int k, real sum) { d_gru_c[k] = sum; });
+}
+
+// ∂L/∂head_W[k,e] = Σ_{n,d} gru_h[n,d,k] ∂L/∂logits[n,d,e]
+extern "C" __global__ void kernel_d_head_W(
+    const real *gru_h, const real *d_logits, real *d_head_W, int N
+) {
+    product<2, by_column, by_row>(1, K, E, N * D,
+        [=](int, int k, int k_) { return gru_h[k_ * K + k]; },
+        [=](int, int k_, int e) { return d_logits[k_ * E + e]; },
+        [=](int, int k, int e, real sum) { d_head_W[k * E + e] = sum; });
+}
+
+// ∂L/∂head_b[e] = Σ_{n,d} ∂L/∂logits[n,d,e]
+extern "C" __global__ void kernel_d_head_b(const real *d_logits, real *d_head_b, int N) {
+    by_columns<added>(E, N * D,
+        [=](int e, int j) { return d_logits[j * E + e]; },
+        [=](int e, real sum) { d_head_b[e] = sum; });
+}
+
+// c2 ← √(1 - 0.999^t)
+// lr_t ← 0.003 c2/(1 - 0.9^t)
+extern "C" __global__ void kernel_lr_t(const int *t, double *c2, double *lr_t) {
+    each(1, [=](int) {
+        *c2 = sqrt(1.0 - pow(0.999, double(*t)));
+        *lr_t = 0.003 * *c2 / (1.0 - pow(0.9, double(*t)));
+    });
+}
+
+// g_square ← Σ_i g[i]²
+// g_norm ← √g_square
+// g_scale ← (1/g_norm if g_norm > 1 else 1)
+extern "C" __global__ void kernel_g_scale(
+    const real *g, double *g_square, double *g_norm, double *g_scale, int P
+) {
+    by_block<added>(1, P,
+        [=](int, int i_) { return power<2>(g[i_]); },
+        [=](int, real sum) {
+            *g_square = sum;
+            *g_norm = sqrt(real(*g_square));
+            *g_scale = real(*g_norm) > 1_r ? 1_r / real(*g_norm) : 1_r;
+        });
+}
+
+// g[i] ← g_scale g[i]
+// m[i] ← 0.9 m[i] + 0.1 g[i]
+// v[i] ← 0.999 v[i] + 0.001 g[i]²
+// θ[i] ← θ[i] - lr_t m[i]/(1e-08 c2 + √v[i])
+extern "C" __global__ void kernel_theta(
+    const double *g_scale, const double *c2, const double *lr_t, real *g, real *m, real *v,
+    real *theta, int P
+) {
+    each(P, [=](int i) {
+        g[i] = real(*g_scale) * g[i];
+        m[i] = 0.1_r * g[i] + 0.9_r * m[i];
+        v[i] = 0.001_r * power<2>(g[i]) + 0.999_r * v[i];
+        theta[i] = theta[i] - real(*lr_t) * m[i] / (1e-08_r * real(*c2) + sqrt(v[i]));
+    });
+}
+
+// t ← t + 1
+extern "C" __global__ void kernel_count_step(int *t) {
+    each(1, [=](int) { ++*t; });
+}
+"""
+KERNELS = (
+    "y1",
+    "gru_v",
+    "gru_h_before",
+    "gru_u",
+    "gru_h",
+    "logits",
+    "logits_at_next_token",
+    "loss",
+    "d_logits",
+    "d_gru_h",
+    "d_gru_zr",
+    "d_gru_u_by_gate",
+    "d_gru_h_before",
+    "d_gru_v_by_gate",
+    "d_y1",
+    "d_characters_W",
+    "d_gru_W",
+    "d_gru_b",
+    "d_gru_U",
+    "d_gru_c",
+    "d_head_W",
+    "d_head_b",
+    "lr_t",
+    "g_scale",
+    "theta",
+    "count_step",
+)
+# A grid that fills any GPU of today many times over; what is left, its threads walk on to.
+MOST_BLOCKS = 65536
+MOST_ENTRIES = 2**31  # of an array: an index is an int
+COMPILED: dict[str, Kernels] = {}
+
+
+def missing() -> str:
+    """Say what this machine lacks to run the module, and what to do; an empty text if nothing."""
+    if cp is None:
+        return "CuPy is missing. Install it: pip install 'cupy-cuda13x[ctk]' (or cupy-cuda12x[ctk])"
+    if not cp.cuda.is_available():
+        return "No NVIDIA GPU answers. See `nvidia-smi`; the driver must be that of CuPy's CUDA."
+    return ""
+
+
+def demand() -> None:
+    """Raise RuntimeError if something is missing."""
+    if missing():
+        raise RuntimeError(missing())
+
+
+class Kernels:
+    """The kernels of SOURCE, compiled for one precision, and how they are launched.
+
+    A method is called as the device template that a kernel uses, and is given its sizes; enough
+    blocks of 256 threads are launched for these, a template does the rest.
+    """
+
+    def __init__(self, dtype: str) -> None:
+        demand()
+        real = {"float32": "float", "float64": "double"}[dtype]
+        self._module = cp.RawModule(code=SOURCE, options=("--std=c++17", f"-DREAL={real}"))
+        self._kernels = {name: self._module.get_function(f"kernel_{name}") for name in KERNELS}
+
+    @classmethod
+    def of(cls, dtype: str) -> Kernels:
+        """Return the kernels of a precision; they are compiled once."""
+        name = np.dtype(dtype).name
+        if name not in COMPILED:
+            COMPILED[name] = cls(name)
+        return COMPILED[name]
+
+    def each(self, name: str, entries: int, *args: cp.ndarray | int) -> None:
+        """Launch a thread an entry."""
+        self._launch(name, entries, 256, args)
+
+    def by_thread(self, name: str, entries: int, *args: cp.ndarray | int) -> None:
+        """Launch a thread an entry of the result."""
+        self._launch(name, entries, 256, args)
+
+    def by_warp(self, name: str, entries: int, *args: cp.ndarray | int) -> None:
+        """Launch 32 threads an entry of the result."""
+        self._launch(name, entries, 8, args)
+
+    def by_block(self, name: str, entries: int, *args: cp.ndarray | int) -> None:
+        """Launch a block an entry of the result."""
+        self._launch(name, entries, 1, args)
+
+    def by_columns(self, name: str, entries: int, *args: cp.ndarray | int) -> None:
+        """Launch a block for 32 entries of the result."""
+        self._launch(name, entries, 32, args)
+
+    def product(
+        self, name: str, tile: int, stack: int, rows: int, columns: int, *args: cp.ndarray | int
+    ) -> None:
+        """Launch a block for each tile of the products."""
+        self._launch(name, stack * -(-rows // tile) * -(-columns // tile), 1, args)
+
+    def _launch(
+        self, name: str, work: int, per_block: int, args: tuple[cp.ndarray | int, ...]
+    ) -> None:
+        """Launch a kernel; a number is an `int` of C++, which CuPy would pass as 64 bits."""
+        for arg in args:
+            if not isinstance(arg, int) and arg.size >= MOST_ENTRIES:
+                raise ValueError(f"{name}: {arg.size} entries; kernels count to {MOST_ENTRIES}")
+        blocks = min(-(-work // per_block), MOST_BLOCKS)
+        given = tuple(np.int32(arg) if isinstance(arg, int) else arg for arg in args)
+        self._kernels[name]((blocks,), (256,), given)
+
+
+class Params:
+    """The parameters: named views into one vector on the device.
+
+    It is called `flat`.
+    """
+
+    def __init__(self, flat: cp.ndarray | np.ndarray | None = None) -> None:
+        self.flat = cp.zeros(SIZE, DTYPE) if flat is None else flat
+        self.characters_W = self.flat[0:3072].reshape((V, H))
+        self.gru_W = self.flat[3072:15360].reshape((H, M))
+        self.gru_b = self.flat[15360:15744].reshape((M,))
+        self.gru_U = self.flat[15744:64896].reshape((J, M))
+        self.gru_c = self.flat[64896:65024].reshape((K,))
+        self.head_W = self.flat[65024:77312].reshape((K, E))
+        self.head_b = self.flat[77312:77408].reshape((E,))
+
+
+class Grads:
+    """The gradient: `grads.W` is ∂L/∂W, in the same order in memory as the parameters."""
+
+    def __init__(self, flat: cp.ndarray) -> None:
+        self.flat = flat
+        self.characters_W = self.flat[0:3072].reshape((V, H))
+        self.gru_W = self.flat[3072:15360].reshape((H, M))
+        self.gru_b = self.flat[15360:15744].reshape((M,))
+        self.gru_U = self.flat[15744:64896].reshape((J, M))
+        self.gru_c = self.flat[64896:65024].reshape((K,))
+        self.head_W = self.flat[65024:77312].reshape((K, E))
+        self.head_b = self.flat[77312:77408].reshape((E,))
+
+
+class Activations:
+    """A batch of N examples on the device, and what the forward pass computes for it."""
+
+    def __init__(self, N: int, dtype: str = DTYPE) -> None:
+        self.N, self.kernels = N, Kernels.of(dtype)
+        self.tokens = cp.empty((N, D), np.int32)  # tokens[n,d]
+        self.next_token = cp.empty((N, D), np.int32)  # next_token[n,d]
+        self.y1 = cp.empty((N, D, H), dtype)  # y1[n,d,h]
+        self.gru_v = cp.empty((N, D, M), dtype)  # gru_v[n,d,m]
+        self.gru_h_before = cp.empty((N, D, K), dtype)  # gru_h_before[n,d,k]
+        self.gru_u = cp.empty((N, D, M), dtype)  # gru_u[n,d,m]
+        self.gru_zr = cp.empty((N, D, K), dtype)  # gru_zr[n,d,k]
+        self.gru_zz = cp.empty((N, D, K), dtype)  # gru_zz[n,d,k]
+        self.gru_r = cp.empty((N, D, K), dtype)  # gru_r[n,d,k]
+        self.gru_z = cp.empty((N, D, K), dtype)  # gru_z[n,d,k]
+        self.gru_un = cp.empty((N, D, K), dtype)  # gru_un[n,d,k]
+        self.gru_zn = cp.empty((N, D, K), dtype)  # gru_zn[n,d,k]
+        self.gru_new = cp.empty((N, D, K), dtype)  # gru_new[n,d,k]
+        self.gru_h = cp.empty((N, D, K), dtype)  # gru_h[n,d,k]
+        self.logits = cp.empty((N, D, E), dtype)  # logits[n,d,e]
+        self.m = cp.empty((N, D), dtype)  # m[n,d]
+        self.e = cp.empty((N, D, E), dtype)  # e[n,d,e]
+        self.s = cp.empty((N, D), dtype)  # s[n,d]
+        self.logits_at_next_token = cp.empty((N, D), dtype)  # logits_at_next_token[n,d]
+        self.loss = cp.empty((), dtype)  # loss
+
+
+class Workspace(Activations):
+    """The activations, and the cotangents that the backward pass computes from them."""
+
+    def __init__(self, N: int, dtype: str = DTYPE) -> None:
+        super().__init__(N, dtype)
+        self.p = cp.empty((N, D, E), dtype)  # p[n,d,e]
+        self.d_logits = cp.empty((N, D, E), dtype)  # ∂L/∂logits[n,d,e]
+        self.d_gru_h = cp.empty((N, D, K), dtype)  # ∂L/∂gru_h[n,d,k]
+        self.d_gru_zn = cp.empty((N, D, K), dtype)  # ∂L/∂gru_zn[n,d,k]
+        self.d_gru_un = cp.empty((N, D, K), dtype)  # ∂L/∂gru_un[n,d,k]
+        self.d_gru_zz = cp.empty((N, D, K), dtype)  # ∂L/∂gru_zz[n,d,k]
+        self.d_gru_zr = cp.empty((N, D, K), dtype)  # ∂L/∂gru_zr[n,d,k]
+        self.d_gru_u_by_gate = cp.empty((N, D, Q, K), dtype)  # ∂L/∂gru_u_by_gate[n,d,q,k]
+        self.d_gru_h_before = cp.empty((N, D, K), dtype)  # ∂L/∂gru_h_before[n,d,k]
+        self.d_gru_v_by_gate = cp.empty((N, D, Q, K), dtype)  # ∂L/∂gru_v_by_gate[n,d,q,k]
+        self.d_y1 = cp.empty((N, D, H), dtype)  # ∂L/∂y1[n,d,h]
+
+
+class State:
+    """What the optimizer adam keeps from step to step, and its numbers of one step."""
+
+    def __init__(self, dtype: str = DTYPE) -> None:
+        self.kernels = Kernels.of(dtype)
+        self.m = cp.zeros(SIZE, dtype)  # m[i]
+        self.v = cp.zeros(SIZE, dtype)  # v[i]
+        self.g_square = cp.zeros((), np.float64)
+        self.g_norm = cp.zeros((), np.float64)
+        self.g_scale = cp.zeros((), np.float64)
+        self.c2 = cp.zeros((), np.float64)
+        self.lr_t = cp.zeros((), np.float64)
+        self.t = cp.zeros((), np.int32)  # counts the steps
+
+
+def init(seed: int = 0) -> Params:
+    """Return parameters as training starts with them, drawn by numpy on the host."""
+    demand()
+    p = Params(np.zeros(SIZE, DTYPE))
+    rng = np.random.default_rng(seed)
+    p.characters_W[...] = rng.normal(0, 1.0, (V, H))
+    p.gru_W[...] = rng.uniform(-math.sqrt(1 / K), math.sqrt(1 / K), (H, M))
+    p.gru_b[...] = rng.uniform(-math.sqrt(1 / K), math.sqrt(1 / K), (M,))
+    p.gru_U[...] = rng.uniform(-math.sqrt(1 / K), math.sqrt(1 / K), (J, M))
+    p.gru_c[...] = rng.uniform(-math.sqrt(1 / K), math.sqrt(1 / K), (K,))
+    p.head_W[...] = rng.normal(0, math.sqrt(2 / K), (K, E))
+    return Params(cp.asarray(p.flat))
+
+
+def forward(p: Params, a: Activations) -> None:
+    """Compute the outputs of a batch into `a`."""
+    k = a.kernels
+    N = a.N
+
+    # y1[n,d,h] = characters_W[tokens[n,d],h]
+    k.each("y1", N * D * H, p.characters_W, a.tokens, a.y1, N)
+
+    # gru_v[n,d,m] = Σ_h gru_W[h,m] y1[n,d,h] + gru_b[m]
+    k.product("gru_v", 32, 1, N * D, M, a.y1, p.gru_W, p.gru_b, a.gru_v, N)
+
+    for d in range(D):
+        # gru_h_before[n,d,k] = gru_h[n,d-1,k] (0 outside)
+        k.each("gru_h_before", N * K, a.gru_h, a.gru_h_before, N, d)
+
+        # gru_u[n,d,m] = Σ_j gru_U[j,m] gru_h_before[n,d,j]
+        k.product("gru_u", 32, 1, N, M, a.gru_h_before, p.gru_U, a.gru_u, N, d)
+
+        # gru_zr[n,d,k] = gru_v_by_gate[n,d,0,k] + gru_u_by_gate[n,d,0,k]
+        # gru_zz[n,d,k] = gru_v_by_gate[n,d,1,k] + gru_u_by_gate[n,d,1,k]
+        # gru_r[n,d,k] = tanh(gru_zr[n,d,k]/2)/2 + 1/2
+        # gru_z[n,d,k] = tanh(gru_zz[n,d,k]/2)/2 + 1/2
+        # gru_un[n,d,k] = gru_c[k] + gru_u_by_gate[n,d,2,k]
+        # gru_zn[n,d,k] = gru_v_by_gate[n,d,2,k] + gru_r[n,d,k] gru_un[n,d,k]
+        # gru_new[n,d,k] = tanh(gru_zn[n,d,k])
+        # gru_h[n,d,k] = gru_h_before[n,d,k] gru_z[n,d,k] + (1 - gru_z[n,d,k]) gru_new[n,d,k]
+        k.each(
+            "gru_h",
+            N * K,
+            a.gru_v,
+            a.gru_u,
+            p.gru_c,
+            a.gru_h_before,
+            a.gru_zr,
+            a.gru_zz,
+            a.gru_r,
+            a.gru_z,
+            a.gru_un,
+            a.gru_zn,
+            a.gru_new,
+            a.gru_h,
+            N,
+            d,
+        )
+
+    # logits[n,d,e] = Σ_k head_W[k,e] gru_h[n,d,k] + head_b[e]
+    k.product("logits", 32, 1, N * D, E, a.gru_h, p.head_W, p.head_b, a.logits, N)
+
+
+def add_loss(a: Activations) -> None:
+    """Go on from the outputs to the loss."""
+    k = a.kernels
+    N = a.N
+
+    # m[n,d] = max_e logits[n,d,e]
+    # e[n,d,e] = exp(logits[n,d,e] - m[n,d])
+    # s[n,d] = Σ_e e[n,d,e]
+    # logits_at_next_token[n,d] = logits[n,d,next_token[n,d]]
+    k.by_warp(
+        "logits_at_next_token",
+        N * D,
+        a.logits,
+        a.next_token,
+        a.m,
+        a.e,
+        a.s,
+        a.logits_at_next_token,
+        N,
+    )
+
+    # loss = Σ_{n,d} (m[n,d] + log(s[n,d]) - logits_at_next_token[n,d])/(D N)
+    k.by_block("loss", 1, a.m, a.s, a.logits_at_next_token, a.loss, N)
+
+
+def backward(p: Params, g: Grads, a: Workspace) -> None:
+    """Fill `g` with the gradient, from what `forward` and `add_loss` left in `a`."""
+    k = a.kernels
+    N = a.N
+
+    # p[n,d,e] = e[n,d,e]/s[n,d]
+    # ∂L/∂logits[n,d,e] = (p[n,d,e] - δ(e,next_token[n,d]))/(D N)
+    k.each("d_logits", N * D * E, a.s, a.e, a.next_token, a.p, a.d_logits, N)
+
+    # ∂L/∂gru_h[n,d,k] = Σ_e head_W[k,e] ∂L/∂logits[n,d,e]
+    k.product("d_gru_h", 32, 1, N * D, K, a.d_logits, p.head_W, a.d_gru_h, N)
+
+    for d in reversed(range(D)):
+        # ∂L/∂gru_h[n,d,k] += ∂L/∂gru_h_before[n,d+1,k] (0 outside)
+        # ∂L/∂gru_zn[n,d,k] = (1 - gru_z[n,d,k]) (1 - gru_new[n,d,k]²) ∂L/∂gru_h[n,d,k]
+        # ∂L/∂gru_un[n,d,k] = gru_r[n,d,k] ∂L/∂gru_zn[n,d,k]
+        # ∂L/∂gru_zz[n,d,k] = (gru_h_before[n,d,k] - gru_new[n,d,k]) gru_z[n,d,k] (1 - gru_z[n,d,k])
+        #     ∂L/∂gru_h[n,d,k]
+        # ∂L/∂gru_zr[n,d,k] = gru_r[n,d,k] (1 - gru_r[n,d,k]) gru_un[n,d,k] ∂L/∂gru_zn[n,d,k]
+        k.each(
+            "d_gru_zr",
+            N * K,
+            a.d_gru_h_before,
+            a.gru_z,
+            a.gru_new,
+            a.gru_r,
+            a.gru_h_before,
+            a.gru_un,
+            a.d_gru_h,
+            a.d_gru_zn,
+            a.d_gru_un,
+            a.d_gru_zz,
+            a.d_gru_zr,
+            N,
+            d,
+        )
+
+        # ∂L/∂gru_u_by_gate[n,d,q,k] = δ(q,2) ∂L/∂gru_un[n,d,k] + δ(q,1) ∂L/∂gru_zz[n,d,k] + δ(q,0)
+        #     ∂L/∂gru_zr[n,d,k]
+        k.each(
+            "d_gru_u_by_gate",
+            N * Q * K,
+            a.d_gru_un,
+            a.d_gru_zz,
+            a.d_gru_zr,
+            a.d_gru_u_by_gate,
+            N,
+            d,
+        )
+
+        # ∂L/∂gru_h_before[n,d,k] = Σ_m gru_U[k,m] ∂L/∂gru_u[n,d,m] + gru_z[n,d,k] ∂L/∂gru_h[n,d,k]
+        k.product(
+            "d_gru_h_before",
+            32,
+            1,
+            N,
+            K,
+            a.d_gru_u_by_gate,
+            p.gru_U,
+            a.gru_z,
+            a.d_gru_h,
+            a.d_gru_h_before,
+            N,
+            d,
+        )
+
+    # ∂L/∂gru_v_by_gate[n,d,q,k] = δ(q,2) ∂L/∂gru_zn[n,d,k] + δ(q,1) ∂L/∂gru_zz[n,d,k] + δ(q,0)
+    #     ∂L/∂gru_zr[n,d,k]
+    k.each(
+        "d_gru_v_by_gate", N * D * Q * K, a.d_gru_zn, a.d_gru_zz, a.d_gru_zr, a.d_gru_v_by_gate, N
+    )
+
+    # ∂L/∂y1[n,d,h] = Σ_m gru_W[h,m] ∂L/∂gru_v[n,d,m]
+    k.product("d_y1", 32, 1, N * D, H, a.d_gru_v_by_gate, p.gru_W, a.d_y1, N)
+
+    # ∂L/∂characters_W[v,h] = Σ_{n,d} δ(v,tokens[n,d]) ∂L/∂y1[n,d,h]
+    k.product("d_characters_W", 32, 1, V, H, a.tokens, a.d_y1, g.characters_W, N)
+
+    # ∂L/∂gru_W[h,m] = Σ_{n,d} y1[n,d,h] ∂L/∂gru_v[n,d,m]
+    k.product("d_gru_W", 32, 1, H, M, a.y1, a.d_gru_v_by_gate, g.gru_W, N)
+
+    # ∂L/∂gru_b[m] = Σ_{n,d} ∂L/∂gru_v[n,d,m]
+    k.by_columns("d_gru_b", M, a.d_gru_v_by_gate, g.gru_b, N)
+
+    # ∂L/∂gru_U[j,m] = Σ_{n,d} gru_h_before[n,d,j] ∂L/∂gru_u[n,d,m]
+    k.product("d_gru_U", 64, 1, J, M, a.gru_h_before, a.d_gru_u_by_gate, g.gru_U, N)
+
+    # ∂L/∂gru_c[k] = Σ_{n,d} ∂L/∂gru_un[n,d,k]
+    k.by_columns("d_gru_c", K, a.d_gru_un, g.gru_c, N)
+
+    # ∂L/∂head_W[k,e] = Σ_{n,d} gru_h[n,d,k] ∂L/∂logits[n,d,e]
+    k.product("d_head_W", 32, 1, K, E, a.gru_h, a.d_logits, g.head_W, N)
+
+    # ∂L/∂head_b[e] = Σ_{n,d} ∂L/∂logits[n,d,e]
+    k.by_columns("d_head_b", E, a.d_logits, g.head_b, N)
+
+
+def update(p: Params, g: Grads, s: State) -> None:
+    """Change the parameters by the gradient."""
+    k = s.kernels
+    P = SIZE
+
+    # t ← t + 1
+    k.each("count_step", 1, s.t)
+
+    # c2 ← √(1 - 0.999^t)
+    # lr_t ← 0.003 c2/(1 - 0.9^t)
+    k.each("lr_t", 1, s.t, s.c2, s.lr_t)
+
+    # g_square ← Σ_i g[i]²
+    # g_norm ← √g_square
+    # g_scale ← (1/g_norm if g_norm > 1 else 1)
+    k.by_block("g_scale", 1, g.flat, s.g_square, s.g_norm, s.g_scale, P)
+
+    # g[i] ← g_scale g[i]
+    # m[i] ← 0.9 m[i] + 0.1 g[i]
+    # v[i] ← 0.999 v[i] + 0.001 g[i]²
+    # θ[i] ← θ[i] - lr_t m[i]/(1e-08 c2 + √v[i])
+    k.each("theta", P, s.g_scale, s.c2, s.lr_t, g.flat, s.m, s.v, p.flat, P)
+
+
+def whole(name: str, value: np.ndarray, shape: tuple[int, ...], below: int) -> np.ndarray:
+    """Return `value` as an array of integers from 0 to below-1, one row an example."""
+    array = np.ascontiguousarray(value)
+    if array.dtype.kind not in "iu":
+        raise ValueError(f"{name} holds {array.dtype}; expected integers")
+    if array.shape[1:] != shape or array.ndim == 0:
+        raise ValueError(f"{name} has shape {array.shape}; expected one row an example of {shape}")
+    array = array.astype(np.intp, copy=False)
+    # Seen without a sign, a negative number is a huge one: one comparison finds both.
+    if array.size and np.maximum.reduce(array.view(np.uintp), axis=None) >= below:
+        raise ValueError(f"{name} lies outside 0 … {below - 1}")
+    return array
+
+
+def checked(tokens: np.ndarray, next_token: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Return a batch as contiguous arrays of the right types and equal lengths."""
+    tokens = whole("tokens", tokens, (D,), 96)
+    next_token = whole("next_token", next_token, (D,), 96)
+    if len({len(tokens), len(next_token)}) > 1:
+        raise ValueError(
+            f"tokens, next_token have different lengths: {len(tokens), len(next_token)}"
+        )
+    return tokens, next_token
+
+
+def upload(a: Activations, batch: dict[str, np.ndarray]) -> None:
+    """Copy arrays of the host into the buffers of their names."""
+    for name, array in batch.items():
+        buffer = getattr(a, name)
+        buffer.set(np.ascontiguousarray(array, buffer.dtype))
+
+
+def loss_and_grad(
+    params: Params,
+    *,
+    tokens: np.ndarray,
+    next_token: np.ndarray,
+) -> tuple[float, Grads]:
+    """Return the loss of a batch and its gradient; float64 parameters make everything float64."""
+    tokens, next_token = checked(tokens, next_token)
+    a, g = Workspace(len(tokens), params.flat.dtype), Grads(cp.empty_like(params.flat))
+    upload(a, {"tokens": tokens, "next_token": next_token})
+    forward(params, a)
+    add_loss(a)
+    backward(params, g, a)
+    return float(a.loss), g
+
+
+def predict(params: Params, *, tokens: np.ndarray) -> dict[str, cp.ndarray]:
+    """Return the outputs for a batch, by name, on the device."""
+    dtype = params.flat.dtype
+    tokens = whole("tokens", tokens, (D,), 96)
+    a = Activations(len(tokens), dtype)
+    upload(a, {"tokens": tokens})
+    forward(params, a)
+    return {"logits": a.logits}
+
+
+def loss(params: Params, *, tokens: np.ndarray, next_token: np.ndarray) -> float:
+    """Return the loss of a batch as `predict` computes it, without a gradient."""
+    tokens, next_token = checked(tokens, next_token)
+    a = Activations(len(tokens), params.flat.dtype)
+    upload(a, {"tokens": tokens, "next_token": next_token})
+    forward(params, a)
+    add_loss(a)
+    return float(a.loss)
+
+
+class Trainer:
+    """Parameters in training, in memory that the first step of each batch size allocates.
+
+    The first step of a batch size launches its kernels one by one. The second records them as a
+    CUDA graph, which is launched from then on: one call a step. With `graph=False` every step is as
+    the first; the numbers are the same.
+    """
+
+    def __init__(
+        self, params: Params, batch: int = 64, seed: int = 0, *, graph: bool = True
+    ) -> None:
+        self.params = params
+        self.grads = Grads(cp.empty_like(params.flat))
+        self.state = State(params.flat.dtype)
+        self.batch, self.seed, self.steps, self.graph = batch, seed, 0, graph
+        self.stream = cp.cuda.Stream()
+        self._workspaces = {batch: Workspace(batch, params.flat.dtype)}
+        self._graphs: dict[int, cp.cuda.Graph | None] = {}
+
+    def step(self, *, tokens: np.ndarray, next_token: np.ndarray) -> float:
+        """Train on one batch: forward, backward, update. Return the loss before the update."""
+        self.start(tokens=tokens, next_token=next_token)
+        with self.stream:
+            return float(self._workspaces[len(tokens)].loss)
+
+    def start(self, *, tokens: np.ndarray, next_token: np.ndarray) -> None:
+        """Train on one batch without waiting for the device."""
+        tokens, next_token = checked(tokens, next_token)
+        a = self._workspace(len(tokens))
+        self.steps += 1
+        with self.stream:
+            upload(a, {"tokens": tokens, "next_token": next_token})
+            self._run(a)
+
+    def _run(self, a: Workspace) -> None:
+        """Launch a step: its kernels, or the graph of them."""
+        if not self.graph or a.N not in self._graphs:
+            self._graphs[a.N] = None
+            self._launch(a)
+            return
+        if self._graphs[a.N] is None:
+            self.stream.begin_capture()
+            self._launch(a)
+            self._graphs[a.N] = self.stream.end_capture()
+        self._graphs[a.N].launch(self.stream)
+
+    def _launch(self, a: Workspace) -> None:
+        p, g = self.params, self.grads
+        forward(p, a)
+        add_loss(a)
+        backward(p, g, a)
+        update(p, g, self.state)
+
+    def _workspace(self, N: int) -> Workspace:
+        if N not in self._workspaces:
+            self._workspaces[N] = Workspace(N, self.params.flat.dtype)
+        return self._workspaces[N]
+
+
+def save(path: str | Path, trainer: Trainer) -> None:
+    """Write a trainer to an .npz file; a crash leaves the old file or the new one, never a part."""
+    arrays = {name: getattr(trainer.params, name).get() for name in PARAMETERS}
+    arrays |= {f"state.{name}": getattr(trainer.state, name).get() for name in STATES}
+    arrays["run"] = np.array([trainer.steps, trainer.batch, trainer.seed])
+    path = Path(path)
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            np.savez(file, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    folder = os.open(path.resolve().parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def load(path: str | Path) -> Trainer:
+    """Return the trainer that `save` wrote. Nothing in the file is run.
+
+    Errors: ValueError if the file belongs to another model; zipfile.BadZipFile if it is damaged.
+    """
+    with Path(path).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+        expected = {**PARAMETERS, **{f"state.{name}": (SIZE,) for name in STATES}, "run": (3,)}
+        odd = sorted(set(expected) ^ set(file.files))
+        if odd:
+            raise ValueError(f"{path} is a checkpoint of another model: {', '.join(odd)}")
+        arrays = {name: file[name] for name in expected}
+    for name, shape in expected.items():
+        if arrays[name].shape != shape:
+            raise ValueError(f"{path}: {name} has shape {arrays[name].shape}; expected {shape}")
+    steps, batch, seed = (int(number) for number in arrays["run"])
+    dtype = arrays[next(iter(PARAMETERS))].dtype
+    trainer = Trainer(Params(cp.empty(SIZE, dtype)), batch, seed)
+    for name in PARAMETERS:
+        getattr(trainer.params, name).set(arrays[name])
+    for name in STATES:
+        getattr(trainer.state, name).set(arrays[f"state.{name}"])
+    trainer.steps = steps
+    trainer.state.t.fill(steps)
+    return trainer
+
+
+def example(N: int, seed: int = 0) -> dict[str, np.ndarray]:
+    """Return a batch of N random examples."""
+    rng = np.random.default_rng(seed)
+    return {
+        "tokens": rng.integers(96, size=(N, D)),
+        "next_token": rng.integers(96, size=(N, D)),
+    }
+
+
+def selftest(seed: int = 0) -> bool:
+    """Check the gradient by Taylor's theorem, in float64, and return whether it holds.
+
+    For a direction v, R0 = |L(θ+hv) - L(θ)| falls as h and R1 = |L(θ+hv) - L(θ) - h g·v| as h²;
+    the central difference (L(θ+hv) - L(θ-hv)) / 2h agrees with g·v to many digits.
+    """
+    start = init(seed).flat.get().astype(np.float64)
+    rng = np.random.default_rng(seed + 1)
+    start[:SIZE] += 0.1 * rng.standard_normal(SIZE)
+    batch, v = example(5, seed), rng.standard_normal(SIZE)
+    v /= np.sqrt(v @ v)
+    base, grads = loss_and_grad(Params(cp.asarray(start)), **batch)
+    gradient = grads.flat.get()
+    slope = float(gradient @ v)
+    move = np.append(v, np.zeros(SIZE - SIZE))
+    print("  h          R0             R1             central difference against g·v")
+    best = np.inf
+    for k in range(4, 22, 2):
+        h = 2.0**-k
+        up = loss_and_grad(Params(cp.asarray(start + h * move)), **batch)[0]
+        down = loss_and_grad(Params(cp.asarray(start - h * move)), **batch)[0]
+        error = abs((up - down) / (2 * h) - slope) / np.sqrt(gradient @ gradient)
+        best = min(best, error)
+        R0, R1 = abs(up - base), abs(up - base - h * slope)
+        print(f"  2^-{k:<4}     {R0:.6e}   {R1:.6e}   {error:.1e}")
+    # Rounding of the loss limits a central difference in float64 to about (2^-53)^(2/3), 2e-11.
+    agrees = best < 1e-7
+    print(f"the gradient {'agrees' if agrees else 'DISAGREES'}: {best:.1e} of its length")
+    return agrees
+
+
+def batches(
+    data: dict[str, np.ndarray], batch: int, rng: np.random.Generator
+) -> Iterator[dict[str, np.ndarray]]:
+    """Yield shuffled batches of `batch` examples; the last one is what is left."""
+    order = rng.permutation(len(data["tokens"]))
+    for begin in range(0, len(order), batch):
+        yield {name: array[order[begin : begin + batch]] for name, array in data.items()}
+
+
+def report(params: Params, data: dict[str, np.ndarray]) -> str:
+    """Return the loss on `data`."""
+    return f"loss {loss(params, **data):.4f}"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Train on the arrays of an .npz file, whose keys are the names of the inputs."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", help="an .npz file with tokens and next_token")
+    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--save", help="write a checkpoint here after every epoch")
+    parser.add_argument("--resume", help="continue from a checkpoint")
+    parser.add_argument("--selftest", action="store_true", help="check the gradient and stop")
+    args = parser.parse_args(argv)
+    if missing():
+        print(missing(), file=sys.stderr)
+        return 8
+    if args.selftest:
+        return 0 if selftest(args.seed) else 1
+    if args.data is None:
+        parser.error("--data is needed to train")
+    with np.load(args.data, allow_pickle=False) as file:
+        data = dict(zip(INPUTS, checked(*(file[name] for name in INPUTS)), strict=True))
+    rows = np.random.default_rng(args.seed).permutation(len(data["tokens"]))
+    held = max(1, len(rows) // 10)
+    test = {name: array[rows[:held]] for name, array in data.items()}
+    data = {name: array[rows[held:]] for name, array in data.items()}
+    trainer = load(args.resume) if args.resume else Trainer(init(args.seed), args.batch, args.seed)
+    for epoch in range(args.epochs):
+        begin = time.perf_counter()
+        rng = np.random.default_rng([args.seed, trainer.steps])
+        for batch in batches(data, args.batch, rng):
+            last = trainer.step(**batch)
+        if not np.isfinite(last):
+            print(f"the loss is {last} after step {trainer.steps}", file=sys.stderr)
+            return 6
+        seconds = time.perf_counter() - begin
+        print(f"epoch {epoch + 1:3}   held out: {report(trainer.params, test)}   {seconds:.2f} s")
+        if args.save:
+            save(args.save, trainer)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

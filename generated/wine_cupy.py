@@ -1,0 +1,956 @@
+"""Classifier of three cultivars of wine by thirteen chemical measurements.
+
+Written by `bpgen emit wine --target cupy` from wine.py.
+It needs CuPy and an NVIDIA GPU to run, and neither to be imported.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+try:
+    import cupy as cp
+except ImportError:  # `Kernels` says so when something is run
+    cp = None
+
+DTYPE = "float32"
+D, H, K = 13, 8, 3
+SIZE = 139
+
+# Shapes of the parameters; for a batch, the shape of one example and the number of classes.
+PARAMETERS = {
+    "fc1_W": (D, H),
+    "fc1_b": (H,),
+    "fc2_W": (H, K),
+    "fc2_b": (K,),
+}
+INPUTS = {
+    "x": ((D,), None),
+    "cultivar": ((), 3),
+}
+OUTPUTS = ("logits",)
+STATES = ("m", "v")
+
+# CUDA C++, compiled when it is first run: what the formulas of kernels need, then the kernels.
+SOURCE = r"""
+// REAL is float or double. A number such as 0.5_r is folded when this is compiled.
+typedef REAL real;
+
+constexpr __host__ __device__ real operator""_r(long double x) { return real(x); }
+constexpr __host__ __device__ real operator""_r(unsigned long long x) { return real(x); }
+
+#ifdef __CUDACC_RTC__
+#define INFINITY __int_as_float(0x7f800000)
+#endif
+
+constexpr int
+    D = 13, H = 8, K = 3;
+
+// x^N as products; maximum and minimum hand a NaN on.
+template <int N>
+__device__ real power(real x) {
+    if constexpr (N == 1) return x;
+    else if constexpr (N % 2) return x * power<N - 1>(x);
+    else return power<N / 2>(x * x);
+}
+__device__ real maximum(real a, real b) { return a >= b || a != a ? a : b; }
+__device__ real minimum(real a, real b) { return a <= b || a != a ? a : b; }
+__device__ real sign(real x) { return real(x > 0) - real(x < 0); }
+
+// Every kernel runs in blocks of 256 threads, of which as many are launched as there is work for;
+// each walks on by the size of the grid, so that any number of blocks computes the same.
+constexpr int BLOCK = 256;
+
+// formula(i) for every i below `entries`, a thread each.
+template <class Formula>
+__device__ void each(int entries, Formula formula) {
+    for (int i = blockIdx.x * BLOCK + threadIdx.x; i < entries; i += gridDim.x * BLOCK) formula(i);
+}
+
+// What a reduction brings together: a sum, the largest, or where the first largest is.
+struct added {
+    real total = 0;
+    __device__ void take(real x, int) { total += x; }
+    __device__ void join(added other) { total += other.total; }
+    __device__ added beyond(int lanes) { return {__shfl_down_sync(~0u, total, lanes)}; }
+    __device__ real result() { return total; }
+};
+struct largest {
+    real most = -INFINITY;
+    __device__ void take(real x, int) { most = maximum(most, x); }
+    __device__ void join(largest other) { most = maximum(most, other.most); }
+    __device__ largest beyond(int lanes) { return {__shfl_down_sync(~0u, most, lanes)}; }
+    __device__ real result() { return most; }
+};
+struct largest_at {
+    real most = -INFINITY;
+    int at = 0x7fffffff;
+    __device__ void take(real x, int j) { join({x, j}); }
+    __device__ void join(largest_at other) {
+        const bool ties = other.most == most || (other.most != other.most && most != most);
+        const bool wins = other.most > most || (other.most != other.most && most == most);
+        if (wins || (ties && other.at < at)) *this = other;
+    }
+    __device__ largest_at beyond(int lanes) {
+        return {__shfl_down_sync(~0u, most, lanes), __shfl_down_sync(~0u, at, lanes)};
+    }
+    __device__ int result() { return at; }
+};
+
+// store(i, value(i, 0) + value(i, 1) + …) for every i below `entries`. The order of a sum is that
+// of the threads, so each run gives the same bits. By a thread each:
+template <class Op, class Value, class Store>
+__device__ void by_thread(int entries, int length, Value value, Store store) {
+    each(entries, [=](int i) {
+        Op op;
+        for (int j = 0; j < length; ++j) op.take(value(i, j), j);
+        store(i, op.result());
+    });
+}
+
+// By a warp each: neighbouring lanes read neighbouring values.
+template <class Op, class Value, class Store>
+__device__ void by_warp(int entries, int length, Value value, Store store) {
+    const int lane = threadIdx.x % 32;
+    const int warp = (blockIdx.x * BLOCK + threadIdx.x) / 32, warps = gridDim.x * BLOCK / 32;
+    for (int i = warp; i < entries; i += warps) {
+        Op op;
+        for (int j = lane; j < length; j += 32) op.take(value(i, j), j);
+        for (int lanes = 16; lanes; lanes /= 2) op.join(op.beyond(lanes));
+        if (lane == 0) store(i, op.result());
+    }
+}
+
+// By a block each, for long sums.
+template <class Op, class Value, class Store>
+__device__ void by_block(int entries, int length, Value value, Store store) {
+    alignas(8) __shared__ unsigned char memory[32 * sizeof(Op)];
+    Op *parts = reinterpret_cast<Op *>(memory);
+    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+    for (int i = blockIdx.x; i < entries; i += gridDim.x) {
+        Op op;
+        for (int j = threadIdx.x; j < length; j += BLOCK) op.take(value(i, j), j);
+        for (int lanes = 16; lanes; lanes /= 2) op.join(op.beyond(lanes));
+        if (lane == 0) parts[warp] = op;
+        __syncthreads();
+        if (threadIdx.x == 0) {
+            for (int w = 1; w < BLOCK / 32; ++w) op.join(parts[w]);
+            store(i, op.result());
+        }
+        __syncthreads();
+    }
+}
+
+// By a block for 32 neighbouring entries, 8 threads each: a row of threads reads along memory.
+template <class Op, class Value, class Store>
+__device__ void by_columns(int entries, int length, Value value, Store store) {
+    alignas(8) __shared__ unsigned char memory[BLOCK * sizeof(Op)];
+    Op *parts = reinterpret_cast<Op *>(memory);
+    const int column = threadIdx.x % 32, row = threadIdx.x / 32;
+    for (int first = blockIdx.x * 32; first < entries; first += gridDim.x * 32) {
+        const int i = first + column;
+        Op op;
+        for (int j = row; i < entries && j < length; j += BLOCK / 32) op.take(value(i, j), j);
+        parts[threadIdx.x] = op;
+        __syncthreads();
+        if (row == 0 && i < entries) {
+            for (int r = 1; r < BLOCK / 32; ++r) op.join(parts[32 * r + column]);
+            store(i, op.result());
+        }
+        __syncthreads();
+    }
+}
+
+// The entries of a row are shared out among LANES threads, a warp or a block, which wait for each
+// other after each step; so a step may read whatever of the row has been written before.
+template <int LANES>
+__device__ void wait() {
+    if constexpr (LANES == 32) __syncwarp();
+    else __syncthreads();
+}
+
+template <int LANES, class Formula>
+__device__ void rows(int count, Formula formula) {
+    const int first = (blockIdx.x * BLOCK + threadIdx.x) / LANES;
+    for (int i = first; i < count; i += gridDim.x * (BLOCK / LANES)) formula(i);
+}
+
+// formula(k) for every entry of the row.
+template <int LANES, class Formula>
+__device__ void map_row(int length, Formula formula) {
+    for (int k = threadIdx.x % LANES; k < length; k += LANES) formula(k);
+    wait<LANES>();
+}
+
+// store(value(0) + value(1) + …), by one thread.
+template <int LANES, class Op, class Value, class Store>
+__device__ void reduce_row(int length, Value value, Store store) {
+    const int lane = threadIdx.x % LANES;
+    Op op;
+    for (int k = lane; k < length; k += LANES) op.take(value(k), k);
+    for (int lanes = 16; lanes; lanes /= 2) op.join(op.beyond(lanes));
+    if constexpr (LANES > 32) {
+        alignas(8) __shared__ unsigned char memory[LANES / 32 * sizeof(Op)];
+        Op *parts = reinterpret_cast<Op *>(memory);
+        if (lane % 32 == 0) parts[lane / 32] = op;
+        __syncthreads();
+        for (int w = 1; lane == 0 && w < LANES / 32; ++w) op.join(parts[w]);
+    }
+    if (lane == 0) store(op.result());
+    wait<LANES>();
+}
+
+// store(), by one thread.
+template <int LANES, class Store>
+__device__ void once(Store store) {
+    if (threadIdx.x % LANES == 0) store();
+    wait<LANES>();
+}
+
+// store(s, r, c, Σ_k left(s, r, k) right(s, k, c)) for a stack of matrices. A block computes a tile
+// of 16 M rows and columns, a thread M × M entries of it, by way of shared memory. The operands are
+// formulas; by_row says that memory runs along their second index, as a row of threads then reads.
+enum layout { by_row, by_column };
+
+template <int M, layout LEFT, layout RIGHT, class Left, class Right, class Store>
+__device__ void product(
+    int stack, int rows, int columns, int length, Left left, Right right, Store store
+) {
+    constexpr int TILE = 16 * M, DEPTH = 16;
+    __shared__ real a[DEPTH][TILE + 1], b[DEPTH][TILE + 1];
+    const int x = threadIdx.x % 16, y = threadIdx.x / 16;
+    const int down = (rows + TILE - 1) / TILE, across = (columns + TILE - 1) / TILE;
+    for (int tile = blockIdx.x; tile < stack * down * across; tile += gridDim.x) {
+        const int s = tile / (down * across);
+        const int top = tile / across % down * TILE, start = tile % across * TILE;
+        real sum[M][M] = {};
+        for (int k0 = 0; k0 < length; k0 += DEPTH) {
+            for (int e = threadIdx.x; e < DEPTH * TILE; e += BLOCK) {
+                const int k = LEFT == by_row ? e % DEPTH : e / TILE;
+                const int r = LEFT == by_row ? e / DEPTH : e % TILE;
+                const bool inside = k0 + k < length && top + r < rows;
+                a[k][r] = inside ? left(s, top + r, k0 + k) : real(0);
+            }
+            for (int e = threadIdx.x; e < DEPTH * TILE; e += BLOCK) {
+                const int k = RIGHT == by_row ? e / TILE : e % DEPTH;
+                const int c = RIGHT == by_row ? e % TILE : e / DEPTH;
+                const bool inside = k0 + k < length && start + c < columns;
+                b[k][c] = inside ? right(s, k0 + k, start + c) : real(0);
+            }
+            __syncthreads();
+#pragma unroll
+            for (int k = 0; k < DEPTH; ++k)
+#pragma unroll
+                for (int i = 0; i < M; ++i)
+#pragma unroll
+                    for (int j = 0; j < M; ++j) sum[i][j] += a[k][y + 16 * i] * b[k][x + 16 * j];
+            __syncthreads();
+        }
+        for (int i = 0; i < M; ++i)
+            for (int j = 0; j < M; ++j) {
+                const int r = top + y + 16 * i, c = start + x + 16 * j;
+                if (r < rows && c < columns) store(s, r, c, sum[i][j]);
+            }
+    }
+}
+
+// z1[n,h] = Σ_d x[n,d] fc1_W[d,h] + fc1_b[h]
+// h[n,h] = tanh(z1[n,h])
+extern "C" __global__ void kernel_h(
+    const real *x, const real *fc1_W, const real *fc1_b, real *z1, real *h_, int N
+) {
+    product<1, by_row, by_row>(1, N, H, D,
+        [=](int, int n, int d) { return x[n * D + d]; },
+        [=](int, int d, int h) { return fc1_W[d * H + h]; },
+        [=](int, int n, int h, real sum) {
+            const int at = n * H + h;
+            z1[at] = sum + fc1_b[h];
+            h_[at] = tanh(z1[at]);
+        });
+}
+
+// logits[n,k] = Σ_h fc2_W[h,k] h[n,h] + fc2_b[k]
+extern "C" __global__ void kernel_logits(
+    const real *h_, const real *fc2_W, const real *fc2_b, real *logits, int N
+) {
+    product<1, by_row, by_row>(1, N, K, H,
+        [=](int, int n, int h) { return h_[n * H + h]; },
+        [=](int, int h, int k) { return fc2_W[h * K + k]; },
+        [=](int, int n, int k, real sum) { logits[n * K + k] = sum + fc2_b[k]; });
+}
+
+// m[n] = max_k logits[n,k]
+// e[n,k] = exp(logits[n,k] - m[n])
+// s[n] = Σ_k e[n,k]
+// logits_at_cultivar[n] = logits[n,cultivar[n]]
+extern "C" __global__ void kernel_logits_at_cultivar(
+    const real *logits, const int *cultivar, real *m, real *e, real *s, real *logits_at_cultivar,
+    int N
+) {
+    rows<32>(N, [=](int n) {
+        reduce_row<32, largest>(K,
+            [=](int k) { return logits[n * K + k]; },
+            [=](real most) { m[n] = most; });
+        map_row<32>(K, [=](int k) { e[n * K + k] = exp(logits[n * K + k] - m[n]); });
+        reduce_row<32, added>(K,
+            [=](int k) { return e[n * K + k]; },
+            [=](real sum) {
+                s[n] = sum;
+                logits_at_cultivar[n] = logits[n * K + cultivar[n]];
+            });
+    });
+}
+
+// cross_entropy = Σ_n (m[n] + log(s[n]) - logits_at_cultivar[n])/N
+extern "C" __global__ void kernel_cross_entropy(
+    const real *m, const real *s, const real *logits_at_cultivar, real *cross_entropy, int N
+) {
+    by_block<added>(1, N,
+        [=](int, int n) { return (m[n] + log(s[n]) - logits_at_cultivar[n]) / real(N); },
+        [=](int, real sum) { *cross_entropy = sum; });
+}
+
+// l2 = Σ_{d,h} 0.001 fc1_W[d,h]² + Σ_{h,k} 0.001 fc2_W[h,k]²
+extern "C" __global__ void kernel_l2(const real *fc1_W, real *l2) {
+    by_block<added>(1, D * H,
+        [=](int, int j) { return 0.001_r * power<2>(fc1_W[j]); },
+        [=](int, real sum) { *l2 = sum; });
+}
+
+// loss = cross_entropy + l2
+extern "C" __global__ void kernel_loss(
+    const real *fc2_W, const real *cross_entropy, real *l2, real *loss
+) {
+    by_block<added>(1, H * K,
+        [=](int, int j) { return 0.001_r * power<2>(fc2_W[j]); },
+        [=](int, real sum) {
+            *l2 += sum;
+            *loss = *cross_entropy + *l2;
+        });
+}
+
+// p[n,k] = e[n,k]/s[n]
+// ∂L/∂logits[n,k] = (p[n,k] - δ(k,cultivar[n]))/N
+extern "C" __global__ void kernel_d_logits(
+    const real *s, const real *e, const int *cultivar, real *p, real *d_logits, int N
+) {
+    each(N * K, [=](int i) {
+        const int n = i / K, k = i % K;
+        p[i] = e[i] / s[n];
+        d_logits[i] = (p[i] - real(k == cultivar[n])) / real(N);
+    });
+}
+
+// ∂L/∂h[n,h] = Σ_k fc2_W[h,k] ∂L/∂logits[n,k]
+// ∂L/∂z1[n,h] = (1 - h[n,h]²) ∂L/∂h[n,h]
+extern "C" __global__ void kernel_d_z1(
+    const real *d_logits, const real *fc2_W, const real *h_, real *d_h, real *d_z1, int N
+) {
+    product<1, by_row, by_column>(1, N, H, K,
+        [=](int, int n, int k) { return d_logits[n * K + k]; },
+        [=](int, int k, int h) { return fc2_W[h * K + k]; },
+        [=](int, int n, int h, real sum) {
+            const int at = n * H + h;
+            d_h[at] = sum;
+            d_z1[at] = (1_r - power<2>(h_[at])) * d_h[at];
+        });
+}
+
+// ∂L/∂fc1_W[d,h] = Σ_n x[n,d] ∂L/∂z1[n,h] + 0.002 fc1_W[d,h]
+extern "C" __global__ void kernel_d_fc1_W(
+    const real *x, const real *d_z1, const real *fc1_W, real *d_fc1_W, int N
+) {
+    product<1, by_column, by_row>(1, D, H, N,
+        [=](int, int d, int n) { return x[n * D + d]; },
+        [=](int, int n, int h) { return d_z1[n * H + h]; },
+        [=](int, int d, int h, real sum) {
+            d_fc1_W[d * H + h] = sum + 0.002_r * fc1_W[d * H + h];
+        });
+}
+
+// ∂L/∂fc1_b[h] = Σ_n ∂L/∂z1[n,h]
+extern "C" __global__ void kernel_d_fc1_b(const real *d_z1, real *d_fc1_b, int N) {
+    by_columns<added>(H, N,
+        [=](int h, int n) { return d_z1[n * H + h]; },
+        [=](int h, real sum) { d_fc1_b[h] = sum; });
+}
+
+// ∂L/∂fc2_W[h,k] = Σ_n h[n,h] ∂L/∂logits[n,k] + 0.002 fc2_W[h,k]
+extern "C" __global__ void kernel_d_fc2_W(
+    const real *h_, const real *d_logits, const real *fc2_W, real *d_fc2_W, int N
+) {
+    product<1, by_column, by_row>(1, H, K, N,
+        [=](int, int h, int n) { return h_[n * H + h]; },
+        [=](int, int n, int k) { return d_logits[n * K + k]; },
+        [=](int, int h, int k, real sum) {
+            d_fc2_W[h * K + k] = sum + 0.002_r * fc2_W[h * K + k];
+        });
+}
+
+// ∂L/∂fc2_b[k] = Σ_n ∂L/∂logits[n,k]
+extern "C" __global__ void kernel_d_fc2_b(const real *d_logits, real *d_fc2_b, int N) {
+    by_columns<added>(K, N,
+        [=](int k, int n) { return d_logits[n * K + k]; },
+        [=](int k, real sum) { d_fc2_b[k] = sum; });
+}
+
+// c2 ← √(1 - 0.999^t)
+// lr_t ← 0.01 c2/(1 - 0.9^t)
+extern "C" __global__ void kernel_lr_t(const int *t, double *c2, double *lr_t) {
+    each(1, [=](int) {
+        *c2 = sqrt(1.0 - pow(0.999, double(*t)));
+        *lr_t = 0.01 * *c2 / (1.0 - pow(0.9, double(*t)));
+    });
+}
+
+// m[i] ← 0.9 m[i] + 0.1 g[i]
+// v[i] ← 0.999 v[i] + 0.001 g[i]²
+// θ[i] ← θ[i] - lr_t m[i]/(1e-08 c2 + √v[i])
+extern "C" __global__ void kernel_theta(
+    const real *g, const double *c2, const double *lr_t, real *m, real *v, real *theta, int P
+) {
+    each(P, [=](int i) {
+        m[i] = 0.1_r * g[i] + 0.9_r * m[i];
+        v[i] = 0.001_r * power<2>(g[i]) + 0.999_r * v[i];
+        theta[i] = theta[i] - real(*lr_t) * m[i] / (1e-08_r * real(*c2) + sqrt(v[i]));
+    });
+}
+
+// t ← t + 1
+extern "C" __global__ void kernel_count_step(int *t) {
+    each(1, [=](int) { ++*t; });
+}
+"""
+KERNELS = (
+    "h",
+    "logits",
+    "logits_at_cultivar",
+    "cross_entropy",
+    "l2",
+    "loss",
+    "d_logits",
+    "d_z1",
+    "d_fc1_W",
+    "d_fc1_b",
+    "d_fc2_W",
+    "d_fc2_b",
+    "lr_t",
+    "theta",
+    "count_step",
+)
+# A grid that fills any GPU of today many times over; what is left, its threads walk on to.
+MOST_BLOCKS = 65536
+MOST_ENTRIES = 2**31  # of an array: an index is an int
+COMPILED: dict[str, Kernels] = {}
+
+
+def missing() -> str:
+    """Say what this machine lacks to run the module, and what to do; an empty text if nothing."""
+    if cp is None:
+        return "CuPy is missing. Install it: pip install 'cupy-cuda13x[ctk]' (or cupy-cuda12x[ctk])"
+    if not cp.cuda.is_available():
+        return "No NVIDIA GPU answers. See `nvidia-smi`; the driver must be that of CuPy's CUDA."
+    return ""
+
+
+def demand() -> None:
+    """Raise RuntimeError if something is missing."""
+    if missing():
+        raise RuntimeError(missing())
+
+
+class Kernels:
+    """The kernels of SOURCE, compiled for one precision, and how they are launched.
+
+    A method is called as the device template that a kernel uses, and is given its sizes; enough
+    blocks of 256 threads are launched for these, a template does the rest.
+    """
+
+    def __init__(self, dtype: str) -> None:
+        demand()
+        real = {"float32": "float", "float64": "double"}[dtype]
+        self._module = cp.RawModule(code=SOURCE, options=("--std=c++17", f"-DREAL={real}"))
+        self._kernels = {name: self._module.get_function(f"kernel_{name}") for name in KERNELS}
+
+    @classmethod
+    def of(cls, dtype: str) -> Kernels:
+        """Return the kernels of a precision; they are compiled once."""
+        name = np.dtype(dtype).name
+        if name not in COMPILED:
+            COMPILED[name] = cls(name)
+        return COMPILED[name]
+
+    def each(self, name: str, entries: int, *args: cp.ndarray | int) -> None:
+        """Launch a thread an entry."""
+        self._launch(name, entries, 256, args)
+
+    def by_thread(self, name: str, entries: int, *args: cp.ndarray | int) -> None:
+        """Launch a thread an entry of the result."""
+        self._launch(name, entries, 256, args)
+
+    def by_warp(self, name: str, entries: int, *args: cp.ndarray | int) -> None:
+        """Launch 32 threads an entry of the result."""
+        self._launch(name, entries, 8, args)
+
+    def by_block(self, name: str, entries: int, *args: cp.ndarray | int) -> None:
+        """Launch a block an entry of the result."""
+        self._launch(name, entries, 1, args)
+
+    def by_columns(self, name: str, entries: int, *args: cp.ndarray | int) -> None:
+        """Launch a block for 32 entries of the result."""
+        self._launch(name, entries, 32, args)
+
+    def product(
+        self, name: str, tile: int, stack: int, rows: int, columns: int, *args: cp.ndarray | int
+    ) -> None:
+        """Launch a block for each tile of the products."""
+        self._launch(name, stack * -(-rows // tile) * -(-columns // tile), 1, args)
+
+    def _launch(
+        self, name: str, work: int, per_block: int, args: tuple[cp.ndarray | int, ...]
+    ) -> None:
+        """Launch a kernel; a number is an `int` of C++, which CuPy would pass as 64 bits."""
+        for arg in args:
+            if not isinstance(arg, int) and arg.size >= MOST_ENTRIES:
+                raise ValueError(f"{name}: {arg.size} entries; kernels count to {MOST_ENTRIES}")
+        blocks = min(-(-work // per_block), MOST_BLOCKS)
+        given = tuple(np.int32(arg) if isinstance(arg, int) else arg for arg in args)
+        self._kernels[name]((blocks,), (256,), given)
+
+
+class Params:
+    """The parameters: named views into one vector on the device.
+
+    It is called `flat`.
+    """
+
+    def __init__(self, flat: cp.ndarray | np.ndarray | None = None) -> None:
+        self.flat = cp.zeros(SIZE, DTYPE) if flat is None else flat
+        self.fc1_W = self.flat[0:104].reshape((D, H))
+        self.fc1_b = self.flat[104:112].reshape((H,))
+        self.fc2_W = self.flat[112:136].reshape((H, K))
+        self.fc2_b = self.flat[136:139].reshape((K,))
+
+
+class Grads:
+    """The gradient: `grads.W` is ∂L/∂W, in the same order in memory as the parameters."""
+
+    def __init__(self, flat: cp.ndarray) -> None:
+        self.flat = flat
+        self.fc1_W = self.flat[0:104].reshape((D, H))
+        self.fc1_b = self.flat[104:112].reshape((H,))
+        self.fc2_W = self.flat[112:136].reshape((H, K))
+        self.fc2_b = self.flat[136:139].reshape((K,))
+
+
+class Activations:
+    """A batch of N examples on the device, and what the forward pass computes for it."""
+
+    def __init__(self, N: int, dtype: str = DTYPE) -> None:
+        self.N, self.kernels = N, Kernels.of(dtype)
+        self.x = cp.empty((N, D), dtype)  # x[n,d]
+        self.cultivar = cp.empty(N, np.int32)  # cultivar[n]
+        self.z1 = cp.empty((N, H), dtype)  # z1[n,h]
+        self.h = cp.empty((N, H), dtype)  # h[n,h]
+        self.logits = cp.empty((N, K), dtype)  # logits[n,k]
+        self.m = cp.empty(N, dtype)  # m[n]
+        self.e = cp.empty((N, K), dtype)  # e[n,k]
+        self.s = cp.empty(N, dtype)  # s[n]
+        self.logits_at_cultivar = cp.empty(N, dtype)  # logits_at_cultivar[n]
+        self.cross_entropy = cp.empty((), dtype)  # cross_entropy
+        self.l2 = cp.empty((), dtype)  # l2
+        self.loss = cp.empty((), dtype)  # loss
+
+
+class Workspace(Activations):
+    """The activations, and the cotangents that the backward pass computes from them."""
+
+    def __init__(self, N: int, dtype: str = DTYPE) -> None:
+        super().__init__(N, dtype)
+        self.p = cp.empty((N, K), dtype)  # p[n,k]
+        self.d_logits = cp.empty((N, K), dtype)  # ∂L/∂logits[n,k]
+        self.d_h = cp.empty((N, H), dtype)  # ∂L/∂h[n,h]
+        self.d_z1 = cp.empty((N, H), dtype)  # ∂L/∂z1[n,h]
+
+
+class State:
+    """What the optimizer adam keeps from step to step, and its numbers of one step."""
+
+    def __init__(self, dtype: str = DTYPE) -> None:
+        self.kernels = Kernels.of(dtype)
+        self.m = cp.zeros(SIZE, dtype)  # m[i]
+        self.v = cp.zeros(SIZE, dtype)  # v[i]
+        self.c2 = cp.zeros((), np.float64)
+        self.lr_t = cp.zeros((), np.float64)
+        self.t = cp.zeros((), np.int32)  # counts the steps
+
+
+def init(seed: int = 0) -> Params:
+    """Return parameters as training starts with them, drawn by numpy on the host."""
+    demand()
+    p = Params(np.zeros(SIZE, DTYPE))
+    rng = np.random.default_rng(seed)
+    p.fc1_W[...] = rng.normal(0, math.sqrt(2 / D), (D, H))
+    p.fc2_W[...] = rng.normal(0, math.sqrt(2 / H), (H, K))
+    return Params(cp.asarray(p.flat))
+
+
+def forward(p: Params, a: Activations) -> None:
+    """Compute the outputs of a batch into `a`."""
+    k = a.kernels
+    N = a.N
+
+    # z1[n,h] = Σ_d x[n,d] fc1_W[d,h] + fc1_b[h]
+    # h[n,h] = tanh(z1[n,h])
+    k.product("h", 16, 1, N, H, a.x, p.fc1_W, p.fc1_b, a.z1, a.h, N)
+
+    # logits[n,k] = Σ_h fc2_W[h,k] h[n,h] + fc2_b[k]
+    k.product("logits", 16, 1, N, K, a.h, p.fc2_W, p.fc2_b, a.logits, N)
+
+
+def add_loss(p: Params, a: Activations) -> None:
+    """Go on from the outputs to the loss."""
+    k = a.kernels
+    N = a.N
+
+    # m[n] = max_k logits[n,k]
+    # e[n,k] = exp(logits[n,k] - m[n])
+    # s[n] = Σ_k e[n,k]
+    # logits_at_cultivar[n] = logits[n,cultivar[n]]
+    k.by_warp("logits_at_cultivar", N, a.logits, a.cultivar, a.m, a.e, a.s, a.logits_at_cultivar, N)
+
+    # cross_entropy = Σ_n (m[n] + log(s[n]) - logits_at_cultivar[n])/N
+    k.by_block("cross_entropy", 1, a.m, a.s, a.logits_at_cultivar, a.cross_entropy, N)
+
+    # l2 = Σ_{d,h} 0.001 fc1_W[d,h]² + Σ_{h,k} 0.001 fc2_W[h,k]²
+    k.by_block("l2", 1, p.fc1_W, a.l2)
+
+    # loss = cross_entropy + l2
+    k.by_block("loss", 1, p.fc2_W, a.cross_entropy, a.l2, a.loss)
+
+
+def backward(p: Params, g: Grads, a: Workspace) -> None:
+    """Fill `g` with the gradient, from what `forward` and `add_loss` left in `a`."""
+    k = a.kernels
+    N = a.N
+
+    # p[n,k] = e[n,k]/s[n]
+    # ∂L/∂logits[n,k] = (p[n,k] - δ(k,cultivar[n]))/N
+    k.each("d_logits", N * K, a.s, a.e, a.cultivar, a.p, a.d_logits, N)
+
+    # ∂L/∂h[n,h] = Σ_k fc2_W[h,k] ∂L/∂logits[n,k]
+    # ∂L/∂z1[n,h] = (1 - h[n,h]²) ∂L/∂h[n,h]
+    k.product("d_z1", 16, 1, N, H, a.d_logits, p.fc2_W, a.h, a.d_h, a.d_z1, N)
+
+    # ∂L/∂fc1_W[d,h] = Σ_n x[n,d] ∂L/∂z1[n,h] + 0.002 fc1_W[d,h]
+    k.product("d_fc1_W", 16, 1, D, H, a.x, a.d_z1, p.fc1_W, g.fc1_W, N)
+
+    # ∂L/∂fc1_b[h] = Σ_n ∂L/∂z1[n,h]
+    k.by_columns("d_fc1_b", H, a.d_z1, g.fc1_b, N)
+
+    # ∂L/∂fc2_W[h,k] = Σ_n h[n,h] ∂L/∂logits[n,k] + 0.002 fc2_W[h,k]
+    k.product("d_fc2_W", 16, 1, H, K, a.h, a.d_logits, p.fc2_W, g.fc2_W, N)
+
+    # ∂L/∂fc2_b[k] = Σ_n ∂L/∂logits[n,k]
+    k.by_columns("d_fc2_b", K, a.d_logits, g.fc2_b, N)
+
+
+def update(p: Params, g: Grads, s: State) -> None:
+    """Change the parameters by the gradient."""
+    k = s.kernels
+    P = SIZE
+
+    # t ← t + 1
+    k.each("count_step", 1, s.t)
+
+    # c2 ← √(1 - 0.999^t)
+    # lr_t ← 0.01 c2/(1 - 0.9^t)
+    k.each("lr_t", 1, s.t, s.c2, s.lr_t)
+
+    # m[i] ← 0.9 m[i] + 0.1 g[i]
+    # v[i] ← 0.999 v[i] + 0.001 g[i]²
+    # θ[i] ← θ[i] - lr_t m[i]/(1e-08 c2 + √v[i])
+    k.each("theta", P, g.flat, s.c2, s.lr_t, s.m, s.v, p.flat, P)
+
+
+def real(name: str, value: np.ndarray, shape: tuple[int, ...], dtype: str) -> np.ndarray:
+    """Return `value` as an array of numbers, one row an example."""
+    array = np.ascontiguousarray(value, dtype)
+    if array.shape[1:] != shape or array.ndim == 0:
+        raise ValueError(f"{name} has shape {array.shape}; expected one row an example of {shape}")
+    return array
+
+
+def whole(name: str, value: np.ndarray, shape: tuple[int, ...], below: int) -> np.ndarray:
+    """Return `value` as an array of integers from 0 to below-1, one row an example."""
+    array = np.ascontiguousarray(value)
+    if array.dtype.kind not in "iu":
+        raise ValueError(f"{name} holds {array.dtype}; expected integers")
+    if array.shape[1:] != shape or array.ndim == 0:
+        raise ValueError(f"{name} has shape {array.shape}; expected one row an example of {shape}")
+    array = array.astype(np.intp, copy=False)
+    # Seen without a sign, a negative number is a huge one: one comparison finds both.
+    if array.size and np.maximum.reduce(array.view(np.uintp), axis=None) >= below:
+        raise ValueError(f"{name} lies outside 0 … {below - 1}")
+    return array
+
+
+def checked(x: np.ndarray, cultivar: np.ndarray, dtype: str) -> tuple[np.ndarray, ...]:
+    """Return a batch as contiguous arrays of the right types and equal lengths."""
+    x = real("x", x, (D,), dtype)
+    cultivar = whole("cultivar", cultivar, (), 3)
+    if len({len(x), len(cultivar)}) > 1:
+        raise ValueError(f"x, cultivar have different lengths: {len(x), len(cultivar)}")
+    return x, cultivar
+
+
+def upload(a: Activations, batch: dict[str, np.ndarray]) -> None:
+    """Copy arrays of the host into the buffers of their names."""
+    for name, array in batch.items():
+        buffer = getattr(a, name)
+        buffer.set(np.ascontiguousarray(array, buffer.dtype))
+
+
+def loss_and_grad(params: Params, *, x: np.ndarray, cultivar: np.ndarray) -> tuple[float, Grads]:
+    """Return the loss of a batch and its gradient; float64 parameters make everything float64."""
+    x, cultivar = checked(x, cultivar, params.flat.dtype)
+    a, g = Workspace(len(x), params.flat.dtype), Grads(cp.empty_like(params.flat))
+    upload(a, {"x": x, "cultivar": cultivar})
+    forward(params, a)
+    add_loss(params, a)
+    backward(params, g, a)
+    return float(a.loss), g
+
+
+def predict(params: Params, *, x: np.ndarray) -> dict[str, cp.ndarray]:
+    """Return the outputs for a batch, by name, on the device."""
+    dtype = params.flat.dtype
+    x = real("x", x, (D,), dtype)
+    a = Activations(len(x), dtype)
+    upload(a, {"x": x})
+    forward(params, a)
+    return {"logits": a.logits}
+
+
+def loss(params: Params, *, x: np.ndarray, cultivar: np.ndarray) -> float:
+    """Return the loss of a batch as `predict` computes it, without a gradient."""
+    x, cultivar = checked(x, cultivar, params.flat.dtype)
+    a = Activations(len(x), params.flat.dtype)
+    upload(a, {"x": x, "cultivar": cultivar})
+    forward(params, a)
+    add_loss(params, a)
+    return float(a.loss)
+
+
+class Trainer:
+    """Parameters in training, in memory that the first step of each batch size allocates.
+
+    The first step of a batch size launches its kernels one by one. The second records them as a
+    CUDA graph, which is launched from then on: one call a step. With `graph=False` every step is as
+    the first; the numbers are the same.
+    """
+
+    def __init__(
+        self, params: Params, batch: int = 64, seed: int = 0, *, graph: bool = True
+    ) -> None:
+        self.params = params
+        self.grads = Grads(cp.empty_like(params.flat))
+        self.state = State(params.flat.dtype)
+        self.batch, self.seed, self.steps, self.graph = batch, seed, 0, graph
+        self.stream = cp.cuda.Stream()
+        self._workspaces = {batch: Workspace(batch, params.flat.dtype)}
+        self._graphs: dict[int, cp.cuda.Graph | None] = {}
+
+    def step(self, *, x: np.ndarray, cultivar: np.ndarray) -> float:
+        """Train on one batch: forward, backward, update. Return the loss before the update."""
+        self.start(x=x, cultivar=cultivar)
+        with self.stream:
+            return float(self._workspaces[len(x)].loss)
+
+    def start(self, *, x: np.ndarray, cultivar: np.ndarray) -> None:
+        """Train on one batch without waiting for the device."""
+        x, cultivar = checked(x, cultivar, self.params.flat.dtype)
+        a = self._workspace(len(x))
+        self.steps += 1
+        with self.stream:
+            upload(a, {"x": x, "cultivar": cultivar})
+            self._run(a)
+
+    def _run(self, a: Workspace) -> None:
+        """Launch a step: its kernels, or the graph of them."""
+        if not self.graph or a.N not in self._graphs:
+            self._graphs[a.N] = None
+            self._launch(a)
+            return
+        if self._graphs[a.N] is None:
+            self.stream.begin_capture()
+            self._launch(a)
+            self._graphs[a.N] = self.stream.end_capture()
+        self._graphs[a.N].launch(self.stream)
+
+    def _launch(self, a: Workspace) -> None:
+        p, g = self.params, self.grads
+        forward(p, a)
+        add_loss(p, a)
+        backward(p, g, a)
+        update(p, g, self.state)
+
+    def _workspace(self, N: int) -> Workspace:
+        if N not in self._workspaces:
+            self._workspaces[N] = Workspace(N, self.params.flat.dtype)
+        return self._workspaces[N]
+
+
+def save(path: str | Path, trainer: Trainer) -> None:
+    """Write a trainer to an .npz file; a crash leaves the old file or the new one, never a part."""
+    arrays = {name: getattr(trainer.params, name).get() for name in PARAMETERS}
+    arrays |= {f"state.{name}": getattr(trainer.state, name).get() for name in STATES}
+    arrays["run"] = np.array([trainer.steps, trainer.batch, trainer.seed])
+    path = Path(path)
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            np.savez(file, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    folder = os.open(path.resolve().parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def load(path: str | Path) -> Trainer:
+    """Return the trainer that `save` wrote. Nothing in the file is run.
+
+    Errors: ValueError if the file belongs to another model; zipfile.BadZipFile if it is damaged.
+    """
+    with Path(path).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+        expected = {**PARAMETERS, **{f"state.{name}": (SIZE,) for name in STATES}, "run": (3,)}
+        odd = sorted(set(expected) ^ set(file.files))
+        if odd:
+            raise ValueError(f"{path} is a checkpoint of another model: {', '.join(odd)}")
+        arrays = {name: file[name] for name in expected}
+    for name, shape in expected.items():
+        if arrays[name].shape != shape:
+            raise ValueError(f"{path}: {name} has shape {arrays[name].shape}; expected {shape}")
+    steps, batch, seed = (int(number) for number in arrays["run"])
+    dtype = arrays[next(iter(PARAMETERS))].dtype
+    trainer = Trainer(Params(cp.empty(SIZE, dtype)), batch, seed)
+    for name in PARAMETERS:
+        getattr(trainer.params, name).set(arrays[name])
+    for name in STATES:
+        getattr(trainer.state, name).set(arrays[f"state.{name}"])
+    trainer.steps = steps
+    trainer.state.t.fill(steps)
+    return trainer
+
+
+def example(N: int, seed: int = 0) -> dict[str, np.ndarray]:
+    """Return a batch of N random examples."""
+    rng = np.random.default_rng(seed)
+    return {
+        "x": rng.standard_normal((N, D)),
+        "cultivar": rng.integers(3, size=N),
+    }
+
+
+def selftest(seed: int = 0) -> bool:
+    """Check the gradient by Taylor's theorem, in float64, and return whether it holds.
+
+    For a direction v, R0 = |L(θ+hv) - L(θ)| falls as h and R1 = |L(θ+hv) - L(θ) - h g·v| as h²;
+    the central difference (L(θ+hv) - L(θ-hv)) / 2h agrees with g·v to many digits.
+    """
+    start = init(seed).flat.get().astype(np.float64)
+    rng = np.random.default_rng(seed + 1)
+    start[:SIZE] += 0.1 * rng.standard_normal(SIZE)
+    batch, v = example(5, seed), rng.standard_normal(SIZE)
+    v /= np.sqrt(v @ v)
+    base, grads = loss_and_grad(Params(cp.asarray(start)), **batch)
+    gradient = grads.flat.get()
+    slope = float(gradient @ v)
+    move = np.append(v, np.zeros(SIZE - SIZE))
+    print("  h          R0             R1             central difference against g·v")
+    best = np.inf
+    for k in range(4, 22, 2):
+        h = 2.0**-k
+        up = loss_and_grad(Params(cp.asarray(start + h * move)), **batch)[0]
+        down = loss_and_grad(Params(cp.asarray(start - h * move)), **batch)[0]
+        error = abs((up - down) / (2 * h) - slope) / np.sqrt(gradient @ gradient)
+        best = min(best, error)
+        R0, R1 = abs(up - base), abs(up - base - h * slope)
+        print(f"  2^-{k:<4}     {R0:.6e}   {R1:.6e}   {error:.1e}")
+    # Rounding of the loss limits a central difference in float64 to about (2^-53)^(2/3), 2e-11.
+    agrees = best < 1e-7
+    print(f"the gradient {'agrees' if agrees else 'DISAGREES'}: {best:.1e} of its length")
+    return agrees
+
+
+def batches(
+    data: dict[str, np.ndarray], batch: int, rng: np.random.Generator
+) -> Iterator[dict[str, np.ndarray]]:
+    """Yield shuffled batches of `batch` examples; the last one is what is left."""
+    order = rng.permutation(len(data["x"]))
+    for begin in range(0, len(order), batch):
+        yield {name: array[order[begin : begin + batch]] for name, array in data.items()}
+
+
+def report(params: Params, data: dict[str, np.ndarray]) -> str:
+    """Return the loss on `data`, and the share of right answers."""
+    guess = predict(params, x=data["x"])["logits"].get().argmax(axis=1)
+    return f"loss {loss(params, **data):.4f}, accuracy {np.mean(guess == data['cultivar']):.4f}"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Train on the arrays of an .npz file, whose keys are the names of the inputs."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", help="an .npz file with x and cultivar")
+    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--save", help="write a checkpoint here after every epoch")
+    parser.add_argument("--resume", help="continue from a checkpoint")
+    parser.add_argument("--selftest", action="store_true", help="check the gradient and stop")
+    args = parser.parse_args(argv)
+    if missing():
+        print(missing(), file=sys.stderr)
+        return 8
+    if args.selftest:
+        return 0 if selftest(args.seed) else 1
+    if args.data is None:
+        parser.error("--data is needed to train")
+    with np.load(args.data, allow_pickle=False) as file:
+        data = dict(zip(INPUTS, checked(*(file[name] for name in INPUTS), DTYPE), strict=True))
+    rows = np.random.default_rng(args.seed).permutation(len(data["x"]))
+    held = max(1, len(rows) // 10)
+    test = {name: array[rows[:held]] for name, array in data.items()}
+    data = {name: array[rows[held:]] for name, array in data.items()}
+    trainer = load(args.resume) if args.resume else Trainer(init(args.seed), args.batch, args.seed)
+    for epoch in range(args.epochs):
+        begin = time.perf_counter()
+        rng = np.random.default_rng([args.seed, trainer.steps])
+        for batch in batches(data, args.batch, rng):
+            last = trainer.step(**batch)
+        if not np.isfinite(last):
+            print(f"the loss is {last} after step {trainer.steps}", file=sys.stderr)
+            return 6
+        seconds = time.perf_counter() - begin
+        print(f"epoch {epoch + 1:3}   held out: {report(trainer.params, test)}   {seconds:.2f} s")
+        if args.save:
+            save(args.save, trainer)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,117 @@
+"""Where each tensor lives on the device, and which share their memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from bpgen.emit.layout import Memory as HostMemory
+from bpgen.emit.layout import buffer_field
+from bpgen.emit.view import FieldView
+from bpgen.ir.index import Index
+from bpgen.ir.optimizer import GRADIENT, STEP, THETA
+from bpgen.ir.program import Program, Step, View, steps_of
+from bpgen.ir.tensor import KEPT, Role, Tensor
+from bpgen.spell import FormulaSpeller
+from bpgen.targets.cupy.memory import Memory, is_same_memory
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceMemory:
+    """The memory of a program: what a batch needs, and what the optimizer keeps."""
+
+    network: Memory
+    update: Memory
+    activations: tuple[Tensor, ...]
+    cotangents: tuple[Tensor, ...]
+    numbers: tuple[Tensor, ...]
+
+    @classmethod
+    def of(cls, program: Program, host: HostMemory) -> DeviceMemory:
+        """Return where everything is, under the names that numpy's module has too."""
+        tensors = dict(program.derivation.network.tensors)
+        first = steps_of(program.forward + program.loss + program.predict + program.score)
+        later = steps_of(program.advance + program.backward)
+        found = _views((*first, *later), host)
+        seen = {
+            name: view.read.name
+            for name, view in found.items()
+            if is_same_memory(view, tensors[view.read.name])
+        }
+        views = {name: view for name, view in found.items() if name not in seen}
+        results = set(program.network.outputs.values())
+        names = {**host.names, **{t.name: f"a.{t.name}" for t in program.network.inputs}}
+        given = (*program.network.inputs, *program.network.of_role(Role.TABLE, Role.NOISE))
+        made = dict.fromkeys((*given, *(s.equation.out for s in first)))
+        after = dict.fromkeys(s.equation.out for s in later)
+
+        def held(tensor: Tensor) -> bool:
+            name = tensor.name
+            unread = name in seen or (name in views and name not in results)
+            return names[name].startswith("a.") and not unread
+
+        optimizer = program.optimizer
+        numbers = [
+            s.equation.out for s in steps_of(program.update) if s.equation.out.role is Role.SCALAR
+        ]
+        numbers += [Tensor(STEP.name, (), Role.ADDRESS)] if optimizer.counts_steps else []
+        own = {t.name: t for t in (THETA, GRADIENT, *optimizer.states, *numbers)}
+        at = {**host.update_names, **{t.name: f"s.{t.name}" for t in numbers}}
+        return cls(
+            Memory(
+                tensors,
+                {n: t for n, t in names.items() if n in results or n not in views},
+                seen,
+                views,
+            ),
+            Memory(own, at, {}, {}),
+            tuple(filter(held, made)),
+            tuple(t for t in after if held(t) and t not in made and t.role not in KEPT),
+            tuple(dict.fromkeys(numbers)),
+        )
+
+
+def fields(tensors: Sequence[Tensor], speller: FormulaSpeller) -> tuple[FieldView, ...]:
+    """Return the buffers of a workspace, each with its shape."""
+    return tuple(buffer_field(t, _made(t), speller.spell(t.canonical)) for t in tensors)
+
+
+def number_fields(tensors: Iterable[Tensor]) -> tuple[FieldView, ...]:
+    """Return the numbers of a step, each an array of one entry."""
+    return tuple(
+        FieldView(
+            t.name,
+            "",
+            make="cp.zeros((), np.int32)  # counts the steps"
+            if t.is_integer
+            else "cp.zeros((), np.float64)",
+        )
+        for t in tensors
+    )
+
+
+def shape(axes: Sequence[Index]) -> str:
+    """Return a shape in Python."""
+    sizes = [i.extent.name for i in axes]
+    return sizes[0] if len(sizes) == 1 else f"({', '.join(sizes)})"
+
+
+def _made(tensor: Tensor) -> str:
+    dtype = "np.int32" if tensor.is_integer else "dtype"
+    if tensor.role is Role.TABLE:
+        return f'cp.asarray(TABLES["{tensor.name}"].astype({dtype}))'
+    return f"cp.empty({shape(tensor.indices)}, {dtype})"
+
+
+def _views(steps: Sequence[Step], host: HostMemory) -> dict[str, View]:
+    """Return the tensors that are entries of another one, in every function that defines them."""
+    found: dict[str, View] = {}
+    refused: set[str] = set()
+    for step in steps:
+        out, (statement, *_) = step.equation.out, step.statements
+        own = host.names[out.name].startswith("a.") and out.role not in KEPT
+        if own and isinstance(statement, View) and found.get(out.name, statement) == statement:
+            found[out.name] = statement
+        else:
+            refused.add(out.name)
+    return {name: view for name, view in found.items() if name not in refused}

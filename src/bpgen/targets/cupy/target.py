@@ -1,0 +1,202 @@
+"""The CuPy target: the kernels of a program, and the lines that launch them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from sympy import Expr
+
+from bpgen.ir.equation import Term
+from bpgen.ir.expr import accesses
+from bpgen.ir.index import Index, Scalar
+from bpgen.ir.program import Part as ProgramPart
+from bpgen.ir.program import Step, Turns
+from bpgen.ir.tensor import KEPT, Role
+from bpgen.spell import FormulaSpeller, order_of
+from bpgen.targets.cupy.fusion import Part, Total, joins, parts_of
+from bpgen.targets.cupy.kernel import Draft, Fixed, Kernel, Launch
+from bpgen.targets.cupy.memory import Memory
+from bpgen.targets.cupy.names import identifier
+from bpgen.targets.cupy.rows import row_of, write_rows
+from bpgen.targets.cupy.shapes import write
+
+
+@dataclass(frozen=True, slots=True)
+class Rounds:
+    """Launches that are carried out in turn for each value of an index."""
+
+    head: str
+    body: tuple[Launch | Rounds, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A part, and the formula it stands under; empty where another part has shown it."""
+
+    part: Part
+    formula: str
+
+
+@dataclass(slots=True)
+class CupyTarget:
+    """Write the functions of one program; `kernels` are those that they launch, each once."""
+
+    memory: Memory
+    speller: FormulaSpeller
+    turn: dict[Index, str]
+    kernels: dict[str, Kernel] = field(default_factory=dict)
+    shapes: dict[tuple[str, ...], str] = field(default_factory=dict)
+
+    def launches(self, parts: Sequence[ProgramPart], function: str) -> tuple[Launch | Rounds, ...]:
+        """Return what a function does, in order.
+
+        A view that is a result is copied at the end: what it sees may be written until then.
+        """
+        late = [
+            part
+            for part in parts
+            if isinstance(part, Step) and part.equation.out.name in self.memory.views
+        ]
+        early = [part for part in parts if part not in late]
+        return self._launches([*early, *late], function, {})
+
+    def updates(self, steps: Sequence[Step]) -> tuple[Launch | Rounds, ...]:
+        """Return what the optimizer does: its numbers first, if nothing else decides them."""
+        return self._launches(_numbers_first(_folded(steps)), "update", {})
+
+    def count(self, formula: str, argument: str) -> Launch:
+        """Return the launch that adds 1 to the integer `t`."""
+        lines = ("each(1, [=](int) { ++*t; });",)
+        self.kernels["count_step"] = Kernel("count_step", (formula,), ("int *t",), lines)
+        return Launch((formula,), f'k.each("count_step", 1, {argument})')
+
+    def _launches(
+        self, parts: Sequence[ProgramPart], function: str, fixed: Fixed
+    ) -> tuple[Launch | Rounds, ...]:
+        found: list[Launch | Rounds] = []
+        group: list[_Written] = []
+
+        def close() -> None:
+            if group:
+                found.append(self._launch(tuple(group), function, fixed))
+                group.clear()
+
+        for part in parts:
+            if isinstance(part, Turns):
+                close()
+                found.append(self._rounds(part, function, fixed))
+                continue
+            assert isinstance(part, Step), "one kernel takes all blocks of a vector"
+            for new in self._parts(part, function):
+                if not self._joins([w.part for w in group], new.part, fixed):
+                    close()
+                group.append(new)
+        close()
+        return tuple(found)
+
+    def _joins(self, group: Sequence[Part], part: Part, fixed: Fixed) -> bool:
+        """Whether the kernel of `group` can compute `part` too."""
+        if not group or row_of((*group, part), fixed, self.memory):
+            return True
+        is_row = len(group) > 1 and row_of(group, fixed, self.memory) is not None
+        return not is_row and joins(group, part, self.memory)
+
+    def _rounds(self, part: Turns, function: str, fixed: Fixed) -> Rounds:
+        turn = self.turn[part.index]
+        values = f"range({part.index.extent})"
+        values = f"reversed({values})" if part.reverse else values
+        within = {**fixed, part.index: turn}
+        return Rounds(f"for {turn} in {values}:", self._launches(part.parts, function, within))
+
+    def _parts(self, step: Step, function: str) -> Iterable[_Written]:
+        """Yield what computes a step; nothing for a tensor that is another one's memory."""
+        out = step.equation.out
+        if out.name in self.memory.seen or (
+            out.name in self.memory.views and out.name not in self.memory.names
+        ):
+            return
+        assigned = function == "update" or out.role in KEPT
+        sign = "+=" if step.adds else "←" if assigned else "="
+        formula = self.speller.equation(step.equation, sign)
+        for place, part in enumerate(parts_of(step, self.memory)):
+            yield _Written(part, formula if place == 0 else "")
+
+    def _launch(self, group: Sequence[_Written], function: str, fixed: Fixed) -> Launch:
+        parts = [w.part for w in group]
+        is_number = parts[-1].out.role is Role.SCALAR and not isinstance(parts[0], Total)
+        order = order_of(self.memory.tensors.values())
+        draft = Draft(self.memory, fixed, "double" if is_number else "real", order)
+        row = row_of(parts, fixed, self.memory) if len(parts) > 1 else None
+        written = write_rows(draft, parts, row) if row else write(draft, parts)
+        formulas = [w.formula for w in group if w.formula]
+        name = self._kept(draft, written.lines, formulas, parts, function)
+        given = ", ".join([f'"{name}"', *written.sizes, *draft.arguments()])
+        return Launch(tuple(formulas), f"k.{written.method}({given})")
+
+    def _kept(
+        self,
+        draft: Draft,
+        lines: Sequence[str],
+        formulas: Sequence[str],
+        parts: Sequence[Part],
+        function: str,
+    ) -> str:
+        """Return the name of a kernel; one that computes other tensors in the same way is kept."""
+        shape = draft.shape(lines)
+        if shape not in self.shapes:
+            name = self._name(parts, function)
+            self.shapes[shape] = name
+            self.kernels[name] = draft.kernel(name, formulas, lines)
+        name, out = self.shapes[shape], parts[-1].out.name
+        kernel = self.kernels[name]
+        if kernel.formulas != tuple(formulas) and out not in kernel.likewise:
+            self.kernels[name] = replace(kernel, likewise=(*kernel.likewise, out))
+        return name
+
+    def _name(self, parts: Sequence[Part], function: str) -> str:
+        """Return a name that says what is computed, and that no kernel has."""
+        out = self.memory.root(parts[-1].out.name)
+        base = identifier(out)
+        reads = [identifier(a.name) for p in parts for a in accesses(_body(p))]
+        wanted = [base, *(f"{base}_from_{r}" for r in reads[:1]), f"{base}_in_{function}"]
+        wanted += [f"{wanted[-1]}_{k}" for k in range(2, 2 + len(self.kernels))]
+        return next(name for name in wanted if name not in self.kernels)
+
+
+def _body(part: Part) -> Expr:
+    return part.term.body if isinstance(part, Total) else part.body
+
+
+def _folded(steps: Iterable[Step]) -> list[Step]:
+    """Write a number that is known now, such as a constant rate, into the formulas that read it.
+
+    Its own step stays, so that the formula is shown, if something is left to compute.
+    """
+    known: dict[Expr, Expr] = {}
+    found = []
+    for step in steps:
+        out = step.equation.out
+        terms = tuple(Term(t.body.xreplace(known), t.over) for t in step.equation.terms)
+        is_plain = len(terms) == 1 and not terms[0].over
+        if out.role is Role.SCALAR and is_plain and terms[0].body.is_number:
+            known[Scalar(out.name)] = terms[0].body
+            continue
+        known.pop(Scalar(out.name), None)
+        found.append(replace(step, equation=replace(step.equation, terms=terms)))
+    return found
+
+
+def _numbers_first(steps: Sequence[Step]) -> list[Step]:
+    """Put numbers that follow from the number of the step alone before all else."""
+    names = [s.equation.out.name for s in steps if s.equation.out.role is Role.SCALAR]
+    early: list[Step] = []
+    ready: set[str] = set()
+    for step in steps:
+        equation = step.equation
+        read = {str(s) for t in equation.terms for s in t.body.atoms(Scalar)} & set(names)
+        is_number = equation.out.role is Role.SCALAR and names.count(equation.out.name) == 1
+        if is_number and not equation.accesses() and read <= ready:
+            early.append(step)
+            ready.add(equation.out.name)
+    return [*early, *(s for s in steps if s not in early)]

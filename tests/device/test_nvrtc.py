@@ -1,0 +1,93 @@
+"""NVIDIA's compiler takes every kernel of the zoo, for each kind of GPU, and spills nothing."""
+
+import ast
+import inspect
+import re
+
+import pytest
+from tests.device.nvrtc import ARCHITECTURES, assembly, usage
+
+import bpgen as bp
+from bpgen.declare.load import zoo
+
+cupy = pytest.importorskip("cupy", reason="needs the extra `cuda`: CuPy and NVRTC")
+
+
+def source_of(text):
+    """Return the CUDA C++ in a module, and the names of its kernels."""
+    found = {
+        node.targets[0].id: ast.literal_eval(node.value)
+        for node in ast.parse(text).body
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and node.targets[0].id in {"SOURCE", "KERNELS"}
+    }
+    return found["SOURCE"], found["KERNELS"]
+
+
+@pytest.mark.parametrize("real", ["float", "double"])
+@pytest.mark.parametrize("model", zoo())
+def test_every_kernel_compiles_and_keeps_all_in_registers(model, real):
+    source, kernels = source_of(bp.load(model).source("cupy"))
+    for architecture in ARCHITECTURES if real == "float" else ("90",):
+        found = usage(source, real, architecture)
+        assert set(found) == set(kernels)
+        for name, needs in found.items():
+            assert needs.spills == 0, f"{name} spills on sm_{architecture}"
+            # 128 registers leave room for two blocks of 256 threads.
+            assert needs.registers <= 128, f"{name} takes {needs.registers} registers"
+
+
+@pytest.mark.parametrize("model", ["variational_autoencoder", "char_gpt", "mixture_density"])
+def test_a_kernel_in_float_computes_nothing_in_double(model):
+    """But for the numbers of an optimizer, once a step, and a sine of huge angles, CUDA's own."""
+    source, _ = source_of(bp.load(model).source("cupy"))
+    found = {name for name, text in assembly(source, "float").items() if ".f64" in text}
+    allowed = {
+        text.split("(")[0]
+        for text in source.split("kernel_")[1:]
+        if "double *" in text or "sin(" in text or "cos(" in text
+    }
+    assert found <= allowed
+
+
+def test_everything_that_a_module_takes_from_cupy_exists_there():
+    """Attributes by name, and calls by the arguments they are given, of the CuPy installed."""
+    seen = set()
+    for model in zoo():
+        for node in ast.walk(ast.parse(bp.load(model).source("cupy"))):
+            if isinstance(node, ast.Attribute) and ast.unparse(node).startswith("cp."):
+                thing = cupy
+                for name in ast.unparse(node).split(".")[1:]:
+                    thing = getattr(thing, name)
+                seen.add(ast.unparse(node))
+            if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("cp."):
+                thing = cupy
+                for name in ast.unparse(node.func).split(".")[1:]:
+                    thing = getattr(thing, name)
+                assert_binds(thing, node)
+    assert {"cp.RawModule", "cp.empty", "cp.cuda.Stream"} <= seen
+
+
+def assert_binds(thing, call):
+    """Bind a call to the signature of what it calls, where Python knows that."""
+    try:
+        signature = inspect.signature(thing)
+    except (TypeError, ValueError):
+        return
+    signature.bind(*call.args, **{k.arg: k.value for k in call.keywords})
+
+
+def test_methods_of_arrays_and_streams_exist():
+    """What modules call on arrays, streams and graphs; the stand-in offers the same."""
+    from tests.device import standin
+
+    for real, ours in (
+        (cupy.ndarray, standin.ndarray),
+        (cupy.cuda.Stream, standin.Stream),
+        (cupy.cuda.Graph, standin.Graph),
+        (cupy.RawModule, standin.RawModule),
+    ):
+        for name in vars(ours):
+            if re.match("[a-z]", name) and not name.startswith("current"):
+                assert hasattr(real, name), f"{real.__name__} has no {name}"
