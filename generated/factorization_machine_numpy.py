@@ -63,13 +63,13 @@ class Activations:
         self.l2 = np.empty((), dtype)  # l2
         self.loss = np.empty((), dtype)  # loss
         self.ONES_R = np.ones(R, dtype)
-        u = np.empty(max(N * D, N * R, N), dtype)
+        u = np.empty(max(N * D, N * R), dtype)
         self.u_nd = u[: N * D].reshape((N, D))
         self.u_nr = u[: N * R].reshape((N, R))
-        self.u_n = u[:N].reshape(N)
-        v = np.empty(max(D * R, N * R), dtype)
+        v = np.empty(max(D * R, N * R, N), dtype)
         self.v_dr = v[: D * R].reshape((D, R))
         self.v_nr = v[: N * R].reshape((N, R))
+        self.v_n = v[:N].reshape(N)
 
 
 class Workspace(Activations):
@@ -120,8 +120,8 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.multiply(a.u_nr, 0.5, out=a.u_nr)
     np.multiply(a.fm_q, 0.5, out=a.v_nr)
     np.subtract(a.u_nr, a.v_nr, out=a.u_nr)
-    np.dot(a.u_nr, a.ONES_R, out=a.u_n)
-    np.add(a.fm_y, a.u_n, out=a.fm_y)
+    np.dot(a.u_nr, a.ONES_R, out=a.v_n)
+    np.add(a.fm_y, a.v_n, out=a.fm_y)
     np.add(a.fm_y, p.fm_w0, out=a.fm_y)
 
 

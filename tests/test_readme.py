@@ -27,6 +27,7 @@ def model(folder):
 
 def test_the_derivation_shown_is_the_one_derived(model, bpgen):
     assert shown("bpgen derive") in bpgen("derive").stdout
+    assert shown("bpgen derive --second") in bpgen("derive", "--second").stdout
 
 
 def test_the_code_shown_is_the_one_emitted(model, bpgen):

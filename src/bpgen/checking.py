@@ -12,6 +12,8 @@ import click
 from bpgen.errors import MissingPackageError
 from bpgen.execute.progress import stages
 
+_GRAVEST = ("REFUTED", "UNDECIDED", "VERIFIED")  # one of them decides for all
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -85,12 +87,20 @@ def _sweep(model: Model, console: Console, options: dict[str, Any]) -> tuple[str
 
 
 def _verdict(model: Model, console: Console, options: dict[str, Any]) -> tuple[str, str]:
+    """Check the gradients, and second derivatives at the same seed where they are asked for."""
+    as_json, order = options["as_json"], options["jet"]
     with stages(console) as stage:
         verdict = model.check(seed=options["seed"], progress=stage)
-        if not options["as_json"]:
-            return verdict.verdict, str(verdict)
+        second = None
+        if options["second"] or order:
+            second = model.check_second(verdict.seed, order, stage)
+        words = {verdict.verdict} | ({second.verdict} if second else set())
+        word = next(w for w in _GRAVEST if w in words)
+        if not as_json:
+            return word, "\n\n".join(map(str, (verdict, second) if second else (verdict,)))
         stage("certificate")
-        return verdict.verdict, _shown(model.certificate(verdict))
+        found = model.certificate(verdict)
+        return word, _shown({**found, "second": second.to_json()} if second else found)
 
 
 def _shown(found: dict[str, Any] | str) -> str:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 FORMATS = ("text", "latex", "markdown", "html", "json")
 STATUS = {"VERIFIED": 0, "REFUTED": 1, "UNDECIDED": 4}
 INTERRUPTED = 130
+JET = click.IntRange(0, 64)
+EXTRAS = click.Choice(["hvp"])
 SEED = click.IntRange(0, 2**63 - 1)
 READ = click.Path(exists=True, dir_okay=False, path_type=Path)
 CLOSED = 141  # what a shell reports of a program whose reader went away
@@ -124,14 +126,15 @@ def new(name: str) -> None:
 @model_argument
 @click.option("--wrt", metavar="NAME", help="Only what leads to ∂L/∂NAME.")
 @click.option("--steps", is_flag=True, help="Show each rewriting of each contribution.")
+@click.option("--second", is_flag=True, help="Go on to products with the Hessian.")
 @click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True)
 @output_option("FILE")
-def derive(model: str, wrt: str | None, form: str, output: Path | None, *, steps: bool) -> None:
+def derive(model: str, wrt: str | None, form: str, output: Path | None, **shown: bool) -> None:
     """Print the forward equations and the gradient of everything."""
     from bpgen.emit.files import write
     from bpgen.model import load
 
-    text = load(model).derive().render(form, wrt=wrt, steps=steps)
+    text = load(model).derive().render(form, wrt=wrt, **shown)
     if output is None:
         click.echo(text, nl=not text.endswith("\n"))
     else:
@@ -143,6 +146,8 @@ def derive(model: str, wrt: str | None, form: str, output: Path | None, *, steps
 @model_argument
 @click.option("--seed", type=SEED, help="Repeat a check; without it points are drawn anew.")
 @click.option("--against", type=click.Choice(["torch", "jax"]), help="Compare with a framework.")
+@click.option("--second", is_flag=True, help="Verify second derivatives, too.")
+@click.option("--jet", metavar="K", default=0, type=JET, help="Taylor coefficients up to t^K.")
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON: a certificate.")
 @click.option("--sweep", is_flag=True, help="Show error against step; with -o as SVG too.")
 @click.option("--module", type=READ, metavar="FILE", help="Check this emitted file of MODEL.")
@@ -166,11 +171,12 @@ def check(model: str, **options: Any) -> None:
 @click.option(
     "--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True
 )
+@click.option("--with", "extras", type=EXTRAS, multiple=True, help="hvp: Hessian times vector.")
 @output_option("FILE")
 @click.option("--check", "fresh", is_flag=True, help="Write nothing; show what is out of date.")
 @click.option("--all", "whole_zoo", is_flag=True, help="Emit every zoo model for every target.")
 def emit(
-    model: str, target: str, dtype: str, output: Path | None, *, fresh: bool, whole_zoo: bool
+    model: str, target: str, output: Path | None, *, fresh: bool, whole_zoo: bool, **options: Any
 ) -> None:
     """Write a module that trains the model with its target alone: generated/<model>_<target>.py."""
     from bpgen.declare.load import zoo
@@ -185,7 +191,7 @@ def emit(
         loaded = load(name)
         for each in TARGETS if whole_zoo else (target,):
             path = output or default_path(loaded.network.name, each)
-            modules[path] = loaded.source(each, dtype)
+            modules[path] = loaded.source(each, **options)
     if fresh:
         _assert_fresh(outdated(modules, whole_folder=whole_zoo))
         return

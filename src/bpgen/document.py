@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sympy import Expr
 
 from bpgen.collection import paused
+from bpgen.derive import second_order
 from bpgen.emit.document import document
 from bpgen.ir.derivation import Adjoint, Derivation, Step
 from bpgen.spell import FormulaSpeller, LatexSpeller, order_of
@@ -62,9 +63,21 @@ class Document:
         return iter(self.derivation.adjoints)
 
     @paused()
-    def render(self, form: str = "text", *, wrt: str | None = None, steps: bool = False) -> str:
-        """Return the document, or what leads to ∂L/∂wrt, as `emit.document` describes it."""
-        return document(self.derivation, format=form, wrt=wrt, steps=steps)
+    def render(
+        self,
+        form: str = "text",
+        *,
+        wrt: str | None = None,
+        steps: bool = False,
+        second: bool = False,
+    ) -> str:
+        """Return the document, or what leads to ∂L/∂wrt, as `emit.document` describes it.
+
+        With `second` it goes on to products with the Hessian, and with the matrix of Gauss and
+        Newton where the loss is a function of the outputs.
+        """
+        found = second_order(self.derivation) if second else ()
+        return document(self.derivation, format=form, wrt=wrt, steps=steps, second=found)
 
     def __str__(self) -> str:
         return self.render()

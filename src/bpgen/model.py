@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from bpgen.document import Document
     from bpgen.execute.load import Emitted
     from bpgen.ir.derivation import Derivation
+    from bpgen.verify.second import Second
     from bpgen.verify.verdict import Verdict
 
 
@@ -118,27 +119,55 @@ class Model:
         derivation = self.derive().derivation
         return examined(Path(module), derivation, lambda d: self.source("numpy", d), seed)
 
+    def check_second(
+        self,
+        seed: int | None = None,
+        order: int = 0,
+        progress: Callable[[str], None] | None = None,
+    ) -> Second:
+        """Verify products with second derivatives, and the Taylor coefficients up to t^order."""
+        from bpgen.derive import hessian
+        from bpgen.execute.proof import second_checked
+
+        return second_checked(
+            hessian(self.derive().derivation),
+            lambda dtype: self.source(dtype=dtype, extras=("hvp",)),
+            seed=seed,
+            order=order,
+            progress=progress,
+        )
+
     @paused()
-    def source(self, target: str = "numpy", dtype: str = "float32") -> str:
-        """Return the text of the emitted module.
+    def source(
+        self, target: str = "numpy", dtype: str = "float32", extras: Sequence[str] = ()
+    ) -> str:
+        """Return the text of the emitted module; of `extras`, "hvp" adds products with the Hessian.
 
         Errors: TargetError if the target is unknown or cannot spell a function of the model.
         """
-        return self._source(self.derive().derivation, target, dtype)
+        return self._source(self.derive().derivation, target, dtype, extras)
 
     @paused()
-    def _source(self, derivation: Derivation, target: str, dtype: str) -> str:
+    def _source(
+        self, derivation: Derivation, target: str, dtype: str, extras: Sequence[str] = ()
+    ) -> str:
         """Return the text of the module of a derivation, the model's own or a reduced one."""
+        from bpgen.derive import hessian
         from bpgen.emit import module
         from bpgen.lower import lower
 
-        program = lower(derivation, self.optimizer)
+        second = hessian(derivation) if "hvp" in extras else None
+        program = lower(derivation, self.optimizer, second)
         return module(program, self.path.name, target=target, dtype=dtype)
 
     def emit(
-        self, target: str = "numpy", path: Path | str | None = None, dtype: str = "float32"
+        self,
+        target: str = "numpy",
+        path: Path | str | None = None,
+        dtype: str = "float32",
+        extras: Sequence[str] = (),
     ) -> Emitted:
-        """Write the emitted module to `path` and import it.
+        """Write the emitted module to `path` and import it; `extras` are those of `source`.
 
         Without `path` it is `generated/<model>_<target>.py`.
         """
@@ -146,7 +175,7 @@ class Model:
         from bpgen.execute.load import load_module
 
         where = Path(path) if path is not None else default_path(self.network.name, target)
-        write(where, self.source(target, dtype))
+        write(where, self.source(target, dtype, extras))
         return load_module(where)
 
     def _repr_markdown_(self) -> str:

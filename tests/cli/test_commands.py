@@ -45,6 +45,41 @@ def test_steps_show_more_than_the_derivation_alone(bpgen):
     assert len(long.splitlines()) > len(short.splitlines())
 
 
+def test_the_second_order_stands_behind_the_gradients(bpgen):
+    for form, words in (("text", "∂²L/∂ε∂fc1_W[d,h] = "), ("latex", r"\partial^{2} L")):
+        short = bpgen("derive", "wine", "--format", form)
+        long = bpgen("derive", "wine", "--format", form, "--second")
+        assert long.exit_code == 0, long.stderr
+        assert words in long.stdout
+        assert words not in short.stdout
+
+
+@pytest.mark.parametrize("form", ["markdown", "html", "json"])
+def test_the_second_order_is_shown_in_every_format(form, bpgen):
+    shown = bpgen("derive", "wine", "--format", form, "--second").stdout
+    assert "Second order: the Hessian" in shown
+    assert "Second order: Gauss-Newton" in shown
+
+
+def test_check_verifies_second_derivatives_when_asked(bpgen):
+    result = bpgen("check", "wine", "--seed", 5, "--second", "--jet", 4)
+    assert result.exit_code == 0, result.stdout
+    assert "VERIFIED   products with ∂²loss/∂θ² of wine" in result.stdout
+    assert "t^4 " in result.stdout
+
+
+def test_second_derivatives_are_a_key_of_the_verdict_in_json(bpgen):
+    verdict = json.loads(bpgen("check", "wine", "--second", "--json").stdout)
+    assert verdict["verdict"] == verdict["second"]["verdict"] == "VERIFIED"
+    assert verdict["seed"] == verdict["second"]["product"]["seed"]
+
+
+def test_emit_adds_products_when_asked(folder, bpgen):
+    result = bpgen("emit", "wine", "--with", "hvp", "-o", "w.py")
+    assert result.exit_code == 0, result.stderr
+    assert "def hvp(" in (folder / "w.py").read_text()
+
+
 def test_check_prints_the_verdict_and_the_table(bpgen):
     result = bpgen("check", "wine", "--seed", 5)
     assert result.exit_code == 0, result.stdout

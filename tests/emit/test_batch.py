@@ -18,3 +18,13 @@ def test_outputs_that_no_input_reaches_are_refused(reads):
     model = bp.Model(loss=bp.define("loss", (), product), outputs={"y": y})
     with pytest.raises(TargetError, match="no input reaches `y`"):
         model.source()
+
+
+def test_a_message_with_commas_stays_one_string():
+    given = [bp.input(f"an_input_of_some_length{k}", 3) for k in range(4)]
+    n, d = given[0].indices
+    W = bp.parameter("W", d)
+    product = sympy.Mul(*(x[n, d] for x in given)) * W[d]
+    model = bp.Model(loss=bp.define("loss", (), bp.mean(product, over=(n, d))))
+    names = ", ".join(f"an_input_of_some_length{k}" for k in range(4))
+    assert f'f"{names} have different lengths' in model.source()

@@ -40,7 +40,7 @@ def derive(network: Network) -> Derivation:
 
     Errors: UnreachedError for a parameter with no differentiable path to the loss.
     """
-    walk = _Walk(Saved.of(network), _active(network), Helpers(network), {}, {})
+    walk = _Walk(Saved.of(network), active(network), Helpers(network), {}, {})
     for group in reversed(ordered(network.equations)):
         walk.back(group)
     for parameter in network.parameters:
@@ -138,7 +138,7 @@ def address(of: Tensor) -> Tensor:
     return Tensor(f"{of.name}_at", of.indices, Role.ADDRESS)
 
 
-def _active(network: Network) -> Mapping[str, Tensor]:
+def active(network: Network) -> Mapping[str, Tensor]:
     """Return the tensors that a parameter reaches by a differentiable path."""
     active = {t.name: t for t in network.parameters}
     passive = {Role.CONSTANT, Role.ADDRESS}

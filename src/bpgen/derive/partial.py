@@ -25,6 +25,12 @@ def partials(body: Expr, value: Access | None) -> tuple[tuple[Access, Expr], ...
     written with it where that is shorter: tanh′ = 1 - h².
     """
     reads = _reads(body)
+    return tuple((reads[node], local) for node, local in slopes(body, value))
+
+
+def slopes(body: Expr, value: Access | None) -> tuple[tuple[Expr, Expr], ...]:
+    """Return the same by the node that reads the entry: the entry, or the border it is read in."""
+    reads = _reads(body)
     scalars = {a: sympy.Symbol(f"a{k}", real=True) for k, a in enumerate(reads)}
     back: dict[Expr, Expr] = {s: a for a, s in scalars.items()}
     if value is not None:
@@ -32,7 +38,7 @@ def partials(body: Expr, value: Access | None) -> tuple[tuple[Access, Expr], ...
     plain = body.xreplace(scalars)
     names = tuple(scalars.values())
     locals_ = _scalar_partials(plain, names, value is not None)
-    return tuple((a, e.xreplace(back)) for a, e in zip(reads.values(), locals_, strict=True))
+    return tuple((a, e.xreplace(back)) for a, e in zip(reads, locals_, strict=True))
 
 
 def _reads(body: Expr) -> dict[Expr, Access]:

@@ -14,6 +14,8 @@ from sympy import Expr
 from bpgen.ir.derivation import Adjoint, Derivation, Step
 from bpgen.ir.equation import Equation, Op, Term
 from bpgen.ir.order import Group, Loop, ordered
+from bpgen.ir.tangent import Curvature
+from bpgen.ir.tensor import Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,8 @@ class Contribution:
 class Entry:
     """A numbered equation; a cotangent with its contributions, perhaps written into its reader.
 
-    `loops` are those it is computed in, the outermost first.
+    `loops` are those it is computed in, the outermost first. `moves` is the number of the equation
+    that a tangent is the derivative of.
     """
 
     number: int
@@ -51,6 +54,7 @@ class Entry:
     inlined: bool = False
     helper: bool = False
     loops: tuple[Loop, ...] = ()
+    moves: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,18 @@ def report(derivation: Derivation, wrt: str | None = None) -> Report:
     count = len(forward) + len(backward) + 1
     updates = [Entry(k, e) for k, e in enumerate(source.updates, count)] if wrt is None else []
     return Report(_in_loops(forward), _in_loops(kept), tuple(updates))
+
+
+def curvature_report(curvature: Curvature, before: Sequence[Entry]) -> tuple[Entry, ...]:
+    """Return the numbered equations of a product of second derivatives, but those of `before`."""
+    numbers = {e.equation.out.name: e.number for e in before}
+    known = {e.equation for e in before}
+    fresh = [e for e in curvature.equations if e not in known]
+    first = max(numbers.values()) + 1
+    numbers |= {e.out.name: k for k, e in enumerate(fresh, first)}
+    moves = {e.out.name: numbers.get(e.out.of, 0) for e in fresh if e.out.role is Role.TANGENT}
+    entries = [Entry(numbers[e.out.name], e, moves=moves.get(e.out.name, 0)) for e in fresh]
+    return _in_loops(entries)
 
 
 def _in_loops(entries: Sequence[Entry]) -> tuple[Entry, ...]:

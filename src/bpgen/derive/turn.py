@@ -56,7 +56,7 @@ def folded(terms: list[Term]) -> list[Term]:
     for term in terms:
         if isinstance(term.body, Pad):
             pad, value = term.body, term.body.value
-            for index, first in _ends(pad):
+            for index, first in ends(pad):
                 here = [t for t in rest if not t.over and _is_at(t.body, index, first)]
                 rest = [t for t in rest if t not in here]
                 value += sympy.Add(
@@ -77,7 +77,8 @@ def _by(pad: Pad, index: Index) -> int:
     return int(found[0]) if len(found) == 1 and found[0].is_Integer else 0
 
 
-def _ends(pad: Pad) -> Iterator[tuple[Index, Expr]]:
+def ends(pad: Pad) -> Iterator[tuple[Index, Expr]]:
+    """Yield each index along which a pad is shifted by one, and its value outside."""
     for at in pad.entry.indices:
         number, index = at.as_coeff_Add()
         if isinstance(index, Index) and abs(number) == 1:

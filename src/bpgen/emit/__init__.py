@@ -35,6 +35,11 @@ def module(
     """
     if target not in TARGETS:
         raise OptionError(f"unknown target {target!r}", way_out=f"One of {', '.join(TARGETS)}.")
+    if program.hessian is not None and target != "numpy":
+        raise TargetError(
+            f"{target} modules have no products with the Hessian yet",
+            way_out="Leave out --with hvp, or take --target numpy.",
+        )
     _check_batch(program)
     return audited(render(target, TARGETS[target](program, declared_in, dtype)))
 

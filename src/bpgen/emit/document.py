@@ -6,18 +6,30 @@ import html
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from textwrap import wrap
 
-from bpgen.derive.report import Contribution, Entry, Line, report
+from bpgen.derive.report import Contribution, Entry, Line, Report, curvature_report, report
 from bpgen.emit.render import environment
 from bpgen.errors import OptionError
 from bpgen.ir.derivation import Derivation
 from bpgen.ir.equation import Op
 from bpgen.ir.order import Loop
+from bpgen.ir.tangent import Curvature
 from bpgen.ir.tensor import KEPT, Role, Tensor
-from bpgen.spell import FormulaSpeller, LatexSpeller, Speller, order_of
+from bpgen.spell import FormulaSpeller, LatexSpeller, Speller, derivatives_of, order_of
 from bpgen.spell.speller import MUL
 
 _SHOWN = 32  # entries of a table
+_WIDTH = 96
+_HESSIAN = (
+    "Each parameter moves along a direction, W + ε v_W: a line is the derivative by ε, at 0, of "
+    "the line it names. The last ones are the Hessian times v."
+)
+_GAUSS_NEWTON = (
+    "The loss is curved, the network before z = {at} is not: the Jacobian J of z, transposed, "
+    "times the Hessian of the loss by z, times J v. σ is the sum over z ∂²L/∂ε∂z, its second "
+    "factor held."
+)
 FORMATS = {"text": "txt", "markdown": "md", "latex": "tex", "html": "html", "json": "json"}
 
 
@@ -47,6 +59,15 @@ class EntryView:
 
 
 @dataclass(frozen=True, slots=True)
+class SectionView:
+    """Further equations under a title, with lines on what they are."""
+
+    title: str
+    words: tuple[str, ...]
+    entries: tuple[EntryView, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class DocumentView:
     """A whole document."""
 
@@ -55,6 +76,7 @@ class DocumentView:
     forward: tuple[EntryView, ...]
     backward: tuple[EntryView, ...]
     updates: tuple[EntryView, ...]
+    second: tuple[SectionView, ...] = ()
 
 
 def document(
@@ -63,10 +85,12 @@ def document(
     format: str = "text",  # noqa: A002  the word a user knows
     wrt: str | None = None,
     steps: bool = False,
+    second: Sequence[Curvature] = (),
 ) -> str:
     """Return the derivation of a network, or of ∂L/∂wrt, in one of the formats of `FORMATS`.
 
-    `steps` shows every rewriting of every contribution, not only where it came from.
+    `steps` shows every rewriting of every contribution, not only where it came from. `second` are
+    products with second derivatives, to be shown behind.
     Errors: UnknownNameError if `wrt` has no cotangent; OptionError for an unknown format.
     """
     if wrt is not None:
@@ -74,14 +98,17 @@ def document(
     if format not in FORMATS:
         raise OptionError(f"unknown format {format!r}", way_out=f"One of {', '.join(FORMATS)}.")
     latex = format == "latex"
-    order = order_of(derivation.network.tensors.values())
+    every = {**derivation.network.tensors}
+    for curvature in second:
+        every |= curvature.network.tensors
+    spelling = LatexSpeller if latex else FormulaSpeller
     writer = _Writer(
-        LatexSpeller(order) if latex else FormulaSpeller(order),
+        spelling(order_of(every.values()), derivatives_of(every.values())),
         derivation,
         latex=latex,
         steps=steps,
     )
-    view = writer.view(wrt)
+    view = writer.view(wrt, second)
     if format == "json":
         return json.dumps(asdict(view), ensure_ascii=False, indent=2) + "\n"
     if format == "html":
@@ -99,7 +126,7 @@ class _Writer:
         self._speller, self._derivation = speller, derivation
         self._latex, self._steps = latex, steps
 
-    def view(self, wrt: str | None) -> DocumentView:
+    def view(self, wrt: str | None, second: Sequence[Curvature]) -> DocumentView:
         """Return the document, or the part that leads to ∂L/∂wrt."""
         network = self._derivation.source
         found = report(self._derivation, wrt)
@@ -114,7 +141,18 @@ class _Writer:
             forward=self._entries(found.forward),
             backward=self._entries(found.backward),
             updates=self._entries(found.updates),
+            second=tuple(self._sections(second, report(self._derivation))),
         )
+
+    def _sections(self, second: Sequence[Curvature], found: Report) -> Iterator[SectionView]:
+        before = [*found.forward, *found.backward, *found.updates]
+        for curvature in second:
+            entries = curvature_report(curvature, before)
+            before += entries
+            at = ", ".join(curvature.at)
+            words = _GAUSS_NEWTON.format(at=at) if curvature.at else _HESSIAN
+            title = "Second order: Gauss-Newton" if curvature.at else "Second order: the Hessian"
+            yield SectionView(title, tuple(wrap(words, _WIDTH)), self._entries(entries))
 
     def _given(self, tensor: Tensor) -> GivenView:
         sizes = [
@@ -152,6 +190,8 @@ class _Writer:
             note = "named, to be computed once"
         elif entry.equation.predict is not None:
             note = f"{self._speller.terms(entry.equation.predict)} in prediction"
+        elif entry.moves:
+            note = f"({entry.moves}) by ε"
         steps = [s for c in entry.contributions for s in self._contribution(c)]
         if len(entry.contributions) > 1 and self._steps:
             terms = entry.equation.terms
@@ -211,4 +251,8 @@ def _escaped(view: DocumentView) -> DocumentView:
         tuple(map(entry, view.forward)),
         tuple(map(entry, view.backward)),
         tuple(map(entry, view.updates)),
+        tuple(
+            SectionView(s.title, tuple(map(html.escape, s.words)), tuple(map(entry, s.entries)))
+            for s in view.second
+        ),
     )

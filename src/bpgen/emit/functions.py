@@ -25,8 +25,10 @@ DOCS = {
     "add_score": "Go on from predicted outputs to the loss.",
     "advance": "Give every state its next value, from what the forward pass left in `a`.",
     "backward": "Fill `g` with the gradient, from what `forward` and `add_loss` left in `a`.",
+    "second": "Write the Hessian times a direction, from what `backward` left in `a`.",
     "update": "Change the parameters by the gradient.",
 }
+_WORKSPACES = {"backward": "Workspace", "advance": "Workspace", "second": "Tangents"}
 _COUNTING = "Change the parameters by the gradient; `t` counts the steps from 1."
 
 
@@ -35,24 +37,24 @@ class Functions:
     """The functions of one program, and the targets whose scratch memory they use."""
 
     program: Program
+    memory: Memory
     speller: FormulaSpeller
     forward: NumpyTarget
     backward: NumpyTarget
+    second: NumpyTarget
     update: NumpyTarget
     block: NumpyTarget
 
     @classmethod
     def of(cls, program: Program, memory: Memory, speller: FormulaSpeller) -> Functions:
         """Return the functions of `program` before any is written."""
-        tensors = program.derivation.network.tensors
-        return cls(
-            program,
-            speller,
-            NumpyTarget(memory.names, tensors, rebound=memory.rebound),
-            NumpyTarget(memory.names, tensors, rebound=memory.rebound),
-            NumpyTarget(memory.update_names, _of_update(program), owner="s"),
-            NumpyTarget(_in_block(memory.update_names), _of_update(program), owner="s", local=True),
+        tensors, own = program.tensors, _of_update(program)
+        forward, backward, second = (
+            NumpyTarget(memory.names, tensors, rebound=memory.rebound) for _ in range(3)
         )
+        update = NumpyTarget(memory.update_names, own, owner="s")
+        block = NumpyTarget(_in_block(memory.update_names), own, owner="s", local=True)
+        return cls(program, memory, speller, forward, backward, second, update, block)
 
     def views(self) -> tuple[FunctionView, ...]:
         """Return the functions that have a step."""
@@ -64,6 +66,7 @@ class Functions:
             ("add_score", program.score, self.forward),
             ("advance", program.advance, self.backward),
             ("backward", program.backward, self.backward),
+            ("second", program.second, self.second),
             ("update", program.update, self.update),
         )
         return tuple(self._view(name, steps, target) for name, steps, target in parts if steps)
@@ -81,8 +84,10 @@ class Functions:
     def _args(self, name: str, text: str) -> str:
         kinds = {
             "p": "Params",
+            **({self.memory.direction: "Grads"} if name == "second" else {}),
             "g": "Grads",
-            "a": "Workspace" if name in {"backward", "advance"} else "Activations",
+            **({self.memory.product: "Grads"} if name == "second" else {}),
+            "a": _WORKSPACES.get(name, "Activations"),
             "s": "State",
         }
         used = [k for k in kinds if _occurs(k, text) or (k == "a" and _occurs("N", text))]
@@ -142,6 +147,7 @@ class Functions:
     def _turn(self, loop: Turns) -> Scalar:
         """Return the number that counts turns: the index, unless code uses that name."""
         taken = {"p", "g", "a", "s", "l", *(t.name for t in self.program.network.inputs)}
+        taken |= {self.memory.direction, self.memory.product} if self.program.hessian else set()
         name = loop.index.name.replace("′", "p")
         return Scalar(f"{name}_" if name in taken else name)
 

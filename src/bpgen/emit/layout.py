@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import sympy
@@ -23,15 +23,21 @@ from bpgen.targets.numpy.scratch import Register, Scratch
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """The names of tensors in code, and which buffers the two workspaces hold."""
+    """The names of tensors in code, and which buffers the workspaces hold.
+
+    `direction` and `product` are what code calls v and Hv in a product with the Hessian.
+    """
 
     names: Mapping[str, str]
     update_names: Mapping[str, str]
     activations: tuple[Tensor, ...]
     cotangents: tuple[Tensor, ...]
+    tangents: tuple[Tensor, ...]
     extents: tuple[Extent, ...]
     rebound: frozenset[str]
     borders: Mapping[str, Expr]
+    direction: str
+    product: str
 
     @classmethod
     def of(cls, program: Program) -> Memory:
@@ -40,11 +46,18 @@ class Memory:
         gradients = {
             program.derivation.gradient_of(t.name): t.name for t in program.network.parameters
         }
-        names = {t.name: _name(t, gradients) for t in closed.tensors.values()}
+        names = {t.name: _name(t, gradients) for t in program.tensors.values()}
+        inputs = {t.name for t in program.network.inputs}
+        direction, product = (_free(letters, inputs) for letters in ("v", "hv"))
+        products = {}
+        if program.hessian is not None:
+            products = {part: of for of, part in program.hessian.parts.items()}
+            names |= {part: f"{product}.{of}" for part, of in products.items()}
+            names |= {v: f"{direction}.{of}" for of, v in program.hessian.directions.items()}
         states = {s.name: f"s.{s.name}" for s in program.optimizer.states}
         update = {THETA.name: "p.flat", GRADIENT.name: "g.flat", **states}
         first = program.forward + program.loss + program.predict + program.score
-        steps = steps_of(first + program.advance + program.backward)
+        steps = steps_of(first + program.advance + program.backward + program.second)
         views = {
             step.equation.out.name
             for step in steps
@@ -61,14 +74,18 @@ class Memory:
             s.equation.out for s in steps_of(program.advance) if s.equation.out.role not in KEPT
         ]
         later = dict.fromkeys([*advanced, *(s.equation.out for s in steps_of(program.backward))])
+        last = dict.fromkeys(s.equation.out for s in steps_of(program.second))
         return cls(
             names,
             update,
             tuple(t for t in (*noise, *made) if t.name not in views),
             tuple(t for t in later if t not in made and t.name not in {*gradients, *views}),
+            tuple(t for t in last if t.name not in {*products, *views}),
             closed.extents(),
             frozenset(views),
             borders,
+            direction,
+            product,
         )
 
     def fields(self, tensors: Sequence[Tensor], speller: FormulaSpeller) -> tuple[FieldView, ...]:
@@ -104,6 +121,11 @@ def _name(tensor: Tensor, gradients: Mapping[str, str]) -> str:
     if tensor.name in gradients:
         return f"g.{gradients[tensor.name]}"
     return f"a.{tensor.name}"
+
+
+def _free(name: str, taken: Collection[str]) -> str:
+    """Return `name`, with as many underscores behind it as make it free."""
+    return _free(f"{name}_", taken) if name in taken else name
 
 
 def span(begin: int, size: int) -> str:

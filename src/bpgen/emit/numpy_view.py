@@ -7,16 +7,17 @@ from typing import Any
 
 from bpgen.emit.functions import Functions, calls
 from bpgen.emit.layout import Memory, scratch_lines
+from bpgen.emit.second_view import second_view
 from bpgen.emit.tensors import Tensors, as_tuple
 from bpgen.emit.view import FieldView, ModuleView
-from bpgen.emit.wrap import wrapped_code, wrapped_names
+from bpgen.emit.wrap import arguments, wrapped_code, wrapped_names
 from bpgen.ir.network import Network
 from bpgen.ir.program import Blocks, Program
 from bpgen.ir.tensor import Role
-from bpgen.spell import FormulaSpeller, order_of
+from bpgen.spell import FormulaSpeller, derivatives_of, order_of
 from bpgen.targets.numpy.windows import WINDOWS
 
-_SIGNATURE = 100 - len("def loss_and_grad() -> tuple[float, Grads]:")
+_LOSS_AND_GRAD = "def loss_and_grad() -> tuple[float, Grads]:"
 _NOISE_ARGS = ("seed: int = 0", "step: int = 0", "noise: dict[str, np.ndarray] | None = None")
 
 
@@ -32,7 +33,9 @@ class Writer:
         self._program = program
         self._net: Network = program.network
         self._memory = Memory.of(program)
-        self._speller = FormulaSpeller(order_of(program.derivation.network.tensors.values()))
+        self._speller = FormulaSpeller(
+            order_of(program.tensors.values()), derivatives_of(program.tensors.values())
+        )
         self._tensors = Tensors(program, self._memory, self._speller)
         self._functions = Functions.of(program, self._memory, self._speller)
 
@@ -43,7 +46,15 @@ class Writer:
         code = "\n".join([*init, *(line for f in functions for s in f.steps for line in s.lines)])
         noise, accuracy = self._tensors.noise(self._functions.forward.scratch), self.accuracy()
         buffers = self._buffers()
-        code += "\n".join([*buffers["forward_scratch"], *buffers["backward_scratch"]])
+        second = second_view(
+            self._functions,
+            functions,
+            [t.name for t in net.inputs],
+            _NOISE_ARGS if noise else (),
+            self._speller,
+        )
+        scratch = [*buffers["forward_scratch"], *buffers["backward_scratch"]]
+        code += "\n".join([*scratch, *(second.scratch if second else ())])
         return ModuleView(
             title=plain(net.doc) or f"The network {net.name}.",
             origin=plain(
@@ -71,6 +82,7 @@ class Writer:
             noise=noise,
             accuracy=accuracy,
             report_words=", and the share of right answers" if accuracy else "",
+            second=second,
             **self.storage(),
             **buffers,
             **self.batch(has_noise=bool(noise)),
@@ -120,7 +132,10 @@ class Writer:
             "inputs": inputs,
             "batch_args": ", ".join(args),
             "batch_typed": typed,
-            "loss_and_grad_args": _signature(args, _NOISE_ARGS if has_noise else ()),
+            "loss_and_grad_args": arguments(
+                _LOSS_AND_GRAD,
+                ["params: Params", "*", *typed.split(", "), *(_NOISE_ARGS if has_noise else ())],
+            ),
             "batch_result": f"({args[0]},)" if len(args) == 1 else ", ".join(args),
             "first": args[0],
             "length_checks": _length_checks(args),
@@ -165,13 +180,6 @@ def _length_checks(args: Sequence[str]) -> tuple[str, ...]:
     lengths = ", ".join(f"len({a})" for a in args)
     message = f'    raise ValueError(f"{", ".join(args)} have different lengths: {{{lengths}}}")'
     return (f"if len({{{lengths}}}) > 1:", *wrapped_code(message))
-
-
-def _signature(args: Sequence[str], more: Sequence[str]) -> str:
-    """Return the arguments of `loss_and_grad`, one a line where one line cannot hold them."""
-    given = ["params: Params", "*", *(f"{a}: np.ndarray" for a in args), *more]
-    line = ", ".join(given)
-    return line if len(line) <= _SIGNATURE else "\n    " + ",\n    ".join(given) + ",\n"
 
 
 def _typed(args: Sequence[str]) -> str:

@@ -54,6 +54,21 @@ class FunctionView:
 
 
 @dataclass(frozen=True, slots=True)
+class SecondView:
+    """Products with the Hessian: `direction` times it is `product`, with names as in a gradient."""
+
+    direction: str
+    product: str
+    hessian_args: str
+    hvp_args: str
+    given: str
+    batch: str
+    call: tuple[str, ...]
+    tangents: tuple[FieldView, ...]
+    scratch: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ModuleView:
     """A whole module."""
 
@@ -110,4 +125,5 @@ class ModuleView:
     accuracy: tuple[str, ...]
     report_words: str
     input_names: str
+    second: SecondView | None = None
     preconditions: tuple[str, ...] = ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 WIDTH = 96  # inside a function: 100 less its indentation
 
@@ -22,6 +22,15 @@ def wrapped_code(line: str, inside: int = 0) -> tuple[str, ...]:
     own = line.lstrip(" ")
     margin = line[: len(line) - len(own)]
     return tuple(margin + part for part in _wrapped(own, WIDTH - inside - len(margin)))
+
+
+def arguments(head: str, given: Sequence[str]) -> str:
+    """Return arguments, one a line where the line `head`, which lacks them, has no room for all."""
+    line = ", ".join(given)
+    if len(head) + len(line) <= WIDTH + 4:
+        return line
+    margin = " " * (len(head) - len(head.lstrip(" ")))
+    return "".join(f"\n{margin}    {arg}," for arg in given) + f"\n{margin}"
 
 
 def _wrapped(line: str, width: int) -> tuple[str, ...]:
@@ -75,11 +84,8 @@ def wrapped_names(names: Sequence[str], values: Sequence[str]) -> str:
 def _bracket(line: str) -> tuple[str, str, str]:
     """Return a line up to its first call, or else slice; what is inside; and the rest of it."""
     begin = line.index("(" if "(" in line else "[") + 1
-    depth = 1
-    for place in range(begin, len(line)):
-        depth += (line[place] in "([{") - (line[place] in ")]}")
-        if depth == 0:
-            break
+    depths = enumerate(_depths(line))
+    place = next(k for k, depth in depths if k >= begin and depth == 0)
     return line[:begin], line[begin:place], line[place:]
 
 
@@ -94,11 +100,19 @@ def _clauses(value: str) -> list[str]:
 
 
 def _split(text: str, marks: tuple[str, ...], *, after: int) -> list[str]:
-    """Cut `text` at every mark outside all brackets, `after` characters into the mark."""
-    parts, depth, begin = [], 0, 0
-    for place, c in enumerate(text):
-        depth += (c in "([{") - (c in ")]}")
+    """Cut `text` at every mark outside brackets and strings, `after` characters into the mark."""
+    parts, begin = [], 0
+    for place, depth in enumerate(_depths(text)):
         if depth == 0 and text.startswith(marks, place):
             parts.append(text[begin : place + after].strip())
             begin = place + after
     return [*parts, text[begin:].strip()]
+
+
+def _depths(text: str) -> Iterator[int]:
+    """Yield, for each character, how many brackets and strings are open behind it."""
+    depth, quoted = 0, False
+    for c in text:
+        quoted ^= c == '"'
+        depth += 0 if quoted else (c in "([{") - (c in ")]}")
+        yield depth + quoted

@@ -42,6 +42,15 @@ class Emitted(Protocol):
     def Params(self, flat: NDArray[Any] | None = None) -> Any:  # noqa: N802  it is a class
         """Return parameters as named views into `flat`."""
 
+    def Grads(self, flat: NDArray[Any]) -> Any:  # noqa: N802  it is a class
+        """Return a gradient, or a direction, as named views into `flat`."""
+
+    def Hessian(self, params: Any, **batch: Any) -> Any:  # noqa: N802  it is a class
+        """Return the second derivatives of the loss of a batch, where they were asked for."""
+
+    def hvp(self, params: Any, v: Any, **batch: Any) -> Any:
+        """Return the Hessian of the loss of a batch times `v`, where it was asked for."""
+
     def loss_and_grad(self, params: Any, **batch: Any) -> tuple[float, Any]:
         """Return the loss of a batch and the gradient of every parameter."""
 

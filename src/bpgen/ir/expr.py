@@ -167,6 +167,9 @@ class Delta(Expr):
             return sympy.S.Zero
         return Expr.__new__(cls, index, at)
 
+    def _eval_derivative(self, _symbol: sympy.Symbol) -> Expr:
+        return sympy.S.Zero
+
 
 class Pad(Expr):
     """An entry whose indices may leave the tensor: outside it, `value` stands instead.

@@ -6,7 +6,7 @@ tensor that is written; `accumulate` says that it is added to what is there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import sympy
@@ -18,6 +18,7 @@ from bpgen.ir.expr import Access, Pad
 from bpgen.ir.index import Index
 from bpgen.ir.network import Network
 from bpgen.ir.optimizer import Optimizer
+from bpgen.ir.tangent import Curvature
 from bpgen.ir.tensor import GIVEN, Tensor
 
 
@@ -157,7 +158,8 @@ class Program:
     `forward` computes the outputs, `loss` goes on to the loss, `backward` to the gradient of every
     parameter, `update` changes the parameters, `advance` the states. `predict` computes the outputs
     where that differs from `forward`, and `score` the loss from them; each is empty where training
-    and prediction are the same.
+    and prediction are the same. `second` goes on from `backward` to the product of the Hessian with
+    a direction, if it is asked for.
     """
 
     network: Network
@@ -170,11 +172,19 @@ class Program:
     update: tuple[Part, ...]
     optimizer: Optimizer
     advance: tuple[Part, ...] = ()
+    second: tuple[Part, ...] = ()
+    hessian: Curvature | None = None
+
+    @property
+    def tensors(self) -> Mapping[str, Tensor]:
+        """Return every tensor that a function of the module may read, by name."""
+        closed = self.hessian or self.derivation
+        return closed.network.tensors
 
     def check(self) -> None:
         """Assert that every buffer is written before it is read, and only then added to."""
-        start = {t.name for t in self.network.tensors.values() if t.role in GIVEN}
-        self._check_order(start, self.forward + self.loss + self.backward)
+        start = {t.name for t in self.tensors.values() if t.role in GIVEN}
+        self._check_order(start, self.forward + self.loss + self.backward + self.second)
         self._check_order(start, self.forward + self.loss + self.advance)
         self._check_order(start, self.predict + self.score)
 

@@ -26,6 +26,8 @@ class Role(Enum):
     CONSTANT = "constant"  # defined by an equation; no cotangent flows through it
     ADDRESS = "address"  # defined by an equation; integers: where a maximum stands
     COTANGENT = "cotangent"  # ∂L/∂x
+    DIRECTION = "direction"  # given with a parameter: how it moves, θ + ε v
+    TANGENT = "tangent"  # ∂x/∂ε, the derivative along the direction
     STATE = "state"  # kept from one step to the next; no cotangent flows through it
     SCALAR = "scalar"  # of the optimizer: a Python number such as the learning rate
     LOSS = "loss"  # the one scalar that is differentiated
@@ -33,7 +35,14 @@ class Role(Enum):
 
 # What lies beside the parameters in memory, and has no gradient.
 KEPT = frozenset({Role.FROZEN, Role.STATE})
-GIVEN = KEPT | {Role.INPUT, Role.LABEL, Role.PARAMETER, Role.NOISE, Role.TABLE}
+GIVEN = KEPT | {
+    Role.INPUT,
+    Role.LABEL,
+    Role.PARAMETER,
+    Role.NOISE,
+    Role.TABLE,
+    Role.DIRECTION,
+}
 INTEGER = frozenset({Role.LABEL, Role.ADDRESS})
 
 

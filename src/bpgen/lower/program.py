@@ -9,13 +9,19 @@ from bpgen.ir.equation import Equation, needed
 from bpgen.ir.network import Network
 from bpgen.ir.optimizer import Optimizer
 from bpgen.ir.program import Part, Program
+from bpgen.ir.tangent import Curvature
 from bpgen.ir.tensor import Role
 from bpgen.lower.loops import parts
 from bpgen.lower.update import update_parts
 
 
-def lower(derivation: Derivation, optimizer: Optimizer) -> Program:
-    """Return the program that trains the network of `derivation` with `optimizer`."""
+def lower(
+    derivation: Derivation, optimizer: Optimizer, hessian: Curvature | None = None
+) -> Program:
+    """Return the program that trains the network of `derivation` with `optimizer`.
+
+    With `hessian` it computes products with that, too.
+    """
     network = derivation.source
     outputs = set(network.outputs.values()) or {network.loss}
     forward = needed(network.equations, outputs)
@@ -30,6 +36,7 @@ def lower(derivation: Derivation, optimizer: Optimizer) -> Program:
     def steps(equations: Iterable[Equation]) -> tuple[Part, ...]:
         return parts(equations, closed.tensors)
 
+    done = forward + loss + backward
     program = Program(
         network,
         derivation,
@@ -43,9 +50,18 @@ def lower(derivation: Derivation, optimizer: Optimizer) -> Program:
         ),
         optimizer=optimizer,
         advance=steps(_without(needed(network.all_equations, _states(network)), forward + loss)),
+        second=_products(hessian, done) if hessian else (),
+        hessian=hessian,
     )
     program.check()
     return program
+
+
+def _products(hessian: Curvature, done: list[Equation]) -> tuple[Part, ...]:
+    """Return what a product with the Hessian takes, besides the equations that are `done`."""
+    network = hessian.network
+    wanted = needed(network.equations, hessian.parts.values())
+    return parts(_without(wanted, done), network.tensors)
 
 
 def _states(network: Network) -> set[str]:

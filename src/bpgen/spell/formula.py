@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from sympy import Expr
 
 from bpgen.ir.index import Index
+from bpgen.spell.derivative import Derivative, derivative_of
 from bpgen.spell.speller import ATOM, Speller
 
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -18,7 +19,8 @@ class FormulaSpeller(Speller):
 
     def access(self, name: str, indices: list[str]) -> str:
         """Return `x[n,d]`; a cotangent is ∂L/∂x[n,d], and a scalar has no brackets."""
-        head = f"∂L/∂{name[2:]}" if name.startswith("d_") else name
+        found = derivative_of(name, self._derivatives)
+        head = _quotient(found) if found else name
         return f"{head}[{','.join(map(_close, indices))}]" if indices else head
 
     def symbol(self, name: str) -> str:
@@ -74,6 +76,15 @@ class FormulaSpeller(Speller):
     def choice(self, a: str, condition: str, b: str) -> str:
         """Return `(a if z > 0 else b)`."""
         return f"({a} if {condition} else {b})"
+
+
+def _quotient(found: Derivative) -> str:
+    """Return `∂L/∂x`, `∂x/∂ε` or `∂²L/∂ε∂x`."""
+    order, times = (
+        str(n).translate(_SUPERSCRIPT) if n > 1 else "" for n in (found.order, found.times)
+    )
+    below = f"∂ε{times}" if found.times else ""
+    return f"∂{order}{found.above}/{below}" + (f"∂{found.of}" if found.of else "")
 
 
 def _close(index: str) -> str:

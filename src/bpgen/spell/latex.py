@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from sympy import Expr
 
 from bpgen.ir.index import Index
+from bpgen.ir.tangent import SCALAR
+from bpgen.spell.derivative import Derivative, derivative_of
 from bpgen.spell.speller import Speller
 
 _NAMED = {"exp", "log", "tanh", "sin", "cos", "tan", "sinh", "cosh", "max", "min"}
@@ -18,8 +20,9 @@ class LatexSpeller(Speller):
 
     def access(self, name: str, indices: list[str]) -> str:
         r"""Return `x_{n,d}`; a cotangent is `\frac{\partial L}{\partial x_{n,d}}`."""
-        if name.startswith("d_"):
-            return rf"\frac{{\partial L}}{{\partial {self.access(name[2:], indices)}}}"
+        found = derivative_of(name, self._derivatives)
+        if found:
+            return self._derivative(found, indices)
         at = "_{" + ",".join(indices) + "}" if indices else ""
         return self._name(name) + at
 
@@ -98,7 +101,19 @@ class LatexSpeller(Speller):
         """Return a text in brackets of its height."""
         return rf"\left({text}\right)"
 
+    def _derivative(self, found: Derivative, indices: list[str]) -> str:
+        r"""Return `\frac{\partial L}{\partial x_{n}}`; the indices stand at the tensor."""
+        order, times = (f"^{{{n}}}" if n > 1 else "" for n in (found.order, found.times))
+        below = rf"\partial \varepsilon{times}" if found.times else ""
+        if not found.of:
+            above = self.access(found.above, indices)
+        else:
+            above = self._name(found.above)
+            below = rf"{below}\," if below else ""
+            below += rf"\partial {self.access(found.of, indices)}"
+        return rf"\frac{{\partial{order} {above}}}{{{below}}}"
+
     def _name(self, name: str) -> str:
         if len(name) == 1:
-            return name
+            return r"\sigma" if name == SCALAR else name
         return rf"\mathrm{{{name.replace('_', chr(92) + '_')}}}"

@@ -31,6 +31,7 @@ from bpgen.ir.expr import (
     named_choice,
     sign_of,
 )
+from bpgen.spell.derivative import Derivative
 from bpgen.spell.joined import as_joined
 from bpgen.spell.pieces import Pieces
 
@@ -47,9 +48,17 @@ class Spelled(NamedTuple):
 class Speller(Pieces):
     """Write formulas down; `order` says which tensor comes first in a product."""
 
-    def __init__(self, order: Mapping[str, int] | None = None) -> None:
-        """Take the position of each tensor by name; unknown ones come after, by name."""
+    def __init__(
+        self,
+        order: Mapping[str, int] | None = None,
+        derivatives: Mapping[str, Derivative] | None = None,
+    ) -> None:
+        """Take the position of each tensor by name; unknown ones come after, by name.
+
+        `derivatives` says which derivative a tensor is whose name does not.
+        """
         self._order = order or {}
+        self._derivatives = derivatives or {}
 
     # ---- equations -------------------------------------------------------------------------------
 

@@ -3,7 +3,8 @@
 A ball is a midpoint and a radius, and every operation returns a ball that holds the true result for
 all numbers in the operands. What a ball excludes is therefore refuted, not just improbable. A
 series `a + b t` holds a value and its derivative along a line, and its arithmetic is that of
-truncated polynomials: no rule of differentiation of ours takes part.
+truncated polynomials: no rule of differentiation of ours takes part. Longer series hold derivatives
+of higher order.
 """
 
 from __future__ import annotations
@@ -75,11 +76,16 @@ class Balls(Numbers):
 
 
 class Series(Balls):
-    """Series `a + b t + O(t²)` of balls."""
+    """Series `a + b t + …` of balls, up to t^order."""
 
-    def __init__(self, bits: int) -> None:
+    def __init__(self, bits: int, order: int = 1) -> None:
         super().__init__(bits)
+        self.order = order
         self.name = f"series of {self.name}"
+
+    def working(self) -> AbstractContextManager[object]:
+        """Return the context with this precision, in which series have this length."""
+        return _precision(self.bits, self.order + 1)
 
     def array(self, values: Array) -> Array:
         """Return the values as constant series."""
@@ -101,34 +107,39 @@ class Series(Balls):
     def power(self, base: Array, exponent: Array | int) -> Array:
         """Return the power, and no number for a negative power of zero."""
         if isinstance(exponent, int):
-            return objects(lambda b: _power(b, exponent), base)
+            return objects(lambda b: _power(b, exponent, self.order), base)
         return super().power(base, exponent)
 
     def product(self, left: Array, right: Array) -> Array:
         """Return the products, coefficient by coefficient: (a + bt)(c + dt) = ac + (ad + bc)t."""
-        a, c = _coefficient(left, 0), _coefficient(right, 0)
-        slopes = []
-        if _moves(left):
-            slopes.append(_products(_coefficient(left, 1), c))
-        if _moves(right):
-            slopes.append(_products(a, _coefficient(right, 1)))
-        value = _products(a, c)
-        return self.line(value, sum(slopes[1:], slopes[0])) if slopes else self.array(value)
+        a, b = self._coefficients(left), self._coefficients(right)
+        found = []
+        for k in range(min(self.order + 1, len(a) + len(b) - 1)):
+            pairs = [(i, k - i) for i in range(len(a)) if 0 <= k - i < len(b)]
+            parts = [_products(a[i], b[j]) for i, j in pairs]
+            found.append(sum(parts[1:], parts[0]))
+        entries = zip(*(part.ravel().tolist() for part in found), strict=True)
+        return filled(map(arb_series, map(list, entries)), found[0].shape)
 
     def sign(self, values: Array) -> NDArray[np.int8]:
-        """Return the sign of the value; 0 only if the slope is 0 too: a tie that stays one."""
-        return objects(_series_sign, values).astype(np.int8)
+        """Return the sign of the value; 0 only if the rest is 0 too: a tie that stays one."""
+        return objects(lambda v: _series_sign(v, self.order), values).astype(np.int8)
 
     def nearest(self, values: Array) -> NDArray[np.float64]:
         """Return the midpoints of the values as floats."""
-        return super().nearest(_coefficient(values, 0))
+        return super().nearest(coefficient(values, 0))
+
+    def _coefficients(self, values: Array) -> list[Array]:
+        """Return the coefficients of all entries, as far as one of them is not 0."""
+        length = max((len(s) for s in values.ravel().tolist()), default=1)
+        return [coefficient(values, k) for k in range(max(1, length))]
 
 
 @contextmanager
-def _precision(bits: int) -> Iterator[None]:
+def _precision(bits: int, length: int = 2) -> Iterator[None]:
     cap = flint.ctx.cap
     with flint.ctx.workprec(bits):
-        flint.ctx.cap = 2
+        flint.ctx.cap = length
         try:
             yield
         finally:
@@ -162,18 +173,19 @@ def _sign(value: arb) -> int:
     return 0 if value.is_zero() else UNDECIDED
 
 
-def _series_sign(value: arb_series) -> int:
+def _series_sign(value: arb_series, order: int) -> int:
     sign = _sign(value[0])
-    return UNDECIDED if sign == 0 and not value[1].is_zero() else sign
+    moves = any(not value[k].is_zero() for k in range(1, order + 1))
+    return UNDECIDED if sign == 0 and moves else sign
 
 
-def _power(base: arb_series, exponent: int) -> arb_series:
+def _power(base: arb_series, exponent: int, order: int) -> arb_series:
     if exponent < 0 and base[0].is_zero():  # flint's own is 0, or an error
-        return arb_series([arb.nan(), arb.nan()])
+        return arb_series([arb.nan()] * (order + 1))
     try:
         return base**exponent
     except ValueError:  # flint's word for a constant term that may be 0
-        return arb_series([arb.nan(), arb.nan()])
+        return arb_series([arb.nan()] * (order + 1))
 
 
 def _by_squaring(base: arb, exponent: int) -> arb:
@@ -196,12 +208,9 @@ def _matrix(rows: Array) -> arb_mat:
     return arb_mat(rows.shape[0], rows.shape[1], rows.ravel().tolist())
 
 
-def _coefficient(values: Array, k: int) -> Array:
+def coefficient(values: Array, k: int) -> Array:
+    """Return the coefficient of t^k of every entry."""
     return objects(lambda s: s[k], values)
-
-
-def _moves(values: Array) -> bool:
-    return any(len(s) > 1 for s in values.ravel().tolist())
 
 
 def _tanh(z: arb_series) -> arb_series:

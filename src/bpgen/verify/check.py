@@ -188,7 +188,9 @@ def _with_emitted(
     stage("emitted code")
     found = replace(found, emitted=tuple(compare(e, trial.base, trial.point) for e in emitted))
     stage("line integral")
-    ways = integrals(emitted, trial.base, trial.point, unit(direction))
+    pairs = zip(emitted, found.emitted, strict=True)
+    shaped = [code for code, comparison in pairs if math.isfinite(comparison.error)]
+    ways = integrals(shaped, trial.base, trial.point, unit(direction))
     found = replace(found, integrals=ways)
     stage("float32")
     return replace(found, loser=loser(trial.base))

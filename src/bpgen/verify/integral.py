@@ -50,6 +50,8 @@ class Integral:
     def __str__(self) -> str:
         """Return the comparison in words."""
         free = "proved free of switches, " if self.proved else ""
+        if self.outcome is Outcome.UNDECIDED:
+            free = "a switch may lie in a piece, "
         kinks = f"split at {self.kinks} switches, " if self.kinks else free
         return (
             f"{self.label}  length {self.length:.1e}, {kinks}"
@@ -100,6 +102,9 @@ def integrals(
         result = integral(
             code.label, along, start, direction, pieces=way.pieces, dtype=code.dtype, slack=slack
         )
+        if result.outcome is Outcome.REFUTES and not way.proved:
+            # A switch that is crossed twice within a piece is not seen by looking at its ends.
+            result = replace(result, outcome=Outcome.UNDECIDED)
         found.append(replace(result, proved=way.proved))
     return tuple(found)
 

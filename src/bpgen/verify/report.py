@@ -24,7 +24,7 @@ _NAMES = 8
 def report(found: Verdict) -> str:
     """Return the verdict first, then one paragraph for each level of evidence."""
     paragraphs = (*_outcome(found), *_evidence(found), *_surroundings(found))
-    lines = (line for title, text in paragraphs for line in _paragraph(title, text))
+    lines = (line for title, text in paragraphs for line in paragraph(title, text))
     return "\n".join([f"{found.verdict:<9}  {_subject(found)}", *lines])
 
 
@@ -65,7 +65,8 @@ def _surroundings(found: Verdict) -> Iterator[tuple[str, str]]:
     yield "not shown", _not_shown(found)
 
 
-def _paragraph(title: str, text: str) -> Iterator[str]:
+def paragraph(title: str, text: str) -> Iterator[str]:
+    """Yield a paragraph: its title in the margin, its lines beside it."""
     first, *rest = text.split("\n")
     yield f"  {title:<{_MARGIN - 2}}{first}"
     yield from (" " * _MARGIN + line for line in rest)
@@ -129,7 +130,7 @@ def _missed(shown: Agreement) -> int:
 
 
 def slopes(table: Table) -> Iterator[str]:
-    """Yield the lines of a Taylor table."""
+    """Yield the table of Taylor remainders, a row for each step."""
     yield f"remainders of the Taylor expansion, in {table.numbers}: R_k falls as h^(k+1)"
     yield "h         R0        slope     R1        slope     R2        slope"
     columns = [table.slopes(order) for order in range(3)]

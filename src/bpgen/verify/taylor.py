@@ -74,11 +74,11 @@ class Table:
         return found is None or found > _RIGHT
 
 
-def remainders(at: Base, direction: Direction) -> Table:
-    """Return the table along `direction`; v·Hv comes from differencing the gradient."""
+def remainders(at: Base, direction: Direction, curvature: Any = None) -> Table:
+    """Return the table along `direction`; `curvature` is v·Hv, else the gradient is differenced."""
     start = sample(at, direction, sympy.S.Zero)
     first = slope(at.gradient, direction, at.numbers)
-    second = _curvature(at, direction)
+    second = _curvature(at, direction) if curvature is None else curvature
     rows = []
     for exponent in EXPONENTS:
         h = sympy.Rational(1, 2**exponent)

@@ -120,20 +120,29 @@ class NumpyTarget:
         array = ufuncs.array(body, tuple(i for i in space if i in found), space)
         if statement.op is Op.ARGMAX:
             array = self._laid_out(ufuncs, array)
+        lines = self._reduced(statement, array, number, found)
         ufuncs.free(array)
+        return [*ufuncs.lines, *lines]
+
+    def _reduced(
+        self, statement: Reduce, array: Value, number: sympy.Expr, found: frozenset[Index]
+    ) -> list[str]:
+        """Bring the entries of `array`, which has the indices `found`, together."""
         product = _weighted(array, statement.over) if statement.op is Op.SUM else None
         if product is not None:
-            return [*ufuncs.lines, *self._by_product(statement, product, number, array.axes)]
+            return self._by_product(statement, product, number, array.axes)
         call = _REDUCTIONS[statement.op]
         scale = sympy.Mul(number, *(i.extent for i in statement.over if i not in found))
         if statement.out.role is Role.SCALAR:
             total = _times(f"float({call}({array.text}))", scale)
-            return [*ufuncs.lines, f"{statement.out.name} = {total}"]
+            return [f"{statement.out.name} = {total}"]
         out, lines = self._target(statement, _without(array.axes, statement.over))
+        if out.register is not None:
+            self.scratch.free(out.register)
         axes = [str(array.axes.index(i)) for i in statement.over if i in found]
         where = axes[0] if len(axes) == 1 else f"({', '.join(axes)})"
         reduced = f"{call}({array.text}, axis={where}, out={out.text})"
-        return [*ufuncs.lines, reduced, *_scaling(out, scale), *lines]
+        return [reduced, *_scaling(out, scale), *lines]
 
     def _laid_out(self, ufuncs: Ufuncs, array: Value) -> Value:
         """Copy a view whose entries lie apart: numpy would, in memory of its own."""
@@ -156,6 +165,8 @@ class NumpyTarget:
             total = _times(f"float({call.format(weights=weights, out='')})", scale)
             return [f"{statement.out.name} = {total}"]
         out, lines = self._target(statement, _without(axes, statement.over))
+        if out.register is not None:
+            self.scratch.free(out.register)
         # np.dot takes no result with gaps in memory, and copies a factor that has some.
         fits = is_dense(out.text) and not outer_axes(call)
         call = call if fits else call.replace("np.dot", "np.matmul")
@@ -180,8 +191,8 @@ class NumpyTarget:
             statement, tuple(i for i in statement.out.indices if i in present)
         )
         ufuncs.lines += self._product(arrays, over, out)
-        for array in arrays:
-            ufuncs.free(array)
+        for value in (*arrays, out):
+            ufuncs.free(value)
         return [*ufuncs.lines, *_scaling(out, statement.scale), *lines]
 
     def _product(self, arrays: list[Value], over: Axes, out: Value) -> list[str]:
@@ -203,14 +214,14 @@ class NumpyTarget:
         """Return where a sum over the axes `axes` is written, and the lines that follow.
 
         That is the result itself, its axes in the order of `axes`; or a register, if the sum is to
-        be added to the result, or repeated along axes it does not have.
+        be added to the result, or repeated along axes it does not have. The register is the
+        caller's to free.
         """
         out = self._out(statement.out)
         if not statement.accumulate and set(axes) == set(out.axes):
             return in_order(out, axes), []
         own = tuple(i for i in out.axes if i in axes)
         register = self.scratch.take(own)
-        self.scratch.free(register)
         value = Value(self.scratch.text(register), own, register)
         spread = value.along(out.axes)
         line = f"np.copyto({out.text}, {spread})"
