@@ -40,7 +40,7 @@ fuzz: $(VENV)/.dev
 	$(BIN)/pytest tests/fuzz --networks $(or $(N),20000) -n auto
 
 oracle: $(VENV)/.oracle
-	$(BIN)/pytest -m oracle
+	$(BIN)/pytest -m oracle -n auto
 
 kernels: $(VENV)/.cuda
 	$(BIN)/pytest tests/device/test_nvrtc.py
