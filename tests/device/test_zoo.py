@@ -59,16 +59,21 @@ def test_losses_in_float64_are_those_of_the_host(model, emitted):
 def test_losses_over_25_steps_are_those_of_the_host_captured_or_not(model, emitted):
     host, device = emitted(model)
     rows = rows_for(host)
-    one = host.Trainer(host.init(1), rows, seed=3)
+    start = host.init(1)
+    vector = getattr(start, "storage", start.flat)
+    true = host.Trainer(host.Params(vector.astype(np.float64)), rows, seed=3)
+    one = host.Trainer(start, rows, seed=3)
     captured = device.Trainer(device.init(1), rows, seed=3)
     eager = device.Trainer(device.init(1), rows, seed=3, graph=False)
+    rounding = 0.0
     for step in range(STEPS):
         batch = host.example(rows, seed=step % 5)
-        expected, found = one.step(**batch), captured.step(**batch)
+        truth, expected, found = (t.step(**batch) for t in (true, one, captured))
         assert eager.step(**batch) == found
-        # Rounding in float32, in sums of another order, carried along by 25 steps: in a network of
-        # 20 blocks it grows to some hundred units in the last place.
-        np.testing.assert_allclose(found, expected, rtol=2e-4, err_msg=f"step {step}")
+        # As near to float64 as the host's float32 is: sums in another order round otherwise, and
+        # a deep network carries that along from step to step.
+        rounding = max(rounding, abs(expected - truth))
+        assert abs(found - truth) <= 16 * rounding + 2e-6 * abs(truth), f"step {step}"
     np.testing.assert_array_equal(captured.params.flat.get(), eager.params.flat.get())
 
 
@@ -151,7 +156,7 @@ def test_the_stand_in_refuses_what_a_gpu_refuses():
 
 def test_a_kernel_that_writes_outside_its_arrays_is_found(emitted):
     _, device = emitted("one_hidden_layer")
-    source = device.SOURCE.replace("each(P, ", "each(P + 1, ")
+    source = device.SOURCE.replace("{ theta[i] =", "{ theta[P] = 0; theta[i] =")
     assert source != device.SOURCE
     device.SOURCE = source
     with pytest.raises(AssertionError, match="writes outside its arrays"):
