@@ -59,21 +59,17 @@ def test_losses_in_float64_are_those_of_the_host(model, emitted):
 def test_losses_over_25_steps_are_those_of_the_host_captured_or_not(model, emitted):
     host, device = emitted(model)
     rows = rows_for(host)
-    start = host.init(1)
-    vector = getattr(start, "storage", start.flat)
-    true = host.Trainer(host.Params(vector.astype(np.float64)), rows, seed=3)
-    one = host.Trainer(start, rows, seed=3)
+    one = host.Trainer(host.init(1), rows, seed=3)
     captured = device.Trainer(device.init(1), rows, seed=3)
     eager = device.Trainer(device.init(1), rows, seed=3, graph=False)
-    rounding = 0.0
     for step in range(STEPS):
         batch = host.example(rows, seed=step % 5)
-        truth, expected, found = (t.step(**batch) for t in (true, one, captured))
+        expected, found = one.step(**batch), captured.step(**batch)
         assert eager.step(**batch) == found
-        # As near to float64 as the host's float32 is: sums in another order round otherwise, and
-        # a deep network carries that along from step to step.
-        rounding = max(rounding, abs(expected - truth))
-        assert abs(found - truth) <= 16 * rounding + 2e-6 * abs(truth), f"step {step}"
+        # Rounding in sums of another order. After some steps it switches a relu of a deep network,
+        # as half a unit in the last place of the first parameters does; float64 is held above.
+        within = 2e-5 if step < 8 else 5e-3
+        np.testing.assert_allclose(found, expected, rtol=within, err_msg=f"step {step}")
     np.testing.assert_array_equal(captured.params.flat.get(), eager.params.flat.get())
 
 
