@@ -89,5 +89,5 @@ def test_methods_of_arrays_and_streams_exist():
         (cupy.RawModule, standin.RawModule),
     ):
         for name in vars(ours):
-            if re.match("[a-z]", name) and not name.startswith("current"):
+            if re.match("[a-z]", name) and name not in {"current", "assert_intact"}:
                 assert hasattr(real, name), f"{real.__name__} has no {name}"

@@ -66,9 +66,10 @@ def test_losses_over_25_steps_are_those_of_the_host_captured_or_not(model, emitt
         batch = host.example(rows, seed=step % 5)
         expected, found = one.step(**batch), captured.step(**batch)
         assert eager.step(**batch) == found
-        # Rounding in float32, in sums of another order, carried along by 25 steps: in a network of
-        # 20 blocks it grows to some hundred units in the last place.
-        np.testing.assert_allclose(found, expected, rtol=2e-4, err_msg=f"step {step}")
+        # Rounding in sums of another order. After some steps it switches a relu of a deep network,
+        # as half a unit in the last place of the first parameters does; float64 is held above.
+        within = 2e-5 if step < 8 else 5e-3
+        np.testing.assert_allclose(found, expected, rtol=within, err_msg=f"step {step}")
     np.testing.assert_array_equal(captured.params.flat.get(), eager.params.flat.get())
 
 
@@ -151,7 +152,7 @@ def test_the_stand_in_refuses_what_a_gpu_refuses():
 
 def test_a_kernel_that_writes_outside_its_arrays_is_found(emitted):
     _, device = emitted("one_hidden_layer")
-    source = device.SOURCE.replace("each(P, ", "each(P + 1, ")
+    source = device.SOURCE.replace("{ theta[i] =", "{ theta[P] = 0; theta[i] =")
     assert source != device.SOURCE
     device.SOURCE = source
     with pytest.raises(AssertionError, match="writes outside its arrays"):
