@@ -23,6 +23,7 @@ from bpgen.ir.program import (
 from bpgen.ir.tensor import Role, Tensor
 from bpgen.targets.numpy.arrays import Arrays
 from bpgen.targets.numpy.contract import contraction, einsum
+from bpgen.targets.numpy.gathers import gather
 from bpgen.targets.numpy.places import place, view
 from bpgen.targets.numpy.product import by_copies
 from bpgen.targets.numpy.scalar import scalar
@@ -85,7 +86,7 @@ class NumpyTarget:
             case Contract():
                 return self._contract(statement)
             case Gather():
-                return self._gather(statement)
+                return gather(self._arrays, statement)
             case View():
                 return view(self._arrays, statement)
             case Place():
@@ -228,46 +229,6 @@ class NumpyTarget:
         if statement.accumulate:
             line = f"np.add({out.text}, {spread}, out={out.text})"
         return in_order(value, axes), [line]
-
-    # ---- addresses -------------------------------------------------------------------------------
-
-    def _gather(self, statement: Gather) -> list[str]:
-        """Take entries by address: along the first axis if the rest is read whole, else flat."""
-        out, entry = self._out(statement.out), statement.read
-        first, *rest = entry.indices
-        source = self.names[entry.name]
-        if isinstance(first, Access) and rest and all(isinstance(i, Index) for i in rest):
-            address = self._arrays.read(first)
-            if address.axes + tuple(rest) == out.axes:
-                return [f'{source}.take({address.text}, axis=0, out={out.text}, mode="clip")']
-        address, lines = self._address(entry, out.axes)
-        lines.append(f'{source}.take({address.text}, out={out.text}, mode="clip")')
-        return lines
-
-    def _address(self, entry: Access, axes: Axes) -> tuple[Value, list[str]]:
-        """Return the place of an entry in memory as integers over `axes`, by Horner's scheme."""
-        register = self.scratch.take(axes, "int")
-        self.scratch.free(register)
-        value = Value(self.scratch.text(register), axes, register)
-        extents = [i.extent for i in self.tensors[entry.name].indices]
-        row, last = entry.indices[0], entry.indices[-1]
-        if len(extents) == 2 and isinstance(row, Index) and isinstance(last, Access):
-            starts = Value(self.scratch.starts(*extents), (row,)).along(axes)
-            return value, [f"np.add({starts}, {self._part(last, axes)}, out={value.text})"]
-        parts = [self._part(at, axes) for at in entry.indices]
-        lines, so_far = [], parts[0]
-        for extent, part in zip(extents[1:], parts[1:], strict=True):
-            lines.append(f"np.multiply({so_far}, {extent.name}, out={value.text})")
-            lines.append(f"np.add({value.text}, {part}, out={value.text})")
-            so_far = value.text
-        return (value, lines) if lines else (Value(so_far, axes), lines)
-
-    def _part(self, at: sympy.Expr, axes: Axes) -> str:
-        if isinstance(at, Access):
-            return in_order(self._arrays.read(at), axes).along(axes)
-        if isinstance(at, Index):
-            return Value(self.scratch.range_of(at.extent), (at,)).along(axes)
-        return scalar(at)
 
 
 def _without(axes: Axes, over: Axes) -> Axes:
