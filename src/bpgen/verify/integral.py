@@ -21,7 +21,7 @@ from bpgen.verify.line import Base, Direction, base
 from bpgen.verify.numbers import FLOAT64, NATIVE, Array
 from bpgen.verify.points import Point
 from bpgen.verify.rounding import limits
-from bpgen.verify.segment import segment
+from bpgen.verify.segment import Segment, segment
 
 Values = dict[str, Array]
 Along = Callable[[Values], tuple[float, Mapping[str, Array]]]
@@ -102,11 +102,30 @@ def integrals(
         result = integral(
             code.label, along, start, direction, pieces=way.pieces, dtype=code.dtype, slack=slack
         )
-        if result.outcome is Outcome.REFUTES and not way.proved:
-            # A switch that is crossed twice within a piece is not seen by looking at its ends.
+        if result.outcome is Outcome.REFUTES and not _is_split(at, point, direction, way, start):
             result = replace(result, outcome=Outcome.UNDECIDED)
         found.append(replace(result, proved=way.proved))
     return tuple(found)
+
+
+def _is_split(at: Base, point: Point, direction: Direction, way: Segment, start: Values) -> bool:
+    """Whether no switch is left inside a piece: the formulas' own gradient adds up there.
+
+    A switch that is crossed twice within a piece is not seen by looking at its ends.
+    """
+    if way.proved:
+        return True
+    problem = at.problem
+
+    def formulas(params: Values) -> tuple[float, Mapping[str, Array]]:
+        known = base(problem, Point("", {**point.values, **params}), FLOAT64)
+        return float(known.known[problem.network.loss]), known.gradient
+
+    slack = _slack(at, point, direction, "float64")
+    control = integral(
+        "formulas", formulas, start, direction, pieces=way.pieces, dtype="float64", slack=slack
+    )
+    return control.outcome is Outcome.AGREES
 
 
 def _slack(at: Base, point: Point, direction: Direction, dtype: str) -> float:
