@@ -141,7 +141,9 @@ def signs(difference: Array, scope: Scope) -> tuple[Signs, Floats]:
 
 def decided(found: Signs, difference: Floats) -> Signs:
     """Return the signs; where a ball leaves one open, that of its midpoint."""
-    return np.where(found == UNDECIDED, np.sign(difference), found).astype(np.int8)
+    # Where neither says anything, a ball around two borders of -∞, there is nothing to choose.
+    midpoint = np.nan_to_num(np.sign(difference))
+    return np.where(found == UNDECIDED, midpoint, found).astype(np.int8)
 
 
 def _compared(condition: Relational, scope: Scope) -> Signs:
