@@ -9,7 +9,6 @@ Logic is in Python (`view` makes every string final), shape is in Jinja (`render
 from collections.abc import Callable
 
 from bpgen.emit.audit import audited
-from bpgen.emit.cuda_view import CudaModuleView
 from bpgen.emit.cupy_view import view_of as cupy_view_of
 from bpgen.emit.numpy_view import view_of as numpy_view_of
 from bpgen.emit.render import render
@@ -19,7 +18,7 @@ from bpgen.ir.program import Program, steps_of
 
 __all__ = ["TARGETS", "module"]
 
-TARGETS: dict[str, Callable[[Program, str, str], ModuleView | CudaModuleView]] = {
+TARGETS: dict[str, Callable[[Program, str, str], ModuleView]] = {
     "numpy": numpy_view_of,
     "cupy": cupy_view_of,
 }

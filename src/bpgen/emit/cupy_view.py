@@ -7,14 +7,13 @@ import zlib
 from collections.abc import Sequence
 from typing import Any
 
+from bpgen.emit.contract import Contract, plain
 from bpgen.emit.cuda_functions import CudaFunctions, launched
 from bpgen.emit.cuda_layout import DeviceMemory, fields, number_fields
 from bpgen.emit.cuda_view import CudaModuleView
 from bpgen.emit.functions import calls
 from bpgen.emit.layout import Memory
-from bpgen.emit.numpy_view import Writer, plain
-from bpgen.emit.tensors import Tensors, as_tuple
-from bpgen.emit.view import FieldView
+from bpgen.emit.tensors import Tensors
 from bpgen.emit.wrap import WIDTH, wrapped_code
 from bpgen.ir.program import Program
 from bpgen.ir.tensor import Role
@@ -29,50 +28,37 @@ _PRECONDITIONS = (
 
 def view_of(program: Program, declared_in: str, dtype: str) -> CudaModuleView:
     """Return the view of the module that trains `program` on a GPU."""
-    net, optimizer = program.network, program.optimizer
     host = Memory.of(program)
     speller = FormulaSpeller(order_of(program.derivation.network.tensors.values()))
-    tensors, common = Tensors(program, host, speller), Writer(program)
-    memory = DeviceMemory.of(program, host)
+    contract = Contract(program, host, speller)
+    memory, tensors, name = DeviceMemory.of(program, host), contract.tensors, program.network.name
     written = CudaFunctions.of(program, memory, speller)
     functions, kernels = written.views(), written.kernels()
-    init, draw, accuracy = tensors.init(), _draw(program), common.accuracy()
-    stepping = calls(functions, has_noise=False)["step_calls"]  # noise is drawn before
+    init, draw = tensors.init(), _draw(program)
+    common = contract.fields(dtype, functions, has_noise=bool(draw))
+    own = {
+        "accuracy": tuple(
+            line.replace('"].argmax', '"].get().argmax') for line in common["accuracy"]
+        ),
+        "step_calls": calls(functions, has_noise=False)["step_calls"],  # noise is drawn before
+        **_batch(program, memory, tensors),
+    }
     return CudaModuleView(
-        title=plain(net.doc) or f"The network {net.name}.",
         origin=(
-            plain(f"Written by `bpgen emit {net.name} --target cupy` from {declared_in}."),
+            plain(f"Written by `bpgen emit {name} --target cupy` from {declared_in}."),
             "It needs CuPy and an NVIDIA GPU to run, and neither to be imported.",
         ),
-        dtype=dtype,
-        extents=common.extents(),
         extents_in_cuda=_in_cuda(program),
-        size=str(tensors.trained),
-        outputs=as_tuple(f'"{label}"' for label in net.outputs),
-        optimizer=optimizer.name,
-        loss=net.loss,
-        states_names=as_tuple(f'"{s.name}"' for s in optimizer.states),
-        has_blocks=tensors.has_blocks,
-        has_labels=any(t.is_integer for t in net.inputs),
-        has_reals=not all(t.is_integer for t in net.inputs),
-        counts_steps=optimizer.counts_steps,
-        parameters=tensors.parameters(),
-        tables=tensors.tables(),
-        states=tuple(FieldView(s.name, "", f"{s.name}[i]") for s in optimizer.states),
+        counts_steps=program.optimizer.counts_steps,
         numbers=number_fields(t for t in memory.numbers if launched(f"s.{t.name}", functions)),
         activations=fields(memory.activations, speller),
         cotangents=fields(memory.cotangents, speller),
         init=init,
         kernels=kernels,
-        functions=functions,
         draw=draw,
-        accuracy=tuple(line.replace('"].argmax', '"].get().argmax') for line in accuracy),
-        report_words=", and the share of right answers" if accuracy else "",
         preconditions=_PRECONDITIONS,
         **_needs("\n".join(line for k in kernels for line in k.lines), init, tensors),
-        **common.storage(),
-        **{**common.batch(has_noise=bool(draw)), **_batch(program, memory, tensors)},
-        **{**calls(functions, has_noise=bool(draw)), "step_calls": stepping},
+        **{**common, **own},
     )
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import jinja2
 
-from bpgen.emit.cuda_view import CudaModuleView
 from bpgen.emit.view import ModuleView
 
 
@@ -31,7 +30,7 @@ def environment() -> jinja2.Environment:
     )
 
 
-def render(target: str, view: ModuleView | CudaModuleView) -> str:
+def render(target: str, view: ModuleView) -> str:
     """Return the module that `view` describes, with at most two empty lines in a row."""
     text = environment().get_template(f"{target}/module.py.jinja").render(view=view)
     return re.sub(r"\n{4,}", "\n\n\n", re.sub(r"[ ]+\n", "\n", text)).strip() + "\n"

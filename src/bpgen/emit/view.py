@@ -68,12 +68,12 @@ class SecondView:
     scratch: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModuleView:
-    """A whole module."""
+    """A whole module: what every target has."""
 
     title: str
-    origin: str
+    origin: tuple[str, ...]
     dtype: str
     extents: str
     size: str
@@ -88,8 +88,6 @@ class ModuleView:
     loss: str
     states_names: str
     needs_math: bool
-    needs_erf: bool
-    needs_windows: bool
     needs_orthogonal: bool
     has_labels: bool
     has_blocks: bool
@@ -101,13 +99,8 @@ class ModuleView:
     states: tuple[FieldView, ...]
     activations: tuple[FieldView, ...]
     cotangents: tuple[FieldView, ...]
-    forward_scratch: tuple[str, ...]
-    backward_scratch: tuple[str, ...]
-    update_scratch: tuple[str, ...]
-    block: str
     init: tuple[str, ...]
     functions: tuple[FunctionView, ...]
-    noise: tuple[str, ...]
     batch_args: str
     batch_typed: str
     loss_and_grad_args: str
@@ -125,5 +118,18 @@ class ModuleView:
     accuracy: tuple[str, ...]
     report_words: str
     input_names: str
-    second: SecondView | None = None
+    block: str = ""
+    noise: tuple[str, ...] = ()
     preconditions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NumpyModuleView(ModuleView):
+    """A module for numpy: its functions with the scratch arrays they compute in."""
+
+    needs_erf: bool
+    needs_windows: bool
+    forward_scratch: tuple[str, ...]
+    backward_scratch: tuple[str, ...]
+    update_scratch: tuple[str, ...]
+    second: SecondView | None
