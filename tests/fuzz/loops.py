@@ -4,7 +4,7 @@
 def recurrence(page, h):
     """A state along an axis, upwards or downwards, by a number or by a matrix."""
     at = page.open(h)
-    free = [a for a in at if not page.is_batch(a)]
+    free = page.free(at)
     if not free:
         return None
     t, *others = page.order(free)

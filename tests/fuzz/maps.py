@@ -59,7 +59,7 @@ def axes_of(places):
 def _windows(page, h, count):
     """Draw windows along `count` axes: the axes' letters, what reads each, positions, kernel."""
     at = page.open(h)
-    free = [a for a in at if not page.is_batch(a)]
+    free = page.free(at)
     if not free:
         return None
     places, positions, kernel = [], [], []
@@ -120,7 +120,7 @@ def _all_touch(page, places, positions, kernel):
 def convolved_twice(page, h):
     """One entry read through two windows, `h + u + v`, by one kernel or two."""
     at = page.open(h)
-    free = [a for a in at if not page.is_batch(a) and page.extent(a) >= 3]
+    free = page.free(at, least=3)
     if not free:
         return None
     a = page.pick(free)
@@ -136,7 +136,7 @@ def convolved_twice(page, h):
 def sliced(page, h):
     """A part of an axis: shifted, strided, reversed, one entry of it, a diagonal, a difference."""
     at = page.open(h)
-    free = [a for a in at if not page.is_batch(a)]
+    free = page.free(at)
     if not free:
         return None
     a = page.pick(free)
@@ -182,7 +182,7 @@ def _along(page, at, a, j, formula):
 def concatenated(page, h):
     """Two tensors side by side along an axis."""
     at = page.open(h)
-    free = [a for a in at if not page.is_batch(a)]
+    free = page.free(at)
     if not free:
         return None
     a = page.pick(free)
@@ -211,7 +211,7 @@ def _agrees(page, tensor, at, a):
 def joined(page, h):
     """An axis of the left side that joins two: two that are there, or one and copies of it."""
     at = page.open(h)
-    free = [a for a in at if not page.is_batch(a)]
+    free = page.free(at)
     if not free:
         return None
     a, *others = page.order(free)
@@ -252,7 +252,7 @@ def split(page, h):
 def flat(page, h):
     """Two axes read by the digits of one, in either order."""
     at = page.open(h)
-    free = [a for a in at if not page.is_batch(a)]
+    free = page.free(at)
     if len(free) < 2:
         return None
     a, b = page.order(free)[:2]

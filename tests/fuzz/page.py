@@ -118,6 +118,11 @@ class Page:
     def is_batch(self, letter):
         return self._extents[letter] is None
 
+    def free(self, letters, least=1):
+        """Return the letters of known extent, `least` or more, in their order."""
+        known = (a for a in letters if not self.is_batch(a))
+        return [a for a in known if self.extent(a) >= least]
+
     def given(self, kind, extents, options=""):
         """Write an input or labels, and return the name."""
         name = self.name({"input": "x", "label": "digit"}[kind])

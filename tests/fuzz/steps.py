@@ -22,7 +22,7 @@ def pointwise(page, h):
 def broadcast(page, h):
     """A parameter that has some of the axes."""
     at = page.open(h)
-    own = page.some([a for a in at if not page.is_batch(a)])
+    own = page.some(page.free(at))
     t = page.parameter(page.order(own))
     return page.define(at, of(page.pick(PAIRS), page.entry(h, at), page.whole_of(t)))
 
@@ -45,7 +45,7 @@ def product(page, h):
 
 def _chosen(page, at, most=2):
     """Some axes, never the batch."""
-    free = [a for a in at if not page.is_batch(a)]
+    free = page.free(at)
     return page.order(free)[: page.whole(1, most)] if free else ()
 
 
@@ -56,7 +56,7 @@ def bound(letters):
 def tied(page, h):
     """One parameter in two places: there and back by the same matrix."""
     at = page.open(h)
-    free = [a for a in at if not page.is_batch(a)]
+    free = page.free(at)
     if not free:
         return None
     a = page.pick(free)
@@ -79,7 +79,7 @@ def reduction(page, h):
     kind = page.pick(("sum", "mean", "max"))
     z = formula(page, page.entry(h, at))
     if page.flip():
-        own = page.some([a for a in at if not page.is_batch(a)])
+        own = page.some(page.free(at))
         t = page.parameter(own)
         z = f"{z} * {page.whole_of(t)}" if page.flip() else f"({z} + {page.whole_of(t)})**2"
     if kind == "max" and any(page.is_batch(a) for a in over):
@@ -120,7 +120,7 @@ def standardised(page, h):
 def nested(page, h):
     """Sums and maxima inside a formula, over an index of their own."""
     at = page.open(h)
-    free = [a for a in at if not page.is_batch(a)]
+    free = page.free(at)
     if not free:
         return None
     a = page.pick(free)
@@ -150,7 +150,7 @@ def nested(page, h):
 def pairs(page, h):
     """Two positions of one tensor: `a[i,j] = Σ h[i,d] h[j,d]`, and back by that."""
     at = page.open(h)
-    free = [a for a in at if not page.is_batch(a)]
+    free = page.free(at)
     if len(free) < 2:
         return None
     a, d = page.order(free)[:2]
@@ -192,7 +192,7 @@ def _same(page, at, tensor):
 def gather(page, h):
     """An axis read at labels, of each example or of each position."""
     at = page.open(h)
-    free = [a for a in at if not page.is_batch(a)]
+    free = page.free(at)
     if not free:
         return None
     a = page.pick(free)
@@ -222,7 +222,7 @@ def gather(page, h):
 def masked(page, h):
     """A choice by positions, or by labels."""
     at = page.open(h)
-    free = [a for a in at if not page.is_batch(a)]
+    free = page.free(at)
     batch = [i for i in at if page.is_batch(i)]
     z = page.entry(h, at)
     if len(free) > 1 and page.flip():

@@ -2,17 +2,14 @@
 
 import numpy as np
 import pytest
-import torch
 from tests.oracle import counterparts
-from tests.oracle.counterparts import CASES, drawn
-from tests.oracle.test_emitted_gradients import emitted
+from tests.oracle.counterparts import CASES
+from tests.oracle.test_emitted_gradients import agrees
 
 from bpgen.errors import BpgenError
 
 pytestmark = pytest.mark.oracle
 
-# Float64 sums of some hundred terms in another order; relative to the largest entry of each tensor.
-RELATIVE = 1e-11
 SIZES = 20
 PRIMES = (3, 5, 7, 11, 13)
 
@@ -32,25 +29,9 @@ def test_it_agrees_with_torch_at_twenty_random_sizes(case, tmp_path, monkeypatch
             case.network()
         except BpgenError:
             continue  # sizes that this definition refuses
-        agrees(case, attempt, tmp_path)
+        # What a mask cancels is compared with the loss, and the gradients beside it.
+        agrees(case, attempt, tmp_path, relative=1e-11, least=1e-4)
         seen += 1
         if seen == SIZES:
             return
     pytest.fail(f"{seen} sizes fit")
-
-
-def agrees(case, seed, folder):
-    network, gradient = emitted(case, folder)
-    parameters, batch = drawn(network, seed)
-    loss, ours = gradient(parameters, batch)
-    theirs = {name: torch.tensor(array, requires_grad=True) for name, array in parameters.items()}
-    expected = case.torch_loss(theirs, {name: torch.tensor(a) for name, a in batch.items()})
-    expected.backward()
-    assert abs(loss - expected.item()) <= RELATIVE * abs(expected.item())
-    truths = {name: tensor.grad.numpy() for name, tensor in theirs.items()}
-    # What a normalisation or a mask cancels is compared with the loss, and the gradients beside it.
-    beside = (np.abs(truth).max() for truth in truths.values())
-    least = 1e-4 * max(abs(expected.item()), *beside)
-    for name, truth in truths.items():
-        scale = max(np.abs(truth).max(), least)
-        assert np.abs(ours[name] - truth).max() <= RELATIVE * scale, name

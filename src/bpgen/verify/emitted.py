@@ -62,10 +62,7 @@ def compare(emitted: Emitted, at: Base, point: Point) -> Comparison:
     numbers = NATIVE[emitted.dtype]
     given = _arguments(at, point.values, numbers)
     loss, gradient = emitted.gradient(*given)
-    drift = "" if _misshapen(gradient, at, emitted.dtype) else emitted.drift(*given)
-    fault = (
-        f"{emitted.dtype} is left: {drift}" if drift else _misshapen(gradient, at, emitted.dtype)
-    )
+    fault = _misshapen(gradient, at, emitted.dtype) or _drifted(emitted, given)
     if fault:
         return Comparison(emitted.label, Outcome.REFUTES, math.inf, "", fault)
     names = {n: at.problem.derivation.gradient_of(n) for n in at.gradient}
