@@ -207,6 +207,7 @@ def test_the_verdict_states_where_it_is_proved_and_where_measured():
     assert verdict.measured.extents["N"] == 2
     assert verdict.measured.complex_step > 14
     assert 0 < verdict.measured.emitted[0].error < 1e-14
+    assert 0 < verdict.measured.integrals[0].error < 1e-14
     text = " ".join(str(verdict).split())
     assert "at reduced extents N=" in text
     assert "not proved, at N=2" in text
@@ -251,6 +252,18 @@ def test_code_that_is_wrong_at_the_declared_extents_is_refuted():
     verdict = checked(net, derivation, seed=1, emitted=[code])
     assert verdict.verdict == "REFUTED"
     assert "a_W is off by" in verdict.reason
+
+
+def test_a_gradient_that_does_not_add_up_at_the_declared_extents_is_refuted():
+    from bpgen.verify.conclude import conclude
+
+    net, derivation = _large()
+    code = emitted(net, derivation, "float64", lambda g: {**g, "a_b": 2 * g["a_b"]}, batch=2)
+    verdict = checked(net, derivation, seed=1, emitted=[code])
+    agreeing = replace(verdict.measured, emitted=())
+    alone = conclude(replace(verdict, measured=agreeing))
+    assert alone.verdict == "REFUTED"
+    assert "line integral" in alone.reason
 
 
 def test_code_that_is_wrong_at_the_reduced_extents_is_refuted(net, derivation):

@@ -9,6 +9,7 @@ from dataclasses import replace
 from bpgen.verify.complex_step import SIGNIFICANT_DIGITS
 from bpgen.verify.emitted import Comparison
 from bpgen.verify.evidence import AGREEMENT, Outcome
+from bpgen.verify.integral import Integral
 from bpgen.verify.verdict import Verdict
 
 
@@ -27,7 +28,7 @@ def _refutations(found: Verdict) -> Iterator[str]:
     for comparison in _comparisons(found):
         if comparison.outcome is Outcome.REFUTES:
             yield f"{comparison.label}: {comparison.fault}"
-    for integral in found.integrals:
+    for integral in _integrals(found):
         if integral.outcome is Outcome.REFUTES:
             yield f"line integral of {integral}"
 
@@ -51,6 +52,10 @@ def _doubts(found: Verdict) -> Iterator[str]:
 
 def _comparisons(found: Verdict) -> tuple[Comparison, ...]:
     return found.emitted + (found.measured.emitted if found.measured is not None else ())
+
+
+def _integrals(found: Verdict) -> tuple[Integral, ...]:
+    return found.integrals + (found.measured.integrals if found.measured is not None else ())
 
 
 _TOO_WIDE = "the error bounds are too wide, at the highest precision, to tell"

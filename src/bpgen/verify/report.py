@@ -118,6 +118,7 @@ def _measured(found: Measured) -> Iterator[str]:
     along = f"along {found.directions} Gaussian directions"
     yield f"step i 1e-20 in float64, {along}: {found.complex_step:.1f} digits"
     yield from map(_emitted, found.emitted)
+    yield from map(str, found.integrals)
 
 
 def _sizes(extents: Mapping[str, int]) -> str:

@@ -16,6 +16,7 @@ import sympy
 
 from bpgen.verify.line import Base, Direction, sample
 from bpgen.verify.numbers import UNDECIDED
+from bpgen.verify.problem import BUDGET
 from bpgen.verify.switch import Switch, crossed
 
 # Lengths to try, as powers of 2, until the switches on a segment are few enough to be found.
@@ -51,7 +52,11 @@ class Segment:
 
 
 def segment(at: Base, direction: Direction) -> Segment:
-    """Return the longest segment through the point of `at`, in float64, that has few kinks."""
+    """Return the longest segment through the point of `at`, in float64, that has few kinks.
+
+    Where the network is too large for balls, none are proved, and more than few are not looked for.
+    """
+    is_large = at.problem.cost > BUDGET
     few = _FEW if at.problem.cost < _COSTLY else 1
     for exponent in _EXPONENTS:
         reach = sympy.Rational(1, 2**exponent)
@@ -62,10 +67,10 @@ def segment(at: Base, direction: Direction) -> Segment:
             break
     kinks = tuple(
         kink
-        for k in changes
+        for k in ([] if is_large and len(changes) > few else changes)
         for kink in _between(at, direction, (nodes[k], nodes[k + 1]), (seen[k], seen[k + 1]))
     )
-    free = not kinks and is_free(at, direction, 2.0**-exponent)
+    free = not changes and not is_large and is_free(at, direction, 2.0**-exponent)
     return Segment(exponent, kinks, free)
 
 
