@@ -17,7 +17,7 @@ _GRAVEST = ("REFUTED", "UNDECIDED", "VERIFIED")  # one of them decides for all
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from bpgen.against.compare import Framework
+    from bpgen.against.framework import Framework
     from bpgen.model import Model
 
 

@@ -118,7 +118,7 @@ class _Lifting:
         """Return the copies by the symbols of the originals."""
         given = list(variables)
         for variable in given:
-            self._copies[variable.head] = self._blank(variable)
+            variable.lifted = self._copies[variable.head] = self._blank(variable)
         for variable in given:
             copy = self._copies[variable.head]
             if isinstance(copy.wanted, Auto):

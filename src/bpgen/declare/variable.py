@@ -80,6 +80,7 @@ class Variable:
         self.equation = equation
         self.update: Equation | None = None  # of a state: its next value
         self.beside = beside
+        self.lifted: Variable | None = None  # of a tensor in a repeated block: those of all blocks
         self.serial = int(tensor.name.rpartition("·")[2])
         self.head = Head(tensor.name, self)
 
