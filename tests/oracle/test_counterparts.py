@@ -1,13 +1,13 @@
-"""Every definition has torch's forward, and derived gradients are torch's gradients."""
+"""Every definition has the forward and the gradient of two frameworks, torch and jax."""
 
 import importlib
 import pkgutil
 
 import numpy as np
 import pytest
-import torch
-from tests.oracle.counterparts import CASES, N, as_tensors, drawn
+from tests.oracle.counterparts import CASES, N, drawn
 
+from bpgen.against import jax, torch
 from bpgen.derive import derive
 from bpgen.verify.interpret import evaluate
 from bpgen.verify.numbers import FLOAT64
@@ -27,19 +27,19 @@ def test_every_definition_has_a_counterpart(room):
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-@pytest.mark.parametrize("seed", range(3))
-def test_the_loss_and_its_gradient_are_those_of_torch(case, seed):
+@pytest.mark.parametrize(("framework", "seed"), [(torch, 0), (torch, 1), (torch, 2), (jax, 0)])
+def test_the_loss_and_its_gradient_are_those_of_the_framework(case, framework, seed):
     derivation = derive(case.network())
     parameters, batch = drawn(derivation.source, seed)
     extents = {e: e.value or N for e in derivation.network.extents()}
     known = evaluate(derivation.network.equations, {**parameters, **batch}, extents, FLOAT64)
 
-    theirs = as_tensors(parameters, grad=True)
-    loss = case.torch_loss(theirs, as_tensors(batch))
-    slopes = torch.autograd.grad(loss, list(theirs.values()))
+    theirs = {name: framework.tensor(array) for name, array in parameters.items()}
+    loss, slopes = framework.differentiated(lambda p: case.loss_in(framework, p, batch), theirs)
 
     # Rounding of float64 sums of some hundred terms, in another order.
-    np.testing.assert_allclose(known[derivation.source.loss], loss.item(), rtol=1e-12)
-    for name, slope in zip(theirs, slopes, strict=True):
+    np.testing.assert_allclose(known[derivation.source.loss], framework.array(loss), rtol=1e-12)
+    assert [*slopes] == [*parameters]
+    for name, slope in slopes.items():
         ours = known[derivation.gradient_of(name)]
         np.testing.assert_allclose(ours, slope, rtol=1e-10, atol=1e-13, err_msg=name)

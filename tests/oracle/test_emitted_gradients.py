@@ -5,6 +5,7 @@ import pytest
 import torch
 from tests.oracle.counterparts import CASES, drawn
 
+from bpgen.against import torch as torchs
 from bpgen.derive import derive
 from bpgen.emit import module
 from bpgen.execute.load import load_module
@@ -34,7 +35,7 @@ def agrees(case, seed, folder, relative, least=0.0):
     parameters, batch = drawn(network, seed)
     loss, ours = gradient(parameters, batch)
     theirs = {name: torch.tensor(array, requires_grad=True) for name, array in parameters.items()}
-    expected = case.torch_loss(theirs, {name: torch.tensor(a) for name, a in batch.items()})
+    expected = case.loss_in(torchs, theirs, batch)
     expected.backward()
 
     assert abs(loss - expected.item()) <= relative * abs(expected.item())

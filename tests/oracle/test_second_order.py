@@ -8,6 +8,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 import bpgen as bp
 from bpgen import activations
+from bpgen.against import torch as torchs
 from bpgen.declare.network import network
 from bpgen.derive import derive, gauss_newton, hessian
 from bpgen.emit import module
@@ -26,12 +27,12 @@ pytestmark = pytest.mark.oracle
 RELATIVE = 1e-11
 
 
-def double_backward(loss_of, parameters, batch, direction):
+def double_backward(case, parameters, batch, direction):
     """The Hessian times `direction`, by torch."""
     theirs = {name: torch.tensor(array, requires_grad=True) for name, array in parameters.items()}
     # The fused attention of torch has no second derivative; the one of plain products has.
     with sdpa_kernel(SDPBackend.MATH):
-        loss = loss_of(theirs, {name: torch.tensor(array) for name, array in batch.items()})
+        loss = case.loss_in(torchs, theirs, batch)
     gradient = torch.autograd.grad(loss, list(theirs.values()), create_graph=True)
     slope = sum(
         (g * torch.tensor(direction[n])).sum() for n, g in zip(theirs, gradient, strict=True)
@@ -55,7 +56,7 @@ def test_products_agree_with_torch_to_eleven_digits(case, tmp_path):
     along = {curvature.directions[name]: array for name, array in v.items()}
 
     _, ours = product_of(load_module(path), curvature, "float64")(parameters, {**batch, **along})
-    theirs = double_backward(case.torch_loss, parameters, batch, v)
+    theirs = double_backward(case, parameters, batch, v)
 
     largest = max(np.abs(array).max() for array in theirs.values())
     for name, truth in theirs.items():

@@ -24,5 +24,7 @@ class Framework(Protocol):
     def array(self, tensor: Any) -> Array:
         """Return a tensor of the framework as an array."""
 
-    def gradients(self, loss_of: Callable[[Tensors], Any], at: Tensors) -> Mapping[str, Array]:
-        """Return the gradient of `loss_of` by each of the tensors `at`, by name."""
+    def differentiated(
+        self, loss_of: Callable[[Tensors], Any], at: Tensors
+    ) -> tuple[Any, Mapping[str, Array]]:
+        """Return the value of `loss_of` and its gradient by each of the tensors `at`, by name."""

@@ -50,6 +50,9 @@ def array(found: Any) -> NDArray[Any]:
     return np.asarray(found)
 
 
-def gradients(loss_of: Callable[[Tensors], Any], at: Tensors) -> dict[str, NDArray[Any]]:
-    """Return the gradient of `loss_of` by each of the tensors `at`, by jax's differentiation."""
-    return {name: array(slope) for name, slope in jax.grad(loss_of)({**at}).items()}
+def differentiated(
+    loss_of: Callable[[Tensors], Any], at: Tensors
+) -> tuple[Any, dict[str, NDArray[Any]]]:
+    """Return the loss, and its gradient by each of the tensors `at`, compiled as one function."""
+    loss, slopes = jax.jit(jax.value_and_grad(loss_of))({**at})
+    return loss, {name: array(slopes[name]) for name in at}

@@ -48,8 +48,13 @@ def array(found: Any) -> NDArray[Any]:
     return np.asarray(found.detach().numpy())
 
 
-def gradients(loss_of: Callable[[Tensors], Any], at: Tensors) -> dict[str, NDArray[Any]]:
-    """Return the gradient of `loss_of` by each of the tensors `at`, by torch's differentiation."""
+def differentiated(
+    loss_of: Callable[[Tensors], Any], at: Tensors
+) -> tuple[Any, dict[str, NDArray[Any]]]:
+    """Return the loss, and its gradient by each of the tensors `at`, by torch's differentiation."""
     leaves = {name: found.clone().requires_grad_() for name, found in at.items()}
-    slopes = torch.autograd.grad(loss_of(leaves), list(leaves.values()))
-    return {name: array(slope) for name, slope in zip(leaves, slopes, strict=True)}
+    loss = loss_of(leaves)
+    slopes = torch.autograd.grad(
+        loss, list(leaves.values()), allow_unused=True, materialize_grads=True
+    )
+    return loss, {name: array(slope) for name, slope in zip(leaves, slopes, strict=True)}

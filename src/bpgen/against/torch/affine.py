@@ -60,7 +60,7 @@ def _machine(a: Any, p: Tensors) -> Any:
 
 
 def _bells(a: Any, p: Tensors) -> Any:
-    apart = torch.cdist(a.x, p["centre"].T, compute_mode="donot_use_mm_for_euclid_dist")
+    apart = torch.linalg.vector_norm(a.x[..., None, :] - p["centre"].T, dim=-1)
     return torch.exp(-((apart * p["sharpness"].exp()) ** 2) / 2)
 
 
