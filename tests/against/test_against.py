@@ -15,8 +15,13 @@ from bpgen.model import Model, load
 
 pytestmark = pytest.mark.oracle
 
-# What the equations give between inputs and loss, as a formula of the model's own.
-BORROWED = {"variational_autoencoder": ("code",)}
+# What the equations give between inputs and loss: formulas of the model's own.
+BORROWED = {
+    "bag_of_embeddings": ("bag",),
+    "factorization_machine": ("fm_y", "target"),
+    "mixture_density": ("mean",),
+    "variational_autoencoder": ("code",),
+}
 LANGUAGE = {"sum", "difference", "product", "quotient", "power", "sliced"}
 
 MODEL = '''"""A model with a layer of its own."""

@@ -4,57 +4,46 @@ import numpy as np
 import pytest
 import torch
 from tests.declare.modules import emitted, gradients
-from tests.oracle.recurrent import both_ways, recurrent
-from torch import nn
+from tests.oracle.counterparts import Case
 
 import bpgen as bp
-from bpgen import layers
-from bpgen.declare.network import network
+from bpgen import layers, losses
+from bpgen.against import torch as torchs
 
 pytestmark = pytest.mark.oracle
 
 # Sums of float64 in another order, through a dozen steps.
 RELATIVE = 1e-11
-TORCHS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+LAYERS = ("rnn", "lstm", "gru")
 
 
 def declared(layer, steps, features, units, *, both, deep):
-    h = bp.input("x", steps, features)
-    for depth in range(deep):
-        name = f"r{depth}"
-        own = getattr(layers, layer)
-        h = layers.bidirectional(own, h, units, name=name) if both else own(h, units, name=name)
-    *_, m = h.indices
-    w = bp.parameter("w", m)
-    weighed = bp.mean(h[h.indices] ** 2 * w[m], over=h.indices)
-    return network(bp.define("loss", (), weighed), {"h": h}, name=layer)
+    def build():
+        h = bp.input("x", steps, features)
+        for depth in range(deep):
+            name, own = f"r{depth}", getattr(layers, layer)
+            h = layers.bidirectional(own, h, units, name=name) if both else own(h, units, name=name)
+        return losses.mean_squared_error(h, bp.input("target", *h.tensor.shape[1:])), {"h": h}
+
+    return Case(layer, build)
 
 
-def theirs(layer, x, p, *, both, deep):
-    h = x
-    for depth in range(deep):
-        torchs = both_ways if both else recurrent
-        h = torchs(TORCHS[layer], h, p, f"r{depth}")
-    return (h.square() * p["w"]).mean()
-
-
-@pytest.mark.parametrize("layer", TORCHS)
+@pytest.mark.parametrize("layer", LAYERS)
 @pytest.mark.parametrize("seed", range(8))
 def test_a_random_configuration_is_torch_s(layer, seed, tmp_path):
     rng = np.random.default_rng([seed, len(layer)])
-    batch = (1, 3)[seed % 2]
+    count = (1, 3)[seed % 2]
     steps, features, units = (int(rng.integers(1, most)) for most in (12, 6, 7))
     kind = {"both": bool(rng.integers(2)), "deep": int(rng.integers(1, 3))}
-    net = declared(layer, steps if seed > 1 else 1, features, units, **kind)
-    x = rng.normal(size=(batch, *next(iter(net.inputs)).shape[1:]))
+    case = declared(layer, steps if seed > 1 else 1, features, units, **kind)
+    net = case.network()
+    batch = {t.name: rng.normal(size=(count, *t.shape[1:])) for t in net.inputs}
     drawn = {t.name: rng.normal(size=t.shape) for t in net.parameters}
 
-    loss, found = gradients(emitted(net, tmp_path), drawn, {"x": x})
+    loss, found = gradients(emitted(net, tmp_path), drawn, batch)
 
-    p = {name: torch.tensor(a, requires_grad=True) for name, a in drawn.items()}
-    expected = theirs(layer, torch.tensor(x), p, **kind)
-    slopes = torch.autograd.grad(expected, list(p.values()))
+    p = {name: torch.tensor(a) for name, a in drawn.items()}
+    expected, slopes = torchs.differentiated(lambda p: case.loss_in(torchs, p, batch), p)
     assert loss == pytest.approx(expected.item(), rel=RELATIVE)
-    for name, slope in zip(p, slopes, strict=True):
-        truth = slope.numpy()
+    for name, truth in slopes.items():
         assert np.abs(found[name] - truth).max() <= RELATIVE * np.abs(truth).max(), name
