@@ -28,3 +28,10 @@ class Framework(Protocol):
         self, loss_of: Callable[[Tensors], Any], at: Tensors
     ) -> tuple[Any, Mapping[str, Array]]:
         """Return the value of `loss_of` and its gradient by each of the tensors `at`, by name."""
+
+
+def halves(p: Tensors) -> tuple[list[Any], list[Any]]:
+    """Return what a call of two like layers declared, layer by layer, in order."""
+    tensors = [*p.values()]
+    half = len(tensors) // 2
+    return tensors[:half], tensors[half:]

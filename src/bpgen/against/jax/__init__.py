@@ -1,6 +1,7 @@
 """Counterparts in JAX: for each catalog entry, the functions of jax.nn, jax.lax and jax.numpy.
 
-`a` holds the arguments by name, `p` the tensors that the call declared: parameters, noise, tables.
+`a` holds the arguments by name, `p` the tensors that the call declared: parameters, noise, tables,
+in order. `a.weights` are the parameters of before that its formulas read.
 A function returns None where JAX has nothing for these arguments.
 """
 

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from bpgen.against.framework import Entry, Tensors
+from bpgen.against.framework import Entry, Tensors, halves
 
 
 def _linear(a: Any, p: Tensors) -> Any:
@@ -23,9 +23,7 @@ def _embedding(a: Any, p: Tensors) -> Any:
 
 def _maps(x: Any, p: Tensors) -> tuple[Any, Any]:
     """Return two affine maps of `x`, in the order in which they were declared."""
-    tensors = [*p.values()]
-    half = len(tensors) // 2
-    first, second = (x @ W + sum(b) for W, *b in (tensors[:half], tensors[half:]))
+    first, second = (x @ W + sum(b) for W, *b in halves(p))
     return first, second
 
 

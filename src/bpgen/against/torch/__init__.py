@@ -1,6 +1,7 @@
 """Counterparts in PyTorch: for each catalog entry, torch's own functions of the same arguments.
 
-`a` holds the arguments by name, `p` the tensors that the call declared: parameters, noise, tables.
+`a` holds the arguments by name, `p` the tensors that the call declared: parameters, noise, tables,
+in order. `a.weights` are the parameters of before that its formulas read.
 A function returns None where torch has nothing for these arguments.
 """
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F  # noqa: N812  everyone's name for it
 
-from bpgen.against.framework import Entry, Tensors
+from bpgen.against.framework import Entry, Tensors, halves
 
 
 def _linear(a: Any, p: Tensors) -> Any:
@@ -18,9 +18,7 @@ def _linear(a: Any, p: Tensors) -> Any:
 
 def _maps(x: Any, p: Tensors) -> tuple[Any, Any]:
     """Return two affine maps of `x`, in the order in which they were declared."""
-    tensors = [*p.values()]
-    half = len(tensors) // 2
-    first, second = (F.linear(x, W.T, *b) for W, *b in (tensors[:half], tensors[half:]))
+    first, second = (F.linear(x, W.T, *b) for W, *b in halves(p))
     return first, second
 
 

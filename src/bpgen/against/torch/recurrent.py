@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from bpgen.against.framework import Entry, Tensors
+from bpgen.against.framework import Entry, Tensors, halves
 
 _KINDS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
 
-def weights(W: Any, U: Any, b: Any, c: Any = None, *, suffix: str = "") -> dict[str, Any]:
+def weights(W: Any, b: Any, U: Any, c: Any = None, *, suffix: str = "") -> dict[str, Any]:
     """Return the parameters of a layer as torch's modules call them; its second bias is ours `c`.
 
     Only the last third of it is a parameter of ours: the others would add to those of `b`.
@@ -36,11 +36,11 @@ def recurrent(
 ) -> Any:
     """Return what torch's layer makes of x[…,t,d]; in both directions, if there are two `layers`.
 
-    A layer is its parameters in the order of `weights`; `start` is its state before the first
+    A layer is its parameters W, b, U and c, if it has one; `start` is its state before the first
     step, or both of its states. After every `truncate` steps the states are detached.
     """
     both = len(layers) > 1
-    units = len(layers[0][1])
+    units = len(layers[0][2])
     made = {"batch_first": True, "bidirectional": both, "dtype": x.dtype, **options}
     module = _KINDS[name](x.shape[-1], units, **made)
     given = weights(*layers[0])
@@ -85,14 +85,10 @@ def _layer(name: str) -> Entry:
         if options is None:
             return None
         x = a.x.flip(-2) if a.reverse else a.x
-        y = recurrent(name, x, [_ordered(p)], start=a.start, truncate=a.truncate, **options)
+        y = recurrent(name, x, [[*p.values()]], start=a.start, truncate=a.truncate, **options)
         return y.flip(-2) if a.reverse else y
 
     return apply
-
-
-def _ordered(p: Tensors) -> list[Any]:
-    return [p[name] for name in ("W", "U", "b", "c") if name in p]
 
 
 def _both_ways(a: Any, p: Tensors) -> Any:
@@ -100,11 +96,7 @@ def _both_ways(a: Any, p: Tensors) -> Any:
     options = _options(a)
     if a.layer not in _KINDS or getattr(a, "truncate", None) is not None or options is None:
         return None
-    stems = [name.removeprefix("forward_").removeprefix("backward_")[0] for name in p]
-    pairs = [*zip(stems, p.values(), strict=True)]
-    half = len(pairs) // 2
-    layers = [_ordered(dict(part)) for part in (pairs[:half], pairs[half:])]
-    return recurrent(a.layer, a.x, layers, start=getattr(a, "start", 0), **options)
+    return recurrent(a.layer, a.x, halves(p), start=getattr(a, "start", 0), **options)
 
 
 ENTRIES: Mapping[str, Entry] = {
