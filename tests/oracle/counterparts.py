@@ -366,8 +366,9 @@ def gaussian(mean: bp.Tensor, target: bp.Tensor, *, full: bool = False) -> bp.Te
 
 
 def mixture(mean: bp.Tensor, target: bp.Tensor) -> bp.Tensor:
-    """A mixture whose weights and widths come from the means."""
-    logits, width = (layers.linear(mean, 1, name=name)[:, :, 0] for name in ("share", "width"))
+    """A mixture whose weights and widths come from the means; a bias of all weights cancels."""
+    logits = layers.linear(mean, 1, name="share", bias=False)[:, :, 0]
+    width = layers.linear(mean, 1, name="width")[:, :, 0]
     return losses.mixture_density(mean, target, logits=logits, log_scale=width * 0.1)
 
 
