@@ -1,0 +1,139 @@
+"""Where the time of a step goes, statement by statement, beside what the machine allows.
+
+    python -m benchmarks.gaps WORKLOAD FOLDER THREADS
+
+A copy of the emitted module notes the time at the comment above each statement. The least time of
+a statement is what its multiply-adds take at the rate of a large product, or its memory traffic at
+that of a large copy, whichever is more.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from benchmarks.contestants import Case
+from benchmarks.limits import Limits, measured
+from benchmarks.workload import WORKLOADS
+
+SECONDS, LONGEST = 1.0, 6  # of profiling, and how many statements are shown
+FORMULA = re.compile(r"^( +)# (\S.*?) (?:\+=|=|←) ")
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A statement: its formula, its share of a step, and its time as a multiple of the least."""
+
+    formula: str
+    share: float
+    multiple: float
+
+
+class Clock:
+    """Counts the seconds between one name and the next for the first of them."""
+
+    def __init__(self) -> None:
+        """Start with nothing counted."""
+        self.seconds: Counter[str] = Counter()
+        self._name, self._since = "", time.perf_counter()
+
+    def __call__(self, name: str) -> None:
+        """From now on it is the time of `name`."""
+        now = time.perf_counter()
+        self.seconds[self._name] += now - self._since
+        self._name, self._since = name, time.perf_counter()
+
+
+def noted(text: str) -> str:
+    """Return a module that calls `clock` with the left side of each formula before its line."""
+    lines = []
+    for line in text.splitlines():
+        if found := FORMULA.match(line):
+            lines.append(f"{found[1]}clock({found[2]!r})")
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def profiled(case: Case) -> dict[str, float]:
+    """Return the seconds that each statement takes in a step, by the left side of its formula."""
+    from benchmarks.contestants.bpgen import setup
+
+    clock = Clock()
+    text = case.module.read_text(encoding="utf-8")
+    case.module.write_text(noted(text), encoding="utf-8")
+    step = setup(case)
+    sys.modules[case.module.stem].clock = clock  # type: ignore[attr-defined]
+    try:
+        return _per_step(step, clock)
+    finally:
+        case.module.write_text(text, encoding="utf-8")
+
+
+def _per_step(step: Callable[[], float], clock: Clock) -> dict[str, float]:
+    for _ in range(3):
+        step()
+    clock.seconds.clear()
+    begin, steps = time.perf_counter(), 0
+    while time.perf_counter() - begin < SECONDS or steps < 5:
+        clock("")
+        step()
+        clock("")
+        steps += 1
+    return {name: seconds / steps for name, seconds in clock.seconds.items() if name}
+
+
+def gaps(case: Case, limits: Limits) -> Iterator[Gap]:
+    """Yield the statements that take the most time, the longest first."""
+    seconds = profiled(case)
+    total = sum(seconds.values())
+    costs = dict(_costs(case))
+    for name, spent in sorted(seconds.items(), key=lambda item: -item[1])[:LONGEST]:
+        formula, operations, traffic = costs.get(name, (name, 0, 0))
+        least = max(operations / limits.flops, traffic / limits.bytes)
+        yield Gap(formula, spent / total, spent / least if least else 0)
+
+
+def _costs(case: Case) -> Iterator[tuple[str, tuple[str, int, int]]]:
+    """Yield for each left side its formula, its operations and the bytes it touches."""
+    import bpgen as bp
+    from bpgen.ir.program import steps_of
+    from bpgen.lower import lower
+    from bpgen.spell import FormulaSpeller, order_of
+
+    model = bp.load(case.workload.path)
+    program = lower(model.derive().derivation, model.optimizer)
+    tensors = program.tensors
+    speller = FormulaSpeller(order_of(tensors.values()))
+
+    def entries(indices: Any) -> int:
+        return prod(index.extent.value or case.workload.batch for index in indices)
+
+    for step in steps_of(program.forward + program.loss + program.backward):
+        equation = step.equation
+        operations = 2 * sum(
+            entries((*equation.out.indices, *term.over)) for term in equation.terms if term.over
+        )
+        touched = {equation.out.name, *equation.reads()}
+        traffic = 4 * sum(entries(tensors[name].indices) for name in touched if name in tensors)
+        formula = speller.equation(equation)
+        yield formula.split(" = ")[0], (formula, operations, traffic)
+
+
+def main(name: str, folder: str, threads: str) -> None:
+    """Print the limits and the gaps of a workload as JSON."""
+    limits = measured(int(threads))
+    case = Case(WORKLOADS[name], Path(folder), int(threads))
+    found = [asdict(gap) for gap in gaps(case, limits)]
+    print(json.dumps({"limits": asdict(limits), "gaps": found}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
