@@ -56,7 +56,7 @@ def _key(row: Row) -> tuple[int, int]:
 
 def _row(found: dict) -> Row:
     results = {
-        name: Result(result["start"], result["peak"], tuple(result["seconds"]))
+        name: Result(**{k: tuple(v) if isinstance(v, list) else v for k, v in result.items()})
         for name, result in found["results"].items()
     }
     gaps = tuple(Gap(**gap) for gap in found["gaps"])

@@ -3,7 +3,8 @@
     python -m benchmarks.worker CONTESTANT WORKLOAD FOLDER THREADS
 
 It takes a first step, and says so in a line of JSON; then, for each number that it reads, as many
-steps, and answers with their losses, the seconds of one, and the most memory it ever held.
+steps, and answers with their losses, the seconds of one by the clock and by the processor, and the
+most memory it ever held.
 """
 
 from __future__ import annotations
@@ -24,10 +25,11 @@ def main(contestant: str, workload: str, folder: str, threads: str) -> None:
     step: Step = import_module(f"benchmarks.contestants.{contestant}").setup(case)
     _say(losses=[step()])
     for line in sys.stdin:
-        begin = time.perf_counter()
+        begin, busy = time.perf_counter(), time.process_time()
         losses = [step() for _ in range(int(line))]
         seconds = (time.perf_counter() - begin) / len(losses)
-        _say(losses=losses, seconds=seconds, peak=peak())
+        processor = (time.process_time() - busy) / len(losses)
+        _say(losses=losses, seconds=seconds, processor=processor, peak=peak())
 
 
 def peak() -> int:

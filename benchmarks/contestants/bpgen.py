@@ -17,5 +17,5 @@ def setup(case: Case) -> Step:
         getattr(params, name)[...] = value
     batch = case.batch()
     # A module that shares a batch among threads is told `case.threads` here.
-    trainer = net.Trainer(params, batch=case.workload.batch)
+    trainer = net.Trainer(params, batch=len(next(iter(batch.values()))))
     return lambda: trainer.step(**batch)
