@@ -51,7 +51,9 @@ gpu: $(VENV)/.gpu
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks.steps
-	$(BIN)/python benchmarks/k_of_n.py -o benchmarks/results/k_of_n.md
+	$(BIN)/python -m benchmarks.scaling
+	$(BIN)/python -m benchmarks.batches
+	$(BIN)/python -m benchmarks.k_of_n -o benchmarks/results/k_of_n.md
 
 $(VENV)/.made:
 	$(PYTHON) -m venv $(VENV)

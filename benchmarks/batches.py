@@ -15,14 +15,13 @@ from pathlib import Path
 from benchmarks import machine
 from benchmarks.contestants import TITLES, Case
 from benchmarks.picture import COLOURS
-from benchmarks.race import Worker, fill
+from benchmarks.race import ALWAYS, Worker, fill
 from benchmarks.workload import WORKLOADS, Workload
 from bpgen.execute.figure import figure
 from bpgen.model import load
 
 RESULTS = Path(__file__).parent / "results"
 NAMES, BATCHES = ("mlp_784_64", "lenet", "gpt", "lstm"), (4, 16, 64, 256)
-CONTESTANTS = ("bpgen", "torch")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,7 @@ def _points(name: str) -> Iterator[Point]:
         with tempfile.TemporaryDirectory() as folder:
             case = Case(replace(WORKLOADS[name], batch=batch), Path(folder), threads=1)
             fill(case, load(case.workload.path).emit(path=case.module))
-            yield Point(case.workload, batch, {c: _peak(c, case, name) for c in CONTESTANTS})
+            yield Point(case.workload, batch, {c: _peak(c, case, name) for c in ALWAYS})
 
 
 def _peak(contestant: str, case: Case, name: str) -> int:
@@ -64,10 +63,10 @@ def report(points: list[Point]) -> str:
     """Return the table."""
     lines = ["# Memory against the batch: the most a process held, in MB", ""]
     lines += [f"{machine.described()}.", ""]
-    lines += [f"| workload | batch | {' | '.join(TITLES[c] for c in CONTESTANTS)} | share |"]
+    lines += [f"| workload | batch | {' | '.join(TITLES[c] for c in ALWAYS)} | share |"]
     lines += ["| --- | ---: | ---: | ---: | ---: |"]
     for point in points:
-        peaks = [point.peaks[c] / 1e6 for c in CONTESTANTS]
+        peaks = [point.peaks[c] / 1e6 for c in ALWAYS]
         cells = " | ".join(f"{peak:.0f}" for peak in peaks)
         lines += [
             f"| {_title(point.workload)} | {point.batch} | {cells} | {peaks[0] / peaks[1]:.2f} |"
@@ -81,7 +80,7 @@ def draw(points: list[Point], path: Path) -> None:
         drawn.set_size_inches(10, 3)
         for axes, name in zip(drawn.subplots(1, len(NAMES)), NAMES, strict=True):
             own = [point for point in points if point.workload.model == WORKLOADS[name].model]
-            for c in CONTESTANTS:
+            for c in ALWAYS:
                 peaks = [point.peaks[c] / 1e6 for point in own]
                 axes.plot([p.batch for p in own], peaks, "o-", color=COLOURS[c], label=TITLES[c])
             axes.set(xscale="log", xlabel="batch", ylim=(0, None))

@@ -14,15 +14,18 @@ import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from benchmarks.contestants import Case
 from benchmarks.limits import Limits, measured
 from benchmarks.workload import WORKLOADS
+
+if TYPE_CHECKING:
+    from bpgen.ir.index import Index
 
 SECONDS, LONGEST = 1.0, 6  # of profiling, and how many statements are shown
 FORMULA = re.compile(r"^( +)# (\S.*?) (?:\+=|=|←) ")
@@ -102,7 +105,10 @@ def gaps(case: Case, limits: Limits) -> Iterator[Gap]:
 
 
 def _costs(case: Case) -> Iterator[tuple[str, tuple[str, int, int]]]:
-    """Yield for each left side its formula, its operations and the bytes it touches."""
+    """Yield for each left side its formula, its operations and the bytes it touches.
+
+    An update runs over all parameters as one vector, whatever it reads of it.
+    """
     import bpgen as bp
     from bpgen.ir.program import steps_of
     from bpgen.lower import lower
@@ -110,21 +116,26 @@ def _costs(case: Case) -> Iterator[tuple[str, tuple[str, int, int]]]:
 
     model = bp.load(case.workload.path)
     program = lower(model.derive().derivation, model.optimizer)
-    tensors = program.tensors
+    tensors, batch = program.tensors, case.workload.batch
     speller = FormulaSpeller(order_of(tensors.values()))
-
-    def entries(indices: Any) -> int:
-        return prod(index.extent.value or case.workload.batch for index in indices)
-
     for step in steps_of(program.forward + program.loss + program.backward):
         equation = step.equation
-        operations = 2 * sum(
-            entries((*equation.out.indices, *term.over)) for term in equation.terms if term.over
-        )
+        over = [(*equation.out.indices, *term.over) for term in equation.terms if term.over]
+        operations = 2 * sum(_entries(indices, batch) for indices in over)
         touched = {equation.out.name, *equation.reads()}
-        traffic = 4 * sum(entries(tensors[name].indices) for name in touched if name in tensors)
+        each = [_entries(tensors[name].indices, batch) for name in touched]
         formula = speller.equation(equation)
-        yield formula.split(" = ")[0], (formula, operations, traffic)
+        yield formula.split(" = ")[0], (formula, operations, 4 * sum(each))
+    size = sum(_entries(tensor.indices, batch) for tensor in model.network.parameters)
+    for step in steps_of(program.update):
+        equation = step.equation
+        touched = {equation.out.name, *equation.reads()} if equation.out.indices else ()
+        formula = speller.equation(equation)
+        yield formula.split(" = ")[0], (formula, 0, 4 * size * len(touched))
+
+
+def _entries(indices: Sequence[Index], batch: int) -> int:
+    return prod(index.extent.value or batch for index in indices)
 
 
 def main(name: str, folder: str, threads: str) -> None:

@@ -23,6 +23,7 @@ from benchmarks.workload import WORKLOADS
 from bpgen.execute.load import Emitted, load_module
 
 ROOT = Path(__file__).parents[1]
+ALWAYS = ("bpgen", "torch")
 COMPARED, AGREEMENT = 5, 1e-3  # first losses; float32 rounds differently in another order
 ROUNDS, FEWEST, TURN, LONGEST = 40, 9, 0.08, 25.0  # seconds of a turn, and of all rounds
 
@@ -123,7 +124,7 @@ def environment(case: Case) -> dict[str, str]:
 def race(name: str, threads: int, among: Sequence[str]) -> Row:
     """Start the contestants of a workload, compare their first losses, and time them in turn.
 
-    Of the frameworks, those in `among` take part.
+    Beside bpgen and PyTorch eager, those in `among` take part.
     """
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         case = Case(WORKLOADS[name], Path(folder), threads)
@@ -131,7 +132,7 @@ def race(name: str, threads: int, among: Sequence[str]) -> Row:
         workers = [
             stack.enter_context(Worker(contestant, case, name))
             for contestant in case.workload.contestants
-            if contestant == "bpgen" or contestant in among
+            if contestant in (*ALWAYS, *among)
         ]
         compare(workers)
         rounds = _rounds(workers)

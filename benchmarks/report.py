@@ -105,8 +105,6 @@ def _compared(
 ) -> str:
     """Return a line of figures, bpgen's as a share of PyTorch's, and whether that is the goal."""
     title = WORKLOADS[row.workload].title
-    if "torch" not in row.results:
-        return _line(title, str(row.threads), *cells, "", "")
     share = figure(row.results["bpgen"]) / figure(row.results["torch"])
     verdict = "met" if share <= goal else "**missed**"
     return _line(title, str(row.threads), *cells, f"{share:.2f}", verdict)

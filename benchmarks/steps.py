@@ -2,7 +2,7 @@
 
     python -m benchmarks.steps                                 everything, in half an hour
     python -m benchmarks.steps lenet gpt --threads 2           rows that replace those of before
-    python -m benchmarks.steps lenet --peers torch             beside PyTorch eager alone
+    python -m benchmarks.steps lenet --peers                   beside PyTorch eager alone
     python -m benchmarks.steps --report                        only write the report anew
 
 What is measured goes to `results/steps.json`, and from there to `steps.md` and `steps.svg`.
@@ -16,12 +16,12 @@ from pathlib import Path
 from benchmarks import machine, record
 from benchmarks.contestants import TITLES
 from benchmarks.picture import draw
-from benchmarks.race import race
+from benchmarks.race import ALWAYS, race
 from benchmarks.report import report
 from benchmarks.workload import WORKLOADS
 
 RESULTS = Path(__file__).parent / "results"
-PEERS = tuple(name for name in TITLES if name != "bpgen")
+PEERS = tuple(name for name in TITLES if name not in ALWAYS)
 
 
 def main() -> None:
@@ -31,7 +31,7 @@ def main() -> None:
     )
     parser.add_argument("workloads", nargs="*", metavar="WORKLOAD", help=", ".join(WORKLOADS))
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--peers", nargs="+", choices=PEERS, default=PEERS)
+    parser.add_argument("--peers", nargs="*", choices=PEERS, default=PEERS)
     parser.add_argument("--report", action="store_true", help="measure nothing")
     options = parser.parse_args()
     path = RESULTS / "steps.json"
