@@ -18,8 +18,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from math import prod
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING
 
+from benchmarks.clock import clock
 from benchmarks.contestants import Case
 from benchmarks.limits import Limits, measured
 from benchmarks.workload import WORKLOADS
@@ -27,7 +29,7 @@ from benchmarks.workload import WORKLOADS
 if TYPE_CHECKING:
     from bpgen.ir.index import Index
 
-SECONDS, LONGEST = 1.0, 6  # of profiling, and how many statements are shown
+SECONDS, FEWEST, LONGEST = 2.0, 7, 6  # of profiling; steps; statements that are shown
 FORMULA = re.compile(r"^( +)# (\S.*?) (?:\+=|=|←) ")
 
 
@@ -40,19 +42,18 @@ class Gap:
     multiple: float
 
 
-class Clock:
+class Watch:
     """Counts the seconds between one name and the next for the first of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float]) -> None:
         """Start with nothing counted."""
         self.seconds: Counter[str] = Counter()
-        self._name, self._since = "", time.perf_counter()
+        self._now, self._name, self._since = now, "", now()
 
     def __call__(self, name: str) -> None:
         """From now on it is the time of `name`."""
-        now = time.perf_counter()
-        self.seconds[self._name] += now - self._since
-        self._name, self._since = name, time.perf_counter()
+        self.seconds[self._name] += self._now() - self._since
+        self._name, self._since = name, self._now()
 
 
 def noted(text: str) -> str:
@@ -69,28 +70,29 @@ def profiled(case: Case) -> dict[str, float]:
     """Return the seconds that each statement takes in a step, by the left side of its formula."""
     from benchmarks.contestants.bpgen import setup
 
-    clock = Clock()
+    watch = Watch(clock(case.threads))
     text = case.module.read_text(encoding="utf-8")
     case.module.write_text(noted(text), encoding="utf-8")
     step = setup(case)
-    sys.modules[case.module.stem].clock = clock  # type: ignore[attr-defined]
+    sys.modules[case.module.stem].clock = watch  # type: ignore[attr-defined]
     try:
-        return _per_step(step, clock)
+        return _per_step(step, watch)
     finally:
         case.module.write_text(text, encoding="utf-8")
 
 
-def _per_step(step: Callable[[], float], clock: Clock) -> dict[str, float]:
-    for _ in range(3):
-        step()
-    clock.seconds.clear()
+def _per_step(step: Callable[[], float], watch: Watch) -> dict[str, float]:
+    """Return the median over steps of what each statement takes."""
+    taken: dict[str, list[float]] = {}
     begin, steps = time.perf_counter(), 0
-    while time.perf_counter() - begin < SECONDS or steps < 5:
-        clock("")
+    while time.perf_counter() - begin < SECONDS or steps < FEWEST:
+        watch.seconds.clear()
         step()
-        clock("")
+        watch("")
         steps += 1
-    return {name: seconds / steps for name, seconds in clock.seconds.items() if name}
+        for name, seconds in watch.seconds.items():
+            taken.setdefault(name, []).append(seconds)
+    return {name: median(seconds) for name, seconds in taken.items() if name}
 
 
 def gaps(case: Case, limits: Limits) -> Iterator[Gap]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from statistics import median
 from typing import TYPE_CHECKING
 
 from benchmarks.contestants import TITLES
 from benchmarks.race import Row
 from benchmarks.record import Record
+from benchmarks.report import relative
 from benchmarks.workload import WORKLOADS
 from bpgen.execute.figure import figure
 
@@ -57,8 +57,5 @@ def _draw_row(axes: Axes, row: Row) -> None:
 
 def _shares(row: Row) -> dict[str, float]:
     """Return the time of each contestant as a multiple of PyTorch eager's."""
-    base = row.results["torch"].seconds
-    return {
-        name: median(own / other for own, other in zip(result.seconds, base, strict=True))
-        for name, result in row.results.items()
-    }
+    base = row.results["torch"].times(row.threads)
+    return {name: relative(result.times(row.threads), base) for name, result in row.results.items()}

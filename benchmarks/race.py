@@ -32,13 +32,17 @@ ROUNDS, FEWEST, TURN, LONGEST = 40, 9, 0.08, 25.0  # seconds of a turn, and of a
 class Result:
     """What one contestant came to: in each round the seconds of a step, and the rest once.
 
-    Processor time adds up over threads, and does not grow where others use the machine.
+    `seconds` are those of the clock, `processor` those of all threads.
     """
 
     start: float  # seconds from `python` to the end of the first step
     peak: int  # bytes
     seconds: tuple[float, ...]
     processor: tuple[float, ...]
+
+    def times(self, threads: int) -> tuple[float, ...]:
+        """Return what counts: see `clock`."""
+        return self.processor if threads == 1 else self.seconds
 
 
 @dataclass(frozen=True, slots=True)
