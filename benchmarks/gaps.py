@@ -91,16 +91,17 @@ def _per_step(step: Callable[[], float], watch: Watch) -> dict[str, float]:
 
 
 def gaps(case: Case, limits: Limits) -> Iterator[Gap]:
-    """Yield the statements that take the most time, the longest first."""
+    """Yield the whole step, and the statements that take the most time, the longest first."""
     seconds = profiled(case)
-    total = sum(seconds.values())
     known: dict[str, Cost] = {}
     for cost in costs(case.workload):
         known[cost.left] = cost + known[cost.left] if cost.left in known else cost
+    total, least = sum(seconds.values()), sum(cost.least(limits) for cost in known.values())
+    yield Gap("the whole step", 1, total / least)
     for left, spent in sorted(seconds.items(), key=lambda item: -item[1])[:LONGEST]:
         cost = known.get(left, Cost(left, 0, 0))
-        least = cost.least(limits)
-        yield Gap(cost.formula, spent / total, spent / least if least else 0)
+        own = cost.least(limits)
+        yield Gap(cost.formula, spent / total, spent / own if own else 0)
 
 
 def main(name: str, folder: str, threads: str) -> None:
