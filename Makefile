@@ -8,7 +8,7 @@
 #   make oracle    the comparisons with PyTorch and JAX
 #   make kernels   NVIDIA's compiler on every CUDA kernel; needs no GPU
 #   make gpu       the tests and measurements that need an NVIDIA GPU
-#   make bench     the measurements
+#   make bench     the measurements, beside PyTorch, JAX and scikit-learn
 
 PYTHON ?= python3
 VENV := .venv
@@ -49,9 +49,11 @@ gpu: $(VENV)/.gpu
 	$(BIN)/pytest -m gpu -rs
 	$(BIN)/python benchmarks/gpu.py -o benchmarks/results/gpu.md
 
-bench: $(VENV)/.oracle
-	$(BIN)/python benchmarks/digits_step.py -o benchmarks/results/digits_step.md
-	$(BIN)/python benchmarks/k_of_n.py -o benchmarks/results/k_of_n.md
+bench: $(VENV)/.bench
+	$(BIN)/python -m benchmarks.steps
+	$(BIN)/python -m benchmarks.scaling
+	$(BIN)/python -m benchmarks.batches
+	$(BIN)/python -m benchmarks.k_of_n -o benchmarks/results/k_of_n.md
 
 $(VENV)/.made:
 	$(PYTHON) -m venv $(VENV)
@@ -67,6 +69,10 @@ $(VENV)/.dev: $(VENV)/.run
 
 $(VENV)/.oracle: $(VENV)/.dev
 	$(PIP) --editable '.[dev,oracle]'
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.run
+	$(PIP) --editable '.[bench]'
 	@touch $@
 
 $(VENV)/.cuda: $(VENV)/.dev

@@ -4,8 +4,8 @@ Each of 64 units sees k of the 64 pixels of a digit; at k = 64 the layer is the 
 file of the zoo is declared anew for each k, emitted, and trained three times on other rows, from
 other first weights.
 
-    python benchmarks/k_of_n.py            prints the table
-    python benchmarks/k_of_n.py -o FILE    writes it, and a plot beside it (FILE with .svg)
+    python -m benchmarks.k_of_n            prints the table
+    python -m benchmarks.k_of_n -o FILE    writes it, and a plot beside it (FILE with .svg)
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import numpy as np
 import bpgen as bp
 from bpgen.declare.load import ZOO
 from bpgen.execute import dataset
+from bpgen.execute.figure import figure
 from bpgen.execute.score import score
 
 CHOICES = (1, 2, 3, 4, 6, 8, 12, 16, 32, 64)
@@ -97,14 +98,9 @@ def table(rows: list[Row]) -> str:
 
 def draw(rows: list[Row], path: Path) -> None:
     """Draw accuracy against connections; the same rows give the same bytes."""
-    import matplotlib as mpl
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
-
-    with mpl.rc_context({"svg.hashsalt": "bpgen", "svg.fonttype": "none", "font.size": 9}):
-        figure = Figure(figsize=(4.5, 3), layout="constrained")
-        FigureCanvasSVG(figure)
-        axes = figure.subplots()
+    with figure(path) as drawn:
+        drawn.set_size_inches(4.5, 3)
+        axes = drawn.subplots()
         connections = [row.connections for row in rows]
         axes.plot(connections, [100 * row.mean for row in rows], color="#4878a8")
         for row in rows:
@@ -118,7 +114,6 @@ def draw(rows: list[Row], path: Path) -> None:
         axes.set_ylabel("test accuracy, %")
         axes.grid(visible=True, alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
-        figure.savefig(path, metadata={"Date": None})
 
 
 if __name__ == "__main__":
