@@ -10,7 +10,11 @@ import math
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from contextvars import copy_context
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -421,21 +425,93 @@ def loss(params: Params, *, tokens: np.ndarray, next_token: np.ndarray) -> float
     return float(a.loss)
 
 
-class Trainer:
-    """Parameters in training. All memory is allocated by the first step of each batch size."""
+class Part:
+    """The rows of a batch that one thread computes, with a workspace and a gradient of its own."""
 
-    def __init__(self, params: Params, batch: int = 64, seed: int = 0) -> None:
+    def __init__(self, rows: range, N: int, g: Grads) -> None:
+        self.rows, self.share = slice(rows.start, rows.stop), len(rows) / N
+        self.a, self.g = Workspace(len(rows), g.flat.dtype), g
+
+    def gradient(self, p: Params, tokens: np.ndarray, next_token: np.ndarray) -> float:
+        """Fill the gradient with this part's share of it, and return its share of the loss."""
+        a, g = self.a, self.g
+        forward(p, a, tokens)
+        add_loss(a, next_token)
+        backward(p, g, a, tokens, next_token)
+        np.multiply(g.flat, self.share, out=g.flat)
+        return self.share * float(a.loss)
+
+
+class Team:
+    """Threads that share each batch. What they find is added in order: as many, the same bits.
+
+    numpy computes without the interpreter's lock. Meanwhile threadpoolctl, if it is installed,
+    holds BLAS to one thread in the whole process; else start Python with OPENBLAS_NUM_THREADS=1.
+    """
+
+    def __init__(self, threads: int, g: Grads) -> None:
+        self.grads = [g, *(Grads(np.empty_like(g.flat)) for _ in range(threads - 1))]
+        self.pool, self.one_thread_of_blas = ThreadPoolExecutor(threads), one_thread_of_blas()
+        self.parts: dict[int, list[Part]] = {}
+
+    def gradient(self, p: Params, *batch: np.ndarray) -> float:
+        """Fill the first gradient with that of a batch, and return its loss."""
+        parts = self.parts_of(len(batch[0]))
+        jobs = []
+        with self.one_thread_of_blas():
+            for part in parts:
+                rows = [array[part.rows] for array in batch]
+                # In a copy of the context, numpy treats overflow as the caller told it to.
+                jobs.append(self.pool.submit(copy_context().run, part.gradient, p, *rows))
+            losses = [job.result() for job in jobs]
+        first, *others = (part.g.flat for part in parts)
+        for other in others:
+            np.add(first, other, out=first)
+        return sum(losses)
+
+    def parts_of(self, N: int) -> list[Part]:
+        """Return the parts of a batch of N rows: as many as there are threads, or rows."""
+        if N not in self.parts:
+            many = min(N, len(self.grads))
+            rows = [range(N * k // many, N * (k + 1) // many) for k in range(many)]
+            self.parts[N] = [Part(own, N, g) for own, g in zip(rows, self.grads, strict=False)]
+        return self.parts[N]
+
+
+def one_thread_of_blas() -> Callable[[], AbstractContextManager[object]]:
+    """Return what holds BLAS to one thread for a while; without threadpoolctl, nothing does."""
+    try:
+        from threadpoolctl import ThreadpoolController
+    except ModuleNotFoundError:
+        return nullcontext
+    return partial(ThreadpoolController().limit, limits=1, user_api="blas")
+
+
+class Trainer:
+    """Parameters in training. All memory is allocated by the first step of each batch size.
+
+    `threads` share each batch, each with memory of its own: this pays where a step takes
+    milliseconds. The same number of threads gives the same bits.
+    """
+
+    def __init__(self, params: Params, batch: int = 64, seed: int = 0, threads: int = 1) -> None:
         self.params = params
         self.grads = Grads(np.empty_like(params.flat))
         self.state = State(params.flat.dtype)
         self.batch, self.seed, self.steps = batch, seed, 0
-        self._workspaces = {batch: Workspace(batch, params.flat.dtype)}
+        self._workspaces: dict[int, Workspace] = {}
+        self._team = Team(threads, self.grads) if threads > 1 else None
 
     def step(self, *, tokens: np.ndarray, next_token: np.ndarray) -> float:
         """Train on one batch: forward, backward, update. Return the loss before the update."""
         tokens, next_token = checked(tokens, next_token)
-        p, g, a = self.params, self.grads, self._workspace(len(tokens))
+        p, g = self.params, self.grads
         self.steps += 1
+        if self._team is not None:
+            loss = self._team.gradient(p, tokens, next_token)
+            update(p, g, self.state, self.steps)
+            return loss
+        a = self._workspace(len(tokens))
         forward(p, a, tokens)
         add_loss(a, next_token)
         backward(p, g, a, tokens, next_token)
@@ -470,7 +546,7 @@ def save(path: str | Path, trainer: Trainer) -> None:
         os.close(folder)
 
 
-def load(path: str | Path) -> Trainer:
+def load(path: str | Path, threads: int = 1) -> Trainer:
     """Return the trainer that `save` wrote. Nothing in the file is run.
 
     Errors: ValueError if the file belongs to another model; zipfile.BadZipFile if it is damaged.
@@ -486,7 +562,7 @@ def load(path: str | Path) -> Trainer:
             raise ValueError(f"{path}: {name} has shape {arrays[name].shape}; expected {shape}")
     steps, batch, seed = (int(number) for number in arrays["run"])
     dtype = arrays[next(iter(PARAMETERS))].dtype
-    trainer = Trainer(Params(np.empty(SIZE, dtype)), batch, seed)
+    trainer = Trainer(Params(np.empty(SIZE, dtype)), batch, seed, threads)
     for name in PARAMETERS:
         getattr(trainer.params, name)[...] = arrays[name]
     for name in STATES:
@@ -554,6 +630,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1, help="share each batch among them")
     parser.add_argument("--save", help="write a checkpoint here after every epoch")
     parser.add_argument("--resume", help="continue from a checkpoint")
     parser.add_argument("--selftest", action="store_true", help="check the gradient and stop")
@@ -568,7 +645,10 @@ def main(argv: list[str] | None = None) -> int:
     held = max(1, len(rows) // 10)
     test = {name: array[rows[:held]] for name, array in data.items()}
     data = {name: array[rows[held:]] for name, array in data.items()}
-    trainer = load(args.resume) if args.resume else Trainer(init(args.seed), args.batch, args.seed)
+    if args.resume:
+        trainer = load(args.resume, args.threads)
+    else:
+        trainer = Trainer(init(args.seed), args.batch, args.seed, args.threads)
     for epoch in range(args.epochs):
         begin = time.perf_counter()
         rng = np.random.default_rng([args.seed, trainer.steps])

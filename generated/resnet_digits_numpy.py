@@ -1377,20 +1377,25 @@ def loss(params: Params, *, x: np.ndarray, digit: np.ndarray) -> float:
 
 
 class Trainer:
-    """Parameters in training. All memory is allocated by the first step of each batch size."""
+    """Parameters in training. All memory is allocated by the first step of each batch size.
+
+    One thread has a whole batch, for its examples are coupled: var1, each example reads mean1, a
+    sum over the batch.
+    """
 
     def __init__(self, params: Params, batch: int = 64, seed: int = 0) -> None:
         self.params = params
         self.grads = Grads(np.empty_like(params.flat))
         self.state = State(params.flat.dtype)
         self.batch, self.seed, self.steps = batch, seed, 0
-        self._workspaces = {batch: Workspace(batch, params.flat.dtype)}
+        self._workspaces: dict[int, Workspace] = {}
 
     def step(self, *, x: np.ndarray, digit: np.ndarray) -> float:
         """Train on one batch: forward, backward, update. Return the loss before the update."""
         x, digit = checked(x, digit, self.params.flat.dtype)
-        p, g, a = self.params, self.grads, self._workspace(len(x))
+        p, g = self.params, self.grads
         self.steps += 1
+        a = self._workspace(len(x))
         forward(p, a, x)
         add_loss(a, digit)
         advance(p, a)

@@ -123,7 +123,7 @@ def test_twenty_four_blocks_of_char_gpt_are_derived_and_printed_as_two_are(gpt):
 
 def test_each_block_stands_once_in_a_loop(deep):
     text = deep(24).source()
-    assert text.count("for b in range(B):") == 2  # forward, and in prediction
+    assert text.count("for b in range(B):") == 3  # forward, in prediction, and drawing noise
     assert text.count("for b in reversed(range(B)):") == 1
     assert all(len(line) <= 100 for line in text.splitlines())
 

@@ -6,8 +6,12 @@ import ast
 
 from bpgen.errors import AuditError
 
-_STANDARD = "__future__ argparse collections.abc math os pathlib sys time"
-_IMPORTS = frozenset({*_STANDARD.split(), "numpy", "numpy.lib.stride_tricks", "cupy"})
+_STANDARD = (
+    "__future__ argparse collections.abc concurrent.futures contextlib contextvars functools math "
+    "os pathlib sys time"
+)
+_ARRAYS = "numpy numpy.lib.stride_tricks cupy threadpoolctl"
+_IMPORTS = frozenset(f"{_STANDARD} {_ARRAYS}".split())
 _CALLS = frozenset(
     {"eval", "exec", "compile", "__import__", "globals", "locals", "setattr", "delattr", "input"}
 )

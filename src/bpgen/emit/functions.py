@@ -180,12 +180,14 @@ def calls(functions: Sequence[FunctionView], *, has_noise: bool) -> dict[str, An
     rest = "add_score" if "add_score" in call else "add_loss"
     score = [outputs, *([call[rest]] if rest in call else [])]
     update = re.sub(r"\bs\b", "self.state", re.sub(r"\bt\b", "self.steps", call["update"]))
-    draw = ["draw(a, seed, step, noise)"] if has_noise else []
-    draw_next = ["draw(a, self.seed, self.steps)"] if has_noise else []
+    draw = ["draw([a], seed, step, noise)"] if has_noise else []
+    draw_next = ["draw([a], self.seed, self.steps)"] if has_noise else []
     return {
         "train_calls": (*draw, *map(_by_params, training)),
         "predict_calls": (_by_params(outputs),),
         "score_calls": tuple(map(_by_params, score)),
+        "part_calls": tuple(training),
+        "update_call": update,
         "step_calls": (*draw_next, *stepping, update),
     }
 

@@ -113,23 +113,46 @@ class Tensors:
 
         Both precisions draw the same numbers.
         """
-        lines: list[str] = []
-        for t in self.program.network.of_role(Role.NOISE):
-            assert t.noise is not None
-            key, at = zlib.crc32(t.name.encode()), self.memory.names[t.name]
-            counter = f"np.random.Philox(key=[seed, {key}], counter=[0, 0, 0, step])"
-            register = scratch.take(t.indices, "double")
-            scratch.free(register)
-            drawn = scratch.text(register)
-            law = "standard_normal" if t.noise.law == "normal" else "random"
-            lines += [f"rng = np.random.Generator({counter})", f"rng.{law}(out={drawn})"]
-            if t.noise.law == "bernoulli":
-                mask = scratch.take(t.indices, "bool")
-                scratch.free(mask)
-                lines.append(f"np.less({drawn}, {t.noise.rate!r}, out={scratch.text(mask)})")
-                drawn = scratch.text(mask)
-            lines.append(f"np.copyto({at}, {drawn})")
-        return tuple(lines)
+        return tuple(
+            wrapped
+            for t in self.program.network.of_role(Role.NOISE)
+            for line in self._noise(t, scratch)
+            for wrapped in wrapped_code(line)
+        )
+
+    def _noise(self, t: Tensor, scratch: Scratch) -> list[str]:
+        assert t.noise is not None
+        key, at = zlib.crc32(t.name.encode()), self.memory.names[t.name]
+        counter = f"np.random.Philox(key=[seed, {key}], counter=[0, 0, 0, step])"
+        register = scratch.take(t.indices, "double")
+        scratch.free(register)
+        drawn = scratch.text(register)
+        law = "standard_normal" if t.noise.law == "normal" else "random"
+        lines = [f"rng = np.random.Generator({counter})", *_in_parts(t, f"rng.{law}", drawn)]
+        lines.append("for a in parts:")
+        if t.noise.law == "bernoulli":
+            mask = scratch.take(t.indices, "bool")
+            scratch.free(mask)
+            lines.append(f"    np.less({drawn}, {t.noise.rate!r}, out={scratch.text(mask)})")
+            drawn = scratch.text(mask)
+        return [*lines, f"    np.copyto({at}, {drawn})"]
+
+
+def _in_parts(t: Tensor, draw: str, drawn: str) -> list[str]:
+    """Return the lines that fill `drawn` of every part from one stream, in the order of the whole.
+
+    What lies before the axis of the batch is filled entry by entry, and what has no such axis is
+    the same for every part.
+    """
+    free = [k for k, i in enumerate(t.indices) if i.extent.value is None]
+    if not free:
+        first = drawn.replace("a.", "parts[0].", 1)
+        return [f"{draw}(out={first})", "for a in parts:", f"    np.copyto({drawn}, {first})"]
+    outer = t.indices[: free[0]]
+    heads = [f"{'    ' * k}for {i.name} in range({i.extent.name}):" for k, i in enumerate(outer)]
+    at = f"[{', '.join(i.name for i in outer)}]" if outer else ""
+    margin = "    " * len(outer)
+    return [*heads, f"{margin}for a in parts:", f"{margin}    {draw}(out={drawn}{at})"]
 
 
 def as_tuple(items: Iterable[str]) -> str:

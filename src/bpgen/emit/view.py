@@ -115,12 +115,15 @@ class ModuleView:
     predict_calls: tuple[str, ...]
     score_calls: tuple[str, ...]
     step_calls: tuple[str, ...]
+    part_calls: tuple[str, ...]
+    update_call: str
     accuracy: tuple[str, ...]
     report_words: str
     input_names: str
     block: str = ""
     noise: tuple[str, ...] = ()
     preconditions: tuple[str, ...] = ()
+    share: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +132,11 @@ class NumpyModuleView(ModuleView):
 
     needs_erf: bool
     needs_windows: bool
+    abstract: str
+    trainer_doc: tuple[str, ...]
+    trainer_args: str
+    team_args: str
+    team_call: str
     forward_scratch: tuple[str, ...]
     backward_scratch: tuple[str, ...]
     update_scratch: tuple[str, ...]

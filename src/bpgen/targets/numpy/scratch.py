@@ -37,8 +37,9 @@ class Scratch:
     """The registers of one workspace: which are in use now, and every shape that was asked for.
 
     `taken` are the names of tensors, which neither registers nor constants may have; with `local`
-    code has registers as names of their own. `constants` are the arrays that code reads and never
-    writes, `views` other ways to see a buffer: how each one is made, by its name.
+    code has registers as names of their own. `constants` are the arrays that keep what they are
+    made with, and what `erf` computes in; `views` other ways to see a buffer: how each one is made,
+    by its name.
     """
 
     owner: str
@@ -98,6 +99,10 @@ class Scratch:
     def starts(self, rows: Extent, columns: Extent) -> str:
         """Return where each row of a matrix begins in memory, counted in entries."""
         return self._constant(f"STARTS_{rows}_{columns}", f"{columns} * np.arange({rows})")
+
+    def pieces(self) -> str:
+        """Return the memory in which `erf` computes one piece after the other."""
+        return self._constant("PIECES", "np.empty((3, ERF_PIECE), dtype)")
 
     def _constant(self, name: str, made: str) -> str:
         while name in self.taken:

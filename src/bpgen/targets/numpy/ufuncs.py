@@ -90,6 +90,7 @@ class _Placement:
                 self._ufuncs.lines.append(f"np.copyto({out.text}, {other})")
             self._ufuncs.lines.append(f"np.copyto({out.text}, {chosen}, where={mask})")
         else:
+            args += [self._ufuncs.scratch.pieces()] if node.ufunc == "erf" else []
             self._ufuncs.lines.append(f"{node.ufunc}({', '.join(args)}, out={out.text})")
         self._values[place] = out
         for a in dying:
