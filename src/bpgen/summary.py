@@ -1,104 +1,136 @@
-"""What a network costs, equation by equation: shapes, parameters, multiply-adds, bytes."""
+"""What a training step costs, as a table: statement by statement, and in all."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from math import prod
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
 
-import sympy
-
+from bpgen.cost import Row, rows
 from bpgen.ir.derivation import Derivation
-from bpgen.ir.equation import Equation
-from bpgen.ir.expr import Access
-from bpgen.ir.index import Index
-from bpgen.ir.tensor import Tensor
-from bpgen.spell import FormulaSpeller, order_of
+from bpgen.ir.optimizer import Optimizer
+from bpgen.lower import lower
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-FLOAT = 4  # bytes
+
+COLUMNS = ("shape", "params", "mult-adds", "bytes", "per byte", "saved", "share")
+ESSENTIAL = ("mult-adds", "bytes", "share")
+NARROW = 120
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """The cost of one equation for one example.
-
-    `multiply_adds` are m·n·p for a product of matrices, 0 for a map; `parameters` those that no row
-    before has read; `saved` says that the gradient reads the result again.
-    """
-
-    name: str
-    shape: str
-    formula: str
-    parameters: int
-    multiply_adds: int
-    bytes: int
-    saved: bool
+def costs(derivation: Derivation, optimizer: Optimizer, batch: int) -> tuple[Row, ...]:
+    """Return the cost of every statement of a step on `batch` examples."""
+    return rows(lower(derivation, optimizer), batch)
 
 
-def rows(derivation: Derivation) -> Iterator[Row]:
-    """Yield the cost of each forward equation, in order."""
-    network = derivation.source
-    speller = FormulaSpeller(order_of(network.tensors.values()))
-    saved = {name for equation in derivation.backward for name in equation.reads()}
-    unread = {t.name: _entries(t.indices) for t in network.parameters}
-    for equation in network.equations:
-        out = equation.out
-        yield Row(
-            out.name,
-            _shape(out),
-            speller.equation(equation),
-            sum(unread.pop(name, 0) for name in equation.reads()),
-            sum(_multiply_adds(equation)),
-            _entries(out.indices) * FLOAT,
-            out.name in saved,
-        )
-
-
-def table(derivation: Derivation) -> Table:
-    """Return the costs as a table, with their sums in the last line."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
-    costs = list(rows(derivation))
-    saved = sum(row.bytes for row in costs if row.saved)
-    totals = {
-        "parameters": sum(row.parameters for row in costs),
-        "multiply-adds": sum(row.multiply_adds for row in costs),
-        "bytes": sum(row.bytes for row in costs),
+def as_json(costs: Sequence[Row], batch: int) -> dict[str, Any]:
+    """Return the same as a document; `share` is that of the step."""
+    whole = sum(row.seconds for row in costs)
+    return {
+        "batch": batch,
+        "statements": [{**asdict(row), "share": row.seconds / whole} for row in costs],
+        **{name: total for name, total in _totals(costs).items() if name != "share"},
+        "seconds": whole,
     }
-    result = Table(
-        box=SIMPLE_HEAD,
-        show_footer=True,
-        caption=f"Per example, in float32. {saved:,} bytes are saved for the gradient.",
-        caption_justify="left",
+
+
+def table(costs: Sequence[Row], batch: int, width: int) -> Table:
+    """Return the costs as a table, one part for each function, with the sums in the last line.
+
+    In less than `NARROW` columns some are left out, so that formulas have room.
+    """
+    whole, totals = sum(row.seconds for row in costs), _totals(costs)
+    titles = [t for t in COLUMNS if width >= NARROW or t in ESSENTIAL]
+    result = _empty(
+        f"A step on {batch} examples, in float32: {totals['parameters']:,} parameters, "
+        f"{totals['multiply-adds']:,} multiply-adds; {_short(totals['saved'], 'B')} are saved for "
+        "the gradient. Per byte: multiply-adds. Shares of the time are foretold, by rates of one "
+        "core. ×2: in two turns."
     )
-    result.add_column("tensor", no_wrap=True)
-    result.add_column("shape", no_wrap=True)
-    result.add_column("formula", overflow="fold")
-    for title, total in totals.items():
-        result.add_column(title, f"{total:,}", justify="right", no_wrap=True)
-    result.add_column("saved", justify="center", no_wrap=True)
-    for row in costs:
-        counts = [f"{n:,}" if n else "" for n in (row.parameters, row.multiply_adds, row.bytes)]
-        result.add_row(row.name, row.shape, row.formula, *counts, "✓" if row.saved else "")
+    result.show_footer = True
+    footer = {**_counts(totals), "share": "100%"}
+    for title in titles:
+        result.add_column(title, footer.get(title, ""), justify="right", no_wrap=True)
+    for function, group in groupby(costs, key=lambda row: row.function):
+        part = list(group)
+        share = f"{sum(row.seconds for row in part) / whole:.0%}"
+        result.add_row(function, *([""] * (len(titles) - 1)), share, style="bold")
+        for row in part:
+            cells = {**_cells(row), "share": f"{row.seconds / whole:.1%}"}
+            turns = f" ×{row.turns}" if row.turns > 1 else ""
+            result.add_row(row.formula + turns, *(cells[title] for title in titles))
+        result.add_section()
     return result
 
 
-def _multiply_adds(equation: Equation) -> Iterator[int]:
-    for term in equation.terms:
-        factors = [f for f in sympy.Mul.make_args(term.body) if f.has(Access)]
-        if term.over and len(factors) > 1:
-            yield _entries((*equation.out.indices, *term.over))
+def compared(costs: Iterable[Row], measured: Mapping[tuple[str, str], float]) -> Table:
+    """Return a table of where the time of a step goes: as measured, and as foretold."""
+    known = {row.place: row for row in costs}
+    foretold, whole = sum(row.seconds for row in known.values()), sum(measured.values())
+    result = _empty(
+        "A step in one thread, the longest formulas first: measured, and as `summary` foretells."
+    )
+    for title in ("µs", "measured", "foretold"):
+        result.add_column(title, justify="right", no_wrap=True)
+    for place in sorted(measured, key=lambda place: -measured[place]):
+        if place in known:
+            share = f"{known[place].seconds / foretold:.1%}"
+            seconds = measured[place]
+            result.add_row(place[1], f"{seconds * 1e6:,.0f}", f"{seconds / whole:.1%}", share)
+    return result
 
 
-def _entries(indices: Iterable[Index]) -> int:
-    """Return the number of entries over `indices`, of one example."""
-    return prod(index.extent.value or 1 for index in indices)
+def _empty(caption: str) -> Table:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    result = Table(box=SIMPLE_HEAD, caption=caption, caption_justify="left")
+    result.add_column("formula", overflow="fold", ratio=1)
+    return result
 
 
-def _shape(tensor: Tensor) -> str:
-    return f"({', '.join(str(size or 'N') for size in tensor.shape)})"
+def _cells(row: Row) -> dict[str, str]:
+    """Return a row by the titles of columns, without its share of the step."""
+    counts = {
+        "parameters": row.parameters,
+        "multiply-adds": row.multiply_adds,
+        "bytes": row.bytes,
+        "saved": row.saved,
+    }
+    return {"shape": "×".join(map(str, row.shape)), **_counts(counts)}
+
+
+def _totals(costs: Sequence[Row]) -> dict[str, int]:
+    return {
+        "parameters": sum(row.parameters for row in costs),
+        "multiply-adds": sum(row.multiply_adds for row in costs),
+        "bytes": sum(row.bytes for row in costs),
+        "saved": sum(row.saved for row in costs),
+    }
+
+
+def _counts(counts: Mapping[str, int]) -> dict[str, str]:
+    """Return the columns of numbers; the arithmetic intensity is multiply-adds per byte."""
+    intensity = counts["multiply-adds"] / max(1, counts["bytes"])
+    return {
+        "params": _short(counts["parameters"]),
+        "mult-adds": _short(counts["multiply-adds"]),
+        "bytes": _short(counts["bytes"], "B"),
+        "per byte": f"{intensity:.2g}" if intensity else "",
+        "saved": _short(counts["saved"], "B"),
+    }
+
+
+def _short(number: float, unit: str = "") -> str:
+    """Return a number with three digits: `2.05k`, `16.8M`; nothing for 0."""
+    if not number:
+        return ""
+    for prefix in ("", "k", "M", "G", "T"):
+        if number < 999.5:
+            digits = 0 if not prefix else 2 if number < 9.995 else 1 if number < 99.95 else 0
+            return f"{number:.{digits}f}{prefix}{unit}"
+        number /= 1000
+    return f"{number:.0f}P{unit}"

@@ -7,17 +7,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from bpgen.declare.load import ZOO
 from bpgen.emit.files import write
-from bpgen.errors import CheckpointError, RefutedError, UndecidedError
+from bpgen.errors import CheckpointError, CoupledError, RefutedError, UndecidedError
 from bpgen.execute import curve, dataset
 from bpgen.execute.dataset import Dataset
 from bpgen.execute.figure import figure
-from bpgen.execute.load import Emitted, Training
+from bpgen.execute.load import Emitted, Training, load_module
 from bpgen.execute.progress import shown, stages
 from bpgen.execute.run import Run
 from bpgen.execute.train import Outcome
 from bpgen.execute.train import train as train_emitted
+from bpgen.lower.share import Coupling, shares_of
 from bpgen.model import Model
 from bpgen.pictures import picture_of
 
@@ -36,8 +39,14 @@ class Plan:
     epochs: int
     batch: int
     seed: int
+    threads: int
     folder: Path
     resume: bool
+
+    @property
+    def shared(self) -> dict[str, int]:
+        """Return the argument by which threads share a batch; a module may have none."""
+        return {"threads": self.threads} if self.threads > 1 else {}
 
 
 def planned(
@@ -52,15 +61,17 @@ def train(model: Model, plan: Plan, console: Console) -> Outcome:
     """Train `model` by `plan`, telling `console` of each stage.
 
     Errors: a DataError before anything is written; RefutedError, UndecidedError if the gradient
-    is not proved; CheckpointError if there is nothing to resume; NotFiniteError.
+    is not proved; CoupledError if threads cannot share a batch; CheckpointError if there is
+    nothing to resume; NotFiniteError.
     """
+    _assert_shared(model, plan)
     data = dataset.read(plan.data, model.network.inputs, label=plan.label, dtype=DTYPE)
     dataset.split(data, seed=plan.seed, batch=plan.batch)
     _prove(model, plan.seed, console)
     run = Run(plan.folder, model.network.name)
     write(run.derivation, _derivation(model))
     net = model.emit(target="numpy", path=run.module)
-    trainer = _resumed(net, run) if plan.resume else _started(net, plan)
+    trainer = _resumed(net, run, plan) if plan.resume else _started(net, plan)
     parts = dataset.split(data, seed=trainer.seed, batch=trainer.batch)
     steps = plan.epochs * (len(parts.train) // trainer.batch)
     with shown(console, epochs=plan.epochs, steps=steps) as progress:
@@ -70,6 +81,29 @@ def train(model: Model, plan: Plan, console: Console) -> Outcome:
     if outcome.test is None:
         return outcome
     return replace(outcome, shown=_shown(model, net, run, parts.test))
+
+
+def profiled(
+    model: Model, run: Run, data: tuple[str, ...], label: tuple[str, ...]
+) -> tuple[int, dict[tuple[str, str], float]]:
+    """Return the batch of a run, and the seconds at each formula of a step of its last module."""
+    read = dataset.read(data or (model.data or "",), model.network.inputs, label=label, dtype=DTYPE)
+    trainer = load_module(run.module).load(run.last)
+    rows: dict[str, Any] = read.rows(np.arange(trainer.batch))
+    return trainer.batch, trainer.profile(**rows)
+
+
+def _assert_shared(model: Model, plan: Plan) -> None:
+    """Refuse threads where the examples of a batch depend on each other."""
+    found = shares_of(model.network)
+    if plan.threads > 1 and isinstance(found, Coupling):
+        raise CoupledError(
+            f"{plan.threads} threads cannot share a batch of `{model.network.name}`",
+            where=found.equation.where,
+            disagree=f"`{found.equation.out.name}`: {found.reason}",
+            rule="Each thread computes examples of its own.",
+            way_out="Leave out --threads; products of matrices use the threads of BLAS.",
+        )
 
 
 def _shown(model: Model, net: Emitted, run: Run, test: Dataset) -> str:
@@ -96,10 +130,10 @@ def _prove(model: Model, seed: int, console: Console) -> None:
 
 
 def _started(net: Emitted, plan: Plan) -> Training:
-    return net.Trainer(net.init(plan.seed), batch=plan.batch, seed=plan.seed)
+    return net.Trainer(net.init(plan.seed), batch=plan.batch, seed=plan.seed, **plan.shared)
 
 
-def _resumed(net: Emitted, run: Run) -> Training:
+def _resumed(net: Emitted, run: Run, plan: Plan) -> Training:
     if not run.last.exists():
         raise CheckpointError(
             f"there is no checkpoint {run.last}",
@@ -107,7 +141,7 @@ def _resumed(net: Emitted, run: Run) -> Training:
             way_out="Train without --resume, or name the folder: -o FOLDER.",
         )
     try:
-        return net.load(run.last)
+        return net.load(run.last, **plan.shared)
     except (ValueError, EOFError, zipfile.BadZipFile) as error:
         raise CheckpointError(
             f"{run.last} cannot be continued from",

@@ -187,8 +187,24 @@ def test_emit_refuses_plainly_what_it_cannot_do(words, bpgen, files):
 
 
 def test_summary_counts_what_a_reader_can_count(bpgen):
-    lines = bpgen("summary", "digits_mlp").stdout.splitlines()
-    first = next(line for line in lines if "fc1_W[d,h]" in line)
-    assert first.split()[-4:-1] == [f"{64 * 32 + 32:,}", f"{64 * 32:,}", str(32 * 4)]
-    last = [line.split() for line in lines if line.strip()][-2]
-    assert last[:2] == [f"{64 * 32 + 32 + 32 * 10 + 10:,}", f"{64 * 32 + 32 * 10:,}"]
+    found = json.loads(bpgen("summary", "digits_mlp", "--batch", "7", "--json").stdout)
+    first = found["statements"][0]
+    assert first["parameters"] == 64 * 32 + 32
+    assert first["multiply_adds"] == 7 * 64 * 32
+    # The product reads x and W and writes z; the bias is added in one more call.
+    assert first["bytes"] == 4 * (7 * 64 + 64 * 32 + 7 * 32 + 3 * 7 * 32)
+    assert found["parameters"] == 64 * 32 + 32 + 32 * 10 + 10
+    # Forward, the gradient of both matrices, and that of the hidden layer.
+    assert found["multiply-adds"] == 7 * (2 * 64 * 32 + 3 * 32 * 10)
+    assert sum(row["share"] for row in found["statements"]) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("width", [60, 80, 119, 160])
+def test_summary_fits_the_terminal_and_shows_repeated_blocks_once(bpgen, monkeypatch, width):
+    from bpgen.cli import options
+
+    monkeypatch.setattr(options, "WIDTH", width)
+    lines = bpgen("summary", "char_gpt").stdout.splitlines()
+    assert max(map(len, lines)) <= width
+    assert sum(line.strip().startswith("att_score[b,n,a,d,s] =") for line in lines) == 1
+    assert any("×2" in line for line in lines)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bpgen.emit.layout import Memory
+from bpgen.emit.tensors import as_tuple
 from bpgen.emit.view import FunctionView, StepView
 from bpgen.emit.wrap import wrapped_code, wrapped_comment
 from bpgen.ir.index import Scalar
@@ -29,6 +30,7 @@ DOCS = {
     "update": "Change the parameters by the gradient.",
 }
 _WORKSPACES = {"backward": "Workspace", "advance": "Workspace", "second": "Tangents"}
+_OF_A_STEP = ("forward", "add_loss", "advance", "backward", "update")
 _COUNTING = "Change the parameters by the gradient; `t` counts the steps from 1."
 
 
@@ -111,14 +113,15 @@ class Functions:
             return [head, *(v for p in part.parts for v in self._part(p, target, name, within))]
         if isinstance(part, Blocks):
             return self._blocks(part, name, fixed)
-        sign = "+=" if part.adds else _sign(name, part)
-        return [self._step(part, target, sign, fixed)]
+        return [self._step(part, target, name, fixed)]
 
     def _step(
-        self, step: Step, target: NumpyTarget, sign: str, fixed: Fixed, depth: int | None = None
+        self, step: Step, target: NumpyTarget, name: str, fixed: Fixed, depth: int | None = None
     ) -> StepView:
         indent = "    " * (len(fixed) if depth is None else depth)
-        formula = wrapped_comment(self.speller.equation(step.equation, sign), len(indent))
+        formula = wrapped_comment(
+            self.speller.equation(step.equation, sign(name, step)), len(indent)
+        )
         lines = [
             line for code in target.lines(step, fixed) for line in wrapped_code(code, len(indent))
         ]
@@ -126,9 +129,7 @@ class Functions:
 
     def _blocks(self, part: Blocks, name: str, fixed: Fixed) -> list[StepView]:
         """Return a loop over blocks of the flat vectors; code calls a block as its formula does."""
-        views = [
-            self._step(p, self.block, _sign(name, p), fixed, len(fixed) + 1) for p in part.parts
-        ]
+        views = [self._step(p, self.block, name, fixed, len(fixed) + 1) for p in part.parts]
         text = "\n".join(line for v in views for line in v.lines)
         whole = self.update.names
         vectors = [n for n in _in_block(whole).values() if _occurs(n, text)]
@@ -158,9 +159,11 @@ def _in_block(names: Mapping[str, str]) -> dict[str, str]:
     return {name: own.get(name, name) for name in names}
 
 
-def _sign(name: str, step: Step) -> str:
+def sign(function: str, step: Step) -> str:
     """Return how a comment writes a step: a state, and all that the optimizer does, is assigned."""
-    return "←" if name == "update" or step.equation.out.role in KEPT else "="
+    if step.adds:
+        return "+="
+    return "←" if function == "update" or step.equation.out.role in KEPT else "="
 
 
 def _of_update(program: Program) -> dict[str, Tensor]:
@@ -175,7 +178,7 @@ def calls(functions: Sequence[FunctionView], *, has_noise: bool) -> dict[str, An
         for f in functions
     }
     training = [call[n] for n in ("forward", "add_loss", "backward") if n in call]
-    stepping = [call[n] for n in ("forward", "add_loss", "advance", "backward") if n in call]
+    stepping = [call[n] for n in _OF_A_STEP if n in call and n != "update"]
     outputs = call.get("infer", call["forward"])
     rest = "add_score" if "add_score" in call else "add_loss"
     score = [outputs, *([call[rest]] if rest in call else [])]
@@ -186,6 +189,7 @@ def calls(functions: Sequence[FunctionView], *, has_noise: bool) -> dict[str, An
         "train_calls": (*draw, *map(_by_params, training)),
         "predict_calls": (_by_params(outputs),),
         "score_calls": tuple(map(_by_params, score)),
+        "followed": as_tuple(f'"{n}"' for n in _OF_A_STEP if n in call),
         "part_calls": tuple(training),
         "update_call": update,
         "step_calls": (*draw_next, *stepping, update),

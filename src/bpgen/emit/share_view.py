@@ -22,7 +22,7 @@ def share_fields(network: Network) -> dict[str, Any]:
     """Return the strings by which the templates write threads; `share` is empty without them."""
     found = shares_of(network)
     noise = bool(network.of_role(Role.NOISE))
-    abstract = ["Iterator", *(["Sequence"] if noise else [])]
+    abstract = ["Callable", "Iterator", *(["Sequence"] if noise else [])]
     if isinstance(found, Coupling):
         why = f"{found.equation.out.name}, {found.reason}"
         told = f"One thread has a whole batch, for its examples are coupled: {why}."
@@ -37,7 +37,7 @@ def share_fields(network: Network) -> dict[str, Any]:
     drawn = ["self.seed", "self.steps"] if noise else []
     return {
         "share": _weight(found.power),
-        "abstract": ", ".join(["Callable", *abstract]),
+        "abstract": ", ".join(abstract),
         "trainer_doc": tuple(textwrap.wrap(_SHARED, WIDTH)),
         "trainer_args": arguments(_INIT, [*_ARGS, "threads: int = 1"]),
         "team_args": "seed: int, step: int, " if noise else "",

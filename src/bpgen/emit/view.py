@@ -117,6 +117,7 @@ class ModuleView:
     step_calls: tuple[str, ...]
     part_calls: tuple[str, ...]
     update_call: str
+    followed: str
     accuracy: tuple[str, ...]
     report_words: str
     input_names: str

@@ -26,6 +26,7 @@ from bpgen.errors.declaration import (
 from bpgen.errors.error import BpgenError, nearest
 from bpgen.errors.outcome import (
     AuditError,
+    CoupledError,
     FileError,
     RefutedError,
     StaleError,
@@ -53,6 +54,7 @@ __all__ = [
     "BpgenError",
     "CertificateError",
     "CheckpointError",
+    "CoupledError",
     "DataError",
     "DataFileError",
     "DataShapeError",

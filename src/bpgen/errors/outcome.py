@@ -13,6 +13,17 @@ class TargetError(BpgenError):
     code = "BPG110"
 
 
+class CoupledError(BpgenError):
+    """Threads that would share a batch whose examples depend on each other.
+
+    `--threads` gives each thread some rows of a batch. That is possible where an example reads no
+    other one: not with statistics of the batch, as `batch_norm` takes them, and not where a loss
+    compares examples. The message names the first equation that does.
+    """
+
+    code = "BPG117"
+
+
 class RefutedError(BpgenError):
     """A gradient that is wrong.
 

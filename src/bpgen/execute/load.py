@@ -27,6 +27,9 @@ class Training(Protocol):
     def step(self, **batch: NDArray[Any]) -> float:
         """Train on one batch and return its loss."""
 
+    def profile(self, *, steps: int = 10, **batch: Any) -> dict[tuple[str, str], float]:
+        """Return the seconds that a step spends at each formula of each function."""
+
 
 class Emitted(Protocol):
     """What every emitted module offers, whatever it computes."""
@@ -60,13 +63,13 @@ class Emitted(Protocol):
     def predict(self, params: Any, **inputs: NDArray[Any]) -> Mapping[str, NDArray[Any]]:
         """Return the outputs by name."""
 
-    def Trainer(self, params: Any, batch: int = 64, seed: int = 0) -> Training:  # noqa: N802  it is a class
-        """Return a trainer at step 0."""
+    def Trainer(self, params: Any, batch: int = 64, seed: int = 0, **shared: int) -> Training:  # noqa: N802  it is a class
+        """Return a trainer at step 0; `threads` share its batches, if the examples allow it."""
 
     def save(self, path: str | Path, trainer: Training) -> None:
         """Write a checkpoint."""
 
-    def load(self, path: str | Path) -> Training:
+    def load(self, path: str | Path, **shared: int) -> Training:
         """Read a checkpoint."""
 
 

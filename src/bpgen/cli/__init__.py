@@ -9,36 +9,24 @@ from __future__ import annotations
 import errno
 import io
 import os
-import shlex
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from bpgen.cli.options import INTERRUPTED, SEED, console, model_argument, output_option
+from bpgen.cli.summary import summary
+from bpgen.cli.train import train
 from bpgen.errors import BpgenError, FileError, MissingPackageError, StaleError
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from bpgen.execute.run import Run
-    from bpgen.execute.train import Outcome
-    from bpgen.training import Plan
 
 FORMATS = ("text", "latex", "markdown", "html", "json")
 STATUS = {"VERIFIED": 0, "REFUTED": 1, "UNDECIDED": 4}
-INTERRUPTED = 130
 JET = click.IntRange(0, 64)
 EXTRAS = click.Choice(["hvp"])
-SEED = click.IntRange(0, 2**63 - 1)
 READ = click.Path(exists=True, dir_okay=False, path_type=Path)
 CLOSED = 141  # what a shell reports of a program whose reader went away
 
-_DATA = (
-    "A data set that ships (digits, topics, …), an .npz, a .csv, a folder of .npy files, or "
-    "input=file.npy, repeated; what the model names if left out."
-)
 _EXAMPLES = """\b
 Examples:
   bpgen derive digits_mlp --wrt fc1_W --steps
@@ -99,17 +87,6 @@ def main(*, traceback: bool) -> None:
             stream.reconfigure(errors="replace")  # a terminal without ∂ shows ? for it
 
 
-def model_argument(command: Callable[..., None]) -> Callable[..., None]:
-    """Give `command` the argument MODEL."""
-    return click.argument("model", default="model.py")(command)
-
-
-def output_option(kind: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Return a decorator that gives a command the option -o, of metavar `kind`."""
-    path = click.Path(path_type=Path)
-    return click.option("-o", "--output", type=path, metavar=kind, help=f"Write to this {kind}.")
-
-
 @main.command()
 @click.argument("name")
 def new(name: str) -> None:
@@ -160,7 +137,7 @@ def check(model: str, **options: Any) -> None:
     """
     from bpgen.checking import checked
 
-    verdict, text = checked(model, _console(stderr=True), **options)
+    verdict, text = checked(model, console(stderr=True), **options)
     click.echo(text)
     sys.exit(STATUS[verdict])
 
@@ -211,78 +188,6 @@ def _assert_fresh(difference: str) -> None:
 
 
 @main.command()
-@model_argument
-@click.option("--data", multiple=True, metavar="DATA", help=_DATA)
-@click.option("--label", multiple=True, metavar="COLUMN", help="Column of a .csv; may be repeated.")
-@click.option("--epochs", type=click.IntRange(1), help="As many as the model says, or 20.")
-@click.option("--batch", type=click.IntRange(1), default=64, show_default=True)
-@click.option("--seed", type=SEED, default=0, show_default=True)
-@output_option("FOLDER")
-@click.option("--resume", is_flag=True, help="Go on from FOLDER/last.npz, with its batch and seed.")
-@click.option("--all", "whole_zoo", is_flag=True, help="Train every zoo model on its own data.")
-def train(model: str, output: Path | None, *, whole_zoo: bool, **options: Any) -> None:
-    """Derive, check, emit, then train by the emitted module.
-
-    FOLDER (runs/<model> by default) receives the derivation, the emitted module, the checkpoints
-    last.npz and best.npz, the log, the curve and, of some zoo models, a picture of what is learned.
-    """
-    from bpgen.declare.load import zoo
-
-    if whole_zoo and options["data"]:
-        raise click.UsageError("--all trains each model on its own data; leave out --data.")
-    if not whole_zoo:
-        outcome, run = _trained(model, output, options, _console(stderr=True))
-        click.echo(f"test {outcome}")
-        for what, path in run.parts().items():
-            click.echo(f"  {what:10}  {path}")
-        return
-    for name in zoo():
-        click.echo(f"{name:24}  ", nl=False)
-        outcome, run = _trained(name, output and output / name, options, _console(quiet=True))
-        click.echo(f"test {outcome}  {run.picture if outcome.shown else run.curve}")
-
-
-def _trained(
-    name: str, output: Path | None, options: dict[str, Any], console: Console
-) -> tuple[Outcome, Run]:
-    """Train a model, and return how that ended and where it lies."""
-    from bpgen.execute.run import Run
-    from bpgen.model import load
-    from bpgen.training import planned
-    from bpgen.training import train as train_model
-
-    loaded = load(name)
-    if not options["data"] and loaded.data is None:
-        raise click.UsageError("the model names no data set; give one: --data DATA.")
-    plan = planned(loaded, output or Path("runs") / loaded.network.name, **options)
-    outcome = train_model(loaded, plan, console)
-    if outcome.test is None:
-        click.echo(f"Interrupted. Continue: {_again(name, plan)}", err=True)
-        sys.exit(INTERRUPTED)
-    return outcome, Run(plan.folder, loaded.network.name)
-
-
-def _again(model: str, plan: Plan) -> str:
-    """Return the command that continues the run."""
-    words = ["bpgen", "train", model]
-    words += [word for source in plan.data for word in ("--data", source)]
-    words += [word for column in plan.label for word in ("--label", column)]
-    words += ["--epochs", str(plan.epochs), "--batch", str(plan.batch), "--seed", str(plan.seed)]
-    words += ["-o", str(plan.folder), "--resume"]
-    return shlex.join(words)
-
-
-@main.command()
-@model_argument
-def summary(model: str) -> None:
-    """Print shapes, parameters, multiply-adds, bytes and saved activations of each equation."""
-    from bpgen.model import load
-    from bpgen.summary import table
-
-    _console().print(table(load(model).derive().derivation))
-
-
-@main.command()
 @click.argument("code")
 def explain(code: str) -> None:
     """Print the long form of an error CODE such as BPG101."""
@@ -291,10 +196,5 @@ def explain(code: str) -> None:
     click.echo(long_form(code))
 
 
-def _console(*, stderr: bool = False, quiet: bool = False) -> Console:
-    """Return the terminal; what is not one is wide enough for every table."""
-    from rich.console import Console
-
-    stream = sys.stderr if stderr else sys.stdout
-    width = None if stream.isatty() else 160
-    return Console(stderr=stderr, quiet=quiet, width=width, markup=False, highlight=False)
+main.add_command(train)
+main.add_command(summary)
