@@ -118,6 +118,16 @@ class State:
         self.m = np.zeros(SIZE, dtype)  # m[i]
         self.v = np.zeros(SIZE, dtype)  # v[i]
         self.u_i = np.empty(SIZE, dtype)
+        self.SMALL = np.finfo(dtype).tiny / np.finfo(dtype).eps
+
+    def settle(self) -> None:
+        """Make 0 of numbers below the normal ones, with which some processors are slow.
+
+        Rounded, (x + SMALL) - SMALL holds nothing of such an x, and all of a large one.
+        """
+        for x in (self.m, self.v):
+            np.add(x, self.SMALL, out=x)
+            np.subtract(x, self.SMALL, out=x)
 
 
 def init(seed: int = 0) -> Params:
@@ -550,16 +560,26 @@ class Trainer:
         tokens, next_token = checked(tokens, next_token)
         p, g = self.params, self.grads
         self.steps += 1
+        loss = self._gradient(tokens, next_token)
+        update(p, g, self.state, self.steps)
+        if self.steps % 128 == 0:
+            self.state.settle()
+        return loss
+
+    def _gradient(self, tokens: np.ndarray, next_token: np.ndarray) -> float:
+        p, g = self.params, self.grads
         if self._team is not None:
-            loss = self._team.gradient(p, tokens, next_token)
-            update(p, g, self.state, self.steps)
-            return loss
+            return self._team.gradient(p, tokens, next_token)
         a = self._workspace(len(tokens))
         forward(p, a, tokens)
         add_loss(a, next_token)
         backward(p, g, a, tokens, next_token)
-        update(p, g, self.state, self.steps)
         return float(a.loss)
+
+    def _workspace(self, N: int) -> Workspace:
+        if N not in self._workspaces:
+            self._workspaces[N] = Workspace(N, self.params.flat.dtype)
+        return self._workspaces[N]
 
     def profile(self, *, steps: int = 10, **batch: np.ndarray) -> dict[tuple[str, str], float]:
         """Return the seconds that a step spends at each formula, the least of several steps.
@@ -578,11 +598,6 @@ class Trainer:
                 sys.settrace(before)
             runs.append(watch.seconds)
         return {place: min(run[place] for run in runs) for place in runs[0]}
-
-    def _workspace(self, N: int) -> Workspace:
-        if N not in self._workspaces:
-            self._workspaces[N] = Workspace(N, self.params.flat.dtype)
-        return self._workspaces[N]
 
 
 def save(path: str | Path, trainer: Trainer) -> None:

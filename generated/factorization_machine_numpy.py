@@ -99,6 +99,16 @@ class State:
         self.m = np.zeros(SIZE, dtype)  # m[i]
         self.v = np.zeros(SIZE, dtype)  # v[i]
         self.u_i = np.empty(SIZE, dtype)
+        self.SMALL = np.finfo(dtype).tiny / np.finfo(dtype).eps
+
+    def settle(self) -> None:
+        """Make 0 of numbers below the normal ones, with which some processors are slow.
+
+        Rounded, (x + SMALL) - SMALL holds nothing of such an x, and all of a large one.
+        """
+        for x in (self.m, self.v):
+            np.add(x, self.SMALL, out=x)
+            np.subtract(x, self.SMALL, out=x)
 
 
 def init(seed: int = 0) -> Params:
@@ -383,16 +393,26 @@ class Trainer:
         x, y = checked(x, y, self.params.flat.dtype)
         p, g = self.params, self.grads
         self.steps += 1
+        loss = self._gradient(x, y)
+        update(p, g, self.state, self.steps)
+        if self.steps % 128 == 0:
+            self.state.settle()
+        return loss
+
+    def _gradient(self, x: np.ndarray, y: np.ndarray) -> float:
+        p, g = self.params, self.grads
         if self._team is not None:
-            loss = self._team.gradient(p, x, y)
-            update(p, g, self.state, self.steps)
-            return loss
+            return self._team.gradient(p, x, y)
         a = self._workspace(len(x))
         forward(p, a, x)
         add_loss(p, a, y)
         backward(p, g, a, x)
-        update(p, g, self.state, self.steps)
         return float(a.loss)
+
+    def _workspace(self, N: int) -> Workspace:
+        if N not in self._workspaces:
+            self._workspaces[N] = Workspace(N, self.params.flat.dtype)
+        return self._workspaces[N]
 
     def profile(self, *, steps: int = 10, **batch: np.ndarray) -> dict[tuple[str, str], float]:
         """Return the seconds that a step spends at each formula, the least of several steps.
@@ -411,11 +431,6 @@ class Trainer:
                 sys.settrace(before)
             runs.append(watch.seconds)
         return {place: min(run[place] for run in runs) for place in runs[0]}
-
-    def _workspace(self, N: int) -> Workspace:
-        if N not in self._workspaces:
-            self._workspaces[N] = Workspace(N, self.params.flat.dtype)
-        return self._workspaces[N]
 
 
 def save(path: str | Path, trainer: Trainer) -> None:

@@ -332,16 +332,24 @@ class Trainer:
         x, y = checked(x, y, self.params.flat.dtype)
         p, g = self.params, self.grads
         self.steps += 1
+        loss = self._gradient(x, y)
+        update(p, g, self.state)
+        return loss
+
+    def _gradient(self, x: np.ndarray, y: np.ndarray) -> float:
+        p, g = self.params, self.grads
         if self._team is not None:
-            loss = self._team.gradient(p, x, y)
-            update(p, g, self.state)
-            return loss
+            return self._team.gradient(p, x, y)
         a = self._workspace(len(x))
         forward(p, a, x)
         add_loss(a, y)
         backward(p, g, a, x)
-        update(p, g, self.state)
         return float(a.loss)
+
+    def _workspace(self, N: int) -> Workspace:
+        if N not in self._workspaces:
+            self._workspaces[N] = Workspace(N, self.params.flat.dtype)
+        return self._workspaces[N]
 
     def profile(self, *, steps: int = 10, **batch: np.ndarray) -> dict[tuple[str, str], float]:
         """Return the seconds that a step spends at each formula, the least of several steps.
@@ -360,11 +368,6 @@ class Trainer:
                 sys.settrace(before)
             runs.append(watch.seconds)
         return {place: min(run[place] for run in runs) for place in runs[0]}
-
-    def _workspace(self, N: int) -> Workspace:
-        if N not in self._workspaces:
-            self._workspaces[N] = Workspace(N, self.params.flat.dtype)
-        return self._workspaces[N]
 
 
 def save(path: str | Path, trainer: Trainer) -> None:

@@ -192,6 +192,7 @@ def calls(functions: Sequence[FunctionView], *, has_noise: bool) -> dict[str, An
         "followed": as_tuple(f'"{n}"' for n in _OF_A_STEP if n in call),
         "part_calls": tuple(training),
         "update_call": update,
+        "gradient_calls": (*draw_next, *stepping),
         "step_calls": (*draw_next, *stepping, update),
     }
 

@@ -9,6 +9,7 @@ from bpgen.emit.functions import Functions
 from bpgen.emit.layout import Memory, scratch_lines
 from bpgen.emit.second_view import second_view
 from bpgen.emit.share_view import share_fields
+from bpgen.emit.tensors import as_tuple
 from bpgen.emit.view import NumpyModuleView
 from bpgen.ir.program import Blocks, Program
 from bpgen.ir.tensor import Role
@@ -48,6 +49,7 @@ def view_of(program: Program, declared_in: str, dtype: str) -> NumpyModuleView:
         init=init,
         noise=noise,
         second=second,
+        state_vectors=as_tuple(f"self.{s.name}" for s in program.optimizer.states),
         **buffers,
         **share_fields(net),
         **contract.fields(dtype, functions, has_noise=bool(noise)),

@@ -116,6 +116,7 @@ class ModuleView:
     score_calls: tuple[str, ...]
     step_calls: tuple[str, ...]
     part_calls: tuple[str, ...]
+    gradient_calls: tuple[str, ...]
     update_call: str
     followed: str
     accuracy: tuple[str, ...]
@@ -134,6 +135,7 @@ class NumpyModuleView(ModuleView):
     needs_erf: bool
     needs_windows: bool
     abstract: str
+    state_vectors: str
     trainer_doc: tuple[str, ...]
     trainer_args: str
     team_args: str
