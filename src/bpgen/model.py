@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from bpgen.document import Document
     from bpgen.execute.load import Emitted
     from bpgen.ir.derivation import Derivation
+    from bpgen.ir.program import Program
     from bpgen.verify.second import Second
     from bpgen.verify.verdict import Verdict
 
@@ -136,6 +137,13 @@ class Model:
             order=order,
             progress=progress,
         )
+
+    @paused()
+    def program(self) -> Program:
+        """Return what an emitted module does: its statements, in order."""
+        from bpgen.lower import lower
+
+        return lower(self.derive().derivation, self.optimizer)
 
     @paused()
     def source(

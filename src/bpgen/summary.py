@@ -7,10 +7,8 @@ from dataclasses import asdict
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from bpgen.cost import Row, rows
-from bpgen.ir.derivation import Derivation
-from bpgen.ir.optimizer import Optimizer
-from bpgen.lower import lower
+from bpgen.cost import Row, kernels, memory
+from bpgen.ir.program import Program
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -19,11 +17,6 @@ if TYPE_CHECKING:
 COLUMNS = ("shape", "params", "mult-adds", "bytes", "per byte", "saved", "share")
 ESSENTIAL = ("mult-adds", "bytes", "share")
 NARROW = 120
-
-
-def costs(derivation: Derivation, optimizer: Optimizer, batch: int) -> tuple[Row, ...]:
-    """Return the cost of every statement of a step on `batch` examples."""
-    return rows(lower(derivation, optimizer), batch)
 
 
 def as_json(costs: Sequence[Row], batch: int) -> dict[str, Any]:
@@ -62,6 +55,34 @@ def table(costs: Sequence[Row], batch: int, width: int) -> Table:
             cells = {**_cells(row), "share": f"{row.seconds / whole:.1%}"}
             turns = f" ×{row.turns}" if row.turns > 1 else ""
             result.add_row(row.formula + turns, *(cells[title] for title in titles))
+        result.add_section()
+    return result
+
+
+def device_as_json(program: Program, batch: int) -> dict[str, Any]:
+    """Return what the module for a GPU allocates and launches, as a document."""
+    launches = [asdict(row) for row in kernels(program, batch)]
+    return {"batch": batch, "memory": memory(program, batch), "launches": launches}
+
+
+def device_table(program: Program, batch: int) -> Table:
+    """Return the launches of a step on a GPU as a table, and under it the memory there."""
+    held, launches = memory(program, batch), kernels(program, batch)
+    parts = ", ".join(f"{_short(size, 'B')} of {what}" for what, size in held.items() if size)
+    result = _empty(
+        f"A step on {batch} examples, in float32: {len(launches)} launches. The module allocates "
+        f"{sum(held.values()):,} bytes on the device: {parts}. ×2: in two turns."
+    )
+    for title in ("mult-adds", "bytes", "per byte"):
+        result.add_column(title, justify="right", no_wrap=True)
+    for function, group in groupby(launches, key=lambda row: row.function):
+        result.add_row(function, style="bold")
+        for row in group:
+            turns = f" ×{row.turns}" if row.turns > 1 else ""
+            intensity = row.multiply_adds / max(1, row.bytes)
+            per_byte = f"{intensity:.2g}" if intensity else ""
+            counts = _short(row.multiply_adds), _short(row.bytes, "B"), per_byte
+            result.add_row("\n".join(row.formulas) + turns, *counts)
         result.add_section()
     return result
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,6 +66,8 @@ def train(model: Model, plan: Plan, console: Console) -> Outcome:
     nothing to resume; NotFiniteError.
     """
     _assert_shared(model, plan)
+    if plan.threads > 1 and find_spec("threadpoolctl") is None:
+        console.print("BLAS keeps threads of its own beside these: pip install threadpoolctl")
     data = dataset.read(plan.data, model.network.inputs, label=plan.label, dtype=DTYPE)
     dataset.split(data, seed=plan.seed, batch=plan.batch)
     _prove(model, plan.seed, console)

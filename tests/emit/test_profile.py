@@ -1,13 +1,15 @@
 """Where the time of a step goes, as an emitted module measures it, and as formulas foretell it."""
 
+import math
+import re
 import sys
 
 import numpy as np
 import pytest
 
 import bpgen as bp
+from bpgen.cost import kernels, memory, rows
 from bpgen.declare.load import zoo
-from bpgen.summary import costs
 
 
 @pytest.mark.parametrize("name", ["digits_mlp", "char_gpt", "char_lstm", "resnet_digits"])
@@ -15,7 +17,7 @@ def test_every_formula_of_a_step_is_timed_and_foretold(emitted, name):
     model = bp.load(name)
     net = emitted(name)
     measured = net.Trainer(net.init(0)).profile(steps=1, **net.example(3))
-    foretold = {row.place for row in costs(model.derive().derivation, model.optimizer, 3)}
+    foretold = {row.place for row in rows(model.program(), 3)}
     assert set(measured) == foretold
 
 
@@ -42,8 +44,28 @@ def test_the_time_of_formulas_is_that_of_the_step(emitted):
 @pytest.mark.parametrize("name", zoo())
 def test_a_cost_is_foretold_for_every_model_and_grows_with_the_batch(name):
     model = bp.load(name)
-    derivation = model.derive().derivation
-    few, many = (costs(derivation, model.optimizer, rows) for rows in (2, 2000))
+    program = model.program()
+    few, many = (rows(program, batch) for batch in (2, 2000))
     assert [row.place for row in few] == [row.place for row in many]
     assert all(one.seconds <= other.seconds for one, other in zip(few, many, strict=True))
     assert sum(row.parameters for row in few) == sum(t.entries for t in model.network.parameters)
+
+
+@pytest.mark.parametrize("name", zoo())
+def test_kernels_of_a_step_multiply_as_often_as_its_statements(name):
+    program = bp.load(name).program()
+    launched = sum(row.multiply_adds for row in kernels(program, 7))
+    assert launched == sum(row.multiply_adds for row in rows(program, 7))
+    assert all(row.kernel and row.bytes > 0 for row in kernels(program, 7))
+
+
+@pytest.mark.parametrize("name", ["digits_mlp", "char_gpt", "resnet_digits"])
+def test_the_memory_on_the_device_is_what_the_module_allocates(name):
+    model, batch = bp.load(name), 7
+    text = model.source("cupy")
+    sizes = {e.name: e.value or batch for e in model.derive().derivation.network.extents()}
+    made = re.findall(r"self\.\w+ = cp\.empty\(\s*(\(.*?\)|\w+), (?:dtype|np.int32)", text)
+    shapes = [[sizes[name] for name in re.findall(r"\w+", shape)] for shape in made]
+    foretold = memory(model.program(), batch)
+    # The loss is a number: one more entry, with the shape ().
+    assert foretold["activations"] + foretold["cotangents"] == 4 * sum(map(math.prod, shapes))

@@ -11,17 +11,27 @@ from bpgen.cli.options import console, model_argument
 
 @click.command()
 @model_argument
+@click.option("--target", type=click.Choice(["numpy", "cupy"]), default="numpy", show_default=True)
 @click.option("--batch", type=click.IntRange(1), default=64, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print exact numbers as JSON.")
-def summary(model: str, batch: int, *, as_json: bool) -> None:
-    """Print what each statement of a step costs: multiply-adds, bytes, its share of the time."""
+def summary(model: str, target: str, batch: int, *, as_json: bool) -> None:
+    """Print what each statement of a step costs: multiply-adds, bytes, its share of the time.
+
+    With --target cupy: what each kernel computes and moves, and the memory on the device.
+    """
     from bpgen import summary as room
+    from bpgen.cost import rows
     from bpgen.model import load
 
-    loaded = load(model)
-    costs = room.costs(loaded.derive().derivation, loaded.optimizer, batch)
-    if as_json:
-        click.echo(json.dumps(room.as_json(costs, batch), indent=2, ensure_ascii=False))
+    program, terminal = load(model).program(), console()
+    if target == "cupy":
+        found = room.device_as_json(program, batch) if as_json else {}
+        shown = room.device_table(program, batch)
     else:
-        terminal = console()
-        terminal.print(room.table(costs, batch, terminal.width))
+        costs = rows(program, batch)
+        found = room.as_json(costs, batch) if as_json else {}
+        shown = room.table(costs, batch, terminal.width)
+    if as_json:
+        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+    else:
+        terminal.print(shown)

@@ -7,11 +7,23 @@ multiply-adds, the bytes that its calls read and write, the calls, and seconds b
               (operations / rate) and (bytes / bandwidth)
 
 Rates are data of the repository, measured once: the same program gives the same table everywhere.
-What counts is the share of a step; on another machine all rates change, and shares less.
+What counts is the share of a step; on another machine all rates change, and shares less. For a GPU
+there are no seconds: `kernels` are the launches with what they move, `memory` what is allocated.
 """
 
+from bpgen.cost.device import kernels, memory
 from bpgen.cost.rates import NUMPY, Rates
 from bpgen.cost.rows import Row, rows
-from bpgen.cost.work import Sizes, Work, work
 
-__all__ = ["NUMPY", "Rates", "Row", "Sizes", "Work", "rows", "work"]
+__all__ = [
+    "NUMPY",
+    "KernelRow",
+    "Rates",
+    "Row",
+    "Sizes",
+    "Work",
+    "kernels",
+    "memory",
+    "rows",
+    "work",
+]

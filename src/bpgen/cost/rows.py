@@ -45,15 +45,20 @@ def rows(program: Program, batch: int, rates: Rates = NUMPY) -> tuple[Row, ...]:
     return tuple(_Rows(program, batch, rates).all())
 
 
+def sizes_of(program: Program, batch: int) -> Sizes:
+    """Return how many values the indices of a program take in a step on `batch` examples."""
+    free = {e.name: batch for e in program.derivation.network.extents() if e.value is None}
+    own = sum(t.entries for t in program.network.parameters)
+    return Sizes({**free, ENTRY.extent.name: own})
+
+
 class _Rows:
     """Walk the parts of a program; what has been seen of the parameters is kept on the way."""
 
     def __init__(self, program: Program, batch: int, rates: Rates) -> None:
         network = program.network
-        own = sum(t.entries for t in network.parameters)
-        free = {e.name: batch for e in program.derivation.network.extents() if e.value is None}
         self._program, self._rates = program, rates
-        self._sizes = Sizes({**free, ENTRY.extent.name: own})
+        self._sizes = sizes_of(program, batch)
         self._speller = FormulaSpeller(
             order_of(program.tensors.values()), derivatives_of(program.tensors.values())
         )

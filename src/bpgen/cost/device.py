@@ -1,0 +1,182 @@
+"""What the module for a GPU costs: the memory it allocates there, and each kernel of a step."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from sympy import Expr
+
+from bpgen.cost.rows import sizes_of
+from bpgen.cost.work import FLOAT, Sizes, Work, work
+from bpgen.emit.cuda_functions import CudaFunctions
+from bpgen.emit.cuda_layout import DeviceMemory
+from bpgen.emit.layout import Memory
+from bpgen.ir.expr import accesses, indices_of
+from bpgen.ir.index import Index
+from bpgen.ir.program import (
+    Carry,
+    Contract,
+    Gather,
+    Map,
+    Part,
+    Place,
+    Program,
+    Reduce,
+    Single,
+    Statement,
+    Step,
+    Turns,
+    View,
+    steps_of,
+)
+from bpgen.ir.tensor import Tensor
+from bpgen.spell import FormulaSpeller, order_of
+from bpgen.targets.cupy.kernel import Launch
+from bpgen.targets.cupy.target import Rounds
+
+
+@dataclass(frozen=True, slots=True)
+class KernelRow:
+    """One launch of a step, in all its turns: the kernel, its formulas, what it reads and writes.
+
+    What a kernel computes and reads again itself is not read from memory.
+    """
+
+    function: str
+    kernel: str
+    formulas: tuple[str, ...]
+    turns: int
+    multiply_adds: int
+    bytes: int
+
+
+def memory(program: Program, batch: int) -> dict[str, int]:
+    """Return the bytes that the module allocates on the device for a batch, by what they hold."""
+    network, sizes = program.network, sizes_of(program, batch)
+    device = DeviceMemory.of(program, Memory.of(program))
+    own = sum(t.entries for t in network.parameters)
+
+    def held(tensors: Sequence[Tensor]) -> int:
+        return FLOAT * sum(sizes.entries(t.indices) for t in tensors)
+
+    return {
+        "parameters": FLOAT * own + held(network.kept),
+        "gradient": FLOAT * own,
+        "optimizer": FLOAT * own * len(program.optimizer.states),
+        "activations": held(device.activations),
+        "cotangents": held(device.cotangents),
+    }
+
+
+def kernels(program: Program, batch: int) -> tuple[KernelRow, ...]:
+    """Return the launches of a step, in order."""
+    host, sizes = Memory.of(program), sizes_of(program, batch)
+    device = DeviceMemory.of(program, host)
+    speller = FormulaSpeller(order_of(program.derivation.network.tensors.values()))
+    written = CudaFunctions.of(program, device, speller)
+    functions = {
+        "forward": program.forward,
+        "add_loss": program.loss,
+        "advance": program.advance,
+        "backward": program.backward,
+    }
+    found: list[KernelRow] = []
+    for name, parts in functions.items():
+        launches = written.target.launches(parts, name)
+        found += _rows(name, launches, _pieces(parts, speller), sizes)
+    steps = steps_of(program.update)
+    pieces = _pieces(steps, speller)
+    return (*found, *_rows("update", written.update.updates(steps), pieces, sizes))
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """What one launch computes of an equation, in the loops `around`."""
+
+    out: Tensor
+    statements: tuple[Statement, ...]
+    around: tuple[Index, ...]
+
+
+def _rows(
+    function: str,
+    launches: Sequence[Launch | Rounds],
+    pieces: Mapping[str, list[_Piece]],
+    sizes: Sizes,
+) -> Iterator[KernelRow]:
+    """Yield the rows of launches; the next piece of an equation belongs to its next formula."""
+    for launch in launches:
+        if isinstance(launch, Rounds):
+            yield from _rows(function, launch.body, pieces, sizes)
+            continue
+        waiting = [pieces[left] for f in launch.formulas if pieces.get(left := _left(f))]
+        own = [found.pop(0) for found in waiting]
+        around = own[0].around if own else ()
+        turns, inside = sizes.entries(around), Sizes(sizes.free, frozenset(around))
+        done = sum((work(s, inside) for piece in own for s in piece.statements), Work())
+        name = re.findall(r'"(\w+)"', launch.line)
+        yield KernelRow(
+            function=function,
+            kernel=name[0] if name else "",
+            formulas=launch.formulas,
+            turns=turns,
+            multiply_adds=turns * done.multiply_adds,
+            bytes=turns * _moved(own, inside),
+        )
+
+
+def _pieces(
+    parts: Sequence[Part], speller: FormulaSpeller, around: tuple[Index, ...] = ()
+) -> dict[str, list[_Piece]]:
+    """Return what each equation is launched as, a sum at a time, by its formula's left side."""
+    found: dict[str, list[_Piece]] = {}
+    for part in parts:
+        if not isinstance(part, Step):
+            within = (*around, part.index) if isinstance(part, Turns) else around
+            for left, inner in _pieces(part.parts, speller, within).items():
+                found.setdefault(left, []).extend(inner)
+            continue
+        sums = [s for s in part.statements if isinstance(s, Contract | Reduce)]
+        others = tuple(s for s in part.statements if s not in sums)
+        groups = [(s,) for s in sums[:-1]] + [(*sums[-1:], *others)]
+        own = [_Piece(part.equation.out, group, around) for group in groups]
+        found.setdefault(_left(speller.equation(part.equation)), []).extend(own)
+    return found
+
+
+def _left(formula: str) -> str:
+    """Return the left side of a formula: `z[n,h]`."""
+    return re.split(r" (?:=|\+=|←) ", formula)[0]
+
+
+def _moved(pieces: Sequence[_Piece], sizes: Sizes) -> int:
+    """Return the bytes of all results, and of what is read besides, each entry once."""
+    outs = {piece.out.name: piece.out for piece in pieces}
+    read = {
+        a.name: sizes.entries(indices_of(a))
+        for piece in pieces
+        for statement in piece.statements
+        for body in _bodies(statement)
+        for a in accesses(body)
+        if a.name not in outs
+    }
+    return FLOAT * (sum(sizes.entries(o.indices) for o in outs.values()) + sum(read.values()))
+
+
+def _bodies(statement: Statement) -> tuple[Expr, ...]:
+    """Return the formulas that a statement reads."""
+    match statement:
+        case Contract(factors=factors):
+            return factors
+        case Map(body=body) | Reduce(body=body):
+            return (body,)
+        case Gather(read=read) | View(read=read):
+            return (read,)
+        case Place(pad=pad):
+            return (pad,)
+        case Carry(entry=entry, value=value):
+            return (entry, value)
+        case Single(statement=inner):
+            return _bodies(inner)
