@@ -360,8 +360,8 @@ class Stopwatch:
 
     def enter(self, frame: FrameType, _event: str, _arg: object) -> Callable[..., object] | None:
         """Follow the functions of a step, and no others."""
-        code = frame.f_code
-        return self.line if code.co_filename == __file__ and code.co_name in FOLLOWED else None
+        is_here = frame.f_globals.get("Stopwatch") is Stopwatch
+        return self.line if is_here and frame.f_code.co_name in FOLLOWED else None
 
     def line(self, frame: FrameType, event: str, _arg: object) -> Callable[..., object]:
         """Stop at the end of a line, and start anew for the next one."""

@@ -171,3 +171,30 @@ def test_ctrl_c_keeps_a_checkpoint_and_says_how_to_continue(folder):
     command[command.index("--epochs") + 1] = str(done + 1)
     subprocess.run([*bpgen, *command[1:]], check=True, capture_output=True)
     assert [epoch["number"] for epoch in epochs(folder)] == list(range(1, done + 2))
+
+
+def test_threads_share_batches_and_go_on_after_an_interruption(folder, train):
+    alone, shared = (
+        (train("--epochs", 2, "--threads", threads), epochs(folder))[1] for threads in (1, 3)
+    )
+    for one, other in zip(alone, shared, strict=True):
+        # In float32, sums in another order differ by rounding.
+        assert other["train"]["loss"] == pytest.approx(one["train"]["loss"], rel=1e-4)
+    assert train("--epochs", 3, "--threads", 3, "--resume").exit_code == 0
+    assert len(epochs(folder)) == 3
+
+
+def test_examples_that_depend_on_each_other_are_not_shared(bpgen, files):
+    result = bpgen("train", "resnet_digits", "--threads", 2)
+    assert result.exit_code == 3
+    assert "batch_norm(z" in result.stderr
+    assert "`var1`: each example reads mean1" in result.stderr
+    assert files() == set()
+
+
+def test_a_profile_shows_every_formula_as_measured_and_as_foretold(train):
+    result = train("--epochs", 1, "--profile")
+    assert result.exit_code == 0, result.stderr
+    lines = [line for line in result.stdout.splitlines() if line.strip().startswith("r[")]
+    assert len(lines) == 1
+    assert lines[0].count("%") == 2

@@ -15,15 +15,4 @@ from bpgen.cost.device import kernels, memory
 from bpgen.cost.rates import NUMPY, Rates
 from bpgen.cost.rows import Row, rows
 
-__all__ = [
-    "NUMPY",
-    "KernelRow",
-    "Rates",
-    "Row",
-    "Sizes",
-    "Work",
-    "kernels",
-    "memory",
-    "rows",
-    "work",
-]
+__all__ = ["NUMPY", "Rates", "Row", "kernels", "memory", "rows"]
