@@ -57,7 +57,7 @@ def shares_of(network: Network) -> Shares | Coupling:
     return Shares(batch.powers.get(network.loss, 1))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Batch:
     """What is known of each tensor without a batch axis that depends on the batch: its power."""
 
