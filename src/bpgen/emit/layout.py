@@ -75,12 +75,17 @@ class Memory:
         ]
         later = dict.fromkeys([*advanced, *(s.equation.out for s in steps_of(program.backward))])
         last = dict.fromkeys(s.equation.out for s in steps_of(program.second))
+        arrays = program.arrays
         return cls(
             names,
             update,
-            tuple(t for t in (*noise, *made) if t.name not in views),
-            tuple(t for t in later if t not in made and t.name not in {*gradients, *views}),
-            tuple(t for t in last if t.name not in {*products, *views}),
+            tuple(arrays[t.name] for t in (*noise, *made) if t.name not in views),
+            tuple(
+                arrays[t.name]
+                for t in later
+                if t not in made and t.name not in {*gradients, *views}
+            ),
+            tuple(arrays[t.name] for t in last if t.name not in {*products, *views}),
             closed.extents(),
             frozenset(views),
             borders,

@@ -159,7 +159,7 @@ class Program:
     parameter, `update` changes the parameters, `advance` the states. `predict` computes the outputs
     where that differs from `forward`, and `score` the loss from them; each is empty where training
     and prediction are the same. `second` goes on from `backward` to the product of the Hessian with
-    a direction, if it is asked for.
+    a direction, if it is asked for. `turned` are tensors whose first axis lies last in memory.
     """
 
     network: Network
@@ -174,6 +174,12 @@ class Program:
     advance: tuple[Part, ...] = ()
     second: tuple[Part, ...] = ()
     hessian: Curvature | None = None
+    turned: frozenset[str] = frozenset()
+
+    @property
+    def arrays(self) -> Mapping[str, Tensor]:
+        """Return the tensors with their axes as they lie in memory."""
+        return {n: t.batch_last() if n in self.turned else t for n, t in self.tensors.items()}
 
     @property
     def tensors(self) -> Mapping[str, Tensor]:

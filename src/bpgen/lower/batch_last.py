@@ -1,0 +1,203 @@
+"""The order of axes in memory: where windows move, the batch comes last.
+
+    z[n,f,h,w] = Σ_{c,u,v} W[f,c,u,v] x[n,c,h+u,w+v]     lies in memory as z[f,h,w,n]
+
+Neighbours of a window, a step of a pooling, a channel of a norm are then long runs of memory, and
+a convolution is one product of matrices, `W[f, c u v] · x[c u v, h w n]`. Formulas stay as they are
+declared: what moves is the first axis of some tensors, in every statement that names them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from sympy import Basic
+
+from bpgen.ir.affine import affine
+from bpgen.ir.expr import Access, accesses, indices_of
+from bpgen.ir.index import Index
+from bpgen.ir.program import (
+    Carry,
+    Contract,
+    Gather,
+    Map,
+    Part,
+    Place,
+    Program,
+    Reduce,
+    Single,
+    Statement,
+    Step,
+    View,
+    steps_of,
+)
+from bpgen.ir.tensor import GIVEN, Role, Tensor
+
+RANK = 3  # Fewer axes make a matrix, which BLAS takes either way round.
+
+
+def batch_last(program: Program) -> Program:
+    """Return `program` with the batch as the last axis of tensors in which windows move."""
+    turned = _turned(program)
+    if not turned:
+        return program
+    turn = _Turn(turned)
+    functions = {name: turn.parts(getattr(program, name)) for name in _FUNCTIONS}
+    return replace(program, turned=turned, **functions)
+
+
+_FUNCTIONS = ("forward", "loss", "backward", "predict", "score", "advance", "second")
+
+
+# ---- which tensors -------------------------------------------------------------------------------
+
+
+def _turned(program: Program) -> frozenset[str]:
+    """Return the tensors in which windows move, and those computed from them entry by entry."""
+    parts = [p for name in _FUNCTIONS for p in getattr(program, name)]
+    free = frozenset(_free(program, parts))
+    found: set[str] = set()
+    groups = [(s, free & set(_names(s))) for s in _statements(parts)]
+    waiting = {name for s, names in groups if _has_window(s, program.tensors) for name in names}
+    while waiting:
+        found |= waiting
+        near = (names for s, names in groups if names & waiting and _keeps_order(s))
+        waiting = set[str]().union(*near) - found
+    return frozenset(found)
+
+
+def _free(program: Program, parts: list[Part]) -> Iterator[str]:
+    """Yield the tensors that may be turned: buffers of a batch, which no loop and no user sees."""
+    in_loops = {n for p in parts if not isinstance(p, Step) for s in steps_of((p,))
+                for n in (s.equation.out.name, *s.equation.reads())}  # fmt: skip
+    seen = {program.network.loss, *program.network.outputs.values(), *in_loops}
+    for tensor in program.tensors.values():
+        is_made = tensor.role not in GIVEN | {Role.SCALAR} and tensor.name not in seen
+        sizes = tensor.shape
+        if is_made and len(sizes) >= RANK and sizes[0] is None and None not in sizes[1:]:
+            yield tensor.name
+
+
+def _statements(parts: Iterable[Part]) -> Iterator[Statement]:
+    for step in steps_of(parts):
+        for statement in step.statements:
+            while isinstance(statement, Single):
+                statement = statement.statement
+            yield statement
+
+
+def _names(statement: Statement) -> Iterator[str]:
+    yield statement.out.name  # type: ignore[union-attr]  a single is taken apart before
+    for formula in _formulas(statement):
+        yield from (a.name for a in accesses(formula))
+
+
+def _formulas(statement: Statement) -> tuple[Basic, ...]:
+    match statement:
+        case Map() | Reduce():
+            return (statement.body,)
+        case Contract():
+            return statement.factors
+        case View() | Gather():
+            return (statement.read,)
+        case Place():
+            return (statement.pad,)
+        case Carry():
+            return (statement.entry,)
+        case _:
+            raise AssertionError(f"{statement} has its formulas elsewhere")
+
+
+def _has_window(statement: Statement, tensors: Mapping[str, Tensor]) -> bool:
+    """Whether a statement sums, or takes the largest, over places that windows overlap or skip."""
+    if not isinstance(statement, Reduce | Contract):
+        return False
+    entries = {a for formula in _formulas(statement) for a in accesses(formula)}
+    return any(_is_window(a, tensors[a.name]) for a in entries)
+
+
+def _is_window(entry: Access, tensor: Tensor) -> bool:
+    return any(
+        len(indices_of(at)) > 1 and affine(at) is not None and not at.has(Access)
+        for at, axis in zip(entry.indices, tensor.indices, strict=True)
+    )
+
+
+def _keeps_order(statement: Statement) -> bool:
+    """Whether entries of what it reads and writes follow each other in the same order."""
+    return not isinstance(statement, Contract | Gather | Carry)
+
+
+# ---- the turn ------------------------------------------------------------------------------------
+
+
+class _Turn:
+    """Statements with the first axis of some tensors moved to the end."""
+
+    def __init__(self, turned: frozenset[str]) -> None:
+        self._turned = turned
+
+    def parts(self, parts: tuple[Part, ...]) -> tuple[Part, ...]:
+        """Return `parts` with every statement outside loops rewritten."""
+        return tuple(self._step(p) if isinstance(p, Step) else p for p in parts)
+
+    def _step(self, step: Step) -> Step:
+        return replace(step, statements=tuple(map(self._statement, step.statements)))
+
+    def _statement(self, statement: Statement) -> Statement:
+        match statement:
+            case Single():
+                inner = self._statement(statement.statement)
+                assert isinstance(inner, Map | Reduce | Contract | Single)
+                return replace(statement, statement=inner)
+            case Map():
+                return replace(statement, out=self._tensor(statement.out),
+                               body=self._formula(statement.body))  # fmt: skip
+            case Reduce():
+                return replace(statement, out=self._tensor(statement.out),
+                               body=self._formula(statement.body),
+                               over=_last(statement.over))  # fmt: skip
+            case Contract():
+                factors = tuple(map(self._formula, statement.factors))
+                return replace(statement, out=self._tensor(statement.out), factors=factors,
+                               over=_last(statement.over))  # fmt: skip
+            case Place():
+                return self._place(statement)
+            case View():
+                return self._view(statement)
+            case Gather():
+                return Gather(self._tensor(statement.out), self._formula(statement.read))
+            case _:
+                return statement
+
+    def _place(self, place: Place) -> Place:
+        parts = place.parts
+        if place.out.name in self._turned:
+            parts = (*parts[1:], parts[0])
+        return replace(
+            place, out=self._tensor(place.out), pad=self._formula(place.pad), parts=parts
+        )
+
+    def _view(self, view: View) -> Statement:
+        """Return the view; between memory of both kinds there is none, and entries are copied."""
+        out, read = self._tensor(view.out), self._formula(view.read)
+        same = (view.out.name in self._turned) == (view.read.name in self._turned)
+        return View(out, read) if same else Map(out, read)
+
+    def _tensor(self, tensor: Tensor) -> Tensor:
+        return tensor.batch_last() if tensor.name in self._turned else tensor
+
+    def _formula(self, expr: Basic) -> Basic:
+        if not expr.args or not expr.has(Access):
+            return expr
+        args = [self._formula(a) for a in expr.args]
+        if isinstance(expr, Access) and expr.name in self._turned:
+            head, first, *rest = args
+            args = [head, *rest, first]
+        return expr.func(*args)
+
+
+def _last(over: tuple[Index, ...]) -> tuple[Index, ...]:
+    """Return the indices of a sum with the batch at the end, as memory has it."""
+    return tuple(sorted(over, key=lambda i: i.extent.value is None))
