@@ -159,6 +159,7 @@ def scratch_lines(
     known = without.constants if without else {}
     constants = {k: v for k, v in sorted(scratch.constants.items()) if k not in known}
     lines = [f"self.{name} = {_named(made, names)}" for name, made in constants.items()]
+    lines += [f"{name} = self.{made}" for name, made in sorted(scratch.parts.items())]
     registers: dict[tuple[str, str], list[Register]] = {}
     for register in scratch.shapes:
         registers.setdefault((register.letter, register.kind), []).append(register)

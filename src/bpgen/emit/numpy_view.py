@@ -16,6 +16,7 @@ from bpgen.ir.program import Blocks, Program
 from bpgen.ir.tensor import Role
 from bpgen.lower import batch_last
 from bpgen.spell import FormulaSpeller, derivatives_of, order_of
+from bpgen.targets.numpy.scratch import ENTRIES
 from bpgen.targets.numpy.windows import WINDOWS
 
 _LOSS_AND_GRAD = "def loss_and_grad() -> tuple[float, Grads]:"
@@ -71,6 +72,8 @@ class Writer:
             needs_math="math." in code or "orthogonal(" in code or self._tensors.has_blocks,
             needs_erf="erf(" in code,
             needs_windows=f"{WINDOWS}(" in code,
+            needs_tiles="= tiles(" in code,
+            tile=str(ENTRIES),
             needs_orthogonal="orthogonal(" in code,
             has_blocks=self._tensors.has_blocks,
             has_labels=any(t.is_integer for t in net.inputs),

@@ -90,6 +90,8 @@ class ModuleView:
     needs_math: bool
     needs_erf: bool
     needs_windows: bool
+    needs_tiles: bool
+    tile: str
     needs_orthogonal: bool
     has_labels: bool
     has_blocks: bool

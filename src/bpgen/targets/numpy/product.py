@@ -11,10 +11,11 @@ rows of one operand and columns of the other. A sum over the stack is taken afte
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from bpgen.ir.index import Index
-from bpgen.targets.numpy.scratch import Axes, Register, Scratch
+from bpgen.targets.numpy.scratch import Axes, Part, Register, Scratch
 from bpgen.targets.numpy.values import Value, in_order, outer_axes
 
 
@@ -41,12 +42,14 @@ def by_copies(a: Value, b: Value, over: Axes, out: Value, scratch: Scratch) -> l
     if not layout.rows and not layout.columns:
         return None
     left, right = (b, a) if swapped else (a, b)
+    axis = _tile_axis(layout, left, right)
+    if axis is not None:
+        return _by_tiles(layout, left, right, out, axis, scratch)
     taken: list[Register] = []
     lines: list[str] = []
     texts = []
-    halves = ((left, layout.rows, layout.over), (right, layout.over, layout.columns))
-    for value, outer, inner in halves:
-        text, more = _operand(value, layout, (outer, inner), scratch, taken)
+    for value, groups in _halves(layout, left, right):
+        text, more = _operand(value, layout, groups, scratch, taken)
         texts.append(text)
         lines += more
     if not layout.added:
@@ -62,6 +65,75 @@ def by_copies(a: Value, b: Value, over: Axes, out: Value, scratch: Scratch) -> l
     for register in taken:
         scratch.free(register)
     return lines
+
+
+def _halves(
+    layout: Layout, left: Value, right: Value
+) -> tuple[tuple[Value, tuple[Axes, Axes]], tuple[Value, tuple[Axes, Axes]]]:
+    return (left, (layout.rows, layout.over)), (right, (layout.over, layout.columns))
+
+
+def _tile_axis(layout: Layout, left: Value, right: Value) -> Index | None:
+    """Return the outermost position of windows that must be copied, if there are several groups.
+
+    A copy of all windows would leave the cache; one product takes as many positions as stay there.
+    """
+    windows = next((v for v in (left, right) if v.strided), None)
+    if windows is None or layout.stack or layout.added:
+        return None
+    groups = (layout.rows, layout.columns, layout.over)
+    free = [g for g in groups if any(i.extent.value is None and i in windows.axes for i in g)]
+    return free[0][0] if free and free[0][0] in windows.axes else None
+
+
+def _by_tiles(
+    layout: Layout, left: Value, right: Value, out: Value, axis: Index, scratch: Scratch
+) -> list[str]:
+    """Return a loop over tiles of the positions along `axis`: copy the windows, multiply."""
+    windows = left if left.strided else right
+    others = tuple(i for i in windows.axes if i != axis)
+    tiles, part = scratch.tiles(axis, others)
+    inside = Layout(*(_instead(g, axis, part) for g in (
+        layout.stack, layout.rows, layout.columns, layout.added, layout.over)))  # fmt: skip
+    taken: list[Register] = []
+    before: list[str] = []
+    within: list[str] = []
+    texts = []
+    for value, groups in _halves(inside, *(_tile(v, axis, part, scratch.tile) for v in (left, right))):
+        text, more = _operand(value, inside, groups, scratch, taken)
+        texts.append(text)
+        (within if part in value.axes else before).extend(more)
+    if axis in layout.over:
+        register = scratch.take(out.axes)
+        taken.append(register)
+        text = scratch.text(register)
+        before.append(f"{out.text}[...] = 0")
+        within.append(_matmul(texts, text, inside))
+        within.append(f"np.add({out.text}, {text}, out={out.text})")
+    else:
+        within.append(_matmul(texts, _tile(out, axis, part, scratch.tile).text, inside))
+    for register in taken:
+        scratch.free(register)
+    return [*before, f"for {scratch.tile} in {tiles}:", *(f"    {line}" for line in within)]
+
+
+def _matmul(texts: list[str], to: str, layout: Layout) -> str:
+    out = _matrix(to, layout.stack, layout.rows, layout.columns)
+    return f"np.matmul({texts[0]}, {texts[1]}, out={out})"
+
+
+def _tile(value: Value, axis: Index, part: Index, name: str) -> Value:
+    """Return the entries of `value` in the slice `name` of `axis`, if it has that axis."""
+    if axis not in value.axes:
+        return value
+    text, own = value.source or (value.text, value.axes)
+    marks = ", ".join([*[":"] * own.index(axis), name])
+    cut = Value(f"{text}[{marks}]", _instead(own, axis, part), strided=value.strided)
+    return in_order(cut, _instead(value.axes, axis, part))
+
+
+def _instead(axes: Axes, axis: Index, part: Index) -> Axes:
+    return tuple(part if i == axis else i for i in axes)
 
 
 def _layout(a: Value, b: Value, over: Axes, out: Axes) -> tuple[Layout, bool] | None:
@@ -129,8 +201,9 @@ def _is_turned(value: Value, outer: Axes, inner: Axes) -> bool:
     return max((*inner, *outer), key=_length) in outer
 
 
-def _length(index: Index) -> int:
-    return index.extent.value or 0
+def _length(index: Index) -> float:
+    """Return how long an axis is; one that is free until run time counts as the longest."""
+    return math.inf if index.extent.value is None else index.extent.value
 
 
 def _matrix(text: str, stack: Axes, rows: Axes, columns: Axes, whole: Axes | None = None) -> str:
@@ -146,6 +219,8 @@ def _matrix(text: str, stack: Axes, rows: Axes, columns: Axes, whole: Axes | Non
 
 
 def _product(group: Axes) -> str:
+    if any(isinstance(i.extent, Part) for i in group):
+        return "-1"
     return " * ".join(_size(i) for i in group) or "1"
 
 

@@ -11,7 +11,13 @@ from dataclasses import dataclass, field
 from bpgen.ir.index import Extent, Index
 
 Axes = tuple[Index, ...]
+# Entries of a tile of windows: 1 MB of float32, which a second-level cache holds.
+ENTRIES = 1 << 18
 _LETTERS = {"float": "uvwqrst", "bool": "cbf", "int": "ijkl", "double": "xyz"}
+
+
+class Part(Extent):
+    """How many values of an index one tile takes, known when the batch is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +44,8 @@ class Scratch:
 
     `taken` are the names of tensors, which neither registers nor constants may have; with `local`
     code has registers as names of their own. `constants` are the arrays that code reads and never
-    writes, `views` other ways to see a buffer: how each one is made, by its name.
+    writes, `views` other ways to see a buffer: how each one is made, by its name. `parts` are how
+    many values of an index a tile takes.
     """
 
     owner: str
@@ -48,6 +55,7 @@ class Scratch:
     shapes: dict[Register, None] = field(default_factory=dict)
     constants: dict[str, str] = field(default_factory=dict)
     views: dict[str, str] = field(default_factory=dict)
+    parts: dict[str, str] = field(default_factory=dict)
 
     def take(self, axes: Axes, kind: str = "float") -> Register:
         """Return a free register under the shape `axes`."""
@@ -98,6 +106,26 @@ class Scratch:
     def starts(self, rows: Extent, columns: Extent) -> str:
         """Return where each row of a matrix begins in memory, counted in entries."""
         return self._constant(f"STARTS_{rows}_{columns}", f"{columns} * np.arange({rows})")
+
+    @property
+    def tile(self) -> str:
+        """Return what code calls a slice of an axis in a loop over tiles."""
+        return "tile_" if "tile" in self.taken else "tile"
+
+    # ---- tiles -----------------------------------------------------------------------------------
+
+    def tiles(self, axis: Index, others: Axes) -> tuple[str, Index]:
+        """Return what code calls the slices of `axis`, and the index over the values of one.
+
+        A row of a tile has the entries that `others` count.
+        """
+        sizes = sorted(i.extent.name for i in others)
+        name, row = f"TILES_{axis.extent}_{''.join(sizes)}", " * ".join(sizes) or "1"
+        text = self._constant(name, f"tiles({axis.extent}, {row})")
+        own = text.removeprefix(f"{self.owner}.")
+        part = Part(own.replace("TILES", "rows"), None)
+        self.parts[part.name] = f"{own}[0].stop"
+        return text, Index(f"{axis.name}_", part)
 
     def _constant(self, name: str, made: str) -> str:
         while name in self.taken:
