@@ -14,7 +14,7 @@ from bpgen.emit.wrap import arguments, wrapped_code, wrapped_names
 from bpgen.ir.network import Network
 from bpgen.ir.program import Blocks, Program
 from bpgen.ir.tensor import Role
-from bpgen.lower import batch_last
+from bpgen.lower import batch_last, folded
 from bpgen.spell import FormulaSpeller, derivatives_of, order_of
 from bpgen.targets.numpy.scratch import ENTRIES
 from bpgen.targets.numpy.windows import WINDOWS
@@ -25,7 +25,7 @@ _NOISE_ARGS = ("seed: int = 0", "step: int = 0", "noise: dict[str, np.ndarray] |
 
 def view_of(program: Program, declared_in: str, dtype: str) -> ModuleView:
     """Return the view of the module that trains `program`."""
-    return Writer(batch_last(program)).view(declared_in, dtype)
+    return Writer(batch_last(folded(program))).view(declared_in, dtype)
 
 
 class Writer:

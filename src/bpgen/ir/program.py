@@ -14,7 +14,7 @@ from sympy import Expr
 
 from bpgen.ir.derivation import Derivation
 from bpgen.ir.equation import Equation, Op
-from bpgen.ir.expr import Access, Pad
+from bpgen.ir.expr import Access, Pad, indices_of
 from bpgen.ir.index import Index
 from bpgen.ir.network import Network
 from bpgen.ir.optimizer import Optimizer
@@ -51,6 +51,28 @@ class Contract:
     over: tuple[Index, ...]
     scale: Expr
     accumulate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """Windows laid over each other: `out[h + u] += scale Σ_over kernel · entry`, for every h and u.
+
+    `at` says for each position of `out` what it is in the indices of `entry` and of the windows.
+    What is reached by none is 0.
+    """
+
+    out: Tensor
+    kernel: Expr
+    entry: Access
+    over: tuple[Index, ...]
+    at: tuple[tuple[Index, Expr], ...]
+    scale: Expr
+
+    @property
+    def windows(self) -> tuple[Index, ...]:
+        """Return the indices of the kernel that move a position."""
+        moving = frozenset[Index]().union(*(indices_of(at) for _, at in self.at))
+        return tuple(sorted(moving & indices_of(self.kernel), key=lambda i: str(i.name)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +130,7 @@ class Single:
     statement: Map | Reduce | Contract | Single
 
 
-Statement = Map | Reduce | Contract | Gather | View | Place | Carry | Single
+Statement = Map | Reduce | Contract | Fold | Gather | View | Place | Carry | Single
 
 
 @dataclass(frozen=True, slots=True)

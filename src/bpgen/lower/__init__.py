@@ -6,6 +6,7 @@ computed that no gradient, output or loss needs.
 """
 
 from bpgen.lower.batch_last import batch_last
+from bpgen.lower.folds import folded
 from bpgen.lower.program import lower
 
-__all__ = ["batch_last", "lower"]
+__all__ = ["batch_last", "folded", "lower"]

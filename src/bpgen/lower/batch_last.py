@@ -20,6 +20,7 @@ from bpgen.ir.index import Index
 from bpgen.ir.program import (
     Carry,
     Contract,
+    Fold,
     Gather,
     Map,
     Part,
@@ -99,6 +100,8 @@ def _formulas(statement: Statement) -> tuple[Basic, ...]:
             return (statement.body,)
         case Contract():
             return statement.factors
+        case Fold():
+            return (statement.kernel, statement.entry)
         case View() | Gather():
             return (statement.read,)
         case Place():
@@ -112,7 +115,7 @@ def _formulas(statement: Statement) -> tuple[Basic, ...]:
 def _has_window(statement: Statement, tensors: Mapping[str, Tensor]) -> bool:
     """Whether a statement sums, or takes the largest, over places that windows overlap or skip."""
     if not isinstance(statement, Reduce | Contract):
-        return False
+        return isinstance(statement, Fold)
     entries = {a for formula in _formulas(statement) for a in accesses(formula)}
     return any(_is_window(a, tensors[a.name]) for a in entries)
 
@@ -126,7 +129,7 @@ def _is_window(entry: Access, tensor: Tensor) -> bool:
 
 def _keeps_order(statement: Statement) -> bool:
     """Whether entries of what it reads and writes follow each other in the same order."""
-    return not isinstance(statement, Contract | Gather | Carry)
+    return not isinstance(statement, Contract | Fold | Gather | Carry)
 
 
 # ---- the turn ------------------------------------------------------------------------------------
@@ -162,6 +165,10 @@ class _Turn:
                 factors = tuple(map(self._formula, statement.factors))
                 return replace(statement, out=self._tensor(statement.out), factors=factors,
                                over=_last(statement.over))  # fmt: skip
+            case Fold():
+                return replace(statement, out=self._tensor(statement.out),
+                               kernel=self._formula(statement.kernel),
+                               entry=self._formula(statement.entry))  # fmt: skip
             case Place():
                 return self._place(statement)
             case View():

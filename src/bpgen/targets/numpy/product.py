@@ -49,7 +49,7 @@ def by_copies(a: Value, b: Value, over: Axes, out: Value, scratch: Scratch) -> l
     lines: list[str] = []
     texts = []
     for value, groups in _halves(layout, left, right):
-        text, more = _operand(value, layout, groups, scratch, taken)
+        text, more = operand(value, layout, groups, scratch, taken)
         texts.append(text)
         lines += more
     if not layout.added:
@@ -93,14 +93,14 @@ def _by_tiles(
     windows = left if left.strided else right
     others = tuple(i for i in windows.axes if i != axis)
     tiles, part = scratch.tiles(axis, others)
-    inside = Layout(*(_instead(g, axis, part) for g in (
+    inside = Layout(*(instead(g, axis, part) for g in (
         layout.stack, layout.rows, layout.columns, layout.added, layout.over)))  # fmt: skip
     taken: list[Register] = []
     before: list[str] = []
     within: list[str] = []
     texts = []
-    for value, groups in _halves(inside, *(_tile(v, axis, part, scratch.tile) for v in (left, right))):
-        text, more = _operand(value, inside, groups, scratch, taken)
+    for value, groups in _halves(inside, *(cut(v, axis, part, scratch.tile) for v in (left, right))):
+        text, more = operand(value, inside, groups, scratch, taken)
         texts.append(text)
         (within if part in value.axes else before).extend(more)
     if axis in layout.over:
@@ -108,31 +108,33 @@ def _by_tiles(
         taken.append(register)
         text = scratch.text(register)
         before.append(f"{out.text}[...] = 0")
-        within.append(_matmul(texts, text, inside))
+        within.append(matmul(texts, text, inside))
         within.append(f"np.add({out.text}, {text}, out={out.text})")
     else:
-        within.append(_matmul(texts, _tile(out, axis, part, scratch.tile).text, inside))
+        within.append(matmul(texts, cut(out, axis, part, scratch.tile).text, inside))
     for register in taken:
         scratch.free(register)
     return [*before, f"for {scratch.tile} in {tiles}:", *(f"    {line}" for line in within)]
 
 
-def _matmul(texts: list[str], to: str, layout: Layout) -> str:
+def matmul(texts: list[str], to: str, layout: Layout) -> str:
+    """Return the product of two matrices, written into `to`."""
     out = _matrix(to, layout.stack, layout.rows, layout.columns)
     return f"np.matmul({texts[0]}, {texts[1]}, out={out})"
 
 
-def _tile(value: Value, axis: Index, part: Index, name: str) -> Value:
+def cut(value: Value, axis: Index, part: Index, name: str) -> Value:
     """Return the entries of `value` in the slice `name` of `axis`, if it has that axis."""
     if axis not in value.axes:
         return value
     text, own = value.source or (value.text, value.axes)
     marks = ", ".join([*[":"] * own.index(axis), name])
-    cut = Value(f"{text}[{marks}]", _instead(own, axis, part), strided=value.strided)
-    return in_order(cut, _instead(value.axes, axis, part))
+    cut = Value(f"{text}[{marks}]", instead(own, axis, part), strided=value.strided)
+    return in_order(cut, instead(value.axes, axis, part))
 
 
-def _instead(axes: Axes, axis: Index, part: Index) -> Axes:
+def instead(axes: Axes, axis: Index, part: Index) -> Axes:
+    """Return axes with `part` in the place of `axis`."""
     return tuple(part if i == axis else i for i in axes)
 
 
@@ -163,7 +165,7 @@ def _layout(a: Value, b: Value, over: Axes, out: Axes) -> tuple[Layout, bool] | 
     return Layout(out[:place], rows, columns, added, rest), swapped
 
 
-def _operand(
+def operand(
     value: Value,
     layout: Layout,
     groups: tuple[Axes, Axes],

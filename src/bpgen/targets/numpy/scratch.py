@@ -110,7 +110,11 @@ class Scratch:
     @property
     def tile(self) -> str:
         """Return what code calls a slice of an axis in a loop over tiles."""
-        return "tile_" if "tile" in self.taken else "tile"
+        return self.free_name("tile")
+
+    def free_name(self, name: str) -> str:
+        """Return `name` for a variable of a loop, or a longer one if code uses that for another."""
+        return f"{name}_" if name in self.taken else name
 
     # ---- tiles -----------------------------------------------------------------------------------
 
