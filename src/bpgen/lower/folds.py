@@ -120,9 +120,9 @@ def _fold(
     windows = tuple(i for i in statement.over if any(at.has(i) for at in moved.values()))
     over = tuple(i for i in statement.over if i not in windows)
     source = access(entry.name, axes)
-    fits = moved and set(windows) <= indices_of(kernel) and not indices_of(kernel) & set(moved)
-    shared = indices_of(kernel) & set(axes)
-    if not fits or shared != set(over) or not set(over) <= set(axes):
+    found = indices_of(kernel)
+    fits = windows and set(windows) <= found and not found & set(moved)
+    if not fits or found & set(axes) != set(over) or any(i.extent.value is None for i in found):
         return None
     return Fold(statement.out, kernel, source, over, tuple(moved.items()), statement.scale)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from sympy import Expr
 
 from bpgen.ir.affine import affine
-from bpgen.ir.expr import indices_of
+from bpgen.ir.expr import Access, indices_of
 from bpgen.ir.index import Index
 from bpgen.ir.program import Fold
 from bpgen.targets.numpy.arrays import Arrays
@@ -52,8 +52,10 @@ def fold(arrays: Arrays, statement: Fold, out: Value) -> list[str]:
 
 
 def _order(kernel: Expr, space: Axes) -> Axes:
-    own = [i for i in getattr(kernel, "indices", space) if isinstance(i, Index)]
-    return tuple(i for i in own if i in indices_of(kernel))
+    """Return the order of axes in which to read the kernel: its own, if that is one of indices."""
+    own = kernel.indices if isinstance(kernel, Access) else ()
+    plain = tuple(i for i in own if isinstance(i, Index))
+    return plain if set(plain) == set(space) else space
 
 
 def _laid(

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from bpgen.ir.index import Extent, Index
 
 Axes = tuple[Index, ...]
-# Entries of a tile of windows: 1 MB of float32, which a second-level cache holds.
-ENTRIES = 1 << 18
+# Entries of a tile of windows: 2 MB of float32, so that few tiles leave the cache. Measured: from
+# 0.3 to 4 MB the time of a product changes by less than a tenth.
+ENTRIES = 1 << 19
 _LETTERS = {"float": "uvwqrst", "bool": "cbf", "int": "ijkl", "double": "xyz"}
 
 
