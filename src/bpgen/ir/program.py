@@ -6,8 +6,8 @@ tensor that is written; `accumulate` says that it is added to what is there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 
 import sympy
 from sympy import Expr
@@ -208,6 +208,25 @@ class Program:
         """Return every tensor that a function of the module may read, by name."""
         closed = self.hessian or self.derivation
         return closed.network.tensors
+
+    @property
+    def computed(self) -> tuple[Part, ...]:
+        """Return the parts of every function but the update."""
+        first = (*self.forward, *self.loss, *self.predict, *self.score)
+        return (*first, *self.advance, *self.backward, *self.second)
+
+    def changed(self, change: Callable[[tuple[Part, ...]], tuple[Part, ...]]) -> Program:
+        """Return the program with the parts of every function but the update changed."""
+        return replace(
+            self,
+            forward=change(self.forward),
+            loss=change(self.loss),
+            predict=change(self.predict),
+            score=change(self.score),
+            advance=change(self.advance),
+            backward=change(self.backward),
+            second=change(self.second),
+        )
 
     def check(self) -> None:
         """Assert that every buffer is written before it is read, and only then added to."""

@@ -35,6 +35,8 @@ from bpgen.ir.program import (
 )
 from bpgen.ir.tensor import GIVEN, Role, Tensor
 
+Whole = Map | Reduce | Contract | Fold | Gather | View | Place | Carry
+
 RANK = 3  # Fewer axes make a matrix, which BLAS takes either way round.
 
 
@@ -43,12 +45,7 @@ def batch_last(program: Program) -> Program:
     turned = _turned(program)
     if not turned:
         return program
-    turn = _Turn(turned)
-    functions = {name: turn.parts(getattr(program, name)) for name in _FUNCTIONS}
-    return replace(program, turned=turned, **functions)
-
-
-_FUNCTIONS = ("forward", "loss", "backward", "predict", "score", "advance", "second")
+    return replace(program.changed(_Turn(turned).parts), turned=turned)
 
 
 # ---- which tensors -------------------------------------------------------------------------------
@@ -56,8 +53,8 @@ _FUNCTIONS = ("forward", "loss", "backward", "predict", "score", "advance", "sec
 
 def _turned(program: Program) -> frozenset[str]:
     """Return the tensors in which windows move, and those computed from them entry by entry."""
-    parts = [p for name in _FUNCTIONS for p in getattr(program, name)]
-    free = frozenset(_free(program, parts))
+    parts = program.computed
+    free = frozenset(_free(program))
     found: set[str] = set()
     groups = [(s, free & set(_names(s))) for s in _statements(parts)]
     waiting = {name for s, names in groups if _has_window(s, program.tensors) for name in names}
@@ -68,10 +65,10 @@ def _turned(program: Program) -> frozenset[str]:
     return frozenset(found)
 
 
-def _free(program: Program, parts: list[Part]) -> Iterator[str]:
+def _free(program: Program) -> Iterator[str]:
     """Yield the tensors that may be turned: buffers of a batch, which no loop and no user sees."""
-    in_loops = {n for p in parts if not isinstance(p, Step) for s in steps_of((p,))
-                for n in (s.equation.out.name, *s.equation.reads())}  # fmt: skip
+    loops = steps_of(p for p in program.computed if not isinstance(p, Step))
+    in_loops = {name for s in loops for name in (s.equation.out.name, *s.equation.reads())}
     seen = {program.network.loss, *program.network.outputs.values(), *in_loops}
     for tensor in program.tensors.values():
         is_made = tensor.role not in GIVEN | {Role.SCALAR} and tensor.name not in seen
@@ -80,21 +77,22 @@ def _free(program: Program, parts: list[Part]) -> Iterator[str]:
             yield tensor.name
 
 
-def _statements(parts: Iterable[Part]) -> Iterator[Statement]:
+def _statements(parts: Iterable[Part]) -> Iterator[Whole]:
     for step in steps_of(parts):
-        for statement in step.statements:
-            while isinstance(statement, Single):
-                statement = statement.statement
-            yield statement
+        yield from map(_inner, step.statements)
 
 
-def _names(statement: Statement) -> Iterator[str]:
-    yield statement.out.name  # type: ignore[union-attr]  a single is taken apart before
+def _inner(statement: Statement) -> Whole:
+    return _inner(statement.statement) if isinstance(statement, Single) else statement
+
+
+def _names(statement: Whole) -> Iterator[str]:
+    yield statement.out.name
     for formula in _formulas(statement):
         yield from (a.name for a in accesses(formula))
 
 
-def _formulas(statement: Statement) -> tuple[Basic, ...]:
+def _formulas(statement: Whole) -> tuple[Basic, ...]:
     match statement:
         case Map() | Reduce():
             return (statement.body,)
@@ -112,7 +110,7 @@ def _formulas(statement: Statement) -> tuple[Basic, ...]:
             raise AssertionError(f"{statement} has its formulas elsewhere")
 
 
-def _has_window(statement: Statement, tensors: Mapping[str, Tensor]) -> bool:
+def _has_window(statement: Whole, tensors: Mapping[str, Tensor]) -> bool:
     """Whether a statement sums, or takes the largest, over places that windows overlap or skip."""
     if not isinstance(statement, Reduce | Contract):
         return isinstance(statement, Fold)
@@ -127,7 +125,7 @@ def _is_window(entry: Access, tensor: Tensor) -> bool:
     )
 
 
-def _keeps_order(statement: Statement) -> bool:
+def _keeps_order(statement: Whole) -> bool:
     """Whether entries of what it reads and writes follow each other in the same order."""
     return not isinstance(statement, Contract | Fold | Gather | Carry)
 
@@ -155,20 +153,19 @@ class _Turn:
                 assert isinstance(inner, Map | Reduce | Contract | Single)
                 return replace(statement, statement=inner)
             case Map():
-                return replace(statement, out=self._tensor(statement.out),
-                               body=self._formula(statement.body))  # fmt: skip
+                body = self._formula(statement.body)
+                return replace(statement, out=self._tensor(statement.out), body=body)
             case Reduce():
-                return replace(statement, out=self._tensor(statement.out),
-                               body=self._formula(statement.body),
-                               over=_last(statement.over))  # fmt: skip
+                out, body = self._tensor(statement.out), self._formula(statement.body)
+                return replace(statement, out=out, body=body, over=_last(statement.over))
             case Contract():
-                factors = tuple(map(self._formula, statement.factors))
-                return replace(statement, out=self._tensor(statement.out), factors=factors,
-                               over=_last(statement.over))  # fmt: skip
+                out, factors = self._tensor(statement.out), map(self._formula, statement.factors)
+                over = _last(statement.over)
+                return replace(statement, out=out, factors=tuple(factors), over=over)
             case Fold():
-                return replace(statement, out=self._tensor(statement.out),
-                               kernel=self._formula(statement.kernel),
-                               entry=self._formula(statement.entry))  # fmt: skip
+                out, kernel = self._tensor(statement.out), self._formula(statement.kernel)
+                entry = self._formula(statement.entry)
+                return replace(statement, out=out, kernel=kernel, entry=entry)
             case Place():
                 return self._place(statement)
             case View():

@@ -35,7 +35,9 @@ def folded(program: Program) -> Program:
         return program
 
     def parts(before: Iterable[Part]) -> tuple[Part, ...]:
-        return tuple(found.get(p.equation.out.name, p) if isinstance(p, Step) else p for p in before)
+        return tuple(
+            found.get(p.equation.out.name, p) if isinstance(p, Step) else p for p in before
+        )
 
     backward, second = parts(program.backward), parts(program.second)
     reads = Counter(n for s in steps_of(backward + second) for n in s.equation.reads())
@@ -53,7 +55,7 @@ def _is_border(step: Step, tensors: Mapping[str, Tensor]) -> bool:
     if more or not isinstance(first, Place) or first.pad.value != 0 or first.scale != 1:
         return False
     entry = first.pad.entry
-    own = {i: p for i, p in zip(first.out.indices, first.parts, strict=True)}
+    own = dict(zip(first.out.indices, first.parts, strict=True))
     for at, axis in zip(entry.indices, tensors[entry.name].indices, strict=True):
         index = next(iter(indices_of(at)), None)
         if index is None:
@@ -64,9 +66,7 @@ def _is_border(step: Step, tensors: Mapping[str, Tensor]) -> bool:
     return len(indices_of(entry)) == len(entry.indices) == len(first.out.indices)
 
 
-def _folded(
-    step: Step, borders: Mapping[str, Step], tensors: Mapping[str, Tensor]
-) -> Step | None:
+def _folded(step: Step, borders: Mapping[str, Step], tensors: Mapping[str, Tensor]) -> Step | None:
     """Return the step with a fold for its sum; None if it is no such sum, or costs more so."""
     first, *rest = step.statements
     if not isinstance(first, Contract) or first.accumulate or len(first.factors) != 2:
@@ -110,7 +110,7 @@ def _fold(
         position = None if place is None else _position(place, statement)
         if place is None or position is None:
             return None
-        h = _fresh(axis, position, [*statement.out.indices, *statement.over, *axes])
+        h = _fresh(axis, [*statement.out.indices, *statement.over, *axes])
         axes.append(h)
         windows = sympy.Add(*(-c * i for i, c in place.coefficients.items() if i != position))
         moved[position] = h + windows - place.offset
@@ -135,7 +135,7 @@ def _position(place: Affine, statement: Contract) -> Index | None:
     return found[0] if fits else None
 
 
-def _fresh(axis: Index, position: Index, taken: list[Index]) -> Index:
+def _fresh(axis: Index, taken: list[Index]) -> Index:
     """Return the axis of the tensor inside the border, under a name that no other index has."""
     index = axis
     while any(index.name == i.name for i in taken):

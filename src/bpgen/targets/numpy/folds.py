@@ -1,9 +1,8 @@
 """Windows laid over each other: a product, then each place of the window added where it belongs.
 
-    np.matmul(W.T, d_z[:, tile].reshape(D, -1), out=u)
-    for k, m in np.ndindex(U, V):
-        part = d_x[:, tile.start + k : tile.stop + k, m : m + W]
-        np.add(part, u[:, k, m], out=part)
+    ∂L/∂x[c,h+u,w+v] += Σ_f W[f,c,u,v] ∂L/∂z[f,h,w]
+
+is a product over f for a tile of positions h, and for all u, v the sum of two slices.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from bpgen.ir.expr import Access, indices_of
 from bpgen.ir.index import Index
 from bpgen.ir.program import Fold
 from bpgen.targets.numpy.arrays import Arrays
-from bpgen.targets.numpy.product import Layout, cut, instead, matmul, operand
+from bpgen.targets.numpy.matrices import Layout, cut, instead, matmul, operand
 from bpgen.targets.numpy.scratch import Axes, Register, Scratch
 from bpgen.targets.numpy.ufuncs import Ufuncs
 from bpgen.targets.numpy.values import Value, in_order
@@ -58,9 +57,7 @@ def _order(kernel: Expr, space: Axes) -> Axes:
     return plain if set(plain) == set(space) else space
 
 
-def _laid(
-    statement: Fold, product: Value, out: Value, axis: Index, scratch: Scratch
-) -> list[str]:
+def _laid(statement: Fold, product: Value, out: Value, axis: Index, scratch: Scratch) -> list[str]:
     """Return the loop over the places of the window, each of which adds one slice to another."""
     moved = dict(statement.at)
     windows = tuple(i for i in product.axes if i in statement.windows)
