@@ -54,7 +54,8 @@ def batch_last(program: Program) -> Program:
 def _turned(program: Program) -> frozenset[str]:
     """Return the tensors in which windows move, and those computed from them entry by entry."""
     parts = program.computed
-    free = frozenset(_free(program))
+    in_rows = {name for s in _statements(parts) for name in _rows(s, program.tensors)}
+    free = frozenset(_free(program)) - in_rows
     found: set[str] = set()
     groups = [(s, free & set(_names(s))) for s in _statements(parts)]
     waiting = {name for s, names in groups if _has_window(s, program.tensors) for name in names}
@@ -119,10 +120,27 @@ def _has_window(statement: Whole, tensors: Mapping[str, Tensor]) -> bool:
 
 
 def _is_window(entry: Access, tensor: Tensor) -> bool:
-    return any(
-        len(indices_of(at)) > 1 and affine(at) is not None and not at.has(Access)
-        for at, axis in zip(entry.indices, tensor.indices, strict=True)
-    )
+    pairs = zip(entry.indices, tensor.indices, strict=True)
+    places = [(affine(at), axis.extent) for at, axis in pairs if not at.has(Access)]
+    return any(p and len(p.coefficients) > 1 and not p.is_complete(e) for p, e in places)
+
+
+def _rows(statement: Whole, tensors: Mapping[str, Tensor]) -> Iterator[str]:
+    """Yield the tensors that a product takes, or writes, as rows of features: `x[n,t,c] W[c,d]`.
+
+    With the batch last they would have to be laid out as rows for every product.
+    """
+    if not isinstance(statement, Contract) or _has_window(statement, tensors):
+        return
+    batch = {i for i in (*statement.out.indices, *statement.over) if i.extent.value is None}
+    of_batch = [f for f in statement.factors if indices_of(f) & batch]
+    if not batch or batch & set(statement.over):
+        return
+    found = {i for f in of_batch for i in indices_of(f)}
+    entries = {a for f in of_batch for a in accesses(f)}
+    yield from (a.name for a in entries if a.indices[-1] in statement.over or len(of_batch) > 1)
+    if statement.out.indices[-1] not in found or len(of_batch) > 1:
+        yield statement.out.name
 
 
 def _keeps_order(statement: Whole) -> bool:
