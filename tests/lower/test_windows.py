@@ -1,5 +1,7 @@
 """What lowering decides about windows changes memory and time, and no number."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -47,7 +49,7 @@ def test_tiles_of_any_size_give_the_same_gradient(name, tmp_path, monkeypatch):
         text = model.source(dtype="float64")
         path = tmp_path / f"{name}_{entries}.py"
         path.write_text(text, encoding="utf-8")
-        net = load_module(path)
+        net: Any = load_module(path)
         gradients.append(net.loss_and_grad(net.init(0), **net.example(7))[1].flat)
     largest = np.abs(gradients[0]).max()
     for gradient in gradients[1:]:

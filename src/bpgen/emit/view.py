@@ -90,7 +90,6 @@ class ModuleView:
     needs_math: bool
     needs_erf: bool
     needs_windows: bool
-    needs_tiles: bool
     tile: str
     needs_orthogonal: bool
     has_labels: bool
