@@ -46,6 +46,13 @@ OUTPUTS = ("code", "image")
 STATES = ("m", "v")
 
 
+def tiles(extent: int, entries: int) -> list[slice]:
+    """Return 0 … extent-1 in equal slices of as many rows, of so many entries, as stay in cache."""
+    fits = (rows for rows in range(2, extent + 1) if rows * entries <= 524288)
+    rows = max((rows for rows in fits if extent % rows == 0), default=1)
+    return [slice(row, row + rows) for row in range(0, extent, rows)]
+
+
 class Params:
     """The parameters: named views into one flat vector, `flat`."""
 
@@ -73,29 +80,33 @@ class Activations:
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         self.N = N
-        self.image_pad = np.zeros((N, C, A, B), dtype)  # image_pad[n,c,a,b]
-        self.z1 = np.empty((N, F, J, K), dtype)  # z1[n,f,j,k]
-        self.halves = np.empty((N, F, J, K), dtype)  # halves[n,f,j,k]
-        self.halves_pad1 = np.zeros((N, F, T, S), dtype)  # halves_pad1[n,f,t,s]
+        self.image = np.empty((C, H, W, N), dtype)  # image[c,h,w,n]
+        self.image_pad = np.zeros((C, A, B, N), dtype)  # image_pad[c,a,b,n]
+        self.z1 = np.empty((F, J, K, N), dtype)  # z1[f,j,k,n]
+        self.halves = np.empty((F, J, K, N), dtype)  # halves[f,j,k,n]
+        self.halves_pad1 = np.zeros((F, T, S, N), dtype)  # halves_pad1[f,t,s,n]
         self.code = np.empty((N, R, H2, W2), dtype)  # code[n,r,h2,w2]
-        self.code_pad = np.zeros((N, R, A2, B2), dtype)  # code_pad[n,r,a2,b2]
-        self.classes1 = np.empty((N, F, Q, M, J2, K2), dtype)  # classes1[n,f,q,m,j2,k2]
-        self.grown_split1 = np.empty((N, F, J2, Q, K2, M), dtype)  # grown_split1[n,f,j2,q,k2,m]
-        self.z2 = np.empty((N, F, E, G), dtype)  # z2[n,f,e,g]
-        self.grown = np.empty((N, F, E, G), dtype)  # grown[n,f,e,g]
-        self.grown_pad1 = np.zeros((N, F, A3, B3), dtype)  # grown_pad1[n,f,a3,b3]
-        self.classes2 = np.empty((N, D2, Q, M, J3, K3), dtype)  # classes2[n,d2,q,m,j3,k3]
-        self.grown_split2 = np.empty((N, D2, J3, Q, K3, M), dtype)  # grown_split2[n,d2,j3,q,k3,m]
-        self.drawn = np.empty((N, D2, H, W), dtype)  # drawn[n,d2,h,w]
+        self.code_pad = np.zeros((R, A2, B2, N), dtype)  # code_pad[r,a2,b2,n]
+        self.classes1 = np.empty((F, Q, M, J2, K2, N), dtype)  # classes1[f,q,m,j2,k2,n]
+        self.grown_split1 = np.empty((F, J2, Q, K2, M, N), dtype)  # grown_split1[f,j2,q,k2,m,n]
+        self.z2 = np.empty((F, E, G, N), dtype)  # z2[f,e,g,n]
+        self.grown = np.empty((F, E, G, N), dtype)  # grown[f,e,g,n]
+        self.grown_pad1 = np.zeros((F, A3, B3, N), dtype)  # grown_pad1[f,a3,b3,n]
+        self.classes2 = np.empty((D2, Q, M, J3, K3, N), dtype)  # classes2[d2,q,m,j3,k3,n]
+        self.grown_split2 = np.empty((D2, J3, Q, K3, M, N), dtype)  # grown_split2[d2,j3,q,k3,m,n]
+        self.drawn = np.empty((D2, H, W, N), dtype)  # drawn[d2,h,w,n]
+        self.logits = np.empty((N, E2), dtype)  # logits[n,e2]
         self.sigmoid1 = np.empty((N, E2), dtype)  # sigmoid1[n,e2]
         self.m = np.empty((N, E2), dtype)  # m[n,e2]
         self.e = np.empty((N, E2), dtype)  # e[n,e2]
         self.s = np.empty((N, E2), dtype)  # s[n,e2]
         self.loss = np.empty((), dtype)  # loss
+        self.TILES_J_CKNUV = tiles(J, C * K * N * U * V)
         self.ZERO = np.zeros((), dtype)
+        rows_J_CKNUV = self.TILES_J_CKNUV[0].stop
         u = np.empty(
             max(
-                N * C * U * V * J * K,
+                C * U * V * rows_J_CKNUV * K * N,
                 N * H2 * W2 * F * U * V,
                 F * Q * M * R * U3 * V3,
                 D2 * Q * M * F * U3 * V3,
@@ -103,23 +114,25 @@ class Activations:
             ),
             dtype,
         )
-        self.u_ncuvjk = u[: N * C * U * V * J * K].reshape((N, C, U, V, J, K))
+        self.u_cuvj_kn = u[: C * U * V * rows_J_CKNUV * K * N].reshape(
+            (C, U, V, rows_J_CKNUV, K, N)
+        )
         self.u_nh2w2fuv = u[: N * H2 * W2 * F * U * V].reshape((N, H2, W2, F, U, V))
         self.u_fqmru3v3 = u[: F * Q * M * R * U3 * V3].reshape((F, Q, M, R, U3, V3))
         self.u_d2qmfu3v3 = u[: D2 * Q * M * F * U3 * V3].reshape((D2, Q, M, F, U3, V3))
         self.u_ne2 = u[: N * E2].reshape((N, E2))
-        v = np.empty(max(N * R * U3 * V3 * J2 * K2, N * F * U3 * V3 * J3 * K3, N * E2), dtype)
-        self.v_nru3v3j2k2 = v[: N * R * U3 * V3 * J2 * K2].reshape((N, R, U3, V3, J2, K2))
-        self.v_nfu3v3j3k3 = v[: N * F * U3 * V3 * J3 * K3].reshape((N, F, U3, V3, J3, K3))
+        v = np.empty(max(R * U3 * V3 * J2 * K2 * N, F * U3 * V3 * J3 * K3 * N, N * E2), dtype)
+        self.v_ru3v3j2k2n = v[: R * U3 * V3 * J2 * K2 * N].reshape((R, U3, V3, J2, K2, N))
+        self.v_fu3v3j3k3n = v[: F * U3 * V3 * J3 * K3 * N].reshape((F, U3, V3, J3, K3, N))
         self.v_ne2 = v[: N * E2].reshape((N, E2))
-        self.code_pad_nrj2k2u3v3 = sliding_window_view(self.code_pad, (U3, V3), (2, 3))
-        self.code_pad_nrj2k2u3v3 = self.code_pad_nrj2k2u3v3[:, :, :, :, ::-1, ::-1]
-        self.grown_pad1_nfj3k3u3v3 = sliding_window_view(self.grown_pad1, (U3, V3), (2, 3))
-        self.grown_pad1_nfj3k3u3v3 = self.grown_pad1_nfj3k3u3v3[:, :, :, :, ::-1, ::-1]
-        self.halves_pad1_nfuvh2w2 = sliding_window_view(self.halves_pad1, (3, 3), (2, 3))
-        self.halves_pad1_nfuvh2w2 = self.halves_pad1_nfuvh2w2[:, :, :, :, ::2, ::2]
-        self.image_pad_ncjkuv = sliding_window_view(self.image_pad, (U, V), (2, 3))
-        self.image_pad_ncjkuv = self.image_pad_ncjkuv[:, :, ::2, ::2, :, :]
+        self.code_pad_rj2k2nu3v3 = sliding_window_view(self.code_pad, (U3, V3), (1, 2))
+        self.code_pad_rj2k2nu3v3 = self.code_pad_rj2k2nu3v3[:, :, :, :, ::-1, ::-1]
+        self.grown_pad1_fj3k3nu3v3 = sliding_window_view(self.grown_pad1, (U3, V3), (1, 2))
+        self.grown_pad1_fj3k3nu3v3 = self.grown_pad1_fj3k3nu3v3[:, :, :, :, ::-1, ::-1]
+        self.halves_pad1_fuvnh2w2 = sliding_window_view(self.halves_pad1, (3, 3), (1, 2))
+        self.halves_pad1_fuvnh2w2 = self.halves_pad1_fuvnh2w2[:, :, :, :, ::2, ::2]
+        self.image_pad_cjknuv = sliding_window_view(self.image_pad, (U, V), (1, 2))
+        self.image_pad_cjknuv = self.image_pad_cjknuv[:, ::2, ::2, :, :, :]
 
 
 class Workspace(Activations):
@@ -128,80 +141,83 @@ class Workspace(Activations):
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         super().__init__(N, dtype)
         self.p = np.empty((N, E2), dtype)  # p[n,e2]
-        self.d_drawn = np.empty((N, D2, H, W), dtype)  # ∂L/∂drawn[n,d2,h,w]
-        self.d_grown2 = np.zeros((N, D2, H4, W4), dtype)  # ∂L/∂grown2[n,d2,h4,w4]
+        self.d_drawn = np.empty((D2, H, W, N), dtype)  # ∂L/∂drawn[d2,h,w,n]
+        self.d_grown2 = np.zeros((D2, H4, W4, N), dtype)  # ∂L/∂grown2[d2,h4,w4,n]
         self.padded_d_classes2 = np.zeros(
-            (N, D2, Q, M, P, X), dtype
-        )  # padded_d_classes2[n,d2,q,m,p,x]
-        self.d_grown_pad1 = np.empty((N, F, A3, B3), dtype)  # ∂L/∂grown_pad1[n,f,a3,b3]
-        self.d_z2 = np.empty((N, F, E, G), dtype)  # ∂L/∂z2[n,f,e,g]
-        self.d_grown1 = np.zeros((N, F, H3, W3), dtype)  # ∂L/∂grown1[n,f,h3,w3]
+            (D2, Q, M, P, X, N), dtype
+        )  # padded_d_classes2[d2,q,m,p,x,n]
+        self.d_grown_pad1 = np.empty((F, A3, B3, N), dtype)  # ∂L/∂grown_pad1[f,a3,b3,n]
+        self.d_z2 = np.empty((F, E, G, N), dtype)  # ∂L/∂z2[f,e,g,n]
+        self.d_grown1 = np.zeros((F, H3, W3, N), dtype)  # ∂L/∂grown1[f,h3,w3,n]
         self.padded_d_classes1 = np.zeros(
-            (N, F, Q, M, S, Y), dtype
-        )  # padded_d_classes1[n,f,q,m,s,y]
-        self.d_code_pad = np.empty((N, R, A2, B2), dtype)  # ∂L/∂code_pad[n,r,a2,b2]
-        self.d_code = np.empty((N, R, H2, W2), dtype)  # ∂L/∂code[n,r,h2,w2]
-        self.padded_d_code = np.zeros((N, R, K, J), dtype)  # padded_d_code[n,r,k,j]
+            (F, Q, M, S, Y, N), dtype
+        )  # padded_d_classes1[f,q,m,s,y,n]
+        self.d_code_pad = np.empty((R, A2, B2, N), dtype)  # ∂L/∂code_pad[r,a2,b2,n]
+        self.d_code = np.empty((R, H2, W2, N), dtype)  # ∂L/∂code[r,h2,w2,n]
+        self.padded_d_code = np.zeros((R, K, J, N), dtype)  # padded_d_code[r,k,j,n]
         self.padded_down2_W = np.zeros((R, F, K, J), dtype)  # padded_down2_W[r,f,k,j]
         self.split_d_halves_pad1 = np.empty(
-            (N, F, Q, R2, Z, K2), dtype
-        )  # split_d_halves_pad1[n,f,q,r2,z,k2]
+            (F, Q, R2, Z, K2, N), dtype
+        )  # split_d_halves_pad1[f,q,r2,z,k2,n]
         self.joined_d_halves_pad1 = np.empty(
-            (N, F, S2, G2), dtype
-        )  # joined_d_halves_pad1[n,f,s2,g2]
-        self.d_z1 = np.empty((N, F, J, K), dtype)  # ∂L/∂z1[n,f,j,k]
+            (F, S2, G2, N), dtype
+        )  # joined_d_halves_pad1[f,s2,g2,n]
+        self.d_z1 = np.empty((F, J, K, N), dtype)  # ∂L/∂z1[f,j,k,n]
         self.split_d_up1_W = np.empty((R, F, Q, M, U3, V3), dtype)  # split_d_up1_W[r,f,q,m,u3,v3]
         self.split_d_up2_W = np.empty((F, D2, Q, M, U3, V3), dtype)  # split_d_up2_W[f,d2,q,m,u3,v3]
+        self.TILES_H2_FNUVW2 = tiles(H2, F * N * U * V * W2)
+        rows_H2_FNUVW2 = self.TILES_H2_FNUVW2[0].stop
+        rows_J_CKNUV = self.TILES_J_CKNUV[0].stop
         u = np.empty(
             max(
                 D2 * Q * M * U3 * V3 * F,
                 F * Q * M * U3 * V3 * R,
                 F * Q * R2 * R * M * Q2,
-                N * J * K * F,
-                N * H2 * W2 * R,
-                N * J2 * K2 * F * Q * M,
-                D2 * Q * M * N * J3 * K3,
+                C * U * V * rows_J_CKNUV * K * N,
+                F * U * V * rows_H2_FNUVW2 * W2 * N,
+                R * U3 * V3 * J2 * K2 * N,
+                F * U3 * V3 * J3 * K3 * N,
             ),
             dtype,
         )
         self.u_d2qmu3v3f = u[: D2 * Q * M * U3 * V3 * F].reshape((D2, Q, M, U3, V3, F))
         self.u_fqmu3v3r = u[: F * Q * M * U3 * V3 * R].reshape((F, Q, M, U3, V3, R))
         self.u_fqr2rmq2 = u[: F * Q * R2 * R * M * Q2].reshape((F, Q, R2, R, M, Q2))
-        self.u_njkf = u[: N * J * K * F].reshape((N, J, K, F))
-        self.u_nh2w2r = u[: N * H2 * W2 * R].reshape((N, H2, W2, R))
-        self.u_nj2k2fqm = u[: N * J2 * K2 * F * Q * M].reshape((N, J2, K2, F, Q, M))
-        self.u_d2qmnj3k3 = u[: D2 * Q * M * N * J3 * K3].reshape((D2, Q, M, N, J3, K3))
+        self.u_cuvj_kn = u[: C * U * V * rows_J_CKNUV * K * N].reshape(
+            (C, U, V, rows_J_CKNUV, K, N)
+        )
+        self.u_fuvh2_w2n = u[: F * U * V * rows_H2_FNUVW2 * W2 * N].reshape(
+            (F, U, V, rows_H2_FNUVW2, W2, N)
+        )
+        self.u_ru3v3j2k2n = u[: R * U3 * V3 * J2 * K2 * N].reshape((R, U3, V3, J2, K2, N))
+        self.u_fu3v3j3k3n = u[: F * U3 * V3 * J3 * K3 * N].reshape((F, U3, V3, J3, K3, N))
         v = np.empty(
             max(
-                N * D2 * Q * M * U3 * V3 * A3 * B3,
-                N * F * Q * M * U3 * V3 * A2 * B2,
-                N * R * M * Q2 * Z * K2,
-                C * U * V * N * J * K,
-                N * H2 * W2 * F * U * V,
-                R * U3 * V3 * N * J2 * K2,
-                F * U3 * V3 * N * J3 * K3,
+                D2 * Q * M * U3 * V3 * A3 * B3 * N,
+                F * Q * M * U3 * V3 * A2 * B2 * N,
+                R * M * Q2 * Z * K2 * N,
+                F * C * U * V,
+                R * F * U * V,
             ),
             dtype,
         )
-        self.v_nd2qmu3v3a3b3 = v[: N * D2 * Q * M * U3 * V3 * A3 * B3].reshape(
-            (N, D2, Q, M, U3, V3, A3, B3)
+        self.v_d2qmu3v3a3b3n = v[: D2 * Q * M * U3 * V3 * A3 * B3 * N].reshape(
+            (D2, Q, M, U3, V3, A3, B3, N)
         )
-        self.v_nfqmu3v3a2b2 = v[: N * F * Q * M * U3 * V3 * A2 * B2].reshape(
-            (N, F, Q, M, U3, V3, A2, B2)
+        self.v_fqmu3v3a2b2n = v[: F * Q * M * U3 * V3 * A2 * B2 * N].reshape(
+            (F, Q, M, U3, V3, A2, B2, N)
         )
-        self.v_nrmq2zk2 = v[: N * R * M * Q2 * Z * K2].reshape((N, R, M, Q2, Z, K2))
-        self.v_cuvnjk = v[: C * U * V * N * J * K].reshape((C, U, V, N, J, K))
-        self.v_nh2w2fuv = v[: N * H2 * W2 * F * U * V].reshape((N, H2, W2, F, U, V))
-        self.v_ru3v3nj2k2 = v[: R * U3 * V3 * N * J2 * K2].reshape((R, U3, V3, N, J2, K2))
-        self.v_fu3v3nj3k3 = v[: F * U3 * V3 * N * J3 * K3].reshape((F, U3, V3, N, J3, K3))
-        self.padded_d_classes1_nfqma2b2u3v3 = sliding_window_view(
-            self.padded_d_classes1, (U3, V3), (4, 5)
+        self.v_rmq2zk2n = v[: R * M * Q2 * Z * K2 * N].reshape((R, M, Q2, Z, K2, N))
+        self.v_fcuv = v[: F * C * U * V].reshape((F, C, U, V))
+        self.v_rfuv = v[: R * F * U * V].reshape((R, F, U, V))
+        self.padded_d_classes1_fqma2b2nu3v3 = sliding_window_view(
+            self.padded_d_classes1, (U3, V3), (3, 4)
         )
-        self.padded_d_classes2_nd2qma3b3u3v3 = sliding_window_view(
-            self.padded_d_classes2, (U3, V3), (4, 5)
+        self.padded_d_classes2_d2qma3b3nu3v3 = sliding_window_view(
+            self.padded_d_classes2, (U3, V3), (3, 4)
         )
-        self.padded_d_code_nrzk2mq2 = sliding_window_view(self.padded_d_code, (M, Q2), (2, 3))
-        self.padded_d_code_nrzk2mq2 = self.padded_d_code_nrzk2mq2[:, :, :, :, ::-1, ::-1]
+        self.padded_d_code_rzk2nmq2 = sliding_window_view(self.padded_d_code, (M, Q2), (1, 2))
+        self.padded_d_code_rzk2nmq2 = self.padded_d_code_rzk2nmq2[:, :, :, :, ::-1, ::-1]
 
 
 class State:
@@ -239,28 +255,29 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     N = a.N
 
     # image[n,c,h,w] = x[n,64 c + 8 h + w]
-    a.image = x.reshape(-1, C, H, W)
+    np.copyto(a.image, x.reshape(-1, C, H, W).transpose(1, 2, 3, 0))
 
     # image_pad[n,c,a,b] = image[n,c,a-1,b-1] (0 outside)
-    np.copyto(a.image_pad[:, :, 1:, 1:], a.image)
+    np.copyto(a.image_pad[:, 1:, 1:, :], a.image)
 
     # z1[n,f,j,k] = Σ_{c,u,v} down1_W[f,c,u,v] image_pad[n,c,2 j + u,2 k + v] + down1_b[f]
-    np.copyto(a.u_ncuvjk, a.image_pad_ncjkuv.transpose(0, 1, 4, 5, 2, 3))
-    np.matmul(
-        p.down1_W.reshape(F, C * U * V),
-        a.u_ncuvjk.reshape(N, C * U * V, J * K),
-        out=a.z1.reshape(N, F, J * K),
-    )
-    np.add(a.z1, p.down1_b[:, None, None], out=a.z1)
+    for tile in a.TILES_J_CKNUV:
+        np.copyto(a.u_cuvj_kn, a.image_pad_cjknuv[:, tile].transpose(0, 4, 5, 1, 2, 3))
+        np.matmul(
+            p.down1_W.reshape(F, C * U * V),
+            a.u_cuvj_kn.reshape(C * U * V, -1),
+            out=a.z1[:, tile].reshape(F, -1),
+        )
+    np.add(a.z1, p.down1_b[:, None, None, None], out=a.z1)
 
     # halves[n,f,j,k] = max(0, z1[n,f,j,k])
     np.maximum(a.z1, a.ZERO, out=a.halves)
 
     # halves_pad1[n,f,t,s] = halves[n,f,t-1,s-1] (0 outside)
-    np.copyto(a.halves_pad1[:, :, 1:, 1:], a.halves)
+    np.copyto(a.halves_pad1[:, 1:, 1:, :], a.halves)
 
     # code[n,r,h2,w2] = Σ_{f,u,v} down2_W[r,f,u,v] halves_pad1[n,f,2 h2 + u,2 w2 + v] + down2_b[r]
-    np.copyto(a.u_nh2w2fuv, a.halves_pad1_nfuvh2w2.transpose(0, 4, 5, 1, 2, 3))
+    np.copyto(a.u_nh2w2fuv, a.halves_pad1_fuvnh2w2.transpose(3, 4, 5, 0, 1, 2))
     np.matmul(
         p.down2_W.reshape(R, F * U * V),
         a.u_nh2w2fuv.reshape(N, H2 * W2, F * U * V).swapaxes(-1, -2),
@@ -269,54 +286,54 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.add(a.code, p.down2_b[:, None, None], out=a.code)
 
     # code_pad[n,r,a2,b2] = code[n,r,a2-1,b2-1] (0 outside)
-    np.copyto(a.code_pad[:, :, 1:-1, 1:-1], a.code)
+    np.copyto(a.code_pad[:, 1:-1, 1:-1, :], a.code.transpose(1, 2, 3, 0))
 
     # classes1[n,f,q,m,j2,k2] = Σ_{r,u3,v3} up1_W[r,f,2 u3 + q,2 v3 + m] code_pad[n,r,j2 + 1 - u3,k2
     #     + 1 - v3]
     np.copyto(a.u_fqmru3v3, p.up1_W.reshape(R, F, U3, Q, V3, M).transpose(1, 3, 5, 0, 2, 4))
-    np.copyto(a.v_nru3v3j2k2, a.code_pad_nrj2k2u3v3.transpose(0, 1, 4, 5, 2, 3))
+    np.copyto(a.v_ru3v3j2k2n, a.code_pad_rj2k2nu3v3.transpose(0, 4, 5, 1, 2, 3))
     np.matmul(
         a.u_fqmru3v3.reshape(F * Q * M, R * U3 * V3),
-        a.v_nru3v3j2k2.reshape(N, R * U3 * V3, J2 * K2),
-        out=a.classes1.reshape(N, F * Q * M, J2 * K2),
+        a.v_ru3v3j2k2n.reshape(R * U3 * V3, J2 * K2 * N),
+        out=a.classes1.reshape(F * Q * M, J2 * K2 * N),
     )
 
     # grown_split1[n,f,j2,q,k2,m] = classes1[n,f,q,m,j2,k2]
-    np.copyto(a.grown_split1, a.classes1.transpose(0, 1, 4, 2, 5, 3))
+    np.copyto(a.grown_split1, a.classes1.transpose(0, 3, 1, 4, 2, 5))
 
     # grown1[n,f,2 j2 + q,2 k2 + m] = grown_split1[n,f,j2,q,k2,m]
-    a.grown1 = a.grown_split1.reshape(-1, F, H3, W3)
+    a.grown1 = a.grown_split1.reshape(F, H3, W3, -1)
 
     # z2[n,f,e,g] = up1_b[f] + grown1[n,f,e+1,g+1]
-    np.add(a.grown1[:, :, 1:5, 1:5], p.up1_b[:, None, None], out=a.z2)
+    np.add(a.grown1[:, 1:5, 1:5, :], p.up1_b[:, None, None, None], out=a.z2)
 
     # grown[n,f,e,g] = max(0, z2[n,f,e,g])
     np.maximum(a.z2, a.ZERO, out=a.grown)
 
     # grown_pad1[n,f,a3,b3] = grown[n,f,a3-1,b3-1] (0 outside)
-    np.copyto(a.grown_pad1[:, :, 1:-1, 1:-1], a.grown)
+    np.copyto(a.grown_pad1[:, 1:-1, 1:-1, :], a.grown)
 
     # classes2[n,d2,q,m,j3,k3] = Σ_{f,u3,v3} up2_W[f,d2,2 u3 + q,2 v3 + m] grown_pad1[n,f,j3 + 1 -
     #     u3,k3 + 1 - v3]
     np.copyto(a.u_d2qmfu3v3, p.up2_W.reshape(F, D2, U3, Q, V3, M).transpose(1, 3, 5, 0, 2, 4))
-    np.copyto(a.v_nfu3v3j3k3, a.grown_pad1_nfj3k3u3v3.transpose(0, 1, 4, 5, 2, 3))
+    np.copyto(a.v_fu3v3j3k3n, a.grown_pad1_fj3k3nu3v3.transpose(0, 4, 5, 1, 2, 3))
     np.matmul(
         a.u_d2qmfu3v3.reshape(D2 * Q * M, F * U3 * V3),
-        a.v_nfu3v3j3k3.reshape(N, F * U3 * V3, J3 * K3),
-        out=a.classes2.reshape(N, D2 * Q * M, J3 * K3),
+        a.v_fu3v3j3k3n.reshape(F * U3 * V3, J3 * K3 * N),
+        out=a.classes2.reshape(D2 * Q * M, J3 * K3 * N),
     )
 
     # grown_split2[n,d2,j3,q,k3,m] = classes2[n,d2,q,m,j3,k3]
-    np.copyto(a.grown_split2, a.classes2.transpose(0, 1, 4, 2, 5, 3))
+    np.copyto(a.grown_split2, a.classes2.transpose(0, 3, 1, 4, 2, 5))
 
     # grown2[n,d2,2 j3 + q,2 k3 + m] = grown_split2[n,d2,j3,q,k3,m]
-    a.grown2 = a.grown_split2.reshape(-1, D2, H4, W4)
+    a.grown2 = a.grown_split2.reshape(D2, H4, W4, -1)
 
     # drawn[n,d2,h,w] = up2_b[d2] + grown2[n,d2,h+1,w+1]
-    np.add(a.grown2[:, :, 1:9, 1:9], p.up2_b[:, None, None], out=a.drawn)
+    np.add(a.grown2[:, 1:9, 1:9, :], p.up2_b[:, None, None, None], out=a.drawn)
 
     # logits[n,H W d2 + W h + w] = drawn[n,d2,h,w]
-    a.logits = a.drawn.reshape(-1, E2)
+    np.copyto(a.logits, a.drawn.reshape(E2, -1).T)
 
     # sigmoid1[n,e2] = tanh(logits[n,e2]/2)/2 + 1/2
     np.multiply(a.logits, 0.5, out=a.sigmoid1)
@@ -346,7 +363,7 @@ def add_loss(a: Activations, x: np.ndarray) -> None:
     np.log(a.s, out=a.v_ne2)
     np.subtract(a.v_ne2, a.u_ne2, out=a.u_ne2)
     np.add(a.u_ne2, a.m, out=a.u_ne2)
-    np.add.reduce(a.u_ne2, axis=(0, 1), out=a.loss)
+    np.add.reduce(a.u_ne2, axis=(1, 0), out=a.loss)
     np.multiply(a.loss, 1 / (E2 * N), out=a.loss)
 
 
@@ -358,58 +375,62 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray) -> None:
     np.divide(a.e, a.s, out=a.p)
 
     # ∂L/∂drawn[n,d2,h,w] = (p[n,H W d2 + W h + w] - x[n,H W d2 + W h + w])/(E2 N)
-    np.subtract(a.p.reshape(-1, D2, H, W), x.reshape(-1, D2, H, W), out=a.d_drawn)
+    np.subtract(
+        a.p.reshape(-1, D2, H, W).transpose(1, 2, 3, 0),
+        x.reshape(-1, D2, H, W).transpose(1, 2, 3, 0),
+        out=a.d_drawn,
+    )
     np.multiply(a.d_drawn, 1 / (E2 * N), out=a.d_drawn)
 
     # ∂L/∂grown2[n,d2,h4,w4] = ∂L/∂drawn[n,d2,h4-1,w4-1] (0 outside)
-    np.copyto(a.d_grown2[:, :, 1:-1, 1:-1], a.d_drawn)
+    np.copyto(a.d_grown2[:, 1:-1, 1:-1, :], a.d_drawn)
 
     # ∂L/∂classes2[n,d2,q,m,j3,k3] = ∂L/∂grown2[n,d2,2 j3 + q,2 k3 + m]
-    a.d_classes2 = a.d_grown2.reshape(-1, D2, J3, Q, K3, M).transpose(0, 1, 3, 5, 2, 4)
+    a.d_classes2 = a.d_grown2.reshape(D2, J3, Q, K3, M, -1).transpose(0, 2, 4, 1, 3, 5)
 
     # padded_d_classes2[n,d2,q,m,p,x] = ∂L/∂classes2[n,d2,q,m,p-1,x-1] (0 outside)
-    np.copyto(a.padded_d_classes2[:, :, :, :, 1:-1, 1:-1], a.d_classes2)
+    np.copyto(a.padded_d_classes2[:, :, :, 1:-1, 1:-1, :], a.d_classes2)
 
     # ∂L/∂grown_pad1[n,f,a3,b3] = Σ_{d2,q,m,u3,v3} up2_W[f,d2,2 u3 + q,2 v3 + m]
     #     padded_d_classes2[n,d2,q,m,a3+u3,b3+v3]
     np.copyto(a.u_d2qmu3v3f, p.up2_W.reshape(F, D2, U3, Q, V3, M).transpose(1, 3, 5, 2, 4, 0))
     np.copyto(
-        a.v_nd2qmu3v3a3b3, a.padded_d_classes2_nd2qma3b3u3v3.transpose(0, 1, 2, 3, 6, 7, 4, 5)
+        a.v_d2qmu3v3a3b3n, a.padded_d_classes2_d2qma3b3nu3v3.transpose(0, 1, 2, 6, 7, 3, 4, 5)
     )
     np.matmul(
         a.u_d2qmu3v3f.reshape(D2 * Q * M * U3 * V3, F).swapaxes(-1, -2),
-        a.v_nd2qmu3v3a3b3.reshape(N, D2 * Q * M * U3 * V3, A3 * B3),
-        out=a.d_grown_pad1.reshape(N, F, A3 * B3),
+        a.v_d2qmu3v3a3b3n.reshape(D2 * Q * M * U3 * V3, A3 * B3 * N),
+        out=a.d_grown_pad1.reshape(F, A3 * B3 * N),
     )
 
     # ∂L/∂z2[n,f,e,g] = [z2[n,f,e,g] > 0] ∂L/∂grown_pad1[n,f,e+1,g+1]
     np.greater(a.z2, a.ZERO, out=a.d_z2)
-    np.multiply(a.d_z2, a.d_grown_pad1[:, :, 1:5, 1:5], out=a.d_z2)
+    np.multiply(a.d_z2, a.d_grown_pad1[:, 1:5, 1:5, :], out=a.d_z2)
 
     # ∂L/∂grown1[n,f,h3,w3] = ∂L/∂z2[n,f,h3-1,w3-1] (0 outside)
-    np.copyto(a.d_grown1[:, :, 1:-1, 1:-1], a.d_z2)
+    np.copyto(a.d_grown1[:, 1:-1, 1:-1, :], a.d_z2)
 
     # ∂L/∂classes1[n,f,q,m,j2,k2] = ∂L/∂grown1[n,f,2 j2 + q,2 k2 + m]
-    a.d_classes1 = a.d_grown1.reshape(-1, F, J2, Q, K2, M).transpose(0, 1, 3, 5, 2, 4)
+    a.d_classes1 = a.d_grown1.reshape(F, J2, Q, K2, M, -1).transpose(0, 2, 4, 1, 3, 5)
 
     # padded_d_classes1[n,f,q,m,s,y] = ∂L/∂classes1[n,f,q,m,s-1,y-1] (0 outside)
-    np.copyto(a.padded_d_classes1[:, :, :, :, 1:-1, 1:-1], a.d_classes1)
+    np.copyto(a.padded_d_classes1[:, :, :, 1:-1, 1:-1, :], a.d_classes1)
 
     # ∂L/∂code_pad[n,r,a2,b2] = Σ_{f,q,m,u3,v3} up1_W[r,f,2 u3 + q,2 v3 + m]
     #     padded_d_classes1[n,f,q,m,a2+u3,b2+v3]
     np.copyto(a.u_fqmu3v3r, p.up1_W.reshape(R, F, U3, Q, V3, M).transpose(1, 3, 5, 2, 4, 0))
-    np.copyto(a.v_nfqmu3v3a2b2, a.padded_d_classes1_nfqma2b2u3v3.transpose(0, 1, 2, 3, 6, 7, 4, 5))
+    np.copyto(a.v_fqmu3v3a2b2n, a.padded_d_classes1_fqma2b2nu3v3.transpose(0, 1, 2, 6, 7, 3, 4, 5))
     np.matmul(
         a.u_fqmu3v3r.reshape(F * Q * M * U3 * V3, R).swapaxes(-1, -2),
-        a.v_nfqmu3v3a2b2.reshape(N, F * Q * M * U3 * V3, A2 * B2),
-        out=a.d_code_pad.reshape(N, R, A2 * B2),
+        a.v_fqmu3v3a2b2n.reshape(F * Q * M * U3 * V3, A2 * B2 * N),
+        out=a.d_code_pad.reshape(R, A2 * B2 * N),
     )
 
     # ∂L/∂code[n,r,h2,w2] = ∂L/∂code_pad[n,r,h2+1,w2+1]
-    np.copyto(a.d_code, a.d_code_pad[:, :, 1:3, 1:3])
+    np.copyto(a.d_code, a.d_code_pad[:, 1:3, 1:3, :])
 
     # padded_d_code[n,r,k,j] = ∂L/∂code[n,r,k-1,j-1] (0 outside)
-    np.copyto(a.padded_d_code[:, :, 1:-1, 1:-1], a.d_code)
+    np.copyto(a.padded_d_code[:, 1:-1, 1:-1, :], a.d_code)
 
     # padded_down2_W[r,f,k,j] = down2_W[r,f,k,j] (0 outside)
     np.copyto(a.padded_down2_W[:, :, :-1, :-1], p.down2_W)
@@ -419,54 +440,59 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray) -> None:
     np.copyto(
         a.u_fqr2rmq2, a.padded_down2_W.reshape(R, F, M, Q, Q2, R2).transpose(1, 3, 5, 0, 2, 4)
     )
-    np.copyto(a.v_nrmq2zk2, a.padded_d_code_nrzk2mq2.transpose(0, 1, 4, 5, 2, 3))
+    np.copyto(a.v_rmq2zk2n, a.padded_d_code_rzk2nmq2.transpose(0, 4, 5, 1, 2, 3))
     np.matmul(
         a.u_fqr2rmq2.reshape(F * Q * R2, R * M * Q2),
-        a.v_nrmq2zk2.reshape(N, R * M * Q2, Z * K2),
-        out=a.split_d_halves_pad1.reshape(N, F * Q * R2, Z * K2),
+        a.v_rmq2zk2n.reshape(R * M * Q2, Z * K2 * N),
+        out=a.split_d_halves_pad1.reshape(F * Q * R2, Z * K2 * N),
     )
 
     # joined_d_halves_pad1[n,f,2 z + q,2 k2 + r2] = split_d_halves_pad1[n,f,q,r2,z,k2]
     np.copyto(
-        a.joined_d_halves_pad1.reshape(-1, F, Z, Q, K2, R2),
-        a.split_d_halves_pad1.transpose(0, 1, 4, 2, 5, 3),
+        a.joined_d_halves_pad1.reshape(F, Z, Q, K2, R2, -1),
+        a.split_d_halves_pad1.transpose(0, 3, 1, 4, 2, 5),
     )
 
     # ∂L/∂z1[n,f,j,k] = [z1[n,f,j,k] > 0] joined_d_halves_pad1[n,f,j+1,k+1]
     np.greater(a.z1, a.ZERO, out=a.d_z1)
-    np.multiply(a.d_z1, a.joined_d_halves_pad1[:, :, 1:5, 1:5], out=a.d_z1)
+    np.multiply(a.d_z1, a.joined_d_halves_pad1[:, 1:5, 1:5, :], out=a.d_z1)
 
     # ∂L/∂down1_W[f,c,u,v] = Σ_{n,j,k} image_pad[n,c,2 j + u,2 k + v] ∂L/∂z1[n,f,j,k]
-    np.copyto(a.u_njkf, a.d_z1.transpose(0, 2, 3, 1))
-    np.copyto(a.v_cuvnjk, a.image_pad_ncjkuv.transpose(1, 4, 5, 0, 2, 3))
-    np.matmul(
-        a.u_njkf.reshape(N * J * K, F).swapaxes(-1, -2),
-        a.v_cuvnjk.reshape(C * U * V, N * J * K).swapaxes(-1, -2),
-        out=g.down1_W.reshape(F, C * U * V),
-    )
+    g.down1_W[...] = 0
+    for tile in a.TILES_J_CKNUV:
+        np.copyto(a.u_cuvj_kn, a.image_pad_cjknuv[:, tile].transpose(0, 4, 5, 1, 2, 3))
+        np.matmul(
+            a.d_z1[:, tile].reshape(F, -1),
+            a.u_cuvj_kn.reshape(C * U * V, -1).swapaxes(-1, -2),
+            out=a.v_fcuv.reshape(F, C * U * V),
+        )
+        np.add(g.down1_W, a.v_fcuv, out=g.down1_W)
 
     # ∂L/∂down1_b[f] = Σ_{n,j,k} ∂L/∂z1[n,f,j,k]
-    np.add.reduce(a.d_z1, axis=(0, 2, 3), out=g.down1_b)
+    np.add.reduce(a.d_z1, axis=(1, 2, 3), out=g.down1_b)
 
     # ∂L/∂down2_W[r,f,u,v] = Σ_{n,h2,w2} halves_pad1[n,f,2 h2 + u,2 w2 + v] ∂L/∂code[n,r,h2,w2]
-    np.copyto(a.u_nh2w2r, a.d_code.transpose(0, 2, 3, 1))
-    np.copyto(a.v_nh2w2fuv, a.halves_pad1_nfuvh2w2.transpose(0, 4, 5, 1, 2, 3))
-    np.matmul(
-        a.u_nh2w2r.reshape(N * H2 * W2, R).swapaxes(-1, -2),
-        a.v_nh2w2fuv.reshape(N * H2 * W2, F * U * V),
-        out=g.down2_W.reshape(R, F * U * V),
-    )
+    g.down2_W[...] = 0
+    for tile in a.TILES_H2_FNUVW2:
+        np.copyto(
+            a.u_fuvh2_w2n, a.halves_pad1_fuvnh2w2[:, :, :, :, tile].transpose(0, 1, 2, 4, 5, 3)
+        )
+        np.matmul(
+            a.d_code[:, tile].reshape(R, -1),
+            a.u_fuvh2_w2n.reshape(F * U * V, -1).swapaxes(-1, -2),
+            out=a.v_rfuv.reshape(R, F * U * V),
+        )
+        np.add(g.down2_W, a.v_rfuv, out=g.down2_W)
 
     # ∂L/∂down2_b[r] = Σ_{n,h2,w2} ∂L/∂code[n,r,h2,w2]
-    np.add.reduce(a.d_code, axis=(0, 2, 3), out=g.down2_b)
+    np.add.reduce(a.d_code, axis=(1, 2, 3), out=g.down2_b)
 
     # split_d_up1_W[r,f,q,m,u3,v3] = Σ_{n,j2,k2} code_pad[n,r,j2 + 1 - u3,k2 + 1 - v3]
     #     ∂L/∂classes1[n,f,q,m,j2,k2]
-    np.copyto(a.u_nj2k2fqm, a.d_classes1.transpose(0, 4, 5, 1, 2, 3))
-    np.copyto(a.v_ru3v3nj2k2, a.code_pad_nrj2k2u3v3.transpose(1, 4, 5, 0, 2, 3))
+    np.copyto(a.u_ru3v3j2k2n, a.code_pad_rj2k2nu3v3.transpose(0, 4, 5, 1, 2, 3))
     np.matmul(
-        a.u_nj2k2fqm.reshape(N * J2 * K2, F * Q * M).swapaxes(-1, -2),
-        a.v_ru3v3nj2k2.reshape(R, U3 * V3, N * J2 * K2).swapaxes(-1, -2),
+        a.d_classes1.reshape(F * Q * M, J2 * K2 * N),
+        a.u_ru3v3j2k2n.reshape(R, U3 * V3, J2 * K2 * N).swapaxes(-1, -2),
         out=a.split_d_up1_W.reshape(R, F * Q * M, U3 * V3),
     )
 
@@ -474,15 +500,14 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray) -> None:
     np.copyto(g.up1_W.reshape(R, F, U3, Q, V3, M), a.split_d_up1_W.transpose(0, 1, 4, 2, 5, 3))
 
     # ∂L/∂up1_b[f] = Σ_{n,e,g} ∂L/∂z2[n,f,e,g]
-    np.add.reduce(a.d_z2, axis=(0, 2, 3), out=g.up1_b)
+    np.add.reduce(a.d_z2, axis=(1, 2, 3), out=g.up1_b)
 
     # split_d_up2_W[f,d2,q,m,u3,v3] = Σ_{n,j3,k3} grown_pad1[n,f,j3 + 1 - u3,k3 + 1 - v3]
     #     ∂L/∂classes2[n,d2,q,m,j3,k3]
-    np.copyto(a.u_d2qmnj3k3, a.d_classes2.transpose(1, 2, 3, 0, 4, 5))
-    np.copyto(a.v_fu3v3nj3k3, a.grown_pad1_nfj3k3u3v3.transpose(1, 4, 5, 0, 2, 3))
+    np.copyto(a.u_fu3v3j3k3n, a.grown_pad1_fj3k3nu3v3.transpose(0, 4, 5, 1, 2, 3))
     np.matmul(
-        a.u_d2qmnj3k3.reshape(D2 * Q * M, N * J3 * K3),
-        a.v_fu3v3nj3k3.reshape(F, U3 * V3, N * J3 * K3).swapaxes(-1, -2),
+        a.d_classes2.reshape(D2 * Q * M, J3 * K3 * N),
+        a.u_fu3v3j3k3n.reshape(F, U3 * V3, J3 * K3 * N).swapaxes(-1, -2),
         out=a.split_d_up2_W.reshape(F, D2 * Q * M, U3 * V3),
     )
 
@@ -490,7 +515,7 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray) -> None:
     np.copyto(g.up2_W.reshape(F, D2, U3, Q, V3, M), a.split_d_up2_W.transpose(0, 1, 4, 2, 5, 3))
 
     # ∂L/∂up2_b[d2] = Σ_{n,h,w} ∂L/∂drawn[n,d2,h,w]
-    np.add.reduce(a.d_drawn, axis=(0, 2, 3), out=g.up2_b)
+    np.add.reduce(a.d_drawn, axis=(1, 2, 3), out=g.up2_b)
 
 
 def update(p: Params, g: Grads, s: State, t: int) -> None:

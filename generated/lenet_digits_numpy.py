@@ -45,6 +45,13 @@ OUTPUTS = ("logits",)
 STATES = ("m", "v")
 
 
+def tiles(extent: int, entries: int) -> list[slice]:
+    """Return 0 … extent-1 in equal slices of as many rows, of so many entries, as stay in cache."""
+    fits = (rows for rows in range(2, extent + 1) if rows * entries <= 524288)
+    rows = max((rows for rows in fits if extent % rows == 0), default=1)
+    return [slice(row, row + rows) for row in range(0, extent, rows)]
+
+
 class Params:
     """The parameters: named views into one flat vector, `flat`."""
 
@@ -72,13 +79,15 @@ class Activations:
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         self.N = N
-        self.image_pad = np.zeros((N, C, A, B), dtype)  # image_pad[n,c,a,b]
-        self.z1 = np.empty((N, F, H, W), dtype)  # z1[n,f,h,w]
-        self.relu1 = np.empty((N, F, H, W), dtype)  # relu1[n,f,h,w]
-        self.pooled1 = np.empty((N, F, H, K), dtype)  # pooled1[n,f,h,k]
-        self.edges = np.empty((N, F, J, K), dtype)  # edges[n,f,j,k]
-        self.z2 = np.empty((N, Q, R, T), dtype)  # z2[n,q,r,t]
-        self.strokes = np.empty((N, Q, R, T), dtype)  # strokes[n,q,r,t]
+        self.image = np.empty((C, H, W, N), dtype)  # image[c,h,w,n]
+        self.image_pad = np.zeros((C, A, B, N), dtype)  # image_pad[c,a,b,n]
+        self.z1 = np.empty((F, H, W, N), dtype)  # z1[f,h,w,n]
+        self.relu1 = np.empty((F, H, W, N), dtype)  # relu1[f,h,w,n]
+        self.pooled1 = np.empty((F, H, K, N), dtype)  # pooled1[f,h,k,n]
+        self.edges = np.empty((F, J, K, N), dtype)  # edges[f,j,k,n]
+        self.z2 = np.empty((Q, R, T, N), dtype)  # z2[q,r,t,n]
+        self.strokes = np.empty((Q, R, T, N), dtype)  # strokes[q,r,t,n]
+        self.flat1 = np.empty((N, E), dtype)  # flat1[n,e]
         self.z3 = np.empty((N, S), dtype)  # z3[n,s]
         self.hidden = np.empty((N, S), dtype)  # hidden[n,s]
         self.logits = np.empty((N, D2), dtype)  # logits[n,d2]
@@ -92,15 +101,25 @@ class Activations:
         self.MEAN_N = np.full(N, 1 / N, dtype)
         self.ONES_D2 = np.ones(D2, dtype)
         self.STARTS_N_D2 = D2 * np.arange(N)
+        self.TILES_H_CNUVW = tiles(H, C * N * U * V * W)
+        self.TILES_R_FNTUV = tiles(R, F * N * T * U * V)
         self.ZERO = np.zeros((), dtype)
+        rows_H_CNUVW = self.TILES_H_CNUVW[0].stop
+        rows_R_FNTUV = self.TILES_R_FNTUV[0].stop
         self.i_n = np.empty(N, np.intp)
-        u = np.empty(max(N * C * U * V * H * W, N * R * T * F * U * V, N), dtype)
-        self.u_ncuvhw = u[: N * C * U * V * H * W].reshape((N, C, U, V, H, W))
-        self.u_nrtfuv = u[: N * R * T * F * U * V].reshape((N, R, T, F, U, V))
+        u = np.empty(
+            max(C * U * V * rows_H_CNUVW * W * N, F * U * V * rows_R_FNTUV * T * N, N), dtype
+        )
+        self.u_cuvh_wn = u[: C * U * V * rows_H_CNUVW * W * N].reshape(
+            (C, U, V, rows_H_CNUVW, W, N)
+        )
+        self.u_fuvr_tn = u[: F * U * V * rows_R_FNTUV * T * N].reshape(
+            (F, U, V, rows_R_FNTUV, T, N)
+        )
         self.u_n = u[:N].reshape(N)
         self.v_n = np.empty(N, dtype)
-        self.edges_nfuvrt = sliding_window_view(self.edges, (R, T), (2, 3))
-        self.image_pad_nchwuv = sliding_window_view(self.image_pad, (U, V), (2, 3))
+        self.edges_fuvnrt = sliding_window_view(self.edges, (R, T), (1, 2))
+        self.image_pad_chwnuv = sliding_window_view(self.image_pad, (U, V), (1, 2))
 
 
 class Workspace(Activations):
@@ -113,28 +132,27 @@ class Workspace(Activations):
         self.d_hidden = np.empty((N, S), dtype)  # ∂L/∂hidden[n,s]
         self.d_z3 = np.empty((N, S), dtype)  # ∂L/∂z3[n,s]
         self.d_flat1 = np.empty((N, E), dtype)  # ∂L/∂flat1[n,e]
-        self.d_z2 = np.empty((N, Q, R, T), dtype)  # ∂L/∂z2[n,q,r,t]
-        self.padded_d_z2 = np.zeros((N, Q, P, X), dtype)  # padded_d_z2[n,q,p,x]
-        self.d_edges = np.empty((N, F, J, K), dtype)  # ∂L/∂edges[n,f,j,k]
-        self.edges_at = np.empty((N, F, J, K), np.intp)  # edges_at[n,f,j,k]
-        self.split_d_pooled1 = np.empty((N, F, J, M, K), dtype)  # split_d_pooled1[n,f,j,m,k]
-        self.pooled1_at = np.empty((N, F, H, K), np.intp)  # pooled1_at[n,f,h,k]
-        self.split_d_relu1 = np.empty((N, F, H, K, G), dtype)  # split_d_relu1[n,f,h,k,g]
-        self.d_z1 = np.empty((N, F, H, W), dtype)  # ∂L/∂z1[n,f,h,w]
+        self.d_z2 = np.empty((Q, R, T, N), dtype)  # ∂L/∂z2[q,r,t,n]
+        self.d_edges = np.empty((F, J, K, N), dtype)  # ∂L/∂edges[f,j,k,n]
+        self.edges_at = np.empty((F, J, K, N), np.intp)  # edges_at[f,j,k,n]
+        self.split_d_pooled1 = np.empty((F, J, M, K, N), dtype)  # split_d_pooled1[f,j,m,k,n]
+        self.pooled1_at = np.empty((F, H, K, N), np.intp)  # pooled1_at[f,h,k,n]
+        self.split_d_relu1 = np.empty((F, H, K, G, N), dtype)  # split_d_relu1[f,h,k,g,n]
+        self.d_z1 = np.empty((F, H, W, N), dtype)  # ∂L/∂z1[f,h,w,n]
         self.ONES_N = np.ones(N, dtype)
         self.RANGE_D2 = np.arange(D2)
-        u = np.empty(max(F * Q * U * V, N * H * W * F, N * R * T * Q), dtype)
-        self.u_fquv = u[: F * Q * U * V].reshape((F, Q, U, V))
-        self.u_nhwf = u[: N * H * W * F].reshape((N, H, W, F))
-        self.u_nrtq = u[: N * R * T * Q].reshape((N, R, T, Q))
-        v = np.empty(
-            max(N * Q * U * V * J * K, C * U * V * N * H * W, N * R * T * F * U * V), dtype
+        rows_H_CNUVW = self.TILES_H_CNUVW[0].stop
+        rows_R_FNTUV = self.TILES_R_FNTUV[0].stop
+        u = np.empty(max(F * U * V * rows_R_FNTUV * T * N, C * U * V * rows_H_CNUVW * W * N), dtype)
+        self.u_fuvr_tn = u[: F * U * V * rows_R_FNTUV * T * N].reshape(
+            (F, U, V, rows_R_FNTUV, T, N)
         )
-        self.v_nquvjk = v[: N * Q * U * V * J * K].reshape((N, Q, U, V, J, K))
-        self.v_cuvnhw = v[: C * U * V * N * H * W].reshape((C, U, V, N, H, W))
-        self.v_nrtfuv = v[: N * R * T * F * U * V].reshape((N, R, T, F, U, V))
-        self.padded_d_z2_nqjkuv = sliding_window_view(self.padded_d_z2, (U, V), (2, 3))
-        self.padded_d_z2_nqjkuv = self.padded_d_z2_nqjkuv[:, :, :, :, ::-1, ::-1]
+        self.u_cuvh_wn = u[: C * U * V * rows_H_CNUVW * W * N].reshape(
+            (C, U, V, rows_H_CNUVW, W, N)
+        )
+        v = np.empty(max(F * C * U * V, Q * F * U * V), dtype)
+        self.v_fcuv = v[: F * C * U * V].reshape((F, C, U, V))
+        self.v_qfuv = v[: Q * F * U * V].reshape((Q, F, U, V))
 
 
 class State:
@@ -169,46 +187,46 @@ def init(seed: int = 0) -> Params:
 
 def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     """Compute the outputs of a batch into `a`."""
-    N = a.N
-
     # image[n,c,h,w] = x[n,64 c + 8 h + w]
-    a.image = x.reshape(-1, C, H, W)
+    np.copyto(a.image, x.reshape(-1, C, H, W).transpose(1, 2, 3, 0))
 
     # image_pad[n,c,a,b] = image[n,c,a-1,b-1] (0 outside)
-    np.copyto(a.image_pad[:, :, 1:-1, 1:-1], a.image)
+    np.copyto(a.image_pad[:, 1:-1, 1:-1, :], a.image)
 
     # z1[n,f,h,w] = Σ_{c,u,v} conv1_W[f,c,u,v] image_pad[n,c,h+u,v+w] + conv1_b[f]
-    np.copyto(a.u_ncuvhw, a.image_pad_nchwuv.transpose(0, 1, 4, 5, 2, 3))
-    np.matmul(
-        p.conv1_W.reshape(F, C * U * V),
-        a.u_ncuvhw.reshape(N, C * U * V, H * W),
-        out=a.z1.reshape(N, F, H * W),
-    )
-    np.add(a.z1, p.conv1_b[:, None, None], out=a.z1)
+    for tile in a.TILES_H_CNUVW:
+        np.copyto(a.u_cuvh_wn, a.image_pad_chwnuv[:, tile].transpose(0, 4, 5, 1, 2, 3))
+        np.matmul(
+            p.conv1_W.reshape(F, C * U * V),
+            a.u_cuvh_wn.reshape(C * U * V, -1),
+            out=a.z1[:, tile].reshape(F, -1),
+        )
+    np.add(a.z1, p.conv1_b[:, None, None, None], out=a.z1)
 
     # relu1[n,f,h,w] = max(0, z1[n,f,h,w])
     np.maximum(a.z1, a.ZERO, out=a.relu1)
 
     # pooled1[n,f,h,k] = max_g relu1[n,f,h,2 k + g]
-    np.maximum(a.relu1[:, :, :, ::2], a.relu1[:, :, :, 1::2], out=a.pooled1)
+    np.maximum(a.relu1[:, :, ::2, :], a.relu1[:, :, 1::2, :], out=a.pooled1)
 
     # edges[n,f,j,k] = max_m pooled1[n,f,2 j + m,k]
-    np.maximum(a.pooled1[:, :, ::2, :], a.pooled1[:, :, 1::2, :], out=a.edges)
+    np.maximum(a.pooled1[:, ::2, :, :], a.pooled1[:, 1::2, :, :], out=a.edges)
 
     # z2[n,q,r,t] = Σ_{f,u,v} conv2_W[q,f,u,v] edges[n,f,r+u,t+v] + conv2_b[q]
-    np.copyto(a.u_nrtfuv, a.edges_nfuvrt.transpose(0, 4, 5, 1, 2, 3))
-    np.matmul(
-        p.conv2_W.reshape(Q, F * U * V),
-        a.u_nrtfuv.reshape(N, R * T, F * U * V).swapaxes(-1, -2),
-        out=a.z2.reshape(N, Q, R * T),
-    )
-    np.add(a.z2, p.conv2_b[:, None, None], out=a.z2)
+    for tile in a.TILES_R_FNTUV:
+        np.copyto(a.u_fuvr_tn, a.edges_fuvnrt[:, :, :, :, tile].transpose(0, 1, 2, 4, 5, 3))
+        np.matmul(
+            p.conv2_W.reshape(Q, F * U * V),
+            a.u_fuvr_tn.reshape(F * U * V, -1),
+            out=a.z2[:, tile].reshape(Q, -1),
+        )
+    np.add(a.z2, p.conv2_b[:, None, None, None], out=a.z2)
 
     # strokes[n,q,r,t] = max(0, z2[n,q,r,t])
     np.maximum(a.z2, a.ZERO, out=a.strokes)
 
     # flat1[n,R T q + T r + t] = strokes[n,q,r,t]
-    a.flat1 = a.strokes.reshape(-1, E)
+    np.copyto(a.flat1, a.strokes.reshape(E, -1).T)
 
     # z3[n,s] = Σ_e fc1_W[e,s] flat1[n,e] + fc1_b[s]
     np.dot(a.flat1, p.fc1_W, out=a.z3)
@@ -277,71 +295,75 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
 
     # ∂L/∂z2[n,q,r,t] = [z2[n,q,r,t] > 0] ∂L/∂flat1[n,R T q + T r + t]
     np.greater(a.z2, a.ZERO, out=a.d_z2)
-    np.multiply(a.d_z2, a.d_flat1.reshape(-1, Q, R, T), out=a.d_z2)
+    np.multiply(a.d_z2, a.d_flat1.reshape(-1, Q, R, T).transpose(1, 2, 3, 0), out=a.d_z2)
 
-    # padded_d_z2[n,q,p,x] = ∂L/∂z2[n,q,p-2,x-2] (0 outside)
-    np.copyto(a.padded_d_z2[:, :, 2:-2, 2:-2], a.d_z2)
-
-    # ∂L/∂edges[n,f,j,k] = Σ_{q,u,v} conv2_W[q,f,u,v] padded_d_z2[n,q,j + 2 - u,k + 2 - v]
-    np.copyto(a.u_fquv, p.conv2_W.transpose(1, 0, 2, 3))
-    np.copyto(a.v_nquvjk, a.padded_d_z2_nqjkuv.transpose(0, 1, 4, 5, 2, 3))
-    np.matmul(
-        a.u_fquv.reshape(F, Q * U * V),
-        a.v_nquvjk.reshape(N, Q * U * V, J * K),
-        out=a.d_edges.reshape(N, F, J * K),
-    )
+    # ∂L/∂edges[n,f,j,k] = Σ_{q,u,v} conv2_W[q,f,u,v] (∂L/∂z2[n,q,j-u,k-v] (0 outside))
+    a.d_edges[...] = 0
+    for tile in a.TILES_R_FNTUV:
+        np.matmul(
+            p.conv2_W.reshape(Q, F * U * V).swapaxes(-1, -2),
+            a.d_z2[:, tile].reshape(Q, -1),
+            out=a.u_fuvr_tn.reshape(F * U * V, -1),
+        )
+        for u, v in np.ndindex(U, V):
+            part = a.d_edges[:, tile.start + u : tile.stop + u, v : v + T]
+            np.add(part, a.u_fuvr_tn[:, u, v], out=part)
 
     # edges_at[n,f,j,k] = argmax_m pooled1[n,f,2 j + m,k]
-    np.greater(a.pooled1[:, :, 1::2, :], a.pooled1[:, :, ::2, :], out=a.edges_at)
+    np.greater(a.pooled1[:, 1::2, :, :], a.pooled1[:, ::2, :, :], out=a.edges_at)
 
     # split_d_pooled1[n,f,j,m,k] = δ(m,edges_at[n,f,j,k]) ∂L/∂edges[n,f,j,k]
-    np.equal(a.edges_at, 0, out=a.split_d_pooled1[:, :, :, 0])
-    np.multiply(a.split_d_pooled1[:, :, :, 0], a.d_edges, out=a.split_d_pooled1[:, :, :, 0])
-    np.equal(a.edges_at, 1, out=a.split_d_pooled1[:, :, :, 1])
-    np.multiply(a.split_d_pooled1[:, :, :, 1], a.d_edges, out=a.split_d_pooled1[:, :, :, 1])
+    np.equal(a.edges_at, 0, out=a.split_d_pooled1[:, :, 0])
+    np.multiply(a.split_d_pooled1[:, :, 0], a.d_edges, out=a.split_d_pooled1[:, :, 0])
+    np.equal(a.edges_at, 1, out=a.split_d_pooled1[:, :, 1])
+    np.multiply(a.split_d_pooled1[:, :, 1], a.d_edges, out=a.split_d_pooled1[:, :, 1])
 
     # ∂L/∂pooled1[n,f,2 j + m,k] = split_d_pooled1[n,f,j,m,k]
-    a.d_pooled1 = a.split_d_pooled1.reshape(-1, F, H, K)
+    a.d_pooled1 = a.split_d_pooled1.reshape(F, H, K, -1)
 
     # pooled1_at[n,f,h,k] = argmax_g relu1[n,f,h,2 k + g]
-    np.greater(a.relu1[:, :, :, 1::2], a.relu1[:, :, :, ::2], out=a.pooled1_at)
+    np.greater(a.relu1[:, :, 1::2, :], a.relu1[:, :, ::2, :], out=a.pooled1_at)
 
     # split_d_relu1[n,f,h,k,g] = δ(g,pooled1_at[n,f,h,k]) ∂L/∂pooled1[n,f,h,k]
-    np.equal(a.pooled1_at, 0, out=a.split_d_relu1[:, :, :, :, 0])
-    np.multiply(a.split_d_relu1[:, :, :, :, 0], a.d_pooled1, out=a.split_d_relu1[:, :, :, :, 0])
-    np.equal(a.pooled1_at, 1, out=a.split_d_relu1[:, :, :, :, 1])
-    np.multiply(a.split_d_relu1[:, :, :, :, 1], a.d_pooled1, out=a.split_d_relu1[:, :, :, :, 1])
+    np.equal(a.pooled1_at, 0, out=a.split_d_relu1[:, :, :, 0])
+    np.multiply(a.split_d_relu1[:, :, :, 0], a.d_pooled1, out=a.split_d_relu1[:, :, :, 0])
+    np.equal(a.pooled1_at, 1, out=a.split_d_relu1[:, :, :, 1])
+    np.multiply(a.split_d_relu1[:, :, :, 1], a.d_pooled1, out=a.split_d_relu1[:, :, :, 1])
 
     # ∂L/∂relu1[n,f,h,2 k + g] = split_d_relu1[n,f,h,k,g]
-    a.d_relu1 = a.split_d_relu1.reshape(-1, F, H, W)
+    a.d_relu1 = a.split_d_relu1.reshape(F, H, W, -1)
 
     # ∂L/∂z1[n,f,h,w] = [z1[n,f,h,w] > 0] ∂L/∂relu1[n,f,h,w]
     np.greater(a.z1, a.ZERO, out=a.d_z1)
     np.multiply(a.d_z1, a.d_relu1, out=a.d_z1)
 
     # ∂L/∂conv1_W[f,c,u,v] = Σ_{n,h,w} image_pad[n,c,h+u,v+w] ∂L/∂z1[n,f,h,w]
-    np.copyto(a.u_nhwf, a.d_z1.transpose(0, 2, 3, 1))
-    np.copyto(a.v_cuvnhw, a.image_pad_nchwuv.transpose(1, 4, 5, 0, 2, 3))
-    np.matmul(
-        a.u_nhwf.reshape(N * H * W, F).swapaxes(-1, -2),
-        a.v_cuvnhw.reshape(C * U * V, N * H * W).swapaxes(-1, -2),
-        out=g.conv1_W.reshape(F, C * U * V),
-    )
+    g.conv1_W[...] = 0
+    for tile in a.TILES_H_CNUVW:
+        np.copyto(a.u_cuvh_wn, a.image_pad_chwnuv[:, tile].transpose(0, 4, 5, 1, 2, 3))
+        np.matmul(
+            a.d_z1[:, tile].reshape(F, -1),
+            a.u_cuvh_wn.reshape(C * U * V, -1).swapaxes(-1, -2),
+            out=a.v_fcuv.reshape(F, C * U * V),
+        )
+        np.add(g.conv1_W, a.v_fcuv, out=g.conv1_W)
 
     # ∂L/∂conv1_b[f] = Σ_{n,h,w} ∂L/∂z1[n,f,h,w]
-    np.add.reduce(a.d_z1, axis=(0, 2, 3), out=g.conv1_b)
+    np.add.reduce(a.d_z1, axis=(1, 2, 3), out=g.conv1_b)
 
     # ∂L/∂conv2_W[q,f,u,v] = Σ_{n,r,t} edges[n,f,r+u,t+v] ∂L/∂z2[n,q,r,t]
-    np.copyto(a.u_nrtq, a.d_z2.transpose(0, 2, 3, 1))
-    np.copyto(a.v_nrtfuv, a.edges_nfuvrt.transpose(0, 4, 5, 1, 2, 3))
-    np.matmul(
-        a.u_nrtq.reshape(N * R * T, Q).swapaxes(-1, -2),
-        a.v_nrtfuv.reshape(N * R * T, F * U * V),
-        out=g.conv2_W.reshape(Q, F * U * V),
-    )
+    g.conv2_W[...] = 0
+    for tile in a.TILES_R_FNTUV:
+        np.copyto(a.u_fuvr_tn, a.edges_fuvnrt[:, :, :, :, tile].transpose(0, 1, 2, 4, 5, 3))
+        np.matmul(
+            a.d_z2[:, tile].reshape(Q, -1),
+            a.u_fuvr_tn.reshape(F * U * V, -1).swapaxes(-1, -2),
+            out=a.v_qfuv.reshape(Q, F * U * V),
+        )
+        np.add(g.conv2_W, a.v_qfuv, out=g.conv2_W)
 
     # ∂L/∂conv2_b[q] = Σ_{n,r,t} ∂L/∂z2[n,q,r,t]
-    np.add.reduce(a.d_z2, axis=(0, 2, 3), out=g.conv2_b)
+    np.add.reduce(a.d_z2, axis=(1, 2, 3), out=g.conv2_b)
 
     # ∂L/∂fc1_W[e,s] = Σ_n flat1[n,e] ∂L/∂z3[n,s]
     np.dot(a.flat1.T, a.d_z3, out=g.fc1_W)

@@ -71,6 +71,13 @@ OUTPUTS = ("logits",)
 STATES = ("m", "v")
 
 
+def tiles(extent: int, entries: int) -> list[slice]:
+    """Return 0 … extent-1 in equal slices of as many rows, of so many entries, as stay in cache."""
+    fits = (rows for rows in range(2, extent + 1) if rows * entries <= 524288)
+    rows = max((rows for rows in fits if extent % rows == 0), default=1)
+    return [slice(row, row + rows) for row in range(0, extent, rows)]
+
+
 class Params:
     """The parameters and what is kept beside them: named views into one vector, `storage`.
 
@@ -149,54 +156,55 @@ class Activations:
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         self.N = N
-        self.shaped1_pad = np.zeros((N, C, A, B), dtype)  # shaped1_pad[n,c,a,b]
-        self.z1 = np.empty((N, F, H, W), dtype)  # z1[n,f,h,w]
+        self.shaped1 = np.empty((C, H, W, N), dtype)  # shaped1[c,h,w,n]
+        self.shaped1_pad = np.zeros((C, A, B, N), dtype)  # shaped1_pad[c,a,b,n]
+        self.z1 = np.empty((F, H, W, N), dtype)  # z1[f,h,w,n]
         self.mean1 = np.empty(F, dtype)  # mean1[f]
         self.var1 = np.empty(F, dtype)  # var1[f]
         self.rstd1 = np.empty(F, dtype)  # rstd1[f]
-        self.xhat1 = np.empty((N, F, H, W), dtype)  # xhat1[n,f,h,w]
-        self.y1 = np.empty((N, F, H, W), dtype)  # y1[n,f,h,w]
-        self.relu1 = np.empty((N, F, H, W), dtype)  # relu1[n,f,h,w]
-        self.relu1_pad1 = np.zeros((N, F, A, B), dtype)  # relu1_pad1[n,f,a,b]
-        self.z2 = np.empty((N, E, H, W), dtype)  # z2[n,e,h,w]
+        self.xhat1 = np.empty((F, H, W, N), dtype)  # xhat1[f,h,w,n]
+        self.y1 = np.empty((F, H, W, N), dtype)  # y1[f,h,w,n]
+        self.relu1 = np.empty((F, H, W, N), dtype)  # relu1[f,h,w,n]
+        self.relu1_pad1 = np.zeros((F, A, B, N), dtype)  # relu1_pad1[f,a,b,n]
+        self.z2 = np.empty((E, H, W, N), dtype)  # z2[e,h,w,n]
         self.mean2 = np.empty(E, dtype)  # mean2[e]
         self.var2 = np.empty(E, dtype)  # var2[e]
         self.rstd2 = np.empty(E, dtype)  # rstd2[e]
-        self.xhat2 = np.empty((N, E, H, W), dtype)  # xhat2[n,e,h,w]
-        self.y2 = np.empty((N, E, H, W), dtype)  # y2[n,e,h,w]
-        self.relu2 = np.empty((N, E, H, W), dtype)  # relu2[n,e,h,w]
-        self.relu2_pad1 = np.zeros((N, E, A, B), dtype)  # relu2_pad1[n,e,a,b]
-        self.z3 = np.empty((N, F, H, W), dtype)  # z3[n,f,h,w]
+        self.xhat2 = np.empty((E, H, W, N), dtype)  # xhat2[e,h,w,n]
+        self.y2 = np.empty((E, H, W, N), dtype)  # y2[e,h,w,n]
+        self.relu2 = np.empty((E, H, W, N), dtype)  # relu2[e,h,w,n]
+        self.relu2_pad1 = np.zeros((E, A, B, N), dtype)  # relu2_pad1[e,a,b,n]
+        self.z3 = np.empty((F, H, W, N), dtype)  # z3[f,h,w,n]
         self.mean3 = np.empty(F, dtype)  # mean3[f]
         self.var3 = np.empty(F, dtype)  # var3[f]
         self.rstd3 = np.empty(F, dtype)  # rstd3[f]
-        self.xhat3 = np.empty((N, F, H, W), dtype)  # xhat3[n,f,h,w]
-        self.y3 = np.empty((N, F, H, W), dtype)  # y3[n,f,h,w]
-        self.sum1 = np.empty((N, F, H, W), dtype)  # sum1[n,f,h,w]
-        self.relu3 = np.empty((N, F, H, W), dtype)  # relu3[n,f,h,w]
-        self.z4 = np.empty((N, G, J, K), dtype)  # z4[n,g,j,k]
+        self.xhat3 = np.empty((F, H, W, N), dtype)  # xhat3[f,h,w,n]
+        self.y3 = np.empty((F, H, W, N), dtype)  # y3[f,h,w,n]
+        self.sum1 = np.empty((F, H, W, N), dtype)  # sum1[f,h,w,n]
+        self.relu3 = np.empty((F, H, W, N), dtype)  # relu3[f,h,w,n]
+        self.z4 = np.empty((G, J, K, N), dtype)  # z4[g,j,k,n]
         self.mean4 = np.empty(G, dtype)  # mean4[g]
         self.var4 = np.empty(G, dtype)  # var4[g]
         self.rstd4 = np.empty(G, dtype)  # rstd4[g]
-        self.xhat4 = np.empty((N, G, J, K), dtype)  # xhat4[n,g,j,k]
-        self.y4 = np.empty((N, G, J, K), dtype)  # y4[n,g,j,k]
-        self.relu3_pad1 = np.zeros((N, F, R, T), dtype)  # relu3_pad1[n,f,r,t]
-        self.z5 = np.empty((N, G, J, K), dtype)  # z5[n,g,j,k]
+        self.xhat4 = np.empty((G, J, K, N), dtype)  # xhat4[g,j,k,n]
+        self.y4 = np.empty((G, J, K, N), dtype)  # y4[g,j,k,n]
+        self.relu3_pad1 = np.zeros((F, R, T, N), dtype)  # relu3_pad1[f,r,t,n]
+        self.z5 = np.empty((G, J, K, N), dtype)  # z5[g,j,k,n]
         self.mean5 = np.empty(G, dtype)  # mean5[g]
         self.var5 = np.empty(G, dtype)  # var5[g]
         self.rstd5 = np.empty(G, dtype)  # rstd5[g]
-        self.xhat5 = np.empty((N, G, J, K), dtype)  # xhat5[n,g,j,k]
-        self.y5 = np.empty((N, G, J, K), dtype)  # y5[n,g,j,k]
-        self.relu4 = np.empty((N, G, J, K), dtype)  # relu4[n,g,j,k]
-        self.relu4_pad1 = np.zeros((N, G, A2, B2), dtype)  # relu4_pad1[n,g,a2,b2]
-        self.z6 = np.empty((N, S, J, K), dtype)  # z6[n,s,j,k]
+        self.xhat5 = np.empty((G, J, K, N), dtype)  # xhat5[g,j,k,n]
+        self.y5 = np.empty((G, J, K, N), dtype)  # y5[g,j,k,n]
+        self.relu4 = np.empty((G, J, K, N), dtype)  # relu4[g,j,k,n]
+        self.relu4_pad1 = np.zeros((G, A2, B2, N), dtype)  # relu4_pad1[g,a2,b2,n]
+        self.z6 = np.empty((S, J, K, N), dtype)  # z6[s,j,k,n]
         self.mean6 = np.empty(S, dtype)  # mean6[s]
         self.var6 = np.empty(S, dtype)  # var6[s]
         self.rstd6 = np.empty(S, dtype)  # rstd6[s]
-        self.xhat6 = np.empty((N, S, J, K), dtype)  # xhat6[n,s,j,k]
-        self.y6 = np.empty((N, S, J, K), dtype)  # y6[n,s,j,k]
-        self.sum2 = np.empty((N, G, J, K), dtype)  # sum2[n,g,j,k]
-        self.h = np.empty((N, G, J, K), dtype)  # h[n,g,j,k]
+        self.xhat6 = np.empty((S, J, K, N), dtype)  # xhat6[s,j,k,n]
+        self.y6 = np.empty((S, J, K, N), dtype)  # y6[s,j,k,n]
+        self.sum2 = np.empty((G, J, K, N), dtype)  # sum2[g,j,k,n]
+        self.h = np.empty((G, J, K, N), dtype)  # h[g,j,k,n]
         self.pooled1 = np.empty((N, G), dtype)  # pooled1[n,g]
         self.logits = np.empty((N, H2), dtype)  # logits[n,h2]
         self.m = np.empty(N, dtype)  # m[n]
@@ -209,44 +217,64 @@ class Activations:
         self.MEAN_N = np.full(N, 1 / N, dtype)
         self.ONES_H2 = np.ones(H2, dtype)
         self.STARTS_N_H2 = H2 * np.arange(N)
+        self.TILES_H_CNUVW = tiles(H, C * N * U * V * W)
+        self.TILES_H_ENUVW = tiles(H, E * N * U * V * W)
+        self.TILES_H_FNUVW = tiles(H, F * N * U * V * W)
+        self.TILES_J_FKNUV = tiles(J, F * K * N * U * V)
+        self.TILES_J_GKNUV = tiles(J, G * K * N * U * V)
         self.ZERO = np.zeros((), dtype)
+        rows_H_CNUVW = self.TILES_H_CNUVW[0].stop
+        rows_H_ENUVW = self.TILES_H_ENUVW[0].stop
+        rows_H_FNUVW = self.TILES_H_FNUVW[0].stop
+        rows_J_FKNUV = self.TILES_J_FKNUV[0].stop
+        rows_J_GKNUV = self.TILES_J_GKNUV[0].stop
         self.i_n = np.empty(N, np.intp)
         u = np.empty(
             max(
-                N * C * U * V * H * W,
-                N * F * H * W,
-                N * F * U * V * H * W,
-                N * E * H * W,
-                N * E * U * V * H * W,
+                C * U * V * rows_H_CNUVW * W * N,
+                F * H * W * N,
+                F * U * V * rows_H_FNUVW * W * N,
+                E * H * W * N,
+                E * U * V * rows_H_ENUVW * W * N,
                 F * G,
-                N * G * J * K,
-                N * F * U * V * J * K,
-                N * G * U * V * J * K,
-                N * S * J * K,
+                G * J * K * N,
+                F * U * V * rows_J_FKNUV * K * N,
+                G * U * V * rows_J_GKNUV * K * N,
+                S * J * K * N,
                 N,
             ),
             dtype,
         )
-        self.u_ncuvhw = u[: N * C * U * V * H * W].reshape((N, C, U, V, H, W))
-        self.u_nfhw = u[: N * F * H * W].reshape((N, F, H, W))
-        self.u_nfuvhw = u[: N * F * U * V * H * W].reshape((N, F, U, V, H, W))
-        self.u_nehw = u[: N * E * H * W].reshape((N, E, H, W))
-        self.u_neuvhw = u[: N * E * U * V * H * W].reshape((N, E, U, V, H, W))
+        self.u_cuvh_wn = u[: C * U * V * rows_H_CNUVW * W * N].reshape(
+            (C, U, V, rows_H_CNUVW, W, N)
+        )
+        self.u_fhwn = u[: F * H * W * N].reshape((F, H, W, N))
+        self.u_fuvh_wn = u[: F * U * V * rows_H_FNUVW * W * N].reshape(
+            (F, U, V, rows_H_FNUVW, W, N)
+        )
+        self.u_ehwn = u[: E * H * W * N].reshape((E, H, W, N))
+        self.u_euvh_wn = u[: E * U * V * rows_H_ENUVW * W * N].reshape(
+            (E, U, V, rows_H_ENUVW, W, N)
+        )
         self.u_fg = u[: F * G].reshape((F, G))
-        self.u_ngjk = u[: N * G * J * K].reshape((N, G, J, K))
-        self.u_nfuvjk = u[: N * F * U * V * J * K].reshape((N, F, U, V, J, K))
-        self.u_nguvjk = u[: N * G * U * V * J * K].reshape((N, G, U, V, J, K))
-        self.u_nsjk = u[: N * S * J * K].reshape((N, S, J, K))
+        self.u_gjkn = u[: G * J * K * N].reshape((G, J, K, N))
+        self.u_fuvj_kn = u[: F * U * V * rows_J_FKNUV * K * N].reshape(
+            (F, U, V, rows_J_FKNUV, K, N)
+        )
+        self.u_guvj_kn = u[: G * U * V * rows_J_GKNUV * K * N].reshape(
+            (G, U, V, rows_J_GKNUV, K, N)
+        )
+        self.u_sjkn = u[: S * J * K * N].reshape((S, J, K, N))
         self.u_n = u[:N].reshape(N)
-        v = np.empty(max(N * J * K * F, N), dtype)
-        self.v_njkf = v[: N * J * K * F].reshape((N, J, K, F))
+        v = np.empty(max(F * J * K * N, N), dtype)
+        self.v_fjkn = v[: F * J * K * N].reshape((F, J, K, N))
         self.v_n = v[:N].reshape(N)
-        self.relu1_pad1_nfhwuv = sliding_window_view(self.relu1_pad1, (U, V), (2, 3))
-        self.relu2_pad1_nehwuv = sliding_window_view(self.relu2_pad1, (U, V), (2, 3))
-        self.relu3_pad1_nfjkuv = sliding_window_view(self.relu3_pad1, (U, V), (2, 3))
-        self.relu3_pad1_nfjkuv = self.relu3_pad1_nfjkuv[:, :, ::2, ::2, :, :]
-        self.relu4_pad1_ngjkuv = sliding_window_view(self.relu4_pad1, (U, V), (2, 3))
-        self.shaped1_pad_nchwuv = sliding_window_view(self.shaped1_pad, (U, V), (2, 3))
+        self.relu1_pad1_fhwnuv = sliding_window_view(self.relu1_pad1, (U, V), (1, 2))
+        self.relu2_pad1_ehwnuv = sliding_window_view(self.relu2_pad1, (U, V), (1, 2))
+        self.relu3_pad1_fjknuv = sliding_window_view(self.relu3_pad1, (U, V), (1, 2))
+        self.relu3_pad1_fjknuv = self.relu3_pad1_fjknuv[:, ::2, ::2, :, :, :]
+        self.relu4_pad1_gjknuv = sliding_window_view(self.relu4_pad1, (U, V), (1, 2))
+        self.shaped1_pad_chwnuv = sliding_window_view(self.shaped1_pad, (U, V), (1, 2))
 
 
 class Workspace(Activations):
@@ -257,70 +285,73 @@ class Workspace(Activations):
         self.p = np.empty((N, H2), dtype)  # p[n,h2]
         self.d_logits = np.empty((N, H2), dtype)  # ∂L/∂logits[n,h2]
         self.d_pooled1 = np.empty((N, G), dtype)  # ∂L/∂pooled1[n,g]
-        self.d_sum2 = np.empty((N, G, J, K), dtype)  # ∂L/∂sum2[n,g,j,k]
-        self.d_xhat6 = np.empty((N, S, J, K), dtype)  # ∂L/∂xhat6[n,s,j,k]
+        self.d_sum2 = np.empty((G, J, K, N), dtype)  # ∂L/∂sum2[g,j,k,n]
+        self.d_xhat6 = np.empty((S, J, K, N), dtype)  # ∂L/∂xhat6[s,j,k,n]
         self.xhat6_dot_d_xhat6 = np.empty(S, dtype)  # xhat6_dot_d_xhat6[s]
         self.sum_d_xhat6 = np.empty(S, dtype)  # sum_d_xhat6[s]
-        self.d_z6 = np.empty((N, S, J, K), dtype)  # ∂L/∂z6[n,s,j,k]
-        self.padded_d_z6 = np.zeros((N, S, P, W), dtype)  # padded_d_z6[n,s,p,w]
-        self.d_relu4_pad1 = np.empty((N, G, A2, B2), dtype)  # ∂L/∂relu4_pad1[n,g,a2,b2]
-        self.d_y5 = np.empty((N, G, J, K), dtype)  # ∂L/∂y5[n,g,j,k]
-        self.d_xhat5 = np.empty((N, G, J, K), dtype)  # ∂L/∂xhat5[n,g,j,k]
+        self.d_z6 = np.empty((S, J, K, N), dtype)  # ∂L/∂z6[s,j,k,n]
+        self.d_relu4_pad1 = np.empty((G, A2, B2, N), dtype)  # ∂L/∂relu4_pad1[g,a2,b2,n]
+        self.d_y5 = np.empty((G, J, K, N), dtype)  # ∂L/∂y5[g,j,k,n]
+        self.d_xhat5 = np.empty((G, J, K, N), dtype)  # ∂L/∂xhat5[g,j,k,n]
         self.xhat5_dot_d_xhat5 = np.empty(G, dtype)  # xhat5_dot_d_xhat5[g]
         self.sum_d_xhat5 = np.empty(G, dtype)  # sum_d_xhat5[g]
-        self.d_z5 = np.empty((N, G, J, K), dtype)  # ∂L/∂z5[n,g,j,k]
+        self.d_z5 = np.empty((G, J, K, N), dtype)  # ∂L/∂z5[g,j,k,n]
         self.padded_block2_conv1_W = np.zeros((G, F, K, J), dtype)  # padded_block2_conv1_W[g,f,k,j]
-        self.padded_d_z5 = np.zeros((N, G, A2, B2), dtype)  # padded_d_z5[n,g,a2,b2]
         self.split_d_relu3_pad1 = np.empty(
-            (N, F, Y, R2, X, K2), dtype
-        )  # split_d_relu3_pad1[n,f,y,r2,x,k2]
-        self.joined_d_relu3_pad1 = np.empty((N, F, A, B), dtype)  # joined_d_relu3_pad1[n,f,a,b]
-        self.d_xhat4 = np.empty((N, G, J, K), dtype)  # ∂L/∂xhat4[n,g,j,k]
+            (F, Y, R2, X, K2, N), dtype
+        )  # split_d_relu3_pad1[f,y,r2,x,k2,n]
+        self.joined_d_relu3_pad1 = np.empty((F, A, B, N), dtype)  # joined_d_relu3_pad1[f,a,b,n]
+        self.d_xhat4 = np.empty((G, J, K, N), dtype)  # ∂L/∂xhat4[g,j,k,n]
         self.xhat4_dot_d_xhat4 = np.empty(G, dtype)  # xhat4_dot_d_xhat4[g]
         self.sum_d_xhat4 = np.empty(G, dtype)  # sum_d_xhat4[g]
-        self.d_z4 = np.empty((N, G, J, K), dtype)  # ∂L/∂z4[n,g,j,k]
-        self.split_d_relu3 = np.empty((N, F, Y, Z, U2, V2), dtype)  # split_d_relu3[n,f,y,z,u2,v2]
-        self.d_relu3 = np.empty((N, F, H, W), dtype)  # ∂L/∂relu3[n,f,h,w]
-        self.d_sum1 = np.empty((N, F, H, W), dtype)  # ∂L/∂sum1[n,f,h,w]
-        self.d_xhat3 = np.empty((N, F, H, W), dtype)  # ∂L/∂xhat3[n,f,h,w]
+        self.d_z4 = np.empty((G, J, K, N), dtype)  # ∂L/∂z4[g,j,k,n]
+        self.split_d_relu3 = np.empty((F, Y, Z, U2, V2, N), dtype)  # split_d_relu3[f,y,z,u2,v2,n]
+        self.d_relu3 = np.empty((F, H, W, N), dtype)  # ∂L/∂relu3[f,h,w,n]
+        self.d_sum1 = np.empty((F, H, W, N), dtype)  # ∂L/∂sum1[f,h,w,n]
+        self.d_xhat3 = np.empty((F, H, W, N), dtype)  # ∂L/∂xhat3[f,h,w,n]
         self.xhat3_dot_d_xhat3 = np.empty(F, dtype)  # xhat3_dot_d_xhat3[f]
         self.sum_d_xhat3 = np.empty(F, dtype)  # sum_d_xhat3[f]
-        self.d_z3 = np.empty((N, F, H, W), dtype)  # ∂L/∂z3[n,f,h,w]
-        self.padded_d_z3 = np.zeros((N, F, Q2, E2), dtype)  # padded_d_z3[n,f,q2,e2]
-        self.d_relu2_pad1 = np.empty((N, E, A, B), dtype)  # ∂L/∂relu2_pad1[n,e,a,b]
-        self.d_y2 = np.empty((N, E, H, W), dtype)  # ∂L/∂y2[n,e,h,w]
-        self.d_xhat2 = np.empty((N, E, H, W), dtype)  # ∂L/∂xhat2[n,e,h,w]
+        self.d_z3 = np.empty((F, H, W, N), dtype)  # ∂L/∂z3[f,h,w,n]
+        self.d_relu2_pad1 = np.empty((E, A, B, N), dtype)  # ∂L/∂relu2_pad1[e,a,b,n]
+        self.d_y2 = np.empty((E, H, W, N), dtype)  # ∂L/∂y2[e,h,w,n]
+        self.d_xhat2 = np.empty((E, H, W, N), dtype)  # ∂L/∂xhat2[e,h,w,n]
         self.xhat2_dot_d_xhat2 = np.empty(E, dtype)  # xhat2_dot_d_xhat2[e]
         self.sum_d_xhat2 = np.empty(E, dtype)  # sum_d_xhat2[e]
-        self.d_z2 = np.empty((N, E, H, W), dtype)  # ∂L/∂z2[n,e,h,w]
-        self.padded_d_z2 = np.zeros((N, E, Q2, E2), dtype)  # padded_d_z2[n,e,q2,e2]
-        self.d_relu1_pad1 = np.empty((N, F, A, B), dtype)  # ∂L/∂relu1_pad1[n,f,a,b]
-        self.d_y1 = np.empty((N, F, H, W), dtype)  # ∂L/∂y1[n,f,h,w]
-        self.d_xhat1 = np.empty((N, F, H, W), dtype)  # ∂L/∂xhat1[n,f,h,w]
+        self.d_z2 = np.empty((E, H, W, N), dtype)  # ∂L/∂z2[e,h,w,n]
+        self.d_relu1_pad1 = np.empty((F, A, B, N), dtype)  # ∂L/∂relu1_pad1[f,a,b,n]
+        self.d_y1 = np.empty((F, H, W, N), dtype)  # ∂L/∂y1[f,h,w,n]
+        self.d_xhat1 = np.empty((F, H, W, N), dtype)  # ∂L/∂xhat1[f,h,w,n]
         self.xhat1_dot_d_xhat1 = np.empty(F, dtype)  # xhat1_dot_d_xhat1[f]
         self.sum_d_xhat1 = np.empty(F, dtype)  # sum_d_xhat1[f]
-        self.d_z1 = np.empty((N, F, H, W), dtype)  # ∂L/∂z1[n,f,h,w]
+        self.d_z1 = np.empty((F, H, W, N), dtype)  # ∂L/∂z1[f,h,w,n]
         self.relu3_dot_d_z4 = np.empty((G, F), dtype)  # relu3_dot_d_z4[g,f]
         self.ONES_N = np.ones(N, dtype)
         self.RANGE_H2 = np.arange(H2)
+        self.TILES_J_FJ2KNR2YZ = tiles(J, F * J2 * K * N * R2 * Y * Z)
+        self.TILES_J_FKN = tiles(J, F * K * N)
+        rows_H_CNUVW = self.TILES_H_CNUVW[0].stop
+        rows_H_ENUVW = self.TILES_H_ENUVW[0].stop
+        rows_H_FNUVW = self.TILES_H_FNUVW[0].stop
+        rows_J_FJ2KNR2YZ = self.TILES_J_FJ2KNR2YZ[0].stop
+        rows_J_FKN = self.TILES_J_FKN[0].stop
+        rows_J_FKNUV = self.TILES_J_FKNUV[0].stop
+        rows_J_GKNUV = self.TILES_J_GKNUV[0].stop
         u = np.empty(
             max(
                 F,
                 E,
                 G,
                 S,
-                N * G,
-                G * S * U * V,
-                F * Y * R2 * G * Z * J2,
-                N * F * U2 * V2,
-                N * F * H * W,
-                E * F * U * V,
-                F * E * U * V,
-                N * H * W * F,
-                N * H * W * E,
-                N * J * K * F,
-                N * J * K * G,
-                N * J * K * S,
+                G * N,
+                G * U * V * rows_J_GKNUV * K * N,
+                F * Y * R2 * J2 * Z * G,
+                F * U2 * V2 * N,
+                F * H * W * N,
+                E * U * V * rows_H_ENUVW * W * N,
+                F * U * V * rows_H_FNUVW * W * N,
+                C * U * V * rows_H_CNUVW * W * N,
+                F * rows_J_FKN * K * N,
+                F * U * V * rows_J_FKNUV * K * N,
             ),
             dtype,
         )
@@ -328,51 +359,47 @@ class Workspace(Activations):
         self.u_e = u[:E].reshape(E)
         self.u_g = u[:G].reshape(G)
         self.u_s = u[:S].reshape(S)
-        self.u_ng = u[: N * G].reshape((N, G))
-        self.u_gsuv = u[: G * S * U * V].reshape((G, S, U, V))
-        self.u_fyr2gzj2 = u[: F * Y * R2 * G * Z * J2].reshape((F, Y, R2, G, Z, J2))
-        self.u_nfu2v2 = u[: N * F * U2 * V2].reshape((N, F, U2, V2))
-        self.u_nfhw = u[: N * F * H * W].reshape((N, F, H, W))
-        self.u_efuv = u[: E * F * U * V].reshape((E, F, U, V))
-        self.u_feuv = u[: F * E * U * V].reshape((F, E, U, V))
-        self.u_nhwf = u[: N * H * W * F].reshape((N, H, W, F))
-        self.u_nhwe = u[: N * H * W * E].reshape((N, H, W, E))
-        self.u_njkf = u[: N * J * K * F].reshape((N, J, K, F))
-        self.u_njkg = u[: N * J * K * G].reshape((N, J, K, G))
-        self.u_njks = u[: N * J * K * S].reshape((N, J, K, S))
+        self.u_gn = u[: G * N].reshape((G, N))
+        self.u_guvj_kn = u[: G * U * V * rows_J_GKNUV * K * N].reshape(
+            (G, U, V, rows_J_GKNUV, K, N)
+        )
+        self.u_fyr2j2zg = u[: F * Y * R2 * J2 * Z * G].reshape((F, Y, R2, J2, Z, G))
+        self.u_fu2v2n = u[: F * U2 * V2 * N].reshape((F, U2, V2, N))
+        self.u_fhwn = u[: F * H * W * N].reshape((F, H, W, N))
+        self.u_euvh_wn = u[: E * U * V * rows_H_ENUVW * W * N].reshape(
+            (E, U, V, rows_H_ENUVW, W, N)
+        )
+        self.u_fuvh_wn = u[: F * U * V * rows_H_FNUVW * W * N].reshape(
+            (F, U, V, rows_H_FNUVW, W, N)
+        )
+        self.u_cuvh_wn = u[: C * U * V * rows_H_CNUVW * W * N].reshape(
+            (C, U, V, rows_H_CNUVW, W, N)
+        )
+        self.u_fj_kn = u[: F * rows_J_FKN * K * N].reshape((F, rows_J_FKN, K, N))
+        self.u_fuvj_kn = u[: F * U * V * rows_J_FKNUV * K * N].reshape(
+            (F, U, V, rows_J_FKNUV, K, N)
+        )
         v = np.empty(
             max(
-                N * S * U * V * A2 * B2,
-                N * G * Z * J2 * X * K2,
-                N * F * U * V * A * B,
-                N * E * U * V * A * B,
-                C * U * V * N * H * W,
-                F * U * V * N * H * W,
-                E * U * V * N * H * W,
-                N * G * F,
-                F * U * V * N * J * K,
-                G * U * V * N * J * K,
+                F * Y * R2 * J2 * Z * rows_J_FJ2KNR2YZ * K * N,
+                F * C * U * V,
+                E * F * U * V,
+                F * E * U * V,
+                G * F,
+                G * F * U * V,
+                S * G * U * V,
             ),
             dtype,
         )
-        self.v_nsuva2b2 = v[: N * S * U * V * A2 * B2].reshape((N, S, U, V, A2, B2))
-        self.v_ngzj2xk2 = v[: N * G * Z * J2 * X * K2].reshape((N, G, Z, J2, X, K2))
-        self.v_nfuvab = v[: N * F * U * V * A * B].reshape((N, F, U, V, A, B))
-        self.v_neuvab = v[: N * E * U * V * A * B].reshape((N, E, U, V, A, B))
-        self.v_cuvnhw = v[: C * U * V * N * H * W].reshape((C, U, V, N, H, W))
-        self.v_fuvnhw = v[: F * U * V * N * H * W].reshape((F, U, V, N, H, W))
-        self.v_euvnhw = v[: E * U * V * N * H * W].reshape((E, U, V, N, H, W))
-        self.v_ngf = v[: N * G * F].reshape((N, G, F))
-        self.v_fuvnjk = v[: F * U * V * N * J * K].reshape((F, U, V, N, J, K))
-        self.v_guvnjk = v[: G * U * V * N * J * K].reshape((G, U, V, N, J, K))
-        self.padded_d_z2_neabuv = sliding_window_view(self.padded_d_z2, (U, V), (2, 3))
-        self.padded_d_z2_neabuv = self.padded_d_z2_neabuv[:, :, :, :, ::-1, ::-1]
-        self.padded_d_z3_nfabuv = sliding_window_view(self.padded_d_z3, (U, V), (2, 3))
-        self.padded_d_z3_nfabuv = self.padded_d_z3_nfabuv[:, :, :, :, ::-1, ::-1]
-        self.padded_d_z5_ngxk2zj2 = sliding_window_view(self.padded_d_z5, (Z, J2), (2, 3))
-        self.padded_d_z5_ngxk2zj2 = self.padded_d_z5_ngxk2zj2[:, :, :, :, ::-1, ::-1]
-        self.padded_d_z6_nsa2b2uv = sliding_window_view(self.padded_d_z6, (U, V), (2, 3))
-        self.padded_d_z6_nsa2b2uv = self.padded_d_z6_nsa2b2uv[:, :, :, :, ::-1, ::-1]
+        self.v_fyr2j2zj_kn = v[: F * Y * R2 * J2 * Z * rows_J_FJ2KNR2YZ * K * N].reshape(
+            (F, Y, R2, J2, Z, rows_J_FJ2KNR2YZ, K, N)
+        )
+        self.v_fcuv = v[: F * C * U * V].reshape((F, C, U, V))
+        self.v_efuv = v[: E * F * U * V].reshape((E, F, U, V))
+        self.v_feuv = v[: F * E * U * V].reshape((F, E, U, V))
+        self.v_gf = v[: G * F].reshape((G, F))
+        self.v_gfuv = v[: G * F * U * V].reshape((G, F, U, V))
+        self.v_sguv = v[: S * G * U * V].reshape((S, G, U, V))
 
 
 class State:
@@ -425,27 +452,28 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     N = a.N
 
     # shaped1[n,c,h,w] = x[n,64 c + 8 h + w]
-    a.shaped1 = x.reshape(-1, C, H, W)
+    np.copyto(a.shaped1, x.reshape(-1, C, H, W).transpose(1, 2, 3, 0))
 
     # shaped1_pad[n,c,a,b] = shaped1[n,c,a-1,b-1] (0 outside)
-    np.copyto(a.shaped1_pad[:, :, 1:-1, 1:-1], a.shaped1)
+    np.copyto(a.shaped1_pad[:, 1:-1, 1:-1, :], a.shaped1)
 
     # z1[n,f,h,w] = Σ_{c,u,v} stem_W[f,c,u,v] shaped1_pad[n,c,h+u,v+w]
-    np.copyto(a.u_ncuvhw, a.shaped1_pad_nchwuv.transpose(0, 1, 4, 5, 2, 3))
-    np.matmul(
-        p.stem_W.reshape(F, C * U * V),
-        a.u_ncuvhw.reshape(N, C * U * V, H * W),
-        out=a.z1.reshape(N, F, H * W),
-    )
+    for tile in a.TILES_H_CNUVW:
+        np.copyto(a.u_cuvh_wn, a.shaped1_pad_chwnuv[:, tile].transpose(0, 4, 5, 1, 2, 3))
+        np.matmul(
+            p.stem_W.reshape(F, C * U * V),
+            a.u_cuvh_wn.reshape(C * U * V, -1),
+            out=a.z1[:, tile].reshape(F, -1),
+        )
 
     # mean1[f] = Σ_{n,h,w} z1[n,f,h,w]/(H N W)
-    np.add.reduce(a.z1, axis=(0, 2, 3), out=a.mean1)
+    np.add.reduce(a.z1, axis=(1, 2, 3), out=a.mean1)
     np.multiply(a.mean1, 1 / (H * N * W), out=a.mean1)
 
     # var1[f] = Σ_{n,h,w} (z1[n,f,h,w] - mean1[f])²/(H N W)
-    np.subtract(a.z1, a.mean1[:, None, None], out=a.u_nfhw)
-    np.multiply(a.u_nfhw, a.u_nfhw, out=a.u_nfhw)
-    np.add.reduce(a.u_nfhw, axis=(0, 2, 3), out=a.var1)
+    np.subtract(a.z1, a.mean1[:, None, None, None], out=a.u_fhwn)
+    np.multiply(a.u_fhwn, a.u_fhwn, out=a.u_fhwn)
+    np.add.reduce(a.u_fhwn, axis=(1, 2, 3), out=a.var1)
     np.multiply(a.var1, 1 / (H * N * W), out=a.var1)
 
     # rstd1[f] = 1/√(var1[f] + 1e-05)
@@ -454,35 +482,36 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.divide(1, a.rstd1, out=a.rstd1)
 
     # xhat1[n,f,h,w] = (z1[n,f,h,w] - mean1[f]) rstd1[f]
-    np.subtract(a.z1, a.mean1[:, None, None], out=a.xhat1)
-    np.multiply(a.xhat1, a.rstd1[:, None, None], out=a.xhat1)
+    np.subtract(a.z1, a.mean1[:, None, None, None], out=a.xhat1)
+    np.multiply(a.xhat1, a.rstd1[:, None, None, None], out=a.xhat1)
 
     # y1[n,f,h,w] = stem_norm_gain[f] xhat1[n,f,h,w] + stem_norm_shift[f]
-    np.multiply(a.xhat1, p.stem_norm_gain[:, None, None], out=a.y1)
-    np.add(a.y1, p.stem_norm_shift[:, None, None], out=a.y1)
+    np.multiply(a.xhat1, p.stem_norm_gain[:, None, None, None], out=a.y1)
+    np.add(a.y1, p.stem_norm_shift[:, None, None, None], out=a.y1)
 
     # relu1[n,f,h,w] = max(0, y1[n,f,h,w])
     np.maximum(a.y1, a.ZERO, out=a.relu1)
 
     # relu1_pad1[n,f,a,b] = relu1[n,f,a-1,b-1] (0 outside)
-    np.copyto(a.relu1_pad1[:, :, 1:-1, 1:-1], a.relu1)
+    np.copyto(a.relu1_pad1[:, 1:-1, 1:-1, :], a.relu1)
 
     # z2[n,e,h,w] = Σ_{f,u,v} block1_conv1_W[e,f,u,v] relu1_pad1[n,f,h+u,v+w]
-    np.copyto(a.u_nfuvhw, a.relu1_pad1_nfhwuv.transpose(0, 1, 4, 5, 2, 3))
-    np.matmul(
-        p.block1_conv1_W.reshape(E, F * U * V),
-        a.u_nfuvhw.reshape(N, F * U * V, H * W),
-        out=a.z2.reshape(N, E, H * W),
-    )
+    for tile in a.TILES_H_FNUVW:
+        np.copyto(a.u_fuvh_wn, a.relu1_pad1_fhwnuv[:, tile].transpose(0, 4, 5, 1, 2, 3))
+        np.matmul(
+            p.block1_conv1_W.reshape(E, F * U * V),
+            a.u_fuvh_wn.reshape(F * U * V, -1),
+            out=a.z2[:, tile].reshape(E, -1),
+        )
 
     # mean2[e] = Σ_{n,h,w} z2[n,e,h,w]/(H N W)
-    np.add.reduce(a.z2, axis=(0, 2, 3), out=a.mean2)
+    np.add.reduce(a.z2, axis=(1, 2, 3), out=a.mean2)
     np.multiply(a.mean2, 1 / (H * N * W), out=a.mean2)
 
     # var2[e] = Σ_{n,h,w} (z2[n,e,h,w] - mean2[e])²/(H N W)
-    np.subtract(a.z2, a.mean2[:, None, None], out=a.u_nehw)
-    np.multiply(a.u_nehw, a.u_nehw, out=a.u_nehw)
-    np.add.reduce(a.u_nehw, axis=(0, 2, 3), out=a.var2)
+    np.subtract(a.z2, a.mean2[:, None, None, None], out=a.u_ehwn)
+    np.multiply(a.u_ehwn, a.u_ehwn, out=a.u_ehwn)
+    np.add.reduce(a.u_ehwn, axis=(1, 2, 3), out=a.var2)
     np.multiply(a.var2, 1 / (H * N * W), out=a.var2)
 
     # rstd2[e] = 1/√(var2[e] + 1e-05)
@@ -491,35 +520,36 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.divide(1, a.rstd2, out=a.rstd2)
 
     # xhat2[n,e,h,w] = (z2[n,e,h,w] - mean2[e]) rstd2[e]
-    np.subtract(a.z2, a.mean2[:, None, None], out=a.xhat2)
-    np.multiply(a.xhat2, a.rstd2[:, None, None], out=a.xhat2)
+    np.subtract(a.z2, a.mean2[:, None, None, None], out=a.xhat2)
+    np.multiply(a.xhat2, a.rstd2[:, None, None, None], out=a.xhat2)
 
     # y2[n,e,h,w] = block1_conv1_norm_gain[e] xhat2[n,e,h,w] + block1_conv1_norm_shift[e]
-    np.multiply(a.xhat2, p.block1_conv1_norm_gain[:, None, None], out=a.y2)
-    np.add(a.y2, p.block1_conv1_norm_shift[:, None, None], out=a.y2)
+    np.multiply(a.xhat2, p.block1_conv1_norm_gain[:, None, None, None], out=a.y2)
+    np.add(a.y2, p.block1_conv1_norm_shift[:, None, None, None], out=a.y2)
 
     # relu2[n,e,h,w] = max(0, y2[n,e,h,w])
     np.maximum(a.y2, a.ZERO, out=a.relu2)
 
     # relu2_pad1[n,e,a,b] = relu2[n,e,a-1,b-1] (0 outside)
-    np.copyto(a.relu2_pad1[:, :, 1:-1, 1:-1], a.relu2)
+    np.copyto(a.relu2_pad1[:, 1:-1, 1:-1, :], a.relu2)
 
     # z3[n,f,h,w] = Σ_{e,u,v} block1_conv2_W[f,e,u,v] relu2_pad1[n,e,h+u,v+w]
-    np.copyto(a.u_neuvhw, a.relu2_pad1_nehwuv.transpose(0, 1, 4, 5, 2, 3))
-    np.matmul(
-        p.block1_conv2_W.reshape(F, E * U * V),
-        a.u_neuvhw.reshape(N, E * U * V, H * W),
-        out=a.z3.reshape(N, F, H * W),
-    )
+    for tile in a.TILES_H_ENUVW:
+        np.copyto(a.u_euvh_wn, a.relu2_pad1_ehwnuv[:, tile].transpose(0, 4, 5, 1, 2, 3))
+        np.matmul(
+            p.block1_conv2_W.reshape(F, E * U * V),
+            a.u_euvh_wn.reshape(E * U * V, -1),
+            out=a.z3[:, tile].reshape(F, -1),
+        )
 
     # mean3[f] = Σ_{n,h,w} z3[n,f,h,w]/(H N W)
-    np.add.reduce(a.z3, axis=(0, 2, 3), out=a.mean3)
+    np.add.reduce(a.z3, axis=(1, 2, 3), out=a.mean3)
     np.multiply(a.mean3, 1 / (H * N * W), out=a.mean3)
 
     # var3[f] = Σ_{n,h,w} (z3[n,f,h,w] - mean3[f])²/(H N W)
-    np.subtract(a.z3, a.mean3[:, None, None], out=a.u_nfhw)
-    np.multiply(a.u_nfhw, a.u_nfhw, out=a.u_nfhw)
-    np.add.reduce(a.u_nfhw, axis=(0, 2, 3), out=a.var3)
+    np.subtract(a.z3, a.mean3[:, None, None, None], out=a.u_fhwn)
+    np.multiply(a.u_fhwn, a.u_fhwn, out=a.u_fhwn)
+    np.add.reduce(a.u_fhwn, axis=(1, 2, 3), out=a.var3)
     np.multiply(a.var3, 1 / (H * N * W), out=a.var3)
 
     # rstd3[f] = 1/√(var3[f] + 1e-05)
@@ -528,12 +558,12 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.divide(1, a.rstd3, out=a.rstd3)
 
     # xhat3[n,f,h,w] = (z3[n,f,h,w] - mean3[f]) rstd3[f]
-    np.subtract(a.z3, a.mean3[:, None, None], out=a.xhat3)
-    np.multiply(a.xhat3, a.rstd3[:, None, None], out=a.xhat3)
+    np.subtract(a.z3, a.mean3[:, None, None, None], out=a.xhat3)
+    np.multiply(a.xhat3, a.rstd3[:, None, None, None], out=a.xhat3)
 
     # y3[n,f,h,w] = block1_conv2_norm_gain[f] xhat3[n,f,h,w] + block1_conv2_norm_shift[f]
-    np.multiply(a.xhat3, p.block1_conv2_norm_gain[:, None, None], out=a.y3)
-    np.add(a.y3, p.block1_conv2_norm_shift[:, None, None], out=a.y3)
+    np.multiply(a.xhat3, p.block1_conv2_norm_gain[:, None, None, None], out=a.y3)
+    np.add(a.y3, p.block1_conv2_norm_shift[:, None, None, None], out=a.y3)
 
     # sum1[n,f,h,w] = relu1[n,f,h,w] + y3[n,f,h,w]
     np.add(a.y3, a.relu1, out=a.sum1)
@@ -543,21 +573,19 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
 
     # z4[n,g,j,k] = Σ_f block2_skip_W[g,f,0,0] relu3[n,f,2 j,2 k]
     np.copyto(a.u_fg, p.block2_skip_W[:, :, 0, 0].T)
-    np.copyto(a.v_njkf, a.relu3[:, :, ::2, ::2].transpose(0, 2, 3, 1))
+    np.copyto(a.v_fjkn, a.relu3[:, ::2, ::2, :])
     np.matmul(
-        a.u_fg.swapaxes(-1, -2),
-        a.v_njkf.reshape(N, J * K, F).swapaxes(-1, -2),
-        out=a.z4.reshape(N, G, J * K),
+        a.u_fg.swapaxes(-1, -2), a.v_fjkn.reshape(F, J * K * N), out=a.z4.reshape(G, J * K * N)
     )
 
     # mean4[g] = Σ_{n,j,k} z4[n,g,j,k]/(J K N)
-    np.add.reduce(a.z4, axis=(0, 2, 3), out=a.mean4)
+    np.add.reduce(a.z4, axis=(1, 2, 3), out=a.mean4)
     np.multiply(a.mean4, 1 / (J * K * N), out=a.mean4)
 
     # var4[g] = Σ_{n,j,k} (z4[n,g,j,k] - mean4[g])²/(J K N)
-    np.subtract(a.z4, a.mean4[:, None, None], out=a.u_ngjk)
-    np.multiply(a.u_ngjk, a.u_ngjk, out=a.u_ngjk)
-    np.add.reduce(a.u_ngjk, axis=(0, 2, 3), out=a.var4)
+    np.subtract(a.z4, a.mean4[:, None, None, None], out=a.u_gjkn)
+    np.multiply(a.u_gjkn, a.u_gjkn, out=a.u_gjkn)
+    np.add.reduce(a.u_gjkn, axis=(1, 2, 3), out=a.var4)
     np.multiply(a.var4, 1 / (J * K * N), out=a.var4)
 
     # rstd4[g] = 1/√(var4[g] + 1e-05)
@@ -566,32 +594,33 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.divide(1, a.rstd4, out=a.rstd4)
 
     # xhat4[n,g,j,k] = (z4[n,g,j,k] - mean4[g]) rstd4[g]
-    np.subtract(a.z4, a.mean4[:, None, None], out=a.xhat4)
-    np.multiply(a.xhat4, a.rstd4[:, None, None], out=a.xhat4)
+    np.subtract(a.z4, a.mean4[:, None, None, None], out=a.xhat4)
+    np.multiply(a.xhat4, a.rstd4[:, None, None, None], out=a.xhat4)
 
     # y4[n,g,j,k] = block2_skip_norm_gain[g] xhat4[n,g,j,k] + block2_skip_norm_shift[g]
-    np.multiply(a.xhat4, p.block2_skip_norm_gain[:, None, None], out=a.y4)
-    np.add(a.y4, p.block2_skip_norm_shift[:, None, None], out=a.y4)
+    np.multiply(a.xhat4, p.block2_skip_norm_gain[:, None, None, None], out=a.y4)
+    np.add(a.y4, p.block2_skip_norm_shift[:, None, None, None], out=a.y4)
 
     # relu3_pad1[n,f,r,t] = relu3[n,f,r-1,t-1] (0 outside)
-    np.copyto(a.relu3_pad1[:, :, 1:, 1:], a.relu3)
+    np.copyto(a.relu3_pad1[:, 1:, 1:, :], a.relu3)
 
     # z5[n,g,j,k] = Σ_{f,u,v} block2_conv1_W[g,f,u,v] relu3_pad1[n,f,2 j + u,2 k + v]
-    np.copyto(a.u_nfuvjk, a.relu3_pad1_nfjkuv.transpose(0, 1, 4, 5, 2, 3))
-    np.matmul(
-        p.block2_conv1_W.reshape(G, F * U * V),
-        a.u_nfuvjk.reshape(N, F * U * V, J * K),
-        out=a.z5.reshape(N, G, J * K),
-    )
+    for tile in a.TILES_J_FKNUV:
+        np.copyto(a.u_fuvj_kn, a.relu3_pad1_fjknuv[:, tile].transpose(0, 4, 5, 1, 2, 3))
+        np.matmul(
+            p.block2_conv1_W.reshape(G, F * U * V),
+            a.u_fuvj_kn.reshape(F * U * V, -1),
+            out=a.z5[:, tile].reshape(G, -1),
+        )
 
     # mean5[g] = Σ_{n,j,k} z5[n,g,j,k]/(J K N)
-    np.add.reduce(a.z5, axis=(0, 2, 3), out=a.mean5)
+    np.add.reduce(a.z5, axis=(1, 2, 3), out=a.mean5)
     np.multiply(a.mean5, 1 / (J * K * N), out=a.mean5)
 
     # var5[g] = Σ_{n,j,k} (z5[n,g,j,k] - mean5[g])²/(J K N)
-    np.subtract(a.z5, a.mean5[:, None, None], out=a.u_ngjk)
-    np.multiply(a.u_ngjk, a.u_ngjk, out=a.u_ngjk)
-    np.add.reduce(a.u_ngjk, axis=(0, 2, 3), out=a.var5)
+    np.subtract(a.z5, a.mean5[:, None, None, None], out=a.u_gjkn)
+    np.multiply(a.u_gjkn, a.u_gjkn, out=a.u_gjkn)
+    np.add.reduce(a.u_gjkn, axis=(1, 2, 3), out=a.var5)
     np.multiply(a.var5, 1 / (J * K * N), out=a.var5)
 
     # rstd5[g] = 1/√(var5[g] + 1e-05)
@@ -600,35 +629,36 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.divide(1, a.rstd5, out=a.rstd5)
 
     # xhat5[n,g,j,k] = (z5[n,g,j,k] - mean5[g]) rstd5[g]
-    np.subtract(a.z5, a.mean5[:, None, None], out=a.xhat5)
-    np.multiply(a.xhat5, a.rstd5[:, None, None], out=a.xhat5)
+    np.subtract(a.z5, a.mean5[:, None, None, None], out=a.xhat5)
+    np.multiply(a.xhat5, a.rstd5[:, None, None, None], out=a.xhat5)
 
     # y5[n,g,j,k] = block2_conv1_norm_gain[g] xhat5[n,g,j,k] + block2_conv1_norm_shift[g]
-    np.multiply(a.xhat5, p.block2_conv1_norm_gain[:, None, None], out=a.y5)
-    np.add(a.y5, p.block2_conv1_norm_shift[:, None, None], out=a.y5)
+    np.multiply(a.xhat5, p.block2_conv1_norm_gain[:, None, None, None], out=a.y5)
+    np.add(a.y5, p.block2_conv1_norm_shift[:, None, None, None], out=a.y5)
 
     # relu4[n,g,j,k] = max(0, y5[n,g,j,k])
     np.maximum(a.y5, a.ZERO, out=a.relu4)
 
     # relu4_pad1[n,g,a2,b2] = relu4[n,g,a2-1,b2-1] (0 outside)
-    np.copyto(a.relu4_pad1[:, :, 1:-1, 1:-1], a.relu4)
+    np.copyto(a.relu4_pad1[:, 1:-1, 1:-1, :], a.relu4)
 
     # z6[n,s,j,k] = Σ_{g,u,v} block2_conv2_W[s,g,u,v] relu4_pad1[n,g,j+u,k+v]
-    np.copyto(a.u_nguvjk, a.relu4_pad1_ngjkuv.transpose(0, 1, 4, 5, 2, 3))
-    np.matmul(
-        p.block2_conv2_W.reshape(S, G * U * V),
-        a.u_nguvjk.reshape(N, G * U * V, J * K),
-        out=a.z6.reshape(N, S, J * K),
-    )
+    for tile in a.TILES_J_GKNUV:
+        np.copyto(a.u_guvj_kn, a.relu4_pad1_gjknuv[:, tile].transpose(0, 4, 5, 1, 2, 3))
+        np.matmul(
+            p.block2_conv2_W.reshape(S, G * U * V),
+            a.u_guvj_kn.reshape(G * U * V, -1),
+            out=a.z6[:, tile].reshape(S, -1),
+        )
 
     # mean6[s] = Σ_{n,j,k} z6[n,s,j,k]/(J K N)
-    np.add.reduce(a.z6, axis=(0, 2, 3), out=a.mean6)
+    np.add.reduce(a.z6, axis=(1, 2, 3), out=a.mean6)
     np.multiply(a.mean6, 1 / (J * K * N), out=a.mean6)
 
     # var6[s] = Σ_{n,j,k} (z6[n,s,j,k] - mean6[s])²/(J K N)
-    np.subtract(a.z6, a.mean6[:, None, None], out=a.u_nsjk)
-    np.multiply(a.u_nsjk, a.u_nsjk, out=a.u_nsjk)
-    np.add.reduce(a.u_nsjk, axis=(0, 2, 3), out=a.var6)
+    np.subtract(a.z6, a.mean6[:, None, None, None], out=a.u_sjkn)
+    np.multiply(a.u_sjkn, a.u_sjkn, out=a.u_sjkn)
+    np.add.reduce(a.u_sjkn, axis=(1, 2, 3), out=a.var6)
     np.multiply(a.var6, 1 / (J * K * N), out=a.var6)
 
     # rstd6[s] = 1/√(var6[s] + 1e-05)
@@ -637,12 +667,12 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.divide(1, a.rstd6, out=a.rstd6)
 
     # xhat6[n,s,j,k] = (z6[n,s,j,k] - mean6[s]) rstd6[s]
-    np.subtract(a.z6, a.mean6[:, None, None], out=a.xhat6)
-    np.multiply(a.xhat6, a.rstd6[:, None, None], out=a.xhat6)
+    np.subtract(a.z6, a.mean6[:, None, None, None], out=a.xhat6)
+    np.multiply(a.xhat6, a.rstd6[:, None, None, None], out=a.xhat6)
 
     # y6[n,s,j,k] = block2_conv2_norm_gain[s] xhat6[n,s,j,k] + block2_conv2_norm_shift[s]
-    np.multiply(a.xhat6, p.block2_conv2_norm_gain[:, None, None], out=a.y6)
-    np.add(a.y6, p.block2_conv2_norm_shift[:, None, None], out=a.y6)
+    np.multiply(a.xhat6, p.block2_conv2_norm_gain[:, None, None, None], out=a.y6)
+    np.add(a.y6, p.block2_conv2_norm_shift[:, None, None, None], out=a.y6)
 
     # sum2[n,g,j,k] = y4[n,g,j,k] + y6[n,g,j,k]
     np.add(a.y6, a.y4, out=a.sum2)
@@ -651,8 +681,8 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.maximum(a.sum2, a.ZERO, out=a.h)
 
     # pooled1[n,g] = Σ_{j,k} h[n,g,j,k]/(J K)
-    np.add.reduce(a.h, axis=(2, 3), out=a.pooled1)
-    np.multiply(a.pooled1, 1 / (J * K), out=a.pooled1)
+    np.add.reduce(a.h, axis=(1, 2), out=a.pooled1.T)
+    np.multiply(a.pooled1.T, 1 / (J * K), out=a.pooled1.T)
 
     # logits[n,h2] = Σ_g fc_W[g,h2] pooled1[n,g] + fc_b[h2]
     np.dot(a.pooled1, p.fc_W, out=a.logits)
@@ -693,18 +723,19 @@ def infer(p: Params, a: Activations, x: np.ndarray) -> None:
     N = a.N
 
     # shaped1[n,c,h,w] = x[n,64 c + 8 h + w]
-    a.shaped1 = x.reshape(-1, C, H, W)
+    np.copyto(a.shaped1, x.reshape(-1, C, H, W).transpose(1, 2, 3, 0))
 
     # shaped1_pad[n,c,a,b] = shaped1[n,c,a-1,b-1] (0 outside)
-    np.copyto(a.shaped1_pad[:, :, 1:-1, 1:-1], a.shaped1)
+    np.copyto(a.shaped1_pad[:, 1:-1, 1:-1, :], a.shaped1)
 
     # z1[n,f,h,w] = Σ_{c,u,v} stem_W[f,c,u,v] shaped1_pad[n,c,h+u,v+w]
-    np.copyto(a.u_ncuvhw, a.shaped1_pad_nchwuv.transpose(0, 1, 4, 5, 2, 3))
-    np.matmul(
-        p.stem_W.reshape(F, C * U * V),
-        a.u_ncuvhw.reshape(N, C * U * V, H * W),
-        out=a.z1.reshape(N, F, H * W),
-    )
+    for tile in a.TILES_H_CNUVW:
+        np.copyto(a.u_cuvh_wn, a.shaped1_pad_chwnuv[:, tile].transpose(0, 4, 5, 1, 2, 3))
+        np.matmul(
+            p.stem_W.reshape(F, C * U * V),
+            a.u_cuvh_wn.reshape(C * U * V, -1),
+            out=a.z1[:, tile].reshape(F, -1),
+        )
 
     # mean1[f] = stem_norm_mean[f]
     np.copyto(a.mean1, p.stem_norm_mean)
@@ -718,26 +749,27 @@ def infer(p: Params, a: Activations, x: np.ndarray) -> None:
     np.divide(1, a.rstd1, out=a.rstd1)
 
     # xhat1[n,f,h,w] = (z1[n,f,h,w] - mean1[f]) rstd1[f]
-    np.subtract(a.z1, a.mean1[:, None, None], out=a.xhat1)
-    np.multiply(a.xhat1, a.rstd1[:, None, None], out=a.xhat1)
+    np.subtract(a.z1, a.mean1[:, None, None, None], out=a.xhat1)
+    np.multiply(a.xhat1, a.rstd1[:, None, None, None], out=a.xhat1)
 
     # y1[n,f,h,w] = stem_norm_gain[f] xhat1[n,f,h,w] + stem_norm_shift[f]
-    np.multiply(a.xhat1, p.stem_norm_gain[:, None, None], out=a.y1)
-    np.add(a.y1, p.stem_norm_shift[:, None, None], out=a.y1)
+    np.multiply(a.xhat1, p.stem_norm_gain[:, None, None, None], out=a.y1)
+    np.add(a.y1, p.stem_norm_shift[:, None, None, None], out=a.y1)
 
     # relu1[n,f,h,w] = max(0, y1[n,f,h,w])
     np.maximum(a.y1, a.ZERO, out=a.relu1)
 
     # relu1_pad1[n,f,a,b] = relu1[n,f,a-1,b-1] (0 outside)
-    np.copyto(a.relu1_pad1[:, :, 1:-1, 1:-1], a.relu1)
+    np.copyto(a.relu1_pad1[:, 1:-1, 1:-1, :], a.relu1)
 
     # z2[n,e,h,w] = Σ_{f,u,v} block1_conv1_W[e,f,u,v] relu1_pad1[n,f,h+u,v+w]
-    np.copyto(a.u_nfuvhw, a.relu1_pad1_nfhwuv.transpose(0, 1, 4, 5, 2, 3))
-    np.matmul(
-        p.block1_conv1_W.reshape(E, F * U * V),
-        a.u_nfuvhw.reshape(N, F * U * V, H * W),
-        out=a.z2.reshape(N, E, H * W),
-    )
+    for tile in a.TILES_H_FNUVW:
+        np.copyto(a.u_fuvh_wn, a.relu1_pad1_fhwnuv[:, tile].transpose(0, 4, 5, 1, 2, 3))
+        np.matmul(
+            p.block1_conv1_W.reshape(E, F * U * V),
+            a.u_fuvh_wn.reshape(F * U * V, -1),
+            out=a.z2[:, tile].reshape(E, -1),
+        )
 
     # mean2[e] = block1_conv1_norm_mean[e]
     np.copyto(a.mean2, p.block1_conv1_norm_mean)
@@ -751,26 +783,27 @@ def infer(p: Params, a: Activations, x: np.ndarray) -> None:
     np.divide(1, a.rstd2, out=a.rstd2)
 
     # xhat2[n,e,h,w] = (z2[n,e,h,w] - mean2[e]) rstd2[e]
-    np.subtract(a.z2, a.mean2[:, None, None], out=a.xhat2)
-    np.multiply(a.xhat2, a.rstd2[:, None, None], out=a.xhat2)
+    np.subtract(a.z2, a.mean2[:, None, None, None], out=a.xhat2)
+    np.multiply(a.xhat2, a.rstd2[:, None, None, None], out=a.xhat2)
 
     # y2[n,e,h,w] = block1_conv1_norm_gain[e] xhat2[n,e,h,w] + block1_conv1_norm_shift[e]
-    np.multiply(a.xhat2, p.block1_conv1_norm_gain[:, None, None], out=a.y2)
-    np.add(a.y2, p.block1_conv1_norm_shift[:, None, None], out=a.y2)
+    np.multiply(a.xhat2, p.block1_conv1_norm_gain[:, None, None, None], out=a.y2)
+    np.add(a.y2, p.block1_conv1_norm_shift[:, None, None, None], out=a.y2)
 
     # relu2[n,e,h,w] = max(0, y2[n,e,h,w])
     np.maximum(a.y2, a.ZERO, out=a.relu2)
 
     # relu2_pad1[n,e,a,b] = relu2[n,e,a-1,b-1] (0 outside)
-    np.copyto(a.relu2_pad1[:, :, 1:-1, 1:-1], a.relu2)
+    np.copyto(a.relu2_pad1[:, 1:-1, 1:-1, :], a.relu2)
 
     # z3[n,f,h,w] = Σ_{e,u,v} block1_conv2_W[f,e,u,v] relu2_pad1[n,e,h+u,v+w]
-    np.copyto(a.u_neuvhw, a.relu2_pad1_nehwuv.transpose(0, 1, 4, 5, 2, 3))
-    np.matmul(
-        p.block1_conv2_W.reshape(F, E * U * V),
-        a.u_neuvhw.reshape(N, E * U * V, H * W),
-        out=a.z3.reshape(N, F, H * W),
-    )
+    for tile in a.TILES_H_ENUVW:
+        np.copyto(a.u_euvh_wn, a.relu2_pad1_ehwnuv[:, tile].transpose(0, 4, 5, 1, 2, 3))
+        np.matmul(
+            p.block1_conv2_W.reshape(F, E * U * V),
+            a.u_euvh_wn.reshape(E * U * V, -1),
+            out=a.z3[:, tile].reshape(F, -1),
+        )
 
     # mean3[f] = block1_conv2_norm_mean[f]
     np.copyto(a.mean3, p.block1_conv2_norm_mean)
@@ -784,12 +817,12 @@ def infer(p: Params, a: Activations, x: np.ndarray) -> None:
     np.divide(1, a.rstd3, out=a.rstd3)
 
     # xhat3[n,f,h,w] = (z3[n,f,h,w] - mean3[f]) rstd3[f]
-    np.subtract(a.z3, a.mean3[:, None, None], out=a.xhat3)
-    np.multiply(a.xhat3, a.rstd3[:, None, None], out=a.xhat3)
+    np.subtract(a.z3, a.mean3[:, None, None, None], out=a.xhat3)
+    np.multiply(a.xhat3, a.rstd3[:, None, None, None], out=a.xhat3)
 
     # y3[n,f,h,w] = block1_conv2_norm_gain[f] xhat3[n,f,h,w] + block1_conv2_norm_shift[f]
-    np.multiply(a.xhat3, p.block1_conv2_norm_gain[:, None, None], out=a.y3)
-    np.add(a.y3, p.block1_conv2_norm_shift[:, None, None], out=a.y3)
+    np.multiply(a.xhat3, p.block1_conv2_norm_gain[:, None, None, None], out=a.y3)
+    np.add(a.y3, p.block1_conv2_norm_shift[:, None, None, None], out=a.y3)
 
     # sum1[n,f,h,w] = relu1[n,f,h,w] + y3[n,f,h,w]
     np.add(a.y3, a.relu1, out=a.sum1)
@@ -799,11 +832,9 @@ def infer(p: Params, a: Activations, x: np.ndarray) -> None:
 
     # z4[n,g,j,k] = Σ_f block2_skip_W[g,f,0,0] relu3[n,f,2 j,2 k]
     np.copyto(a.u_fg, p.block2_skip_W[:, :, 0, 0].T)
-    np.copyto(a.v_njkf, a.relu3[:, :, ::2, ::2].transpose(0, 2, 3, 1))
+    np.copyto(a.v_fjkn, a.relu3[:, ::2, ::2, :])
     np.matmul(
-        a.u_fg.swapaxes(-1, -2),
-        a.v_njkf.reshape(N, J * K, F).swapaxes(-1, -2),
-        out=a.z4.reshape(N, G, J * K),
+        a.u_fg.swapaxes(-1, -2), a.v_fjkn.reshape(F, J * K * N), out=a.z4.reshape(G, J * K * N)
     )
 
     # mean4[g] = block2_skip_norm_mean[g]
@@ -818,23 +849,24 @@ def infer(p: Params, a: Activations, x: np.ndarray) -> None:
     np.divide(1, a.rstd4, out=a.rstd4)
 
     # xhat4[n,g,j,k] = (z4[n,g,j,k] - mean4[g]) rstd4[g]
-    np.subtract(a.z4, a.mean4[:, None, None], out=a.xhat4)
-    np.multiply(a.xhat4, a.rstd4[:, None, None], out=a.xhat4)
+    np.subtract(a.z4, a.mean4[:, None, None, None], out=a.xhat4)
+    np.multiply(a.xhat4, a.rstd4[:, None, None, None], out=a.xhat4)
 
     # y4[n,g,j,k] = block2_skip_norm_gain[g] xhat4[n,g,j,k] + block2_skip_norm_shift[g]
-    np.multiply(a.xhat4, p.block2_skip_norm_gain[:, None, None], out=a.y4)
-    np.add(a.y4, p.block2_skip_norm_shift[:, None, None], out=a.y4)
+    np.multiply(a.xhat4, p.block2_skip_norm_gain[:, None, None, None], out=a.y4)
+    np.add(a.y4, p.block2_skip_norm_shift[:, None, None, None], out=a.y4)
 
     # relu3_pad1[n,f,r,t] = relu3[n,f,r-1,t-1] (0 outside)
-    np.copyto(a.relu3_pad1[:, :, 1:, 1:], a.relu3)
+    np.copyto(a.relu3_pad1[:, 1:, 1:, :], a.relu3)
 
     # z5[n,g,j,k] = Σ_{f,u,v} block2_conv1_W[g,f,u,v] relu3_pad1[n,f,2 j + u,2 k + v]
-    np.copyto(a.u_nfuvjk, a.relu3_pad1_nfjkuv.transpose(0, 1, 4, 5, 2, 3))
-    np.matmul(
-        p.block2_conv1_W.reshape(G, F * U * V),
-        a.u_nfuvjk.reshape(N, F * U * V, J * K),
-        out=a.z5.reshape(N, G, J * K),
-    )
+    for tile in a.TILES_J_FKNUV:
+        np.copyto(a.u_fuvj_kn, a.relu3_pad1_fjknuv[:, tile].transpose(0, 4, 5, 1, 2, 3))
+        np.matmul(
+            p.block2_conv1_W.reshape(G, F * U * V),
+            a.u_fuvj_kn.reshape(F * U * V, -1),
+            out=a.z5[:, tile].reshape(G, -1),
+        )
 
     # mean5[g] = block2_conv1_norm_mean[g]
     np.copyto(a.mean5, p.block2_conv1_norm_mean)
@@ -848,26 +880,27 @@ def infer(p: Params, a: Activations, x: np.ndarray) -> None:
     np.divide(1, a.rstd5, out=a.rstd5)
 
     # xhat5[n,g,j,k] = (z5[n,g,j,k] - mean5[g]) rstd5[g]
-    np.subtract(a.z5, a.mean5[:, None, None], out=a.xhat5)
-    np.multiply(a.xhat5, a.rstd5[:, None, None], out=a.xhat5)
+    np.subtract(a.z5, a.mean5[:, None, None, None], out=a.xhat5)
+    np.multiply(a.xhat5, a.rstd5[:, None, None, None], out=a.xhat5)
 
     # y5[n,g,j,k] = block2_conv1_norm_gain[g] xhat5[n,g,j,k] + block2_conv1_norm_shift[g]
-    np.multiply(a.xhat5, p.block2_conv1_norm_gain[:, None, None], out=a.y5)
-    np.add(a.y5, p.block2_conv1_norm_shift[:, None, None], out=a.y5)
+    np.multiply(a.xhat5, p.block2_conv1_norm_gain[:, None, None, None], out=a.y5)
+    np.add(a.y5, p.block2_conv1_norm_shift[:, None, None, None], out=a.y5)
 
     # relu4[n,g,j,k] = max(0, y5[n,g,j,k])
     np.maximum(a.y5, a.ZERO, out=a.relu4)
 
     # relu4_pad1[n,g,a2,b2] = relu4[n,g,a2-1,b2-1] (0 outside)
-    np.copyto(a.relu4_pad1[:, :, 1:-1, 1:-1], a.relu4)
+    np.copyto(a.relu4_pad1[:, 1:-1, 1:-1, :], a.relu4)
 
     # z6[n,s,j,k] = Σ_{g,u,v} block2_conv2_W[s,g,u,v] relu4_pad1[n,g,j+u,k+v]
-    np.copyto(a.u_nguvjk, a.relu4_pad1_ngjkuv.transpose(0, 1, 4, 5, 2, 3))
-    np.matmul(
-        p.block2_conv2_W.reshape(S, G * U * V),
-        a.u_nguvjk.reshape(N, G * U * V, J * K),
-        out=a.z6.reshape(N, S, J * K),
-    )
+    for tile in a.TILES_J_GKNUV:
+        np.copyto(a.u_guvj_kn, a.relu4_pad1_gjknuv[:, tile].transpose(0, 4, 5, 1, 2, 3))
+        np.matmul(
+            p.block2_conv2_W.reshape(S, G * U * V),
+            a.u_guvj_kn.reshape(G * U * V, -1),
+            out=a.z6[:, tile].reshape(S, -1),
+        )
 
     # mean6[s] = block2_conv2_norm_mean[s]
     np.copyto(a.mean6, p.block2_conv2_norm_mean)
@@ -881,12 +914,12 @@ def infer(p: Params, a: Activations, x: np.ndarray) -> None:
     np.divide(1, a.rstd6, out=a.rstd6)
 
     # xhat6[n,s,j,k] = (z6[n,s,j,k] - mean6[s]) rstd6[s]
-    np.subtract(a.z6, a.mean6[:, None, None], out=a.xhat6)
-    np.multiply(a.xhat6, a.rstd6[:, None, None], out=a.xhat6)
+    np.subtract(a.z6, a.mean6[:, None, None, None], out=a.xhat6)
+    np.multiply(a.xhat6, a.rstd6[:, None, None, None], out=a.xhat6)
 
     # y6[n,s,j,k] = block2_conv2_norm_gain[s] xhat6[n,s,j,k] + block2_conv2_norm_shift[s]
-    np.multiply(a.xhat6, p.block2_conv2_norm_gain[:, None, None], out=a.y6)
-    np.add(a.y6, p.block2_conv2_norm_shift[:, None, None], out=a.y6)
+    np.multiply(a.xhat6, p.block2_conv2_norm_gain[:, None, None, None], out=a.y6)
+    np.add(a.y6, p.block2_conv2_norm_shift[:, None, None, None], out=a.y6)
 
     # sum2[n,g,j,k] = y4[n,g,j,k] + y6[n,g,j,k]
     np.add(a.y6, a.y4, out=a.sum2)
@@ -895,8 +928,8 @@ def infer(p: Params, a: Activations, x: np.ndarray) -> None:
     np.maximum(a.sum2, a.ZERO, out=a.h)
 
     # pooled1[n,g] = Σ_{j,k} h[n,g,j,k]/(J K)
-    np.add.reduce(a.h, axis=(2, 3), out=a.pooled1)
-    np.multiply(a.pooled1, 1 / (J * K), out=a.pooled1)
+    np.add.reduce(a.h, axis=(1, 2), out=a.pooled1.T)
+    np.multiply(a.pooled1.T, 1 / (J * K), out=a.pooled1.T)
 
     # logits[n,h2] = Σ_g fc_W[g,h2] pooled1[n,g] + fc_b[h2]
     np.dot(a.pooled1, p.fc_W, out=a.logits)
@@ -987,300 +1020,309 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
 
     # ∂L/∂sum2[n,g,j,k] = [sum2[n,g,j,k] > 0] ∂L/∂pooled1[n,g]/(J K)
     np.greater(a.sum2, a.ZERO, out=a.d_sum2)
-    np.multiply(a.d_pooled1, 1 / (J * K), out=a.u_ng)
-    np.multiply(a.d_sum2, a.u_ng[:, :, None, None], out=a.d_sum2)
+    np.multiply(a.d_pooled1.T, 1 / (J * K), out=a.u_gn)
+    np.multiply(a.d_sum2, a.u_gn[:, None, None, :], out=a.d_sum2)
 
     # ∂L/∂xhat6[n,s,j,k] = block2_conv2_norm_gain[s] ∂L/∂sum2[n,s,j,k]
-    np.multiply(a.d_sum2, p.block2_conv2_norm_gain[:, None, None], out=a.d_xhat6)
+    np.multiply(a.d_sum2, p.block2_conv2_norm_gain[:, None, None, None], out=a.d_xhat6)
 
     # xhat6_dot_d_xhat6[s] = Σ_{n,j,k} xhat6[n,s,j,k] ∂L/∂xhat6[n,s,j,k]
-    np.einsum("nsjk,nsjk->s", a.d_xhat6, a.xhat6, out=a.xhat6_dot_d_xhat6)
+    np.einsum("sjkn,sjkn->s", a.d_xhat6, a.xhat6, out=a.xhat6_dot_d_xhat6)
 
     # sum_d_xhat6[s] = Σ_{n,j,k} ∂L/∂xhat6[n,s,j,k]
-    np.add.reduce(a.d_xhat6, axis=(0, 2, 3), out=a.sum_d_xhat6)
+    np.add.reduce(a.d_xhat6, axis=(1, 2, 3), out=a.sum_d_xhat6)
 
     # ∂L/∂z6[n,s,j,k] = rstd6[s] (∂L/∂xhat6[n,s,j,k] - xhat6[n,s,j,k] xhat6_dot_d_xhat6[s]/(J K N) -
     #     sum_d_xhat6[s]/(J K N))
     np.multiply(a.xhat6_dot_d_xhat6, 1 / (J * K * N), out=a.u_s)
-    np.multiply(a.xhat6, a.u_s[:, None, None], out=a.d_z6)
+    np.multiply(a.xhat6, a.u_s[:, None, None, None], out=a.d_z6)
     np.subtract(a.d_xhat6, a.d_z6, out=a.d_z6)
     np.multiply(a.sum_d_xhat6, 1 / (J * K * N), out=a.u_s)
-    np.subtract(a.d_z6, a.u_s[:, None, None], out=a.d_z6)
-    np.multiply(a.d_z6, a.rstd6[:, None, None], out=a.d_z6)
+    np.subtract(a.d_z6, a.u_s[:, None, None, None], out=a.d_z6)
+    np.multiply(a.d_z6, a.rstd6[:, None, None, None], out=a.d_z6)
 
-    # padded_d_z6[n,s,p,w] = ∂L/∂z6[n,s,p-2,w-2] (0 outside)
-    np.copyto(a.padded_d_z6[:, :, 2:-2, 2:-2], a.d_z6)
-
-    # ∂L/∂relu4_pad1[n,g,a2,b2] = Σ_{s,u,v} block2_conv2_W[s,g,u,v] padded_d_z6[n,s,a2 + 2 - u,b2 +
-    #     2 - v]
-    np.copyto(a.u_gsuv, p.block2_conv2_W.transpose(1, 0, 2, 3))
-    np.copyto(a.v_nsuva2b2, a.padded_d_z6_nsa2b2uv.transpose(0, 1, 4, 5, 2, 3))
-    np.matmul(
-        a.u_gsuv.reshape(G, S * U * V),
-        a.v_nsuva2b2.reshape(N, S * U * V, A2 * B2),
-        out=a.d_relu4_pad1.reshape(N, G, A2 * B2),
-    )
+    # ∂L/∂relu4_pad1[n,g,a2,b2] = Σ_{s,u,v} block2_conv2_W[s,g,u,v] (∂L/∂z6[n,s,a2-u,b2-v] (0
+    #     outside))
+    a.d_relu4_pad1[...] = 0
+    for tile in a.TILES_J_GKNUV:
+        np.matmul(
+            p.block2_conv2_W.reshape(S, G * U * V).swapaxes(-1, -2),
+            a.d_z6[:, tile].reshape(S, -1),
+            out=a.u_guvj_kn.reshape(G * U * V, -1),
+        )
+        for u, v in np.ndindex(U, V):
+            part = a.d_relu4_pad1[:, tile.start + u : tile.stop + u, v : v + K]
+            np.add(part, a.u_guvj_kn[:, u, v], out=part)
 
     # ∂L/∂y5[n,g,j,k] = [y5[n,g,j,k] > 0] ∂L/∂relu4_pad1[n,g,j+1,k+1]
     np.greater(a.y5, a.ZERO, out=a.d_y5)
-    np.multiply(a.d_y5, a.d_relu4_pad1[:, :, 1:5, 1:5], out=a.d_y5)
+    np.multiply(a.d_y5, a.d_relu4_pad1[:, 1:5, 1:5, :], out=a.d_y5)
 
     # ∂L/∂xhat5[n,g,j,k] = block2_conv1_norm_gain[g] ∂L/∂y5[n,g,j,k]
-    np.multiply(a.d_y5, p.block2_conv1_norm_gain[:, None, None], out=a.d_xhat5)
+    np.multiply(a.d_y5, p.block2_conv1_norm_gain[:, None, None, None], out=a.d_xhat5)
 
     # xhat5_dot_d_xhat5[g] = Σ_{n,j,k} xhat5[n,g,j,k] ∂L/∂xhat5[n,g,j,k]
-    np.einsum("ngjk,ngjk->g", a.d_xhat5, a.xhat5, out=a.xhat5_dot_d_xhat5)
+    np.einsum("gjkn,gjkn->g", a.d_xhat5, a.xhat5, out=a.xhat5_dot_d_xhat5)
 
     # sum_d_xhat5[g] = Σ_{n,j,k} ∂L/∂xhat5[n,g,j,k]
-    np.add.reduce(a.d_xhat5, axis=(0, 2, 3), out=a.sum_d_xhat5)
+    np.add.reduce(a.d_xhat5, axis=(1, 2, 3), out=a.sum_d_xhat5)
 
     # ∂L/∂z5[n,g,j,k] = rstd5[g] (∂L/∂xhat5[n,g,j,k] - xhat5[n,g,j,k] xhat5_dot_d_xhat5[g]/(J K N) -
     #     sum_d_xhat5[g]/(J K N))
     np.multiply(a.xhat5_dot_d_xhat5, 1 / (J * K * N), out=a.u_g)
-    np.multiply(a.xhat5, a.u_g[:, None, None], out=a.d_z5)
+    np.multiply(a.xhat5, a.u_g[:, None, None, None], out=a.d_z5)
     np.subtract(a.d_xhat5, a.d_z5, out=a.d_z5)
     np.multiply(a.sum_d_xhat5, 1 / (J * K * N), out=a.u_g)
-    np.subtract(a.d_z5, a.u_g[:, None, None], out=a.d_z5)
-    np.multiply(a.d_z5, a.rstd5[:, None, None], out=a.d_z5)
+    np.subtract(a.d_z5, a.u_g[:, None, None, None], out=a.d_z5)
+    np.multiply(a.d_z5, a.rstd5[:, None, None, None], out=a.d_z5)
 
     # padded_block2_conv1_W[g,f,k,j] = block2_conv1_W[g,f,k,j] (0 outside)
     np.copyto(a.padded_block2_conv1_W[:, :, :-1, :-1], p.block2_conv1_W)
 
-    # padded_d_z5[n,g,a2,b2] = ∂L/∂z5[n,g,a2-1,b2-1] (0 outside)
-    np.copyto(a.padded_d_z5[:, :, 1:-1, 1:-1], a.d_z5)
-
     # split_d_relu3_pad1[n,f,y,r2,x,k2] = Σ_{g,z,j2} padded_block2_conv1_W[g,f,2 z + y,2 j2 + r2]
-    #     padded_d_z5[n,g,x + 1 - z,k2 + 1 - j2]
+    #     (∂L/∂z5[n,g,x-z,k2-j2] (0 outside))
     np.copyto(
-        a.u_fyr2gzj2,
-        a.padded_block2_conv1_W.reshape(G, F, Z, Y, J2, R2).transpose(1, 3, 5, 0, 2, 4),
+        a.u_fyr2j2zg,
+        a.padded_block2_conv1_W.reshape(G, F, Z, Y, J2, R2).transpose(1, 3, 5, 4, 2, 0),
     )
-    np.copyto(a.v_ngzj2xk2, a.padded_d_z5_ngxk2zj2.transpose(0, 1, 4, 5, 2, 3))
-    np.matmul(
-        a.u_fyr2gzj2.reshape(F * Y * R2, G * Z * J2),
-        a.v_ngzj2xk2.reshape(N, G * Z * J2, X * K2),
-        out=a.split_d_relu3_pad1.reshape(N, F * Y * R2, X * K2),
-    )
+    a.split_d_relu3_pad1[...] = 0
+    for tile in a.TILES_J_FJ2KNR2YZ:
+        np.matmul(
+            a.u_fyr2j2zg.reshape(F * Y * R2 * J2 * Z, G),
+            a.d_z5[:, tile].reshape(G, -1),
+            out=a.v_fyr2j2zj_kn.reshape(F * Y * R2 * J2 * Z, -1),
+        )
+        for j2, z in np.ndindex(J2, Z):
+            part = a.split_d_relu3_pad1[:, :, :, tile.start + z : tile.stop + z, j2 : j2 + K]
+            np.add(part, a.v_fyr2j2zj_kn[:, :, :, j2, z], out=part)
 
     # joined_d_relu3_pad1[n,f,2 x + y,2 k2 + r2] = split_d_relu3_pad1[n,f,y,r2,x,k2]
     np.copyto(
-        a.joined_d_relu3_pad1.reshape(-1, F, X, Y, K2, R2),
-        a.split_d_relu3_pad1.transpose(0, 1, 4, 2, 5, 3),
+        a.joined_d_relu3_pad1.reshape(F, X, Y, K2, R2, -1),
+        a.split_d_relu3_pad1.transpose(0, 3, 1, 4, 2, 5),
     )
 
     # ∂L/∂xhat4[n,g,j,k] = block2_skip_norm_gain[g] ∂L/∂sum2[n,g,j,k]
-    np.multiply(a.d_sum2, p.block2_skip_norm_gain[:, None, None], out=a.d_xhat4)
+    np.multiply(a.d_sum2, p.block2_skip_norm_gain[:, None, None, None], out=a.d_xhat4)
 
     # xhat4_dot_d_xhat4[g] = Σ_{n,j,k} xhat4[n,g,j,k] ∂L/∂xhat4[n,g,j,k]
-    np.einsum("ngjk,ngjk->g", a.d_xhat4, a.xhat4, out=a.xhat4_dot_d_xhat4)
+    np.einsum("gjkn,gjkn->g", a.d_xhat4, a.xhat4, out=a.xhat4_dot_d_xhat4)
 
     # sum_d_xhat4[g] = Σ_{n,j,k} ∂L/∂xhat4[n,g,j,k]
-    np.add.reduce(a.d_xhat4, axis=(0, 2, 3), out=a.sum_d_xhat4)
+    np.add.reduce(a.d_xhat4, axis=(1, 2, 3), out=a.sum_d_xhat4)
 
     # ∂L/∂z4[n,g,j,k] = rstd4[g] (∂L/∂xhat4[n,g,j,k] - xhat4[n,g,j,k] xhat4_dot_d_xhat4[g]/(J K N) -
     #     sum_d_xhat4[g]/(J K N))
     np.multiply(a.xhat4_dot_d_xhat4, 1 / (J * K * N), out=a.u_g)
-    np.multiply(a.xhat4, a.u_g[:, None, None], out=a.d_z4)
+    np.multiply(a.xhat4, a.u_g[:, None, None, None], out=a.d_z4)
     np.subtract(a.d_xhat4, a.d_z4, out=a.d_z4)
     np.multiply(a.sum_d_xhat4, 1 / (J * K * N), out=a.u_g)
-    np.subtract(a.d_z4, a.u_g[:, None, None], out=a.d_z4)
-    np.multiply(a.d_z4, a.rstd4[:, None, None], out=a.d_z4)
+    np.subtract(a.d_z4, a.u_g[:, None, None, None], out=a.d_z4)
+    np.multiply(a.d_z4, a.rstd4[:, None, None, None], out=a.d_z4)
 
     # split_d_relu3[n,f,y,z,u2,v2] = Σ_g δ(y,0) δ(z,0) block2_skip_W[g,f,0,0] ∂L/∂z4[n,g,u2,v2]
     np.copyto(a.split_d_relu3, a.ZERO)
-    np.matmul(
-        p.block2_skip_W[:, :, 0, 0].swapaxes(-1, -2),
-        a.d_z4.reshape(N, G, U2 * V2),
-        out=a.u_nfu2v2.reshape(N, F, U2 * V2),
-    )
-    np.add(a.split_d_relu3[:, :, 0, 0], a.u_nfu2v2, out=a.split_d_relu3[:, :, 0, 0])
+    np.matmul(p.block2_skip_W[:, :, 0, 0].T, a.d_z4.reshape(G, -1), out=a.u_fu2v2n.reshape(F, -1))
+    np.add(a.split_d_relu3[:, 0, 0], a.u_fu2v2n, out=a.split_d_relu3[:, 0, 0])
 
     # ∂L/∂relu3[n,f,h,w] = joined_d_relu3_pad1[n,f,h+1,w+1] + split_d_relu3[n,f,h % Y,w % Z,h // 2 %
     #     U2,w // 2 % V2]
-    np.copyto(a.u_nfhw.reshape(-1, F, U2, Y, V2, Z), a.split_d_relu3.transpose(0, 1, 4, 2, 5, 3))
-    np.add(a.u_nfhw, a.joined_d_relu3_pad1[:, :, 1:9, 1:9], out=a.d_relu3)
+    np.copyto(a.u_fhwn.reshape(F, U2, Y, V2, Z, -1), a.split_d_relu3.transpose(0, 3, 1, 4, 2, 5))
+    np.add(a.u_fhwn, a.joined_d_relu3_pad1[:, 1:9, 1:9, :], out=a.d_relu3)
 
     # ∂L/∂sum1[n,f,h,w] = [sum1[n,f,h,w] > 0] ∂L/∂relu3[n,f,h,w]
     np.greater(a.sum1, a.ZERO, out=a.d_sum1)
     np.multiply(a.d_sum1, a.d_relu3, out=a.d_sum1)
 
     # ∂L/∂xhat3[n,f,h,w] = block1_conv2_norm_gain[f] ∂L/∂sum1[n,f,h,w]
-    np.multiply(a.d_sum1, p.block1_conv2_norm_gain[:, None, None], out=a.d_xhat3)
+    np.multiply(a.d_sum1, p.block1_conv2_norm_gain[:, None, None, None], out=a.d_xhat3)
 
     # xhat3_dot_d_xhat3[f] = Σ_{n,h,w} xhat3[n,f,h,w] ∂L/∂xhat3[n,f,h,w]
-    np.einsum("nfhw,nfhw->f", a.d_xhat3, a.xhat3, out=a.xhat3_dot_d_xhat3)
+    np.einsum("fhwn,fhwn->f", a.d_xhat3, a.xhat3, out=a.xhat3_dot_d_xhat3)
 
     # sum_d_xhat3[f] = Σ_{n,h,w} ∂L/∂xhat3[n,f,h,w]
-    np.add.reduce(a.d_xhat3, axis=(0, 2, 3), out=a.sum_d_xhat3)
+    np.add.reduce(a.d_xhat3, axis=(1, 2, 3), out=a.sum_d_xhat3)
 
     # ∂L/∂z3[n,f,h,w] = rstd3[f] (∂L/∂xhat3[n,f,h,w] - xhat3[n,f,h,w] xhat3_dot_d_xhat3[f]/(H N W) -
     #     sum_d_xhat3[f]/(H N W))
     np.multiply(a.xhat3_dot_d_xhat3, 1 / (H * N * W), out=a.u_f)
-    np.multiply(a.xhat3, a.u_f[:, None, None], out=a.d_z3)
+    np.multiply(a.xhat3, a.u_f[:, None, None, None], out=a.d_z3)
     np.subtract(a.d_xhat3, a.d_z3, out=a.d_z3)
     np.multiply(a.sum_d_xhat3, 1 / (H * N * W), out=a.u_f)
-    np.subtract(a.d_z3, a.u_f[:, None, None], out=a.d_z3)
-    np.multiply(a.d_z3, a.rstd3[:, None, None], out=a.d_z3)
+    np.subtract(a.d_z3, a.u_f[:, None, None, None], out=a.d_z3)
+    np.multiply(a.d_z3, a.rstd3[:, None, None, None], out=a.d_z3)
 
-    # padded_d_z3[n,f,q2,e2] = ∂L/∂z3[n,f,q2-2,e2-2] (0 outside)
-    np.copyto(a.padded_d_z3[:, :, 2:-2, 2:-2], a.d_z3)
-
-    # ∂L/∂relu2_pad1[n,e,a,b] = Σ_{f,u,v} block1_conv2_W[f,e,u,v] padded_d_z3[n,f,a + 2 - u,b + 2 -
-    #     v]
-    np.copyto(a.u_efuv, p.block1_conv2_W.transpose(1, 0, 2, 3))
-    np.copyto(a.v_nfuvab, a.padded_d_z3_nfabuv.transpose(0, 1, 4, 5, 2, 3))
-    np.matmul(
-        a.u_efuv.reshape(E, F * U * V),
-        a.v_nfuvab.reshape(N, F * U * V, A * B),
-        out=a.d_relu2_pad1.reshape(N, E, A * B),
-    )
+    # ∂L/∂relu2_pad1[n,e,a,b] = Σ_{f,u,v} block1_conv2_W[f,e,u,v] (∂L/∂z3[n,f,a-u,b-v] (0 outside))
+    a.d_relu2_pad1[...] = 0
+    for tile in a.TILES_H_ENUVW:
+        np.matmul(
+            p.block1_conv2_W.reshape(F, E * U * V).swapaxes(-1, -2),
+            a.d_z3[:, tile].reshape(F, -1),
+            out=a.u_euvh_wn.reshape(E * U * V, -1),
+        )
+        for u, v in np.ndindex(U, V):
+            part = a.d_relu2_pad1[:, tile.start + u : tile.stop + u, v : v + W]
+            np.add(part, a.u_euvh_wn[:, u, v], out=part)
 
     # ∂L/∂y2[n,e,h,w] = [y2[n,e,h,w] > 0] ∂L/∂relu2_pad1[n,e,h+1,w+1]
     np.greater(a.y2, a.ZERO, out=a.d_y2)
-    np.multiply(a.d_y2, a.d_relu2_pad1[:, :, 1:9, 1:9], out=a.d_y2)
+    np.multiply(a.d_y2, a.d_relu2_pad1[:, 1:9, 1:9, :], out=a.d_y2)
 
     # ∂L/∂xhat2[n,e,h,w] = block1_conv1_norm_gain[e] ∂L/∂y2[n,e,h,w]
-    np.multiply(a.d_y2, p.block1_conv1_norm_gain[:, None, None], out=a.d_xhat2)
+    np.multiply(a.d_y2, p.block1_conv1_norm_gain[:, None, None, None], out=a.d_xhat2)
 
     # xhat2_dot_d_xhat2[e] = Σ_{n,h,w} xhat2[n,e,h,w] ∂L/∂xhat2[n,e,h,w]
-    np.einsum("nehw,nehw->e", a.d_xhat2, a.xhat2, out=a.xhat2_dot_d_xhat2)
+    np.einsum("ehwn,ehwn->e", a.d_xhat2, a.xhat2, out=a.xhat2_dot_d_xhat2)
 
     # sum_d_xhat2[e] = Σ_{n,h,w} ∂L/∂xhat2[n,e,h,w]
-    np.add.reduce(a.d_xhat2, axis=(0, 2, 3), out=a.sum_d_xhat2)
+    np.add.reduce(a.d_xhat2, axis=(1, 2, 3), out=a.sum_d_xhat2)
 
     # ∂L/∂z2[n,e,h,w] = rstd2[e] (∂L/∂xhat2[n,e,h,w] - xhat2[n,e,h,w] xhat2_dot_d_xhat2[e]/(H N W) -
     #     sum_d_xhat2[e]/(H N W))
     np.multiply(a.xhat2_dot_d_xhat2, 1 / (H * N * W), out=a.u_e)
-    np.multiply(a.xhat2, a.u_e[:, None, None], out=a.d_z2)
+    np.multiply(a.xhat2, a.u_e[:, None, None, None], out=a.d_z2)
     np.subtract(a.d_xhat2, a.d_z2, out=a.d_z2)
     np.multiply(a.sum_d_xhat2, 1 / (H * N * W), out=a.u_e)
-    np.subtract(a.d_z2, a.u_e[:, None, None], out=a.d_z2)
-    np.multiply(a.d_z2, a.rstd2[:, None, None], out=a.d_z2)
+    np.subtract(a.d_z2, a.u_e[:, None, None, None], out=a.d_z2)
+    np.multiply(a.d_z2, a.rstd2[:, None, None, None], out=a.d_z2)
 
-    # padded_d_z2[n,e,q2,e2] = ∂L/∂z2[n,e,q2-2,e2-2] (0 outside)
-    np.copyto(a.padded_d_z2[:, :, 2:-2, 2:-2], a.d_z2)
-
-    # ∂L/∂relu1_pad1[n,f,a,b] = Σ_{e,u,v} block1_conv1_W[e,f,u,v] padded_d_z2[n,e,a + 2 - u,b + 2 -
-    #     v]
-    np.copyto(a.u_feuv, p.block1_conv1_W.transpose(1, 0, 2, 3))
-    np.copyto(a.v_neuvab, a.padded_d_z2_neabuv.transpose(0, 1, 4, 5, 2, 3))
-    np.matmul(
-        a.u_feuv.reshape(F, E * U * V),
-        a.v_neuvab.reshape(N, E * U * V, A * B),
-        out=a.d_relu1_pad1.reshape(N, F, A * B),
-    )
+    # ∂L/∂relu1_pad1[n,f,a,b] = Σ_{e,u,v} block1_conv1_W[e,f,u,v] (∂L/∂z2[n,e,a-u,b-v] (0 outside))
+    a.d_relu1_pad1[...] = 0
+    for tile in a.TILES_H_FNUVW:
+        np.matmul(
+            p.block1_conv1_W.reshape(E, F * U * V).swapaxes(-1, -2),
+            a.d_z2[:, tile].reshape(E, -1),
+            out=a.u_fuvh_wn.reshape(F * U * V, -1),
+        )
+        for u, v in np.ndindex(U, V):
+            part = a.d_relu1_pad1[:, tile.start + u : tile.stop + u, v : v + W]
+            np.add(part, a.u_fuvh_wn[:, u, v], out=part)
 
     # ∂L/∂y1[n,f,h,w] = [y1[n,f,h,w] > 0] (∂L/∂sum1[n,f,h,w] + ∂L/∂relu1_pad1[n,f,h+1,w+1])
-    np.add(a.d_sum1, a.d_relu1_pad1[:, :, 1:9, 1:9], out=a.d_y1)
-    np.greater(a.y1, a.ZERO, out=a.u_nfhw)
-    np.multiply(a.d_y1, a.u_nfhw, out=a.d_y1)
+    np.add(a.d_sum1, a.d_relu1_pad1[:, 1:9, 1:9, :], out=a.d_y1)
+    np.greater(a.y1, a.ZERO, out=a.u_fhwn)
+    np.multiply(a.d_y1, a.u_fhwn, out=a.d_y1)
 
     # ∂L/∂xhat1[n,f,h,w] = stem_norm_gain[f] ∂L/∂y1[n,f,h,w]
-    np.multiply(a.d_y1, p.stem_norm_gain[:, None, None], out=a.d_xhat1)
+    np.multiply(a.d_y1, p.stem_norm_gain[:, None, None, None], out=a.d_xhat1)
 
     # xhat1_dot_d_xhat1[f] = Σ_{n,h,w} xhat1[n,f,h,w] ∂L/∂xhat1[n,f,h,w]
-    np.einsum("nfhw,nfhw->f", a.d_xhat1, a.xhat1, out=a.xhat1_dot_d_xhat1)
+    np.einsum("fhwn,fhwn->f", a.d_xhat1, a.xhat1, out=a.xhat1_dot_d_xhat1)
 
     # sum_d_xhat1[f] = Σ_{n,h,w} ∂L/∂xhat1[n,f,h,w]
-    np.add.reduce(a.d_xhat1, axis=(0, 2, 3), out=a.sum_d_xhat1)
+    np.add.reduce(a.d_xhat1, axis=(1, 2, 3), out=a.sum_d_xhat1)
 
     # ∂L/∂z1[n,f,h,w] = rstd1[f] (∂L/∂xhat1[n,f,h,w] - xhat1[n,f,h,w] xhat1_dot_d_xhat1[f]/(H N W) -
     #     sum_d_xhat1[f]/(H N W))
     np.multiply(a.xhat1_dot_d_xhat1, 1 / (H * N * W), out=a.u_f)
-    np.multiply(a.xhat1, a.u_f[:, None, None], out=a.d_z1)
+    np.multiply(a.xhat1, a.u_f[:, None, None, None], out=a.d_z1)
     np.subtract(a.d_xhat1, a.d_z1, out=a.d_z1)
     np.multiply(a.sum_d_xhat1, 1 / (H * N * W), out=a.u_f)
-    np.subtract(a.d_z1, a.u_f[:, None, None], out=a.d_z1)
-    np.multiply(a.d_z1, a.rstd1[:, None, None], out=a.d_z1)
+    np.subtract(a.d_z1, a.u_f[:, None, None, None], out=a.d_z1)
+    np.multiply(a.d_z1, a.rstd1[:, None, None, None], out=a.d_z1)
 
     # ∂L/∂stem_W[f,c,u,v] = Σ_{n,h,w} shaped1_pad[n,c,h+u,v+w] ∂L/∂z1[n,f,h,w]
-    np.copyto(a.u_nhwf, a.d_z1.transpose(0, 2, 3, 1))
-    np.copyto(a.v_cuvnhw, a.shaped1_pad_nchwuv.transpose(1, 4, 5, 0, 2, 3))
-    np.matmul(
-        a.u_nhwf.reshape(N * H * W, F).swapaxes(-1, -2),
-        a.v_cuvnhw.reshape(C * U * V, N * H * W).swapaxes(-1, -2),
-        out=g.stem_W.reshape(F, C * U * V),
-    )
+    g.stem_W[...] = 0
+    for tile in a.TILES_H_CNUVW:
+        np.copyto(a.u_cuvh_wn, a.shaped1_pad_chwnuv[:, tile].transpose(0, 4, 5, 1, 2, 3))
+        np.matmul(
+            a.d_z1[:, tile].reshape(F, -1),
+            a.u_cuvh_wn.reshape(C * U * V, -1).swapaxes(-1, -2),
+            out=a.v_fcuv.reshape(F, C * U * V),
+        )
+        np.add(g.stem_W, a.v_fcuv, out=g.stem_W)
 
     # ∂L/∂stem_norm_gain[f] = Σ_{n,h,w} xhat1[n,f,h,w] ∂L/∂y1[n,f,h,w]
-    np.einsum("nfhw,nfhw->f", a.d_y1, a.xhat1, out=g.stem_norm_gain)
+    np.einsum("fhwn,fhwn->f", a.d_y1, a.xhat1, out=g.stem_norm_gain)
 
     # ∂L/∂stem_norm_shift[f] = Σ_{n,h,w} ∂L/∂y1[n,f,h,w]
-    np.add.reduce(a.d_y1, axis=(0, 2, 3), out=g.stem_norm_shift)
+    np.add.reduce(a.d_y1, axis=(1, 2, 3), out=g.stem_norm_shift)
 
     # ∂L/∂block1_conv1_W[e,f,u,v] = Σ_{n,h,w} relu1_pad1[n,f,h+u,v+w] ∂L/∂z2[n,e,h,w]
-    np.copyto(a.u_nhwe, a.d_z2.transpose(0, 2, 3, 1))
-    np.copyto(a.v_fuvnhw, a.relu1_pad1_nfhwuv.transpose(1, 4, 5, 0, 2, 3))
-    np.matmul(
-        a.u_nhwe.reshape(N * H * W, E).swapaxes(-1, -2),
-        a.v_fuvnhw.reshape(F * U * V, N * H * W).swapaxes(-1, -2),
-        out=g.block1_conv1_W.reshape(E, F * U * V),
-    )
+    g.block1_conv1_W[...] = 0
+    for tile in a.TILES_H_FNUVW:
+        np.copyto(a.u_fuvh_wn, a.relu1_pad1_fhwnuv[:, tile].transpose(0, 4, 5, 1, 2, 3))
+        np.matmul(
+            a.d_z2[:, tile].reshape(E, -1),
+            a.u_fuvh_wn.reshape(F * U * V, -1).swapaxes(-1, -2),
+            out=a.v_efuv.reshape(E, F * U * V),
+        )
+        np.add(g.block1_conv1_W, a.v_efuv, out=g.block1_conv1_W)
 
     # ∂L/∂block1_conv1_norm_gain[e] = Σ_{n,h,w} xhat2[n,e,h,w] ∂L/∂y2[n,e,h,w]
-    np.einsum("nehw,nehw->e", a.d_y2, a.xhat2, out=g.block1_conv1_norm_gain)
+    np.einsum("ehwn,ehwn->e", a.d_y2, a.xhat2, out=g.block1_conv1_norm_gain)
 
     # ∂L/∂block1_conv1_norm_shift[e] = Σ_{n,h,w} ∂L/∂y2[n,e,h,w]
-    np.add.reduce(a.d_y2, axis=(0, 2, 3), out=g.block1_conv1_norm_shift)
+    np.add.reduce(a.d_y2, axis=(1, 2, 3), out=g.block1_conv1_norm_shift)
 
     # ∂L/∂block1_conv2_W[f,e,u,v] = Σ_{n,h,w} relu2_pad1[n,e,h+u,v+w] ∂L/∂z3[n,f,h,w]
-    np.copyto(a.u_nhwf, a.d_z3.transpose(0, 2, 3, 1))
-    np.copyto(a.v_euvnhw, a.relu2_pad1_nehwuv.transpose(1, 4, 5, 0, 2, 3))
-    np.matmul(
-        a.u_nhwf.reshape(N * H * W, F).swapaxes(-1, -2),
-        a.v_euvnhw.reshape(E * U * V, N * H * W).swapaxes(-1, -2),
-        out=g.block1_conv2_W.reshape(F, E * U * V),
-    )
+    g.block1_conv2_W[...] = 0
+    for tile in a.TILES_H_ENUVW:
+        np.copyto(a.u_euvh_wn, a.relu2_pad1_ehwnuv[:, tile].transpose(0, 4, 5, 1, 2, 3))
+        np.matmul(
+            a.d_z3[:, tile].reshape(F, -1),
+            a.u_euvh_wn.reshape(E * U * V, -1).swapaxes(-1, -2),
+            out=a.v_feuv.reshape(F, E * U * V),
+        )
+        np.add(g.block1_conv2_W, a.v_feuv, out=g.block1_conv2_W)
 
     # ∂L/∂block1_conv2_norm_gain[f] = Σ_{n,h,w} xhat3[n,f,h,w] ∂L/∂sum1[n,f,h,w]
-    np.einsum("nfhw,nfhw->f", a.d_sum1, a.xhat3, out=g.block1_conv2_norm_gain)
+    np.einsum("fhwn,fhwn->f", a.d_sum1, a.xhat3, out=g.block1_conv2_norm_gain)
 
     # ∂L/∂block1_conv2_norm_shift[f] = Σ_{n,h,w} ∂L/∂sum1[n,f,h,w]
-    np.add.reduce(a.d_sum1, axis=(0, 2, 3), out=g.block1_conv2_norm_shift)
+    np.add.reduce(a.d_sum1, axis=(1, 2, 3), out=g.block1_conv2_norm_shift)
 
     # relu3_dot_d_z4[g,f] = Σ_{n,j,k} relu3[n,f,2 j,2 k] ∂L/∂z4[n,g,j,k]
-    np.copyto(a.u_njkf, a.relu3[:, :, ::2, ::2].transpose(0, 2, 3, 1))
-    np.matmul(a.d_z4.reshape(N, G, J * K), a.u_njkf.reshape(N, J * K, F), out=a.v_ngf)
-    np.add.reduce(a.v_ngf, axis=0, out=a.relu3_dot_d_z4)
+    a.relu3_dot_d_z4[...] = 0
+    for tile in a.TILES_J_FKN:
+        np.copyto(a.u_fj_kn, a.relu3[:, ::2, ::2, :][:, tile])
+        np.matmul(
+            a.d_z4[:, tile].reshape(G, -1), a.u_fj_kn.reshape(F, -1).swapaxes(-1, -2), out=a.v_gf
+        )
+        np.add(a.relu3_dot_d_z4, a.v_gf, out=a.relu3_dot_d_z4)
 
     # ∂L/∂block2_skip_W[g,f,m,q] = relu3_dot_d_z4[g,f]
     np.copyto(g.block2_skip_W, a.relu3_dot_d_z4[:, :, None, None])
 
     # ∂L/∂block2_skip_norm_gain[g] = Σ_{n,j,k} xhat4[n,g,j,k] ∂L/∂sum2[n,g,j,k]
-    np.einsum("ngjk,ngjk->g", a.d_sum2, a.xhat4, out=g.block2_skip_norm_gain)
+    np.einsum("gjkn,gjkn->g", a.d_sum2, a.xhat4, out=g.block2_skip_norm_gain)
 
     # ∂L/∂block2_skip_norm_shift[g] = Σ_{n,j,k} ∂L/∂sum2[n,g,j,k]
-    np.add.reduce(a.d_sum2, axis=(0, 2, 3), out=g.block2_skip_norm_shift)
+    np.add.reduce(a.d_sum2, axis=(1, 2, 3), out=g.block2_skip_norm_shift)
 
     # ∂L/∂block2_conv1_W[g,f,u,v] = Σ_{n,j,k} relu3_pad1[n,f,2 j + u,2 k + v] ∂L/∂z5[n,g,j,k]
-    np.copyto(a.u_njkg, a.d_z5.transpose(0, 2, 3, 1))
-    np.copyto(a.v_fuvnjk, a.relu3_pad1_nfjkuv.transpose(1, 4, 5, 0, 2, 3))
-    np.matmul(
-        a.u_njkg.reshape(N * J * K, G).swapaxes(-1, -2),
-        a.v_fuvnjk.reshape(F * U * V, N * J * K).swapaxes(-1, -2),
-        out=g.block2_conv1_W.reshape(G, F * U * V),
-    )
+    g.block2_conv1_W[...] = 0
+    for tile in a.TILES_J_FKNUV:
+        np.copyto(a.u_fuvj_kn, a.relu3_pad1_fjknuv[:, tile].transpose(0, 4, 5, 1, 2, 3))
+        np.matmul(
+            a.d_z5[:, tile].reshape(G, -1),
+            a.u_fuvj_kn.reshape(F * U * V, -1).swapaxes(-1, -2),
+            out=a.v_gfuv.reshape(G, F * U * V),
+        )
+        np.add(g.block2_conv1_W, a.v_gfuv, out=g.block2_conv1_W)
 
     # ∂L/∂block2_conv1_norm_gain[g] = Σ_{n,j,k} xhat5[n,g,j,k] ∂L/∂y5[n,g,j,k]
-    np.einsum("ngjk,ngjk->g", a.d_y5, a.xhat5, out=g.block2_conv1_norm_gain)
+    np.einsum("gjkn,gjkn->g", a.d_y5, a.xhat5, out=g.block2_conv1_norm_gain)
 
     # ∂L/∂block2_conv1_norm_shift[g] = Σ_{n,j,k} ∂L/∂y5[n,g,j,k]
-    np.add.reduce(a.d_y5, axis=(0, 2, 3), out=g.block2_conv1_norm_shift)
+    np.add.reduce(a.d_y5, axis=(1, 2, 3), out=g.block2_conv1_norm_shift)
 
     # ∂L/∂block2_conv2_W[s,g,u,v] = Σ_{n,j,k} relu4_pad1[n,g,j+u,k+v] ∂L/∂z6[n,s,j,k]
-    np.copyto(a.u_njks, a.d_z6.transpose(0, 2, 3, 1))
-    np.copyto(a.v_guvnjk, a.relu4_pad1_ngjkuv.transpose(1, 4, 5, 0, 2, 3))
-    np.matmul(
-        a.u_njks.reshape(N * J * K, S).swapaxes(-1, -2),
-        a.v_guvnjk.reshape(G * U * V, N * J * K).swapaxes(-1, -2),
-        out=g.block2_conv2_W.reshape(S, G * U * V),
-    )
+    g.block2_conv2_W[...] = 0
+    for tile in a.TILES_J_GKNUV:
+        np.copyto(a.u_guvj_kn, a.relu4_pad1_gjknuv[:, tile].transpose(0, 4, 5, 1, 2, 3))
+        np.matmul(
+            a.d_z6[:, tile].reshape(S, -1),
+            a.u_guvj_kn.reshape(G * U * V, -1).swapaxes(-1, -2),
+            out=a.v_sguv.reshape(S, G * U * V),
+        )
+        np.add(g.block2_conv2_W, a.v_sguv, out=g.block2_conv2_W)
 
     # ∂L/∂block2_conv2_norm_gain[s] = Σ_{n,j,k} xhat6[n,s,j,k] ∂L/∂sum2[n,s,j,k]
-    np.einsum("nsjk,nsjk->s", a.d_sum2, a.xhat6, out=g.block2_conv2_norm_gain)
+    np.einsum("sjkn,sjkn->s", a.d_sum2, a.xhat6, out=g.block2_conv2_norm_gain)
 
     # ∂L/∂block2_conv2_norm_shift[s] = Σ_{n,j,k} ∂L/∂sum2[n,s,j,k]
-    np.add.reduce(a.d_sum2, axis=(0, 2, 3), out=g.block2_conv2_norm_shift)
+    np.add.reduce(a.d_sum2, axis=(1, 2, 3), out=g.block2_conv2_norm_shift)
 
     # ∂L/∂fc_W[g,h2] = Σ_n pooled1[n,g] ∂L/∂logits[n,h2]
     np.dot(a.pooled1.T, a.d_logits, out=g.fc_W)

@@ -18,6 +18,7 @@ from bpgen.ir.index import Index
 from bpgen.ir.program import (
     Carry,
     Contract,
+    Fold,
     Gather,
     Map,
     Part,
@@ -176,6 +177,8 @@ def _bodies(statement: Statement) -> tuple[Expr, ...]:
             return (read,)
         case Place(pad=pad):
             return (pad,)
+        case Fold(kernel=kernel, entry=entry):
+            return (kernel, entry)
         case Carry(entry=entry, value=value):
             return (entry, value)
         case Single(statement=inner):

@@ -18,6 +18,7 @@ from bpgen.ir.index import Extent, Index
 from bpgen.ir.program import (
     Carry,
     Contract,
+    Fold,
     Gather,
     Map,
     Place,
@@ -121,6 +122,10 @@ def work(statement: Statement, sizes: Sizes) -> Work:
             return work(inner, Sizes(sizes.free, sizes.fixed | {index}))
         case Contract(out=out, factors=factors, over=over):
             return _contract(factors, frozenset(out.indices) | set(over), over, sizes)
+        case Fold(kernel=kernel, entry=entry, over=over):
+            found = indices_of(kernel) | indices_of(entry)
+            product = _contract((kernel, entry), found, over, sizes)
+            return product + Work(passes=(_one("arithmetic", found - set(over), sizes),))
         case Reduce(out=out, body=body, over=over, op=op):
             reduced = _reduced(frozenset(out.indices), over, op, sizes)
             return Work(passes=(*_passes(body, sizes), *reduced))

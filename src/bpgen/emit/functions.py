@@ -50,7 +50,7 @@ class Functions:
     @classmethod
     def of(cls, program: Program, memory: Memory, speller: FormulaSpeller) -> Functions:
         """Return the functions of `program` before any is written."""
-        tensors, own = program.tensors, _of_update(program)
+        tensors, own = program.arrays, _of_update(program)
         forward, backward, second = (
             NumpyTarget(memory.names, tensors, rebound=memory.rebound) for _ in range(3)
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import sympy
@@ -75,12 +75,13 @@ class Memory:
         ]
         later = dict.fromkeys([*advanced, *(s.equation.out for s in steps_of(program.backward))])
         last = dict.fromkeys(s.equation.out for s in steps_of(program.second))
+        after = {t: None for t in later if t not in made}
         return cls(
             names,
             update,
-            tuple(t for t in (*noise, *made) if t.name not in views),
-            tuple(t for t in later if t not in made and t.name not in {*gradients, *views}),
-            tuple(t for t in last if t.name not in {*products, *views}),
+            _lying(program, (*noise, *made), views),
+            _lying(program, after, {*gradients, *views}),
+            _lying(program, last, {*products, *views}),
             closed.extents(),
             frozenset(views),
             borders,
@@ -103,6 +104,13 @@ class Memory:
             return f"np.zeros({shape}, {dtype})"
         value = "-np.inf" if border == -sympy.oo else scalar(border)
         return f"np.full({shape}, {value}, {dtype})"
+
+
+def _lying(
+    program: Program, tensors: Iterable[Tensor], without: Collection[str]
+) -> tuple[Tensor, ...]:
+    """Return tensors with their axes as they lie in memory, but for those `without`."""
+    return tuple(program.arrays[t.name] for t in tensors if t.name not in without)
 
 
 def buffer_field(tensor: Tensor, made: str, formula: str) -> FieldView:
@@ -154,6 +162,7 @@ def scratch_lines(
     known = without.constants if without else {}
     constants = {k: v for k, v in sorted(scratch.constants.items()) if k not in known}
     lines = [f"self.{name} = {_named(made, names)}" for name, made in constants.items()]
+    lines += [f"{name} = self.{made}" for name, made in sorted(scratch.parts.items())]
     registers: dict[tuple[str, str], list[Register]] = {}
     for register in scratch.shapes:
         registers.setdefault((register.letter, register.kind), []).append(register)

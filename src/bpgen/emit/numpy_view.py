@@ -13,12 +13,15 @@ from bpgen.emit.tensors import as_tuple
 from bpgen.emit.view import NumpyModuleView
 from bpgen.ir.program import Blocks, Program
 from bpgen.ir.tensor import Role
+from bpgen.lower import batch_last, folded
 from bpgen.spell import FormulaSpeller, derivatives_of, order_of
+from bpgen.targets.numpy.scratch import ENTRIES
 from bpgen.targets.numpy.windows import WINDOWS
 
 
 def view_of(program: Program, declared_in: str, dtype: str) -> NumpyModuleView:
     """Return the view of the module that trains `program`."""
+    program = batch_last(folded(program))
     net, memory = program.network, Memory.of(program)
     speller = FormulaSpeller(
         order_of(program.tensors.values()), derivatives_of(program.tensors.values())
@@ -46,6 +49,7 @@ def view_of(program: Program, declared_in: str, dtype: str) -> NumpyModuleView:
         needs_erf="erf(" in code,
         needs_windows=f"{WINDOWS}(" in code,
         needs_orthogonal="orthogonal(" in code,
+        tile=str(ENTRIES) if "= tiles(" in code else "",
         init=init,
         noise=noise,
         second=second,

@@ -134,6 +134,7 @@ class NumpyModuleView(ModuleView):
 
     needs_erf: bool
     needs_windows: bool
+    tile: str
     abstract: str
     state_vectors: str
     trainer_doc: tuple[str, ...]

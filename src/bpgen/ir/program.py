@@ -6,15 +6,15 @@ tensor that is written; `accumulate` says that it is added to what is there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 
 import sympy
 from sympy import Expr
 
 from bpgen.ir.derivation import Derivation
 from bpgen.ir.equation import Equation, Op
-from bpgen.ir.expr import Access, Pad
+from bpgen.ir.expr import Access, Pad, indices_of
 from bpgen.ir.index import Index
 from bpgen.ir.network import Network
 from bpgen.ir.optimizer import Optimizer
@@ -51,6 +51,28 @@ class Contract:
     over: tuple[Index, ...]
     scale: Expr
     accumulate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """Windows laid over each other: `out[h + u] += scale Σ_over kernel · entry`, for every h and u.
+
+    `at` says for each position of `out` what it is in the indices of `entry` and of the windows.
+    What is reached by none is 0.
+    """
+
+    out: Tensor
+    kernel: Expr
+    entry: Access
+    over: tuple[Index, ...]
+    at: tuple[tuple[Index, Expr], ...]
+    scale: Expr
+
+    @property
+    def windows(self) -> tuple[Index, ...]:
+        """Return the indices of the kernel that move a position."""
+        moving = frozenset[Index]().union(*(indices_of(at) for _, at in self.at))
+        return tuple(sorted(moving & indices_of(self.kernel), key=lambda i: str(i.name)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +130,7 @@ class Single:
     statement: Map | Reduce | Contract | Single
 
 
-Statement = Map | Reduce | Contract | Gather | View | Place | Carry | Single
+Statement = Map | Reduce | Contract | Fold | Gather | View | Place | Carry | Single
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +181,7 @@ class Program:
     parameter, `update` changes the parameters, `advance` the states. `predict` computes the outputs
     where that differs from `forward`, and `score` the loss from them; each is empty where training
     and prediction are the same. `second` goes on from `backward` to the product of the Hessian with
-    a direction, if it is asked for.
+    a direction, if it is asked for. `turned` are tensors whose first axis lies last in memory.
     """
 
     network: Network
@@ -174,12 +196,37 @@ class Program:
     advance: tuple[Part, ...] = ()
     second: tuple[Part, ...] = ()
     hessian: Curvature | None = None
+    turned: frozenset[str] = frozenset()
+
+    @property
+    def arrays(self) -> Mapping[str, Tensor]:
+        """Return the tensors with their axes as they lie in memory."""
+        return {n: t.batch_last() if n in self.turned else t for n, t in self.tensors.items()}
 
     @property
     def tensors(self) -> Mapping[str, Tensor]:
         """Return every tensor that a function of the module may read, by name."""
         closed = self.hessian or self.derivation
         return closed.network.tensors
+
+    @property
+    def computed(self) -> tuple[Part, ...]:
+        """Return the parts of every function but the update."""
+        first = (*self.forward, *self.loss, *self.predict, *self.score)
+        return (*first, *self.advance, *self.backward, *self.second)
+
+    def changed(self, change: Callable[[tuple[Part, ...]], tuple[Part, ...]]) -> Program:
+        """Return the program with the parts of every function but the update changed."""
+        return replace(
+            self,
+            forward=change(self.forward),
+            loss=change(self.loss),
+            predict=change(self.predict),
+            score=change(self.score),
+            advance=change(self.advance),
+            backward=change(self.backward),
+            second=change(self.second),
+        )
 
     def check(self) -> None:
         """Assert that every buffer is written before it is read, and only then added to."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 import sympy
@@ -92,6 +92,10 @@ class Tensor:
     def canonical(self) -> Access:
         """Return the access with the tensor's own indices: `W[d,h]`."""
         return access(self.name, self.indices)
+
+    def batch_last(self) -> Tensor:
+        """Return the tensor with its first axis moved to the end."""
+        return replace(self, indices=(*self.indices[1:], self.indices[0]))
 
     @property
     def is_scalar(self) -> bool:

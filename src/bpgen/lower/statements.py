@@ -17,6 +17,7 @@ from bpgen.ir.index import Index
 from bpgen.ir.program import (
     Carry,
     Contract,
+    Fold,
     Gather,
     Map,
     Place,
@@ -67,7 +68,7 @@ def _added(statement: Statement) -> Statement:
         inner = _added(statement.statement)
         assert isinstance(inner, Map | Reduce | Contract | Single)
         return replace(statement, statement=inner)
-    assert not isinstance(statement, Gather | View), f"{statement} stands alone"
+    assert not isinstance(statement, Fold | Gather | View), f"{statement} stands alone"
     return replace(statement, accumulate=True)
 
 

@@ -6,7 +6,8 @@
     np.matmul(p.W.reshape(F, C * U * V), a.u_ncuvhw.reshape(N, C * U * V, H * W), out=…)
 
 The result is a stack of matrices: its first indices may be of one operand or of both, then come
-rows of one operand and columns of the other. A sum over the stack is taken afterwards.
+rows of one operand and columns of the other. A sum over the stack is taken afterwards. Windows of
+a batch without a stack are copied and multiplied tile by tile.
 """
 
 from __future__ import annotations
@@ -14,22 +15,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bpgen.ir.index import Index
+from bpgen.targets.numpy.matrices import Layout, cut, matmul, matrix, operand
 from bpgen.targets.numpy.scratch import Axes, Register, Scratch
-from bpgen.targets.numpy.values import Value, in_order, outer_axes
+from bpgen.targets.numpy.values import Value, outer_axes
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
-    """The indices of a product of stacks: `out[stack, rows, columns]`, summed over two groups.
+class Product:
+    """Two matrices, or stacks of them, and where their product goes."""
 
-    `added` are summed after the product, one matrix at a time; `over` inside it.
-    """
+    layout: Layout
+    left: Value
+    right: Value
+    out: Value
 
-    stack: Axes
-    rows: Axes
-    columns: Axes
-    added: Axes
-    over: Axes
+    @property
+    def halves(self) -> tuple[tuple[Value, tuple[Axes, Axes]], ...]:
+        """Return the factors, each with its outer indices and its inner ones."""
+        rows, columns, over = self.layout.rows, self.layout.columns, self.layout.over
+        return (self.left, (rows, over)), (self.right, (over, columns))
 
 
 def by_copies(a: Value, b: Value, over: Axes, out: Value, scratch: Scratch) -> list[str] | None:
@@ -40,28 +44,79 @@ def by_copies(a: Value, b: Value, over: Axes, out: Value, scratch: Scratch) -> l
     layout, swapped = found
     if not layout.rows and not layout.columns:
         return None
-    left, right = (b, a) if swapped else (a, b)
+    product = Product(layout, b, a, out) if swapped else Product(layout, a, b, out)
+    axis = _tile_axis(product)
+    return _at_once(product, scratch) if axis is None else _by_tiles(product, axis, scratch)
+
+
+def _at_once(product: Product, scratch: Scratch) -> list[str]:
+    """Return the copies and the call; a sum over the stack is taken of a stack of results."""
+    layout, out = product.layout, product.out
     taken: list[Register] = []
     lines: list[str] = []
     texts = []
-    halves = ((left, layout.rows, layout.over), (right, layout.over, layout.columns))
-    for value, outer, inner in halves:
-        text, more = _operand(value, layout, (outer, inner), scratch, taken)
+    for value, groups in product.halves:
+        text, more = operand(value, layout, groups, scratch, taken)
         texts.append(text)
         lines += more
     if not layout.added:
-        to = _matrix(out.text, layout.stack, layout.rows, layout.columns)
-        lines.append(f"np.matmul({texts[0]}, {texts[1]}, out={to})")
+        lines.append(matmul(texts, out.text, layout))
     else:
         register = scratch.take(layout.added + out.axes)
         taken.append(register)
         text = scratch.text(register)
-        to = _matrix(text, layout.added + layout.stack, layout.rows, layout.columns)
+        to = matrix(text, layout.added + layout.stack, layout.rows, layout.columns)
         lines.append(f"np.matmul({texts[0]}, {texts[1]}, out={to})")
         lines.append(f"np.add.reduce({text}, axis=0, out={out.text})")
     for register in taken:
         scratch.free(register)
     return lines
+
+
+# ---- tiles ---------------------------------------------------------------------------------------
+
+
+def _tile_axis(product: Product) -> Index | None:
+    """Return the outermost position of windows that are copied; None if nothing is, or few are.
+
+    A copy of the windows of a whole batch would leave the cache; one product takes as many
+    positions as stay there.
+    """
+    layout = product.layout
+    windows = next((v for v in (product.left, product.right) if v.strided), None)
+    if windows is None or layout.stack or layout.added:
+        return None
+    groups = (layout.rows, layout.columns, layout.over)
+    free = [g for g in groups if any(i.extent.value is None and i in windows.axes for i in g)]
+    return free[0][0] if free and free[0][0] in windows.axes else None
+
+
+def _by_tiles(product: Product, axis: Index, scratch: Scratch) -> list[str]:
+    """Return a loop over tiles of the positions along `axis`: copy the windows, multiply."""
+    out, windows = product.out, product.left if product.left.strided else product.right
+    tiles, part = scratch.tiles(axis, tuple(i for i in windows.axes if i != axis))
+    layout = product.layout.instead(axis, part)
+    left, right = (cut(v, axis, part, scratch.tile) for v in (product.left, product.right))
+    taken: list[Register] = []
+    before: list[str] = []
+    within: list[str] = []
+    texts = []
+    for value, groups in Product(layout, left, right, out).halves:
+        text, more = operand(value, layout, groups, scratch, taken)
+        texts.append(text)
+        (within if part in value.axes else before).extend(more)
+    if axis in product.layout.over:
+        register = scratch.take(out.axes)
+        taken.append(register)
+        text = scratch.text(register)
+        before.append(f"{out.text}[...] = 0")
+        within.append(matmul(texts, text, layout))
+        within.append(f"np.add({out.text}, {text}, out={out.text})")
+    else:
+        within.append(matmul(texts, cut(out, axis, part, scratch.tile).text, layout))
+    for register in taken:
+        scratch.free(register)
+    return [*before, f"for {scratch.tile} in {tiles}:", *(f"    {line}" for line in within)]
 
 
 def _layout(a: Value, b: Value, over: Axes, out: Axes) -> tuple[Layout, bool] | None:
@@ -89,65 +144,3 @@ def _layout(a: Value, b: Value, over: Axes, out: Axes) -> tuple[Layout, bool] | 
         added = lead
     rest = tuple(i for i in over if i not in added)
     return Layout(out[:place], rows, columns, added, rest), swapped
-
-
-def _operand(
-    value: Value,
-    layout: Layout,
-    groups: tuple[Axes, Axes],
-    scratch: Scratch,
-    taken: list[Register],
-) -> tuple[str, list[str]]:
-    """Return a stack of matrices, rows and columns of `groups`, and the lines that copy it."""
-    outer, inner = groups
-    stack = tuple(i for i in (*layout.added, *layout.stack) if i in value.axes)
-    straight, turned = (*stack, *outer, *inner), (*stack, *inner, *outer)
-    lines: list[str] = []
-    if value.strided or value.axes not in (straight, turned):
-        axes = turned if _is_turned(value, outer, inner) else straight
-        register = scratch.take(axes)
-        taken.append(register)
-        copy = Value(scratch.text(register), axes, register)
-        lines.append(f"np.copyto({copy.text}, {in_order(value, axes).text})")
-        value = copy
-    is_turned = value.axes != straight
-    rows, columns = (inner, outer) if is_turned else (outer, inner)
-    text = _matrix(value.text, stack, rows, columns, layout.added + layout.stack)
-    return (f"{text}.swapaxes(-1, -2)" if is_turned else text), lines
-
-
-def _is_turned(value: Value, outer: Axes, inner: Axes) -> bool:
-    """Whether a copy with `outer` last reads memory in longer runs than one with `inner` last.
-
-    In windows the position and the place inside both lie side by side in memory: the longer one
-    comes last. Elsewhere it is the group with the longest axis, along which memory is read.
-    """
-    if not outer or not inner:
-        return False
-    if value.strided:
-        return _length(outer[-1]) > _length(inner[-1])
-    return max((*inner, *outer), key=_length) in outer
-
-
-def _length(index: Index) -> int:
-    return index.extent.value or 0
-
-
-def _matrix(text: str, stack: Axes, rows: Axes, columns: Axes, whole: Axes | None = None) -> str:
-    """Return a stack of matrices; an index of `whole` that it lacks is an axis of length 1."""
-    own = [*(whole or stack)]
-    while own and own[0] not in stack:
-        own.pop(0)
-    sizes = [_size(i) if i in stack else "1" for i in own]
-    sizes += [_product(rows), _product(columns)]
-    if len(rows) == len(columns) == 1 and "1" not in sizes:
-        return text
-    return f"{text}.reshape({', '.join(sizes)})"
-
-
-def _product(group: Axes) -> str:
-    return " * ".join(_size(i) for i in group) or "1"
-
-
-def _size(index: Index) -> str:
-    return str(index.extent)

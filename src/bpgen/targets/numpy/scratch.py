@@ -11,7 +11,14 @@ from dataclasses import dataclass, field
 from bpgen.ir.index import Extent, Index
 
 Axes = tuple[Index, ...]
+# Entries of a tile of windows: 2 MB of float32, so that few tiles leave the cache. Measured: from
+# 0.3 to 4 MB the time of a product changes by less than a tenth.
+ENTRIES = 1 << 19
 _LETTERS = {"float": "uvwqrst", "bool": "cbf", "int": "ijkl", "double": "xyz"}
+
+
+class Part(Extent):
+    """How many values of an index one tile takes, known when the batch is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +46,7 @@ class Scratch:
     `taken` are the names of tensors, which neither registers nor constants may have; with `local`
     code has registers as names of their own. `constants` are the arrays that keep what they are
     made with, and what `erf` computes in; `views` other ways to see a buffer: how each one is made,
-    by its name.
+    by its name. `parts` are how many values of an index a tile takes.
     """
 
     owner: str
@@ -49,6 +56,7 @@ class Scratch:
     shapes: dict[Register, None] = field(default_factory=dict)
     constants: dict[str, str] = field(default_factory=dict)
     views: dict[str, str] = field(default_factory=dict)
+    parts: dict[str, str] = field(default_factory=dict)
 
     def take(self, axes: Axes, kind: str = "float") -> Register:
         """Return a free register under the shape `axes`."""
@@ -103,6 +111,30 @@ class Scratch:
     def pieces(self) -> str:
         """Return the memory in which `erf` computes one piece after the other."""
         return self._constant("PIECES", "np.empty((3, ERF_PIECE), dtype)")
+
+    @property
+    def tile(self) -> str:
+        """Return what code calls a slice of an axis in a loop over tiles."""
+        return self.free_name("tile")
+
+    def free_name(self, name: str) -> str:
+        """Return `name` for a variable of a loop, or a longer one if code uses that for another."""
+        return f"{name}_" if name in self.taken else name
+
+    # ---- tiles -----------------------------------------------------------------------------------
+
+    def tiles(self, axis: Index, others: Axes) -> tuple[str, Index]:
+        """Return what code calls the slices of `axis`, and the index over the values of one.
+
+        A row of a tile has the entries that `others` count.
+        """
+        sizes = sorted(i.extent.name for i in others)
+        name, row = f"TILES_{axis.extent}_{''.join(sizes)}", " * ".join(sizes) or "1"
+        text = self._constant(name, f"tiles({axis.extent}, {row})")
+        own = text.removeprefix(f"{self.owner}.")
+        part = Part(own.replace("TILES", "rows"), None)
+        self.parts[part.name] = f"{own}[0].stop"
+        return text, Index(f"{axis.name}_", part)
 
     def _constant(self, name: str, made: str) -> str:
         while name in self.taken:

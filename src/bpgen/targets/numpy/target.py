@@ -12,6 +12,7 @@ from bpgen.ir.expr import Access, accesses, indices_of
 from bpgen.ir.index import Index
 from bpgen.ir.program import (
     Contract,
+    Fold,
     Gather,
     Map,
     Place,
@@ -23,6 +24,7 @@ from bpgen.ir.program import (
 from bpgen.ir.tensor import Role, Tensor
 from bpgen.targets.numpy.arrays import Arrays
 from bpgen.targets.numpy.contract import contraction, einsum
+from bpgen.targets.numpy.folds import fold
 from bpgen.targets.numpy.gathers import gather
 from bpgen.targets.numpy.places import place, view
 from bpgen.targets.numpy.product import by_copies
@@ -56,7 +58,8 @@ class NumpyTarget:
         their own.
         """
         self.names = names
-        self.scratch = Scratch(owner, frozenset(tensors), local)
+        owners = {name.partition(".")[0] for name in names.values()}
+        self.scratch = Scratch(owner, frozenset({*tensors, *owners, "N"}), local)
         self.tensors = tensors
         self._arrays = Arrays(names, tensors, self.scratch, rebound)
 
@@ -85,6 +88,8 @@ class NumpyTarget:
                 return self._reduce(statement)
             case Contract():
                 return self._contract(statement)
+            case Fold():
+                return self._fold(statement)
             case Gather():
                 return gather(self._arrays, statement)
             case View():
@@ -173,6 +178,10 @@ class NumpyTarget:
         call = call if fits else call.replace("np.dot", "np.matmul")
         product = call.format(weights=weights, out=f", out={out.text}")
         return [product, *_scaling(out, scale), *lines]
+
+    def _fold(self, statement: Fold) -> list[str]:
+        out = self._out(statement.out)
+        return [*fold(self._arrays, statement, out), *_scaling(out, statement.scale)]
 
     def _contract(self, statement: Contract) -> list[str]:
         ufuncs = Ufuncs(self._arrays)

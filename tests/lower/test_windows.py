@@ -1,0 +1,104 @@
+"""What lowering decides about windows changes memory and time, and no number."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import bpgen as bp
+from bpgen import layers
+from bpgen.activations import relu
+from bpgen.declare.network import network
+from bpgen.derive import derive
+from bpgen.emit import numpy_view
+from bpgen.execute.load import load_module
+from bpgen.ir.program import Contract, Fold, Place, steps_of
+from bpgen.losses import softmax_cross_entropy
+from bpgen.lower import batch_last, folded, lower
+from bpgen.optimizers import sgd
+
+ZOO = ("lenet_digits", "resnet_digits", "conv_autoencoder")
+
+
+def program(layer, *extents):
+    """A network: the layer of an input times a parameter, then a linear layer."""
+    x = bp.input("x", *extents)
+    digit = bp.label("digit", classes=3)
+    s = bp.parameter("s", *x.indices[1:])
+    z = layer(bp.define("y", x.indices, x[x.indices] * s[x.indices[1:]]))
+    logits = layers.linear(layers.flatten(z), 3, name="fc")
+    net = network(softmax_cross_entropy(logits, digit), {"logits": logits}, name="layer")
+    return lower(derive(net), sgd())
+
+
+def conv(filters, kernel, **options):
+    return lambda y: relu(layers.conv2d(y, filters, kernel, name="c", **options))
+
+
+def statements(found, kind):
+    return [s for step in steps_of(found.backward) for s in step.statements if isinstance(s, kind)]
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_tiles_of_any_size_give_the_same_gradient(name, tmp_path, monkeypatch):
+    model = bp.load(name)
+    gradients = []
+    # 1 entry: each tile is one row; 700: some rows; 2^40: one tile.
+    for entries in (1, 700, 1 << 40):
+        monkeypatch.setattr(numpy_view, "ENTRIES", entries)
+        text = model.source(dtype="float64")
+        path = tmp_path / f"{name}_{entries}.py"
+        path.write_text(text, encoding="utf-8")
+        net: Any = load_module(path)
+        gradients.append(net.loss_and_grad(net.init(0), **net.example(7))[1].flat)
+    largest = np.abs(gradients[0]).max()
+    for gradient in gradients[1:]:
+        # Sums of float64 in another order.
+        assert np.abs(gradient - gradients[0]).max() <= 1e-13 * largest
+
+
+def test_the_batch_lies_last_where_windows_move_and_nowhere_else():
+    found = batch_last(program(conv(5, 3, padding=1), 2, 7, 11))
+    assert {"y_pad", "z1", "relu1", "d_z1", "d_y_pad"} <= found.turned
+    assert found.arrays["z1"].indices[-1].extent.value is None
+    assert found.tensors["z1"].indices[0].extent.value is None
+    assert not {"x", "s", "c_W", "flat1", "logits"} & found.turned
+
+
+def test_rows_of_features_keep_their_order_after_a_convolution():
+    def tokens(y):
+        z = layers.reshape(layers.conv2d(y, 4, 3, padding=1, name="c"), 4, 77)
+        t = layers.transpose(z, 0, 2, 1)
+        return layers.linear(t, 4, name="rows") + t
+
+    found = batch_last(program(tokens, 2, 7, 11))
+    assert "y_pad" in found.turned
+    assert not any(n in found.turned for n in ("turned1", "sum1", "d_turned1"))
+
+
+def test_a_network_without_windows_is_left_as_it_is():
+    found = program(lambda y: layers.linear(y, 5, name="rows"), 7, 11)
+    assert batch_last(folded(found)) is found
+
+
+# Many filters of few channels: what is gathered is long, what a product lays down is short.
+@pytest.mark.parametrize(
+    ("channels", "filters", "folds"), [(2, 64, True), (64, 2, False), (16, 16, True)]
+)
+def test_an_input_gradient_takes_the_cheaper_way(channels, filters, folds):
+    found = folded(program(conv(filters, 5), channels, 14, 14))
+    assert bool(statements(found, Fold)) is folds
+    borders = [s.out.name for s in statements(found, Place)]
+    assert any(name.startswith("padded_d_") for name in borders) is not folds
+
+
+def test_a_fold_never_makes_the_border_that_it_replaces():
+    before = program(conv(64, 3, stride=2, padding=1), 5, 9, 9)
+    after = folded(before)
+    (one,) = statements(after, Fold)
+    made = {s.equation.out.name for s in steps_of(after.backward)}
+    assert one.entry.name == "d_z1"
+    assert "padded_d_z1" not in made
+    assert "padded_d_z1" in {s.equation.out.name for s in steps_of(before.backward)}
+    assert len(statements(after, Contract)) == len(statements(before, Contract)) - 1
+    after.check()
