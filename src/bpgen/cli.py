@@ -30,6 +30,7 @@ FORMATS = ("text", "latex", "markdown", "html", "json")
 STATUS = {"VERIFIED": 0, "REFUTED": 1, "UNDECIDED": 4}
 INTERRUPTED = 130
 JET = click.IntRange(0, 64)
+TARGET = click.Choice(["numpy", "cupy"])
 EXTRAS = click.Choice(["hvp"])
 SEED = click.IntRange(0, 2**63 - 1)
 READ = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -144,6 +145,7 @@ def derive(model: str, wrt: str | None, form: str, output: Path | None, **shown:
 
 @main.command()
 @model_argument
+@click.option("--target", type=TARGET, default="numpy", show_default=True)
 @click.option("--seed", type=SEED, help="Repeat a check; without it points are drawn anew.")
 @click.option("--against", type=click.Choice(["torch", "jax"]), help="Compare with a framework.")
 @click.option("--second", is_flag=True, help="Verify second derivatives, too.")
@@ -167,7 +169,7 @@ def check(model: str, **options: Any) -> None:
 
 @main.command()
 @model_argument
-@click.option("--target", type=click.Choice(["numpy", "cupy"]), default="numpy", show_default=True)
+@click.option("--target", type=TARGET, default="numpy", show_default=True)
 @click.option(
     "--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True
 )

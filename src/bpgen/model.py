@@ -89,16 +89,23 @@ class Model:
         return Document(derive(self.network))
 
     def check(
-        self, seed: int | None = None, progress: Callable[[str], None] | None = None
+        self,
+        seed: int | None = None,
+        progress: Callable[[str], None] | None = None,
+        target: str = "numpy",
     ) -> Verdict:
-        """Verify the gradients of the formulas and of the emitted module; return the verdict."""
+        """Verify the gradients of the formulas and of the emitted module; return the verdict.
+
+        The kernels of a CuPy module run on the GPU, or on the CPU where there is none.
+        """
         from bpgen.execute.proof import checked
 
+        derivation = self.derive().derivation
         return checked(
-            self.network, self.derive().derivation, self._source, seed=seed, progress=progress
+            self.network, derivation, self._source, target=target, seed=seed, progress=progress
         )
 
-    def certificate(self, verdict: Verdict) -> dict[str, Any]:
+    def certificate(self, verdict: Verdict, target: str = "numpy") -> dict[str, Any]:
         """Return `verdict` as a document that a module can be checked against without the model.
 
         It holds seeds of points, what the gradient is there, and the hashes of the declaration and
@@ -106,7 +113,7 @@ class Model:
         """
         from bpgen.certify import certificate
 
-        modules = {f"numpy {d}": self.source("numpy", d) for d in ("float32", "float64")}
+        modules = {f"{target} {d}": self.source(target, d) for d in ("float32", "float64")}
         return certificate(verdict, self.network, self.derive().derivation, modules)
 
     def examine(self, module: Path | str, seed: int | None = None) -> Examination:
@@ -117,7 +124,7 @@ class Model:
         from bpgen.certify import examined
 
         derivation = self.derive().derivation
-        return examined(Path(module), derivation, lambda d: self.source("numpy", d), seed)
+        return examined(Path(module), derivation, self.source, seed)
 
     def check_second(
         self,

@@ -26,6 +26,7 @@ from bpgen.errors.declaration import (
 from bpgen.errors.error import BpgenError, nearest
 from bpgen.errors.outcome import (
     AuditError,
+    DeviceError,
     FileError,
     RefutedError,
     StaleError,
@@ -56,6 +57,7 @@ __all__ = [
     "DataError",
     "DataFileError",
     "DataShapeError",
+    "DeviceError",
     "ExtentError",
     "FileError",
     "FormulaError",
