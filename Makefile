@@ -43,7 +43,8 @@ oracle: $(VENV)/.oracle
 	$(BIN)/pytest -m oracle -n auto
 
 kernels: $(VENV)/.cuda
-	$(BIN)/pytest tests/device/test_nvrtc.py
+	$(BIN)/pytest tests/device/test_nvrtc.py -n auto
+	$(BIN)/python benchmarks/kernels.py -o benchmarks/results/kernels.md
 
 gpu: $(VENV)/.gpu
 	$(BIN)/pytest -m gpu -rs

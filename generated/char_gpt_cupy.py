@@ -103,6 +103,33 @@ __device__ void each(int entries, Formula formula) {
     for (int i = blockIdx.x * BLOCK + threadIdx.x; i < entries; i += gridDim.x * BLOCK) formula(i);
 }
 
+// formula(i, x[i], y[i], …) for every i below `entries`. A thread moves 16 bytes of each array at
+// once, FEW numbers, for each begins at a multiple of 16 bytes.
+constexpr int FEW = 16 / sizeof(real);
+template <class T>
+struct alignas(FEW * sizeof(T)) few { T at[FEW]; };
+template <class T>
+__device__ few<T> taken(const T *memory, int q) {
+    return reinterpret_cast<const few<T> *>(memory)[q];
+}
+template <class T>
+__device__ void put(T *memory, int q, few<T> x) { reinterpret_cast<few<T> *>(memory)[q] = x; }
+template <class T>
+__device__ void put(const T *, int, few<T>) {}
+
+template <class Formula, class... T>
+__device__ void each_of(int entries, Formula formula, T *...memory) {
+    const int first = blockIdx.x * BLOCK + threadIdx.x, step = gridDim.x * BLOCK;
+    for (int q = first; q < entries / FEW; q += step)
+        [=](auto... x) mutable {
+#pragma unroll
+            for (int k = 0; k < FEW; ++k) formula(FEW * q + k, x.at[k]...);
+            (put(memory, q, x), ...);
+        }(taken(memory, q)...);
+#pragma unroll 1
+    for (int i = entries / FEW * FEW + first; i < entries; i += step) formula(i, memory[i]...);
+}
+
 // What a reduction brings together: a sum, the largest, or where the first largest is.
 struct added {
     real total = 0;
@@ -294,46 +321,46 @@ __device__ void product(
 extern "C" __global__ void kernel_y1(
     const real *characters_W, const int *tokens, real *y1, int N
 ) {
-    each(N * D * H, [=](int i) {
+    each_of(N * D * H, [=](int i, real &y1) {
         const int n = i / (D * H), d = i / H % D, h = i % H;
-        y1[i] = characters_W[tokens[n * D + d] * H + h];
-    });
+        y1 = characters_W[tokens[n * D + d] * H + h];
+    }, y1);
 }
 
 // angle1[d,j] = d exp(-2 j log(10000)/K)
 extern "C" __global__ void kernel_angle1(real *angle1) {
-    each(D * J, [=](int i) {
+    each_of(D * J, [=](int i, real &angle1) {
         const int d = i / J, j = i % J;
-        angle1[i] = real(d) * exp(-0.5756462732485115_r * real(j));
-    });
+        angle1 = real(d) * exp(-0.5756462732485115_r * real(j));
+    }, angle1);
 }
 
 // turn1[d,j,g,f] = (cos(angle1[d,j]) if g == f else (-sin(angle1[d,j]) if g < f else
 //     sin(angle1[d,j])))
 extern "C" __global__ void kernel_turn1(const real *angle1, real *turn1) {
-    each(D * J * G * F, [=](int i) {
+    each_of(D * J * G * F, [=](int i, real &turn1) {
         const int d = i / (J * G * F), j = i / (G * F) % J, g = i / F % G, f = i % F;
-        turn1[i] = g == f ? cos(angle1[d * J + j]) : (g < f ? -sin(angle1[d * J + j]) :
+        turn1 = g == f ? cos(angle1[d * J + j]) : (g < f ? -sin(angle1[d * J + j]) :
             sin(angle1[d * J + j]));
-    });
+    }, turn1);
 }
 
 // angle2[s,j] = exp(-2 j log(10000)/K) s
 extern "C" __global__ void kernel_angle2(real *angle2) {
-    each(S * J, [=](int i) {
+    each_of(S * J, [=](int i, real &angle2) {
         const int s = i / J, j = i % J;
-        angle2[i] = exp(-0.5756462732485115_r * real(j)) * real(s);
-    });
+        angle2 = exp(-0.5756462732485115_r * real(j)) * real(s);
+    }, angle2);
 }
 
 // turn2[s,j,g,f] = (cos(angle2[s,j]) if g == f else (-sin(angle2[s,j]) if g < f else
 //     sin(angle2[s,j])))
 extern "C" __global__ void kernel_turn2(const real *angle2, real *turn2) {
-    each(S * J * G * F, [=](int i) {
+    each_of(S * J * G * F, [=](int i, real &turn2) {
         const int s = i / (J * G * F), j = i / (G * F) % J, g = i / F % G, f = i % F;
-        turn2[i] = g == f ? cos(angle2[s * J + j]) : (g < f ? -sin(angle2[s * J + j]) :
+        turn2 = g == f ? cos(angle2[s * J + j]) : (g < f ? -sin(angle2[s * J + j]) :
             sin(angle2[s * J + j]));
-    });
+    }, turn2);
 }
 
 // block_before[b,n,d,h] = block[b-1,n,d,h] (y1[n,d,h] outside)
@@ -666,11 +693,11 @@ extern "C" __global__ void kernel_loss(
 extern "C" __global__ void kernel_d_logits(
     const real *s2, const real *e2, const int *next_token, real *p2, real *d_logits, int N
 ) {
-    each(N * D * M, [=](int i) {
+    each_of(N * D * M, [=](int i, real e2, real &p2, real &d_logits) {
         const int n = i / (D * M), d = i / M % D, m = i % M;
-        p2[i] = e2[i] / s2[n * D + d];
-        d_logits[i] = 0.015625_r * (p2[i] - real(m == next_token[n * D + d])) / real(N);
-    });
+        p2 = e2 / s2[n * D + d];
+        d_logits = 0.015625_r * (p2 - real(m == next_token[n * D + d])) / real(N);
+    }, e2, p2, d_logits);
 }
 
 // ∂L/∂y6[n,d,h] = Σ_m head_W[h,m] ∂L/∂logits[n,d,m]
@@ -1153,12 +1180,12 @@ extern "C" __global__ void kernel_theta(
     const double *g_scale, const double *c2, const double *lr_t, real *g, real *m, real *v,
     real *theta, int P
 ) {
-    each(P, [=](int i) {
-        g[i] = real(*g_scale) * g[i];
-        m[i] = 0.1_r * g[i] + 0.9_r * m[i];
-        v[i] = 0.001_r * power<2>(g[i]) + 0.999_r * v[i];
-        theta[i] = 0.99998_r * theta[i] - real(*lr_t) * m[i] / (1e-08_r * real(*c2) + sqrt(v[i]));
-    });
+    each_of(P, [=](int, real &g, real &m, real &v, real &theta) {
+        g = real(*g_scale) * g;
+        m = 0.1_r * g + 0.9_r * m;
+        v = 0.001_r * power<2>(g) + 0.999_r * v;
+        theta = 0.99998_r * theta - real(*lr_t) * m / (1e-08_r * real(*c2) + sqrt(v));
+    }, g, m, v, theta);
 }
 
 // t ← t + 1
@@ -1272,6 +1299,10 @@ class Kernels:
     def each(self, name: str, entries: int, *args: cp.ndarray | int) -> None:
         """Launch a thread an entry."""
         self._launch(name, entries, 256, args)
+
+    def each_of(self, name: str, entries: int, *args: cp.ndarray | int) -> None:
+        """Launch a thread for four entries."""
+        self._launch(name, entries, 1024, args)
 
     def by_thread(self, name: str, entries: int, *args: cp.ndarray | int) -> None:
         """Launch a thread an entry of the result."""
@@ -1502,21 +1533,21 @@ def forward(p: Params, a: Activations) -> None:
     N = a.N
 
     # y1[n,d,h] = characters_W[tokens[n,d],h]
-    k.each("y1", N * D * H, p.characters_W, a.tokens, a.y1, N)
+    k.each_of("y1", N * D * H, p.characters_W, a.tokens, a.y1, N)
 
     # angle1[d,j] = d exp(-2 j log(10000)/K)
-    k.each("angle1", D * J, a.angle1)
+    k.each_of("angle1", D * J, a.angle1)
 
     # turn1[d,j,g,f] = (cos(angle1[d,j]) if g == f else (-sin(angle1[d,j]) if g < f else
     #     sin(angle1[d,j])))
-    k.each("turn1", D * J * G * F, a.angle1, a.turn1)
+    k.each_of("turn1", D * J * G * F, a.angle1, a.turn1)
 
     # angle2[s,j] = exp(-2 j log(10000)/K) s
-    k.each("angle2", S * J, a.angle2)
+    k.each_of("angle2", S * J, a.angle2)
 
     # turn2[s,j,g,f] = (cos(angle2[s,j]) if g == f else (-sin(angle2[s,j]) if g < f else
     #     sin(angle2[s,j])))
-    k.each("turn2", S * J * G * F, a.angle2, a.turn2)
+    k.each_of("turn2", S * J * G * F, a.angle2, a.turn2)
 
     for b in range(B):
         # block_before[b,n,d,h] = block[b-1,n,d,h] (y1[n,d,h] outside)
@@ -1678,7 +1709,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # p2[n,d,m] = e2[n,d,m]/s2[n,d]
     # ∂L/∂logits[n,d,m] = (p2[n,d,m] - δ(m,next_token[n,d]))/(D N)
-    k.each("d_logits", N * D * M, a.s2, a.e2, a.next_token, a.p2, a.d_logits, N)
+    k.each_of("d_logits", N * D * M, a.s2, a.e2, a.next_token, a.p2, a.d_logits, N)
 
     # ∂L/∂y6[n,d,h] = Σ_m head_W[h,m] ∂L/∂logits[n,d,m]
     # ∂L/∂xhat3[n,d,h] = ln_gain[h] ∂L/∂y6[n,d,h]
@@ -1911,7 +1942,7 @@ def update(p: Params, g: Grads, s: State) -> None:
     # m[i] ← 0.9 m[i] + 0.1 g[i]
     # v[i] ← 0.999 v[i] + 0.001 g[i]²
     # θ[i] ← 0.99998 θ[i] - lr_t m[i]/(1e-08 c2 + √v[i])
-    k.each("theta", P, s.g_scale, s.c2, s.lr_t, g.flat, s.m, s.v, p.flat, P)
+    k.each_of("theta", P, s.g_scale, s.c2, s.lr_t, g.flat, s.m, s.v, p.flat, P)
 
 
 def whole(name: str, value: np.ndarray, shape: tuple[int, ...], below: int) -> np.ndarray:

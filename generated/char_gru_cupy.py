@@ -78,6 +78,33 @@ __device__ void each(int entries, Formula formula) {
     for (int i = blockIdx.x * BLOCK + threadIdx.x; i < entries; i += gridDim.x * BLOCK) formula(i);
 }
 
+// formula(i, x[i], y[i], …) for every i below `entries`. A thread moves 16 bytes of each array at
+// once, FEW numbers, for each begins at a multiple of 16 bytes.
+constexpr int FEW = 16 / sizeof(real);
+template <class T>
+struct alignas(FEW * sizeof(T)) few { T at[FEW]; };
+template <class T>
+__device__ few<T> taken(const T *memory, int q) {
+    return reinterpret_cast<const few<T> *>(memory)[q];
+}
+template <class T>
+__device__ void put(T *memory, int q, few<T> x) { reinterpret_cast<few<T> *>(memory)[q] = x; }
+template <class T>
+__device__ void put(const T *, int, few<T>) {}
+
+template <class Formula, class... T>
+__device__ void each_of(int entries, Formula formula, T *...memory) {
+    const int first = blockIdx.x * BLOCK + threadIdx.x, step = gridDim.x * BLOCK;
+    for (int q = first; q < entries / FEW; q += step)
+        [=](auto... x) mutable {
+#pragma unroll
+            for (int k = 0; k < FEW; ++k) formula(FEW * q + k, x.at[k]...);
+            (put(memory, q, x), ...);
+        }(taken(memory, q)...);
+#pragma unroll 1
+    for (int i = entries / FEW * FEW + first; i < entries; i += step) formula(i, memory[i]...);
+}
+
 // What a reduction brings together: a sum, the largest, or where the first largest is.
 struct added {
     real total = 0;
@@ -269,10 +296,10 @@ __device__ void product(
 extern "C" __global__ void kernel_y1(
     const real *characters_W, const int *tokens, real *y1, int N
 ) {
-    each(N * D * H, [=](int i) {
+    each_of(N * D * H, [=](int i, real &y1) {
         const int n = i / (D * H), d = i / H % D, h = i % H;
-        y1[i] = characters_W[tokens[n * D + d] * H + h];
-    });
+        y1 = characters_W[tokens[n * D + d] * H + h];
+    }, y1);
 }
 
 // gru_v[n,d,m] = Σ_h gru_W[h,m] y1[n,d,h] + gru_b[m]
@@ -380,11 +407,11 @@ extern "C" __global__ void kernel_loss(
 extern "C" __global__ void kernel_d_logits(
     const real *s, const real *e, const int *next_token, real *p, real *d_logits, int N
 ) {
-    each(N * D * E, [=](int i) {
+    each_of(N * D * E, [=](int i, real e, real &p, real &d_logits) {
         const int n = i / (D * E), d = i / E % D, e_ = i % E;
-        p[i] = e[i] / s[n * D + d];
-        d_logits[i] = 0.015625_r * (p[i] - real(e_ == next_token[n * D + d])) / real(N);
-    });
+        p = e / s[n * D + d];
+        d_logits = 0.015625_r * (p - real(e_ == next_token[n * D + d])) / real(N);
+    }, e, p, d_logits);
 }
 
 // ∂L/∂gru_h[n,d,k] = Σ_e head_W[k,e] ∂L/∂logits[n,d,e]
@@ -453,11 +480,11 @@ extern "C" __global__ void kernel_d_gru_h_before(
 extern "C" __global__ void kernel_d_gru_v_by_gate(
     const real *d_gru_zn, const real *d_gru_zz, const real *d_gru_zr, real *d_gru_v_by_gate, int N
 ) {
-    each(N * D * Q * K, [=](int i) {
+    each_of(N * D * Q * K, [=](int i, real &d_gru_v_by_gate) {
         const int n = i / (D * Q * K), d = i / (Q * K) % D, q = i / K % Q, k = i % K;
-        d_gru_v_by_gate[i] = (q == 2 ? d_gru_zn[(n * D + d) * K + k] : 0_r) + (q == 1 ?
+        d_gru_v_by_gate = (q == 2 ? d_gru_zn[(n * D + d) * K + k] : 0_r) + (q == 1 ?
             d_gru_zz[(n * D + d) * K + k] : 0_r) + (q == 0 ? d_gru_zr[(n * D + d) * K + k] : 0_r);
-    });
+    }, d_gru_v_by_gate);
 }
 
 // ∂L/∂y1[n,d,h] = Σ_m gru_W[h,m] ∂L/∂gru_v[n,d,m]
@@ -563,12 +590,12 @@ extern "C" __global__ void kernel_theta(
     const double *g_scale, const double *c2, const double *lr_t, real *g, real *m, real *v,
     real *theta, int P
 ) {
-    each(P, [=](int i) {
-        g[i] = real(*g_scale) * g[i];
-        m[i] = 0.1_r * g[i] + 0.9_r * m[i];
-        v[i] = 0.001_r * power<2>(g[i]) + 0.999_r * v[i];
-        theta[i] = theta[i] - real(*lr_t) * m[i] / (1e-08_r * real(*c2) + sqrt(v[i]));
-    });
+    each_of(P, [=](int, real &g, real &m, real &v, real &theta) {
+        g = real(*g_scale) * g;
+        m = 0.1_r * g + 0.9_r * m;
+        v = 0.001_r * power<2>(g) + 0.999_r * v;
+        theta = theta - real(*lr_t) * m / (1e-08_r * real(*c2) + sqrt(v));
+    }, g, m, v, theta);
 }
 
 // t ← t + 1
@@ -649,6 +676,10 @@ class Kernels:
     def each(self, name: str, entries: int, *args: cp.ndarray | int) -> None:
         """Launch a thread an entry."""
         self._launch(name, entries, 256, args)
+
+    def each_of(self, name: str, entries: int, *args: cp.ndarray | int) -> None:
+        """Launch a thread for four entries."""
+        self._launch(name, entries, 1024, args)
 
     def by_thread(self, name: str, entries: int, *args: cp.ndarray | int) -> None:
         """Launch a thread an entry of the result."""
@@ -795,7 +826,7 @@ def forward(p: Params, a: Activations) -> None:
     N = a.N
 
     # y1[n,d,h] = characters_W[tokens[n,d],h]
-    k.each("y1", N * D * H, p.characters_W, a.tokens, a.y1, N)
+    k.each_of("y1", N * D * H, p.characters_W, a.tokens, a.y1, N)
 
     # gru_v[n,d,m] = Σ_h gru_W[h,m] y1[n,d,h] + gru_b[m]
     k.product("gru_v", 32, 1, N * D, M, a.y1, p.gru_W, p.gru_b, a.gru_v, N)
@@ -870,7 +901,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # p[n,d,e] = e[n,d,e]/s[n,d]
     # ∂L/∂logits[n,d,e] = (p[n,d,e] - δ(e,next_token[n,d]))/(D N)
-    k.each("d_logits", N * D * E, a.s, a.e, a.next_token, a.p, a.d_logits, N)
+    k.each_of("d_logits", N * D * E, a.s, a.e, a.next_token, a.p, a.d_logits, N)
 
     # ∂L/∂gru_h[n,d,k] = Σ_e head_W[k,e] ∂L/∂logits[n,d,e]
     k.product("d_gru_h", 32, 1, N * D, K, a.d_logits, p.head_W, a.d_gru_h, N)
@@ -931,7 +962,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # ∂L/∂gru_v_by_gate[n,d,q,k] = δ(q,2) ∂L/∂gru_zn[n,d,k] + δ(q,1) ∂L/∂gru_zz[n,d,k] + δ(q,0)
     #     ∂L/∂gru_zr[n,d,k]
-    k.each(
+    k.each_of(
         "d_gru_v_by_gate", N * D * Q * K, a.d_gru_zn, a.d_gru_zz, a.d_gru_zr, a.d_gru_v_by_gate, N
     )
 
@@ -981,7 +1012,7 @@ def update(p: Params, g: Grads, s: State) -> None:
     # m[i] ← 0.9 m[i] + 0.1 g[i]
     # v[i] ← 0.999 v[i] + 0.001 g[i]²
     # θ[i] ← θ[i] - lr_t m[i]/(1e-08 c2 + √v[i])
-    k.each("theta", P, s.g_scale, s.c2, s.lr_t, g.flat, s.m, s.v, p.flat, P)
+    k.each_of("theta", P, s.g_scale, s.c2, s.lr_t, g.flat, s.m, s.v, p.flat, P)
 
 
 def whole(name: str, value: np.ndarray, shape: tuple[int, ...], below: int) -> np.ndarray:

@@ -77,6 +77,33 @@ __device__ void each(int entries, Formula formula) {
     for (int i = blockIdx.x * BLOCK + threadIdx.x; i < entries; i += gridDim.x * BLOCK) formula(i);
 }
 
+// formula(i, x[i], y[i], …) for every i below `entries`. A thread moves 16 bytes of each array at
+// once, FEW numbers, for each begins at a multiple of 16 bytes.
+constexpr int FEW = 16 / sizeof(real);
+template <class T>
+struct alignas(FEW * sizeof(T)) few { T at[FEW]; };
+template <class T>
+__device__ few<T> taken(const T *memory, int q) {
+    return reinterpret_cast<const few<T> *>(memory)[q];
+}
+template <class T>
+__device__ void put(T *memory, int q, few<T> x) { reinterpret_cast<few<T> *>(memory)[q] = x; }
+template <class T>
+__device__ void put(const T *, int, few<T>) {}
+
+template <class Formula, class... T>
+__device__ void each_of(int entries, Formula formula, T *...memory) {
+    const int first = blockIdx.x * BLOCK + threadIdx.x, step = gridDim.x * BLOCK;
+    for (int q = first; q < entries / FEW; q += step)
+        [=](auto... x) mutable {
+#pragma unroll
+            for (int k = 0; k < FEW; ++k) formula(FEW * q + k, x.at[k]...);
+            (put(memory, q, x), ...);
+        }(taken(memory, q)...);
+#pragma unroll 1
+    for (int i = entries / FEW * FEW + first; i < entries; i += step) formula(i, memory[i]...);
+}
+
 // What a reduction brings together: a sum, the largest, or where the first largest is.
 struct added {
     real total = 0;
@@ -268,10 +295,10 @@ __device__ void product(
 extern "C" __global__ void kernel_y1(
     const real *characters_W, const int *tokens, real *y1, int N
 ) {
-    each(N * D * H, [=](int i) {
+    each_of(N * D * H, [=](int i, real &y1) {
         const int n = i / (D * H), d = i / H % D, h = i % H;
-        y1[i] = characters_W[tokens[n * D + d] * H + h];
-    });
+        y1 = characters_W[tokens[n * D + d] * H + h];
+    }, y1);
 }
 
 // lstm_z[n,d,m] = Σ_h lstm_W[h,m] y1[n,d,h] + lstm_b[m]
@@ -388,11 +415,11 @@ extern "C" __global__ void kernel_loss(
 extern "C" __global__ void kernel_d_logits(
     const real *s, const real *e, const int *next_token, real *p, real *d_logits, int N
 ) {
-    each(N * D * E, [=](int i) {
+    each_of(N * D * E, [=](int i, real e, real &p, real &d_logits) {
         const int n = i / (D * E), d = i / E % D, e_ = i % E;
-        p[i] = e[i] / s[n * D + d];
-        d_logits[i] = 0.015625_r * (p[i] - real(e_ == next_token[n * D + d])) / real(N);
-    });
+        p = e / s[n * D + d];
+        d_logits = 0.015625_r * (p - real(e_ == next_token[n * D + d])) / real(N);
+    }, e, p, d_logits);
 }
 
 // ∂L/∂lstm_h[n,d,k] = Σ_e head_W[k,e] ∂L/∂logits[n,d,e]
@@ -562,12 +589,12 @@ extern "C" __global__ void kernel_theta(
     const double *g_scale, const double *c2, const double *lr_t, real *g, real *m, real *v,
     real *theta, int P
 ) {
-    each(P, [=](int i) {
-        g[i] = real(*g_scale) * g[i];
-        m[i] = 0.1_r * g[i] + 0.9_r * m[i];
-        v[i] = 0.001_r * power<2>(g[i]) + 0.999_r * v[i];
-        theta[i] = theta[i] - real(*lr_t) * m[i] / (1e-08_r * real(*c2) + sqrt(v[i]));
-    });
+    each_of(P, [=](int, real &g, real &m, real &v, real &theta) {
+        g = real(*g_scale) * g;
+        m = 0.1_r * g + 0.9_r * m;
+        v = 0.001_r * power<2>(g) + 0.999_r * v;
+        theta = theta - real(*lr_t) * m / (1e-08_r * real(*c2) + sqrt(v));
+    }, g, m, v, theta);
 }
 
 // t ← t + 1
@@ -648,6 +675,10 @@ class Kernels:
     def each(self, name: str, entries: int, *args: cp.ndarray | int) -> None:
         """Launch a thread an entry."""
         self._launch(name, entries, 256, args)
+
+    def each_of(self, name: str, entries: int, *args: cp.ndarray | int) -> None:
+        """Launch a thread for four entries."""
+        self._launch(name, entries, 1024, args)
 
     def by_thread(self, name: str, entries: int, *args: cp.ndarray | int) -> None:
         """Launch a thread an entry of the result."""
@@ -787,7 +818,7 @@ def forward(p: Params, a: Activations) -> None:
     N = a.N
 
     # y1[n,d,h] = characters_W[tokens[n,d],h]
-    k.each("y1", N * D * H, p.characters_W, a.tokens, a.y1, N)
+    k.each_of("y1", N * D * H, p.characters_W, a.tokens, a.y1, N)
 
     # lstm_z[n,d,m] = Σ_h lstm_W[h,m] y1[n,d,h] + lstm_b[m]
     k.product("lstm_z", 32, 1, N * D, M, a.y1, p.lstm_W, p.lstm_b, a.lstm_z, N)
@@ -872,7 +903,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # p[n,d,e] = e[n,d,e]/s[n,d]
     # ∂L/∂logits[n,d,e] = (p[n,d,e] - δ(e,next_token[n,d]))/(D N)
-    k.each("d_logits", N * D * E, a.s, a.e, a.next_token, a.p, a.d_logits, N)
+    k.each_of("d_logits", N * D * E, a.s, a.e, a.next_token, a.p, a.d_logits, N)
 
     # ∂L/∂lstm_h[n,d,k] = Σ_e head_W[k,e] ∂L/∂logits[n,d,e]
     k.product("d_lstm_h", 32, 1, N * D, K, a.d_logits, p.head_W, a.d_lstm_h, N)
@@ -965,7 +996,7 @@ def update(p: Params, g: Grads, s: State) -> None:
     # m[i] ← 0.9 m[i] + 0.1 g[i]
     # v[i] ← 0.999 v[i] + 0.001 g[i]²
     # θ[i] ← θ[i] - lr_t m[i]/(1e-08 c2 + √v[i])
-    k.each("theta", P, s.g_scale, s.c2, s.lr_t, g.flat, s.m, s.v, p.flat, P)
+    k.each_of("theta", P, s.g_scale, s.c2, s.lr_t, g.flat, s.m, s.v, p.flat, P)
 
 
 def whole(name: str, value: np.ndarray, shape: tuple[int, ...], below: int) -> np.ndarray:

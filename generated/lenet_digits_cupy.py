@@ -81,6 +81,33 @@ __device__ void each(int entries, Formula formula) {
     for (int i = blockIdx.x * BLOCK + threadIdx.x; i < entries; i += gridDim.x * BLOCK) formula(i);
 }
 
+// formula(i, x[i], y[i], …) for every i below `entries`. A thread moves 16 bytes of each array at
+// once, FEW numbers, for each begins at a multiple of 16 bytes.
+constexpr int FEW = 16 / sizeof(real);
+template <class T>
+struct alignas(FEW * sizeof(T)) few { T at[FEW]; };
+template <class T>
+__device__ few<T> taken(const T *memory, int q) {
+    return reinterpret_cast<const few<T> *>(memory)[q];
+}
+template <class T>
+__device__ void put(T *memory, int q, few<T> x) { reinterpret_cast<few<T> *>(memory)[q] = x; }
+template <class T>
+__device__ void put(const T *, int, few<T>) {}
+
+template <class Formula, class... T>
+__device__ void each_of(int entries, Formula formula, T *...memory) {
+    const int first = blockIdx.x * BLOCK + threadIdx.x, step = gridDim.x * BLOCK;
+    for (int q = first; q < entries / FEW; q += step)
+        [=](auto... x) mutable {
+#pragma unroll
+            for (int k = 0; k < FEW; ++k) formula(FEW * q + k, x.at[k]...);
+            (put(memory, q, x), ...);
+        }(taken(memory, q)...);
+#pragma unroll 1
+    for (int i = entries / FEW * FEW + first; i < entries; i += step) formula(i, memory[i]...);
+}
+
 // What a reduction brings together: a sum, the largest, or where the first largest is.
 struct added {
     real total = 0;
@@ -270,11 +297,11 @@ __device__ void product(
 
 // image_pad[n,c,a,b] = image[n,c,a-1,b-1] (0 outside)
 extern "C" __global__ void kernel_image_pad(const real *x, real *image_pad, int N) {
-    each(N * C * A * B, [=](int i) {
+    each_of(N * C * A * B, [=](int i, real &image_pad) {
         const int n = i / (C * A * B), c = i / (A * B) % C, a = i / B % A, b = i % B;
-        image_pad[i] = a - 1 >= 0 && a - 1 < H && b - 1 >= 0 && b - 1 < W ?
+        image_pad = a - 1 >= 0 && a - 1 < H && b - 1 >= 0 && b - 1 < W ?
             x[((n * C + c) * H + a - 1) * W + b - 1] : 0_r;
-    });
+    }, image_pad);
 }
 
 // z1[n,f,h,w] = Σ_{c,u,v} conv1_W[f,c,u,v] image_pad[n,c,h+u,v+w] + conv1_b[f]
@@ -405,11 +432,11 @@ extern "C" __global__ void kernel_loss(
 extern "C" __global__ void kernel_d_logits(
     const real *s, const real *e, const int *digit, real *p, real *d_logits, int N
 ) {
-    each(N * D2, [=](int i) {
+    each_of(N * D2, [=](int i, real e, real &p, real &d_logits) {
         const int n = i / D2, d2 = i % D2;
-        p[i] = e[i] / s[n];
-        d_logits[i] = (p[i] - (d2 == digit[n] ? 0.9_r : 0_r) - 0.01_r) / real(N);
-    });
+        p = e / s[n];
+        d_logits = (p - (d2 == digit[n] ? 0.9_r : 0_r) - 0.01_r) / real(N);
+    }, e, p, d_logits);
 }
 
 // ∂L/∂hidden[n,s] = Σ_d2 fc2_W[s,d2] ∂L/∂logits[n,d2]
@@ -439,19 +466,19 @@ extern "C" __global__ void kernel_d_flat1(
 
 // ∂L/∂z2[n,q,r,t] = [z2[n,q,r,t] > 0] ∂L/∂flat1[n,R T q + T r + t]
 extern "C" __global__ void kernel_d_z2(const real *d_flat1, const real *z2, real *d_z2, int N) {
-    each(N * Q * R * T, [=](int i) {
+    each_of(N * Q * R * T, [=](int i, real z2, real &d_z2) {
         const int n = i / (Q * R * T), q = i / (R * T) % Q, r = i / T % R, t = i % T;
-        d_z2[i] = z2[i] > 0_r ? d_flat1[n * E + R * T * q + T * r + t] : 0_r;
-    });
+        d_z2 = z2 > 0_r ? d_flat1[n * E + R * T * q + T * r + t] : 0_r;
+    }, z2, d_z2);
 }
 
 // padded_d_z2[n,q,p,x] = ∂L/∂z2[n,q,p-2,x-2] (0 outside)
 extern "C" __global__ void kernel_padded_d_z2(const real *d_z2, real *padded_d_z2, int N) {
-    each(N * Q * P * X, [=](int i) {
+    each_of(N * Q * P * X, [=](int i, real &padded_d_z2) {
         const int n = i / (Q * P * X), q = i / (P * X) % Q, p = i / X % P, x = i % X;
-        padded_d_z2[i] = p - 2 >= 0 && p - 2 < R && x - 2 >= 0 && x - 2 < T ?
+        padded_d_z2 = p - 2 >= 0 && p - 2 < R && x - 2 >= 0 && x - 2 < T ?
             d_z2[((n * Q + q) * R + p - 2) * T + x - 2] : 0_r;
-    });
+    }, padded_d_z2);
 }
 
 // ∂L/∂edges[n,f,j,k] = Σ_{q,u,v} conv2_W[q,f,u,v] padded_d_z2[n,q,j + 2 - u,k + 2 - v]
@@ -488,12 +515,12 @@ extern "C" __global__ void kernel_edges_at(const real *pooled1, int *edges_at, i
 extern "C" __global__ void kernel_split_d_pooled1(
     const real *d_edges, const int *edges_at, real *split_d_pooled1, int N
 ) {
-    each(N * F * J * M * K, [=](int i) {
+    each_of(N * F * J * M * K, [=](int i, real &split_d_pooled1) {
         const int n = i / (F * J * M * K), f = i / (J * M * K) % F, j = i / (M * K) % J, m = i / K %
             M, k = i % K;
-        split_d_pooled1[i] = m == edges_at[((n * F + f) * J + j) * K + k] ?
+        split_d_pooled1 = m == edges_at[((n * F + f) * J + j) * K + k] ?
             d_edges[((n * F + f) * J + j) * K + k] : 0_r;
-    });
+    }, split_d_pooled1);
 }
 
 // pooled1_at[n,f,h,k] = argmax_g relu1[n,f,h,2 k + g]
@@ -516,7 +543,9 @@ extern "C" __global__ void kernel_split_d_relu1(
 extern "C" __global__ void kernel_d_z1(
     const real *split_d_relu1, const real *z1, real *d_z1, int N
 ) {
-    each(N * F * H * W, [=](int i) { d_z1[i] = z1[i] > 0_r ? split_d_relu1[i] : 0_r; });
+    each_of(N * F * H * W, [=](int, real split_d_relu1, real z1, real &d_z1) {
+        d_z1 = z1 > 0_r ? split_d_relu1 : 0_r;
+    }, split_d_relu1, z1, d_z1);
 }
 
 // ∂L/∂conv1_W[f,c,u,v] = Σ_{n,h,w} image_pad[n,c,h+u,v+w] ∂L/∂z1[n,f,h,w]
@@ -625,11 +654,11 @@ extern "C" __global__ void kernel_lr_t(const int *t, double *lr, double *c2, dou
 extern "C" __global__ void kernel_theta(
     const real *g, const double *c2, const double *lr_t, real *m, real *v, real *theta, int P
 ) {
-    each(P, [=](int i) {
-        m[i] = 0.1_r * g[i] + 0.9_r * m[i];
-        v[i] = 0.001_r * power<2>(g[i]) + 0.999_r * v[i];
-        theta[i] = theta[i] - real(*lr_t) * m[i] / (1e-08_r * real(*c2) + sqrt(v[i]));
-    });
+    each_of(P, [=](int, real g, real &m, real &v, real &theta) {
+        m = 0.1_r * g + 0.9_r * m;
+        v = 0.001_r * power<2>(g) + 0.999_r * v;
+        theta = theta - real(*lr_t) * m / (1e-08_r * real(*c2) + sqrt(v));
+    }, g, m, v, theta);
 }
 
 // t ← t + 1
@@ -714,6 +743,10 @@ class Kernels:
     def each(self, name: str, entries: int, *args: cp.ndarray | int) -> None:
         """Launch a thread an entry."""
         self._launch(name, entries, 256, args)
+
+    def each_of(self, name: str, entries: int, *args: cp.ndarray | int) -> None:
+        """Launch a thread for four entries."""
+        self._launch(name, entries, 1024, args)
 
     def by_thread(self, name: str, entries: int, *args: cp.ndarray | int) -> None:
         """Launch a thread an entry of the result."""
@@ -858,7 +891,7 @@ def forward(p: Params, a: Activations) -> None:
     N = a.N
 
     # image_pad[n,c,a,b] = image[n,c,a-1,b-1] (0 outside)
-    k.each("image_pad", N * C * A * B, a.x, a.image_pad, N)
+    k.each_of("image_pad", N * C * A * B, a.x, a.image_pad, N)
 
     # z1[n,f,h,w] = Σ_{c,u,v} conv1_W[f,c,u,v] image_pad[n,c,h+u,v+w] + conv1_b[f]
     # relu1[n,f,h,w] = max(0, z1[n,f,h,w])
@@ -907,7 +940,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # p[n,d2] = e[n,d2]/s[n]
     # ∂L/∂logits[n,d2] = (p[n,d2] - 0.1/D2 - 0.9 δ(d2,digit[n]))/N
-    k.each("d_logits", N * D2, a.s, a.e, a.digit, a.p, a.d_logits, N)
+    k.each_of("d_logits", N * D2, a.s, a.e, a.digit, a.p, a.d_logits, N)
 
     # ∂L/∂hidden[n,s] = Σ_d2 fc2_W[s,d2] ∂L/∂logits[n,d2]
     # ∂L/∂z3[n,s] = [z3[n,s] > 0] ∂L/∂hidden[n,s]
@@ -917,10 +950,10 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.product("d_flat1", 32, 1, N, E, a.d_z3, p.fc1_W, a.d_flat1, N)
 
     # ∂L/∂z2[n,q,r,t] = [z2[n,q,r,t] > 0] ∂L/∂flat1[n,R T q + T r + t]
-    k.each("d_z2", N * Q * R * T, a.d_flat1, a.z2, a.d_z2, N)
+    k.each_of("d_z2", N * Q * R * T, a.d_flat1, a.z2, a.d_z2, N)
 
     # padded_d_z2[n,q,p,x] = ∂L/∂z2[n,q,p-2,x-2] (0 outside)
-    k.each("padded_d_z2", N * Q * P * X, a.d_z2, a.padded_d_z2, N)
+    k.each_of("padded_d_z2", N * Q * P * X, a.d_z2, a.padded_d_z2, N)
 
     # ∂L/∂edges[n,f,j,k] = Σ_{q,u,v} conv2_W[q,f,u,v] padded_d_z2[n,q,j + 2 - u,k + 2 - v]
     k.product("d_edges", 16, 1, F, N * J * K, p.conv2_W, a.padded_d_z2, a.d_edges, N)
@@ -929,7 +962,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.by_thread("edges_at", N * F * J * K, a.pooled1, a.edges_at, N)
 
     # split_d_pooled1[n,f,j,m,k] = δ(m,edges_at[n,f,j,k]) ∂L/∂edges[n,f,j,k]
-    k.each("split_d_pooled1", N * F * J * M * K, a.d_edges, a.edges_at, a.split_d_pooled1, N)
+    k.each_of("split_d_pooled1", N * F * J * M * K, a.d_edges, a.edges_at, a.split_d_pooled1, N)
 
     # pooled1_at[n,f,h,k] = argmax_g relu1[n,f,h,2 k + g]
     # split_d_relu1[n,f,h,k,g] = δ(g,pooled1_at[n,f,h,k]) ∂L/∂pooled1[n,f,h,k]
@@ -938,7 +971,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     )
 
     # ∂L/∂z1[n,f,h,w] = [z1[n,f,h,w] > 0] ∂L/∂relu1[n,f,h,w]
-    k.each("d_z1", N * F * H * W, a.split_d_relu1, a.z1, a.d_z1, N)
+    k.each_of("d_z1", N * F * H * W, a.split_d_relu1, a.z1, a.d_z1, N)
 
     # ∂L/∂conv1_W[f,c,u,v] = Σ_{n,h,w} image_pad[n,c,h+u,v+w] ∂L/∂z1[n,f,h,w]
     k.product("d_conv1_W", 16, 1, F, C * U * V, a.d_z1, a.image_pad, g.conv1_W, N)
@@ -981,7 +1014,7 @@ def update(p: Params, g: Grads, s: State) -> None:
     # m[i] ← 0.9 m[i] + 0.1 g[i]
     # v[i] ← 0.999 v[i] + 0.001 g[i]²
     # θ[i] ← θ[i] - lr_t m[i]/(1e-08 c2 + √v[i])
-    k.each("theta", P, g.flat, s.c2, s.lr_t, s.m, s.v, p.flat, P)
+    k.each_of("theta", P, g.flat, s.c2, s.lr_t, s.m, s.v, p.flat, P)
 
 
 def real(name: str, value: np.ndarray, shape: tuple[int, ...], dtype: str) -> np.ndarray:

@@ -8,27 +8,15 @@ import pytest
 
 import bpgen as bp
 from bpgen.declare.load import zoo
-from bpgen.device.nvrtc import ARCHITECTURES, assembly, usage
+from bpgen.device.nvrtc import ARCHITECTURES, assembly, kernels_of, usage, wide_moves
 
 cupy = pytest.importorskip("cupy", reason="needs the extra `cuda`: CuPy and NVRTC")
-
-
-def source_of(text):
-    """Return the CUDA C++ in a module, and the names of its kernels."""
-    found = {
-        node.targets[0].id: ast.literal_eval(node.value)
-        for node in ast.parse(text).body
-        if isinstance(node, ast.Assign)
-        and isinstance(node.targets[0], ast.Name)
-        and node.targets[0].id in {"SOURCE", "KERNELS"}
-    }
-    return found["SOURCE"], found["KERNELS"]
 
 
 @pytest.mark.parametrize("real", ["float", "double"])
 @pytest.mark.parametrize("model", zoo())
 def test_every_kernel_compiles_and_keeps_all_in_registers(model, real):
-    source, kernels = source_of(bp.load(model).source("cupy"))
+    source, kernels = kernels_of(bp.load(model).source("cupy"))
     for architecture in ARCHITECTURES if real == "float" else ("90",):
         found = usage(source, real, architecture)
         assert set(found) == set(kernels)
@@ -38,10 +26,20 @@ def test_every_kernel_compiles_and_keeps_all_in_registers(model, real):
             assert needs.registers <= 128, f"{name} takes {needs.registers} registers"
 
 
+@pytest.mark.parametrize("model", zoo())
+def test_maps_move_sixteen_bytes_at_once(model):
+    source, kernels = kernels_of(bp.load(model).source("cupy"))
+    found = {name: wide_moves(text) for name, text in assembly(source, "float").items()}
+    text = {name: source.split(f"kernel_{name}(")[1].split("\n}")[0] for name in kernels}
+    of_values = {name for name in kernels if "each_of(" in text[name]}
+    assert "theta" in of_values
+    assert all(found[name] for name in of_values)
+
+
 @pytest.mark.parametrize("model", ["variational_autoencoder", "char_gpt", "mixture_density"])
 def test_a_kernel_in_float_computes_nothing_in_double(model):
     """But for the numbers of an optimizer, once a step, and a sine of huge angles, CUDA's own."""
-    source, _ = source_of(bp.load(model).source("cupy"))
+    source, _ = kernels_of(bp.load(model).source("cupy"))
     found = {name for name, text in assembly(source, "float").items() if ".f64" in text}
     allowed = {
         text.split("(")[0]

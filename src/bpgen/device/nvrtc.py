@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from bpgen.device.fault import require
 
@@ -16,7 +18,7 @@ _USED = re.compile(
     r"(?:, (\d+) bytes smem)?",
     re.DOTALL,
 )
-_WIDE = re.compile(r"ld\.global(?:\.\w+)*\.(?:v4\.(?:b32|f32|u32)|v2\.(?:b64|f64|u64))")
+_WIDE = re.compile(r"(?:ld|st)\.global(?:\.\w+)*\.(?:v4\.(?:b32|f32|u32)|v2\.(?:b64|f64|u64))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,18 @@ class Usage:
     shared: int
 
 
+def kernels_of(module: str) -> tuple[str, tuple[str, ...]]:
+    """Return the CUDA C++ in the text of an emitted module, and the names of its kernels."""
+    found: dict[str, Any] = {}
+    for node in ast.parse(module).body:
+        match node:
+            case ast.Assign(targets=[ast.Name(id="SOURCE" | "KERNELS" as name)]):
+                found[name] = ast.literal_eval(node.value)
+            case _:
+                pass
+    return found["SOURCE"], found["KERNELS"]
+
+
 def assembly(source: str, real: str) -> dict[str, str]:
     """Return the PTX of every kernel, by name."""
     text = _compiled(source, real, ("-arch=compute_90",), "getPTX")
@@ -36,8 +50,8 @@ def assembly(source: str, real: str) -> dict[str, str]:
     return {part.split("(")[0]: part.split("\n}")[0] for part in entries}
 
 
-def wide_loads(ptx: str) -> int:
-    """Return how many loads of 128 bits a kernel holds."""
+def wide_moves(ptx: str) -> int:
+    """Return how many loads and stores of a kernel move 16 bytes."""
     return len(_WIDE.findall(ptx))
 
 

@@ -68,6 +68,7 @@ def _needs(kernels: str, init: Sequence[str], tensors: Tensors) -> dict[str, Any
     return {
         "needs_math": "math." in lines or "orthogonal(" in lines or tensors.has_blocks,
         "needs_orthogonal": "orthogonal(" in lines,
+        "has_values": "each_of(" in kernels,
         "has_reductions": "by_" in kernels or "rows<" in kernels,
         "has_rows": "rows<" in kernels,
         "has_products": "product<" in kernels,

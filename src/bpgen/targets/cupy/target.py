@@ -16,6 +16,7 @@ from bpgen.ir.tensor import KEPT, Role
 from bpgen.spell import FormulaSpeller, order_of
 from bpgen.targets.cupy.fusion import Part, Total, joins, parts_of
 from bpgen.targets.cupy.kernel import Draft, Fixed, Kernel, Launch
+from bpgen.targets.cupy.maps import write_maps
 from bpgen.targets.cupy.memory import Memory
 from bpgen.targets.cupy.names import identifier
 from bpgen.targets.cupy.rows import row_of, write_rows
@@ -128,7 +129,10 @@ class CupyTarget:
         order = order_of(self.memory.tensors.values())
         draft = Draft(self.memory, fixed, "double" if is_number else "real", order)
         row = row_of(parts, fixed, self.memory) if len(parts) > 1 else None
-        written = write_rows(draft, parts, row) if row else write(draft, parts)
+        if row is not None:
+            written = write_rows(draft, parts, row)
+        else:
+            written = (write if isinstance(parts[0], Total) else write_maps)(draft, parts)
         formulas = [w.formula for w in group]
         name = self._kept(draft, written.lines, formulas, parts, function)
         given = ", ".join([f'"{name}"', *written.sizes, *draft.arguments()])
