@@ -11,7 +11,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,10 @@ try:
     import cupy as cp
 except ImportError:  # `Kernels` says so when something is run
     cp = None
+try:
+    from nvmath.bindings import cublas, cublasLt
+except ImportError:  # a kernel multiplies
+    cublas = None
 
 DTYPE = "float32"
 D, F, C, U, V, Q, E, S, D2, H, W, A, B, K, J = 64, 16, 1, 3, 3, 32, 128, 64, 10, 8, 8, 10, 10, 4, 4
@@ -295,6 +299,24 @@ __device__ void product(
     }
 }
 
+// out = scale left right + bias, or out += …, for stacks of matrices that lie in any order: where
+// cuBLASLt is missing, or has no way.
+extern "C" __global__ void kernel_matmul(
+    const real *left, const real *right, const real *bias, real *out,
+    int stack, int rows, int columns, int length,
+    int left_s, int left_r, int left_k, int right_s, int right_k, int right_c, int out_s, int out_r,
+    int has_bias, int adds, double scale
+) {
+    product<4, by_row, by_row>(stack, rows, columns, length,
+        [=](int s, int r, int k) { return left[s * left_s + r * left_r + k * left_k]; },
+        [=](int s, int k, int c) { return right[s * right_s + k * right_k + c * right_c]; },
+        [=](int s, int r, int c, real sum) {
+            const int at = s * out_s + r * out_r + c;
+            const real found = real(scale) * sum + (has_bias ? bias[c] : real(0));
+            out[at] = adds ? out[at] + found : found;
+        });
+}
+
 // image_pad[n,c,a,b] = image[n,c,a-1,b-1] (0 outside)
 extern "C" __global__ void kernel_image_pad(const real *x, real *image_pad, int N) {
     each_of(N * C * A * B, [=](int i, real &image_pad) {
@@ -364,19 +386,9 @@ extern "C" __global__ void kernel_strokes(
         });
 }
 
-// z3[n,s] = Σ_e fc1_W[e,s] flat1[n,e] + fc1_b[s]
 // hidden[n,s] = max(0, z3[n,s])
-extern "C" __global__ void kernel_hidden(
-    const real *strokes, const real *fc1_W, const real *fc1_b, real *z3, real *hidden, int N
-) {
-    product<2, by_row, by_row>(1, N, S, E,
-        [=](int, int n, int e) { return strokes[n * E + e]; },
-        [=](int, int e, int s_) { return fc1_W[e * S + s_]; },
-        [=](int, int n, int s_, real sum) {
-            const int at = n * S + s_;
-            z3[at] = sum + fc1_b[s_];
-            hidden[at] = maximum(0_r, z3[at]);
-        });
+extern "C" __global__ void kernel_hidden(const real *z3, real *hidden, int N) {
+    each_of(N * S, [=](int, real z3, real &hidden) { hidden = maximum(0_r, z3); }, z3, hidden);
 }
 
 // logits[n,d2] = Σ_s fc2_W[s,d2] hidden[n,s] + fc2_b[d2]
@@ -452,16 +464,6 @@ extern "C" __global__ void kernel_d_z3(
             d_hidden[at] = sum;
             d_z3[at] = z3[at] > 0_r ? d_hidden[at] : 0_r;
         });
-}
-
-// ∂L/∂flat1[n,e] = Σ_s fc1_W[e,s] ∂L/∂z3[n,s]
-extern "C" __global__ void kernel_d_flat1(
-    const real *d_z3, const real *fc1_W, real *d_flat1, int N
-) {
-    product<2, by_row, by_column>(1, N, E, S,
-        [=](int, int n, int s_) { return d_z3[n * S + s_]; },
-        [=](int, int s_, int e) { return fc1_W[e * S + s_]; },
-        [=](int, int n, int e, real sum) { d_flat1[n * E + e] = sum; });
 }
 
 // ∂L/∂z2[n,q,r,t] = [z2[n,q,r,t] > 0] ∂L/∂flat1[n,R T q + T r + t]
@@ -602,16 +604,6 @@ extern "C" __global__ void kernel_d_conv2_b(const real *d_z2, real *d_conv2_b, i
         [=](int q, real sum) { d_conv2_b[q] = sum; });
 }
 
-// ∂L/∂fc1_W[e,s] = Σ_n flat1[n,e] ∂L/∂z3[n,s]
-extern "C" __global__ void kernel_d_fc1_W(
-    const real *strokes, const real *d_z3, real *d_fc1_W, int N
-) {
-    product<1, by_column, by_row>(1, E, S, N,
-        [=](int, int e, int n) { return strokes[n * E + e]; },
-        [=](int, int n, int s_) { return d_z3[n * S + s_]; },
-        [=](int, int e, int s_, real sum) { d_fc1_W[e * S + s_] = sum; });
-}
-
 // ∂L/∂fc1_b[s] = Σ_n ∂L/∂z3[n,s]
 extern "C" __global__ void kernel_d_fc1_b(const real *d_z3, real *d_fc1_b, int N) {
     by_columns<added>(S, N,
@@ -667,6 +659,7 @@ extern "C" __global__ void kernel_count_step(int *t) {
 }
 """
 KERNELS = (
+    "matmul",
     "image_pad",
     "relu1",
     "pooled1",
@@ -678,7 +671,6 @@ KERNELS = (
     "loss",
     "d_logits",
     "d_z3",
-    "d_flat1",
     "d_z2",
     "padded_d_z2",
     "d_edges",
@@ -690,7 +682,6 @@ KERNELS = (
     "d_conv1_b",
     "d_conv2_W",
     "d_conv2_b",
-    "d_fc1_W",
     "d_fc1_b",
     "d_fc2_W",
     "d_fc2_b",
@@ -701,7 +692,149 @@ KERNELS = (
 # A grid that fills any GPU of today many times over; what is left, its threads walk on to.
 MOST_BLOCKS = 65536
 MOST_ENTRIES = 2**31  # of an array: an index is an int
+# How products of float32 are multiplied; they are added up in float32. One of COMPUTE_AS.
+PRECISION = "fp32"
+COMPUTE_AS = {
+    "fp32": "COMPUTE_32F",
+    "tf32": "COMPUTE_32F_FAST_TF32",
+    "bf16": "COMPUTE_32F_FAST_16BF",
+}
+WORKSPACE = 2**25  # bytes that cuBLASLt may use meanwhile
 COMPILED: dict[str, Kernels] = {}
+
+
+class Plan:
+    """A product of matrices as cuBLASLt is told of it, once: out = scale left right + bias, or +=.
+
+    cuBLASLt counts along columns. So it is told of the transposes, which lie in memory alike:
+    out' = right' left', where a bias is one number for each row.
+    """
+
+    def __init__(
+        self,
+        handle: int,
+        arrays: tuple[cp.ndarray, ...],
+        bias: cp.ndarray | None,
+        scale: float,
+        *,
+        add: bool,
+    ) -> None:
+        left, right, out = arrays
+        self.handle = handle
+        self.alpha, self.beta = np.array(scale, out.dtype), np.array(add, out.dtype)
+        single = out.dtype == np.float32
+        compute = COMPUTE_AS[PRECISION] if single else "COMPUTE_64F"
+        self.kind = 0 if single else 1  # CUDA_R_32F, CUDA_R_64F
+        self.operation = cublasLt.matmul_desc_create(cublas.ComputeType[compute], self.kind)
+        self.layouts = self._layout(right, "A"), self._layout(left, "B"), self._layout(out)
+        if bias is not None:
+            self._tell("EPILOGUE", np.uint32(cublasLt.Epilogue.BIAS))
+            self._tell("BIAS_POINTER", np.uint64(bias.data.ptr))
+        self.algorithm = np.zeros(1, cublasLt.matmul_heuristic_result_dtype)
+        starts = {"A": right, "B": left, "C": out, "D": out if bias is None else bias}
+        self._choose({name: aligned(array) for name, array in starts.items()})
+
+    def _tell(self, name: str, value: np.generic) -> None:
+        """Set an attribute of the product."""
+        which, held = cublasLt.MatmulDescAttribute[name], np.array(value)
+        cublasLt.matmul_desc_set_attribute(self.operation, which, held.ctypes.data, held.nbytes)
+
+    def _layout(self, array: cp.ndarray, operand: str = "") -> int:
+        """Describe a stack of matrices, transposed; an operand's columns may run along memory."""
+        rows, columns = array.shape[-2:]
+        down, along = (stride // array.itemsize for stride in array.strides[-2:])
+        turned = along != 1
+        inner, outer, step = (rows, columns, along) if turned else (columns, rows, down)
+        found = cublasLt.matrix_layout_create(self.kind, inner, outer, max(step, inner))
+        if array.ndim == 3:
+            count, apart = np.array(array.shape[0], np.int32), np.array(array.strides[0])
+            apart //= array.itemsize
+            for name, value in (("BATCH_COUNT", count), ("STRIDED_BATCH_OFFSET", apart)):
+                which = cublasLt.MatrixLayoutAttribute[name]
+                cublasLt.matrix_layout_set_attribute(found, which, value.ctypes.data, value.nbytes)
+        if operand:
+            self._tell(f"TRANS{operand}", np.int32(turned))
+        return found
+
+    def _choose(self, starts: dict[str, int]) -> None:
+        """Ask for the best algorithm that WORKSPACE, and where the arrays begin, allow."""
+        wishes = cublasLt.matmul_preference_create()
+        told = {f"MIN_ALIGNMENT_{name}_BYTES": np.uint32(start) for name, start in starts.items()}
+        for name, value in (("MAX_WORKSPACE_BYTES", np.uint64(WORKSPACE)), *told.items()):
+            which, held = cublasLt.MatmulPreferenceAttribute[name], np.array(value)
+            cublasLt.matmul_preference_set_attribute(wishes, which, held.ctypes.data, held.nbytes)
+        a, b, d = self.layouts
+        best, found = self.algorithm.ctypes.data, np.zeros(1, np.int32)
+        cublasLt.matmul_algo_get_heuristic(
+            self.handle, self.operation, a, b, d, d, wishes, 1, best, found.ctypes.data
+        )
+        cublasLt.matmul_preference_destroy(wishes)
+
+    def launch(self, arrays: tuple[cp.ndarray, ...], room: cp.ndarray) -> None:
+        """Multiply; cuBLASLt may write into `room` meanwhile."""
+        left, right, out = (array.data.ptr for array in arrays)
+        a, b, d = self.layouts
+        cublasLt.matmul(
+            self.handle,
+            self.operation,
+            self.alpha.ctypes.data,
+            right,
+            a,
+            left,
+            b,
+            self.beta.ctypes.data,
+            out,
+            d,
+            out,
+            d,
+            self.algorithm.ctypes.data,
+            room.data.ptr,
+            WORKSPACE,
+            cp.cuda.get_current_stream().ptr,
+        )
+
+
+class Products:
+    """Products of matrices: by cuBLASLt, if nvmath-python is installed, else by a kernel."""
+
+    def __init__(self, plain: Callable[..., None]) -> None:
+        self._plain = plain
+        self._plans: dict[object, Plan | None] = {}
+        if cublas is not None:
+            self._handle, self._room = cublasLt.create(), cp.empty(WORKSPACE, np.uint8)
+
+    def multiply(
+        self, arrays: tuple[cp.ndarray, ...], bias: cp.ndarray | None, scale: float, *, add: bool
+    ) -> None:
+        """Multiply: out = scale left right + bias, or out += …; `arrays` are these three."""
+        plan = self._plan(arrays, bias, scale, add=add) if cublas is not None else None
+        if plan is not None:
+            plan.launch(arrays, self._room)
+            return
+        left, right, out = (array if array.ndim == 3 else array[None] for array in arrays)
+        sizes = (*out.shape, left.shape[2])
+        steps = [s // x.itemsize for x in (left, right, out) for s in x.strides]
+        given = (left, right, out if bias is None else bias, out)
+        flags = (int(bias is not None), int(add), np.float64(scale))
+        self._plain(*out.shape, *given, *sizes, *steps[:-1], *flags)
+
+    def _plan(
+        self, arrays: tuple[cp.ndarray, ...], bias: cp.ndarray | None, scale: float, *, add: bool
+    ) -> Plan | None:
+        """Return how cuBLASLt multiplies these, planned once; None if it has no way."""
+        shapes = tuple((*x.shape, *x.strides, aligned(x)) for x in arrays)
+        key = (shapes, 0 if bias is None else bias.data.ptr, scale, add)
+        if key not in self._plans:
+            try:
+                self._plans[key] = Plan(self._handle, arrays, bias, scale, add=add)
+            except cublasLt.cuBLASLtError:
+                self._plans[key] = None
+        return self._plans[key]
+
+
+def aligned(array: cp.ndarray) -> int:
+    """Return the largest power of two, up to 256, that an array begins at a multiple of."""
+    return min(array.data.ptr & -array.data.ptr, 256)
 
 
 def missing() -> str:
@@ -731,6 +864,7 @@ class Kernels:
         real = {"float32": "float", "float64": "double"}[dtype]
         self._module = cp.RawModule(code=SOURCE, options=("--std=c++17", f"-DREAL={real}"))
         self._kernels = {name: self._module.get_function(f"kernel_{name}") for name in KERNELS}
+        self._products = Products(lambda *given: self.product("matmul", 64, *given))
 
     @classmethod
     def of(cls, dtype: str) -> Kernels:
@@ -770,12 +904,25 @@ class Kernels:
         """Launch a block for each tile of the products."""
         self._launch(name, stack * -(-rows // tile) * -(-columns // tile), 1, args)
 
+    def matmul(
+        self,
+        left: cp.ndarray,
+        right: cp.ndarray,
+        out: cp.ndarray,
+        bias: cp.ndarray | None = None,
+        scale: float = 1.0,
+        *,
+        add: bool = False,
+    ) -> None:
+        """Multiply matrices, or stacks of them: out = scale left right + bias, or out += …."""
+        self._products.multiply((left, right, out), bias, scale, add=add)
+
     def _launch(
         self, name: str, work: int, per_block: int, args: tuple[cp.ndarray | int, ...]
     ) -> None:
         """Launch a kernel; a number is an `int` of C++, which CuPy would pass as 64 bits."""
         for arg in args:
-            if not isinstance(arg, int) and arg.size >= MOST_ENTRIES:
+            if not isinstance(arg, int | float) and arg.size >= MOST_ENTRIES:
                 raise ValueError(f"{name}: {arg.size} entries; kernels count to {MOST_ENTRIES}")
         blocks = max(1, min(-(-work // per_block), MOST_BLOCKS))
         given = tuple(np.int32(arg) if isinstance(arg, int) else arg for arg in args)
@@ -908,8 +1055,10 @@ def forward(p: Params, a: Activations) -> None:
     k.product("strokes", 32, 1, Q, N * R * T, p.conv2_W, a.edges, p.conv2_b, a.z2, a.strokes, N)
 
     # z3[n,s] = Σ_e fc1_W[e,s] flat1[n,e] + fc1_b[s]
+    k.matmul(a.strokes.reshape(N, E), p.fc1_W, a.z3, bias=p.fc1_b)
+
     # hidden[n,s] = max(0, z3[n,s])
-    k.product("hidden", 32, 1, N, S, a.strokes, p.fc1_W, p.fc1_b, a.z3, a.hidden, N)
+    k.each_of("hidden", N * S, a.z3, a.hidden, N)
 
     # logits[n,d2] = Σ_s fc2_W[s,d2] hidden[n,s] + fc2_b[d2]
     k.product("logits", 16, 1, N, D2, a.hidden, p.fc2_W, p.fc2_b, a.logits, N)
@@ -947,7 +1096,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.product("d_z3", 32, 1, N, S, a.d_logits, p.fc2_W, a.z3, a.d_hidden, a.d_z3, N)
 
     # ∂L/∂flat1[n,e] = Σ_s fc1_W[e,s] ∂L/∂z3[n,s]
-    k.product("d_flat1", 32, 1, N, E, a.d_z3, p.fc1_W, a.d_flat1, N)
+    k.matmul(a.d_z3, p.fc1_W.T, a.d_flat1)
 
     # ∂L/∂z2[n,q,r,t] = [z2[n,q,r,t] > 0] ∂L/∂flat1[n,R T q + T r + t]
     k.each_of("d_z2", N * Q * R * T, a.d_flat1, a.z2, a.d_z2, N)
@@ -986,7 +1135,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.by_block("d_conv2_b", Q, a.d_z2, g.conv2_b, N)
 
     # ∂L/∂fc1_W[e,s] = Σ_n flat1[n,e] ∂L/∂z3[n,s]
-    k.product("d_fc1_W", 16, 1, E, S, a.strokes, a.d_z3, g.fc1_W, N)
+    k.matmul(a.strokes.reshape(N, E).T, a.d_z3, g.fc1_W)
 
     # ∂L/∂fc1_b[s] = Σ_n ∂L/∂z3[n,s]
     k.by_columns("d_fc1_b", S, a.d_z3, g.fc1_b, N)

@@ -146,17 +146,28 @@ class Model:
 
     @paused()
     def source(
-        self, target: str = "numpy", dtype: str = "float32", extras: Sequence[str] = ()
+        self,
+        target: str = "numpy",
+        dtype: str = "float32",
+        extras: Sequence[str] = (),
+        precision: str = "fp32",
     ) -> str:
         """Return the text of the emitted module; of `extras`, "hvp" adds products with the Hessian.
 
+        `precision` is that of products on a GPU: "tf32" and "bf16" round what is multiplied.
+
         Errors: TargetError if the target is unknown or cannot spell a function of the model.
         """
-        return self._source(self.derive().derivation, target, dtype, extras)
+        return self._source(self.derive().derivation, target, dtype, extras, precision)
 
     @paused()
     def _source(
-        self, derivation: Derivation, target: str, dtype: str, extras: Sequence[str] = ()
+        self,
+        derivation: Derivation,
+        target: str,
+        dtype: str,
+        extras: Sequence[str] = (),
+        precision: str = "fp32",
     ) -> str:
         """Return the text of the module of a derivation, the model's own or a reduced one."""
         from bpgen.derive import hessian
@@ -165,7 +176,7 @@ class Model:
 
         second = hessian(derivation) if "hvp" in extras else None
         program = lower(derivation, self.optimizer, second)
-        return module(program, self.path.name, target=target, dtype=dtype)
+        return module(program, self.path.name, target=target, dtype=dtype, precision=precision)
 
     def emit(
         self,

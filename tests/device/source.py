@@ -16,6 +16,7 @@ def source_of_kernels(kernels, tensors):
         has_reductions=True,
         has_rows=True,
         has_products=True,
+        has_matmul=False,
         kernels=tuple(map(kernel_view, kernels)),
     )
     text = environment().get_template("cupy/source.py.jinja").render(view=view)

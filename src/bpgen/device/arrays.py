@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from types import EllipsisType
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -128,9 +127,13 @@ class ndarray:  # noqa: N801  CuPy's name
         """The transpose, a view."""
         return self._view(self.memory.T)
 
-    def __getitem__(self, at: slice | int | EllipsisType) -> ndarray:
-        """Return some rows, a view."""
-        require(isinstance(at, slice | int), f"a module takes rows of an array, not {at!r}")
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.memory)
+
+    def __getitem__(self, at: slice | int | None) -> ndarray:
+        """Return some rows, a view; with None all of them, as the one entry of a stack."""
+        require(at is None or isinstance(at, slice | int), f"rows are taken, not {at!r}")
         return self._view(np.asarray(self.memory[at]))
 
     def reshape(self, *shape: Any) -> ndarray:

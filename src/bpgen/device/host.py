@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bpgen.device.fault import require
 from bpgen.errors import FileError
@@ -75,13 +76,19 @@ class HostModule:
             require(arg.dtype == wanted, f"{name} takes {wanted}, and is given {arg.dtype}")
             require(isinstance(arg, np.ndarray) == is_pointer, f"{name} takes {signature}")
             if is_pointer:
-                require(arg.flags.c_contiguous, f"{name} is given an array with gaps")
+                require(_is_whole(arg), f"{name} is given an array with gaps")
                 held.append(ctypes.c_void_p(arg.ctypes.data))
             else:
-                held.append(ctypes.c_int(int(arg)))
+                held.append(ctypes.c_int(int(arg)) if kind == "int" else ctypes.c_double(arg))
         given = (ctypes.c_void_p * len(held))(*(ctypes.addressof(h) for h in held))
         is_stuck = self._library[f"run_{name}"](blocks, threads, seed, given)
         require(not is_stuck, f"deadlock: not all threads of a block of {name} reach a barrier")
+
+
+def _is_whole(array: NDArray[Any]) -> bool:
+    """Whether an array is all of its memory, its axes in any order."""
+    order = np.argsort([-step for step in array.strides], kind="stable")
+    return bool(array.transpose(order).flags.c_contiguous)
 
 
 @lru_cache(maxsize=64)

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from bpgen.device.arrays import Device, ndarray
+from bpgen.device.cublas import nvmath_on
 from bpgen.device.fault import require
 from bpgen.device.host import HostModule
 
@@ -152,13 +153,21 @@ _ON_DEVICE: dict[str, Callable[..., Any]] = {"RawModule": RawModule, "Stream": S
 
 
 @contextmanager
-def installed(device: Device | None = None) -> Iterator[ModuleType]:
-    """Let `import cupy` find the stand-in."""
-    modules = {"cupy": Cupy(device or Device()).module()}
+def installed(
+    device: Device | None = None, *, with_library: bool = True, lacks: str = ""
+) -> Iterator[ModuleType]:
+    """Let `import cupy` find the stand-in, and nvmath that of cuBLASLt, if it is to be there.
+
+    `lacks` names a precision that cuBLASLt has no algorithm for.
+    """
+    device = device or Device()
+    cupy, nvmath = Cupy(device).module(), ModuleType("nvmath.bindings")
+    vars(nvmath).update(vars(nvmath_on(device, lacks)) if with_library else {})
+    modules = {"cupy": cupy, "nvmath": ModuleType("nvmath"), "nvmath.bindings": nvmath}
     before = {name: sys.modules.get(name) for name in modules}
     sys.modules.update(modules)
     try:
-        yield modules["cupy"]
+        yield cupy
     finally:
         for name, module in before.items():
             if module is None:

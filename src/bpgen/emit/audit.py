@@ -7,7 +7,8 @@ import ast
 from bpgen.errors import AuditError
 
 _STANDARD = "__future__ argparse collections.abc math os pathlib sys time"
-_IMPORTS = frozenset({*_STANDARD.split(), "numpy", "numpy.lib.stride_tricks", "cupy"})
+_ARRAYS = "numpy numpy.lib.stride_tricks cupy nvmath.bindings"
+_IMPORTS = frozenset({*_STANDARD.split(), *_ARRAYS.split()})
 _CALLS = frozenset(
     {"eval", "exec", "compile", "__import__", "globals", "locals", "setattr", "delattr", "input"}
 )

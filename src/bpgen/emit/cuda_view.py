@@ -26,6 +26,7 @@ class CudaModuleView(ModuleView):
     has_reductions: bool
     has_rows: bool
     has_products: bool
+    has_matmul: bool
     counts_steps: bool
     numbers: tuple[FieldView, ...]
     kernels: tuple[KernelView, ...]

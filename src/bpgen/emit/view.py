@@ -121,6 +121,7 @@ class ModuleView:
     block: str = ""
     noise: tuple[str, ...] = ()
     preconditions: tuple[str, ...] = ()
+    precision: str = "fp32"  # of products on a GPU
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
