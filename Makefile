@@ -47,7 +47,7 @@ kernels: $(VENV)/.cuda
 	$(BIN)/python benchmarks/kernels.py -o benchmarks/results/kernels.md
 
 gpu: $(VENV)/.gpu
-	$(BIN)/pytest -m gpu -rs
+	$(BIN)/pytest -m gpu -rs -n 4
 	$(BIN)/python benchmarks/gpu.py -o benchmarks/results/gpu.md
 
 bench: $(VENV)/.bench
