@@ -48,7 +48,7 @@ kernels: $(VENV)/.cuda
 
 gpu: $(VENV)/.gpu
 	$(BIN)/pytest -m gpu -rs -n 4
-	$(BIN)/python benchmarks/gpu.py -o benchmarks/results/gpu.md
+	$(BIN)/python -m benchmarks.gpu -o benchmarks/results/gpu.md
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks.steps

@@ -420,34 +420,6 @@ extern "C" __global__ void kernel_y2(
     });
 }
 
-// att_k[b,n,s,a,k] = Σ_h block_att_Wk[b,h,a,k] y2[b,n,s,h]
-extern "C" __global__ void kernel_att_k(
-    const real *y2, const real *block_att_Wk, real *att_k, int N, int b
-) {
-    product<2, by_row, by_row>(1, N * S, A * K, H,
-        [=](int, int r, int h) {
-            const int n = r / S, s_ = r % S;
-            return y2[((b * N + n) * D + s_) * H + h];
-        },
-        [=](int, int h, int c) { return block_att_Wk[(b * H + h) * (A * K) + c]; },
-        [=](int, int r, int c, real sum) { att_k[(b * (N * S) + r) * (A * K) + c] = sum; });
-}
-
-// att_v[b,n,s,a,k] = Σ_h block_att_Wv[b,h,a,k] y2[b,n,s,h] + block_att_bv[b,a,k]
-extern "C" __global__ void kernel_att_v(
-    const real *y2, const real *block_att_Wv, const real *block_att_bv, real *att_v, int N, int b
-) {
-    product<2, by_row, by_row>(1, N * S, A * K, H,
-        [=](int, int r, int h) {
-            const int n = r / S, s_ = r % S;
-            return y2[((b * N + n) * D + s_) * H + h];
-        },
-        [=](int, int h, int c) { return block_att_Wv[(b * H + h) * (A * K) + c]; },
-        [=](int, int r, int c, real sum) {
-            att_v[(b * (N * S) + r) * (A * K) + c] = sum + block_att_bv[b * (A * K) + c];
-        });
-}
-
 // turned1[b,n,d,a,j,g] = Σ_f turn1[d,j,g,f] pair1[b,n,d,a,j,f]
 extern "C" __global__ void kernel_turned1(
     const real *att_q, const real *turn1, real *turned1, int N, int b
@@ -585,21 +557,20 @@ extern "C" __global__ void kernel_y5(
 // Phi1[b,n,d,e] = erf(√2 z1[b,n,d,e]/2)/2 + 1/2
 // gelu1[b,n,d,e] = z1[b,n,d,e] Phi1[b,n,d,e]
 extern "C" __global__ void kernel_gelu1(const real *z1, real *Phi1, real *gelu1, int N, int b) {
-    each(N * D * E, [=](int i) {
-        const int at = b * (N * D * E) + i;
-        Phi1[at] = 0.5_r * erf(0.7071067811865476_r * z1[at]) + 0.5_r;
-        gelu1[at] = z1[at] * Phi1[at];
-    });
+    const int start = b * (N * D * E);
+    each_of(N * D * E, [=](int, real z1, real &Phi1, real &gelu1) {
+        Phi1 = 0.5_r * erf(0.7071067811865476_r * z1) + 0.5_r;
+        gelu1 = z1 * Phi1;
+    }, z1 + start, Phi1 + start, gelu1 + start);
 }
 
 // block[b,n,d,h] = sum1[b,n,d,h] + z2[b,n,d,h]
 extern "C" __global__ void kernel_block(
     const real *sum1, const real *z2, real *block, int N, int b
 ) {
-    each(N * D * H, [=](int i) {
-        const int at = b * (N * D * H) + i;
-        block[at] = sum1[at] + z2[at];
-    });
+    const int start = b * (N * D * H);
+    each_of(N * D * H, [=](int, real sum1, real z2, real &block) { block = sum1 + z2; }, sum1 +
+        start, z2 + start, block + start);
 }
 
 // mean3[n,d] = Σ_h h[n,d,h]/H
@@ -699,12 +670,13 @@ extern "C" __global__ void kernel_d_block(
     const real *d_block_before, const real *rstd3, const real *xhat3, const real *xhat3_dot_d_xhat3,
     const real *d_xhat3, const real *sum_d_xhat3, real *d_block, int N, int b
 ) {
-    each(N * D * H, [=](int i) {
+    const int start = b * (N * D * H);
+    each_of(N * D * H, [=](int i, real &d_block) {
         const int n = i / (D * H), d = i / H % D;
-        d_block[b * (N * D * H) + i] = b + 1 < B ? d_block_before[(b + 1) * (N * D * H) + i] :
-            rstd3[n * D + d] * (d_xhat3[i] - 0.0078125_r * xhat3[i] * xhat3_dot_d_xhat3[n * D + d] -
-            0.0078125_r * sum_d_xhat3[n * D + d]);
-    });
+        d_block = b + 1 < B ? d_block_before[(b + 1) * (N * D * H) + i] : rstd3[n * D + d] *
+            (d_xhat3[i] - 0.0078125_r * xhat3[i] * xhat3_dot_d_xhat3[n * D + d] - 0.0078125_r *
+            sum_d_xhat3[n * D + d]);
+    }, d_block + start);
 }
 
 // ∂L/∂z1[b,n,d,e] = (√2 z1[b,n,d,e] exp(-z1[b,n,d,e]²/2)/(2 √π) + Phi1[b,n,d,e])
@@ -712,11 +684,10 @@ extern "C" __global__ void kernel_d_block(
 extern "C" __global__ void kernel_d_z1(
     const real *z1, const real *Phi1, const real *d_gelu1, real *d_z1, int N, int b
 ) {
-    each(N * D * E, [=](int i) {
-        const int at = b * (N * D * E) + i;
-        d_z1[at] = (0.3989422804014327_r * z1[at] * exp(-0.5_r * power<2>(z1[at])) + Phi1[at]) *
-            d_gelu1[at];
-    });
+    const int start = b * (N * D * E);
+    each_of(N * D * E, [=](int, real z1, real Phi1, real d_gelu1, real &d_z1) {
+        d_z1 = (0.3989422804014327_r * z1 * exp(-0.5_r * power<2>(z1)) + Phi1) * d_gelu1;
+    }, z1 + start, Phi1 + start, d_gelu1 + start, d_z1 + start);
 }
 
 // ∂L/∂xhat2[b,n,d,h] = block_ln2_gain[b,h] ∂L/∂y5[b,n,d,h]
@@ -876,21 +847,8 @@ extern "C" __global__ void kernel_d_att_v(
         });
 }
 
-// ∂L/∂y2[b,n,d,h] = Σ_{a,k} block_att_Wv[b,h,a,k] ∂L/∂att_v[b,n,d,a,k]
-extern "C" __global__ void kernel_d_y2(
-    const real *d_att_v, const real *block_att_Wv, real *d_y2, int N, int b
-) {
-    product<2, by_row, by_column>(1, N * D, H, A * K,
-        [=](int, int r, int k) {
-            const int n = r / D, d = r % D;
-            return d_att_v[((b * N + n) * S + d) * (A * K) + k];
-        },
-        [=](int, int k, int h) { return block_att_Wv[(b * H + h) * (A * K) + k]; },
-        [=](int, int r, int h, real sum) { d_y2[(b * (N * D) + r) * H + h] = sum; });
-}
-
 // ∂L/∂y2[b,n,d,h] += Σ_{a,k} block_att_Wk[b,h,a,k] ∂L/∂att_k[b,n,d,a,k]
-extern "C" __global__ void kernel_d_y2_from_block_att_Wk(
+extern "C" __global__ void kernel_d_y2(
     const real *d_pair2, const real *block_att_Wk, real *d_y2, int N, int b
 ) {
     product<2, by_row, by_column>(1, N * D, H, A * K,
@@ -992,22 +950,6 @@ extern "C" __global__ void kernel_d_block_att_bq(
         [=](int i, real sum) { d_block_att_bq[i] = sum; });
 }
 
-// ∂L/∂block_att_Wk[b,h,a,k] = Σ_{n,s} y2[b,n,s,h] ∂L/∂att_k[b,n,s,a,k]
-// Likewise ∂L/∂block_att_Wv.
-extern "C" __global__ void kernel_d_block_att_Wk(
-    const real *y2, const real *d_pair2, real *d_block_att_Wk, int N
-) {
-    product<1, by_column, by_row>(B, H, A * K, N * S,
-        [=](int b, int h, int k) {
-            const int n = k / S, s = k % S;
-            return y2[((b * N + n) * D + s) * H + h];
-        },
-        [=](int b, int k, int c) { return d_pair2[(b * (N * S) + k) * (A * K) + c]; },
-        [=](int b, int h, int c, real sum) {
-            d_block_att_Wk[(b * H + h) * (A * K) + c] = sum;
-        });
-}
-
 // ∂L/∂block_att_bv[b,a,k] = Σ_{n,s} ∂L/∂att_v[b,n,s,a,k]
 extern "C" __global__ void kernel_d_block_att_bv(
     const real *d_att_v, real *d_block_att_bv, int N
@@ -1106,8 +1048,6 @@ KERNELS = (
     "angle2",
     "turn2",
     "y2",
-    "att_k",
-    "att_v",
     "turned1",
     "turned2",
     "att_score",
@@ -1132,14 +1072,12 @@ KERNELS = (
     "d_pair1",
     "d_att_v",
     "d_y2",
-    "d_y2_from_block_att_Wk",
     "d_xhat1",
     "d_block_before",
     "d_characters_W",
     "d_block_ln1_gain",
     "d_block_ln1_shift",
     "d_block_att_bq",
-    "d_block_att_Wk",
     "d_block_att_bv",
     "d_block_up_b",
     "d_ln_gain",
@@ -1634,10 +1572,19 @@ def forward(p: Params, a: Activations) -> None:
         )
 
         # att_k[b,n,s,a,k] = Σ_h block_att_Wk[b,h,a,k] y2[b,n,s,h]
-        k.product("att_k", 32, 1, N * S, A * K, a.y2, p.block_att_Wk, a.att_k, N, b)
+        k.matmul(
+            a.y2[b].reshape(N * S, H),
+            p.block_att_Wk[b].reshape(H, A * K),
+            a.att_k[b].reshape(N * S, A * K),
+        )
 
         # att_v[b,n,s,a,k] = Σ_h block_att_Wv[b,h,a,k] y2[b,n,s,h] + block_att_bv[b,a,k]
-        k.product("att_v", 32, 1, N * S, A * K, a.y2, p.block_att_Wv, p.block_att_bv, a.att_v, N, b)
+        k.matmul(
+            a.y2[b].reshape(N * S, H),
+            p.block_att_Wv[b].reshape(H, A * K),
+            a.att_v[b].reshape(N * S, A * K),
+            bias=p.block_att_bv[b].reshape(A * K),
+        )
 
         # turned1[b,n,d,a,j,g] = Σ_f turn1[d,j,g,f] pair1[b,n,d,a,j,f]
         k.product("turned1", 16, D * J, N * A, G, a.att_q, a.turn1, a.turned1, N, b)
@@ -1699,7 +1646,7 @@ def forward(p: Params, a: Activations) -> None:
 
         # Phi1[b,n,d,e] = erf(√2 z1[b,n,d,e]/2)/2 + 1/2
         # gelu1[b,n,d,e] = z1[b,n,d,e] Phi1[b,n,d,e]
-        k.each("gelu1", N * D * E, a.z1, a.Phi1, a.gelu1, N, b)
+        k.each_of("gelu1", N * D * E, a.z1, a.Phi1, a.gelu1, N, b)
 
         # z2[b,n,d,h] = Σ_e block_down_W[b,e,h] gelu1[b,n,d,e] + block_down_b[b,h]
         k.matmul(
@@ -1710,7 +1657,7 @@ def forward(p: Params, a: Activations) -> None:
         )
 
         # block[b,n,d,h] = sum1[b,n,d,h] + z2[b,n,d,h]
-        k.each("block", N * D * H, a.sum1, a.z2, a.block, N, b)
+        k.each_of("block", N * D * H, a.sum1, a.z2, a.block, N, b)
 
     # mean3[n,d] = Σ_h h[n,d,h]/H
     # var3[n,d] = Σ_h (h[n,d,h] - mean3[n,d])²/H
@@ -1780,7 +1727,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     for b in reversed(range(B)):
         # ∂L/∂block[b,n,d,h] = ∂L/∂block_before[b+1,n,d,h] (rstd3[n,d] (∂L/∂xhat3[n,d,h] -
         #     xhat3[n,d,h] xhat3_dot_d_xhat3[n,d]/H - sum_d_xhat3[n,d]/H) outside)
-        k.each(
+        k.each_of(
             "d_block",
             N * D * H,
             a.d_block_before,
@@ -1801,7 +1748,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
         # ∂L/∂z1[b,n,d,e] = (√2 z1[b,n,d,e] exp(-z1[b,n,d,e]²/2)/(2 √π) + Phi1[b,n,d,e])
         #     ∂L/∂gelu1[b,n,d,e]
-        k.each("d_z1", N * D * E, a.z1, a.Phi1, a.d_gelu1, a.d_z1, N, b)
+        k.each_of("d_z1", N * D * E, a.z1, a.Phi1, a.d_gelu1, a.d_z1, N, b)
 
         # ∂L/∂y5[b,n,d,h] = Σ_e block_up_W[b,h,e] ∂L/∂z1[b,n,d,e]
         k.matmul(a.d_z1[b].reshape(N * D, E), p.block_up_W[b].T, a.d_y5[b].reshape(N * D, H))
@@ -1858,12 +1805,14 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
         k.product("d_att_v", 32, N * A, S, K, a.p1, a.d_att_mixed, a.d_att_v, N, b)
 
         # ∂L/∂y2[b,n,d,h] = Σ_{a,k} block_att_Wv[b,h,a,k] ∂L/∂att_v[b,n,d,a,k]
-        k.product("d_y2", 32, 1, N * D, H, a.d_att_v, p.block_att_Wv, a.d_y2, N, b)
+        k.matmul(
+            a.d_att_v[b].reshape(N * D, A * K),
+            p.block_att_Wv[b].reshape(H, A * K).T,
+            a.d_y2[b].reshape(N * D, H),
+        )
 
         # ∂L/∂y2[b,n,d,h] += Σ_{a,k} block_att_Wk[b,h,a,k] ∂L/∂att_k[b,n,d,a,k]
-        k.product(
-            "d_y2_from_block_att_Wk", 32, 1, N * D, H, a.d_pair2, p.block_att_Wk, a.d_y2, N, b
-        )
+        k.product("d_y2", 32, 1, N * D, H, a.d_pair2, p.block_att_Wk, a.d_y2, N, b)
 
         # ∂L/∂y2[b,n,d,h] += Σ_{a,k} block_att_Wq[b,h,a,k] ∂L/∂att_q[b,n,d,a,k]
         # ∂L/∂xhat1[b,n,d,h] = block_ln1_gain[b,h] ∂L/∂y2[b,n,d,h]
@@ -1921,10 +1870,18 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.by_columns("d_block_att_bq", B * A * K, a.d_pair1, g.block_att_bq, N)
 
     # ∂L/∂block_att_Wk[b,h,a,k] = Σ_{n,s} y2[b,n,s,h] ∂L/∂att_k[b,n,s,a,k]
-    k.product("d_block_att_Wk", 16, B, H, A * K, a.y2, a.d_pair2, g.block_att_Wk, N)
+    k.matmul(
+        a.y2.reshape(B, N * S, H).transpose(0, 2, 1),
+        a.d_pair2.reshape(B, N * S, A * K),
+        g.block_att_Wk.reshape(B, H, A * K),
+    )
 
     # ∂L/∂block_att_Wv[b,h,a,k] = Σ_{n,s} y2[b,n,s,h] ∂L/∂att_v[b,n,s,a,k]
-    k.product("d_block_att_Wk", 16, B, H, A * K, a.y2, a.d_att_v, g.block_att_Wv, N)
+    k.matmul(
+        a.y2.reshape(B, N * S, H).transpose(0, 2, 1),
+        a.d_att_v.reshape(B, N * S, A * K),
+        g.block_att_Wv.reshape(B, H, A * K),
+    )
 
     # ∂L/∂block_att_bv[b,a,k] = Σ_{n,s} ∂L/∂att_v[b,n,s,a,k]
     k.by_columns("d_block_att_bv", B * A * K, a.d_att_v, g.block_att_bv, N)

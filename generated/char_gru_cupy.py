@@ -496,16 +496,6 @@ extern "C" __global__ void kernel_d_gru_b(const real *d_gru_v_by_gate, real *d_g
         [=](int m, real sum) { d_gru_b[m] = sum; });
 }
 
-// ∂L/∂gru_U[j,m] = Σ_{n,d} gru_h_before[n,d,j] ∂L/∂gru_u[n,d,m]
-extern "C" __global__ void kernel_d_gru_U(
-    const real *gru_h_before, const real *d_gru_u_by_gate, real *d_gru_U, int N
-) {
-    product<1, by_column, by_row>(1, J, M, N * D,
-        [=](int, int j, int k) { return gru_h_before[k * K + j]; },
-        [=](int, int k, int m) { return d_gru_u_by_gate[k * M + m]; },
-        [=](int, int j, int m, real sum) { d_gru_U[j * M + m] = sum; });
-}
-
 // ∂L/∂gru_c[k] = Σ_{n,d} ∂L/∂gru_un[n,d,k]
 extern "C" __global__ void kernel_d_gru_c(const real *d_gru_un, real *d_gru_c, int N) {
     by_columns<added>(K, N * D,
@@ -580,7 +570,6 @@ KERNELS = (
     "d_gru_v_by_gate",
     "d_characters_W",
     "d_gru_b",
-    "d_gru_U",
     "d_gru_c",
     "d_head_b",
     "lr_t",
@@ -1092,7 +1081,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.by_columns("d_gru_b", M, a.d_gru_v_by_gate, g.gru_b, N)
 
     # ∂L/∂gru_U[j,m] = Σ_{n,d} gru_h_before[n,d,j] ∂L/∂gru_u[n,d,m]
-    k.product("d_gru_U", 16, 1, J, M, a.gru_h_before, a.d_gru_u_by_gate, g.gru_U, N)
+    k.matmul(a.gru_h_before.reshape(N * D, J).T, a.d_gru_u_by_gate.reshape(N * D, M), g.gru_U)
 
     # ∂L/∂gru_c[k] = Σ_{n,d} ∂L/∂gru_un[n,d,k]
     k.by_columns("d_gru_c", K, a.d_gru_un, g.gru_c, N)

@@ -502,16 +502,6 @@ extern "C" __global__ void kernel_d_lstm_b(
         [=](int m, real sum) { d_lstm_b[m] = sum; });
 }
 
-// ∂L/∂lstm_U[j,m] = Σ_{n,d} lstm_h_before[n,d,j] ∂L/∂lstm_z[n,d,m]
-extern "C" __global__ void kernel_d_lstm_U(
-    const real *lstm_h_before, const real *d_lstm_z_by_gate, real *d_lstm_U, int N
-) {
-    product<2, by_column, by_row>(1, J, M, N * D,
-        [=](int, int j, int k) { return lstm_h_before[k * K + j]; },
-        [=](int, int k, int m) { return d_lstm_z_by_gate[k * M + m]; },
-        [=](int, int j, int m, real sum) { d_lstm_U[j * M + m] = sum; });
-}
-
 // ∂L/∂head_b[e] = Σ_{n,d} ∂L/∂logits[n,d,e]
 extern "C" __global__ void kernel_d_head_b(const real *d_logits, real *d_head_b, int N) {
     by_columns<added>(E, N * D,
@@ -580,7 +570,6 @@ KERNELS = (
     "d_lstm_h_before",
     "d_characters_W",
     "d_lstm_b",
-    "d_lstm_U",
     "d_head_b",
     "lr_t",
     "g_scale",
@@ -1079,7 +1068,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.by_columns("d_lstm_b", M, a.d_lstm_z_by_gate, g.lstm_b, N)
 
     # ∂L/∂lstm_U[j,m] = Σ_{n,d} lstm_h_before[n,d,j] ∂L/∂lstm_z[n,d,m]
-    k.product("d_lstm_U", 32, 1, J, M, a.lstm_h_before, a.d_lstm_z_by_gate, g.lstm_U, N)
+    k.matmul(a.lstm_h_before.reshape(N * D, J).T, a.d_lstm_z_by_gate.reshape(N * D, M), g.lstm_U)
 
     # ∂L/∂head_W[k,e] = Σ_{n,d} lstm_h[n,d,k] ∂L/∂logits[n,d,e]
     k.matmul(a.lstm_h.reshape(N * D, K).T, a.d_logits.reshape(N * D, E), g.head_W)

@@ -89,7 +89,7 @@ def _matrix(read: Expr, groups: tuple[Axes, ...], fixed: Fixed, memory: Memory) 
         return None
     axes = memory.tensors[read.name].indices
     pairs = zip(read.indices, axes, strict=True)
-    if not all(isinstance(at, Index) and at.extent == axis.extent for at, axis in pairs):
+    if not all(isinstance(at, Index) and _is_all(at, axis) for at, axis in pairs):
         return None
     root, order = memory.root(read.name), list(read.indices)
     text, is_itself = memory.names[root], root == read.name
@@ -107,6 +107,12 @@ def _matrix(read: Expr, groups: tuple[Axes, ...], fixed: Fixed, memory: Memory) 
     if places == sorted(places):
         return text
     return f"{text}.T" if len(places) == 2 else f"{text}.transpose({', '.join(map(str, places))})"
+
+
+def _is_all(index: Index, axis: Index) -> bool:
+    """Whether an index runs along the whole of an axis."""
+    size = index.extent.value
+    return index.extent == axis.extent or (size is not None and size == axis.extent.value)
 
 
 def _number(scale: Expr) -> str | None:
