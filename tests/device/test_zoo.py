@@ -21,10 +21,10 @@ pytestmark = pytest.mark.skipif(not has_compiler(), reason="needs g++")
 
 
 @pytest.fixture
-def emitted(tmp_path):
+def emitted(tmp_path, device):
     """The host's and the device's module of a model."""
 
-    def build(model, dtype="float32", device=None):
+    def build(model, dtype="float32", device=device):
         for target in ("numpy", "cupy"):
             text = bp.load(model).source(target, dtype)
             (tmp_path / f"{target}.py").write_text(text, encoding="utf-8")
