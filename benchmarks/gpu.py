@@ -25,12 +25,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+import bpgen as bp
 from benchmarks.device.clock import Clock
 from benchmarks.device.rivals import in_jax, in_torch
 from benchmarks.device.watch import launches
 from benchmarks.device.workloads import WORKLOADS, Workload
-
-import bpgen as bp
 from bpgen.device.standin import installed
 from bpgen.execute.load import load_module
 

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import Any
 
 import numpy as np
+
 from benchmarks.device.workloads import Workload
 
 Arrays = Mapping[str, np.ndarray]
@@ -22,8 +23,9 @@ def in_torch(
     The batch is copied from pinned memory in every step, as the emitted modules copy theirs.
     """
     import torch
-    from benchmarks.contestants.torch import OPTIMIZERS
     from torch.nn import functional
+
+    from benchmarks.contestants.torch import OPTIMIZERS
 
     torch.compiler.reset()  # what was compiled for another network counts against a limit
     device = "cpu" if rehearses else "cuda"
@@ -66,6 +68,7 @@ def in_jax(
 ) -> tuple[Step, Any]:
     """Return the step of the twin as JAX compiles it, which ends when its loss is there."""
     import jax
+
     from benchmarks.contestants.jax import OPTIMIZERS
 
     if not rehearses and jax.default_backend() != "gpu":

@@ -28,13 +28,12 @@ if TYPE_CHECKING:
 
 FORMATS = ("text", "latex", "markdown", "html", "json")
 STATUS = {"VERIFIED": 0, "REFUTED": 1, "UNDECIDED": 4}
-INTERRUPTED = 130
-JET = click.IntRange(0, 64)
-TARGET = click.Choice(["numpy", "cupy"])
+TARGET, DTYPE = click.Choice(["numpy", "cupy"]), click.Choice(["float32", "float64"])
+PRECISION = click.Choice(["fp32", "tf32", "bf16"])
 EXTRAS = click.Choice(["hvp"])
-SEED = click.IntRange(0, 2**63 - 1)
+SEED, JET = click.IntRange(0, 2**63 - 1), click.IntRange(0, 64)
 READ = click.Path(exists=True, dir_okay=False, path_type=Path)
-CLOSED = 141  # what a shell reports of a program whose reader went away
+INTERRUPTED, CLOSED = 130, 141  # what a shell reports of a program that was stopped, or closed
 
 _DATA = (
     "A data set that ships (digits, topics, …), an .npz, a .csv, a folder of .npy files, or "
@@ -44,7 +43,6 @@ _EXAMPLES = """\b
 Examples:
   bpgen derive digits_mlp --wrt fc1_W --steps
   bpgen check digits_mlp
-  bpgen emit digits_mlp --target numpy
   bpgen train digits_mlp --data digits
   bpgen train --all
 
@@ -170,15 +168,9 @@ def check(model: str, **options: Any) -> None:
 @main.command()
 @model_argument
 @click.option("--target", type=TARGET, default="numpy", show_default=True)
+@click.option("--dtype", type=DTYPE, default="float32", show_default=True)
 @click.option(
-    "--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True
-)
-@click.option(
-    "--precision",
-    type=click.Choice(["fp32", "tf32", "bf16"]),
-    default="fp32",
-    show_default=True,
-    help="What products on a GPU round to; they are added up in float32.",
+    "--precision", type=PRECISION, default="fp32", help="What products on a GPU round to."
 )
 @click.option("--with", "extras", type=EXTRAS, multiple=True, help="hvp: Hessian times vector.")
 @output_option("FILE")
@@ -304,6 +296,5 @@ def _console(*, stderr: bool = False, quiet: bool = False) -> Console:
     """Return the terminal; what is not one is wide enough for every table."""
     from rich.console import Console
 
-    stream = sys.stderr if stderr else sys.stdout
-    width = None if stream.isatty() else 160
+    width = None if (sys.stderr if stderr else sys.stdout).isatty() else 160
     return Console(stderr=stderr, quiet=quiet, width=width, markup=False, highlight=False)
