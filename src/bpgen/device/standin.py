@@ -73,11 +73,9 @@ class Graph:
 class Stream:
     """A stream: work in it is done at once."""
 
-    ptr = 0
-
     def __init__(self, device: Device) -> None:
         """Take the device."""
-        self._device = device
+        self._device, self.ptr = device, 0
 
     def __enter__(self) -> Stream:
         """Become the current stream."""
