@@ -7,6 +7,7 @@
 #   make check     style, types, import contracts, freshness of generated/
 #   make oracle    the comparisons with PyTorch and JAX
 #   make kernels   NVIDIA's compiler on every CUDA kernel; needs no GPU
+#   make sanitize  the CUDA kernels on the CPU, every access watched
 #   make gpu       the tests and measurements that need an NVIDIA GPU
 #   make bench     the measurements, beside PyTorch, JAX and scikit-learn
 
@@ -16,7 +17,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 DEMO := runs/digits_mlp
 
-.PHONY: demo demo-all test fuzz check oracle kernels gpu bench clean
+.PHONY: demo demo-all test fuzz check oracle kernels sanitize gpu bench clean
 
 demo: $(VENV)/.run
 	$(BIN)/bpgen derive digits_mlp
@@ -43,11 +44,17 @@ oracle: $(VENV)/.oracle
 	$(BIN)/pytest -m oracle -n auto
 
 kernels: $(VENV)/.cuda
-	$(BIN)/pytest tests/device/test_nvrtc.py
+	$(BIN)/pytest tests/device/test_nvrtc.py -n auto
+	$(BIN)/python benchmarks/kernels.py -o benchmarks/results/kernels.md
+
+sanitize: $(VENV)/.dev
+	LD_PRELOAD="$$(g++ -print-file-name=libasan.so) $$(g++ -print-file-name=libubsan.so)" \
+	  ASAN_OPTIONS=detect_leaks=0:detect_stack_use_after_return=0 \
+	  $(BIN)/pytest tests/device/test_zoo.py -k float64 --sanitize -n auto
 
 gpu: $(VENV)/.gpu
-	$(BIN)/pytest -m gpu -rs
-	$(BIN)/python benchmarks/gpu.py -o benchmarks/results/gpu.md
+	$(BIN)/pytest -m gpu -rs -n 4
+	$(BIN)/python -m benchmarks.gpu -o benchmarks/results/gpu.md
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks.steps
@@ -80,7 +87,7 @@ $(VENV)/.cuda: $(VENV)/.dev
 	@touch $@
 
 $(VENV)/.gpu: $(VENV)/.cuda
-	$(PIP) --editable '.[dev,gpu]' torch
+	$(PIP) --editable '.[dev,gpu]' torch 'jax[cuda13]'
 	@touch $@
 
 clean:

@@ -78,6 +78,33 @@ __device__ void each(int entries, Formula formula) {
     for (int i = blockIdx.x * BLOCK + threadIdx.x; i < entries; i += gridDim.x * BLOCK) formula(i);
 }
 
+// formula(i, x[i], y[i], …) for every i below `entries`. A thread moves 16 bytes of each array at
+// once, FEW numbers, for each begins at a multiple of 16 bytes.
+constexpr int FEW = 16 / sizeof(real);
+template <class T>
+struct alignas(FEW * sizeof(T)) few { T at[FEW]; };
+template <class T>
+__device__ few<T> taken(const T *memory, int q) {
+    return reinterpret_cast<const few<T> *>(memory)[q];
+}
+template <class T>
+__device__ void put(T *memory, int q, few<T> x) { reinterpret_cast<few<T> *>(memory)[q] = x; }
+template <class T>
+__device__ void put(const T *, int, few<T>) {}
+
+template <class Formula, class... T>
+__device__ void each_of(int entries, Formula formula, T *...memory) {
+    const int first = blockIdx.x * BLOCK + threadIdx.x, step = gridDim.x * BLOCK;
+    for (int q = first; q < entries / FEW; q += step)
+        [=](auto... x) mutable {
+#pragma unroll
+            for (int k = 0; k < FEW; ++k) formula(FEW * q + k, x.at[k]...);
+            (put(memory, q, x), ...);
+        }(taken(memory, q)...);
+#pragma unroll 1
+    for (int i = entries / FEW * FEW + first; i < entries; i += step) formula(i, memory[i]...);
+}
+
 // What a reduction brings together: a sum, the largest, or where the first largest is.
 struct added {
     real total = 0;
@@ -278,11 +305,11 @@ extern "C" __global__ void kernel_image(
 // e[n,d] = exp(logits[n,d] - m[n,d])
 // s[n,d] = exp(-m[n,d]) + e[n,d]
 extern "C" __global__ void kernel_s(const real *logits, real *m, real *e, real *s, int N) {
-    each(N * D, [=](int i) {
-        m[i] = maximum(0_r, logits[i]);
-        e[i] = exp(logits[i] - m[i]);
-        s[i] = exp(-m[i]) + e[i];
-    });
+    each_of(N * D, [=](int, real logits, real &m, real &e, real &s) {
+        m = maximum(0_r, logits);
+        e = exp(logits - m);
+        s = exp(-m) + e;
+    }, logits, m, e, s);
 }
 
 // loss = Σ_{n,d} (m[n,d] + log(s[n,d]) - x[n,d] logits[n,d])/(D N)
@@ -301,10 +328,10 @@ extern "C" __global__ void kernel_loss(
 extern "C" __global__ void kernel_d_logits(
     const real *s, const real *e, const real *x, real *p, real *d_logits, int N
 ) {
-    each(N * D, [=](int i) {
-        p[i] = e[i] / s[i];
-        d_logits[i] = 0.015625_r * (p[i] - x[i]) / real(N);
-    });
+    each_of(N * D, [=](int, real s, real e, real &p, real x, real &d_logits) {
+        p = e / s;
+        d_logits = 0.015625_r * (p - x) / real(N);
+    }, s, e, p, x, d_logits);
 }
 
 // ∂L/∂relu2[n,h] = Σ_d dec2_W[h,d] ∂L/∂logits[n,d]
@@ -424,11 +451,11 @@ extern "C" __global__ void kernel_lr_t(const int *t, double *c2, double *lr_t) {
 extern "C" __global__ void kernel_theta(
     const real *g, const double *c2, const double *lr_t, real *m, real *v, real *theta, int P
 ) {
-    each(P, [=](int i) {
-        m[i] = 0.1_r * g[i] + 0.9_r * m[i];
-        v[i] = 0.001_r * power<2>(g[i]) + 0.999_r * v[i];
-        theta[i] = theta[i] - real(*lr_t) * m[i] / (1e-08_r * real(*c2) + sqrt(v[i]));
-    });
+    each_of(P, [=](int, real g, real &m, real &v, real &theta) {
+        m = 0.1_r * g + 0.9_r * m;
+        v = 0.001_r * power<2>(g) + 0.999_r * v;
+        theta = theta - real(*lr_t) * m / (1e-08_r * real(*c2) + sqrt(v));
+    }, g, m, v, theta);
 }
 
 // t ← t + 1
@@ -504,6 +531,10 @@ class Kernels:
         """Launch a thread an entry."""
         self._launch(name, entries, 256, args)
 
+    def each_of(self, name: str, entries: int, *args: cp.ndarray | int) -> None:
+        """Launch a thread for four entries."""
+        self._launch(name, entries, 1024, args)
+
     def by_thread(self, name: str, entries: int, *args: cp.ndarray | int) -> None:
         """Launch a thread an entry of the result."""
         self._launch(name, entries, 256, args)
@@ -531,7 +562,7 @@ class Kernels:
     ) -> None:
         """Launch a kernel; a number is an `int` of C++, which CuPy would pass as 64 bits."""
         for arg in args:
-            if not isinstance(arg, int) and arg.size >= MOST_ENTRIES:
+            if not isinstance(arg, int | float) and arg.size >= MOST_ENTRIES:
                 raise ValueError(f"{name}: {arg.size} entries; kernels count to {MOST_ENTRIES}")
         blocks = max(1, min(-(-work // per_block), MOST_BLOCKS))
         given = tuple(np.int32(arg) if isinstance(arg, int) else arg for arg in args)
@@ -657,7 +688,7 @@ def add_loss(a: Activations) -> None:
     # m[n,d] = max(0, logits[n,d])
     # e[n,d] = exp(logits[n,d] - m[n,d])
     # s[n,d] = exp(-m[n,d]) + e[n,d]
-    k.each("s", N * D, a.logits, a.m, a.e, a.s, N)
+    k.each_of("s", N * D, a.logits, a.m, a.e, a.s, N)
 
     # loss = Σ_{n,d} (m[n,d] + log(s[n,d]) - x[n,d] logits[n,d])/(D N)
     k.by_block("loss", 1, a.x, a.logits, a.m, a.s, a.loss, N)
@@ -670,7 +701,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # p[n,d] = e[n,d]/s[n,d]
     # ∂L/∂logits[n,d] = (p[n,d] - x[n,d])/(D N)
-    k.each("d_logits", N * D, a.s, a.e, a.x, a.p, a.d_logits, N)
+    k.each_of("d_logits", N * D, a.s, a.e, a.x, a.p, a.d_logits, N)
 
     # ∂L/∂relu2[n,h] = Σ_d dec2_W[h,d] ∂L/∂logits[n,d]
     # ∂L/∂z2[n,h] = [z2[n,h] > 0] ∂L/∂relu2[n,h]
@@ -723,7 +754,7 @@ def update(p: Params, g: Grads, s: State) -> None:
     # m[i] ← 0.9 m[i] + 0.1 g[i]
     # v[i] ← 0.999 v[i] + 0.001 g[i]²
     # θ[i] ← θ[i] - lr_t m[i]/(1e-08 c2 + √v[i])
-    k.each("theta", P, g.flat, s.c2, s.lr_t, s.m, s.v, p.flat, P)
+    k.each_of("theta", P, g.flat, s.c2, s.lr_t, s.m, s.v, p.flat, P)
 
 
 def real(name: str, value: np.ndarray, shape: tuple[int, ...], dtype: str) -> np.ndarray:

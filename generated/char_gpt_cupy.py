@@ -11,7 +11,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,10 @@ try:
     import cupy as cp
 except ImportError:  # `Kernels` says so when something is run
     cp = None
+try:
+    from nvmath.bindings import cublas, cublasLt
+except ImportError:  # a kernel multiplies
+    cublas = None
 
 
 def spans(shapes: dict[str, tuple[int, ...]]) -> dict[str, slice]:
@@ -101,6 +105,33 @@ constexpr int BLOCK = 256;
 template <class Formula>
 __device__ void each(int entries, Formula formula) {
     for (int i = blockIdx.x * BLOCK + threadIdx.x; i < entries; i += gridDim.x * BLOCK) formula(i);
+}
+
+// formula(i, x[i], y[i], …) for every i below `entries`. A thread moves 16 bytes of each array at
+// once, FEW numbers, for each begins at a multiple of 16 bytes.
+constexpr int FEW = 16 / sizeof(real);
+template <class T>
+struct alignas(FEW * sizeof(T)) few { T at[FEW]; };
+template <class T>
+__device__ few<T> taken(const T *memory, int q) {
+    return reinterpret_cast<const few<T> *>(memory)[q];
+}
+template <class T>
+__device__ void put(T *memory, int q, few<T> x) { reinterpret_cast<few<T> *>(memory)[q] = x; }
+template <class T>
+__device__ void put(const T *, int, few<T>) {}
+
+template <class Formula, class... T>
+__device__ void each_of(int entries, Formula formula, T *...memory) {
+    const int first = blockIdx.x * BLOCK + threadIdx.x, step = gridDim.x * BLOCK;
+    for (int q = first; q < entries / FEW; q += step)
+        [=](auto... x) mutable {
+#pragma unroll
+            for (int k = 0; k < FEW; ++k) formula(FEW * q + k, x.at[k]...);
+            (put(memory, q, x), ...);
+        }(taken(memory, q)...);
+#pragma unroll 1
+    for (int i = entries / FEW * FEW + first; i < entries; i += step) formula(i, memory[i]...);
 }
 
 // What a reduction brings together: a sum, the largest, or where the first largest is.
@@ -290,50 +321,68 @@ __device__ void product(
     }
 }
 
+// out = scale left right + bias, or out += …, for stacks of matrices that lie in any order: where
+// cuBLASLt is missing, or has no way.
+extern "C" __global__ void kernel_matmul(
+    const real *left, const real *right, const real *bias, real *out,
+    int stack, int rows, int columns, int length,
+    int left_s, int left_r, int left_k, int right_s, int right_k, int right_c, int out_s, int out_r,
+    int has_bias, int adds, double scale
+) {
+    product<4, by_row, by_row>(stack, rows, columns, length,
+        [=](int s, int r, int k) { return left[s * left_s + r * left_r + k * left_k]; },
+        [=](int s, int k, int c) { return right[s * right_s + k * right_k + c * right_c]; },
+        [=](int s, int r, int c, real sum) {
+            const int at = s * out_s + r * out_r + c;
+            const real found = real(scale) * sum + (has_bias ? bias[c] : real(0));
+            out[at] = adds ? out[at] + found : found;
+        });
+}
+
 // y1[n,d,h] = characters_W[tokens[n,d],h]
 extern "C" __global__ void kernel_y1(
     const real *characters_W, const int *tokens, real *y1, int N
 ) {
-    each(N * D * H, [=](int i) {
+    each_of(N * D * H, [=](int i, real &y1) {
         const int n = i / (D * H), d = i / H % D, h = i % H;
-        y1[i] = characters_W[tokens[n * D + d] * H + h];
-    });
+        y1 = characters_W[tokens[n * D + d] * H + h];
+    }, y1);
 }
 
 // angle1[d,j] = d exp(-2 j log(10000)/K)
 extern "C" __global__ void kernel_angle1(real *angle1) {
-    each(D * J, [=](int i) {
+    each_of(D * J, [=](int i, real &angle1) {
         const int d = i / J, j = i % J;
-        angle1[i] = real(d) * exp(-0.5756462732485115_r * real(j));
-    });
+        angle1 = real(d) * exp(-0.5756462732485115_r * real(j));
+    }, angle1);
 }
 
 // turn1[d,j,g,f] = (cos(angle1[d,j]) if g == f else (-sin(angle1[d,j]) if g < f else
 //     sin(angle1[d,j])))
 extern "C" __global__ void kernel_turn1(const real *angle1, real *turn1) {
-    each(D * J * G * F, [=](int i) {
+    each_of(D * J * G * F, [=](int i, real &turn1) {
         const int d = i / (J * G * F), j = i / (G * F) % J, g = i / F % G, f = i % F;
-        turn1[i] = g == f ? cos(angle1[d * J + j]) : (g < f ? -sin(angle1[d * J + j]) :
+        turn1 = g == f ? cos(angle1[d * J + j]) : (g < f ? -sin(angle1[d * J + j]) :
             sin(angle1[d * J + j]));
-    });
+    }, turn1);
 }
 
 // angle2[s,j] = exp(-2 j log(10000)/K) s
 extern "C" __global__ void kernel_angle2(real *angle2) {
-    each(S * J, [=](int i) {
+    each_of(S * J, [=](int i, real &angle2) {
         const int s = i / J, j = i % J;
-        angle2[i] = exp(-0.5756462732485115_r * real(j)) * real(s);
-    });
+        angle2 = exp(-0.5756462732485115_r * real(j)) * real(s);
+    }, angle2);
 }
 
 // turn2[s,j,g,f] = (cos(angle2[s,j]) if g == f else (-sin(angle2[s,j]) if g < f else
 //     sin(angle2[s,j])))
 extern "C" __global__ void kernel_turn2(const real *angle2, real *turn2) {
-    each(S * J * G * F, [=](int i) {
+    each_of(S * J * G * F, [=](int i, real &turn2) {
         const int s = i / (J * G * F), j = i / (G * F) % J, g = i / F % G, f = i % F;
-        turn2[i] = g == f ? cos(angle2[s * J + j]) : (g < f ? -sin(angle2[s * J + j]) :
+        turn2 = g == f ? cos(angle2[s * J + j]) : (g < f ? -sin(angle2[s * J + j]) :
             sin(angle2[s * J + j]));
-    });
+    }, turn2);
 }
 
 // block_before[b,n,d,h] = block[b-1,n,d,h] (y1[n,d,h] outside)
@@ -369,46 +418,6 @@ extern "C" __global__ void kernel_y2(
                 block_ln1_shift[b * H + h];
         });
     });
-}
-
-// att_q[b,n,d,a,k] = Σ_h block_att_Wq[b,h,a,k] y2[b,n,d,h] + block_att_bq[b,a,k]
-extern "C" __global__ void kernel_att_q(
-    const real *y2, const real *block_att_Wq, const real *block_att_bq, real *att_q, int N, int b
-) {
-    product<2, by_row, by_row>(1, N * D, A * K, H,
-        [=](int, int r, int h) { return y2[(b * (N * D) + r) * H + h]; },
-        [=](int, int h, int c) { return block_att_Wq[(b * H + h) * (A * K) + c]; },
-        [=](int, int r, int c, real sum) {
-            att_q[(b * (N * D) + r) * (A * K) + c] = sum + block_att_bq[b * (A * K) + c];
-        });
-}
-
-// att_k[b,n,s,a,k] = Σ_h block_att_Wk[b,h,a,k] y2[b,n,s,h]
-extern "C" __global__ void kernel_att_k(
-    const real *y2, const real *block_att_Wk, real *att_k, int N, int b
-) {
-    product<2, by_row, by_row>(1, N * S, A * K, H,
-        [=](int, int r, int h) {
-            const int n = r / S, s_ = r % S;
-            return y2[((b * N + n) * D + s_) * H + h];
-        },
-        [=](int, int h, int c) { return block_att_Wk[(b * H + h) * (A * K) + c]; },
-        [=](int, int r, int c, real sum) { att_k[(b * (N * S) + r) * (A * K) + c] = sum; });
-}
-
-// att_v[b,n,s,a,k] = Σ_h block_att_Wv[b,h,a,k] y2[b,n,s,h] + block_att_bv[b,a,k]
-extern "C" __global__ void kernel_att_v(
-    const real *y2, const real *block_att_Wv, const real *block_att_bv, real *att_v, int N, int b
-) {
-    product<2, by_row, by_row>(1, N * S, A * K, H,
-        [=](int, int r, int h) {
-            const int n = r / S, s_ = r % S;
-            return y2[((b * N + n) * D + s_) * H + h];
-        },
-        [=](int, int h, int c) { return block_att_Wv[(b * H + h) * (A * K) + c]; },
-        [=](int, int r, int c, real sum) {
-            att_v[(b * (N * S) + r) * (A * K) + c] = sum + block_att_bv[b * (A * K) + c];
-        });
 }
 
 // turned1[b,n,d,a,j,g] = Σ_f turn1[d,j,g,f] pair1[b,n,d,a,j,f]
@@ -510,33 +519,22 @@ extern "C" __global__ void kernel_att_mixed(
         });
 }
 
-// att_o[b,n,d,h] = Σ_{a,k} block_att_Wo[b,a,k,h] att_mixed[b,n,d,a,k] + block_att_bo[b,h]
 // sum1[b,n,d,h] = block_before[b,n,d,h] + att_o[b,n,d,h]
-extern "C" __global__ void kernel_sum1(
-    const real *att_mixed, const real *block_att_Wo, const real *block_att_bo,
-    const real *block_before, real *att_o, real *sum1, int N, int b
-) {
-    product<2, by_row, by_row>(1, N * D, H, A * K,
-        [=](int, int r, int k) { return att_mixed[(b * (N * D) + r) * (A * K) + k]; },
-        [=](int, int k, int h) { return block_att_Wo[(b * (A * K) + k) * H + h]; },
-        [=](int, int r, int h, real sum) {
-            const int at = (b * (N * D) + r) * H + h;
-            att_o[at] = sum + block_att_bo[b * H + h];
-            sum1[at] = block_before[at] + att_o[at];
-        });
-}
-
 // mean2[b,n,d] = Σ_h sum1[b,n,d,h]/H
 // var2[b,n,d] = Σ_h (sum1[b,n,d,h] - mean2[b,n,d])²/H
 // rstd2[b,n,d] = 1/√(var2[b,n,d] + 1e-05)
 // xhat2[b,n,d,h] = (sum1[b,n,d,h] - mean2[b,n,d]) rstd2[b,n,d]
 // y5[b,n,d,h] = block_ln2_gain[b,h] xhat2[b,n,d,h] + block_ln2_shift[b,h]
 extern "C" __global__ void kernel_y5(
-    const real *sum1, const real *block_ln2_gain, const real *block_ln2_shift, real *mean2,
-    real *var2, real *rstd2, real *xhat2, real *y5, int N, int b
+    const real *block_before, const real *att_o, const real *block_ln2_gain,
+    const real *block_ln2_shift, real *sum1, real *mean2, real *var2, real *rstd2, real *xhat2,
+    real *y5, int N, int b
 ) {
     rows<32>(N * D, [=](int i) {
         const int row = b * (N * D) + i;
+        map_row<32>(H, [=](int h) {
+            sum1[row * H + h] = block_before[row * H + h] + att_o[row * H + h];
+        });
         reduce_row<32, added>(H,
             [=](int h) { return 0.0078125_r * sum1[row * H + h]; },
             [=](real sum) { mean2[row] = sum; });
@@ -556,38 +554,23 @@ extern "C" __global__ void kernel_y5(
     });
 }
 
-// z1[b,n,d,e] = Σ_h block_up_W[b,h,e] y5[b,n,d,h] + block_up_b[b,e]
 // Phi1[b,n,d,e] = erf(√2 z1[b,n,d,e]/2)/2 + 1/2
 // gelu1[b,n,d,e] = z1[b,n,d,e] Phi1[b,n,d,e]
-extern "C" __global__ void kernel_gelu1(
-    const real *y5, const real *block_up_W, const real *block_up_b, real *z1, real *Phi1,
-    real *gelu1, int N, int b
-) {
-    product<2, by_row, by_row>(1, N * D, E, H,
-        [=](int, int r, int h) { return y5[(b * (N * D) + r) * H + h]; },
-        [=](int, int h, int e) { return block_up_W[(b * H + h) * E + e]; },
-        [=](int, int r, int e, real sum) {
-            const int at = (b * (N * D) + r) * E + e;
-            z1[at] = sum + block_up_b[b * E + e];
-            Phi1[at] = 0.5_r * erf(0.7071067811865476_r * z1[at]) + 0.5_r;
-            gelu1[at] = z1[at] * Phi1[at];
-        });
+extern "C" __global__ void kernel_gelu1(const real *z1, real *Phi1, real *gelu1, int N, int b) {
+    const int start = b * (N * D * E);
+    each_of(N * D * E, [=](int, real z1, real &Phi1, real &gelu1) {
+        Phi1 = 0.5_r * erf(0.7071067811865476_r * z1) + 0.5_r;
+        gelu1 = z1 * Phi1;
+    }, z1 + start, Phi1 + start, gelu1 + start);
 }
 
-// z2[b,n,d,h] = Σ_e block_down_W[b,e,h] gelu1[b,n,d,e] + block_down_b[b,h]
 // block[b,n,d,h] = sum1[b,n,d,h] + z2[b,n,d,h]
 extern "C" __global__ void kernel_block(
-    const real *gelu1, const real *block_down_W, const real *block_down_b, const real *sum1,
-    real *z2, real *block, int N, int b
+    const real *sum1, const real *z2, real *block, int N, int b
 ) {
-    product<2, by_row, by_row>(1, N * D, H, E,
-        [=](int, int r, int e) { return gelu1[(b * (N * D) + r) * E + e]; },
-        [=](int, int e, int h) { return block_down_W[(b * E + e) * H + h]; },
-        [=](int, int r, int h, real sum) {
-            const int at = (b * (N * D) + r) * H + h;
-            z2[at] = sum + block_down_b[b * H + h];
-            block[at] = sum1[at] + z2[at];
-        });
+    const int start = b * (N * D * H);
+    each_of(N * D * H, [=](int, real sum1, real z2, real &block) { block = sum1 + z2; }, sum1 +
+        start, z2 + start, block + start);
 }
 
 // mean3[n,d] = Σ_h h[n,d,h]/H
@@ -616,16 +599,6 @@ extern "C" __global__ void kernel_y6(
             y6[i * H + h] = ln_gain[h] * xhat3[i * H + h] + ln_shift[h];
         });
     });
-}
-
-// logits[n,d,m] = Σ_h head_W[h,m] y6[n,d,h] + head_b[m]
-extern "C" __global__ void kernel_logits(
-    const real *y6, const real *head_W, const real *head_b, real *logits, int N
-) {
-    product<2, by_row, by_row>(1, N * D, M, H,
-        [=](int, int r, int h) { return y6[r * H + h]; },
-        [=](int, int h, int m) { return head_W[h * M + m]; },
-        [=](int, int r, int m, real sum) { logits[r * M + m] = sum + head_b[m]; });
 }
 
 // m2[n,d] = max_m logits[n,d,m]
@@ -666,34 +639,22 @@ extern "C" __global__ void kernel_loss(
 extern "C" __global__ void kernel_d_logits(
     const real *s2, const real *e2, const int *next_token, real *p2, real *d_logits, int N
 ) {
-    each(N * D * M, [=](int i) {
+    each_of(N * D * M, [=](int i, real e2, real &p2, real &d_logits) {
         const int n = i / (D * M), d = i / M % D, m = i % M;
-        p2[i] = e2[i] / s2[n * D + d];
-        d_logits[i] = 0.015625_r * (p2[i] - real(m == next_token[n * D + d])) / real(N);
-    });
+        p2 = e2 / s2[n * D + d];
+        d_logits = 0.015625_r * (p2 - real(m == next_token[n * D + d])) / real(N);
+    }, e2, p2, d_logits);
 }
 
-// ∂L/∂y6[n,d,h] = Σ_m head_W[h,m] ∂L/∂logits[n,d,m]
 // ∂L/∂xhat3[n,d,h] = ln_gain[h] ∂L/∂y6[n,d,h]
-extern "C" __global__ void kernel_d_xhat3(
-    const real *d_logits, const real *head_W, const real *ln_gain, real *d_y6, real *d_xhat3, int N
-) {
-    product<2, by_row, by_column>(1, N * D, H, M,
-        [=](int, int r, int m) { return d_logits[r * M + m]; },
-        [=](int, int m, int h) { return head_W[h * M + m]; },
-        [=](int, int r, int h, real sum) {
-            const int at = r * H + h;
-            d_y6[at] = sum;
-            d_xhat3[at] = ln_gain[h] * d_y6[at];
-        });
-}
-
 // xhat3_dot_d_xhat3[n,d] = Σ_h xhat3[n,d,h] ∂L/∂xhat3[n,d,h]
 // sum_d_xhat3[n,d] = Σ_h ∂L/∂xhat3[n,d,h]
 extern "C" __global__ void kernel_sum_d_xhat3(
-    const real *xhat3, const real *d_xhat3, real *xhat3_dot_d_xhat3, real *sum_d_xhat3, int N
+    const real *ln_gain, const real *d_y6, const real *xhat3, real *d_xhat3,
+    real *xhat3_dot_d_xhat3, real *sum_d_xhat3, int N
 ) {
     rows<32>(N * D, [=](int i) {
+        map_row<32>(H, [=](int h) { d_xhat3[i * H + h] = ln_gain[h] * d_y6[i * H + h]; });
         reduce_row<32, added>(H,
             [=](int h) { return xhat3[i * H + h] * d_xhat3[i * H + h]; },
             [=](real sum) { xhat3_dot_d_xhat3[i] = sum; });
@@ -709,59 +670,41 @@ extern "C" __global__ void kernel_d_block(
     const real *d_block_before, const real *rstd3, const real *xhat3, const real *xhat3_dot_d_xhat3,
     const real *d_xhat3, const real *sum_d_xhat3, real *d_block, int N, int b
 ) {
-    each(N * D * H, [=](int i) {
+    const int start = b * (N * D * H);
+    each_of(N * D * H, [=](int i, real &d_block) {
         const int n = i / (D * H), d = i / H % D;
-        d_block[b * (N * D * H) + i] = b + 1 < B ? d_block_before[(b + 1) * (N * D * H) + i] :
-            rstd3[n * D + d] * (d_xhat3[i] - 0.0078125_r * xhat3[i] * xhat3_dot_d_xhat3[n * D + d] -
-            0.0078125_r * sum_d_xhat3[n * D + d]);
-    });
+        d_block = b + 1 < B ? d_block_before[(b + 1) * (N * D * H) + i] : rstd3[n * D + d] *
+            (d_xhat3[i] - 0.0078125_r * xhat3[i] * xhat3_dot_d_xhat3[n * D + d] - 0.0078125_r *
+            sum_d_xhat3[n * D + d]);
+    }, d_block + start);
 }
 
-// ∂L/∂gelu1[b,n,d,e] = Σ_h block_down_W[b,e,h] ∂L/∂block[b,n,d,h]
 // ∂L/∂z1[b,n,d,e] = (√2 z1[b,n,d,e] exp(-z1[b,n,d,e]²/2)/(2 √π) + Phi1[b,n,d,e])
 //     ∂L/∂gelu1[b,n,d,e]
 extern "C" __global__ void kernel_d_z1(
-    const real *d_block, const real *block_down_W, const real *z1, const real *Phi1, real *d_gelu1,
-    real *d_z1, int N, int b
+    const real *z1, const real *Phi1, const real *d_gelu1, real *d_z1, int N, int b
 ) {
-    product<2, by_row, by_column>(1, N * D, E, H,
-        [=](int, int r, int h) { return d_block[(b * (N * D) + r) * H + h]; },
-        [=](int, int h, int e) { return block_down_W[(b * E + e) * H + h]; },
-        [=](int, int r, int e, real sum) {
-            const int at = (b * (N * D) + r) * E + e;
-            d_gelu1[at] = sum;
-            d_z1[at] = (0.3989422804014327_r * z1[at] * exp(-0.5_r * power<2>(z1[at])) + Phi1[at]) *
-                d_gelu1[at];
-        });
+    const int start = b * (N * D * E);
+    each_of(N * D * E, [=](int, real z1, real Phi1, real d_gelu1, real &d_z1) {
+        d_z1 = (0.3989422804014327_r * z1 * exp(-0.5_r * power<2>(z1)) + Phi1) * d_gelu1;
+    }, z1 + start, Phi1 + start, d_gelu1 + start, d_z1 + start);
 }
 
-// ∂L/∂y5[b,n,d,h] = Σ_e block_up_W[b,h,e] ∂L/∂z1[b,n,d,e]
 // ∂L/∂xhat2[b,n,d,h] = block_ln2_gain[b,h] ∂L/∂y5[b,n,d,h]
-extern "C" __global__ void kernel_d_xhat2(
-    const real *d_z1, const real *block_up_W, const real *block_ln2_gain, real *d_y5, real *d_xhat2,
-    int N, int b
-) {
-    product<2, by_row, by_column>(1, N * D, H, E,
-        [=](int, int r, int e) { return d_z1[(b * (N * D) + r) * E + e]; },
-        [=](int, int e, int h) { return block_up_W[(b * H + h) * E + e]; },
-        [=](int, int r, int h, real sum) {
-            const int at = (b * (N * D) + r) * H + h;
-            d_y5[at] = sum;
-            d_xhat2[at] = block_ln2_gain[b * H + h] * d_y5[at];
-        });
-}
-
 // xhat2_dot_d_xhat2[b,n,d] = Σ_h xhat2[b,n,d,h] ∂L/∂xhat2[b,n,d,h]
 // sum_d_xhat2[b,n,d] = Σ_h ∂L/∂xhat2[b,n,d,h]
 // ∂L/∂sum1[b,n,d,h] = rstd2[b,n,d] ∂L/∂xhat2[b,n,d,h] + ∂L/∂block[b,n,d,h] - rstd2[b,n,d]
 //     sum_d_xhat2[b,n,d]/H - rstd2[b,n,d] xhat2[b,n,d,h] xhat2_dot_d_xhat2[b,n,d]/H
-// Likewise ∂L/∂block_before.
 extern "C" __global__ void kernel_d_sum1(
-    const real *xhat2, const real *d_xhat2, const real *rstd2, const real *d_block,
-    real *xhat2_dot_d_xhat2, real *sum_d_xhat2, real *d_sum1, int N, int b
+    const real *block_ln2_gain, const real *d_y5, const real *xhat2, const real *rstd2,
+    const real *d_block, real *d_xhat2, real *xhat2_dot_d_xhat2, real *sum_d_xhat2, real *d_sum1,
+    int N, int b
 ) {
     rows<32>(N * D, [=](int i) {
         const int row = b * (N * D) + i;
+        map_row<32>(H, [=](int h) {
+            d_xhat2[row * H + h] = block_ln2_gain[b * H + h] * d_y5[row * H + h];
+        });
         reduce_row<32, added>(H,
             [=](int h) {
                 return xhat2[row * H + h] * d_xhat2[row * H + h];
@@ -776,18 +719,6 @@ extern "C" __global__ void kernel_d_sum1(
                 xhat2[row * H + h] * xhat2_dot_d_xhat2[row];
         });
     });
-}
-
-// ∂L/∂att_mixed[b,n,d,a,k] = Σ_h block_att_Wo[b,a,k,h] ∂L/∂sum1[b,n,d,h]
-extern "C" __global__ void kernel_d_att_mixed(
-    const real *d_sum1, const real *block_att_Wo, real *d_att_mixed, int N, int b
-) {
-    product<2, by_row, by_column>(1, N * D, A * K, H,
-        [=](int, int r, int h) { return d_sum1[(b * (N * D) + r) * H + h]; },
-        [=](int, int h, int c) { return block_att_Wo[(b * (A * K) + c) * H + h]; },
-        [=](int, int r, int c, real sum) {
-            d_att_mixed[(b * (N * D) + r) * (A * K) + c] = sum;
-        });
 }
 
 // ∂L/∂p1[b,n,a,d,s] = Σ_k att_v[b,n,s,a,k] ∂L/∂att_mixed[b,n,d,a,k]
@@ -916,21 +847,8 @@ extern "C" __global__ void kernel_d_att_v(
         });
 }
 
-// ∂L/∂y2[b,n,d,h] = Σ_{a,k} block_att_Wv[b,h,a,k] ∂L/∂att_v[b,n,d,a,k]
-extern "C" __global__ void kernel_d_y2(
-    const real *d_att_v, const real *block_att_Wv, real *d_y2, int N, int b
-) {
-    product<2, by_row, by_column>(1, N * D, H, A * K,
-        [=](int, int r, int k) {
-            const int n = r / D, d = r % D;
-            return d_att_v[((b * N + n) * S + d) * (A * K) + k];
-        },
-        [=](int, int k, int h) { return block_att_Wv[(b * H + h) * (A * K) + k]; },
-        [=](int, int r, int h, real sum) { d_y2[(b * (N * D) + r) * H + h] = sum; });
-}
-
 // ∂L/∂y2[b,n,d,h] += Σ_{a,k} block_att_Wk[b,h,a,k] ∂L/∂att_k[b,n,d,a,k]
-extern "C" __global__ void kernel_d_y2_from_block_att_Wk(
+extern "C" __global__ void kernel_d_y2(
     const real *d_pair2, const real *block_att_Wk, real *d_y2, int N, int b
 ) {
     product<2, by_row, by_column>(1, N * D, H, A * K,
@@ -956,6 +874,32 @@ extern "C" __global__ void kernel_d_xhat1(
             d_y2[at] += sum;
             d_xhat1[at] = block_ln1_gain[b * H + h] * d_y2[at];
         });
+}
+
+// xhat1_dot_d_xhat1[b,n,d] = Σ_h xhat1[b,n,d,h] ∂L/∂xhat1[b,n,d,h]
+// sum_d_xhat1[b,n,d] = Σ_h ∂L/∂xhat1[b,n,d,h]
+// ∂L/∂block_before[b,n,d,h] = rstd1[b,n,d] ∂L/∂xhat1[b,n,d,h] + ∂L/∂sum1[b,n,d,h] - rstd1[b,n,d]
+//     sum_d_xhat1[b,n,d]/H - rstd1[b,n,d] xhat1[b,n,d,h] xhat1_dot_d_xhat1[b,n,d]/H
+extern "C" __global__ void kernel_d_block_before(
+    const real *xhat1, const real *d_xhat1, const real *rstd1, const real *d_sum1,
+    real *xhat1_dot_d_xhat1, real *sum_d_xhat1, real *d_block_before, int N, int b
+) {
+    rows<32>(N * D, [=](int i) {
+        const int row = b * (N * D) + i;
+        reduce_row<32, added>(H,
+            [=](int h) {
+                return xhat1[row * H + h] * d_xhat1[row * H + h];
+            },
+            [=](real sum) { xhat1_dot_d_xhat1[row] = sum; });
+        reduce_row<32, added>(H,
+            [=](int h) { return d_xhat1[row * H + h]; },
+            [=](real sum) { sum_d_xhat1[row] = sum; });
+        map_row<32>(H, [=](int h) {
+            d_block_before[row * H + h] = rstd1[row] * d_xhat1[row * H + h] + d_sum1[row * H + h] -
+                0.0078125_r * rstd1[row] * sum_d_xhat1[row] - 0.0078125_r * rstd1[row] *
+                xhat1[row * H + h] * xhat1_dot_d_xhat1[row];
+        });
+    });
 }
 
 // ∂L/∂characters_W[v,h] = Σ_{n,d} δ(v,tokens[n,d]) ∂L/∂block_before[0,n,d,h]
@@ -994,18 +938,6 @@ extern "C" __global__ void kernel_d_block_ln1_shift(
         [=](int i, real sum) { d_block_ln1_shift[i] = sum; });
 }
 
-// ∂L/∂block_att_Wq[b,h,a,k] = Σ_{n,d} y2[b,n,d,h] ∂L/∂att_q[b,n,d,a,k]
-extern "C" __global__ void kernel_d_block_att_Wq(
-    const real *y2, const real *d_pair1, real *d_block_att_Wq, int N
-) {
-    product<1, by_column, by_row>(B, H, A * K, N * D,
-        [=](int b, int h, int k) { return y2[(b * (N * D) + k) * H + h]; },
-        [=](int b, int k, int c) { return d_pair1[(b * (N * D) + k) * (A * K) + c]; },
-        [=](int b, int h, int c, real sum) {
-            d_block_att_Wq[(b * H + h) * (A * K) + c] = sum;
-        });
-}
-
 // ∂L/∂block_att_bq[b,a,k] = Σ_{n,d} ∂L/∂att_q[b,n,d,a,k]
 extern "C" __global__ void kernel_d_block_att_bq(
     const real *d_pair1, real *d_block_att_bq, int N
@@ -1016,22 +948,6 @@ extern "C" __global__ void kernel_d_block_att_bq(
             return d_pair1[((b * (N * D) + j) * A + a) * K + k];
         },
         [=](int i, real sum) { d_block_att_bq[i] = sum; });
-}
-
-// ∂L/∂block_att_Wk[b,h,a,k] = Σ_{n,s} y2[b,n,s,h] ∂L/∂att_k[b,n,s,a,k]
-// Likewise ∂L/∂block_att_Wv.
-extern "C" __global__ void kernel_d_block_att_Wk(
-    const real *y2, const real *d_pair2, real *d_block_att_Wk, int N
-) {
-    product<1, by_column, by_row>(B, H, A * K, N * S,
-        [=](int b, int h, int k) {
-            const int n = k / S, s = k % S;
-            return y2[((b * N + n) * D + s) * H + h];
-        },
-        [=](int b, int k, int c) { return d_pair2[(b * (N * S) + k) * (A * K) + c]; },
-        [=](int b, int h, int c, real sum) {
-            d_block_att_Wk[(b * H + h) * (A * K) + c] = sum;
-        });
 }
 
 // ∂L/∂block_att_bv[b,a,k] = Σ_{n,s} ∂L/∂att_v[b,n,s,a,k]
@@ -1046,28 +962,6 @@ extern "C" __global__ void kernel_d_block_att_bv(
         [=](int i, real sum) { d_block_att_bv[i] = sum; });
 }
 
-// ∂L/∂block_att_Wo[b,a,k,h] = Σ_{n,d} att_mixed[b,n,d,a,k] ∂L/∂sum1[b,n,d,h]
-extern "C" __global__ void kernel_d_block_att_Wo(
-    const real *att_mixed, const real *d_sum1, real *d_block_att_Wo, int N
-) {
-    product<1, by_column, by_row>(B, A * K, H, N * D,
-        [=](int b, int r, int k) { return att_mixed[(b * (N * D) + k) * (A * K) + r]; },
-        [=](int b, int k, int h) { return d_sum1[(b * (N * D) + k) * H + h]; },
-        [=](int b, int r, int h, real sum) {
-            d_block_att_Wo[(b * (A * K) + r) * H + h] = sum;
-        });
-}
-
-// ∂L/∂block_up_W[b,h,e] = Σ_{n,d} y5[b,n,d,h] ∂L/∂z1[b,n,d,e]
-extern "C" __global__ void kernel_d_block_up_W(
-    const real *y5, const real *d_z1, real *d_block_up_W, int N
-) {
-    product<2, by_column, by_row>(B, H, E, N * D,
-        [=](int b, int h, int k) { return y5[(b * (N * D) + k) * H + h]; },
-        [=](int b, int k, int e) { return d_z1[(b * (N * D) + k) * E + e]; },
-        [=](int b, int h, int e, real sum) { d_block_up_W[(b * H + h) * E + e] = sum; });
-}
-
 // ∂L/∂block_up_b[b,e] = Σ_{n,d} ∂L/∂z1[b,n,d,e]
 extern "C" __global__ void kernel_d_block_up_b(const real *d_z1, real *d_block_up_b, int N) {
     by_columns<added>(B * E, N * D,
@@ -1076,16 +970,6 @@ extern "C" __global__ void kernel_d_block_up_b(const real *d_z1, real *d_block_u
             return d_z1[(b * (N * D) + j) * E + e];
         },
         [=](int i, real sum) { d_block_up_b[i] = sum; });
-}
-
-// ∂L/∂block_down_W[b,e,h] = Σ_{n,d} gelu1[b,n,d,e] ∂L/∂block[b,n,d,h]
-extern "C" __global__ void kernel_d_block_down_W(
-    const real *gelu1, const real *d_block, real *d_block_down_W, int N
-) {
-    product<2, by_column, by_row>(B, E, H, N * D,
-        [=](int b, int e, int k) { return gelu1[(b * (N * D) + k) * E + e]; },
-        [=](int b, int k, int h) { return d_block[(b * (N * D) + k) * H + h]; },
-        [=](int b, int e, int h, real sum) { d_block_down_W[(b * E + e) * H + h] = sum; });
 }
 
 // ∂L/∂ln_gain[h] = Σ_{n,d} xhat3[n,d,h] ∂L/∂y6[n,d,h]
@@ -1102,16 +986,6 @@ extern "C" __global__ void kernel_d_ln_shift(const real *d_y6, real *d_ln_shift,
     by_columns<added>(H, N * D,
         [=](int h, int j) { return d_y6[j * H + h]; },
         [=](int h, real sum) { d_ln_shift[h] = sum; });
-}
-
-// ∂L/∂head_W[h,m] = Σ_{n,d} y6[n,d,h] ∂L/∂logits[n,d,m]
-extern "C" __global__ void kernel_d_head_W(
-    const real *y6, const real *d_logits, real *d_head_W, int N
-) {
-    product<1, by_column, by_row>(1, H, M, N * D,
-        [=](int, int h, int k) { return y6[k * H + h]; },
-        [=](int, int k, int m) { return d_logits[k * M + m]; },
-        [=](int, int h, int m, real sum) { d_head_W[h * M + m] = sum; });
 }
 
 // ∂L/∂head_b[m] = Σ_{n,d} ∂L/∂logits[n,d,m]
@@ -1153,12 +1027,12 @@ extern "C" __global__ void kernel_theta(
     const double *g_scale, const double *c2, const double *lr_t, real *g, real *m, real *v,
     real *theta, int P
 ) {
-    each(P, [=](int i) {
-        g[i] = real(*g_scale) * g[i];
-        m[i] = 0.1_r * g[i] + 0.9_r * m[i];
-        v[i] = 0.001_r * power<2>(g[i]) + 0.999_r * v[i];
-        theta[i] = 0.99998_r * theta[i] - real(*lr_t) * m[i] / (1e-08_r * real(*c2) + sqrt(v[i]));
-    });
+    each_of(P, [=](int, real &g, real &m, real &v, real &theta) {
+        g = real(*g_scale) * g;
+        m = 0.1_r * g + 0.9_r * m;
+        v = 0.001_r * power<2>(g) + 0.999_r * v;
+        theta = 0.99998_r * theta - real(*lr_t) * m / (1e-08_r * real(*c2) + sqrt(v));
+    }, g, m, v, theta);
 }
 
 // t ← t + 1
@@ -1167,36 +1041,29 @@ extern "C" __global__ void kernel_count_step(int *t) {
 }
 """
 KERNELS = (
+    "matmul",
     "y1",
     "angle1",
     "turn1",
     "angle2",
     "turn2",
     "y2",
-    "att_q",
-    "att_k",
-    "att_v",
     "turned1",
     "turned2",
     "att_score",
     "p1",
     "att_mixed",
-    "sum1",
     "y5",
     "gelu1",
     "block",
     "y6",
-    "logits",
     "logits_at_next_token",
     "loss",
     "d_logits",
-    "d_xhat3",
     "sum_d_xhat3",
     "d_block",
     "d_z1",
-    "d_xhat2",
     "d_sum1",
-    "d_att_mixed",
     "d_p1",
     "d_att_score",
     "d_y4",
@@ -1205,22 +1072,16 @@ KERNELS = (
     "d_pair1",
     "d_att_v",
     "d_y2",
-    "d_y2_from_block_att_Wk",
     "d_xhat1",
+    "d_block_before",
     "d_characters_W",
     "d_block_ln1_gain",
     "d_block_ln1_shift",
-    "d_block_att_Wq",
     "d_block_att_bq",
-    "d_block_att_Wk",
     "d_block_att_bv",
-    "d_block_att_Wo",
-    "d_block_up_W",
     "d_block_up_b",
-    "d_block_down_W",
     "d_ln_gain",
     "d_ln_shift",
-    "d_head_W",
     "d_head_b",
     "lr_t",
     "g_scale",
@@ -1230,7 +1091,149 @@ KERNELS = (
 # A grid that fills any GPU of today many times over; what is left, its threads walk on to.
 MOST_BLOCKS = 65536
 MOST_ENTRIES = 2**31  # of an array: an index is an int
+# How products of float32 are multiplied; they are added up in float32. One of COMPUTE_AS.
+PRECISION = "fp32"
+COMPUTE_AS = {
+    "fp32": "COMPUTE_32F",
+    "tf32": "COMPUTE_32F_FAST_TF32",
+    "bf16": "COMPUTE_32F_FAST_16BF",
+}
+WORKSPACE = 2**25  # bytes that cuBLASLt may use meanwhile
 COMPILED: dict[str, Kernels] = {}
+
+
+class Plan:
+    """A product of matrices as cuBLASLt is told of it, once: out = scale left right + bias, or +=.
+
+    cuBLASLt counts along columns. So it is told of the transposes, which lie in memory alike:
+    out' = right' left', where a bias is one number for each row.
+    """
+
+    def __init__(
+        self,
+        handle: int,
+        arrays: tuple[cp.ndarray, ...],
+        bias: cp.ndarray | None,
+        scale: float,
+        *,
+        add: bool,
+    ) -> None:
+        left, right, out = arrays
+        self.handle = handle
+        self.alpha, self.beta = np.array(scale, out.dtype), np.array(add, out.dtype)
+        single = out.dtype == np.float32
+        compute = COMPUTE_AS[PRECISION] if single else "COMPUTE_64F"
+        self.kind = 0 if single else 1  # CUDA_R_32F, CUDA_R_64F
+        self.operation = cublasLt.matmul_desc_create(cublas.ComputeType[compute], self.kind)
+        self.layouts = self._layout(right, "A"), self._layout(left, "B"), self._layout(out)
+        if bias is not None:
+            self._tell("EPILOGUE", np.uint32(cublasLt.Epilogue.BIAS))
+            self._tell("BIAS_POINTER", np.uint64(bias.data.ptr))
+        self.algorithm = np.zeros(1, cublasLt.matmul_heuristic_result_dtype)
+        starts = {"A": right, "B": left, "C": out, "D": out if bias is None else bias}
+        self._choose({name: aligned(array) for name, array in starts.items()})
+
+    def _tell(self, name: str, value: np.generic) -> None:
+        """Set an attribute of the product."""
+        which, held = cublasLt.MatmulDescAttribute[name], np.array(value)
+        cublasLt.matmul_desc_set_attribute(self.operation, which, held.ctypes.data, held.nbytes)
+
+    def _layout(self, array: cp.ndarray, operand: str = "") -> int:
+        """Describe a stack of matrices, transposed; an operand's columns may run along memory."""
+        rows, columns = array.shape[-2:]
+        down, along = (stride // array.itemsize for stride in array.strides[-2:])
+        turned = along != 1
+        inner, outer, step = (rows, columns, along) if turned else (columns, rows, down)
+        found = cublasLt.matrix_layout_create(self.kind, inner, outer, max(step, inner))
+        if array.ndim == 3:
+            count, apart = np.array(array.shape[0], np.int32), np.array(array.strides[0])
+            apart //= array.itemsize
+            for name, value in (("BATCH_COUNT", count), ("STRIDED_BATCH_OFFSET", apart)):
+                which = cublasLt.MatrixLayoutAttribute[name]
+                cublasLt.matrix_layout_set_attribute(found, which, value.ctypes.data, value.nbytes)
+        if operand:
+            self._tell(f"TRANS{operand}", np.int32(turned))
+        return found
+
+    def _choose(self, starts: dict[str, int]) -> None:
+        """Ask for the best algorithm that WORKSPACE, and where the arrays begin, allow."""
+        wishes = cublasLt.matmul_preference_create()
+        told = {f"MIN_ALIGNMENT_{name}_BYTES": np.uint32(start) for name, start in starts.items()}
+        for name, value in (("MAX_WORKSPACE_BYTES", np.uint64(WORKSPACE)), *told.items()):
+            which, held = cublasLt.MatmulPreferenceAttribute[name], np.array(value)
+            cublasLt.matmul_preference_set_attribute(wishes, which, held.ctypes.data, held.nbytes)
+        a, b, d = self.layouts
+        best, found = self.algorithm.ctypes.data, np.zeros(1, np.int32)
+        cublasLt.matmul_algo_get_heuristic(
+            self.handle, self.operation, a, b, d, d, wishes, 1, best, found.ctypes.data
+        )
+        cublasLt.matmul_preference_destroy(wishes)
+
+    def launch(self, arrays: tuple[cp.ndarray, ...], room: cp.ndarray) -> None:
+        """Multiply; cuBLASLt may write into `room` meanwhile."""
+        left, right, out = (array.data.ptr for array in arrays)
+        a, b, d = self.layouts
+        cublasLt.matmul(
+            self.handle,
+            self.operation,
+            self.alpha.ctypes.data,
+            right,
+            a,
+            left,
+            b,
+            self.beta.ctypes.data,
+            out,
+            d,
+            out,
+            d,
+            self.algorithm.ctypes.data,
+            room.data.ptr,
+            WORKSPACE,
+            cp.cuda.get_current_stream().ptr,
+        )
+
+
+class Products:
+    """Products of matrices: by cuBLASLt, if nvmath-python is installed, else by a kernel."""
+
+    def __init__(self, plain: Callable[..., None]) -> None:
+        self._plain = plain
+        self._plans: dict[object, Plan | None] = {}
+        if cublas is not None:
+            self._handle, self._room = cublasLt.create(), cp.empty(WORKSPACE, np.uint8)
+
+    def multiply(
+        self, arrays: tuple[cp.ndarray, ...], bias: cp.ndarray | None, scale: float, *, add: bool
+    ) -> None:
+        """Multiply: out = scale left right + bias, or out += …; `arrays` are these three."""
+        plan = self._plan(arrays, bias, scale, add=add) if cublas is not None else None
+        if plan is not None:
+            plan.launch(arrays, self._room)
+            return
+        left, right, out = (array if array.ndim == 3 else array[None] for array in arrays)
+        sizes = (*out.shape, left.shape[2])
+        steps = [s // x.itemsize for x in (left, right, out) for s in x.strides]
+        given = (left, right, out if bias is None else bias, out)
+        flags = (int(bias is not None), int(add), np.float64(scale))
+        self._plain(*out.shape, *given, *sizes, *steps[:-1], *flags)
+
+    def _plan(
+        self, arrays: tuple[cp.ndarray, ...], bias: cp.ndarray | None, scale: float, *, add: bool
+    ) -> Plan | None:
+        """Return how cuBLASLt multiplies these, planned once; None if it has no way."""
+        shapes = tuple((*x.shape, *x.strides, aligned(x)) for x in arrays)
+        key = (shapes, 0 if bias is None else bias.data.ptr, scale, add)
+        if key not in self._plans:
+            try:
+                self._plans[key] = Plan(self._handle, arrays, bias, scale, add=add)
+            except cublasLt.cuBLASLtError:
+                self._plans[key] = None
+        return self._plans[key]
+
+
+def aligned(array: cp.ndarray) -> int:
+    """Return the largest power of two, up to 256, that an array begins at a multiple of."""
+    return min(array.data.ptr & -array.data.ptr, 256)
 
 
 def missing() -> str:
@@ -1260,6 +1263,7 @@ class Kernels:
         real = {"float32": "float", "float64": "double"}[dtype]
         self._module = cp.RawModule(code=SOURCE, options=("--std=c++17", f"-DREAL={real}"))
         self._kernels = {name: self._module.get_function(f"kernel_{name}") for name in KERNELS}
+        self._products = Products(lambda *given: self.product("matmul", 64, *given))
 
     @classmethod
     def of(cls, dtype: str) -> Kernels:
@@ -1272,6 +1276,10 @@ class Kernels:
     def each(self, name: str, entries: int, *args: cp.ndarray | int) -> None:
         """Launch a thread an entry."""
         self._launch(name, entries, 256, args)
+
+    def each_of(self, name: str, entries: int, *args: cp.ndarray | int) -> None:
+        """Launch a thread for four entries."""
+        self._launch(name, entries, 1024, args)
 
     def by_thread(self, name: str, entries: int, *args: cp.ndarray | int) -> None:
         """Launch a thread an entry of the result."""
@@ -1295,12 +1303,25 @@ class Kernels:
         """Launch a block for each tile of the products."""
         self._launch(name, stack * -(-rows // tile) * -(-columns // tile), 1, args)
 
+    def matmul(
+        self,
+        left: cp.ndarray,
+        right: cp.ndarray,
+        out: cp.ndarray,
+        bias: cp.ndarray | None = None,
+        scale: float = 1.0,
+        *,
+        add: bool = False,
+    ) -> None:
+        """Multiply matrices, or stacks of them: out = scale left right + bias, or out += …."""
+        self._products.multiply((left, right, out), bias, scale, add=add)
+
     def _launch(
         self, name: str, work: int, per_block: int, args: tuple[cp.ndarray | int, ...]
     ) -> None:
         """Launch a kernel; a number is an `int` of C++, which CuPy would pass as 64 bits."""
         for arg in args:
-            if not isinstance(arg, int) and arg.size >= MOST_ENTRIES:
+            if not isinstance(arg, int | float) and arg.size >= MOST_ENTRIES:
                 raise ValueError(f"{name}: {arg.size} entries; kernels count to {MOST_ENTRIES}")
         blocks = max(1, min(-(-work // per_block), MOST_BLOCKS))
         given = tuple(np.int32(arg) if isinstance(arg, int) else arg for arg in args)
@@ -1502,21 +1523,21 @@ def forward(p: Params, a: Activations) -> None:
     N = a.N
 
     # y1[n,d,h] = characters_W[tokens[n,d],h]
-    k.each("y1", N * D * H, p.characters_W, a.tokens, a.y1, N)
+    k.each_of("y1", N * D * H, p.characters_W, a.tokens, a.y1, N)
 
     # angle1[d,j] = d exp(-2 j log(10000)/K)
-    k.each("angle1", D * J, a.angle1)
+    k.each_of("angle1", D * J, a.angle1)
 
     # turn1[d,j,g,f] = (cos(angle1[d,j]) if g == f else (-sin(angle1[d,j]) if g < f else
     #     sin(angle1[d,j])))
-    k.each("turn1", D * J * G * F, a.angle1, a.turn1)
+    k.each_of("turn1", D * J * G * F, a.angle1, a.turn1)
 
     # angle2[s,j] = exp(-2 j log(10000)/K) s
-    k.each("angle2", S * J, a.angle2)
+    k.each_of("angle2", S * J, a.angle2)
 
     # turn2[s,j,g,f] = (cos(angle2[s,j]) if g == f else (-sin(angle2[s,j]) if g < f else
     #     sin(angle2[s,j])))
-    k.each("turn2", S * J * G * F, a.angle2, a.turn2)
+    k.each_of("turn2", S * J * G * F, a.angle2, a.turn2)
 
     for b in range(B):
         # block_before[b,n,d,h] = block[b-1,n,d,h] (y1[n,d,h] outside)
@@ -1543,13 +1564,27 @@ def forward(p: Params, a: Activations) -> None:
         )
 
         # att_q[b,n,d,a,k] = Σ_h block_att_Wq[b,h,a,k] y2[b,n,d,h] + block_att_bq[b,a,k]
-        k.product("att_q", 32, 1, N * D, A * K, a.y2, p.block_att_Wq, p.block_att_bq, a.att_q, N, b)
+        k.matmul(
+            a.y2[b].reshape(N * D, H),
+            p.block_att_Wq[b].reshape(H, A * K),
+            a.att_q[b].reshape(N * D, A * K),
+            bias=p.block_att_bq[b].reshape(A * K),
+        )
 
         # att_k[b,n,s,a,k] = Σ_h block_att_Wk[b,h,a,k] y2[b,n,s,h]
-        k.product("att_k", 32, 1, N * S, A * K, a.y2, p.block_att_Wk, a.att_k, N, b)
+        k.matmul(
+            a.y2[b].reshape(N * S, H),
+            p.block_att_Wk[b].reshape(H, A * K),
+            a.att_k[b].reshape(N * S, A * K),
+        )
 
         # att_v[b,n,s,a,k] = Σ_h block_att_Wv[b,h,a,k] y2[b,n,s,h] + block_att_bv[b,a,k]
-        k.product("att_v", 32, 1, N * S, A * K, a.y2, p.block_att_Wv, p.block_att_bv, a.att_v, N, b)
+        k.matmul(
+            a.y2[b].reshape(N * S, H),
+            p.block_att_Wv[b].reshape(H, A * K),
+            a.att_v[b].reshape(N * S, A * K),
+            bias=p.block_att_bv[b].reshape(A * K),
+        )
 
         # turned1[b,n,d,a,j,g] = Σ_f turn1[d,j,g,f] pair1[b,n,d,a,j,f]
         k.product("turned1", 16, D * J, N * A, G, a.att_q, a.turn1, a.turned1, N, b)
@@ -1571,23 +1606,14 @@ def forward(p: Params, a: Activations) -> None:
         k.product("att_mixed", 32, N * A, D, K, a.p1, a.att_v, a.att_mixed, N, b)
 
         # att_o[b,n,d,h] = Σ_{a,k} block_att_Wo[b,a,k,h] att_mixed[b,n,d,a,k] + block_att_bo[b,h]
-        # sum1[b,n,d,h] = block_before[b,n,d,h] + att_o[b,n,d,h]
-        k.product(
-            "sum1",
-            32,
-            1,
-            N * D,
-            H,
-            a.att_mixed,
-            p.block_att_Wo,
-            p.block_att_bo,
-            a.block_before,
-            a.att_o,
-            a.sum1,
-            N,
-            b,
+        k.matmul(
+            a.att_mixed[b].reshape(N * D, A * K),
+            p.block_att_Wo[b].reshape(A * K, H),
+            a.att_o[b].reshape(N * D, H),
+            bias=p.block_att_bo[b],
         )
 
+        # sum1[b,n,d,h] = block_before[b,n,d,h] + att_o[b,n,d,h]
         # mean2[b,n,d] = Σ_h sum1[b,n,d,h]/H
         # var2[b,n,d] = Σ_h (sum1[b,n,d,h] - mean2[b,n,d])²/H
         # rstd2[b,n,d] = 1/√(var2[b,n,d] + 1e-05)
@@ -1596,9 +1622,11 @@ def forward(p: Params, a: Activations) -> None:
         k.by_warp(
             "y5",
             N * D,
-            a.sum1,
+            a.block_before,
+            a.att_o,
             p.block_ln2_gain,
             p.block_ln2_shift,
+            a.sum1,
             a.mean2,
             a.var2,
             a.rstd2,
@@ -1609,29 +1637,27 @@ def forward(p: Params, a: Activations) -> None:
         )
 
         # z1[b,n,d,e] = Σ_h block_up_W[b,h,e] y5[b,n,d,h] + block_up_b[b,e]
-        # Phi1[b,n,d,e] = erf(√2 z1[b,n,d,e]/2)/2 + 1/2
-        # gelu1[b,n,d,e] = z1[b,n,d,e] Phi1[b,n,d,e]
-        k.product(
-            "gelu1", 32, 1, N * D, E, a.y5, p.block_up_W, p.block_up_b, a.z1, a.Phi1, a.gelu1, N, b
+        k.matmul(
+            a.y5[b].reshape(N * D, H),
+            p.block_up_W[b],
+            a.z1[b].reshape(N * D, E),
+            bias=p.block_up_b[b],
         )
 
+        # Phi1[b,n,d,e] = erf(√2 z1[b,n,d,e]/2)/2 + 1/2
+        # gelu1[b,n,d,e] = z1[b,n,d,e] Phi1[b,n,d,e]
+        k.each_of("gelu1", N * D * E, a.z1, a.Phi1, a.gelu1, N, b)
+
         # z2[b,n,d,h] = Σ_e block_down_W[b,e,h] gelu1[b,n,d,e] + block_down_b[b,h]
-        # block[b,n,d,h] = sum1[b,n,d,h] + z2[b,n,d,h]
-        k.product(
-            "block",
-            32,
-            1,
-            N * D,
-            H,
-            a.gelu1,
-            p.block_down_W,
-            p.block_down_b,
-            a.sum1,
-            a.z2,
-            a.block,
-            N,
-            b,
+        k.matmul(
+            a.gelu1[b].reshape(N * D, E),
+            p.block_down_W[b],
+            a.z2[b].reshape(N * D, H),
+            bias=p.block_down_b[b],
         )
+
+        # block[b,n,d,h] = sum1[b,n,d,h] + z2[b,n,d,h]
+        k.each_of("block", N * D * H, a.sum1, a.z2, a.block, N, b)
 
     # mean3[n,d] = Σ_h h[n,d,h]/H
     # var3[n,d] = Σ_h (h[n,d,h] - mean3[n,d])²/H
@@ -1643,7 +1669,7 @@ def forward(p: Params, a: Activations) -> None:
     )
 
     # logits[n,d,m] = Σ_h head_W[h,m] y6[n,d,h] + head_b[m]
-    k.product("logits", 32, 1, N * D, M, a.y6, p.head_W, p.head_b, a.logits, N)
+    k.matmul(a.y6.reshape(N * D, H), p.head_W, a.logits.reshape(N * D, M), bias=p.head_b)
 
 
 def add_loss(a: Activations) -> None:
@@ -1678,20 +1704,30 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # p2[n,d,m] = e2[n,d,m]/s2[n,d]
     # ∂L/∂logits[n,d,m] = (p2[n,d,m] - δ(m,next_token[n,d]))/(D N)
-    k.each("d_logits", N * D * M, a.s2, a.e2, a.next_token, a.p2, a.d_logits, N)
+    k.each_of("d_logits", N * D * M, a.s2, a.e2, a.next_token, a.p2, a.d_logits, N)
 
     # ∂L/∂y6[n,d,h] = Σ_m head_W[h,m] ∂L/∂logits[n,d,m]
-    # ∂L/∂xhat3[n,d,h] = ln_gain[h] ∂L/∂y6[n,d,h]
-    k.product("d_xhat3", 32, 1, N * D, H, a.d_logits, p.head_W, p.ln_gain, a.d_y6, a.d_xhat3, N)
+    k.matmul(a.d_logits.reshape(N * D, M), p.head_W.T, a.d_y6.reshape(N * D, H))
 
+    # ∂L/∂xhat3[n,d,h] = ln_gain[h] ∂L/∂y6[n,d,h]
     # xhat3_dot_d_xhat3[n,d] = Σ_h xhat3[n,d,h] ∂L/∂xhat3[n,d,h]
     # sum_d_xhat3[n,d] = Σ_h ∂L/∂xhat3[n,d,h]
-    k.by_warp("sum_d_xhat3", N * D, a.xhat3, a.d_xhat3, a.xhat3_dot_d_xhat3, a.sum_d_xhat3, N)
+    k.by_warp(
+        "sum_d_xhat3",
+        N * D,
+        p.ln_gain,
+        a.d_y6,
+        a.xhat3,
+        a.d_xhat3,
+        a.xhat3_dot_d_xhat3,
+        a.sum_d_xhat3,
+        N,
+    )
 
     for b in reversed(range(B)):
         # ∂L/∂block[b,n,d,h] = ∂L/∂block_before[b+1,n,d,h] (rstd3[n,d] (∂L/∂xhat3[n,d,h] -
         #     xhat3[n,d,h] xhat3_dot_d_xhat3[n,d]/H - sum_d_xhat3[n,d]/H) outside)
-        k.each(
+        k.each_of(
             "d_block",
             N * D * H,
             a.d_block_before,
@@ -1706,41 +1742,18 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
         )
 
         # ∂L/∂gelu1[b,n,d,e] = Σ_h block_down_W[b,e,h] ∂L/∂block[b,n,d,h]
+        k.matmul(
+            a.d_block[b].reshape(N * D, H), p.block_down_W[b].T, a.d_gelu1[b].reshape(N * D, E)
+        )
+
         # ∂L/∂z1[b,n,d,e] = (√2 z1[b,n,d,e] exp(-z1[b,n,d,e]²/2)/(2 √π) + Phi1[b,n,d,e])
         #     ∂L/∂gelu1[b,n,d,e]
-        k.product(
-            "d_z1",
-            32,
-            1,
-            N * D,
-            E,
-            a.d_block,
-            p.block_down_W,
-            a.z1,
-            a.Phi1,
-            a.d_gelu1,
-            a.d_z1,
-            N,
-            b,
-        )
+        k.each_of("d_z1", N * D * E, a.z1, a.Phi1, a.d_gelu1, a.d_z1, N, b)
 
         # ∂L/∂y5[b,n,d,h] = Σ_e block_up_W[b,h,e] ∂L/∂z1[b,n,d,e]
-        # ∂L/∂xhat2[b,n,d,h] = block_ln2_gain[b,h] ∂L/∂y5[b,n,d,h]
-        k.product(
-            "d_xhat2",
-            32,
-            1,
-            N * D,
-            H,
-            a.d_z1,
-            p.block_up_W,
-            p.block_ln2_gain,
-            a.d_y5,
-            a.d_xhat2,
-            N,
-            b,
-        )
+        k.matmul(a.d_z1[b].reshape(N * D, E), p.block_up_W[b].T, a.d_y5[b].reshape(N * D, H))
 
+        # ∂L/∂xhat2[b,n,d,h] = block_ln2_gain[b,h] ∂L/∂y5[b,n,d,h]
         # xhat2_dot_d_xhat2[b,n,d] = Σ_h xhat2[b,n,d,h] ∂L/∂xhat2[b,n,d,h]
         # sum_d_xhat2[b,n,d] = Σ_h ∂L/∂xhat2[b,n,d,h]
         # ∂L/∂sum1[b,n,d,h] = rstd2[b,n,d] ∂L/∂xhat2[b,n,d,h] + ∂L/∂block[b,n,d,h] - rstd2[b,n,d]
@@ -1748,10 +1761,12 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
         k.by_warp(
             "d_sum1",
             N * D,
+            p.block_ln2_gain,
+            a.d_y5,
             a.xhat2,
-            a.d_xhat2,
             a.rstd2,
             a.d_block,
+            a.d_xhat2,
             a.xhat2_dot_d_xhat2,
             a.sum_d_xhat2,
             a.d_sum1,
@@ -1760,7 +1775,11 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
         )
 
         # ∂L/∂att_mixed[b,n,d,a,k] = Σ_h block_att_Wo[b,a,k,h] ∂L/∂sum1[b,n,d,h]
-        k.product("d_att_mixed", 32, 1, N * D, A * K, a.d_sum1, p.block_att_Wo, a.d_att_mixed, N, b)
+        k.matmul(
+            a.d_sum1[b].reshape(N * D, H),
+            p.block_att_Wo[b].reshape(A * K, H).T,
+            a.d_att_mixed[b].reshape(N * D, A * K),
+        )
 
         # ∂L/∂p1[b,n,a,d,s] = Σ_k att_v[b,n,s,a,k] ∂L/∂att_mixed[b,n,d,a,k]
         k.product("d_p1", 32, N * A, D, S, a.d_att_mixed, a.att_v, a.d_p1, N, b)
@@ -1786,12 +1805,14 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
         k.product("d_att_v", 32, N * A, S, K, a.p1, a.d_att_mixed, a.d_att_v, N, b)
 
         # ∂L/∂y2[b,n,d,h] = Σ_{a,k} block_att_Wv[b,h,a,k] ∂L/∂att_v[b,n,d,a,k]
-        k.product("d_y2", 32, 1, N * D, H, a.d_att_v, p.block_att_Wv, a.d_y2, N, b)
+        k.matmul(
+            a.d_att_v[b].reshape(N * D, A * K),
+            p.block_att_Wv[b].reshape(H, A * K).T,
+            a.d_y2[b].reshape(N * D, H),
+        )
 
         # ∂L/∂y2[b,n,d,h] += Σ_{a,k} block_att_Wk[b,h,a,k] ∂L/∂att_k[b,n,d,a,k]
-        k.product(
-            "d_y2_from_block_att_Wk", 32, 1, N * D, H, a.d_pair2, p.block_att_Wk, a.d_y2, N, b
-        )
+        k.product("d_y2", 32, 1, N * D, H, a.d_pair2, p.block_att_Wk, a.d_y2, N, b)
 
         # ∂L/∂y2[b,n,d,h] += Σ_{a,k} block_att_Wq[b,h,a,k] ∂L/∂att_q[b,n,d,a,k]
         # ∂L/∂xhat1[b,n,d,h] = block_ln1_gain[b,h] ∂L/∂y2[b,n,d,h]
@@ -1816,7 +1837,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
         #     rstd1[b,n,d] sum_d_xhat1[b,n,d]/H - rstd1[b,n,d] xhat1[b,n,d,h]
         #     xhat1_dot_d_xhat1[b,n,d]/H
         k.by_warp(
-            "d_sum1",
+            "d_block_before",
             N * D,
             a.xhat1,
             a.d_xhat1,
@@ -1839,22 +1860,38 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.by_columns("d_block_ln1_shift", B * H, a.d_y2, g.block_ln1_shift, N)
 
     # ∂L/∂block_att_Wq[b,h,a,k] = Σ_{n,d} y2[b,n,d,h] ∂L/∂att_q[b,n,d,a,k]
-    k.product("d_block_att_Wq", 16, B, H, A * K, a.y2, a.d_pair1, g.block_att_Wq, N)
+    k.matmul(
+        a.y2.reshape(B, N * D, H).transpose(0, 2, 1),
+        a.d_pair1.reshape(B, N * D, A * K),
+        g.block_att_Wq.reshape(B, H, A * K),
+    )
 
     # ∂L/∂block_att_bq[b,a,k] = Σ_{n,d} ∂L/∂att_q[b,n,d,a,k]
     k.by_columns("d_block_att_bq", B * A * K, a.d_pair1, g.block_att_bq, N)
 
     # ∂L/∂block_att_Wk[b,h,a,k] = Σ_{n,s} y2[b,n,s,h] ∂L/∂att_k[b,n,s,a,k]
-    k.product("d_block_att_Wk", 16, B, H, A * K, a.y2, a.d_pair2, g.block_att_Wk, N)
+    k.matmul(
+        a.y2.reshape(B, N * S, H).transpose(0, 2, 1),
+        a.d_pair2.reshape(B, N * S, A * K),
+        g.block_att_Wk.reshape(B, H, A * K),
+    )
 
     # ∂L/∂block_att_Wv[b,h,a,k] = Σ_{n,s} y2[b,n,s,h] ∂L/∂att_v[b,n,s,a,k]
-    k.product("d_block_att_Wk", 16, B, H, A * K, a.y2, a.d_att_v, g.block_att_Wv, N)
+    k.matmul(
+        a.y2.reshape(B, N * S, H).transpose(0, 2, 1),
+        a.d_att_v.reshape(B, N * S, A * K),
+        g.block_att_Wv.reshape(B, H, A * K),
+    )
 
     # ∂L/∂block_att_bv[b,a,k] = Σ_{n,s} ∂L/∂att_v[b,n,s,a,k]
     k.by_columns("d_block_att_bv", B * A * K, a.d_att_v, g.block_att_bv, N)
 
     # ∂L/∂block_att_Wo[b,a,k,h] = Σ_{n,d} att_mixed[b,n,d,a,k] ∂L/∂sum1[b,n,d,h]
-    k.product("d_block_att_Wo", 16, B, A * K, H, a.att_mixed, a.d_sum1, g.block_att_Wo, N)
+    k.matmul(
+        a.att_mixed.reshape(B, N * D, A * K).transpose(0, 2, 1),
+        a.d_sum1.reshape(B, N * D, H),
+        g.block_att_Wo.reshape(B, A * K, H),
+    )
 
     # ∂L/∂block_att_bo[b,h] = Σ_{n,d} ∂L/∂sum1[b,n,d,h]
     k.by_columns("d_block_ln1_shift", B * H, a.d_sum1, g.block_att_bo, N)
@@ -1866,13 +1903,19 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.by_columns("d_block_ln1_shift", B * H, a.d_y5, g.block_ln2_shift, N)
 
     # ∂L/∂block_up_W[b,h,e] = Σ_{n,d} y5[b,n,d,h] ∂L/∂z1[b,n,d,e]
-    k.product("d_block_up_W", 32, B, H, E, a.y5, a.d_z1, g.block_up_W, N)
+    k.matmul(
+        a.y5.reshape(B, N * D, H).transpose(0, 2, 1), a.d_z1.reshape(B, N * D, E), g.block_up_W
+    )
 
     # ∂L/∂block_up_b[b,e] = Σ_{n,d} ∂L/∂z1[b,n,d,e]
     k.by_columns("d_block_up_b", B * E, a.d_z1, g.block_up_b, N)
 
     # ∂L/∂block_down_W[b,e,h] = Σ_{n,d} gelu1[b,n,d,e] ∂L/∂block[b,n,d,h]
-    k.product("d_block_down_W", 32, B, E, H, a.gelu1, a.d_block, g.block_down_W, N)
+    k.matmul(
+        a.gelu1.reshape(B, N * D, E).transpose(0, 2, 1),
+        a.d_block.reshape(B, N * D, H),
+        g.block_down_W,
+    )
 
     # ∂L/∂block_down_b[b,h] = Σ_{n,d} ∂L/∂block[b,n,d,h]
     k.by_columns("d_block_ln1_shift", B * H, a.d_block, g.block_down_b, N)
@@ -1884,7 +1927,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.by_columns("d_ln_shift", H, a.d_y6, g.ln_shift, N)
 
     # ∂L/∂head_W[h,m] = Σ_{n,d} y6[n,d,h] ∂L/∂logits[n,d,m]
-    k.product("d_head_W", 16, 1, H, M, a.y6, a.d_logits, g.head_W, N)
+    k.matmul(a.y6.reshape(N * D, H).T, a.d_logits.reshape(N * D, M), g.head_W)
 
     # ∂L/∂head_b[m] = Σ_{n,d} ∂L/∂logits[n,d,m]
     k.by_columns("d_head_b", M, a.d_logits, g.head_b, N)
@@ -1911,7 +1954,7 @@ def update(p: Params, g: Grads, s: State) -> None:
     # m[i] ← 0.9 m[i] + 0.1 g[i]
     # v[i] ← 0.999 v[i] + 0.001 g[i]²
     # θ[i] ← 0.99998 θ[i] - lr_t m[i]/(1e-08 c2 + √v[i])
-    k.each("theta", P, s.g_scale, s.c2, s.lr_t, g.flat, s.m, s.v, p.flat, P)
+    k.each_of("theta", P, s.g_scale, s.c2, s.lr_t, g.flat, s.m, s.v, p.flat, P)
 
 
 def whole(name: str, value: np.ndarray, shape: tuple[int, ...], below: int) -> np.ndarray:

@@ -11,7 +11,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,10 @@ try:
     import cupy as cp
 except ImportError:  # `Kernels` says so when something is run
     cp = None
+try:
+    from nvmath.bindings import cublas, cublasLt
+except ImportError:  # a kernel multiplies
+    cublas = None
 
 DTYPE = "float32"
 D, V, H, M, J, K, E, Q = 64, 96, 32, 384, 128, 128, 96, 3
@@ -76,6 +80,33 @@ constexpr int BLOCK = 256;
 template <class Formula>
 __device__ void each(int entries, Formula formula) {
     for (int i = blockIdx.x * BLOCK + threadIdx.x; i < entries; i += gridDim.x * BLOCK) formula(i);
+}
+
+// formula(i, x[i], y[i], …) for every i below `entries`. A thread moves 16 bytes of each array at
+// once, FEW numbers, for each begins at a multiple of 16 bytes.
+constexpr int FEW = 16 / sizeof(real);
+template <class T>
+struct alignas(FEW * sizeof(T)) few { T at[FEW]; };
+template <class T>
+__device__ few<T> taken(const T *memory, int q) {
+    return reinterpret_cast<const few<T> *>(memory)[q];
+}
+template <class T>
+__device__ void put(T *memory, int q, few<T> x) { reinterpret_cast<few<T> *>(memory)[q] = x; }
+template <class T>
+__device__ void put(const T *, int, few<T>) {}
+
+template <class Formula, class... T>
+__device__ void each_of(int entries, Formula formula, T *...memory) {
+    const int first = blockIdx.x * BLOCK + threadIdx.x, step = gridDim.x * BLOCK;
+    for (int q = first; q < entries / FEW; q += step)
+        [=](auto... x) mutable {
+#pragma unroll
+            for (int k = 0; k < FEW; ++k) formula(FEW * q + k, x.at[k]...);
+            (put(memory, q, x), ...);
+        }(taken(memory, q)...);
+#pragma unroll 1
+    for (int i = entries / FEW * FEW + first; i < entries; i += step) formula(i, memory[i]...);
 }
 
 // What a reduction brings together: a sum, the largest, or where the first largest is.
@@ -265,24 +296,32 @@ __device__ void product(
     }
 }
 
+// out = scale left right + bias, or out += …, for stacks of matrices that lie in any order: where
+// cuBLASLt is missing, or has no way.
+extern "C" __global__ void kernel_matmul(
+    const real *left, const real *right, const real *bias, real *out,
+    int stack, int rows, int columns, int length,
+    int left_s, int left_r, int left_k, int right_s, int right_k, int right_c, int out_s, int out_r,
+    int has_bias, int adds, double scale
+) {
+    product<4, by_row, by_row>(stack, rows, columns, length,
+        [=](int s, int r, int k) { return left[s * left_s + r * left_r + k * left_k]; },
+        [=](int s, int k, int c) { return right[s * right_s + k * right_k + c * right_c]; },
+        [=](int s, int r, int c, real sum) {
+            const int at = s * out_s + r * out_r + c;
+            const real found = real(scale) * sum + (has_bias ? bias[c] : real(0));
+            out[at] = adds ? out[at] + found : found;
+        });
+}
+
 // y1[n,d,h] = characters_W[tokens[n,d],h]
 extern "C" __global__ void kernel_y1(
     const real *characters_W, const int *tokens, real *y1, int N
 ) {
-    each(N * D * H, [=](int i) {
+    each_of(N * D * H, [=](int i, real &y1) {
         const int n = i / (D * H), d = i / H % D, h = i % H;
-        y1[i] = characters_W[tokens[n * D + d] * H + h];
-    });
-}
-
-// gru_v[n,d,m] = Σ_h gru_W[h,m] y1[n,d,h] + gru_b[m]
-extern "C" __global__ void kernel_gru_v(
-    const real *y1, const real *gru_W, const real *gru_b, real *gru_v, int N
-) {
-    product<2, by_row, by_row>(1, N * D, M, H,
-        [=](int, int r, int h) { return y1[r * H + h]; },
-        [=](int, int h, int m) { return gru_W[h * M + m]; },
-        [=](int, int r, int m, real sum) { gru_v[r * M + m] = sum + gru_b[m]; });
+        y1 = characters_W[tokens[n * D + d] * H + h];
+    }, y1);
 }
 
 // gru_h_before[n,d,k] = gru_h[n,d-1,k] (0 outside)
@@ -332,16 +371,6 @@ extern "C" __global__ void kernel_gru_h(
     });
 }
 
-// logits[n,d,e] = Σ_k head_W[k,e] gru_h[n,d,k] + head_b[e]
-extern "C" __global__ void kernel_logits(
-    const real *gru_h, const real *head_W, const real *head_b, real *logits, int N
-) {
-    product<2, by_row, by_row>(1, N * D, E, K,
-        [=](int, int r, int k) { return gru_h[r * K + k]; },
-        [=](int, int k, int e) { return head_W[k * E + e]; },
-        [=](int, int r, int e, real sum) { logits[r * E + e] = sum + head_b[e]; });
-}
-
 // m[n,d] = max_e logits[n,d,e]
 // e[n,d,e] = exp(logits[n,d,e] - m[n,d])
 // s[n,d] = Σ_e e[n,d,e]
@@ -380,21 +409,11 @@ extern "C" __global__ void kernel_loss(
 extern "C" __global__ void kernel_d_logits(
     const real *s, const real *e, const int *next_token, real *p, real *d_logits, int N
 ) {
-    each(N * D * E, [=](int i) {
+    each_of(N * D * E, [=](int i, real e, real &p, real &d_logits) {
         const int n = i / (D * E), d = i / E % D, e_ = i % E;
-        p[i] = e[i] / s[n * D + d];
-        d_logits[i] = 0.015625_r * (p[i] - real(e_ == next_token[n * D + d])) / real(N);
-    });
-}
-
-// ∂L/∂gru_h[n,d,k] = Σ_e head_W[k,e] ∂L/∂logits[n,d,e]
-extern "C" __global__ void kernel_d_gru_h(
-    const real *d_logits, const real *head_W, real *d_gru_h, int N
-) {
-    product<2, by_row, by_column>(1, N * D, K, E,
-        [=](int, int r, int e) { return d_logits[r * E + e]; },
-        [=](int, int e, int k) { return head_W[k * E + e]; },
-        [=](int, int r, int k, real sum) { d_gru_h[r * K + k] = sum; });
+        p = e / s[n * D + d];
+        d_logits = 0.015625_r * (p - real(e_ == next_token[n * D + d])) / real(N);
+    }, e, p, d_logits);
 }
 
 // ∂L/∂gru_h[n,d,k] += ∂L/∂gru_h_before[n,d+1,k] (0 outside)
@@ -453,21 +472,11 @@ extern "C" __global__ void kernel_d_gru_h_before(
 extern "C" __global__ void kernel_d_gru_v_by_gate(
     const real *d_gru_zn, const real *d_gru_zz, const real *d_gru_zr, real *d_gru_v_by_gate, int N
 ) {
-    each(N * D * Q * K, [=](int i) {
+    each_of(N * D * Q * K, [=](int i, real &d_gru_v_by_gate) {
         const int n = i / (D * Q * K), d = i / (Q * K) % D, q = i / K % Q, k = i % K;
-        d_gru_v_by_gate[i] = (q == 2 ? d_gru_zn[(n * D + d) * K + k] : 0_r) + (q == 1 ?
+        d_gru_v_by_gate = (q == 2 ? d_gru_zn[(n * D + d) * K + k] : 0_r) + (q == 1 ?
             d_gru_zz[(n * D + d) * K + k] : 0_r) + (q == 0 ? d_gru_zr[(n * D + d) * K + k] : 0_r);
-    });
-}
-
-// ∂L/∂y1[n,d,h] = Σ_m gru_W[h,m] ∂L/∂gru_v[n,d,m]
-extern "C" __global__ void kernel_d_y1(
-    const real *d_gru_v_by_gate, const real *gru_W, real *d_y1, int N
-) {
-    product<2, by_row, by_column>(1, N * D, H, M,
-        [=](int, int r, int m) { return d_gru_v_by_gate[r * M + m]; },
-        [=](int, int m, int h) { return gru_W[h * M + m]; },
-        [=](int, int r, int h, real sum) { d_y1[r * H + h] = sum; });
+    }, d_gru_v_by_gate);
 }
 
 // ∂L/∂characters_W[v,h] = Σ_{n,d} δ(v,tokens[n,d]) ∂L/∂y1[n,d,h]
@@ -480,16 +489,6 @@ extern "C" __global__ void kernel_d_characters_W(
         [=](int, int v, int h, real sum) { d_characters_W[v * H + h] = sum; });
 }
 
-// ∂L/∂gru_W[h,m] = Σ_{n,d} y1[n,d,h] ∂L/∂gru_v[n,d,m]
-extern "C" __global__ void kernel_d_gru_W(
-    const real *y1, const real *d_gru_v_by_gate, real *d_gru_W, int N
-) {
-    product<1, by_column, by_row>(1, H, M, N * D,
-        [=](int, int h, int k) { return y1[k * H + h]; },
-        [=](int, int k, int m) { return d_gru_v_by_gate[k * M + m]; },
-        [=](int, int h, int m, real sum) { d_gru_W[h * M + m] = sum; });
-}
-
 // ∂L/∂gru_b[m] = Σ_{n,d} ∂L/∂gru_v[n,d,m]
 extern "C" __global__ void kernel_d_gru_b(const real *d_gru_v_by_gate, real *d_gru_b, int N) {
     by_columns<added>(M, N * D,
@@ -497,31 +496,11 @@ extern "C" __global__ void kernel_d_gru_b(const real *d_gru_v_by_gate, real *d_g
         [=](int m, real sum) { d_gru_b[m] = sum; });
 }
 
-// ∂L/∂gru_U[j,m] = Σ_{n,d} gru_h_before[n,d,j] ∂L/∂gru_u[n,d,m]
-extern "C" __global__ void kernel_d_gru_U(
-    const real *gru_h_before, const real *d_gru_u_by_gate, real *d_gru_U, int N
-) {
-    product<1, by_column, by_row>(1, J, M, N * D,
-        [=](int, int j, int k) { return gru_h_before[k * K + j]; },
-        [=](int, int k, int m) { return d_gru_u_by_gate[k * M + m]; },
-        [=](int, int j, int m, real sum) { d_gru_U[j * M + m] = sum; });
-}
-
 // ∂L/∂gru_c[k] = Σ_{n,d} ∂L/∂gru_un[n,d,k]
 extern "C" __global__ void kernel_d_gru_c(const real *d_gru_un, real *d_gru_c, int N) {
     by_columns<added>(K, N * D,
         [=](int k, int j) { return d_gru_un[j * K + k]; },
         [=](int k, real sum) { d_gru_c[k] = sum; });
-}
-
-// ∂L/∂head_W[k,e] = Σ_{n,d} gru_h[n,d,k] ∂L/∂logits[n,d,e]
-extern "C" __global__ void kernel_d_head_W(
-    const real *gru_h, const real *d_logits, real *d_head_W, int N
-) {
-    product<1, by_column, by_row>(1, K, E, N * D,
-        [=](int, int k, int k_) { return gru_h[k_ * K + k]; },
-        [=](int, int k_, int e) { return d_logits[k_ * E + e]; },
-        [=](int, int k, int e, real sum) { d_head_W[k * E + e] = sum; });
 }
 
 // ∂L/∂head_b[e] = Σ_{n,d} ∂L/∂logits[n,d,e]
@@ -563,12 +542,12 @@ extern "C" __global__ void kernel_theta(
     const double *g_scale, const double *c2, const double *lr_t, real *g, real *m, real *v,
     real *theta, int P
 ) {
-    each(P, [=](int i) {
-        g[i] = real(*g_scale) * g[i];
-        m[i] = 0.1_r * g[i] + 0.9_r * m[i];
-        v[i] = 0.001_r * power<2>(g[i]) + 0.999_r * v[i];
-        theta[i] = theta[i] - real(*lr_t) * m[i] / (1e-08_r * real(*c2) + sqrt(v[i]));
-    });
+    each_of(P, [=](int, real &g, real &m, real &v, real &theta) {
+        g = real(*g_scale) * g;
+        m = 0.1_r * g + 0.9_r * m;
+        v = 0.001_r * power<2>(g) + 0.999_r * v;
+        theta = theta - real(*lr_t) * m / (1e-08_r * real(*c2) + sqrt(v));
+    }, g, m, v, theta);
 }
 
 // t ← t + 1
@@ -577,27 +556,21 @@ extern "C" __global__ void kernel_count_step(int *t) {
 }
 """
 KERNELS = (
+    "matmul",
     "y1",
-    "gru_v",
     "gru_h_before",
     "gru_u",
     "gru_h",
-    "logits",
     "logits_at_next_token",
     "loss",
     "d_logits",
-    "d_gru_h",
     "d_gru_zr",
     "d_gru_u_by_gate",
     "d_gru_h_before",
     "d_gru_v_by_gate",
-    "d_y1",
     "d_characters_W",
-    "d_gru_W",
     "d_gru_b",
-    "d_gru_U",
     "d_gru_c",
-    "d_head_W",
     "d_head_b",
     "lr_t",
     "g_scale",
@@ -607,7 +580,149 @@ KERNELS = (
 # A grid that fills any GPU of today many times over; what is left, its threads walk on to.
 MOST_BLOCKS = 65536
 MOST_ENTRIES = 2**31  # of an array: an index is an int
+# How products of float32 are multiplied; they are added up in float32. One of COMPUTE_AS.
+PRECISION = "fp32"
+COMPUTE_AS = {
+    "fp32": "COMPUTE_32F",
+    "tf32": "COMPUTE_32F_FAST_TF32",
+    "bf16": "COMPUTE_32F_FAST_16BF",
+}
+WORKSPACE = 2**25  # bytes that cuBLASLt may use meanwhile
 COMPILED: dict[str, Kernels] = {}
+
+
+class Plan:
+    """A product of matrices as cuBLASLt is told of it, once: out = scale left right + bias, or +=.
+
+    cuBLASLt counts along columns. So it is told of the transposes, which lie in memory alike:
+    out' = right' left', where a bias is one number for each row.
+    """
+
+    def __init__(
+        self,
+        handle: int,
+        arrays: tuple[cp.ndarray, ...],
+        bias: cp.ndarray | None,
+        scale: float,
+        *,
+        add: bool,
+    ) -> None:
+        left, right, out = arrays
+        self.handle = handle
+        self.alpha, self.beta = np.array(scale, out.dtype), np.array(add, out.dtype)
+        single = out.dtype == np.float32
+        compute = COMPUTE_AS[PRECISION] if single else "COMPUTE_64F"
+        self.kind = 0 if single else 1  # CUDA_R_32F, CUDA_R_64F
+        self.operation = cublasLt.matmul_desc_create(cublas.ComputeType[compute], self.kind)
+        self.layouts = self._layout(right, "A"), self._layout(left, "B"), self._layout(out)
+        if bias is not None:
+            self._tell("EPILOGUE", np.uint32(cublasLt.Epilogue.BIAS))
+            self._tell("BIAS_POINTER", np.uint64(bias.data.ptr))
+        self.algorithm = np.zeros(1, cublasLt.matmul_heuristic_result_dtype)
+        starts = {"A": right, "B": left, "C": out, "D": out if bias is None else bias}
+        self._choose({name: aligned(array) for name, array in starts.items()})
+
+    def _tell(self, name: str, value: np.generic) -> None:
+        """Set an attribute of the product."""
+        which, held = cublasLt.MatmulDescAttribute[name], np.array(value)
+        cublasLt.matmul_desc_set_attribute(self.operation, which, held.ctypes.data, held.nbytes)
+
+    def _layout(self, array: cp.ndarray, operand: str = "") -> int:
+        """Describe a stack of matrices, transposed; an operand's columns may run along memory."""
+        rows, columns = array.shape[-2:]
+        down, along = (stride // array.itemsize for stride in array.strides[-2:])
+        turned = along != 1
+        inner, outer, step = (rows, columns, along) if turned else (columns, rows, down)
+        found = cublasLt.matrix_layout_create(self.kind, inner, outer, max(step, inner))
+        if array.ndim == 3:
+            count, apart = np.array(array.shape[0], np.int32), np.array(array.strides[0])
+            apart //= array.itemsize
+            for name, value in (("BATCH_COUNT", count), ("STRIDED_BATCH_OFFSET", apart)):
+                which = cublasLt.MatrixLayoutAttribute[name]
+                cublasLt.matrix_layout_set_attribute(found, which, value.ctypes.data, value.nbytes)
+        if operand:
+            self._tell(f"TRANS{operand}", np.int32(turned))
+        return found
+
+    def _choose(self, starts: dict[str, int]) -> None:
+        """Ask for the best algorithm that WORKSPACE, and where the arrays begin, allow."""
+        wishes = cublasLt.matmul_preference_create()
+        told = {f"MIN_ALIGNMENT_{name}_BYTES": np.uint32(start) for name, start in starts.items()}
+        for name, value in (("MAX_WORKSPACE_BYTES", np.uint64(WORKSPACE)), *told.items()):
+            which, held = cublasLt.MatmulPreferenceAttribute[name], np.array(value)
+            cublasLt.matmul_preference_set_attribute(wishes, which, held.ctypes.data, held.nbytes)
+        a, b, d = self.layouts
+        best, found = self.algorithm.ctypes.data, np.zeros(1, np.int32)
+        cublasLt.matmul_algo_get_heuristic(
+            self.handle, self.operation, a, b, d, d, wishes, 1, best, found.ctypes.data
+        )
+        cublasLt.matmul_preference_destroy(wishes)
+
+    def launch(self, arrays: tuple[cp.ndarray, ...], room: cp.ndarray) -> None:
+        """Multiply; cuBLASLt may write into `room` meanwhile."""
+        left, right, out = (array.data.ptr for array in arrays)
+        a, b, d = self.layouts
+        cublasLt.matmul(
+            self.handle,
+            self.operation,
+            self.alpha.ctypes.data,
+            right,
+            a,
+            left,
+            b,
+            self.beta.ctypes.data,
+            out,
+            d,
+            out,
+            d,
+            self.algorithm.ctypes.data,
+            room.data.ptr,
+            WORKSPACE,
+            cp.cuda.get_current_stream().ptr,
+        )
+
+
+class Products:
+    """Products of matrices: by cuBLASLt, if nvmath-python is installed, else by a kernel."""
+
+    def __init__(self, plain: Callable[..., None]) -> None:
+        self._plain = plain
+        self._plans: dict[object, Plan | None] = {}
+        if cublas is not None:
+            self._handle, self._room = cublasLt.create(), cp.empty(WORKSPACE, np.uint8)
+
+    def multiply(
+        self, arrays: tuple[cp.ndarray, ...], bias: cp.ndarray | None, scale: float, *, add: bool
+    ) -> None:
+        """Multiply: out = scale left right + bias, or out += …; `arrays` are these three."""
+        plan = self._plan(arrays, bias, scale, add=add) if cublas is not None else None
+        if plan is not None:
+            plan.launch(arrays, self._room)
+            return
+        left, right, out = (array if array.ndim == 3 else array[None] for array in arrays)
+        sizes = (*out.shape, left.shape[2])
+        steps = [s // x.itemsize for x in (left, right, out) for s in x.strides]
+        given = (left, right, out if bias is None else bias, out)
+        flags = (int(bias is not None), int(add), np.float64(scale))
+        self._plain(*out.shape, *given, *sizes, *steps[:-1], *flags)
+
+    def _plan(
+        self, arrays: tuple[cp.ndarray, ...], bias: cp.ndarray | None, scale: float, *, add: bool
+    ) -> Plan | None:
+        """Return how cuBLASLt multiplies these, planned once; None if it has no way."""
+        shapes = tuple((*x.shape, *x.strides, aligned(x)) for x in arrays)
+        key = (shapes, 0 if bias is None else bias.data.ptr, scale, add)
+        if key not in self._plans:
+            try:
+                self._plans[key] = Plan(self._handle, arrays, bias, scale, add=add)
+            except cublasLt.cuBLASLtError:
+                self._plans[key] = None
+        return self._plans[key]
+
+
+def aligned(array: cp.ndarray) -> int:
+    """Return the largest power of two, up to 256, that an array begins at a multiple of."""
+    return min(array.data.ptr & -array.data.ptr, 256)
 
 
 def missing() -> str:
@@ -637,6 +752,7 @@ class Kernels:
         real = {"float32": "float", "float64": "double"}[dtype]
         self._module = cp.RawModule(code=SOURCE, options=("--std=c++17", f"-DREAL={real}"))
         self._kernels = {name: self._module.get_function(f"kernel_{name}") for name in KERNELS}
+        self._products = Products(lambda *given: self.product("matmul", 64, *given))
 
     @classmethod
     def of(cls, dtype: str) -> Kernels:
@@ -649,6 +765,10 @@ class Kernels:
     def each(self, name: str, entries: int, *args: cp.ndarray | int) -> None:
         """Launch a thread an entry."""
         self._launch(name, entries, 256, args)
+
+    def each_of(self, name: str, entries: int, *args: cp.ndarray | int) -> None:
+        """Launch a thread for four entries."""
+        self._launch(name, entries, 1024, args)
 
     def by_thread(self, name: str, entries: int, *args: cp.ndarray | int) -> None:
         """Launch a thread an entry of the result."""
@@ -672,12 +792,25 @@ class Kernels:
         """Launch a block for each tile of the products."""
         self._launch(name, stack * -(-rows // tile) * -(-columns // tile), 1, args)
 
+    def matmul(
+        self,
+        left: cp.ndarray,
+        right: cp.ndarray,
+        out: cp.ndarray,
+        bias: cp.ndarray | None = None,
+        scale: float = 1.0,
+        *,
+        add: bool = False,
+    ) -> None:
+        """Multiply matrices, or stacks of them: out = scale left right + bias, or out += …."""
+        self._products.multiply((left, right, out), bias, scale, add=add)
+
     def _launch(
         self, name: str, work: int, per_block: int, args: tuple[cp.ndarray | int, ...]
     ) -> None:
         """Launch a kernel; a number is an `int` of C++, which CuPy would pass as 64 bits."""
         for arg in args:
-            if not isinstance(arg, int) and arg.size >= MOST_ENTRIES:
+            if not isinstance(arg, int | float) and arg.size >= MOST_ENTRIES:
                 raise ValueError(f"{name}: {arg.size} entries; kernels count to {MOST_ENTRIES}")
         blocks = max(1, min(-(-work // per_block), MOST_BLOCKS))
         given = tuple(np.int32(arg) if isinstance(arg, int) else arg for arg in args)
@@ -795,10 +928,10 @@ def forward(p: Params, a: Activations) -> None:
     N = a.N
 
     # y1[n,d,h] = characters_W[tokens[n,d],h]
-    k.each("y1", N * D * H, p.characters_W, a.tokens, a.y1, N)
+    k.each_of("y1", N * D * H, p.characters_W, a.tokens, a.y1, N)
 
     # gru_v[n,d,m] = Σ_h gru_W[h,m] y1[n,d,h] + gru_b[m]
-    k.product("gru_v", 32, 1, N * D, M, a.y1, p.gru_W, p.gru_b, a.gru_v, N)
+    k.matmul(a.y1.reshape(N * D, H), p.gru_W, a.gru_v.reshape(N * D, M), bias=p.gru_b)
 
     for d in range(D):
         # gru_h_before[n,d,k] = gru_h[n,d-1,k] (0 outside)
@@ -835,7 +968,7 @@ def forward(p: Params, a: Activations) -> None:
         )
 
     # logits[n,d,e] = Σ_k head_W[k,e] gru_h[n,d,k] + head_b[e]
-    k.product("logits", 32, 1, N * D, E, a.gru_h, p.head_W, p.head_b, a.logits, N)
+    k.matmul(a.gru_h.reshape(N * D, K), p.head_W, a.logits.reshape(N * D, E), bias=p.head_b)
 
 
 def add_loss(a: Activations) -> None:
@@ -870,10 +1003,10 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # p[n,d,e] = e[n,d,e]/s[n,d]
     # ∂L/∂logits[n,d,e] = (p[n,d,e] - δ(e,next_token[n,d]))/(D N)
-    k.each("d_logits", N * D * E, a.s, a.e, a.next_token, a.p, a.d_logits, N)
+    k.each_of("d_logits", N * D * E, a.s, a.e, a.next_token, a.p, a.d_logits, N)
 
     # ∂L/∂gru_h[n,d,k] = Σ_e head_W[k,e] ∂L/∂logits[n,d,e]
-    k.product("d_gru_h", 32, 1, N * D, K, a.d_logits, p.head_W, a.d_gru_h, N)
+    k.matmul(a.d_logits.reshape(N * D, E), p.head_W.T, a.d_gru_h.reshape(N * D, K))
 
     for d in reversed(range(D)):
         # ∂L/∂gru_h[n,d,k] += ∂L/∂gru_h_before[n,d+1,k] (0 outside)
@@ -931,30 +1064,30 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # ∂L/∂gru_v_by_gate[n,d,q,k] = δ(q,2) ∂L/∂gru_zn[n,d,k] + δ(q,1) ∂L/∂gru_zz[n,d,k] + δ(q,0)
     #     ∂L/∂gru_zr[n,d,k]
-    k.each(
+    k.each_of(
         "d_gru_v_by_gate", N * D * Q * K, a.d_gru_zn, a.d_gru_zz, a.d_gru_zr, a.d_gru_v_by_gate, N
     )
 
     # ∂L/∂y1[n,d,h] = Σ_m gru_W[h,m] ∂L/∂gru_v[n,d,m]
-    k.product("d_y1", 32, 1, N * D, H, a.d_gru_v_by_gate, p.gru_W, a.d_y1, N)
+    k.matmul(a.d_gru_v_by_gate.reshape(N * D, M), p.gru_W.T, a.d_y1.reshape(N * D, H))
 
     # ∂L/∂characters_W[v,h] = Σ_{n,d} δ(v,tokens[n,d]) ∂L/∂y1[n,d,h]
     k.product("d_characters_W", 16, 1, V, H, a.tokens, a.d_y1, g.characters_W, N)
 
     # ∂L/∂gru_W[h,m] = Σ_{n,d} y1[n,d,h] ∂L/∂gru_v[n,d,m]
-    k.product("d_gru_W", 16, 1, H, M, a.y1, a.d_gru_v_by_gate, g.gru_W, N)
+    k.matmul(a.y1.reshape(N * D, H).T, a.d_gru_v_by_gate.reshape(N * D, M), g.gru_W)
 
     # ∂L/∂gru_b[m] = Σ_{n,d} ∂L/∂gru_v[n,d,m]
     k.by_columns("d_gru_b", M, a.d_gru_v_by_gate, g.gru_b, N)
 
     # ∂L/∂gru_U[j,m] = Σ_{n,d} gru_h_before[n,d,j] ∂L/∂gru_u[n,d,m]
-    k.product("d_gru_U", 16, 1, J, M, a.gru_h_before, a.d_gru_u_by_gate, g.gru_U, N)
+    k.matmul(a.gru_h_before.reshape(N * D, J).T, a.d_gru_u_by_gate.reshape(N * D, M), g.gru_U)
 
     # ∂L/∂gru_c[k] = Σ_{n,d} ∂L/∂gru_un[n,d,k]
     k.by_columns("d_gru_c", K, a.d_gru_un, g.gru_c, N)
 
     # ∂L/∂head_W[k,e] = Σ_{n,d} gru_h[n,d,k] ∂L/∂logits[n,d,e]
-    k.product("d_head_W", 16, 1, K, E, a.gru_h, a.d_logits, g.head_W, N)
+    k.matmul(a.gru_h.reshape(N * D, K).T, a.d_logits.reshape(N * D, E), g.head_W)
 
     # ∂L/∂head_b[e] = Σ_{n,d} ∂L/∂logits[n,d,e]
     k.by_columns("d_head_b", E, a.d_logits, g.head_b, N)
@@ -981,7 +1114,7 @@ def update(p: Params, g: Grads, s: State) -> None:
     # m[i] ← 0.9 m[i] + 0.1 g[i]
     # v[i] ← 0.999 v[i] + 0.001 g[i]²
     # θ[i] ← θ[i] - lr_t m[i]/(1e-08 c2 + √v[i])
-    k.each("theta", P, s.g_scale, s.c2, s.lr_t, g.flat, s.m, s.v, p.flat, P)
+    k.each_of("theta", P, s.g_scale, s.c2, s.lr_t, g.flat, s.m, s.v, p.flat, P)
 
 
 def whole(name: str, value: np.ndarray, shape: tuple[int, ...], below: int) -> np.ndarray:

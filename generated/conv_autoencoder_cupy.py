@@ -84,6 +84,33 @@ __device__ void each(int entries, Formula formula) {
     for (int i = blockIdx.x * BLOCK + threadIdx.x; i < entries; i += gridDim.x * BLOCK) formula(i);
 }
 
+// formula(i, x[i], y[i], …) for every i below `entries`. A thread moves 16 bytes of each array at
+// once, FEW numbers, for each begins at a multiple of 16 bytes.
+constexpr int FEW = 16 / sizeof(real);
+template <class T>
+struct alignas(FEW * sizeof(T)) few { T at[FEW]; };
+template <class T>
+__device__ few<T> taken(const T *memory, int q) {
+    return reinterpret_cast<const few<T> *>(memory)[q];
+}
+template <class T>
+__device__ void put(T *memory, int q, few<T> x) { reinterpret_cast<few<T> *>(memory)[q] = x; }
+template <class T>
+__device__ void put(const T *, int, few<T>) {}
+
+template <class Formula, class... T>
+__device__ void each_of(int entries, Formula formula, T *...memory) {
+    const int first = blockIdx.x * BLOCK + threadIdx.x, step = gridDim.x * BLOCK;
+    for (int q = first; q < entries / FEW; q += step)
+        [=](auto... x) mutable {
+#pragma unroll
+            for (int k = 0; k < FEW; ++k) formula(FEW * q + k, x.at[k]...);
+            (put(memory, q, x), ...);
+        }(taken(memory, q)...);
+#pragma unroll 1
+    for (int i = entries / FEW * FEW + first; i < entries; i += step) formula(i, memory[i]...);
+}
+
 // What a reduction brings together: a sum, the largest, or where the first largest is.
 struct added {
     real total = 0;
@@ -227,10 +254,10 @@ __device__ void product(
 
 // image_pad[n,c,a,b] = image[n,c,a-1,b-1] (0 outside)
 extern "C" __global__ void kernel_image_pad(const real *x, real *image_pad, int N) {
-    each(N * C * A * B, [=](int i) {
+    each_of(N * C * A * B, [=](int i, real &image_pad) {
         const int n = i / (C * A * B), c = i / (A * B) % C, a = i / B % A, b = i % B;
-        image_pad[i] = a - 1 >= 0 && b - 1 >= 0 ? x[((n * C + c) * H + a - 1) * W + b - 1] : 0_r;
-    });
+        image_pad = a - 1 >= 0 && b - 1 >= 0 ? x[((n * C + c) * H + a - 1) * W + b - 1] : 0_r;
+    }, image_pad);
 }
 
 // z1[n,f,j,k] = Σ_{c,u,v} down1_W[f,c,u,v] image_pad[n,c,2 j + u,2 k + v] + down1_b[f]
@@ -255,11 +282,11 @@ extern "C" __global__ void kernel_halves(
 
 // halves_pad1[n,f,t,s] = halves[n,f,t-1,s-1] (0 outside)
 extern "C" __global__ void kernel_halves_pad1(const real *halves, real *halves_pad1, int N) {
-    each(N * F * T * S, [=](int i) {
+    each_of(N * F * T * S, [=](int i, real &halves_pad1) {
         const int n = i / (F * T * S), f = i / (T * S) % F, t = i / S % T, s = i % S;
-        halves_pad1[i] = t - 1 >= 0 && s - 1 >= 0 ? halves[((n * F + f) * J + t - 1) * K + s - 1] :
+        halves_pad1 = t - 1 >= 0 && s - 1 >= 0 ? halves[((n * F + f) * J + t - 1) * K + s - 1] :
             0_r;
-    });
+    }, halves_pad1);
 }
 
 // code[n,r,h2,w2] = Σ_{f,u,v} down2_W[r,f,u,v] halves_pad1[n,f,2 h2 + u,2 w2 + v] + down2_b[r]
@@ -281,11 +308,11 @@ extern "C" __global__ void kernel_code(
 
 // code_pad[n,r,a2,b2] = code[n,r,a2-1,b2-1] (0 outside)
 extern "C" __global__ void kernel_code_pad(const real *code, real *code_pad, int N) {
-    each(N * R * A2 * B2, [=](int i) {
+    each_of(N * R * A2 * B2, [=](int i, real &code_pad) {
         const int n = i / (R * A2 * B2), r = i / (A2 * B2) % R, a2 = i / B2 % A2, b2 = i % B2;
-        code_pad[i] = a2 - 1 >= 0 && a2 - 1 < H2 && b2 - 1 >= 0 && b2 - 1 < W2 ?
+        code_pad = a2 - 1 >= 0 && a2 - 1 < H2 && b2 - 1 >= 0 && b2 - 1 < W2 ?
             code[((n * R + r) * H2 + a2 - 1) * W2 + b2 - 1] : 0_r;
-    });
+    }, code_pad);
 }
 
 // classes1[n,f,q,m,j2,k2] = Σ_{r,u3,v3} up1_W[r,f,2 u3 + q,2 v3 + m] code_pad[n,r,j2 + 1 - u3,k2
@@ -314,11 +341,11 @@ extern "C" __global__ void kernel_classes1(
 extern "C" __global__ void kernel_grown_split1(
     const real *classes1, real *grown_split1, int N
 ) {
-    each(N * F * J2 * Q * K2 * M, [=](int i) {
+    each_of(N * F * J2 * Q * K2 * M, [=](int i, real &grown_split1) {
         const int n = i / (F * J2 * Q * K2 * M), f = i / (J2 * Q * K2 * M) % F, j2 = i / (Q * K2 *
             M) % J2, q = i / (K2 * M) % Q, k2 = i / M % K2, m = i % M;
-        grown_split1[i] = classes1[((((n * F + f) * Q + q) * M + m) * J2 + j2) * K2 + k2];
-    });
+        grown_split1 = classes1[((((n * F + f) * Q + q) * M + m) * J2 + j2) * K2 + k2];
+    }, grown_split1);
 }
 
 // z2[n,f,e,g] = up1_b[f] + grown1[n,f,e+1,g+1]
@@ -326,20 +353,20 @@ extern "C" __global__ void kernel_grown_split1(
 extern "C" __global__ void kernel_grown(
     const real *up1_b, const real *grown_split1, real *z2, real *grown, int N
 ) {
-    each(N * F * E * G, [=](int i) {
+    each_of(N * F * E * G, [=](int i, real &z2, real &grown) {
         const int n = i / (F * E * G), f = i / (E * G) % F, e = i / G % E, g = i % G;
-        z2[i] = up1_b[f] + grown_split1[((n * F + f) * H3 + e + 1) * W3 + g + 1];
-        grown[i] = maximum(0_r, z2[i]);
-    });
+        z2 = up1_b[f] + grown_split1[((n * F + f) * H3 + e + 1) * W3 + g + 1];
+        grown = maximum(0_r, z2);
+    }, z2, grown);
 }
 
 // grown_pad1[n,f,a3,b3] = grown[n,f,a3-1,b3-1] (0 outside)
 extern "C" __global__ void kernel_grown_pad1(const real *grown, real *grown_pad1, int N) {
-    each(N * F * A3 * B3, [=](int i) {
+    each_of(N * F * A3 * B3, [=](int i, real &grown_pad1) {
         const int n = i / (F * A3 * B3), f = i / (A3 * B3) % F, a3 = i / B3 % A3, b3 = i % B3;
-        grown_pad1[i] = a3 - 1 >= 0 && a3 - 1 < E && b3 - 1 >= 0 && b3 - 1 < G ?
+        grown_pad1 = a3 - 1 >= 0 && a3 - 1 < E && b3 - 1 >= 0 && b3 - 1 < G ?
             grown[((n * F + f) * E + a3 - 1) * G + b3 - 1] : 0_r;
-    });
+    }, grown_pad1);
 }
 
 // classes2[n,d2,q,m,j3,k3] = Σ_{f,u3,v3} up2_W[f,d2,2 u3 + q,2 v3 + m] grown_pad1[n,f,j3 + 1 -
@@ -368,37 +395,39 @@ extern "C" __global__ void kernel_classes2(
 extern "C" __global__ void kernel_grown_split2(
     const real *classes2, real *grown_split2, int N
 ) {
-    each(N * D2 * J3 * Q * K3 * M, [=](int i) {
+    each_of(N * D2 * J3 * Q * K3 * M, [=](int i, real &grown_split2) {
         const int n = i / (D2 * J3 * Q * K3 * M), d2 = i / (J3 * Q * K3 * M) % D2, j3 = i / (Q * K3
             * M) % J3, q = i / (K3 * M) % Q, k3 = i / M % K3, m = i % M;
-        grown_split2[i] = classes2[((((n * D2 + d2) * Q + q) * M + m) * J3 + j3) * K3 + k3];
-    });
+        grown_split2 = classes2[((((n * D2 + d2) * Q + q) * M + m) * J3 + j3) * K3 + k3];
+    }, grown_split2);
 }
 
 // drawn[n,d2,h,w] = up2_b[d2] + grown2[n,d2,h+1,w+1]
 extern "C" __global__ void kernel_drawn(
     const real *up2_b, const real *grown_split2, real *drawn, int N
 ) {
-    each(N * D2 * H * W, [=](int i) {
+    each_of(N * D2 * H * W, [=](int i, real &drawn) {
         const int n = i / (D2 * H * W), d2 = i / (H * W) % D2, h = i / W % H, w = i % W;
-        drawn[i] = up2_b[d2] + grown_split2[((n * D2 + d2) * H4 + h + 1) * W4 + w + 1];
-    });
+        drawn = up2_b[d2] + grown_split2[((n * D2 + d2) * H4 + h + 1) * W4 + w + 1];
+    }, drawn);
 }
 
 // sigmoid1[n,e2] = tanh(logits[n,e2]/2)/2 + 1/2
 extern "C" __global__ void kernel_sigmoid1(const real *drawn, real *sigmoid1, int N) {
-    each(N * E2, [=](int i) { sigmoid1[i] = 0.5_r * tanh(0.5_r * drawn[i]) + 0.5_r; });
+    each_of(N * E2, [=](int, real drawn, real &sigmoid1) {
+        sigmoid1 = 0.5_r * tanh(0.5_r * drawn) + 0.5_r;
+    }, drawn, sigmoid1);
 }
 
 // m[n,e2] = max(0, logits[n,e2])
 // e[n,e2] = exp(logits[n,e2] - m[n,e2])
 // s[n,e2] = exp(-m[n,e2]) + e[n,e2]
 extern "C" __global__ void kernel_s(const real *drawn, real *m, real *e, real *s, int N) {
-    each(N * E2, [=](int i) {
-        m[i] = maximum(0_r, drawn[i]);
-        e[i] = exp(drawn[i] - m[i]);
-        s[i] = exp(-m[i]) + e[i];
-    });
+    each_of(N * E2, [=](int, real drawn, real &m, real &e, real &s) {
+        m = maximum(0_r, drawn);
+        e = exp(drawn - m);
+        s = exp(-m) + e;
+    }, drawn, m, e, s);
 }
 
 // loss = Σ_{n,e2} (m[n,e2] + log(s[n,e2]) - x[n,e2] logits[n,e2])/(E2 N)
@@ -415,38 +444,38 @@ extern "C" __global__ void kernel_loss(
 
 // p[n,e2] = e[n,e2]/s[n,e2]
 extern "C" __global__ void kernel_p(const real *s, const real *e, real *p, int N) {
-    each(N * E2, [=](int i) { p[i] = e[i] / s[i]; });
+    each_of(N * E2, [=](int, real s, real e, real &p) { p = e / s; }, s, e, p);
 }
 
 // ∂L/∂drawn[n,d2,h,w] = (p[n,H W d2 + W h + w] - x[n,H W d2 + W h + w])/(E2 N)
 extern "C" __global__ void kernel_d_drawn(const real *x, const real *p, real *d_drawn, int N) {
-    each(N * D2 * H * W, [=](int i) {
+    each_of(N * D2 * H * W, [=](int i, real &d_drawn) {
         const int n = i / (D2 * H * W), d2 = i / (H * W) % D2, h = i / W % H, w = i % W;
-        d_drawn[i] = 0.015625_r * (p[n * E2 + H * W * d2 + W * h + w] -
+        d_drawn = 0.015625_r * (p[n * E2 + H * W * d2 + W * h + w] -
             x[n * D + H * W * d2 + W * h + w]) / real(N);
-    });
+    }, d_drawn);
 }
 
 // ∂L/∂grown2[n,d2,h4,w4] = ∂L/∂drawn[n,d2,h4-1,w4-1] (0 outside)
 extern "C" __global__ void kernel_d_grown2(const real *d_drawn, real *d_grown2, int N) {
-    each(N * D2 * H4 * W4, [=](int i) {
+    each_of(N * D2 * H4 * W4, [=](int i, real &d_grown2) {
         const int n = i / (D2 * H4 * W4), d2 = i / (H4 * W4) % D2, h4 = i / W4 % H4, w4 = i % W4;
-        d_grown2[i] = h4 - 1 >= 0 && h4 - 1 < H && w4 - 1 >= 0 && w4 - 1 < W ?
+        d_grown2 = h4 - 1 >= 0 && h4 - 1 < H && w4 - 1 >= 0 && w4 - 1 < W ?
             d_drawn[((n * D2 + d2) * H + h4 - 1) * W + w4 - 1] : 0_r;
-    });
+    }, d_grown2);
 }
 
 // padded_d_classes2[n,d2,q,m,p,x] = ∂L/∂classes2[n,d2,q,m,p-1,x-1] (0 outside)
 extern "C" __global__ void kernel_padded_d_classes2(
     const real *d_grown2, real *padded_d_classes2, int N
 ) {
-    each(N * D2 * Q * M * P * X, [=](int i) {
+    each_of(N * D2 * Q * M * P * X, [=](int i, real &padded_d_classes2) {
         const int n = i / (D2 * Q * M * P * X), d2 = i / (Q * M * P * X) % D2, q = i / (M * P * X) %
             Q, m = i / (P * X) % M, p = i / X % P, x = i % X;
-        padded_d_classes2[i] = 2 * p + q - 2 >= 0 && 2 * p + q - 2 < H4 && 2 * x + m - 2 >= 0 && 2 *
-            x + m - 2 < W4 ? d_grown2[((n * D2 + d2) * H4 + 2 * p + q - 2) * W4 + 2 * x + m - 2] :
+        padded_d_classes2 = 2 * p + q - 2 >= 0 && 2 * p + q - 2 < H4 && 2 * x + m - 2 >= 0 && 2 * x
+            + m - 2 < W4 ? d_grown2[((n * D2 + d2) * H4 + 2 * p + q - 2) * W4 + 2 * x + m - 2] :
             0_r;
-    });
+    }, padded_d_classes2);
 }
 
 // ∂L/∂grown_pad1[n,f,a3,b3] = Σ_{d2,q,m,u3,v3} up2_W[f,d2,2 u3 + q,2 v3 + m]
@@ -477,32 +506,31 @@ extern "C" __global__ void kernel_d_grown_pad1(
 extern "C" __global__ void kernel_d_z2(
     const real *d_grown_pad1, const real *z2, real *d_z2, int N
 ) {
-    each(N * F * E * G, [=](int i) {
+    each_of(N * F * E * G, [=](int i, real z2, real &d_z2) {
         const int n = i / (F * E * G), f = i / (E * G) % F, e = i / G % E, g = i % G;
-        d_z2[i] = z2[i] > 0_r ? d_grown_pad1[((n * F + f) * A3 + e + 1) * B3 + g + 1] : 0_r;
-    });
+        d_z2 = z2 > 0_r ? d_grown_pad1[((n * F + f) * A3 + e + 1) * B3 + g + 1] : 0_r;
+    }, z2, d_z2);
 }
 
 // ∂L/∂grown1[n,f,h3,w3] = ∂L/∂z2[n,f,h3-1,w3-1] (0 outside)
 extern "C" __global__ void kernel_d_grown1(const real *d_z2, real *d_grown1, int N) {
-    each(N * F * H3 * W3, [=](int i) {
+    each_of(N * F * H3 * W3, [=](int i, real &d_grown1) {
         const int n = i / (F * H3 * W3), f = i / (H3 * W3) % F, h3 = i / W3 % H3, w3 = i % W3;
-        d_grown1[i] = h3 - 1 >= 0 && h3 - 1 < E && w3 - 1 >= 0 && w3 - 1 < G ?
+        d_grown1 = h3 - 1 >= 0 && h3 - 1 < E && w3 - 1 >= 0 && w3 - 1 < G ?
             d_z2[((n * F + f) * E + h3 - 1) * G + w3 - 1] : 0_r;
-    });
+    }, d_grown1);
 }
 
 // padded_d_classes1[n,f,q,m,s,y] = ∂L/∂classes1[n,f,q,m,s-1,y-1] (0 outside)
 extern "C" __global__ void kernel_padded_d_classes1(
     const real *d_grown1, real *padded_d_classes1, int N
 ) {
-    each(N * F * Q * M * S * Y, [=](int i) {
+    each_of(N * F * Q * M * S * Y, [=](int i, real &padded_d_classes1) {
         const int n = i / (F * Q * M * S * Y), f = i / (Q * M * S * Y) % F, q = i / (M * S * Y) % Q,
             m = i / (S * Y) % M, s = i / Y % S, y = i % Y;
-        padded_d_classes1[i] = 2 * s + q - 2 >= 0 && 2 * s + q - 2 < H3 && 2 * y + m - 2 >= 0 && 2 *
-            y + m - 2 < W3 ? d_grown1[((n * F + f) * H3 + 2 * s + q - 2) * W3 + 2 * y + m - 2] :
-            0_r;
-    });
+        padded_d_classes1 = 2 * s + q - 2 >= 0 && 2 * s + q - 2 < H3 && 2 * y + m - 2 >= 0 && 2 * y
+            + m - 2 < W3 ? d_grown1[((n * F + f) * H3 + 2 * s + q - 2) * W3 + 2 * y + m - 2] : 0_r;
+    }, padded_d_classes1);
 }
 
 // ∂L/∂code_pad[n,r,a2,b2] = Σ_{f,q,m,u3,v3} up1_W[r,f,2 u3 + q,2 v3 + m]
@@ -530,29 +558,29 @@ extern "C" __global__ void kernel_d_code_pad(
 
 // ∂L/∂code[n,r,h2,w2] = ∂L/∂code_pad[n,r,h2+1,w2+1]
 extern "C" __global__ void kernel_d_code(const real *d_code_pad, real *d_code, int N) {
-    each(N * R * H2 * W2, [=](int i) {
+    each_of(N * R * H2 * W2, [=](int i, real &d_code) {
         const int n = i / (R * H2 * W2), r = i / (H2 * W2) % R, h2 = i / W2 % H2, w2 = i % W2;
-        d_code[i] = d_code_pad[((n * R + r) * A2 + h2 + 1) * B2 + w2 + 1];
-    });
+        d_code = d_code_pad[((n * R + r) * A2 + h2 + 1) * B2 + w2 + 1];
+    }, d_code);
 }
 
 // padded_d_code[n,r,k,j] = ∂L/∂code[n,r,k-1,j-1] (0 outside)
 extern "C" __global__ void kernel_padded_d_code(
     const real *d_code, real *padded_d_code, int N
 ) {
-    each(N * R * K * J, [=](int i) {
+    each_of(N * R * K * J, [=](int i, real &padded_d_code) {
         const int n = i / (R * K * J), r = i / (K * J) % R, k = i / J % K, j = i % J;
-        padded_d_code[i] = k - 1 >= 0 && k - 1 < H2 && j - 1 >= 0 && j - 1 < W2 ?
+        padded_d_code = k - 1 >= 0 && k - 1 < H2 && j - 1 >= 0 && j - 1 < W2 ?
             d_code[((n * R + r) * H2 + k - 1) * W2 + j - 1] : 0_r;
-    });
+    }, padded_d_code);
 }
 
 // padded_down2_W[r,f,k,j] = down2_W[r,f,k,j] (0 outside)
 extern "C" __global__ void kernel_padded_down2_W(const real *down2_W, real *padded_down2_W) {
-    each(R * F * K * J, [=](int i) {
+    each_of(R * F * K * J, [=](int i, real &padded_down2_W) {
         const int r = i / (F * K * J), f = i / (K * J) % F, k = i / J % K, j = i % J;
-        padded_down2_W[i] = k < U && j < V ? down2_W[((r * F + f) * U + k) * V + j] : 0_r;
-    });
+        padded_down2_W = k < U && j < V ? down2_W[((r * F + f) * U + k) * V + j] : 0_r;
+    }, padded_down2_W);
 }
 
 // split_d_halves_pad1[n,f,q,r2,z,k2] = Σ_{r,m,q2} padded_down2_W[r,f,2 m + q,2 q2 + r2]
@@ -581,11 +609,11 @@ extern "C" __global__ void kernel_split_d_halves_pad1(
 extern "C" __global__ void kernel_d_z1(
     const real *split_d_halves_pad1, const real *z1, real *d_z1, int N
 ) {
-    each(N * F * J * K, [=](int i) {
+    each_of(N * F * J * K, [=](int i, real z1, real &d_z1) {
         const int n = i / (F * J * K), f = i / (J * K) % F, j = i / K % J, k = i % K;
-        d_z1[i] = z1[i] > 0_r ? split_d_halves_pad1[((((n * F + f) * Q + (j + 1) % Q) * R2 + (k + 1)
-             % R2) * Z + (j + 1) / 2 % Z) * K2 + (k + 1) / 2 % K2] : 0_r;
-    });
+        d_z1 = z1 > 0_r ? split_d_halves_pad1[((((n * F + f) * Q + (j + 1) % Q) * R2 + (k + 1) % R2)
+             * Z + (j + 1) / 2 % Z) * K2 + (k + 1) / 2 % K2] : 0_r;
+    }, z1, d_z1);
 }
 
 // ∂L/∂down1_W[f,c,u,v] = Σ_{n,j,k} image_pad[n,c,2 j + u,2 k + v] ∂L/∂z1[n,f,j,k]
@@ -739,11 +767,11 @@ extern "C" __global__ void kernel_lr_t(const int *t, double *c2, double *lr_t) {
 extern "C" __global__ void kernel_theta(
     const real *g, const double *c2, const double *lr_t, real *m, real *v, real *theta, int P
 ) {
-    each(P, [=](int i) {
-        m[i] = 0.1_r * g[i] + 0.9_r * m[i];
-        v[i] = 0.001_r * power<2>(g[i]) + 0.999_r * v[i];
-        theta[i] = theta[i] - real(*lr_t) * m[i] / (1e-08_r * real(*c2) + sqrt(v[i]));
-    });
+    each_of(P, [=](int, real g, real &m, real &v, real &theta) {
+        m = 0.1_r * g + 0.9_r * m;
+        v = 0.001_r * power<2>(g) + 0.999_r * v;
+        theta = theta - real(*lr_t) * m / (1e-08_r * real(*c2) + sqrt(v));
+    }, g, m, v, theta);
 }
 
 // t ← t + 1
@@ -841,6 +869,10 @@ class Kernels:
         """Launch a thread an entry."""
         self._launch(name, entries, 256, args)
 
+    def each_of(self, name: str, entries: int, *args: cp.ndarray | int) -> None:
+        """Launch a thread for four entries."""
+        self._launch(name, entries, 1024, args)
+
     def by_thread(self, name: str, entries: int, *args: cp.ndarray | int) -> None:
         """Launch a thread an entry of the result."""
         self._launch(name, entries, 256, args)
@@ -868,7 +900,7 @@ class Kernels:
     ) -> None:
         """Launch a kernel; a number is an `int` of C++, which CuPy would pass as 64 bits."""
         for arg in args:
-            if not isinstance(arg, int) and arg.size >= MOST_ENTRIES:
+            if not isinstance(arg, int | float) and arg.size >= MOST_ENTRIES:
                 raise ValueError(f"{name}: {arg.size} entries; kernels count to {MOST_ENTRIES}")
         blocks = max(1, min(-(-work // per_block), MOST_BLOCKS))
         given = tuple(np.int32(arg) if isinstance(arg, int) else arg for arg in args)
@@ -994,47 +1026,47 @@ def forward(p: Params, a: Activations) -> None:
     N = a.N
 
     # image_pad[n,c,a,b] = image[n,c,a-1,b-1] (0 outside)
-    k.each("image_pad", N * C * A * B, a.x, a.image_pad, N)
+    k.each_of("image_pad", N * C * A * B, a.x, a.image_pad, N)
 
     # z1[n,f,j,k] = Σ_{c,u,v} down1_W[f,c,u,v] image_pad[n,c,2 j + u,2 k + v] + down1_b[f]
     # halves[n,f,j,k] = max(0, z1[n,f,j,k])
     k.product("halves", 16, 1, F, N * J * K, p.down1_W, a.image_pad, p.down1_b, a.z1, a.halves, N)
 
     # halves_pad1[n,f,t,s] = halves[n,f,t-1,s-1] (0 outside)
-    k.each("halves_pad1", N * F * T * S, a.halves, a.halves_pad1, N)
+    k.each_of("halves_pad1", N * F * T * S, a.halves, a.halves_pad1, N)
 
     # code[n,r,h2,w2] = Σ_{f,u,v} down2_W[r,f,u,v] halves_pad1[n,f,2 h2 + u,2 w2 + v] + down2_b[r]
     k.product("code", 16, 1, R, N * H2 * W2, p.down2_W, a.halves_pad1, p.down2_b, a.code, N)
 
     # code_pad[n,r,a2,b2] = code[n,r,a2-1,b2-1] (0 outside)
-    k.each("code_pad", N * R * A2 * B2, a.code, a.code_pad, N)
+    k.each_of("code_pad", N * R * A2 * B2, a.code, a.code_pad, N)
 
     # classes1[n,f,q,m,j2,k2] = Σ_{r,u3,v3} up1_W[r,f,2 u3 + q,2 v3 + m] code_pad[n,r,j2 + 1 - u3,k2
     #     + 1 - v3]
     k.product("classes1", 32, 1, F * Q * M, N * J2 * K2, p.up1_W, a.code_pad, a.classes1, N)
 
     # grown_split1[n,f,j2,q,k2,m] = classes1[n,f,q,m,j2,k2]
-    k.each("grown_split1", N * F * J2 * Q * K2 * M, a.classes1, a.grown_split1, N)
+    k.each_of("grown_split1", N * F * J2 * Q * K2 * M, a.classes1, a.grown_split1, N)
 
     # z2[n,f,e,g] = up1_b[f] + grown1[n,f,e+1,g+1]
     # grown[n,f,e,g] = max(0, z2[n,f,e,g])
-    k.each("grown", N * F * E * G, p.up1_b, a.grown_split1, a.z2, a.grown, N)
+    k.each_of("grown", N * F * E * G, p.up1_b, a.grown_split1, a.z2, a.grown, N)
 
     # grown_pad1[n,f,a3,b3] = grown[n,f,a3-1,b3-1] (0 outside)
-    k.each("grown_pad1", N * F * A3 * B3, a.grown, a.grown_pad1, N)
+    k.each_of("grown_pad1", N * F * A3 * B3, a.grown, a.grown_pad1, N)
 
     # classes2[n,d2,q,m,j3,k3] = Σ_{f,u3,v3} up2_W[f,d2,2 u3 + q,2 v3 + m] grown_pad1[n,f,j3 + 1 -
     #     u3,k3 + 1 - v3]
     k.product("classes2", 16, 1, D2 * Q * M, N * J3 * K3, p.up2_W, a.grown_pad1, a.classes2, N)
 
     # grown_split2[n,d2,j3,q,k3,m] = classes2[n,d2,q,m,j3,k3]
-    k.each("grown_split2", N * D2 * J3 * Q * K3 * M, a.classes2, a.grown_split2, N)
+    k.each_of("grown_split2", N * D2 * J3 * Q * K3 * M, a.classes2, a.grown_split2, N)
 
     # drawn[n,d2,h,w] = up2_b[d2] + grown2[n,d2,h+1,w+1]
-    k.each("drawn", N * D2 * H * W, p.up2_b, a.grown_split2, a.drawn, N)
+    k.each_of("drawn", N * D2 * H * W, p.up2_b, a.grown_split2, a.drawn, N)
 
     # sigmoid1[n,e2] = tanh(logits[n,e2]/2)/2 + 1/2
-    k.each("sigmoid1", N * E2, a.drawn, a.sigmoid1, N)
+    k.each_of("sigmoid1", N * E2, a.drawn, a.sigmoid1, N)
 
 
 def add_loss(a: Activations) -> None:
@@ -1045,7 +1077,7 @@ def add_loss(a: Activations) -> None:
     # m[n,e2] = max(0, logits[n,e2])
     # e[n,e2] = exp(logits[n,e2] - m[n,e2])
     # s[n,e2] = exp(-m[n,e2]) + e[n,e2]
-    k.each("s", N * E2, a.drawn, a.m, a.e, a.s, N)
+    k.each_of("s", N * E2, a.drawn, a.m, a.e, a.s, N)
 
     # loss = Σ_{n,e2} (m[n,e2] + log(s[n,e2]) - x[n,e2] logits[n,e2])/(E2 N)
     k.by_block("loss", 1, a.x, a.drawn, a.m, a.s, a.loss, N)
@@ -1057,16 +1089,16 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     N = a.N
 
     # p[n,e2] = e[n,e2]/s[n,e2]
-    k.each("p", N * E2, a.s, a.e, a.p, N)
+    k.each_of("p", N * E2, a.s, a.e, a.p, N)
 
     # ∂L/∂drawn[n,d2,h,w] = (p[n,H W d2 + W h + w] - x[n,H W d2 + W h + w])/(E2 N)
-    k.each("d_drawn", N * D2 * H * W, a.x, a.p, a.d_drawn, N)
+    k.each_of("d_drawn", N * D2 * H * W, a.x, a.p, a.d_drawn, N)
 
     # ∂L/∂grown2[n,d2,h4,w4] = ∂L/∂drawn[n,d2,h4-1,w4-1] (0 outside)
-    k.each("d_grown2", N * D2 * H4 * W4, a.d_drawn, a.d_grown2, N)
+    k.each_of("d_grown2", N * D2 * H4 * W4, a.d_drawn, a.d_grown2, N)
 
     # padded_d_classes2[n,d2,q,m,p,x] = ∂L/∂classes2[n,d2,q,m,p-1,x-1] (0 outside)
-    k.each("padded_d_classes2", N * D2 * Q * M * P * X, a.d_grown2, a.padded_d_classes2, N)
+    k.each_of("padded_d_classes2", N * D2 * Q * M * P * X, a.d_grown2, a.padded_d_classes2, N)
 
     # ∂L/∂grown_pad1[n,f,a3,b3] = Σ_{d2,q,m,u3,v3} up2_W[f,d2,2 u3 + q,2 v3 + m]
     #     padded_d_classes2[n,d2,q,m,a3+u3,b3+v3]
@@ -1075,26 +1107,26 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     )
 
     # ∂L/∂z2[n,f,e,g] = [z2[n,f,e,g] > 0] ∂L/∂grown_pad1[n,f,e+1,g+1]
-    k.each("d_z2", N * F * E * G, a.d_grown_pad1, a.z2, a.d_z2, N)
+    k.each_of("d_z2", N * F * E * G, a.d_grown_pad1, a.z2, a.d_z2, N)
 
     # ∂L/∂grown1[n,f,h3,w3] = ∂L/∂z2[n,f,h3-1,w3-1] (0 outside)
-    k.each("d_grown1", N * F * H3 * W3, a.d_z2, a.d_grown1, N)
+    k.each_of("d_grown1", N * F * H3 * W3, a.d_z2, a.d_grown1, N)
 
     # padded_d_classes1[n,f,q,m,s,y] = ∂L/∂classes1[n,f,q,m,s-1,y-1] (0 outside)
-    k.each("padded_d_classes1", N * F * Q * M * S * Y, a.d_grown1, a.padded_d_classes1, N)
+    k.each_of("padded_d_classes1", N * F * Q * M * S * Y, a.d_grown1, a.padded_d_classes1, N)
 
     # ∂L/∂code_pad[n,r,a2,b2] = Σ_{f,q,m,u3,v3} up1_W[r,f,2 u3 + q,2 v3 + m]
     #     padded_d_classes1[n,f,q,m,a2+u3,b2+v3]
     k.product("d_code_pad", 16, 1, R, N * A2 * B2, p.up1_W, a.padded_d_classes1, a.d_code_pad, N)
 
     # ∂L/∂code[n,r,h2,w2] = ∂L/∂code_pad[n,r,h2+1,w2+1]
-    k.each("d_code", N * R * H2 * W2, a.d_code_pad, a.d_code, N)
+    k.each_of("d_code", N * R * H2 * W2, a.d_code_pad, a.d_code, N)
 
     # padded_d_code[n,r,k,j] = ∂L/∂code[n,r,k-1,j-1] (0 outside)
-    k.each("padded_d_code", N * R * K * J, a.d_code, a.padded_d_code, N)
+    k.each_of("padded_d_code", N * R * K * J, a.d_code, a.padded_d_code, N)
 
     # padded_down2_W[r,f,k,j] = down2_W[r,f,k,j] (0 outside)
-    k.each("padded_down2_W", R * F * K * J, p.down2_W, a.padded_down2_W)
+    k.each_of("padded_down2_W", R * F * K * J, p.down2_W, a.padded_down2_W)
 
     # split_d_halves_pad1[n,f,q,r2,z,k2] = Σ_{r,m,q2} padded_down2_W[r,f,2 m + q,2 q2 + r2]
     #     padded_d_code[n,r,z + 1 - m,k2 + 1 - q2]
@@ -1111,7 +1143,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     )
 
     # ∂L/∂z1[n,f,j,k] = [z1[n,f,j,k] > 0] joined_d_halves_pad1[n,f,j+1,k+1]
-    k.each("d_z1", N * F * J * K, a.split_d_halves_pad1, a.z1, a.d_z1, N)
+    k.each_of("d_z1", N * F * J * K, a.split_d_halves_pad1, a.z1, a.d_z1, N)
 
     # ∂L/∂down1_W[f,c,u,v] = Σ_{n,j,k} image_pad[n,c,2 j + u,2 k + v] ∂L/∂z1[n,f,j,k]
     k.product("d_down1_W", 16, 1, F, C * U * V, a.d_z1, a.image_pad, g.down1_W, N)
@@ -1173,7 +1205,7 @@ def update(p: Params, g: Grads, s: State) -> None:
     # m[i] ← 0.9 m[i] + 0.1 g[i]
     # v[i] ← 0.999 v[i] + 0.001 g[i]²
     # θ[i] ← θ[i] - lr_t m[i]/(1e-08 c2 + √v[i])
-    k.each("theta", P, g.flat, s.c2, s.lr_t, s.m, s.v, p.flat, P)
+    k.each_of("theta", P, g.flat, s.c2, s.lr_t, s.m, s.v, p.flat, P)
 
 
 def real(name: str, value: np.ndarray, shape: tuple[int, ...], dtype: str) -> np.ndarray:

@@ -73,6 +73,33 @@ __device__ void each(int entries, Formula formula) {
     for (int i = blockIdx.x * BLOCK + threadIdx.x; i < entries; i += gridDim.x * BLOCK) formula(i);
 }
 
+// formula(i, x[i], y[i], …) for every i below `entries`. A thread moves 16 bytes of each array at
+// once, FEW numbers, for each begins at a multiple of 16 bytes.
+constexpr int FEW = 16 / sizeof(real);
+template <class T>
+struct alignas(FEW * sizeof(T)) few { T at[FEW]; };
+template <class T>
+__device__ few<T> taken(const T *memory, int q) {
+    return reinterpret_cast<const few<T> *>(memory)[q];
+}
+template <class T>
+__device__ void put(T *memory, int q, few<T> x) { reinterpret_cast<few<T> *>(memory)[q] = x; }
+template <class T>
+__device__ void put(const T *, int, few<T>) {}
+
+template <class Formula, class... T>
+__device__ void each_of(int entries, Formula formula, T *...memory) {
+    const int first = blockIdx.x * BLOCK + threadIdx.x, step = gridDim.x * BLOCK;
+    for (int q = first; q < entries / FEW; q += step)
+        [=](auto... x) mutable {
+#pragma unroll
+            for (int k = 0; k < FEW; ++k) formula(FEW * q + k, x.at[k]...);
+            (put(memory, q, x), ...);
+        }(taken(memory, q)...);
+#pragma unroll 1
+    for (int i = entries / FEW * FEW + first; i < entries; i += step) formula(i, memory[i]...);
+}
+
 // What a reduction brings together: a sum, the largest, or where the first largest is.
 struct added {
     real total = 0;
@@ -250,7 +277,7 @@ extern "C" __global__ void kernel_fm_y_from_fm_u(
 
 // r[n] = fm_y[n] - target[n]
 extern "C" __global__ void kernel_r(const real *fm_y, const real *y, real *r, int N) {
-    each(N, [=](int n) { r[n] = fm_y[n] - y[n]; });
+    each_of(N, [=](int, real fm_y, real y, real &r) { r = fm_y - y; }, fm_y, y, r);
 }
 
 // mean_squared_error = Σ_n r[n]²/N
@@ -277,10 +304,10 @@ extern "C" __global__ void kernel_loss(
 
 // ∂L/∂fm_u[n,r] = 2 fm_u[n,r] r[n]/N
 extern "C" __global__ void kernel_d_fm_u(const real *fm_u, const real *r, real *d_fm_u, int N) {
-    each(N * R, [=](int i) {
+    each_of(N * R, [=](int i, real fm_u, real &d_fm_u) {
         const int n = i / R;
-        d_fm_u[i] = 2_r * fm_u[i] * r[n] / real(N);
-    });
+        d_fm_u = 2_r * fm_u * r[n] / real(N);
+    }, fm_u, d_fm_u);
 }
 
 // ∂L/∂fm_w0 = Σ_n 2 r[n]/N
@@ -335,11 +362,11 @@ extern "C" __global__ void kernel_lr_t(const int *t, double *c2, double *lr_t) {
 extern "C" __global__ void kernel_theta(
     const real *g, const double *c2, const double *lr_t, real *m, real *v, real *theta, int P
 ) {
-    each(P, [=](int i) {
-        m[i] = 0.1_r * g[i] + 0.9_r * m[i];
-        v[i] = 0.001_r * power<2>(g[i]) + 0.999_r * v[i];
-        theta[i] = theta[i] - real(*lr_t) * m[i] / (1e-08_r * real(*c2) + sqrt(v[i]));
-    });
+    each_of(P, [=](int, real g, real &m, real &v, real &theta) {
+        m = 0.1_r * g + 0.9_r * m;
+        v = 0.001_r * power<2>(g) + 0.999_r * v;
+        theta = theta - real(*lr_t) * m / (1e-08_r * real(*c2) + sqrt(v));
+    }, g, m, v, theta);
 }
 
 // t ← t + 1
@@ -410,6 +437,10 @@ class Kernels:
         """Launch a thread an entry."""
         self._launch(name, entries, 256, args)
 
+    def each_of(self, name: str, entries: int, *args: cp.ndarray | int) -> None:
+        """Launch a thread for four entries."""
+        self._launch(name, entries, 1024, args)
+
     def by_thread(self, name: str, entries: int, *args: cp.ndarray | int) -> None:
         """Launch a thread an entry of the result."""
         self._launch(name, entries, 256, args)
@@ -437,7 +468,7 @@ class Kernels:
     ) -> None:
         """Launch a kernel; a number is an `int` of C++, which CuPy would pass as 64 bits."""
         for arg in args:
-            if not isinstance(arg, int) and arg.size >= MOST_ENTRIES:
+            if not isinstance(arg, int | float) and arg.size >= MOST_ENTRIES:
                 raise ValueError(f"{name}: {arg.size} entries; kernels count to {MOST_ENTRIES}")
         blocks = max(1, min(-(-work // per_block), MOST_BLOCKS))
         given = tuple(np.int32(arg) if isinstance(arg, int) else arg for arg in args)
@@ -537,7 +568,7 @@ def add_loss(p: Params, a: Activations) -> None:
     N = a.N
 
     # r[n] = fm_y[n] - target[n]
-    k.each("r", N, a.fm_y, a.y, a.r, N)
+    k.each_of("r", N, a.fm_y, a.y, a.r, N)
 
     # mean_squared_error = Σ_n r[n]²/N
     k.by_block("mean_squared_error", 1, a.r, a.mean_squared_error, N)
@@ -553,7 +584,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     N = a.N
 
     # ∂L/∂fm_u[n,r] = 2 fm_u[n,r] r[n]/N
-    k.each("d_fm_u", N * R, a.fm_u, a.r, a.d_fm_u, N)
+    k.each_of("d_fm_u", N * R, a.fm_u, a.r, a.d_fm_u, N)
 
     # ∂L/∂fm_w0 = Σ_n 2 r[n]/N
     k.by_block("d_fm_w0", 1, a.r, g.fm_w0, N)
@@ -583,7 +614,7 @@ def update(p: Params, g: Grads, s: State) -> None:
     # m[i] ← 0.9 m[i] + 0.1 g[i]
     # v[i] ← 0.999 v[i] + 0.001 g[i]²
     # θ[i] ← θ[i] - lr_t m[i]/(1e-08 c2 + √v[i])
-    k.each("theta", P, g.flat, s.c2, s.lr_t, s.m, s.v, p.flat, P)
+    k.each_of("theta", P, g.flat, s.c2, s.lr_t, s.m, s.v, p.flat, P)
 
 
 def real(name: str, value: np.ndarray, shape: tuple[int, ...], dtype: str) -> np.ndarray:

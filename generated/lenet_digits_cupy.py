@@ -11,7 +11,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,10 @@ try:
     import cupy as cp
 except ImportError:  # `Kernels` says so when something is run
     cp = None
+try:
+    from nvmath.bindings import cublas, cublasLt
+except ImportError:  # a kernel multiplies
+    cublas = None
 
 DTYPE = "float32"
 D, F, C, U, V, Q, E, S, D2, H, W, A, B, K, J = 64, 16, 1, 3, 3, 32, 128, 64, 10, 8, 8, 10, 10, 4, 4
@@ -79,6 +83,33 @@ constexpr int BLOCK = 256;
 template <class Formula>
 __device__ void each(int entries, Formula formula) {
     for (int i = blockIdx.x * BLOCK + threadIdx.x; i < entries; i += gridDim.x * BLOCK) formula(i);
+}
+
+// formula(i, x[i], y[i], …) for every i below `entries`. A thread moves 16 bytes of each array at
+// once, FEW numbers, for each begins at a multiple of 16 bytes.
+constexpr int FEW = 16 / sizeof(real);
+template <class T>
+struct alignas(FEW * sizeof(T)) few { T at[FEW]; };
+template <class T>
+__device__ few<T> taken(const T *memory, int q) {
+    return reinterpret_cast<const few<T> *>(memory)[q];
+}
+template <class T>
+__device__ void put(T *memory, int q, few<T> x) { reinterpret_cast<few<T> *>(memory)[q] = x; }
+template <class T>
+__device__ void put(const T *, int, few<T>) {}
+
+template <class Formula, class... T>
+__device__ void each_of(int entries, Formula formula, T *...memory) {
+    const int first = blockIdx.x * BLOCK + threadIdx.x, step = gridDim.x * BLOCK;
+    for (int q = first; q < entries / FEW; q += step)
+        [=](auto... x) mutable {
+#pragma unroll
+            for (int k = 0; k < FEW; ++k) formula(FEW * q + k, x.at[k]...);
+            (put(memory, q, x), ...);
+        }(taken(memory, q)...);
+#pragma unroll 1
+    for (int i = entries / FEW * FEW + first; i < entries; i += step) formula(i, memory[i]...);
 }
 
 // What a reduction brings together: a sum, the largest, or where the first largest is.
@@ -268,13 +299,31 @@ __device__ void product(
     }
 }
 
+// out = scale left right + bias, or out += …, for stacks of matrices that lie in any order: where
+// cuBLASLt is missing, or has no way.
+extern "C" __global__ void kernel_matmul(
+    const real *left, const real *right, const real *bias, real *out,
+    int stack, int rows, int columns, int length,
+    int left_s, int left_r, int left_k, int right_s, int right_k, int right_c, int out_s, int out_r,
+    int has_bias, int adds, double scale
+) {
+    product<4, by_row, by_row>(stack, rows, columns, length,
+        [=](int s, int r, int k) { return left[s * left_s + r * left_r + k * left_k]; },
+        [=](int s, int k, int c) { return right[s * right_s + k * right_k + c * right_c]; },
+        [=](int s, int r, int c, real sum) {
+            const int at = s * out_s + r * out_r + c;
+            const real found = real(scale) * sum + (has_bias ? bias[c] : real(0));
+            out[at] = adds ? out[at] + found : found;
+        });
+}
+
 // image_pad[n,c,a,b] = image[n,c,a-1,b-1] (0 outside)
 extern "C" __global__ void kernel_image_pad(const real *x, real *image_pad, int N) {
-    each(N * C * A * B, [=](int i) {
+    each_of(N * C * A * B, [=](int i, real &image_pad) {
         const int n = i / (C * A * B), c = i / (A * B) % C, a = i / B % A, b = i % B;
-        image_pad[i] = a - 1 >= 0 && a - 1 < H && b - 1 >= 0 && b - 1 < W ?
+        image_pad = a - 1 >= 0 && a - 1 < H && b - 1 >= 0 && b - 1 < W ?
             x[((n * C + c) * H + a - 1) * W + b - 1] : 0_r;
-    });
+    }, image_pad);
 }
 
 // z1[n,f,h,w] = Σ_{c,u,v} conv1_W[f,c,u,v] image_pad[n,c,h+u,v+w] + conv1_b[f]
@@ -337,19 +386,9 @@ extern "C" __global__ void kernel_strokes(
         });
 }
 
-// z3[n,s] = Σ_e fc1_W[e,s] flat1[n,e] + fc1_b[s]
 // hidden[n,s] = max(0, z3[n,s])
-extern "C" __global__ void kernel_hidden(
-    const real *strokes, const real *fc1_W, const real *fc1_b, real *z3, real *hidden, int N
-) {
-    product<2, by_row, by_row>(1, N, S, E,
-        [=](int, int n, int e) { return strokes[n * E + e]; },
-        [=](int, int e, int s_) { return fc1_W[e * S + s_]; },
-        [=](int, int n, int s_, real sum) {
-            const int at = n * S + s_;
-            z3[at] = sum + fc1_b[s_];
-            hidden[at] = maximum(0_r, z3[at]);
-        });
+extern "C" __global__ void kernel_hidden(const real *z3, real *hidden, int N) {
+    each_of(N * S, [=](int, real z3, real &hidden) { hidden = maximum(0_r, z3); }, z3, hidden);
 }
 
 // logits[n,d2] = Σ_s fc2_W[s,d2] hidden[n,s] + fc2_b[d2]
@@ -405,11 +444,11 @@ extern "C" __global__ void kernel_loss(
 extern "C" __global__ void kernel_d_logits(
     const real *s, const real *e, const int *digit, real *p, real *d_logits, int N
 ) {
-    each(N * D2, [=](int i) {
+    each_of(N * D2, [=](int i, real e, real &p, real &d_logits) {
         const int n = i / D2, d2 = i % D2;
-        p[i] = e[i] / s[n];
-        d_logits[i] = (p[i] - (d2 == digit[n] ? 0.9_r : 0_r) - 0.01_r) / real(N);
-    });
+        p = e / s[n];
+        d_logits = (p - (d2 == digit[n] ? 0.9_r : 0_r) - 0.01_r) / real(N);
+    }, e, p, d_logits);
 }
 
 // ∂L/∂hidden[n,s] = Σ_d2 fc2_W[s,d2] ∂L/∂logits[n,d2]
@@ -427,31 +466,21 @@ extern "C" __global__ void kernel_d_z3(
         });
 }
 
-// ∂L/∂flat1[n,e] = Σ_s fc1_W[e,s] ∂L/∂z3[n,s]
-extern "C" __global__ void kernel_d_flat1(
-    const real *d_z3, const real *fc1_W, real *d_flat1, int N
-) {
-    product<2, by_row, by_column>(1, N, E, S,
-        [=](int, int n, int s_) { return d_z3[n * S + s_]; },
-        [=](int, int s_, int e) { return fc1_W[e * S + s_]; },
-        [=](int, int n, int e, real sum) { d_flat1[n * E + e] = sum; });
-}
-
 // ∂L/∂z2[n,q,r,t] = [z2[n,q,r,t] > 0] ∂L/∂flat1[n,R T q + T r + t]
 extern "C" __global__ void kernel_d_z2(const real *d_flat1, const real *z2, real *d_z2, int N) {
-    each(N * Q * R * T, [=](int i) {
+    each_of(N * Q * R * T, [=](int i, real z2, real &d_z2) {
         const int n = i / (Q * R * T), q = i / (R * T) % Q, r = i / T % R, t = i % T;
-        d_z2[i] = z2[i] > 0_r ? d_flat1[n * E + R * T * q + T * r + t] : 0_r;
-    });
+        d_z2 = z2 > 0_r ? d_flat1[n * E + R * T * q + T * r + t] : 0_r;
+    }, z2, d_z2);
 }
 
 // padded_d_z2[n,q,p,x] = ∂L/∂z2[n,q,p-2,x-2] (0 outside)
 extern "C" __global__ void kernel_padded_d_z2(const real *d_z2, real *padded_d_z2, int N) {
-    each(N * Q * P * X, [=](int i) {
+    each_of(N * Q * P * X, [=](int i, real &padded_d_z2) {
         const int n = i / (Q * P * X), q = i / (P * X) % Q, p = i / X % P, x = i % X;
-        padded_d_z2[i] = p - 2 >= 0 && p - 2 < R && x - 2 >= 0 && x - 2 < T ?
+        padded_d_z2 = p - 2 >= 0 && p - 2 < R && x - 2 >= 0 && x - 2 < T ?
             d_z2[((n * Q + q) * R + p - 2) * T + x - 2] : 0_r;
-    });
+    }, padded_d_z2);
 }
 
 // ∂L/∂edges[n,f,j,k] = Σ_{q,u,v} conv2_W[q,f,u,v] padded_d_z2[n,q,j + 2 - u,k + 2 - v]
@@ -488,12 +517,12 @@ extern "C" __global__ void kernel_edges_at(const real *pooled1, int *edges_at, i
 extern "C" __global__ void kernel_split_d_pooled1(
     const real *d_edges, const int *edges_at, real *split_d_pooled1, int N
 ) {
-    each(N * F * J * M * K, [=](int i) {
+    each_of(N * F * J * M * K, [=](int i, real &split_d_pooled1) {
         const int n = i / (F * J * M * K), f = i / (J * M * K) % F, j = i / (M * K) % J, m = i / K %
             M, k = i % K;
-        split_d_pooled1[i] = m == edges_at[((n * F + f) * J + j) * K + k] ?
+        split_d_pooled1 = m == edges_at[((n * F + f) * J + j) * K + k] ?
             d_edges[((n * F + f) * J + j) * K + k] : 0_r;
-    });
+    }, split_d_pooled1);
 }
 
 // pooled1_at[n,f,h,k] = argmax_g relu1[n,f,h,2 k + g]
@@ -516,7 +545,9 @@ extern "C" __global__ void kernel_split_d_relu1(
 extern "C" __global__ void kernel_d_z1(
     const real *split_d_relu1, const real *z1, real *d_z1, int N
 ) {
-    each(N * F * H * W, [=](int i) { d_z1[i] = z1[i] > 0_r ? split_d_relu1[i] : 0_r; });
+    each_of(N * F * H * W, [=](int, real split_d_relu1, real z1, real &d_z1) {
+        d_z1 = z1 > 0_r ? split_d_relu1 : 0_r;
+    }, split_d_relu1, z1, d_z1);
 }
 
 // ∂L/∂conv1_W[f,c,u,v] = Σ_{n,h,w} image_pad[n,c,h+u,v+w] ∂L/∂z1[n,f,h,w]
@@ -573,16 +604,6 @@ extern "C" __global__ void kernel_d_conv2_b(const real *d_z2, real *d_conv2_b, i
         [=](int q, real sum) { d_conv2_b[q] = sum; });
 }
 
-// ∂L/∂fc1_W[e,s] = Σ_n flat1[n,e] ∂L/∂z3[n,s]
-extern "C" __global__ void kernel_d_fc1_W(
-    const real *strokes, const real *d_z3, real *d_fc1_W, int N
-) {
-    product<1, by_column, by_row>(1, E, S, N,
-        [=](int, int e, int n) { return strokes[n * E + e]; },
-        [=](int, int n, int s_) { return d_z3[n * S + s_]; },
-        [=](int, int e, int s_, real sum) { d_fc1_W[e * S + s_] = sum; });
-}
-
 // ∂L/∂fc1_b[s] = Σ_n ∂L/∂z3[n,s]
 extern "C" __global__ void kernel_d_fc1_b(const real *d_z3, real *d_fc1_b, int N) {
     by_columns<added>(S, N,
@@ -625,11 +646,11 @@ extern "C" __global__ void kernel_lr_t(const int *t, double *lr, double *c2, dou
 extern "C" __global__ void kernel_theta(
     const real *g, const double *c2, const double *lr_t, real *m, real *v, real *theta, int P
 ) {
-    each(P, [=](int i) {
-        m[i] = 0.1_r * g[i] + 0.9_r * m[i];
-        v[i] = 0.001_r * power<2>(g[i]) + 0.999_r * v[i];
-        theta[i] = theta[i] - real(*lr_t) * m[i] / (1e-08_r * real(*c2) + sqrt(v[i]));
-    });
+    each_of(P, [=](int, real g, real &m, real &v, real &theta) {
+        m = 0.1_r * g + 0.9_r * m;
+        v = 0.001_r * power<2>(g) + 0.999_r * v;
+        theta = theta - real(*lr_t) * m / (1e-08_r * real(*c2) + sqrt(v));
+    }, g, m, v, theta);
 }
 
 // t ← t + 1
@@ -638,6 +659,7 @@ extern "C" __global__ void kernel_count_step(int *t) {
 }
 """
 KERNELS = (
+    "matmul",
     "image_pad",
     "relu1",
     "pooled1",
@@ -649,7 +671,6 @@ KERNELS = (
     "loss",
     "d_logits",
     "d_z3",
-    "d_flat1",
     "d_z2",
     "padded_d_z2",
     "d_edges",
@@ -661,7 +682,6 @@ KERNELS = (
     "d_conv1_b",
     "d_conv2_W",
     "d_conv2_b",
-    "d_fc1_W",
     "d_fc1_b",
     "d_fc2_W",
     "d_fc2_b",
@@ -672,7 +692,149 @@ KERNELS = (
 # A grid that fills any GPU of today many times over; what is left, its threads walk on to.
 MOST_BLOCKS = 65536
 MOST_ENTRIES = 2**31  # of an array: an index is an int
+# How products of float32 are multiplied; they are added up in float32. One of COMPUTE_AS.
+PRECISION = "fp32"
+COMPUTE_AS = {
+    "fp32": "COMPUTE_32F",
+    "tf32": "COMPUTE_32F_FAST_TF32",
+    "bf16": "COMPUTE_32F_FAST_16BF",
+}
+WORKSPACE = 2**25  # bytes that cuBLASLt may use meanwhile
 COMPILED: dict[str, Kernels] = {}
+
+
+class Plan:
+    """A product of matrices as cuBLASLt is told of it, once: out = scale left right + bias, or +=.
+
+    cuBLASLt counts along columns. So it is told of the transposes, which lie in memory alike:
+    out' = right' left', where a bias is one number for each row.
+    """
+
+    def __init__(
+        self,
+        handle: int,
+        arrays: tuple[cp.ndarray, ...],
+        bias: cp.ndarray | None,
+        scale: float,
+        *,
+        add: bool,
+    ) -> None:
+        left, right, out = arrays
+        self.handle = handle
+        self.alpha, self.beta = np.array(scale, out.dtype), np.array(add, out.dtype)
+        single = out.dtype == np.float32
+        compute = COMPUTE_AS[PRECISION] if single else "COMPUTE_64F"
+        self.kind = 0 if single else 1  # CUDA_R_32F, CUDA_R_64F
+        self.operation = cublasLt.matmul_desc_create(cublas.ComputeType[compute], self.kind)
+        self.layouts = self._layout(right, "A"), self._layout(left, "B"), self._layout(out)
+        if bias is not None:
+            self._tell("EPILOGUE", np.uint32(cublasLt.Epilogue.BIAS))
+            self._tell("BIAS_POINTER", np.uint64(bias.data.ptr))
+        self.algorithm = np.zeros(1, cublasLt.matmul_heuristic_result_dtype)
+        starts = {"A": right, "B": left, "C": out, "D": out if bias is None else bias}
+        self._choose({name: aligned(array) for name, array in starts.items()})
+
+    def _tell(self, name: str, value: np.generic) -> None:
+        """Set an attribute of the product."""
+        which, held = cublasLt.MatmulDescAttribute[name], np.array(value)
+        cublasLt.matmul_desc_set_attribute(self.operation, which, held.ctypes.data, held.nbytes)
+
+    def _layout(self, array: cp.ndarray, operand: str = "") -> int:
+        """Describe a stack of matrices, transposed; an operand's columns may run along memory."""
+        rows, columns = array.shape[-2:]
+        down, along = (stride // array.itemsize for stride in array.strides[-2:])
+        turned = along != 1
+        inner, outer, step = (rows, columns, along) if turned else (columns, rows, down)
+        found = cublasLt.matrix_layout_create(self.kind, inner, outer, max(step, inner))
+        if array.ndim == 3:
+            count, apart = np.array(array.shape[0], np.int32), np.array(array.strides[0])
+            apart //= array.itemsize
+            for name, value in (("BATCH_COUNT", count), ("STRIDED_BATCH_OFFSET", apart)):
+                which = cublasLt.MatrixLayoutAttribute[name]
+                cublasLt.matrix_layout_set_attribute(found, which, value.ctypes.data, value.nbytes)
+        if operand:
+            self._tell(f"TRANS{operand}", np.int32(turned))
+        return found
+
+    def _choose(self, starts: dict[str, int]) -> None:
+        """Ask for the best algorithm that WORKSPACE, and where the arrays begin, allow."""
+        wishes = cublasLt.matmul_preference_create()
+        told = {f"MIN_ALIGNMENT_{name}_BYTES": np.uint32(start) for name, start in starts.items()}
+        for name, value in (("MAX_WORKSPACE_BYTES", np.uint64(WORKSPACE)), *told.items()):
+            which, held = cublasLt.MatmulPreferenceAttribute[name], np.array(value)
+            cublasLt.matmul_preference_set_attribute(wishes, which, held.ctypes.data, held.nbytes)
+        a, b, d = self.layouts
+        best, found = self.algorithm.ctypes.data, np.zeros(1, np.int32)
+        cublasLt.matmul_algo_get_heuristic(
+            self.handle, self.operation, a, b, d, d, wishes, 1, best, found.ctypes.data
+        )
+        cublasLt.matmul_preference_destroy(wishes)
+
+    def launch(self, arrays: tuple[cp.ndarray, ...], room: cp.ndarray) -> None:
+        """Multiply; cuBLASLt may write into `room` meanwhile."""
+        left, right, out = (array.data.ptr for array in arrays)
+        a, b, d = self.layouts
+        cublasLt.matmul(
+            self.handle,
+            self.operation,
+            self.alpha.ctypes.data,
+            right,
+            a,
+            left,
+            b,
+            self.beta.ctypes.data,
+            out,
+            d,
+            out,
+            d,
+            self.algorithm.ctypes.data,
+            room.data.ptr,
+            WORKSPACE,
+            cp.cuda.get_current_stream().ptr,
+        )
+
+
+class Products:
+    """Products of matrices: by cuBLASLt, if nvmath-python is installed, else by a kernel."""
+
+    def __init__(self, plain: Callable[..., None]) -> None:
+        self._plain = plain
+        self._plans: dict[object, Plan | None] = {}
+        if cublas is not None:
+            self._handle, self._room = cublasLt.create(), cp.empty(WORKSPACE, np.uint8)
+
+    def multiply(
+        self, arrays: tuple[cp.ndarray, ...], bias: cp.ndarray | None, scale: float, *, add: bool
+    ) -> None:
+        """Multiply: out = scale left right + bias, or out += …; `arrays` are these three."""
+        plan = self._plan(arrays, bias, scale, add=add) if cublas is not None else None
+        if plan is not None:
+            plan.launch(arrays, self._room)
+            return
+        left, right, out = (array if array.ndim == 3 else array[None] for array in arrays)
+        sizes = (*out.shape, left.shape[2])
+        steps = [s // x.itemsize for x in (left, right, out) for s in x.strides]
+        given = (left, right, out if bias is None else bias, out)
+        flags = (int(bias is not None), int(add), np.float64(scale))
+        self._plain(*out.shape, *given, *sizes, *steps[:-1], *flags)
+
+    def _plan(
+        self, arrays: tuple[cp.ndarray, ...], bias: cp.ndarray | None, scale: float, *, add: bool
+    ) -> Plan | None:
+        """Return how cuBLASLt multiplies these, planned once; None if it has no way."""
+        shapes = tuple((*x.shape, *x.strides, aligned(x)) for x in arrays)
+        key = (shapes, 0 if bias is None else bias.data.ptr, scale, add)
+        if key not in self._plans:
+            try:
+                self._plans[key] = Plan(self._handle, arrays, bias, scale, add=add)
+            except cublasLt.cuBLASLtError:
+                self._plans[key] = None
+        return self._plans[key]
+
+
+def aligned(array: cp.ndarray) -> int:
+    """Return the largest power of two, up to 256, that an array begins at a multiple of."""
+    return min(array.data.ptr & -array.data.ptr, 256)
 
 
 def missing() -> str:
@@ -702,6 +864,7 @@ class Kernels:
         real = {"float32": "float", "float64": "double"}[dtype]
         self._module = cp.RawModule(code=SOURCE, options=("--std=c++17", f"-DREAL={real}"))
         self._kernels = {name: self._module.get_function(f"kernel_{name}") for name in KERNELS}
+        self._products = Products(lambda *given: self.product("matmul", 64, *given))
 
     @classmethod
     def of(cls, dtype: str) -> Kernels:
@@ -714,6 +877,10 @@ class Kernels:
     def each(self, name: str, entries: int, *args: cp.ndarray | int) -> None:
         """Launch a thread an entry."""
         self._launch(name, entries, 256, args)
+
+    def each_of(self, name: str, entries: int, *args: cp.ndarray | int) -> None:
+        """Launch a thread for four entries."""
+        self._launch(name, entries, 1024, args)
 
     def by_thread(self, name: str, entries: int, *args: cp.ndarray | int) -> None:
         """Launch a thread an entry of the result."""
@@ -737,12 +904,25 @@ class Kernels:
         """Launch a block for each tile of the products."""
         self._launch(name, stack * -(-rows // tile) * -(-columns // tile), 1, args)
 
+    def matmul(
+        self,
+        left: cp.ndarray,
+        right: cp.ndarray,
+        out: cp.ndarray,
+        bias: cp.ndarray | None = None,
+        scale: float = 1.0,
+        *,
+        add: bool = False,
+    ) -> None:
+        """Multiply matrices, or stacks of them: out = scale left right + bias, or out += …."""
+        self._products.multiply((left, right, out), bias, scale, add=add)
+
     def _launch(
         self, name: str, work: int, per_block: int, args: tuple[cp.ndarray | int, ...]
     ) -> None:
         """Launch a kernel; a number is an `int` of C++, which CuPy would pass as 64 bits."""
         for arg in args:
-            if not isinstance(arg, int) and arg.size >= MOST_ENTRIES:
+            if not isinstance(arg, int | float) and arg.size >= MOST_ENTRIES:
                 raise ValueError(f"{name}: {arg.size} entries; kernels count to {MOST_ENTRIES}")
         blocks = max(1, min(-(-work // per_block), MOST_BLOCKS))
         given = tuple(np.int32(arg) if isinstance(arg, int) else arg for arg in args)
@@ -858,7 +1038,7 @@ def forward(p: Params, a: Activations) -> None:
     N = a.N
 
     # image_pad[n,c,a,b] = image[n,c,a-1,b-1] (0 outside)
-    k.each("image_pad", N * C * A * B, a.x, a.image_pad, N)
+    k.each_of("image_pad", N * C * A * B, a.x, a.image_pad, N)
 
     # z1[n,f,h,w] = Σ_{c,u,v} conv1_W[f,c,u,v] image_pad[n,c,h+u,v+w] + conv1_b[f]
     # relu1[n,f,h,w] = max(0, z1[n,f,h,w])
@@ -875,8 +1055,10 @@ def forward(p: Params, a: Activations) -> None:
     k.product("strokes", 32, 1, Q, N * R * T, p.conv2_W, a.edges, p.conv2_b, a.z2, a.strokes, N)
 
     # z3[n,s] = Σ_e fc1_W[e,s] flat1[n,e] + fc1_b[s]
+    k.matmul(a.strokes.reshape(N, E), p.fc1_W, a.z3, bias=p.fc1_b)
+
     # hidden[n,s] = max(0, z3[n,s])
-    k.product("hidden", 32, 1, N, S, a.strokes, p.fc1_W, p.fc1_b, a.z3, a.hidden, N)
+    k.each_of("hidden", N * S, a.z3, a.hidden, N)
 
     # logits[n,d2] = Σ_s fc2_W[s,d2] hidden[n,s] + fc2_b[d2]
     k.product("logits", 16, 1, N, D2, a.hidden, p.fc2_W, p.fc2_b, a.logits, N)
@@ -907,20 +1089,20 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # p[n,d2] = e[n,d2]/s[n]
     # ∂L/∂logits[n,d2] = (p[n,d2] - 0.1/D2 - 0.9 δ(d2,digit[n]))/N
-    k.each("d_logits", N * D2, a.s, a.e, a.digit, a.p, a.d_logits, N)
+    k.each_of("d_logits", N * D2, a.s, a.e, a.digit, a.p, a.d_logits, N)
 
     # ∂L/∂hidden[n,s] = Σ_d2 fc2_W[s,d2] ∂L/∂logits[n,d2]
     # ∂L/∂z3[n,s] = [z3[n,s] > 0] ∂L/∂hidden[n,s]
     k.product("d_z3", 32, 1, N, S, a.d_logits, p.fc2_W, a.z3, a.d_hidden, a.d_z3, N)
 
     # ∂L/∂flat1[n,e] = Σ_s fc1_W[e,s] ∂L/∂z3[n,s]
-    k.product("d_flat1", 32, 1, N, E, a.d_z3, p.fc1_W, a.d_flat1, N)
+    k.matmul(a.d_z3, p.fc1_W.T, a.d_flat1)
 
     # ∂L/∂z2[n,q,r,t] = [z2[n,q,r,t] > 0] ∂L/∂flat1[n,R T q + T r + t]
-    k.each("d_z2", N * Q * R * T, a.d_flat1, a.z2, a.d_z2, N)
+    k.each_of("d_z2", N * Q * R * T, a.d_flat1, a.z2, a.d_z2, N)
 
     # padded_d_z2[n,q,p,x] = ∂L/∂z2[n,q,p-2,x-2] (0 outside)
-    k.each("padded_d_z2", N * Q * P * X, a.d_z2, a.padded_d_z2, N)
+    k.each_of("padded_d_z2", N * Q * P * X, a.d_z2, a.padded_d_z2, N)
 
     # ∂L/∂edges[n,f,j,k] = Σ_{q,u,v} conv2_W[q,f,u,v] padded_d_z2[n,q,j + 2 - u,k + 2 - v]
     k.product("d_edges", 16, 1, F, N * J * K, p.conv2_W, a.padded_d_z2, a.d_edges, N)
@@ -929,7 +1111,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.by_thread("edges_at", N * F * J * K, a.pooled1, a.edges_at, N)
 
     # split_d_pooled1[n,f,j,m,k] = δ(m,edges_at[n,f,j,k]) ∂L/∂edges[n,f,j,k]
-    k.each("split_d_pooled1", N * F * J * M * K, a.d_edges, a.edges_at, a.split_d_pooled1, N)
+    k.each_of("split_d_pooled1", N * F * J * M * K, a.d_edges, a.edges_at, a.split_d_pooled1, N)
 
     # pooled1_at[n,f,h,k] = argmax_g relu1[n,f,h,2 k + g]
     # split_d_relu1[n,f,h,k,g] = δ(g,pooled1_at[n,f,h,k]) ∂L/∂pooled1[n,f,h,k]
@@ -938,7 +1120,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     )
 
     # ∂L/∂z1[n,f,h,w] = [z1[n,f,h,w] > 0] ∂L/∂relu1[n,f,h,w]
-    k.each("d_z1", N * F * H * W, a.split_d_relu1, a.z1, a.d_z1, N)
+    k.each_of("d_z1", N * F * H * W, a.split_d_relu1, a.z1, a.d_z1, N)
 
     # ∂L/∂conv1_W[f,c,u,v] = Σ_{n,h,w} image_pad[n,c,h+u,v+w] ∂L/∂z1[n,f,h,w]
     k.product("d_conv1_W", 16, 1, F, C * U * V, a.d_z1, a.image_pad, g.conv1_W, N)
@@ -953,7 +1135,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.by_block("d_conv2_b", Q, a.d_z2, g.conv2_b, N)
 
     # ∂L/∂fc1_W[e,s] = Σ_n flat1[n,e] ∂L/∂z3[n,s]
-    k.product("d_fc1_W", 16, 1, E, S, a.strokes, a.d_z3, g.fc1_W, N)
+    k.matmul(a.strokes.reshape(N, E).T, a.d_z3, g.fc1_W)
 
     # ∂L/∂fc1_b[s] = Σ_n ∂L/∂z3[n,s]
     k.by_columns("d_fc1_b", S, a.d_z3, g.fc1_b, N)
@@ -981,7 +1163,7 @@ def update(p: Params, g: Grads, s: State) -> None:
     # m[i] ← 0.9 m[i] + 0.1 g[i]
     # v[i] ← 0.999 v[i] + 0.001 g[i]²
     # θ[i] ← θ[i] - lr_t m[i]/(1e-08 c2 + √v[i])
-    k.each("theta", P, g.flat, s.c2, s.lr_t, s.m, s.v, p.flat, P)
+    k.each_of("theta", P, g.flat, s.c2, s.lr_t, s.m, s.v, p.flat, P)
 
 
 def real(name: str, value: np.ndarray, shape: tuple[int, ...], dtype: str) -> np.ndarray:

@@ -75,6 +75,33 @@ __device__ void each(int entries, Formula formula) {
     for (int i = blockIdx.x * BLOCK + threadIdx.x; i < entries; i += gridDim.x * BLOCK) formula(i);
 }
 
+// formula(i, x[i], y[i], …) for every i below `entries`. A thread moves 16 bytes of each array at
+// once, FEW numbers, for each begins at a multiple of 16 bytes.
+constexpr int FEW = 16 / sizeof(real);
+template <class T>
+struct alignas(FEW * sizeof(T)) few { T at[FEW]; };
+template <class T>
+__device__ few<T> taken(const T *memory, int q) {
+    return reinterpret_cast<const few<T> *>(memory)[q];
+}
+template <class T>
+__device__ void put(T *memory, int q, few<T> x) { reinterpret_cast<few<T> *>(memory)[q] = x; }
+template <class T>
+__device__ void put(const T *, int, few<T>) {}
+
+template <class Formula, class... T>
+__device__ void each_of(int entries, Formula formula, T *...memory) {
+    const int first = blockIdx.x * BLOCK + threadIdx.x, step = gridDim.x * BLOCK;
+    for (int q = first; q < entries / FEW; q += step)
+        [=](auto... x) mutable {
+#pragma unroll
+            for (int k = 0; k < FEW; ++k) formula(FEW * q + k, x.at[k]...);
+            (put(memory, q, x), ...);
+        }(taken(memory, q)...);
+#pragma unroll 1
+    for (int i = entries / FEW * FEW + first; i < entries; i += step) formula(i, memory[i]...);
+}
+
 // What a reduction brings together: a sum, the largest, or where the first largest is.
 struct added {
     real total = 0;
@@ -243,7 +270,8 @@ extern "C" __global__ void kernel_prediction(
 
 // r[n,k] = prediction[n,k] - y[n,k]
 extern "C" __global__ void kernel_r(const real *y, const real *prediction, real *r, int N) {
-    each(N * K, [=](int i) { r[i] = prediction[i] - y[i]; });
+    each_of(N * K, [=](int, real y, real prediction, real &r) { r = prediction - y; }, y,
+        prediction, r);
 }
 
 // loss = Σ_{n,k} r[n,k]²/(K N)
@@ -302,7 +330,7 @@ extern "C" __global__ void kernel_d_fc2_b(const real *r, real *d_fc2_b, int N) {
 
 // θ[i] ← θ[i] - 0.05 g[i]
 extern "C" __global__ void kernel_theta(const real *g, real *theta, int P) {
-    each(P, [=](int i) { theta[i] = theta[i] - 0.05_r * g[i]; });
+    each_of(P, [=](int, real &theta, real g) { theta = theta - 0.05_r * g; }, theta, g);
 }
 """
 KERNELS = (
@@ -363,6 +391,10 @@ class Kernels:
         """Launch a thread an entry."""
         self._launch(name, entries, 256, args)
 
+    def each_of(self, name: str, entries: int, *args: cp.ndarray | int) -> None:
+        """Launch a thread for four entries."""
+        self._launch(name, entries, 1024, args)
+
     def by_thread(self, name: str, entries: int, *args: cp.ndarray | int) -> None:
         """Launch a thread an entry of the result."""
         self._launch(name, entries, 256, args)
@@ -390,7 +422,7 @@ class Kernels:
     ) -> None:
         """Launch a kernel; a number is an `int` of C++, which CuPy would pass as 64 bits."""
         for arg in args:
-            if not isinstance(arg, int) and arg.size >= MOST_ENTRIES:
+            if not isinstance(arg, int | float) and arg.size >= MOST_ENTRIES:
                 raise ValueError(f"{name}: {arg.size} entries; kernels count to {MOST_ENTRIES}")
         blocks = max(1, min(-(-work // per_block), MOST_BLOCKS))
         given = tuple(np.int32(arg) if isinstance(arg, int) else arg for arg in args)
@@ -481,7 +513,7 @@ def add_loss(a: Activations) -> None:
     N = a.N
 
     # r[n,k] = prediction[n,k] - y[n,k]
-    k.each("r", N * K, a.y, a.prediction, a.r, N)
+    k.each_of("r", N * K, a.y, a.prediction, a.r, N)
 
     # loss = Σ_{n,k} r[n,k]²/(K N)
     k.by_block("loss", 1, a.r, a.loss, N)
@@ -515,7 +547,7 @@ def update(p: Params, g: Grads, s: State) -> None:
     P = SIZE
 
     # θ[i] ← θ[i] - 0.05 g[i]
-    k.each("theta", P, g.flat, p.flat, P)
+    k.each_of("theta", P, g.flat, p.flat, P)
 
 
 def real(name: str, value: np.ndarray, shape: tuple[int, ...], dtype: str) -> np.ndarray:

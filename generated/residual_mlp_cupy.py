@@ -197,6 +197,33 @@ __device__ void each(int entries, Formula formula) {
     for (int i = blockIdx.x * BLOCK + threadIdx.x; i < entries; i += gridDim.x * BLOCK) formula(i);
 }
 
+// formula(i, x[i], y[i], …) for every i below `entries`. A thread moves 16 bytes of each array at
+// once, FEW numbers, for each begins at a multiple of 16 bytes.
+constexpr int FEW = 16 / sizeof(real);
+template <class T>
+struct alignas(FEW * sizeof(T)) few { T at[FEW]; };
+template <class T>
+__device__ few<T> taken(const T *memory, int q) {
+    return reinterpret_cast<const few<T> *>(memory)[q];
+}
+template <class T>
+__device__ void put(T *memory, int q, few<T> x) { reinterpret_cast<few<T> *>(memory)[q] = x; }
+template <class T>
+__device__ void put(const T *, int, few<T>) {}
+
+template <class Formula, class... T>
+__device__ void each_of(int entries, Formula formula, T *...memory) {
+    const int first = blockIdx.x * BLOCK + threadIdx.x, step = gridDim.x * BLOCK;
+    for (int q = first; q < entries / FEW; q += step)
+        [=](auto... x) mutable {
+#pragma unroll
+            for (int k = 0; k < FEW; ++k) formula(FEW * q + k, x.at[k]...);
+            (put(memory, q, x), ...);
+        }(taken(memory, q)...);
+#pragma unroll 1
+    for (int i = entries / FEW * FEW + first; i < entries; i += step) formula(i, memory[i]...);
+}
+
 // What a reduction brings together: a sum, the largest, or where the first largest is.
 struct added {
     real total = 0;
@@ -499,11 +526,11 @@ extern "C" __global__ void kernel_loss(
 extern "C" __global__ void kernel_d_logits(
     const real *s, const real *e, const int *digit, real *p, real *d_logits, int N
 ) {
-    each(N * J, [=](int i) {
+    each_of(N * J, [=](int i, real e, real &p, real &d_logits) {
         const int n = i / J, j = i % J;
-        p[i] = e[i] / s[n];
-        d_logits[i] = (p[i] - real(j == digit[n])) / real(N);
-    });
+        p = e / s[n];
+        d_logits = (p - real(j == digit[n])) / real(N);
+    }, e, p, d_logits);
 }
 
 // ∂L/∂y21[n,h] = Σ_j head_W[h,j] ∂L/∂logits[n,j]
@@ -710,12 +737,12 @@ extern "C" __global__ void kernel_theta(
     const double *g_scale, const double *c2, const double *lr_t, real *g, real *m, real *v,
     real *theta, int P
 ) {
-    each(P, [=](int i) {
-        g[i] = real(*g_scale) * g[i];
-        m[i] = 0.1_r * g[i] + 0.9_r * m[i];
-        v[i] = 0.001_r * power<2>(g[i]) + 0.999_r * v[i];
-        theta[i] = 0.99997_r * theta[i] - real(*lr_t) * m[i] / (1e-08_r * real(*c2) + sqrt(v[i]));
-    });
+    each_of(P, [=](int, real &g, real &m, real &v, real &theta) {
+        g = real(*g_scale) * g;
+        m = 0.1_r * g + 0.9_r * m;
+        v = 0.001_r * power<2>(g) + 0.999_r * v;
+        theta = 0.99997_r * theta - real(*lr_t) * m / (1e-08_r * real(*c2) + sqrt(v));
+    }, g, m, v, theta);
 }
 
 // t ← t + 1
@@ -796,6 +823,10 @@ class Kernels:
         """Launch a thread an entry."""
         self._launch(name, entries, 256, args)
 
+    def each_of(self, name: str, entries: int, *args: cp.ndarray | int) -> None:
+        """Launch a thread for four entries."""
+        self._launch(name, entries, 1024, args)
+
     def by_thread(self, name: str, entries: int, *args: cp.ndarray | int) -> None:
         """Launch a thread an entry of the result."""
         self._launch(name, entries, 256, args)
@@ -823,7 +854,7 @@ class Kernels:
     ) -> None:
         """Launch a kernel; a number is an `int` of C++, which CuPy would pass as 64 bits."""
         for arg in args:
-            if not isinstance(arg, int) and arg.size >= MOST_ENTRIES:
+            if not isinstance(arg, int | float) and arg.size >= MOST_ENTRIES:
                 raise ValueError(f"{name}: {arg.size} entries; kernels count to {MOST_ENTRIES}")
         blocks = max(1, min(-(-work // per_block), MOST_BLOCKS))
         given = tuple(np.int32(arg) if isinstance(arg, int) else arg for arg in args)
@@ -1903,7 +1934,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # p[n,j] = e[n,j]/s[n]
     # ∂L/∂logits[n,j] = (p[n,j] - δ(j,digit[n]))/N
-    k.each("d_logits", N * J, a.s, a.e, a.digit, a.p, a.d_logits, N)
+    k.each_of("d_logits", N * J, a.s, a.e, a.digit, a.p, a.d_logits, N)
 
     # ∂L/∂y21[n,h] = Σ_j head_W[h,j] ∂L/∂logits[n,j]
     # ∂L/∂xhat21[n,h] = ln_gain[h] ∂L/∂y21[n,h]
@@ -2817,7 +2848,7 @@ def update(p: Params, g: Grads, s: State) -> None:
     # m[i] ← 0.9 m[i] + 0.1 g[i]
     # v[i] ← 0.999 v[i] + 0.001 g[i]²
     # θ[i] ← 0.99997 θ[i] - lr_t m[i]/(1e-08 c2 + √v[i])
-    k.each("theta", P, s.g_scale, s.c2, s.lr_t, g.flat, s.m, s.v, p.flat, P)
+    k.each_of("theta", P, s.g_scale, s.c2, s.lr_t, g.flat, s.m, s.v, p.flat, P)
 
 
 def real(name: str, value: np.ndarray, shape: tuple[int, ...], dtype: str) -> np.ndarray:

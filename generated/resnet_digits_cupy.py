@@ -112,6 +112,33 @@ __device__ void each(int entries, Formula formula) {
     for (int i = blockIdx.x * BLOCK + threadIdx.x; i < entries; i += gridDim.x * BLOCK) formula(i);
 }
 
+// formula(i, x[i], y[i], …) for every i below `entries`. A thread moves 16 bytes of each array at
+// once, FEW numbers, for each begins at a multiple of 16 bytes.
+constexpr int FEW = 16 / sizeof(real);
+template <class T>
+struct alignas(FEW * sizeof(T)) few { T at[FEW]; };
+template <class T>
+__device__ few<T> taken(const T *memory, int q) {
+    return reinterpret_cast<const few<T> *>(memory)[q];
+}
+template <class T>
+__device__ void put(T *memory, int q, few<T> x) { reinterpret_cast<few<T> *>(memory)[q] = x; }
+template <class T>
+__device__ void put(const T *, int, few<T>) {}
+
+template <class Formula, class... T>
+__device__ void each_of(int entries, Formula formula, T *...memory) {
+    const int first = blockIdx.x * BLOCK + threadIdx.x, step = gridDim.x * BLOCK;
+    for (int q = first; q < entries / FEW; q += step)
+        [=](auto... x) mutable {
+#pragma unroll
+            for (int k = 0; k < FEW; ++k) formula(FEW * q + k, x.at[k]...);
+            (put(memory, q, x), ...);
+        }(taken(memory, q)...);
+#pragma unroll 1
+    for (int i = entries / FEW * FEW + first; i < entries; i += step) formula(i, memory[i]...);
+}
+
 // What a reduction brings together: a sum, the largest, or where the first largest is.
 struct added {
     real total = 0;
@@ -301,11 +328,11 @@ __device__ void product(
 
 // shaped1_pad[n,c,a,b] = shaped1[n,c,a-1,b-1] (0 outside)
 extern "C" __global__ void kernel_shaped1_pad(const real *x, real *shaped1_pad, int N) {
-    each(N * C * A * B, [=](int i) {
+    each_of(N * C * A * B, [=](int i, real &shaped1_pad) {
         const int n = i / (C * A * B), c = i / (A * B) % C, a = i / B % A, b = i % B;
-        shaped1_pad[i] = a - 1 >= 0 && a - 1 < H && b - 1 >= 0 && b - 1 < W ?
+        shaped1_pad = a - 1 >= 0 && a - 1 < H && b - 1 >= 0 && b - 1 < W ?
             x[((n * C + c) * H + a - 1) * W + b - 1] : 0_r;
-    });
+    }, shaped1_pad);
 }
 
 // z1[n,f,h,w] = Σ_{c,u,v} stem_W[f,c,u,v] shaped1_pad[n,c,h+u,v+w]
@@ -360,21 +387,21 @@ extern "C" __global__ void kernel_relu1(
     const real *z1, const real *mean1, const real *rstd1, const real *stem_norm_gain,
     const real *stem_norm_shift, real *xhat1, real *y1, real *relu1, int N
 ) {
-    each(N * F * H * W, [=](int i) {
+    each_of(N * F * H * W, [=](int i, real z1, real &xhat1, real &y1, real &relu1) {
         const int f = i / (H * W) % F;
-        xhat1[i] = (z1[i] - mean1[f]) * rstd1[f];
-        y1[i] = stem_norm_gain[f] * xhat1[i] + stem_norm_shift[f];
-        relu1[i] = maximum(0_r, y1[i]);
-    });
+        xhat1 = (z1 - mean1[f]) * rstd1[f];
+        y1 = stem_norm_gain[f] * xhat1 + stem_norm_shift[f];
+        relu1 = maximum(0_r, y1);
+    }, z1, xhat1, y1, relu1);
 }
 
 // relu1_pad1[n,f,a,b] = relu1[n,f,a-1,b-1] (0 outside)
 extern "C" __global__ void kernel_relu1_pad1(const real *relu1, real *relu1_pad1, int N) {
-    each(N * F * A * B, [=](int i) {
+    each_of(N * F * A * B, [=](int i, real &relu1_pad1) {
         const int n = i / (F * A * B), f = i / (A * B) % F, a = i / B % A, b = i % B;
-        relu1_pad1[i] = a - 1 >= 0 && a - 1 < H && b - 1 >= 0 && b - 1 < W ?
+        relu1_pad1 = a - 1 >= 0 && a - 1 < H && b - 1 >= 0 && b - 1 < W ?
             relu1[((n * F + f) * H + a - 1) * W + b - 1] : 0_r;
-    });
+    }, relu1_pad1);
 }
 
 // z2[n,e,h,w] = Σ_{f,u,v} block1_conv1_W[e,f,u,v] relu1_pad1[n,f,h+u,v+w]
@@ -427,21 +454,21 @@ extern "C" __global__ void kernel_relu2(
     const real *z2, const real *mean2, const real *rstd2, const real *block1_conv1_norm_gain,
     const real *block1_conv1_norm_shift, real *xhat2, real *y2, real *relu2, int N
 ) {
-    each(N * E * H * W, [=](int i) {
+    each_of(N * E * H * W, [=](int i, real z2, real &xhat2, real &y2, real &relu2) {
         const int e = i / (H * W) % E;
-        xhat2[i] = (z2[i] - mean2[e]) * rstd2[e];
-        y2[i] = block1_conv1_norm_gain[e] * xhat2[i] + block1_conv1_norm_shift[e];
-        relu2[i] = maximum(0_r, y2[i]);
-    });
+        xhat2 = (z2 - mean2[e]) * rstd2[e];
+        y2 = block1_conv1_norm_gain[e] * xhat2 + block1_conv1_norm_shift[e];
+        relu2 = maximum(0_r, y2);
+    }, z2, xhat2, y2, relu2);
 }
 
 // relu2_pad1[n,e,a,b] = relu2[n,e,a-1,b-1] (0 outside)
 extern "C" __global__ void kernel_relu2_pad1(const real *relu2, real *relu2_pad1, int N) {
-    each(N * E * A * B, [=](int i) {
+    each_of(N * E * A * B, [=](int i, real &relu2_pad1) {
         const int n = i / (E * A * B), e = i / (A * B) % E, a = i / B % A, b = i % B;
-        relu2_pad1[i] = a - 1 >= 0 && a - 1 < H && b - 1 >= 0 && b - 1 < W ?
+        relu2_pad1 = a - 1 >= 0 && a - 1 < H && b - 1 >= 0 && b - 1 < W ?
             relu2[((n * E + e) * H + a - 1) * W + b - 1] : 0_r;
-    });
+    }, relu2_pad1);
 }
 
 // z3[n,f,h,w] = Σ_{e,u,v} block1_conv2_W[f,e,u,v] relu2_pad1[n,e,h+u,v+w]
@@ -470,13 +497,14 @@ extern "C" __global__ void kernel_relu3(
     const real *block1_conv2_norm_shift, const real *relu1, real *xhat3, real *y3, real *sum1,
     real *relu3, int N
 ) {
-    each(N * F * H * W, [=](int i) {
+    each_of(N * F * H * W, [=](int i, real z3, real &xhat3, real &y3, real relu1, real &sum1, real
+        &relu3) {
         const int f = i / (H * W) % F;
-        xhat3[i] = (z3[i] - mean3[f]) * rstd3[f];
-        y3[i] = block1_conv2_norm_gain[f] * xhat3[i] + block1_conv2_norm_shift[f];
-        sum1[i] = relu1[i] + y3[i];
-        relu3[i] = maximum(0_r, sum1[i]);
-    });
+        xhat3 = (z3 - mean3[f]) * rstd3[f];
+        y3 = block1_conv2_norm_gain[f] * xhat3 + block1_conv2_norm_shift[f];
+        sum1 = relu1 + y3;
+        relu3 = maximum(0_r, sum1);
+    }, z3, xhat3, y3, relu1, sum1, relu3);
 }
 
 // z4[n,g,j,k] = Σ_f block2_skip_W[g,f,0,0] relu3[n,f,2 j,2 k]
@@ -529,20 +557,19 @@ extern "C" __global__ void kernel_y4(
     const real *z4, const real *mean4, const real *rstd4, const real *block2_skip_norm_gain,
     const real *block2_skip_norm_shift, real *xhat4, real *y4, int N
 ) {
-    each(N * G * J * K, [=](int i) {
+    each_of(N * G * J * K, [=](int i, real z4, real &xhat4, real &y4) {
         const int g = i / (J * K) % G;
-        xhat4[i] = (z4[i] - mean4[g]) * rstd4[g];
-        y4[i] = block2_skip_norm_gain[g] * xhat4[i] + block2_skip_norm_shift[g];
-    });
+        xhat4 = (z4 - mean4[g]) * rstd4[g];
+        y4 = block2_skip_norm_gain[g] * xhat4 + block2_skip_norm_shift[g];
+    }, z4, xhat4, y4);
 }
 
 // relu3_pad1[n,f,r,t] = relu3[n,f,r-1,t-1] (0 outside)
 extern "C" __global__ void kernel_relu3_pad1(const real *relu3, real *relu3_pad1, int N) {
-    each(N * F * R * T, [=](int i) {
+    each_of(N * F * R * T, [=](int i, real &relu3_pad1) {
         const int n = i / (F * R * T), f = i / (R * T) % F, r = i / T % R, t = i % T;
-        relu3_pad1[i] = r - 1 >= 0 && t - 1 >= 0 ? relu3[((n * F + f) * H + r - 1) * W + t - 1] :
-            0_r;
-    });
+        relu3_pad1 = r - 1 >= 0 && t - 1 >= 0 ? relu3[((n * F + f) * H + r - 1) * W + t - 1] : 0_r;
+    }, relu3_pad1);
 }
 
 // z5[n,g,j,k] = Σ_{f,u,v} block2_conv1_W[g,f,u,v] relu3_pad1[n,f,2 j + u,2 k + v]
@@ -569,22 +596,22 @@ extern "C" __global__ void kernel_relu4(
     const real *z5, const real *mean5, const real *rstd5, const real *block2_conv1_norm_gain,
     const real *block2_conv1_norm_shift, real *xhat5, real *y5, real *relu4, int N
 ) {
-    each(N * G * J * K, [=](int i) {
+    each_of(N * G * J * K, [=](int i, real z5, real &xhat5, real &y5, real &relu4) {
         const int g = i / (J * K) % G;
-        xhat5[i] = (z5[i] - mean5[g]) * rstd5[g];
-        y5[i] = block2_conv1_norm_gain[g] * xhat5[i] + block2_conv1_norm_shift[g];
-        relu4[i] = maximum(0_r, y5[i]);
-    });
+        xhat5 = (z5 - mean5[g]) * rstd5[g];
+        y5 = block2_conv1_norm_gain[g] * xhat5 + block2_conv1_norm_shift[g];
+        relu4 = maximum(0_r, y5);
+    }, z5, xhat5, y5, relu4);
 }
 
 // relu4_pad1[n,g,a2,b2] = relu4[n,g,a2-1,b2-1] (0 outside)
 // Likewise padded_d_z5.
 extern "C" __global__ void kernel_relu4_pad1(const real *relu4, real *relu4_pad1, int N) {
-    each(N * G * A2 * B2, [=](int i) {
+    each_of(N * G * A2 * B2, [=](int i, real &relu4_pad1) {
         const int n = i / (G * A2 * B2), g = i / (A2 * B2) % G, a2 = i / B2 % A2, b2 = i % B2;
-        relu4_pad1[i] = a2 - 1 >= 0 && a2 - 1 < J && b2 - 1 >= 0 && b2 - 1 < K ?
+        relu4_pad1 = a2 - 1 >= 0 && a2 - 1 < J && b2 - 1 >= 0 && b2 - 1 < K ?
             relu4[((n * G + g) * J + a2 - 1) * K + b2 - 1] : 0_r;
-    });
+    }, relu4_pad1);
 }
 
 // z6[n,s,j,k] = Σ_{g,u,v} block2_conv2_W[s,g,u,v] relu4_pad1[n,g,j+u,k+v]
@@ -636,11 +663,11 @@ extern "C" __global__ void kernel_y6(
     const real *z6, const real *mean6, const real *rstd6, const real *block2_conv2_norm_gain,
     const real *block2_conv2_norm_shift, real *xhat6, real *y6, int N
 ) {
-    each(N * S * J * K, [=](int i) {
+    each_of(N * S * J * K, [=](int i, real z6, real &xhat6, real &y6) {
         const int s = i / (J * K) % S;
-        xhat6[i] = (z6[i] - mean6[s]) * rstd6[s];
-        y6[i] = block2_conv2_norm_gain[s] * xhat6[i] + block2_conv2_norm_shift[s];
-    });
+        xhat6 = (z6 - mean6[s]) * rstd6[s];
+        y6 = block2_conv2_norm_gain[s] * xhat6 + block2_conv2_norm_shift[s];
+    }, z6, xhat6, y6);
 }
 
 // sum2[n,g,j,k] = y4[n,g,j,k] + y6[n,g,j,k]
@@ -648,11 +675,11 @@ extern "C" __global__ void kernel_y6(
 extern "C" __global__ void kernel_h(
     const real *y4, const real *y6, real *sum2, real *h, int N
 ) {
-    each(N * G * J * K, [=](int i) {
+    each_of(N * G * J * K, [=](int i, real y4, real &sum2, real &h) {
         const int n = i / (G * J * K), g = i / (J * K) % G, j = i / K % J, k = i % K;
-        sum2[i] = y4[i] + y6[((n * S + g) * J + j) * K + k];
-        h[i] = maximum(0_r, sum2[i]);
-    });
+        sum2 = y4 + y6[((n * S + g) * J + j) * K + k];
+        h = maximum(0_r, sum2);
+    }, y4, sum2, h);
 }
 
 // pooled1[n,g] = Σ_{j,k} h[n,g,j,k]/(J K)
@@ -717,11 +744,11 @@ extern "C" __global__ void kernel_loss(
 extern "C" __global__ void kernel_rstd1_from_stem_norm_mean(
     const real *stem_norm_mean, const real *stem_norm_var, real *mean1, real *var1, real *rstd1
 ) {
-    each(F, [=](int f) {
-        mean1[f] = stem_norm_mean[f];
-        var1[f] = stem_norm_var[f];
-        rstd1[f] = rsqrt(var1[f] + 1e-05_r);
-    });
+    each_of(F, [=](int f, real &mean1, real &var1, real &rstd1) {
+        mean1 = stem_norm_mean[f];
+        var1 = stem_norm_var[f];
+        rstd1 = rsqrt(var1 + 1e-05_r);
+    }, mean1, var1, rstd1);
 }
 
 // mean2[e] = block1_conv1_norm_mean[e]
@@ -731,11 +758,11 @@ extern "C" __global__ void kernel_rstd2_from_block1_conv1_norm_mean(
     const real *block1_conv1_norm_mean, const real *block1_conv1_norm_var, real *mean2, real *var2,
     real *rstd2
 ) {
-    each(E, [=](int e) {
-        mean2[e] = block1_conv1_norm_mean[e];
-        var2[e] = block1_conv1_norm_var[e];
-        rstd2[e] = rsqrt(var2[e] + 1e-05_r);
-    });
+    each_of(E, [=](int e, real &mean2, real &var2, real &rstd2) {
+        mean2 = block1_conv1_norm_mean[e];
+        var2 = block1_conv1_norm_var[e];
+        rstd2 = rsqrt(var2 + 1e-05_r);
+    }, mean2, var2, rstd2);
 }
 
 // mean4[g] = block2_skip_norm_mean[g]
@@ -746,11 +773,11 @@ extern "C" __global__ void kernel_rstd4_from_block2_skip_norm_mean(
     const real *block2_skip_norm_mean, const real *block2_skip_norm_var, real *mean4, real *var4,
     real *rstd4
 ) {
-    each(G, [=](int g) {
-        mean4[g] = block2_skip_norm_mean[g];
-        var4[g] = block2_skip_norm_var[g];
-        rstd4[g] = rsqrt(var4[g] + 1e-05_r);
-    });
+    each_of(G, [=](int g, real &mean4, real &var4, real &rstd4) {
+        mean4 = block2_skip_norm_mean[g];
+        var4 = block2_skip_norm_var[g];
+        rstd4 = rsqrt(var4 + 1e-05_r);
+    }, mean4, var4, rstd4);
 }
 
 // mean6[s] = block2_conv2_norm_mean[s]
@@ -760,11 +787,11 @@ extern "C" __global__ void kernel_rstd6_from_block2_conv2_norm_mean(
     const real *block2_conv2_norm_mean, const real *block2_conv2_norm_var, real *mean6, real *var6,
     real *rstd6
 ) {
-    each(S, [=](int s) {
-        mean6[s] = block2_conv2_norm_mean[s];
-        var6[s] = block2_conv2_norm_var[s];
-        rstd6[s] = rsqrt(var6[s] + 1e-05_r);
-    });
+    each_of(S, [=](int s, real &mean6, real &var6, real &rstd6) {
+        mean6 = block2_conv2_norm_mean[s];
+        var6 = block2_conv2_norm_var[s];
+        rstd6 = rsqrt(var6 + 1e-05_r);
+    }, mean6, var6, rstd6);
 }
 
 // stem_norm_mean[f] ← 0.9 stem_norm_mean[f] + 0.1 mean1[f]
@@ -830,11 +857,11 @@ extern "C" __global__ void kernel_block2_conv2_norm_var(
 extern "C" __global__ void kernel_d_logits(
     const real *s, const real *e, const int *digit, real *p, real *d_logits, int N
 ) {
-    each(N * H2, [=](int i) {
+    each_of(N * H2, [=](int i, real e, real &p, real &d_logits) {
         const int n = i / H2, h2 = i % H2;
-        p[i] = e[i] / s[n];
-        d_logits[i] = (p[i] - (h2 == digit[n] ? 0.9_r : 0_r) - 0.01_r) / real(N);
-    });
+        p = e / s[n];
+        d_logits = (p - (h2 == digit[n] ? 0.9_r : 0_r) - 0.01_r) / real(N);
+    }, e, p, d_logits);
 }
 
 // ∂L/∂pooled1[n,g] = Σ_h2 fc_W[g,h2] ∂L/∂logits[n,h2]
@@ -851,20 +878,20 @@ extern "C" __global__ void kernel_d_pooled1(
 extern "C" __global__ void kernel_d_sum2(
     const real *d_pooled1, const real *sum2, real *d_sum2, int N
 ) {
-    each(N * G * J * K, [=](int i) {
+    each_of(N * G * J * K, [=](int i, real sum2, real &d_sum2) {
         const int n = i / (G * J * K), g = i / (J * K) % G;
-        d_sum2[i] = sum2[i] > 0_r ? 0.0625_r * d_pooled1[n * G + g] : 0_r;
-    });
+        d_sum2 = sum2 > 0_r ? 0.0625_r * d_pooled1[n * G + g] : 0_r;
+    }, sum2, d_sum2);
 }
 
 // ∂L/∂xhat6[n,s,j,k] = block2_conv2_norm_gain[s] ∂L/∂sum2[n,s,j,k]
 extern "C" __global__ void kernel_d_xhat6(
     const real *block2_conv2_norm_gain, const real *d_sum2, real *d_xhat6, int N
 ) {
-    each(N * S * J * K, [=](int i) {
+    each_of(N * S * J * K, [=](int i, real &d_xhat6) {
         const int n = i / (S * J * K), s = i / (J * K) % S, j = i / K % J, k = i % K;
-        d_xhat6[i] = block2_conv2_norm_gain[s] * d_sum2[((n * G + s) * J + j) * K + k];
-    });
+        d_xhat6 = block2_conv2_norm_gain[s] * d_sum2[((n * G + s) * J + j) * K + k];
+    }, d_xhat6);
 }
 
 // xhat6_dot_d_xhat6[s] = Σ_{n,j,k} xhat6[n,s,j,k] ∂L/∂xhat6[n,s,j,k]
@@ -895,20 +922,20 @@ extern "C" __global__ void kernel_d_z6(
     const real *rstd6, const real *xhat6, const real *xhat6_dot_d_xhat6, const real *d_xhat6,
     const real *sum_d_xhat6, real *d_z6, int N
 ) {
-    each(N * S * J * K, [=](int i) {
+    each_of(N * S * J * K, [=](int i, real xhat6, real d_xhat6, real &d_z6) {
         const int s = i / (J * K) % S;
-        d_z6[i] = rstd6[s] * (d_xhat6[i] - 0.0625_r * xhat6[i] * xhat6_dot_d_xhat6[s] / real(N) -
-            0.0625_r * sum_d_xhat6[s] / real(N));
-    });
+        d_z6 = rstd6[s] * (d_xhat6 - 0.0625_r * xhat6 * xhat6_dot_d_xhat6[s] / real(N) - 0.0625_r *
+            sum_d_xhat6[s] / real(N));
+    }, xhat6, d_xhat6, d_z6);
 }
 
 // padded_d_z6[n,s,p,w] = ∂L/∂z6[n,s,p-2,w-2] (0 outside)
 extern "C" __global__ void kernel_padded_d_z6(const real *d_z6, real *padded_d_z6, int N) {
-    each(N * S * P * W, [=](int i) {
+    each_of(N * S * P * W, [=](int i, real &padded_d_z6) {
         const int n = i / (S * P * W), s = i / (P * W) % S, p = i / W % P, w = i % W;
-        padded_d_z6[i] = p - 2 >= 0 && p - 2 < J && w - 2 >= 0 && w - 2 < K ?
+        padded_d_z6 = p - 2 >= 0 && p - 2 < J && w - 2 >= 0 && w - 2 < K ?
             d_z6[((n * S + s) * J + p - 2) * K + w - 2] : 0_r;
-    });
+    }, padded_d_z6);
 }
 
 // ∂L/∂relu4_pad1[n,g,a2,b2] = Σ_{s,u,v} block2_conv2_W[s,g,u,v] padded_d_z6[n,s,a2 + 2 - u,b2 +
@@ -938,11 +965,11 @@ extern "C" __global__ void kernel_d_xhat5(
     const real *d_relu4_pad1, const real *y5, const real *block2_conv1_norm_gain, real *d_y5,
     real *d_xhat5, int N
 ) {
-    each(N * G * J * K, [=](int i) {
+    each_of(N * G * J * K, [=](int i, real y5, real &d_y5, real &d_xhat5) {
         const int n = i / (G * J * K), g = i / (J * K) % G, j = i / K % J, k = i % K;
-        d_y5[i] = y5[i] > 0_r ? d_relu4_pad1[((n * G + g) * A2 + j + 1) * B2 + k + 1] : 0_r;
-        d_xhat5[i] = block2_conv1_norm_gain[g] * d_y5[i];
-    });
+        d_y5 = y5 > 0_r ? d_relu4_pad1[((n * G + g) * A2 + j + 1) * B2 + k + 1] : 0_r;
+        d_xhat5 = block2_conv1_norm_gain[g] * d_y5;
+    }, y5, d_y5, d_xhat5);
 }
 
 // xhat5_dot_d_xhat5[g] = Σ_{n,j,k} xhat5[n,g,j,k] ∂L/∂xhat5[n,g,j,k]
@@ -976,22 +1003,22 @@ extern "C" __global__ void kernel_d_z5(
     const real *rstd5, const real *xhat5, const real *xhat5_dot_d_xhat5, const real *d_xhat5,
     const real *sum_d_xhat5, real *d_z5, int N
 ) {
-    each(N * G * J * K, [=](int i) {
+    each_of(N * G * J * K, [=](int i, real xhat5, real d_xhat5, real &d_z5) {
         const int g = i / (J * K) % G;
-        d_z5[i] = rstd5[g] * (d_xhat5[i] - 0.0625_r * xhat5[i] * xhat5_dot_d_xhat5[g] / real(N) -
-            0.0625_r * sum_d_xhat5[g] / real(N));
-    });
+        d_z5 = rstd5[g] * (d_xhat5 - 0.0625_r * xhat5 * xhat5_dot_d_xhat5[g] / real(N) - 0.0625_r *
+            sum_d_xhat5[g] / real(N));
+    }, xhat5, d_xhat5, d_z5);
 }
 
 // padded_block2_conv1_W[g,f,k,j] = block2_conv1_W[g,f,k,j] (0 outside)
 extern "C" __global__ void kernel_padded_block2_conv1_W(
     const real *block2_conv1_W, real *padded_block2_conv1_W
 ) {
-    each(G * F * K * J, [=](int i) {
+    each_of(G * F * K * J, [=](int i, real &padded_block2_conv1_W) {
         const int g = i / (F * K * J), f = i / (K * J) % F, k = i / J % K, j = i % J;
-        padded_block2_conv1_W[i] = k < U && j < V ? block2_conv1_W[((g * F + f) * U + k) * V + j] :
+        padded_block2_conv1_W = k < U && j < V ? block2_conv1_W[((g * F + f) * U + k) * V + j] :
             0_r;
-    });
+    }, padded_block2_conv1_W);
 }
 
 // split_d_relu3_pad1[n,f,y,r2,x,k2] = Σ_{g,z,j2} padded_block2_conv1_W[g,f,2 z + y,2 j2 + r2]
@@ -1020,10 +1047,10 @@ extern "C" __global__ void kernel_split_d_relu3_pad1(
 extern "C" __global__ void kernel_d_xhat4(
     const real *block2_skip_norm_gain, const real *d_sum2, real *d_xhat4, int N
 ) {
-    each(N * G * J * K, [=](int i) {
+    each_of(N * G * J * K, [=](int i, real d_sum2, real &d_xhat4) {
         const int g = i / (J * K) % G;
-        d_xhat4[i] = block2_skip_norm_gain[g] * d_sum2[i];
-    });
+        d_xhat4 = block2_skip_norm_gain[g] * d_sum2;
+    }, d_sum2, d_xhat4);
 }
 
 // split_d_relu3[n,f,y,z,u2,v2] = Σ_g δ(y,0) δ(z,0) block2_skip_W[g,f,0,0] ∂L/∂z4[n,g,u2,v2]
@@ -1048,14 +1075,14 @@ extern "C" __global__ void kernel_d_xhat3(
     const real *split_d_relu3_pad1, const real *split_d_relu3, const real *sum1,
     const real *block1_conv2_norm_gain, real *d_relu3, real *d_sum1, real *d_xhat3, int N
 ) {
-    each(N * F * H * W, [=](int i) {
+    each_of(N * F * H * W, [=](int i, real &d_relu3, real sum1, real &d_sum1, real &d_xhat3) {
         const int n = i / (F * H * W), f = i / (H * W) % F, h = i / W % H, w = i % W;
-        d_relu3[i] = split_d_relu3_pad1[((((n * F + f) * Y + (h + 1) % Y) * R2 + (w + 1) % R2) * X +
-             (h + 1) / 2 % X) * K2 + (w + 1) / 2 % K2] + split_d_relu3[((((n * F + f) * Y + h % Y) *
-             Z + w % Z) * U2 + h / 2 % U2) * V2 + w / 2 % V2];
-        d_sum1[i] = sum1[i] > 0_r ? d_relu3[i] : 0_r;
-        d_xhat3[i] = block1_conv2_norm_gain[f] * d_sum1[i];
-    });
+        d_relu3 = split_d_relu3_pad1[((((n * F + f) * Y + (h + 1) % Y) * R2 + (w + 1) % R2) * X + (h
+             + 1) / 2 % X) * K2 + (w + 1) / 2 % K2] + split_d_relu3[((((n * F + f) * Y + h % Y) * Z
+            + w % Z) * U2 + h / 2 % U2) * V2 + w / 2 % V2];
+        d_sum1 = sum1 > 0_r ? d_relu3 : 0_r;
+        d_xhat3 = block1_conv2_norm_gain[f] * d_sum1;
+    }, d_relu3, sum1, d_sum1, d_xhat3);
 }
 
 // xhat3_dot_d_xhat3[f] = Σ_{n,h,w} xhat3[n,f,h,w] ∂L/∂xhat3[n,f,h,w]
@@ -1089,20 +1116,20 @@ extern "C" __global__ void kernel_d_z3(
     const real *rstd3, const real *xhat3, const real *xhat3_dot_d_xhat3, const real *d_xhat3,
     const real *sum_d_xhat3, real *d_z3, int N
 ) {
-    each(N * F * H * W, [=](int i) {
+    each_of(N * F * H * W, [=](int i, real xhat3, real d_xhat3, real &d_z3) {
         const int f = i / (H * W) % F;
-        d_z3[i] = rstd3[f] * (d_xhat3[i] - 0.015625_r * xhat3[i] * xhat3_dot_d_xhat3[f] / real(N) -
+        d_z3 = rstd3[f] * (d_xhat3 - 0.015625_r * xhat3 * xhat3_dot_d_xhat3[f] / real(N) -
             0.015625_r * sum_d_xhat3[f] / real(N));
-    });
+    }, xhat3, d_xhat3, d_z3);
 }
 
 // padded_d_z3[n,f,q2,e2] = ∂L/∂z3[n,f,q2-2,e2-2] (0 outside)
 extern "C" __global__ void kernel_padded_d_z3(const real *d_z3, real *padded_d_z3, int N) {
-    each(N * F * Q2 * E2, [=](int i) {
+    each_of(N * F * Q2 * E2, [=](int i, real &padded_d_z3) {
         const int n = i / (F * Q2 * E2), f = i / (Q2 * E2) % F, q2 = i / E2 % Q2, e2 = i % E2;
-        padded_d_z3[i] = q2 - 2 >= 0 && q2 - 2 < H && e2 - 2 >= 0 && e2 - 2 < W ?
+        padded_d_z3 = q2 - 2 >= 0 && q2 - 2 < H && e2 - 2 >= 0 && e2 - 2 < W ?
             d_z3[((n * F + f) * H + q2 - 2) * W + e2 - 2] : 0_r;
-    });
+    }, padded_d_z3);
 }
 
 // ∂L/∂relu2_pad1[n,e,a,b] = Σ_{f,u,v} block1_conv2_W[f,e,u,v] padded_d_z3[n,f,a + 2 - u,b + 2 -
@@ -1132,11 +1159,11 @@ extern "C" __global__ void kernel_d_xhat2(
     const real *d_relu2_pad1, const real *y2, const real *block1_conv1_norm_gain, real *d_y2,
     real *d_xhat2, int N
 ) {
-    each(N * E * H * W, [=](int i) {
+    each_of(N * E * H * W, [=](int i, real y2, real &d_y2, real &d_xhat2) {
         const int n = i / (E * H * W), e = i / (H * W) % E, h = i / W % H, w = i % W;
-        d_y2[i] = y2[i] > 0_r ? d_relu2_pad1[((n * E + e) * A + h + 1) * B + w + 1] : 0_r;
-        d_xhat2[i] = block1_conv1_norm_gain[e] * d_y2[i];
-    });
+        d_y2 = y2 > 0_r ? d_relu2_pad1[((n * E + e) * A + h + 1) * B + w + 1] : 0_r;
+        d_xhat2 = block1_conv1_norm_gain[e] * d_y2;
+    }, y2, d_y2, d_xhat2);
 }
 
 // xhat2_dot_d_xhat2[e] = Σ_{n,h,w} xhat2[n,e,h,w] ∂L/∂xhat2[n,e,h,w]
@@ -1169,20 +1196,20 @@ extern "C" __global__ void kernel_d_z2(
     const real *rstd2, const real *xhat2, const real *xhat2_dot_d_xhat2, const real *d_xhat2,
     const real *sum_d_xhat2, real *d_z2, int N
 ) {
-    each(N * E * H * W, [=](int i) {
+    each_of(N * E * H * W, [=](int i, real xhat2, real d_xhat2, real &d_z2) {
         const int e = i / (H * W) % E;
-        d_z2[i] = rstd2[e] * (d_xhat2[i] - 0.015625_r * xhat2[i] * xhat2_dot_d_xhat2[e] / real(N) -
+        d_z2 = rstd2[e] * (d_xhat2 - 0.015625_r * xhat2 * xhat2_dot_d_xhat2[e] / real(N) -
             0.015625_r * sum_d_xhat2[e] / real(N));
-    });
+    }, xhat2, d_xhat2, d_z2);
 }
 
 // padded_d_z2[n,e,q2,e2] = ∂L/∂z2[n,e,q2-2,e2-2] (0 outside)
 extern "C" __global__ void kernel_padded_d_z2(const real *d_z2, real *padded_d_z2, int N) {
-    each(N * E * Q2 * E2, [=](int i) {
+    each_of(N * E * Q2 * E2, [=](int i, real &padded_d_z2) {
         const int n = i / (E * Q2 * E2), e = i / (Q2 * E2) % E, q2 = i / E2 % Q2, e2 = i % E2;
-        padded_d_z2[i] = q2 - 2 >= 0 && q2 - 2 < H && e2 - 2 >= 0 && e2 - 2 < W ?
+        padded_d_z2 = q2 - 2 >= 0 && q2 - 2 < H && e2 - 2 >= 0 && e2 - 2 < W ?
             d_z2[((n * E + e) * H + q2 - 2) * W + e2 - 2] : 0_r;
-    });
+    }, padded_d_z2);
 }
 
 // ∂L/∂relu1_pad1[n,f,a,b] = Σ_{e,u,v} block1_conv1_W[e,f,u,v] padded_d_z2[n,e,a + 2 - u,b + 2 -
@@ -1212,12 +1239,11 @@ extern "C" __global__ void kernel_d_xhat1(
     const real *d_sum1, const real *d_relu1_pad1, const real *y1, const real *stem_norm_gain,
     real *d_y1, real *d_xhat1, int N
 ) {
-    each(N * F * H * W, [=](int i) {
+    each_of(N * F * H * W, [=](int i, real d_sum1, real y1, real &d_y1, real &d_xhat1) {
         const int n = i / (F * H * W), f = i / (H * W) % F, h = i / W % H, w = i % W;
-        d_y1[i] = y1[i] > 0_r ? d_sum1[i] + d_relu1_pad1[((n * F + f) * A + h + 1) * B + w + 1] :
-            0_r;
-        d_xhat1[i] = stem_norm_gain[f] * d_y1[i];
-    });
+        d_y1 = y1 > 0_r ? d_sum1 + d_relu1_pad1[((n * F + f) * A + h + 1) * B + w + 1] : 0_r;
+        d_xhat1 = stem_norm_gain[f] * d_y1;
+    }, d_sum1, y1, d_y1, d_xhat1);
 }
 
 // ∂L/∂stem_W[f,c,u,v] = Σ_{n,h,w} shaped1_pad[n,c,h+u,v+w] ∂L/∂z1[n,f,h,w]
@@ -1394,12 +1420,12 @@ extern "C" __global__ void kernel_theta(
     const real *g, const double *lr, const double *c2, const double *lr_t, real *m, real *v,
     real *theta, int P
 ) {
-    each(P, [=](int i) {
-        m[i] = 0.1_r * g[i] + 0.9_r * m[i];
-        v[i] = 0.001_r * power<2>(g[i]) + 0.999_r * v[i];
-        theta[i] = theta[i] - 0.05_r * real(*lr) * theta[i] - real(*lr_t) * m[i] / (1e-08_r *
-            real(*c2) + sqrt(v[i]));
-    });
+    each_of(P, [=](int, real g, real &m, real &v, real &theta) {
+        m = 0.1_r * g + 0.9_r * m;
+        v = 0.001_r * power<2>(g) + 0.999_r * v;
+        theta = theta - 0.05_r * real(*lr) * theta - real(*lr_t) * m / (1e-08_r * real(*c2) +
+            sqrt(v));
+    }, g, m, v, theta);
 }
 
 // t ← t + 1
@@ -1537,6 +1563,10 @@ class Kernels:
         """Launch a thread an entry."""
         self._launch(name, entries, 256, args)
 
+    def each_of(self, name: str, entries: int, *args: cp.ndarray | int) -> None:
+        """Launch a thread for four entries."""
+        self._launch(name, entries, 1024, args)
+
     def by_thread(self, name: str, entries: int, *args: cp.ndarray | int) -> None:
         """Launch a thread an entry of the result."""
         self._launch(name, entries, 256, args)
@@ -1564,7 +1594,7 @@ class Kernels:
     ) -> None:
         """Launch a kernel; a number is an `int` of C++, which CuPy would pass as 64 bits."""
         for arg in args:
-            if not isinstance(arg, int) and arg.size >= MOST_ENTRIES:
+            if not isinstance(arg, int | float) and arg.size >= MOST_ENTRIES:
                 raise ValueError(f"{name}: {arg.size} entries; kernels count to {MOST_ENTRIES}")
         blocks = max(1, min(-(-work // per_block), MOST_BLOCKS))
         given = tuple(np.int32(arg) if isinstance(arg, int) else arg for arg in args)
@@ -1805,7 +1835,7 @@ def forward(p: Params, a: Activations) -> None:
     N = a.N
 
     # shaped1_pad[n,c,a,b] = shaped1[n,c,a-1,b-1] (0 outside)
-    k.each("shaped1_pad", N * C * A * B, a.x, a.shaped1_pad, N)
+    k.each_of("shaped1_pad", N * C * A * B, a.x, a.shaped1_pad, N)
 
     # z1[n,f,h,w] = Σ_{c,u,v} stem_W[f,c,u,v] shaped1_pad[n,c,h+u,v+w]
     k.product("z1", 16, 1, F, N * H * W, p.stem_W, a.shaped1_pad, a.z1, N)
@@ -1820,7 +1850,7 @@ def forward(p: Params, a: Activations) -> None:
     # xhat1[n,f,h,w] = (z1[n,f,h,w] - mean1[f]) rstd1[f]
     # y1[n,f,h,w] = stem_norm_gain[f] xhat1[n,f,h,w] + stem_norm_shift[f]
     # relu1[n,f,h,w] = max(0, y1[n,f,h,w])
-    k.each(
+    k.each_of(
         "relu1",
         N * F * H * W,
         a.z1,
@@ -1835,7 +1865,7 @@ def forward(p: Params, a: Activations) -> None:
     )
 
     # relu1_pad1[n,f,a,b] = relu1[n,f,a-1,b-1] (0 outside)
-    k.each("relu1_pad1", N * F * A * B, a.relu1, a.relu1_pad1, N)
+    k.each_of("relu1_pad1", N * F * A * B, a.relu1, a.relu1_pad1, N)
 
     # z2[n,e,h,w] = Σ_{f,u,v} block1_conv1_W[e,f,u,v] relu1_pad1[n,f,h+u,v+w]
     k.product("z2", 16, 1, E, N * H * W, p.block1_conv1_W, a.relu1_pad1, a.z2, N)
@@ -1850,7 +1880,7 @@ def forward(p: Params, a: Activations) -> None:
     # xhat2[n,e,h,w] = (z2[n,e,h,w] - mean2[e]) rstd2[e]
     # y2[n,e,h,w] = block1_conv1_norm_gain[e] xhat2[n,e,h,w] + block1_conv1_norm_shift[e]
     # relu2[n,e,h,w] = max(0, y2[n,e,h,w])
-    k.each(
+    k.each_of(
         "relu2",
         N * E * H * W,
         a.z2,
@@ -1865,7 +1895,7 @@ def forward(p: Params, a: Activations) -> None:
     )
 
     # relu2_pad1[n,e,a,b] = relu2[n,e,a-1,b-1] (0 outside)
-    k.each("relu2_pad1", N * E * A * B, a.relu2, a.relu2_pad1, N)
+    k.each_of("relu2_pad1", N * E * A * B, a.relu2, a.relu2_pad1, N)
 
     # z3[n,f,h,w] = Σ_{e,u,v} block1_conv2_W[f,e,u,v] relu2_pad1[n,e,h+u,v+w]
     k.product("z3", 16, 1, F, N * H * W, p.block1_conv2_W, a.relu2_pad1, a.z3, N)
@@ -1881,7 +1911,7 @@ def forward(p: Params, a: Activations) -> None:
     # y3[n,f,h,w] = block1_conv2_norm_gain[f] xhat3[n,f,h,w] + block1_conv2_norm_shift[f]
     # sum1[n,f,h,w] = relu1[n,f,h,w] + y3[n,f,h,w]
     # relu3[n,f,h,w] = max(0, sum1[n,f,h,w])
-    k.each(
+    k.each_of(
         "relu3",
         N * F * H * W,
         a.z3,
@@ -1909,7 +1939,7 @@ def forward(p: Params, a: Activations) -> None:
 
     # xhat4[n,g,j,k] = (z4[n,g,j,k] - mean4[g]) rstd4[g]
     # y4[n,g,j,k] = block2_skip_norm_gain[g] xhat4[n,g,j,k] + block2_skip_norm_shift[g]
-    k.each(
+    k.each_of(
         "y4",
         N * G * J * K,
         a.z4,
@@ -1923,7 +1953,7 @@ def forward(p: Params, a: Activations) -> None:
     )
 
     # relu3_pad1[n,f,r,t] = relu3[n,f,r-1,t-1] (0 outside)
-    k.each("relu3_pad1", N * F * R * T, a.relu3, a.relu3_pad1, N)
+    k.each_of("relu3_pad1", N * F * R * T, a.relu3, a.relu3_pad1, N)
 
     # z5[n,g,j,k] = Σ_{f,u,v} block2_conv1_W[g,f,u,v] relu3_pad1[n,f,2 j + u,2 k + v]
     k.product("z5", 32, 1, G, N * J * K, p.block2_conv1_W, a.relu3_pad1, a.z5, N)
@@ -1938,7 +1968,7 @@ def forward(p: Params, a: Activations) -> None:
     # xhat5[n,g,j,k] = (z5[n,g,j,k] - mean5[g]) rstd5[g]
     # y5[n,g,j,k] = block2_conv1_norm_gain[g] xhat5[n,g,j,k] + block2_conv1_norm_shift[g]
     # relu4[n,g,j,k] = max(0, y5[n,g,j,k])
-    k.each(
+    k.each_of(
         "relu4",
         N * G * J * K,
         a.z5,
@@ -1953,7 +1983,7 @@ def forward(p: Params, a: Activations) -> None:
     )
 
     # relu4_pad1[n,g,a2,b2] = relu4[n,g,a2-1,b2-1] (0 outside)
-    k.each("relu4_pad1", N * G * A2 * B2, a.relu4, a.relu4_pad1, N)
+    k.each_of("relu4_pad1", N * G * A2 * B2, a.relu4, a.relu4_pad1, N)
 
     # z6[n,s,j,k] = Σ_{g,u,v} block2_conv2_W[s,g,u,v] relu4_pad1[n,g,j+u,k+v]
     k.product("z6", 32, 1, S, N * J * K, p.block2_conv2_W, a.relu4_pad1, a.z6, N)
@@ -1967,7 +1997,7 @@ def forward(p: Params, a: Activations) -> None:
 
     # xhat6[n,s,j,k] = (z6[n,s,j,k] - mean6[s]) rstd6[s]
     # y6[n,s,j,k] = block2_conv2_norm_gain[s] xhat6[n,s,j,k] + block2_conv2_norm_shift[s]
-    k.each(
+    k.each_of(
         "y6",
         N * S * J * K,
         a.z6,
@@ -1982,7 +2012,7 @@ def forward(p: Params, a: Activations) -> None:
 
     # sum2[n,g,j,k] = y4[n,g,j,k] + y6[n,g,j,k]
     # h[n,g,j,k] = max(0, sum2[n,g,j,k])
-    k.each("h", N * G * J * K, a.y4, a.y6, a.sum2, a.h, N)
+    k.each_of("h", N * G * J * K, a.y4, a.y6, a.sum2, a.h, N)
 
     # pooled1[n,g] = Σ_{j,k} h[n,g,j,k]/(J K)
     k.by_warp("pooled1", N * G, a.h, a.pooled1, N)
@@ -2015,7 +2045,7 @@ def infer(p: Params, a: Activations) -> None:
     N = a.N
 
     # shaped1_pad[n,c,a,b] = shaped1[n,c,a-1,b-1] (0 outside)
-    k.each("shaped1_pad", N * C * A * B, a.x, a.shaped1_pad, N)
+    k.each_of("shaped1_pad", N * C * A * B, a.x, a.shaped1_pad, N)
 
     # z1[n,f,h,w] = Σ_{c,u,v} stem_W[f,c,u,v] shaped1_pad[n,c,h+u,v+w]
     k.product("z1", 16, 1, F, N * H * W, p.stem_W, a.shaped1_pad, a.z1, N)
@@ -2023,14 +2053,14 @@ def infer(p: Params, a: Activations) -> None:
     # mean1[f] = stem_norm_mean[f]
     # var1[f] = stem_norm_var[f]
     # rstd1[f] = 1/√(var1[f] + 1e-05)
-    k.each(
+    k.each_of(
         "rstd1_from_stem_norm_mean", F, p.stem_norm_mean, p.stem_norm_var, a.mean1, a.var1, a.rstd1
     )
 
     # xhat1[n,f,h,w] = (z1[n,f,h,w] - mean1[f]) rstd1[f]
     # y1[n,f,h,w] = stem_norm_gain[f] xhat1[n,f,h,w] + stem_norm_shift[f]
     # relu1[n,f,h,w] = max(0, y1[n,f,h,w])
-    k.each(
+    k.each_of(
         "relu1",
         N * F * H * W,
         a.z1,
@@ -2045,7 +2075,7 @@ def infer(p: Params, a: Activations) -> None:
     )
 
     # relu1_pad1[n,f,a,b] = relu1[n,f,a-1,b-1] (0 outside)
-    k.each("relu1_pad1", N * F * A * B, a.relu1, a.relu1_pad1, N)
+    k.each_of("relu1_pad1", N * F * A * B, a.relu1, a.relu1_pad1, N)
 
     # z2[n,e,h,w] = Σ_{f,u,v} block1_conv1_W[e,f,u,v] relu1_pad1[n,f,h+u,v+w]
     k.product("z2", 16, 1, E, N * H * W, p.block1_conv1_W, a.relu1_pad1, a.z2, N)
@@ -2053,7 +2083,7 @@ def infer(p: Params, a: Activations) -> None:
     # mean2[e] = block1_conv1_norm_mean[e]
     # var2[e] = block1_conv1_norm_var[e]
     # rstd2[e] = 1/√(var2[e] + 1e-05)
-    k.each(
+    k.each_of(
         "rstd2_from_block1_conv1_norm_mean",
         E,
         p.block1_conv1_norm_mean,
@@ -2066,7 +2096,7 @@ def infer(p: Params, a: Activations) -> None:
     # xhat2[n,e,h,w] = (z2[n,e,h,w] - mean2[e]) rstd2[e]
     # y2[n,e,h,w] = block1_conv1_norm_gain[e] xhat2[n,e,h,w] + block1_conv1_norm_shift[e]
     # relu2[n,e,h,w] = max(0, y2[n,e,h,w])
-    k.each(
+    k.each_of(
         "relu2",
         N * E * H * W,
         a.z2,
@@ -2081,7 +2111,7 @@ def infer(p: Params, a: Activations) -> None:
     )
 
     # relu2_pad1[n,e,a,b] = relu2[n,e,a-1,b-1] (0 outside)
-    k.each("relu2_pad1", N * E * A * B, a.relu2, a.relu2_pad1, N)
+    k.each_of("relu2_pad1", N * E * A * B, a.relu2, a.relu2_pad1, N)
 
     # z3[n,f,h,w] = Σ_{e,u,v} block1_conv2_W[f,e,u,v] relu2_pad1[n,e,h+u,v+w]
     k.product("z3", 16, 1, F, N * H * W, p.block1_conv2_W, a.relu2_pad1, a.z3, N)
@@ -2089,7 +2119,7 @@ def infer(p: Params, a: Activations) -> None:
     # mean3[f] = block1_conv2_norm_mean[f]
     # var3[f] = block1_conv2_norm_var[f]
     # rstd3[f] = 1/√(var3[f] + 1e-05)
-    k.each(
+    k.each_of(
         "rstd1_from_stem_norm_mean",
         F,
         p.block1_conv2_norm_mean,
@@ -2103,7 +2133,7 @@ def infer(p: Params, a: Activations) -> None:
     # y3[n,f,h,w] = block1_conv2_norm_gain[f] xhat3[n,f,h,w] + block1_conv2_norm_shift[f]
     # sum1[n,f,h,w] = relu1[n,f,h,w] + y3[n,f,h,w]
     # relu3[n,f,h,w] = max(0, sum1[n,f,h,w])
-    k.each(
+    k.each_of(
         "relu3",
         N * F * H * W,
         a.z3,
@@ -2125,7 +2155,7 @@ def infer(p: Params, a: Activations) -> None:
     # mean4[g] = block2_skip_norm_mean[g]
     # var4[g] = block2_skip_norm_var[g]
     # rstd4[g] = 1/√(var4[g] + 1e-05)
-    k.each(
+    k.each_of(
         "rstd4_from_block2_skip_norm_mean",
         G,
         p.block2_skip_norm_mean,
@@ -2137,7 +2167,7 @@ def infer(p: Params, a: Activations) -> None:
 
     # xhat4[n,g,j,k] = (z4[n,g,j,k] - mean4[g]) rstd4[g]
     # y4[n,g,j,k] = block2_skip_norm_gain[g] xhat4[n,g,j,k] + block2_skip_norm_shift[g]
-    k.each(
+    k.each_of(
         "y4",
         N * G * J * K,
         a.z4,
@@ -2151,7 +2181,7 @@ def infer(p: Params, a: Activations) -> None:
     )
 
     # relu3_pad1[n,f,r,t] = relu3[n,f,r-1,t-1] (0 outside)
-    k.each("relu3_pad1", N * F * R * T, a.relu3, a.relu3_pad1, N)
+    k.each_of("relu3_pad1", N * F * R * T, a.relu3, a.relu3_pad1, N)
 
     # z5[n,g,j,k] = Σ_{f,u,v} block2_conv1_W[g,f,u,v] relu3_pad1[n,f,2 j + u,2 k + v]
     k.product("z5", 32, 1, G, N * J * K, p.block2_conv1_W, a.relu3_pad1, a.z5, N)
@@ -2159,7 +2189,7 @@ def infer(p: Params, a: Activations) -> None:
     # mean5[g] = block2_conv1_norm_mean[g]
     # var5[g] = block2_conv1_norm_var[g]
     # rstd5[g] = 1/√(var5[g] + 1e-05)
-    k.each(
+    k.each_of(
         "rstd4_from_block2_skip_norm_mean",
         G,
         p.block2_conv1_norm_mean,
@@ -2172,7 +2202,7 @@ def infer(p: Params, a: Activations) -> None:
     # xhat5[n,g,j,k] = (z5[n,g,j,k] - mean5[g]) rstd5[g]
     # y5[n,g,j,k] = block2_conv1_norm_gain[g] xhat5[n,g,j,k] + block2_conv1_norm_shift[g]
     # relu4[n,g,j,k] = max(0, y5[n,g,j,k])
-    k.each(
+    k.each_of(
         "relu4",
         N * G * J * K,
         a.z5,
@@ -2187,7 +2217,7 @@ def infer(p: Params, a: Activations) -> None:
     )
 
     # relu4_pad1[n,g,a2,b2] = relu4[n,g,a2-1,b2-1] (0 outside)
-    k.each("relu4_pad1", N * G * A2 * B2, a.relu4, a.relu4_pad1, N)
+    k.each_of("relu4_pad1", N * G * A2 * B2, a.relu4, a.relu4_pad1, N)
 
     # z6[n,s,j,k] = Σ_{g,u,v} block2_conv2_W[s,g,u,v] relu4_pad1[n,g,j+u,k+v]
     k.product("z6", 32, 1, S, N * J * K, p.block2_conv2_W, a.relu4_pad1, a.z6, N)
@@ -2195,7 +2225,7 @@ def infer(p: Params, a: Activations) -> None:
     # mean6[s] = block2_conv2_norm_mean[s]
     # var6[s] = block2_conv2_norm_var[s]
     # rstd6[s] = 1/√(var6[s] + 1e-05)
-    k.each(
+    k.each_of(
         "rstd6_from_block2_conv2_norm_mean",
         S,
         p.block2_conv2_norm_mean,
@@ -2207,7 +2237,7 @@ def infer(p: Params, a: Activations) -> None:
 
     # xhat6[n,s,j,k] = (z6[n,s,j,k] - mean6[s]) rstd6[s]
     # y6[n,s,j,k] = block2_conv2_norm_gain[s] xhat6[n,s,j,k] + block2_conv2_norm_shift[s]
-    k.each(
+    k.each_of(
         "y6",
         N * S * J * K,
         a.z6,
@@ -2222,7 +2252,7 @@ def infer(p: Params, a: Activations) -> None:
 
     # sum2[n,g,j,k] = y4[n,g,j,k] + y6[n,g,j,k]
     # h[n,g,j,k] = max(0, sum2[n,g,j,k])
-    k.each("h", N * G * J * K, a.y4, a.y6, a.sum2, a.h, N)
+    k.each_of("h", N * G * J * K, a.y4, a.y6, a.sum2, a.h, N)
 
     # pooled1[n,g] = Σ_{j,k} h[n,g,j,k]/(J K)
     k.by_warp("pooled1", N * G, a.h, a.pooled1, N)
@@ -2296,16 +2326,16 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # p[n,h2] = e[n,h2]/s[n]
     # ∂L/∂logits[n,h2] = (p[n,h2] - 0.1/H2 - 0.9 δ(h2,digit[n]))/N
-    k.each("d_logits", N * H2, a.s, a.e, a.digit, a.p, a.d_logits, N)
+    k.each_of("d_logits", N * H2, a.s, a.e, a.digit, a.p, a.d_logits, N)
 
     # ∂L/∂pooled1[n,g] = Σ_h2 fc_W[g,h2] ∂L/∂logits[n,h2]
     k.product("d_pooled1", 32, 1, N, G, a.d_logits, p.fc_W, a.d_pooled1, N)
 
     # ∂L/∂sum2[n,g,j,k] = [sum2[n,g,j,k] > 0] ∂L/∂pooled1[n,g]/(J K)
-    k.each("d_sum2", N * G * J * K, a.d_pooled1, a.sum2, a.d_sum2, N)
+    k.each_of("d_sum2", N * G * J * K, a.d_pooled1, a.sum2, a.d_sum2, N)
 
     # ∂L/∂xhat6[n,s,j,k] = block2_conv2_norm_gain[s] ∂L/∂sum2[n,s,j,k]
-    k.each("d_xhat6", N * S * J * K, p.block2_conv2_norm_gain, a.d_sum2, a.d_xhat6, N)
+    k.each_of("d_xhat6", N * S * J * K, p.block2_conv2_norm_gain, a.d_sum2, a.d_xhat6, N)
 
     # xhat6_dot_d_xhat6[s] = Σ_{n,j,k} xhat6[n,s,j,k] ∂L/∂xhat6[n,s,j,k]
     k.by_block("xhat6_dot_d_xhat6", S, a.xhat6, a.d_xhat6, a.xhat6_dot_d_xhat6, N)
@@ -2315,7 +2345,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # ∂L/∂z6[n,s,j,k] = rstd6[s] (∂L/∂xhat6[n,s,j,k] - xhat6[n,s,j,k] xhat6_dot_d_xhat6[s]/(J K N) -
     #     sum_d_xhat6[s]/(J K N))
-    k.each(
+    k.each_of(
         "d_z6",
         N * S * J * K,
         a.rstd6,
@@ -2328,7 +2358,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     )
 
     # padded_d_z6[n,s,p,w] = ∂L/∂z6[n,s,p-2,w-2] (0 outside)
-    k.each("padded_d_z6", N * S * P * W, a.d_z6, a.padded_d_z6, N)
+    k.each_of("padded_d_z6", N * S * P * W, a.d_z6, a.padded_d_z6, N)
 
     # ∂L/∂relu4_pad1[n,g,a2,b2] = Σ_{s,u,v} block2_conv2_W[s,g,u,v] padded_d_z6[n,s,a2 + 2 - u,b2 +
     #     2 - v]
@@ -2338,7 +2368,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # ∂L/∂y5[n,g,j,k] = [y5[n,g,j,k] > 0] ∂L/∂relu4_pad1[n,g,j+1,k+1]
     # ∂L/∂xhat5[n,g,j,k] = block2_conv1_norm_gain[g] ∂L/∂y5[n,g,j,k]
-    k.each(
+    k.each_of(
         "d_xhat5",
         N * G * J * K,
         a.d_relu4_pad1,
@@ -2357,7 +2387,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # ∂L/∂z5[n,g,j,k] = rstd5[g] (∂L/∂xhat5[n,g,j,k] - xhat5[n,g,j,k] xhat5_dot_d_xhat5[g]/(J K N) -
     #     sum_d_xhat5[g]/(J K N))
-    k.each(
+    k.each_of(
         "d_z5",
         N * G * J * K,
         a.rstd5,
@@ -2370,10 +2400,10 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     )
 
     # padded_block2_conv1_W[g,f,k,j] = block2_conv1_W[g,f,k,j] (0 outside)
-    k.each("padded_block2_conv1_W", G * F * K * J, p.block2_conv1_W, a.padded_block2_conv1_W)
+    k.each_of("padded_block2_conv1_W", G * F * K * J, p.block2_conv1_W, a.padded_block2_conv1_W)
 
     # padded_d_z5[n,g,a2,b2] = ∂L/∂z5[n,g,a2-1,b2-1] (0 outside)
-    k.each("relu4_pad1", N * G * A2 * B2, a.d_z5, a.padded_d_z5, N)
+    k.each_of("relu4_pad1", N * G * A2 * B2, a.d_z5, a.padded_d_z5, N)
 
     # split_d_relu3_pad1[n,f,y,r2,x,k2] = Σ_{g,z,j2} padded_block2_conv1_W[g,f,2 z + y,2 j2 + r2]
     #     padded_d_z5[n,g,x + 1 - z,k2 + 1 - j2]
@@ -2390,7 +2420,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     )
 
     # ∂L/∂xhat4[n,g,j,k] = block2_skip_norm_gain[g] ∂L/∂sum2[n,g,j,k]
-    k.each("d_xhat4", N * G * J * K, p.block2_skip_norm_gain, a.d_sum2, a.d_xhat4, N)
+    k.each_of("d_xhat4", N * G * J * K, p.block2_skip_norm_gain, a.d_sum2, a.d_xhat4, N)
 
     # xhat4_dot_d_xhat4[g] = Σ_{n,j,k} xhat4[n,g,j,k] ∂L/∂xhat4[n,g,j,k]
     k.by_block("xhat5_dot_d_xhat5", G, a.xhat4, a.d_xhat4, a.xhat4_dot_d_xhat4, N)
@@ -2400,7 +2430,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # ∂L/∂z4[n,g,j,k] = rstd4[g] (∂L/∂xhat4[n,g,j,k] - xhat4[n,g,j,k] xhat4_dot_d_xhat4[g]/(J K N) -
     #     sum_d_xhat4[g]/(J K N))
-    k.each(
+    k.each_of(
         "d_z5",
         N * G * J * K,
         a.rstd4,
@@ -2421,7 +2451,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     #     U2,w // 2 % V2]
     # ∂L/∂sum1[n,f,h,w] = [sum1[n,f,h,w] > 0] ∂L/∂relu3[n,f,h,w]
     # ∂L/∂xhat3[n,f,h,w] = block1_conv2_norm_gain[f] ∂L/∂sum1[n,f,h,w]
-    k.each(
+    k.each_of(
         "d_xhat3",
         N * F * H * W,
         a.split_d_relu3_pad1,
@@ -2442,7 +2472,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # ∂L/∂z3[n,f,h,w] = rstd3[f] (∂L/∂xhat3[n,f,h,w] - xhat3[n,f,h,w] xhat3_dot_d_xhat3[f]/(H N W) -
     #     sum_d_xhat3[f]/(H N W))
-    k.each(
+    k.each_of(
         "d_z3",
         N * F * H * W,
         a.rstd3,
@@ -2455,7 +2485,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     )
 
     # padded_d_z3[n,f,q2,e2] = ∂L/∂z3[n,f,q2-2,e2-2] (0 outside)
-    k.each("padded_d_z3", N * F * Q2 * E2, a.d_z3, a.padded_d_z3, N)
+    k.each_of("padded_d_z3", N * F * Q2 * E2, a.d_z3, a.padded_d_z3, N)
 
     # ∂L/∂relu2_pad1[n,e,a,b] = Σ_{f,u,v} block1_conv2_W[f,e,u,v] padded_d_z3[n,f,a + 2 - u,b + 2 -
     #     v]
@@ -2465,7 +2495,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # ∂L/∂y2[n,e,h,w] = [y2[n,e,h,w] > 0] ∂L/∂relu2_pad1[n,e,h+1,w+1]
     # ∂L/∂xhat2[n,e,h,w] = block1_conv1_norm_gain[e] ∂L/∂y2[n,e,h,w]
-    k.each(
+    k.each_of(
         "d_xhat2",
         N * E * H * W,
         a.d_relu2_pad1,
@@ -2484,7 +2514,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # ∂L/∂z2[n,e,h,w] = rstd2[e] (∂L/∂xhat2[n,e,h,w] - xhat2[n,e,h,w] xhat2_dot_d_xhat2[e]/(H N W) -
     #     sum_d_xhat2[e]/(H N W))
-    k.each(
+    k.each_of(
         "d_z2",
         N * E * H * W,
         a.rstd2,
@@ -2497,7 +2527,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     )
 
     # padded_d_z2[n,e,q2,e2] = ∂L/∂z2[n,e,q2-2,e2-2] (0 outside)
-    k.each("padded_d_z2", N * E * Q2 * E2, a.d_z2, a.padded_d_z2, N)
+    k.each_of("padded_d_z2", N * E * Q2 * E2, a.d_z2, a.padded_d_z2, N)
 
     # ∂L/∂relu1_pad1[n,f,a,b] = Σ_{e,u,v} block1_conv1_W[e,f,u,v] padded_d_z2[n,e,a + 2 - u,b + 2 -
     #     v]
@@ -2507,7 +2537,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # ∂L/∂y1[n,f,h,w] = [y1[n,f,h,w] > 0] (∂L/∂sum1[n,f,h,w] + ∂L/∂relu1_pad1[n,f,h+1,w+1])
     # ∂L/∂xhat1[n,f,h,w] = stem_norm_gain[f] ∂L/∂y1[n,f,h,w]
-    k.each(
+    k.each_of(
         "d_xhat1",
         N * F * H * W,
         a.d_sum1,
@@ -2527,7 +2557,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # ∂L/∂z1[n,f,h,w] = rstd1[f] (∂L/∂xhat1[n,f,h,w] - xhat1[n,f,h,w] xhat1_dot_d_xhat1[f]/(H N W) -
     #     sum_d_xhat1[f]/(H N W))
-    k.each(
+    k.each_of(
         "d_z3",
         N * F * H * W,
         a.rstd1,
@@ -2620,7 +2650,7 @@ def update(p: Params, g: Grads, s: State) -> None:
     # m[i] ← 0.9 m[i] + 0.1 g[i]
     # v[i] ← 0.999 v[i] + 0.001 g[i]²
     # θ[i] ← θ[i] - lr_t m[i]/(1e-08 c2 + √v[i]) - 0.05 lr θ[i]
-    k.each("theta", P, g.flat, s.lr, s.c2, s.lr_t, s.m, s.v, p.flat, P)
+    k.each_of("theta", P, g.flat, s.lr, s.c2, s.lr_t, s.m, s.v, p.flat, P)
 
 
 def real(name: str, value: np.ndarray, shape: tuple[int, ...], dtype: str) -> np.ndarray:

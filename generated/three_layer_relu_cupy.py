@@ -11,7 +11,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,10 @@ try:
     import cupy as cp
 except ImportError:  # `Kernels` says so when something is run
     cp = None
+try:
+    from nvmath.bindings import cublas, cublasLt
+except ImportError:  # a kernel multiplies
+    cublas = None
 
 DTYPE = "float32"
 D, H, K, J = 64, 64, 32, 10
@@ -75,6 +79,33 @@ constexpr int BLOCK = 256;
 template <class Formula>
 __device__ void each(int entries, Formula formula) {
     for (int i = blockIdx.x * BLOCK + threadIdx.x; i < entries; i += gridDim.x * BLOCK) formula(i);
+}
+
+// formula(i, x[i], y[i], …) for every i below `entries`. A thread moves 16 bytes of each array at
+// once, FEW numbers, for each begins at a multiple of 16 bytes.
+constexpr int FEW = 16 / sizeof(real);
+template <class T>
+struct alignas(FEW * sizeof(T)) few { T at[FEW]; };
+template <class T>
+__device__ few<T> taken(const T *memory, int q) {
+    return reinterpret_cast<const few<T> *>(memory)[q];
+}
+template <class T>
+__device__ void put(T *memory, int q, few<T> x) { reinterpret_cast<few<T> *>(memory)[q] = x; }
+template <class T>
+__device__ void put(const T *, int, few<T>) {}
+
+template <class Formula, class... T>
+__device__ void each_of(int entries, Formula formula, T *...memory) {
+    const int first = blockIdx.x * BLOCK + threadIdx.x, step = gridDim.x * BLOCK;
+    for (int q = first; q < entries / FEW; q += step)
+        [=](auto... x) mutable {
+#pragma unroll
+            for (int k = 0; k < FEW; ++k) formula(FEW * q + k, x.at[k]...);
+            (put(memory, q, x), ...);
+        }(taken(memory, q)...);
+#pragma unroll 1
+    for (int i = entries / FEW * FEW + first; i < entries; i += step) formula(i, memory[i]...);
 }
 
 // What a reduction brings together: a sum, the largest, or where the first largest is.
@@ -264,19 +295,27 @@ __device__ void product(
     }
 }
 
-// z1[n,h] = Σ_d x[n,d] fc1_W[d,h] + fc1_b[h]
-// h1[n,h] = max(0, z1[n,h])
-extern "C" __global__ void kernel_h1(
-    const real *x, const real *fc1_W, const real *fc1_b, real *z1, real *h1, int N
+// out = scale left right + bias, or out += …, for stacks of matrices that lie in any order: where
+// cuBLASLt is missing, or has no way.
+extern "C" __global__ void kernel_matmul(
+    const real *left, const real *right, const real *bias, real *out,
+    int stack, int rows, int columns, int length,
+    int left_s, int left_r, int left_k, int right_s, int right_k, int right_c, int out_s, int out_r,
+    int has_bias, int adds, double scale
 ) {
-    product<2, by_row, by_row>(1, N, H, D,
-        [=](int, int n, int d) { return x[n * D + d]; },
-        [=](int, int d, int h) { return fc1_W[d * H + h]; },
-        [=](int, int n, int h, real sum) {
-            const int at = n * H + h;
-            z1[at] = sum + fc1_b[h];
-            h1[at] = maximum(0_r, z1[at]);
+    product<4, by_row, by_row>(stack, rows, columns, length,
+        [=](int s, int r, int k) { return left[s * left_s + r * left_r + k * left_k]; },
+        [=](int s, int k, int c) { return right[s * right_s + k * right_k + c * right_c]; },
+        [=](int s, int r, int c, real sum) {
+            const int at = s * out_s + r * out_r + c;
+            const real found = real(scale) * sum + (has_bias ? bias[c] : real(0));
+            out[at] = adds ? out[at] + found : found;
         });
+}
+
+// h1[n,h] = max(0, z1[n,h])
+extern "C" __global__ void kernel_h1(const real *z1, real *h1, int N) {
+    each_of(N * H, [=](int, real z1, real &h1) { h1 = maximum(0_r, z1); }, z1, h1);
 }
 
 // z2[n,k] = Σ_h fc2_W[h,k] h1[n,h] + fc2_b[k]
@@ -339,11 +378,11 @@ extern "C" __global__ void kernel_loss(
 extern "C" __global__ void kernel_d_logits(
     const real *s, const real *e, const int *digit, real *p, real *d_logits, int N
 ) {
-    each(N * J, [=](int i) {
+    each_of(N * J, [=](int i, real e, real &p, real &d_logits) {
         const int n = i / J, j = i % J;
-        p[i] = e[i] / s[n];
-        d_logits[i] = (p[i] - real(j == digit[n])) / real(N);
-    });
+        p = e / s[n];
+        d_logits = (p - real(j == digit[n])) / real(N);
+    }, e, p, d_logits);
 }
 
 // ∂L/∂h2[n,k] = Σ_j fc3_W[k,j] ∂L/∂logits[n,j]
@@ -374,16 +413,6 @@ extern "C" __global__ void kernel_d_z1(
             d_h1[at] = sum;
             d_z1[at] = z1[at] > 0_r ? d_h1[at] : 0_r;
         });
-}
-
-// ∂L/∂fc1_W[d,h] = Σ_n x[n,d] ∂L/∂z1[n,h]
-extern "C" __global__ void kernel_d_fc1_W(
-    const real *x, const real *d_z1, real *d_fc1_W, int N
-) {
-    product<1, by_column, by_row>(1, D, H, N,
-        [=](int, int d, int n) { return x[n * D + d]; },
-        [=](int, int n, int h) { return d_z1[n * H + h]; },
-        [=](int, int d, int h, real sum) { d_fc1_W[d * H + h] = sum; });
 }
 
 // ∂L/∂fc1_b[h] = Σ_n ∂L/∂z1[n,h]
@@ -442,11 +471,11 @@ extern "C" __global__ void kernel_lr_t(const int *t, double *c2, double *lr_t) {
 extern "C" __global__ void kernel_theta(
     const real *g, const double *c2, const double *lr_t, real *m, real *v, real *theta, int P
 ) {
-    each(P, [=](int i) {
-        m[i] = 0.1_r * g[i] + 0.9_r * m[i];
-        v[i] = 0.001_r * power<2>(g[i]) + 0.999_r * v[i];
-        theta[i] = theta[i] - real(*lr_t) * m[i] / (1e-08_r * real(*c2) + sqrt(v[i]));
-    });
+    each_of(P, [=](int, real g, real &m, real &v, real &theta) {
+        m = 0.1_r * g + 0.9_r * m;
+        v = 0.001_r * power<2>(g) + 0.999_r * v;
+        theta = theta - real(*lr_t) * m / (1e-08_r * real(*c2) + sqrt(v));
+    }, g, m, v, theta);
 }
 
 // t ← t + 1
@@ -455,6 +484,7 @@ extern "C" __global__ void kernel_count_step(int *t) {
 }
 """
 KERNELS = (
+    "matmul",
     "h1",
     "h2",
     "logits",
@@ -463,7 +493,6 @@ KERNELS = (
     "d_logits",
     "d_z2",
     "d_z1",
-    "d_fc1_W",
     "d_fc1_b",
     "d_fc2_W",
     "d_fc2_b",
@@ -476,7 +505,149 @@ KERNELS = (
 # A grid that fills any GPU of today many times over; what is left, its threads walk on to.
 MOST_BLOCKS = 65536
 MOST_ENTRIES = 2**31  # of an array: an index is an int
+# How products of float32 are multiplied; they are added up in float32. One of COMPUTE_AS.
+PRECISION = "fp32"
+COMPUTE_AS = {
+    "fp32": "COMPUTE_32F",
+    "tf32": "COMPUTE_32F_FAST_TF32",
+    "bf16": "COMPUTE_32F_FAST_16BF",
+}
+WORKSPACE = 2**25  # bytes that cuBLASLt may use meanwhile
 COMPILED: dict[str, Kernels] = {}
+
+
+class Plan:
+    """A product of matrices as cuBLASLt is told of it, once: out = scale left right + bias, or +=.
+
+    cuBLASLt counts along columns. So it is told of the transposes, which lie in memory alike:
+    out' = right' left', where a bias is one number for each row.
+    """
+
+    def __init__(
+        self,
+        handle: int,
+        arrays: tuple[cp.ndarray, ...],
+        bias: cp.ndarray | None,
+        scale: float,
+        *,
+        add: bool,
+    ) -> None:
+        left, right, out = arrays
+        self.handle = handle
+        self.alpha, self.beta = np.array(scale, out.dtype), np.array(add, out.dtype)
+        single = out.dtype == np.float32
+        compute = COMPUTE_AS[PRECISION] if single else "COMPUTE_64F"
+        self.kind = 0 if single else 1  # CUDA_R_32F, CUDA_R_64F
+        self.operation = cublasLt.matmul_desc_create(cublas.ComputeType[compute], self.kind)
+        self.layouts = self._layout(right, "A"), self._layout(left, "B"), self._layout(out)
+        if bias is not None:
+            self._tell("EPILOGUE", np.uint32(cublasLt.Epilogue.BIAS))
+            self._tell("BIAS_POINTER", np.uint64(bias.data.ptr))
+        self.algorithm = np.zeros(1, cublasLt.matmul_heuristic_result_dtype)
+        starts = {"A": right, "B": left, "C": out, "D": out if bias is None else bias}
+        self._choose({name: aligned(array) for name, array in starts.items()})
+
+    def _tell(self, name: str, value: np.generic) -> None:
+        """Set an attribute of the product."""
+        which, held = cublasLt.MatmulDescAttribute[name], np.array(value)
+        cublasLt.matmul_desc_set_attribute(self.operation, which, held.ctypes.data, held.nbytes)
+
+    def _layout(self, array: cp.ndarray, operand: str = "") -> int:
+        """Describe a stack of matrices, transposed; an operand's columns may run along memory."""
+        rows, columns = array.shape[-2:]
+        down, along = (stride // array.itemsize for stride in array.strides[-2:])
+        turned = along != 1
+        inner, outer, step = (rows, columns, along) if turned else (columns, rows, down)
+        found = cublasLt.matrix_layout_create(self.kind, inner, outer, max(step, inner))
+        if array.ndim == 3:
+            count, apart = np.array(array.shape[0], np.int32), np.array(array.strides[0])
+            apart //= array.itemsize
+            for name, value in (("BATCH_COUNT", count), ("STRIDED_BATCH_OFFSET", apart)):
+                which = cublasLt.MatrixLayoutAttribute[name]
+                cublasLt.matrix_layout_set_attribute(found, which, value.ctypes.data, value.nbytes)
+        if operand:
+            self._tell(f"TRANS{operand}", np.int32(turned))
+        return found
+
+    def _choose(self, starts: dict[str, int]) -> None:
+        """Ask for the best algorithm that WORKSPACE, and where the arrays begin, allow."""
+        wishes = cublasLt.matmul_preference_create()
+        told = {f"MIN_ALIGNMENT_{name}_BYTES": np.uint32(start) for name, start in starts.items()}
+        for name, value in (("MAX_WORKSPACE_BYTES", np.uint64(WORKSPACE)), *told.items()):
+            which, held = cublasLt.MatmulPreferenceAttribute[name], np.array(value)
+            cublasLt.matmul_preference_set_attribute(wishes, which, held.ctypes.data, held.nbytes)
+        a, b, d = self.layouts
+        best, found = self.algorithm.ctypes.data, np.zeros(1, np.int32)
+        cublasLt.matmul_algo_get_heuristic(
+            self.handle, self.operation, a, b, d, d, wishes, 1, best, found.ctypes.data
+        )
+        cublasLt.matmul_preference_destroy(wishes)
+
+    def launch(self, arrays: tuple[cp.ndarray, ...], room: cp.ndarray) -> None:
+        """Multiply; cuBLASLt may write into `room` meanwhile."""
+        left, right, out = (array.data.ptr for array in arrays)
+        a, b, d = self.layouts
+        cublasLt.matmul(
+            self.handle,
+            self.operation,
+            self.alpha.ctypes.data,
+            right,
+            a,
+            left,
+            b,
+            self.beta.ctypes.data,
+            out,
+            d,
+            out,
+            d,
+            self.algorithm.ctypes.data,
+            room.data.ptr,
+            WORKSPACE,
+            cp.cuda.get_current_stream().ptr,
+        )
+
+
+class Products:
+    """Products of matrices: by cuBLASLt, if nvmath-python is installed, else by a kernel."""
+
+    def __init__(self, plain: Callable[..., None]) -> None:
+        self._plain = plain
+        self._plans: dict[object, Plan | None] = {}
+        if cublas is not None:
+            self._handle, self._room = cublasLt.create(), cp.empty(WORKSPACE, np.uint8)
+
+    def multiply(
+        self, arrays: tuple[cp.ndarray, ...], bias: cp.ndarray | None, scale: float, *, add: bool
+    ) -> None:
+        """Multiply: out = scale left right + bias, or out += …; `arrays` are these three."""
+        plan = self._plan(arrays, bias, scale, add=add) if cublas is not None else None
+        if plan is not None:
+            plan.launch(arrays, self._room)
+            return
+        left, right, out = (array if array.ndim == 3 else array[None] for array in arrays)
+        sizes = (*out.shape, left.shape[2])
+        steps = [s // x.itemsize for x in (left, right, out) for s in x.strides]
+        given = (left, right, out if bias is None else bias, out)
+        flags = (int(bias is not None), int(add), np.float64(scale))
+        self._plain(*out.shape, *given, *sizes, *steps[:-1], *flags)
+
+    def _plan(
+        self, arrays: tuple[cp.ndarray, ...], bias: cp.ndarray | None, scale: float, *, add: bool
+    ) -> Plan | None:
+        """Return how cuBLASLt multiplies these, planned once; None if it has no way."""
+        shapes = tuple((*x.shape, *x.strides, aligned(x)) for x in arrays)
+        key = (shapes, 0 if bias is None else bias.data.ptr, scale, add)
+        if key not in self._plans:
+            try:
+                self._plans[key] = Plan(self._handle, arrays, bias, scale, add=add)
+            except cublasLt.cuBLASLtError:
+                self._plans[key] = None
+        return self._plans[key]
+
+
+def aligned(array: cp.ndarray) -> int:
+    """Return the largest power of two, up to 256, that an array begins at a multiple of."""
+    return min(array.data.ptr & -array.data.ptr, 256)
 
 
 def missing() -> str:
@@ -506,6 +677,7 @@ class Kernels:
         real = {"float32": "float", "float64": "double"}[dtype]
         self._module = cp.RawModule(code=SOURCE, options=("--std=c++17", f"-DREAL={real}"))
         self._kernels = {name: self._module.get_function(f"kernel_{name}") for name in KERNELS}
+        self._products = Products(lambda *given: self.product("matmul", 64, *given))
 
     @classmethod
     def of(cls, dtype: str) -> Kernels:
@@ -518,6 +690,10 @@ class Kernels:
     def each(self, name: str, entries: int, *args: cp.ndarray | int) -> None:
         """Launch a thread an entry."""
         self._launch(name, entries, 256, args)
+
+    def each_of(self, name: str, entries: int, *args: cp.ndarray | int) -> None:
+        """Launch a thread for four entries."""
+        self._launch(name, entries, 1024, args)
 
     def by_thread(self, name: str, entries: int, *args: cp.ndarray | int) -> None:
         """Launch a thread an entry of the result."""
@@ -541,12 +717,25 @@ class Kernels:
         """Launch a block for each tile of the products."""
         self._launch(name, stack * -(-rows // tile) * -(-columns // tile), 1, args)
 
+    def matmul(
+        self,
+        left: cp.ndarray,
+        right: cp.ndarray,
+        out: cp.ndarray,
+        bias: cp.ndarray | None = None,
+        scale: float = 1.0,
+        *,
+        add: bool = False,
+    ) -> None:
+        """Multiply matrices, or stacks of them: out = scale left right + bias, or out += …."""
+        self._products.multiply((left, right, out), bias, scale, add=add)
+
     def _launch(
         self, name: str, work: int, per_block: int, args: tuple[cp.ndarray | int, ...]
     ) -> None:
         """Launch a kernel; a number is an `int` of C++, which CuPy would pass as 64 bits."""
         for arg in args:
-            if not isinstance(arg, int) and arg.size >= MOST_ENTRIES:
+            if not isinstance(arg, int | float) and arg.size >= MOST_ENTRIES:
                 raise ValueError(f"{name}: {arg.size} entries; kernels count to {MOST_ENTRIES}")
         blocks = max(1, min(-(-work // per_block), MOST_BLOCKS))
         given = tuple(np.int32(arg) if isinstance(arg, int) else arg for arg in args)
@@ -643,8 +832,10 @@ def forward(p: Params, a: Activations) -> None:
     N = a.N
 
     # z1[n,h] = Σ_d x[n,d] fc1_W[d,h] + fc1_b[h]
+    k.matmul(a.x, p.fc1_W, a.z1, bias=p.fc1_b)
+
     # h1[n,h] = max(0, z1[n,h])
-    k.product("h1", 32, 1, N, H, a.x, p.fc1_W, p.fc1_b, a.z1, a.h1, N)
+    k.each_of("h1", N * H, a.z1, a.h1, N)
 
     # z2[n,k] = Σ_h fc2_W[h,k] h1[n,h] + fc2_b[k]
     # h2[n,k] = max(0, z2[n,k])
@@ -676,7 +867,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # p[n,j] = e[n,j]/s[n]
     # ∂L/∂logits[n,j] = (p[n,j] - δ(j,digit[n]))/N
-    k.each("d_logits", N * J, a.s, a.e, a.digit, a.p, a.d_logits, N)
+    k.each_of("d_logits", N * J, a.s, a.e, a.digit, a.p, a.d_logits, N)
 
     # ∂L/∂h2[n,k] = Σ_j fc3_W[k,j] ∂L/∂logits[n,j]
     # ∂L/∂z2[n,k] = [z2[n,k] > 0] ∂L/∂h2[n,k]
@@ -687,7 +878,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.product("d_z1", 32, 1, N, H, a.d_z2, p.fc2_W, a.z1, a.d_h1, a.d_z1, N)
 
     # ∂L/∂fc1_W[d,h] = Σ_n x[n,d] ∂L/∂z1[n,h]
-    k.product("d_fc1_W", 16, 1, D, H, a.x, a.d_z1, g.fc1_W, N)
+    k.matmul(a.x.T, a.d_z1, g.fc1_W)
 
     # ∂L/∂fc1_b[h] = Σ_n ∂L/∂z1[n,h]
     k.by_columns("d_fc1_b", H, a.d_z1, g.fc1_b, N)
@@ -720,7 +911,7 @@ def update(p: Params, g: Grads, s: State) -> None:
     # m[i] ← 0.9 m[i] + 0.1 g[i]
     # v[i] ← 0.999 v[i] + 0.001 g[i]²
     # θ[i] ← θ[i] - lr_t m[i]/(1e-08 c2 + √v[i])
-    k.each("theta", P, g.flat, s.c2, s.lr_t, s.m, s.v, p.flat, P)
+    k.each_of("theta", P, g.flat, s.c2, s.lr_t, s.m, s.v, p.flat, P)
 
 
 def real(name: str, value: np.ndarray, shape: tuple[int, ...], dtype: str) -> np.ndarray:

@@ -11,7 +11,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,10 @@ try:
     import cupy as cp
 except ImportError:  # `Kernels` says so when something is run
     cp = None
+try:
+    from nvmath.bindings import cublas, cublasLt
+except ImportError:  # a kernel multiplies
+    cublas = None
 
 DTYPE = "float32"
 D, H, K = 64, 64, 8
@@ -78,6 +82,33 @@ constexpr int BLOCK = 256;
 template <class Formula>
 __device__ void each(int entries, Formula formula) {
     for (int i = blockIdx.x * BLOCK + threadIdx.x; i < entries; i += gridDim.x * BLOCK) formula(i);
+}
+
+// formula(i, x[i], y[i], …) for every i below `entries`. A thread moves 16 bytes of each array at
+// once, FEW numbers, for each begins at a multiple of 16 bytes.
+constexpr int FEW = 16 / sizeof(real);
+template <class T>
+struct alignas(FEW * sizeof(T)) few { T at[FEW]; };
+template <class T>
+__device__ few<T> taken(const T *memory, int q) {
+    return reinterpret_cast<const few<T> *>(memory)[q];
+}
+template <class T>
+__device__ void put(T *memory, int q, few<T> x) { reinterpret_cast<few<T> *>(memory)[q] = x; }
+template <class T>
+__device__ void put(const T *, int, few<T>) {}
+
+template <class Formula, class... T>
+__device__ void each_of(int entries, Formula formula, T *...memory) {
+    const int first = blockIdx.x * BLOCK + threadIdx.x, step = gridDim.x * BLOCK;
+    for (int q = first; q < entries / FEW; q += step)
+        [=](auto... x) mutable {
+#pragma unroll
+            for (int k = 0; k < FEW; ++k) formula(FEW * q + k, x.at[k]...);
+            (put(memory, q, x), ...);
+        }(taken(memory, q)...);
+#pragma unroll 1
+    for (int i = entries / FEW * FEW + first; i < entries; i += step) formula(i, memory[i]...);
 }
 
 // What a reduction brings together: a sum, the largest, or where the first largest is.
@@ -221,19 +252,27 @@ __device__ void product(
     }
 }
 
-// z1[n,h] = Σ_d x[n,d] enc_W[d,h] + enc_b[h]
-// encoded[n,h] = max(0, z1[n,h])
-extern "C" __global__ void kernel_encoded(
-    const real *x, const real *enc_W, const real *enc_b, real *z1, real *encoded, int N
+// out = scale left right + bias, or out += …, for stacks of matrices that lie in any order: where
+// cuBLASLt is missing, or has no way.
+extern "C" __global__ void kernel_matmul(
+    const real *left, const real *right, const real *bias, real *out,
+    int stack, int rows, int columns, int length,
+    int left_s, int left_r, int left_k, int right_s, int right_k, int right_c, int out_s, int out_r,
+    int has_bias, int adds, double scale
 ) {
-    product<2, by_row, by_row>(1, N, H, D,
-        [=](int, int n, int d) { return x[n * D + d]; },
-        [=](int, int d, int h) { return enc_W[d * H + h]; },
-        [=](int, int n, int h, real sum) {
-            const int at = n * H + h;
-            z1[at] = sum + enc_b[h];
-            encoded[at] = maximum(0_r, z1[at]);
+    product<4, by_row, by_row>(stack, rows, columns, length,
+        [=](int s, int r, int k) { return left[s * left_s + r * left_r + k * left_k]; },
+        [=](int s, int k, int c) { return right[s * right_s + k * right_k + c * right_c]; },
+        [=](int s, int r, int c, real sum) {
+            const int at = s * out_s + r * out_r + c;
+            const real found = real(scale) * sum + (has_bias ? bias[c] : real(0));
+            out[at] = adds ? out[at] + found : found;
         });
+}
+
+// encoded[n,h] = max(0, z1[n,h])
+extern "C" __global__ void kernel_encoded(const real *z1, real *encoded, int N) {
+    each_of(N * H, [=](int, real z1, real &encoded) { encoded = maximum(0_r, z1); }, z1, encoded);
 }
 
 // mean[n,k] = Σ_h mean_W[h,k] encoded[n,h] + mean_b[k]
@@ -277,31 +316,21 @@ extern "C" __global__ void kernel_decoded(
         });
 }
 
-// logits[n,d] = Σ_h pixels_W[h,d] decoded[n,h] + pixels_b[d]
 // image[n,d] = tanh(logits[n,d]/2)/2 + 1/2
-extern "C" __global__ void kernel_image(
-    const real *decoded, const real *pixels_W, const real *pixels_b, real *logits, real *image,
-    int N
-) {
-    product<2, by_row, by_row>(1, N, D, H,
-        [=](int, int n, int h) { return decoded[n * H + h]; },
-        [=](int, int h, int d) { return pixels_W[h * D + d]; },
-        [=](int, int n, int d, real sum) {
-            const int at = n * D + d;
-            logits[at] = sum + pixels_b[d];
-            image[at] = 0.5_r * tanh(0.5_r * logits[at]) + 0.5_r;
-        });
+extern "C" __global__ void kernel_image(const real *logits, real *image, int N) {
+    each_of(N * D, [=](int, real logits, real &image) { image = 0.5_r * tanh(0.5_r * logits) +
+        0.5_r; }, logits, image);
 }
 
 // m[n,d] = max(0, logits[n,d])
 // e[n,d] = exp(logits[n,d] - m[n,d])
 // s[n,d] = exp(-m[n,d]) + e[n,d]
 extern "C" __global__ void kernel_s(const real *logits, real *m, real *e, real *s, int N) {
-    each(N * D, [=](int i) {
-        m[i] = maximum(0_r, logits[i]);
-        e[i] = exp(logits[i] - m[i]);
-        s[i] = exp(-m[i]) + e[i];
-    });
+    each_of(N * D, [=](int, real logits, real &m, real &e, real &s) {
+        m = maximum(0_r, logits);
+        e = exp(logits - m);
+        s = exp(-m) + e;
+    }, logits, m, e, s);
 }
 
 // cross_entropy = Σ_{n,d} (m[n,d] + log(s[n,d]) - x[n,d] logits[n,d])/(D N)
@@ -378,25 +407,18 @@ extern "C" __global__ void kernel_log_variance(
 extern "C" __global__ void kernel_d_logits(
     const real *s, const real *e, const real *x, real *p, real *d_logits, int N
 ) {
-    each(N * D, [=](int i) {
-        p[i] = e[i] / s[i];
-        d_logits[i] = (p[i] - x[i]) / real(N);
-    });
+    each_of(N * D, [=](int, real s, real e, real &p, real x, real &d_logits) {
+        p = e / s;
+        d_logits = (p - x) / real(N);
+    }, s, e, p, x, d_logits);
 }
 
-// ∂L/∂decoded[n,h] = Σ_d pixels_W[h,d] ∂L/∂logits[n,d]
 // ∂L/∂z2[n,h] = [z2[n,h] > 0] ∂L/∂decoded[n,h]
 extern "C" __global__ void kernel_d_z2(
-    const real *d_logits, const real *pixels_W, const real *z2, real *d_decoded, real *d_z2, int N
+    const real *d_decoded, const real *z2, real *d_z2, int N
 ) {
-    product<2, by_row, by_column>(1, N, H, D,
-        [=](int, int n, int d) { return d_logits[n * D + d]; },
-        [=](int, int d, int h) { return pixels_W[h * D + d]; },
-        [=](int, int n, int h, real sum) {
-            const int at = n * H + h;
-            d_decoded[at] = sum;
-            d_z2[at] = z2[at] > 0_r ? d_decoded[at] : 0_r;
-        });
+    each_of(N * H, [=](int, real d_decoded, real z2, real &d_z2) { d_z2 = z2 > 0_r ? d_decoded :
+        0_r; }, d_decoded, z2, d_z2);
 }
 
 // ∂L/∂code[n,k] = Σ_h dec_W[k,h] ∂L/∂z2[n,h]
@@ -444,16 +466,6 @@ extern "C" __global__ void kernel_d_z1(
         });
 }
 
-// ∂L/∂enc_W[d,h] = Σ_n x[n,d] ∂L/∂z1[n,h]
-extern "C" __global__ void kernel_d_enc_W(
-    const real *x, const real *d_z1, real *d_enc_W, int N
-) {
-    product<1, by_column, by_row>(1, D, H, N,
-        [=](int, int d, int n) { return x[n * D + d]; },
-        [=](int, int n, int h) { return d_z1[n * H + h]; },
-        [=](int, int d, int h, real sum) { d_enc_W[d * H + h] = sum; });
-}
-
 // ∂L/∂enc_b[h] = Σ_n ∂L/∂z1[n,h]
 // Likewise ∂L/∂dec_b.
 extern "C" __global__ void kernel_d_enc_b(const real *d_z1, real *d_enc_b, int N) {
@@ -491,16 +503,6 @@ extern "C" __global__ void kernel_d_dec_W(
         [=](int, int k, int h, real sum) { d_dec_W[k * H + h] = sum; });
 }
 
-// ∂L/∂pixels_W[h,d] = Σ_n decoded[n,h] ∂L/∂logits[n,d]
-extern "C" __global__ void kernel_d_pixels_W(
-    const real *decoded, const real *d_logits, real *d_pixels_W, int N
-) {
-    product<1, by_column, by_row>(1, H, D, N,
-        [=](int, int h, int n) { return decoded[n * H + h]; },
-        [=](int, int n, int d) { return d_logits[n * D + d]; },
-        [=](int, int h, int d, real sum) { d_pixels_W[h * D + d] = sum; });
-}
-
 // ∂L/∂pixels_b[d] = Σ_n ∂L/∂logits[n,d]
 extern "C" __global__ void kernel_d_pixels_b(const real *d_logits, real *d_pixels_b, int N) {
     by_columns<added>(D, N,
@@ -523,11 +525,11 @@ extern "C" __global__ void kernel_lr_t(const int *t, double *c2, double *lr_t) {
 extern "C" __global__ void kernel_theta(
     const real *g, const double *c2, const double *lr_t, real *m, real *v, real *theta, int P
 ) {
-    each(P, [=](int i) {
-        m[i] = 0.1_r * g[i] + 0.9_r * m[i];
-        v[i] = 0.001_r * power<2>(g[i]) + 0.999_r * v[i];
-        theta[i] = theta[i] - real(*lr_t) * m[i] / (1e-08_r * real(*c2) + sqrt(v[i]));
-    });
+    each_of(P, [=](int, real g, real &m, real &v, real &theta) {
+        m = 0.1_r * g + 0.9_r * m;
+        v = 0.001_r * power<2>(g) + 0.999_r * v;
+        theta = theta - real(*lr_t) * m / (1e-08_r * real(*c2) + sqrt(v));
+    }, g, m, v, theta);
 }
 
 // t ← t + 1
@@ -536,6 +538,7 @@ extern "C" __global__ void kernel_count_step(int *t) {
 }
 """
 KERNELS = (
+    "matmul",
     "encoded",
     "mean",
     "code",
@@ -552,12 +555,10 @@ KERNELS = (
     "d_mean",
     "d_encoded",
     "d_z1",
-    "d_enc_W",
     "d_enc_b",
     "d_mean_W",
     "d_mean_b",
     "d_dec_W",
-    "d_pixels_W",
     "d_pixels_b",
     "lr_t",
     "theta",
@@ -566,7 +567,149 @@ KERNELS = (
 # A grid that fills any GPU of today many times over; what is left, its threads walk on to.
 MOST_BLOCKS = 65536
 MOST_ENTRIES = 2**31  # of an array: an index is an int
+# How products of float32 are multiplied; they are added up in float32. One of COMPUTE_AS.
+PRECISION = "fp32"
+COMPUTE_AS = {
+    "fp32": "COMPUTE_32F",
+    "tf32": "COMPUTE_32F_FAST_TF32",
+    "bf16": "COMPUTE_32F_FAST_16BF",
+}
+WORKSPACE = 2**25  # bytes that cuBLASLt may use meanwhile
 COMPILED: dict[str, Kernels] = {}
+
+
+class Plan:
+    """A product of matrices as cuBLASLt is told of it, once: out = scale left right + bias, or +=.
+
+    cuBLASLt counts along columns. So it is told of the transposes, which lie in memory alike:
+    out' = right' left', where a bias is one number for each row.
+    """
+
+    def __init__(
+        self,
+        handle: int,
+        arrays: tuple[cp.ndarray, ...],
+        bias: cp.ndarray | None,
+        scale: float,
+        *,
+        add: bool,
+    ) -> None:
+        left, right, out = arrays
+        self.handle = handle
+        self.alpha, self.beta = np.array(scale, out.dtype), np.array(add, out.dtype)
+        single = out.dtype == np.float32
+        compute = COMPUTE_AS[PRECISION] if single else "COMPUTE_64F"
+        self.kind = 0 if single else 1  # CUDA_R_32F, CUDA_R_64F
+        self.operation = cublasLt.matmul_desc_create(cublas.ComputeType[compute], self.kind)
+        self.layouts = self._layout(right, "A"), self._layout(left, "B"), self._layout(out)
+        if bias is not None:
+            self._tell("EPILOGUE", np.uint32(cublasLt.Epilogue.BIAS))
+            self._tell("BIAS_POINTER", np.uint64(bias.data.ptr))
+        self.algorithm = np.zeros(1, cublasLt.matmul_heuristic_result_dtype)
+        starts = {"A": right, "B": left, "C": out, "D": out if bias is None else bias}
+        self._choose({name: aligned(array) for name, array in starts.items()})
+
+    def _tell(self, name: str, value: np.generic) -> None:
+        """Set an attribute of the product."""
+        which, held = cublasLt.MatmulDescAttribute[name], np.array(value)
+        cublasLt.matmul_desc_set_attribute(self.operation, which, held.ctypes.data, held.nbytes)
+
+    def _layout(self, array: cp.ndarray, operand: str = "") -> int:
+        """Describe a stack of matrices, transposed; an operand's columns may run along memory."""
+        rows, columns = array.shape[-2:]
+        down, along = (stride // array.itemsize for stride in array.strides[-2:])
+        turned = along != 1
+        inner, outer, step = (rows, columns, along) if turned else (columns, rows, down)
+        found = cublasLt.matrix_layout_create(self.kind, inner, outer, max(step, inner))
+        if array.ndim == 3:
+            count, apart = np.array(array.shape[0], np.int32), np.array(array.strides[0])
+            apart //= array.itemsize
+            for name, value in (("BATCH_COUNT", count), ("STRIDED_BATCH_OFFSET", apart)):
+                which = cublasLt.MatrixLayoutAttribute[name]
+                cublasLt.matrix_layout_set_attribute(found, which, value.ctypes.data, value.nbytes)
+        if operand:
+            self._tell(f"TRANS{operand}", np.int32(turned))
+        return found
+
+    def _choose(self, starts: dict[str, int]) -> None:
+        """Ask for the best algorithm that WORKSPACE, and where the arrays begin, allow."""
+        wishes = cublasLt.matmul_preference_create()
+        told = {f"MIN_ALIGNMENT_{name}_BYTES": np.uint32(start) for name, start in starts.items()}
+        for name, value in (("MAX_WORKSPACE_BYTES", np.uint64(WORKSPACE)), *told.items()):
+            which, held = cublasLt.MatmulPreferenceAttribute[name], np.array(value)
+            cublasLt.matmul_preference_set_attribute(wishes, which, held.ctypes.data, held.nbytes)
+        a, b, d = self.layouts
+        best, found = self.algorithm.ctypes.data, np.zeros(1, np.int32)
+        cublasLt.matmul_algo_get_heuristic(
+            self.handle, self.operation, a, b, d, d, wishes, 1, best, found.ctypes.data
+        )
+        cublasLt.matmul_preference_destroy(wishes)
+
+    def launch(self, arrays: tuple[cp.ndarray, ...], room: cp.ndarray) -> None:
+        """Multiply; cuBLASLt may write into `room` meanwhile."""
+        left, right, out = (array.data.ptr for array in arrays)
+        a, b, d = self.layouts
+        cublasLt.matmul(
+            self.handle,
+            self.operation,
+            self.alpha.ctypes.data,
+            right,
+            a,
+            left,
+            b,
+            self.beta.ctypes.data,
+            out,
+            d,
+            out,
+            d,
+            self.algorithm.ctypes.data,
+            room.data.ptr,
+            WORKSPACE,
+            cp.cuda.get_current_stream().ptr,
+        )
+
+
+class Products:
+    """Products of matrices: by cuBLASLt, if nvmath-python is installed, else by a kernel."""
+
+    def __init__(self, plain: Callable[..., None]) -> None:
+        self._plain = plain
+        self._plans: dict[object, Plan | None] = {}
+        if cublas is not None:
+            self._handle, self._room = cublasLt.create(), cp.empty(WORKSPACE, np.uint8)
+
+    def multiply(
+        self, arrays: tuple[cp.ndarray, ...], bias: cp.ndarray | None, scale: float, *, add: bool
+    ) -> None:
+        """Multiply: out = scale left right + bias, or out += …; `arrays` are these three."""
+        plan = self._plan(arrays, bias, scale, add=add) if cublas is not None else None
+        if plan is not None:
+            plan.launch(arrays, self._room)
+            return
+        left, right, out = (array if array.ndim == 3 else array[None] for array in arrays)
+        sizes = (*out.shape, left.shape[2])
+        steps = [s // x.itemsize for x in (left, right, out) for s in x.strides]
+        given = (left, right, out if bias is None else bias, out)
+        flags = (int(bias is not None), int(add), np.float64(scale))
+        self._plain(*out.shape, *given, *sizes, *steps[:-1], *flags)
+
+    def _plan(
+        self, arrays: tuple[cp.ndarray, ...], bias: cp.ndarray | None, scale: float, *, add: bool
+    ) -> Plan | None:
+        """Return how cuBLASLt multiplies these, planned once; None if it has no way."""
+        shapes = tuple((*x.shape, *x.strides, aligned(x)) for x in arrays)
+        key = (shapes, 0 if bias is None else bias.data.ptr, scale, add)
+        if key not in self._plans:
+            try:
+                self._plans[key] = Plan(self._handle, arrays, bias, scale, add=add)
+            except cublasLt.cuBLASLtError:
+                self._plans[key] = None
+        return self._plans[key]
+
+
+def aligned(array: cp.ndarray) -> int:
+    """Return the largest power of two, up to 256, that an array begins at a multiple of."""
+    return min(array.data.ptr & -array.data.ptr, 256)
 
 
 def missing() -> str:
@@ -596,6 +739,7 @@ class Kernels:
         real = {"float32": "float", "float64": "double"}[dtype]
         self._module = cp.RawModule(code=SOURCE, options=("--std=c++17", f"-DREAL={real}"))
         self._kernels = {name: self._module.get_function(f"kernel_{name}") for name in KERNELS}
+        self._products = Products(lambda *given: self.product("matmul", 64, *given))
 
     @classmethod
     def of(cls, dtype: str) -> Kernels:
@@ -608,6 +752,10 @@ class Kernels:
     def each(self, name: str, entries: int, *args: cp.ndarray | int) -> None:
         """Launch a thread an entry."""
         self._launch(name, entries, 256, args)
+
+    def each_of(self, name: str, entries: int, *args: cp.ndarray | int) -> None:
+        """Launch a thread for four entries."""
+        self._launch(name, entries, 1024, args)
 
     def by_thread(self, name: str, entries: int, *args: cp.ndarray | int) -> None:
         """Launch a thread an entry of the result."""
@@ -631,12 +779,25 @@ class Kernels:
         """Launch a block for each tile of the products."""
         self._launch(name, stack * -(-rows // tile) * -(-columns // tile), 1, args)
 
+    def matmul(
+        self,
+        left: cp.ndarray,
+        right: cp.ndarray,
+        out: cp.ndarray,
+        bias: cp.ndarray | None = None,
+        scale: float = 1.0,
+        *,
+        add: bool = False,
+    ) -> None:
+        """Multiply matrices, or stacks of them: out = scale left right + bias, or out += …."""
+        self._products.multiply((left, right, out), bias, scale, add=add)
+
     def _launch(
         self, name: str, work: int, per_block: int, args: tuple[cp.ndarray | int, ...]
     ) -> None:
         """Launch a kernel; a number is an `int` of C++, which CuPy would pass as 64 bits."""
         for arg in args:
-            if not isinstance(arg, int) and arg.size >= MOST_ENTRIES:
+            if not isinstance(arg, int | float) and arg.size >= MOST_ENTRIES:
                 raise ValueError(f"{name}: {arg.size} entries; kernels count to {MOST_ENTRIES}")
         blocks = max(1, min(-(-work // per_block), MOST_BLOCKS))
         given = tuple(np.int32(arg) if isinstance(arg, int) else arg for arg in args)
@@ -753,8 +914,10 @@ def forward(p: Params, a: Activations) -> None:
     N = a.N
 
     # z1[n,h] = Σ_d x[n,d] enc_W[d,h] + enc_b[h]
+    k.matmul(a.x, p.enc_W, a.z1, bias=p.enc_b)
+
     # encoded[n,h] = max(0, z1[n,h])
-    k.product("encoded", 32, 1, N, H, a.x, p.enc_W, p.enc_b, a.z1, a.encoded, N)
+    k.each_of("encoded", N * H, a.z1, a.encoded, N)
 
     # mean[n,k] = Σ_h mean_W[h,k] encoded[n,h] + mean_b[k]
     k.product("mean", 16, 1, N, K, a.encoded, p.mean_W, p.mean_b, a.mean, N)
@@ -782,8 +945,10 @@ def forward(p: Params, a: Activations) -> None:
     k.product("decoded", 32, 1, N, H, a.code, p.dec_W, p.dec_b, a.z2, a.decoded, N)
 
     # logits[n,d] = Σ_h pixels_W[h,d] decoded[n,h] + pixels_b[d]
+    k.matmul(a.decoded, p.pixels_W, a.logits, bias=p.pixels_b)
+
     # image[n,d] = tanh(logits[n,d]/2)/2 + 1/2
-    k.product("image", 32, 1, N, D, a.decoded, p.pixels_W, p.pixels_b, a.logits, a.image, N)
+    k.each_of("image", N * D, a.logits, a.image, N)
 
 
 def add_loss(a: Activations) -> None:
@@ -794,7 +959,7 @@ def add_loss(a: Activations) -> None:
     # m[n,d] = max(0, logits[n,d])
     # e[n,d] = exp(logits[n,d] - m[n,d])
     # s[n,d] = exp(-m[n,d]) + e[n,d]
-    k.each("s", N * D, a.logits, a.m, a.e, a.s, N)
+    k.each_of("s", N * D, a.logits, a.m, a.e, a.s, N)
 
     # cross_entropy = Σ_{n,d} (m[n,d] + log(s[n,d]) - x[n,d] logits[n,d])/(D N)
     # product1 = 64 cross_entropy
@@ -814,8 +979,10 @@ def infer(p: Params, a: Activations) -> None:
     N = a.N
 
     # z1[n,h] = Σ_d x[n,d] enc_W[d,h] + enc_b[h]
+    k.matmul(a.x, p.enc_W, a.z1, bias=p.enc_b)
+
     # encoded[n,h] = max(0, z1[n,h])
-    k.product("encoded", 32, 1, N, H, a.x, p.enc_W, p.enc_b, a.z1, a.encoded, N)
+    k.each_of("encoded", N * H, a.z1, a.encoded, N)
 
     # mean[n,k] = Σ_h mean_W[h,k] encoded[n,h] + mean_b[k]
     # code[n,k] = mean[n,k]
@@ -826,8 +993,10 @@ def infer(p: Params, a: Activations) -> None:
     k.product("decoded", 32, 1, N, H, a.code, p.dec_W, p.dec_b, a.z2, a.decoded, N)
 
     # logits[n,d] = Σ_h pixels_W[h,d] decoded[n,h] + pixels_b[d]
+    k.matmul(a.decoded, p.pixels_W, a.logits, bias=p.pixels_b)
+
     # image[n,d] = tanh(logits[n,d]/2)/2 + 1/2
-    k.product("image", 32, 1, N, D, a.decoded, p.pixels_W, p.pixels_b, a.logits, a.image, N)
+    k.each_of("image", N * D, a.logits, a.image, N)
 
 
 def add_score(p: Params, a: Activations) -> None:
@@ -852,7 +1021,7 @@ def add_score(p: Params, a: Activations) -> None:
     # m[n,d] = max(0, logits[n,d])
     # e[n,d] = exp(logits[n,d] - m[n,d])
     # s[n,d] = exp(-m[n,d]) + e[n,d]
-    k.each("s", N * D, a.logits, a.m, a.e, a.s, N)
+    k.each_of("s", N * D, a.logits, a.m, a.e, a.s, N)
 
     # cross_entropy = Σ_{n,d} (m[n,d] + log(s[n,d]) - x[n,d] logits[n,d])/(D N)
     # product1 = 64 cross_entropy
@@ -873,11 +1042,13 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # p[n,d] = e[n,d]/s[n,d]
     # ∂L/∂logits[n,d] = 64 (p[n,d] - x[n,d])/(D N)
-    k.each("d_logits", N * D, a.s, a.e, a.x, a.p, a.d_logits, N)
+    k.each_of("d_logits", N * D, a.s, a.e, a.x, a.p, a.d_logits, N)
 
     # ∂L/∂decoded[n,h] = Σ_d pixels_W[h,d] ∂L/∂logits[n,d]
+    k.matmul(a.d_logits, p.pixels_W.T, a.d_decoded)
+
     # ∂L/∂z2[n,h] = [z2[n,h] > 0] ∂L/∂decoded[n,h]
-    k.product("d_z2", 32, 1, N, H, a.d_logits, p.pixels_W, a.z2, a.d_decoded, a.d_z2, N)
+    k.each_of("d_z2", N * H, a.d_decoded, a.z2, a.d_z2, N)
 
     # ∂L/∂code[n,k] = Σ_h dec_W[k,h] ∂L/∂z2[n,h]
     # ∂L/∂log_variance[n,k] = epsilon[n,k] exp(log_variance[n,k]/2) ∂L/∂code[n,k]/2 - (1 -
@@ -908,7 +1079,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.product("d_z1", 32, 1, N, H, a.d_mean, p.mean_W, a.z1, a.d_encoded, a.d_z1, N)
 
     # ∂L/∂enc_W[d,h] = Σ_n x[n,d] ∂L/∂z1[n,h]
-    k.product("d_enc_W", 16, 1, D, H, a.x, a.d_z1, g.enc_W, N)
+    k.matmul(a.x.T, a.d_z1, g.enc_W)
 
     # ∂L/∂enc_b[h] = Σ_n ∂L/∂z1[n,h]
     k.by_columns("d_enc_b", H, a.d_z1, g.enc_b, N)
@@ -932,7 +1103,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.by_columns("d_enc_b", H, a.d_z2, g.dec_b, N)
 
     # ∂L/∂pixels_W[h,d] = Σ_n decoded[n,h] ∂L/∂logits[n,d]
-    k.product("d_pixels_W", 16, 1, H, D, a.decoded, a.d_logits, g.pixels_W, N)
+    k.matmul(a.decoded.T, a.d_logits, g.pixels_W)
 
     # ∂L/∂pixels_b[d] = Σ_n ∂L/∂logits[n,d]
     k.by_columns("d_pixels_b", D, a.d_logits, g.pixels_b, N)
@@ -953,7 +1124,7 @@ def update(p: Params, g: Grads, s: State) -> None:
     # m[i] ← 0.9 m[i] + 0.1 g[i]
     # v[i] ← 0.999 v[i] + 0.001 g[i]²
     # θ[i] ← θ[i] - lr_t m[i]/(1e-08 c2 + √v[i])
-    k.each("theta", P, g.flat, s.c2, s.lr_t, s.m, s.v, p.flat, P)
+    k.each_of("theta", P, g.flat, s.c2, s.lr_t, s.m, s.v, p.flat, P)
 
 
 def real(name: str, value: np.ndarray, shape: tuple[int, ...], dtype: str) -> np.ndarray:

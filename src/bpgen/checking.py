@@ -90,7 +90,7 @@ def _verdict(model: Model, console: Console, options: dict[str, Any]) -> tuple[s
     """Check the gradients, and second derivatives at the same seed where they are asked for."""
     as_json, order = options["as_json"], options["jet"]
     with stages(console) as stage:
-        verdict = model.check(seed=options["seed"], progress=stage)
+        verdict = model.check(seed=options["seed"], progress=stage, target=options["target"])
         second = None
         if options["second"] or order:
             second = model.check_second(verdict.seed, order, stage)
@@ -99,7 +99,7 @@ def _verdict(model: Model, console: Console, options: dict[str, Any]) -> tuple[s
         if not as_json:
             return word, "\n\n".join(map(str, (verdict, second) if second else (verdict,)))
         stage("certificate")
-        found = model.certificate(verdict)
+        found = model.certificate(verdict, options["target"])
         return word, _shown({**found, "second": second.to_json()} if second else found)
 
 

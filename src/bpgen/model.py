@@ -90,16 +90,23 @@ class Model:
         return Document(derive(self.network))
 
     def check(
-        self, seed: int | None = None, progress: Callable[[str], None] | None = None
+        self,
+        seed: int | None = None,
+        progress: Callable[[str], None] | None = None,
+        target: str = "numpy",
     ) -> Verdict:
-        """Verify the gradients of the formulas and of the emitted module; return the verdict."""
+        """Verify the gradients of the formulas and of the emitted module; return the verdict.
+
+        The kernels of a CuPy module run on the GPU, or on the CPU where there is none.
+        """
         from bpgen.execute.proof import checked
 
+        derivation = self.derive().derivation
         return checked(
-            self.network, self.derive().derivation, self._source, seed=seed, progress=progress
+            self.network, derivation, self._source, target=target, seed=seed, progress=progress
         )
 
-    def certificate(self, verdict: Verdict) -> dict[str, Any]:
+    def certificate(self, verdict: Verdict, target: str = "numpy") -> dict[str, Any]:
         """Return `verdict` as a document that a module can be checked against without the model.
 
         It holds seeds of points, what the gradient is there, and the hashes of the declaration and
@@ -107,7 +114,7 @@ class Model:
         """
         from bpgen.certify import certificate
 
-        modules = {f"numpy {d}": self.source("numpy", d) for d in ("float32", "float64")}
+        modules = {f"{target} {d}": self.source(target, d) for d in ("float32", "float64")}
         return certificate(verdict, self.network, self.derive().derivation, modules)
 
     def examine(self, module: Path | str, seed: int | None = None) -> Examination:
@@ -118,7 +125,7 @@ class Model:
         from bpgen.certify import examined
 
         derivation = self.derive().derivation
-        return examined(Path(module), derivation, lambda d: self.source("numpy", d), seed)
+        return examined(Path(module), derivation, self.source, seed)
 
     def check_second(
         self,
@@ -147,17 +154,28 @@ class Model:
 
     @paused()
     def source(
-        self, target: str = "numpy", dtype: str = "float32", extras: Sequence[str] = ()
+        self,
+        target: str = "numpy",
+        dtype: str = "float32",
+        extras: Sequence[str] = (),
+        precision: str = "fp32",
     ) -> str:
         """Return the text of the emitted module; of `extras`, "hvp" adds products with the Hessian.
 
+        `precision` is that of products on a GPU: "tf32" and "bf16" round what is multiplied.
+
         Errors: TargetError if the target is unknown or cannot spell a function of the model.
         """
-        return self._source(self.derive().derivation, target, dtype, extras)
+        return self._source(self.derive().derivation, target, dtype, extras, precision)
 
     @paused()
     def _source(
-        self, derivation: Derivation, target: str, dtype: str, extras: Sequence[str] = ()
+        self,
+        derivation: Derivation,
+        target: str,
+        dtype: str,
+        extras: Sequence[str] = (),
+        precision: str = "fp32",
     ) -> str:
         """Return the text of the module of a derivation, the model's own or a reduced one."""
         from bpgen.derive import hessian
@@ -166,7 +184,7 @@ class Model:
 
         second = hessian(derivation) if "hvp" in extras else None
         program = lower(derivation, self.optimizer, second)
-        return module(program, self.path.name, target=target, dtype=dtype)
+        return module(program, self.path.name, target=target, dtype=dtype, precision=precision)
 
     def emit(
         self,

@@ -1,16 +1,16 @@
 """Every definition computes the same on the device as on the host, forwards, backwards, in a step.
 
-The kernels are the emitted ones, on the CPU (see `tests.device`), in float64.
+The kernels are the emitted ones, on the CPU (see `bpgen.device`), in float64.
 """
 
 import numpy as np
 import pytest
-from tests.device.host import has_compiler
-from tests.device.standin import installed
 
 import bpgen as bp
 from bpgen.declare.network import network
 from bpgen.derive import derive
+from bpgen.device.host import has_compiler
+from bpgen.device.standin import installed
 from bpgen.emit import module
 from bpgen.execute.load import load_module
 from bpgen.lower import lower

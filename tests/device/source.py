@@ -12,9 +12,11 @@ def source_of_kernels(kernels, tensors):
     known = ", ".join(sorted(f"{e.name} = {e.value}" for e in extents))
     view = SimpleNamespace(
         extents_in_cuda=(f"{known};",),
+        has_values=True,
         has_reductions=True,
         has_rows=True,
         has_products=True,
+        has_matmul=False,
         kernels=tuple(map(kernel_view, kernels)),
     )
     text = environment().get_template("cupy/source.py.jinja").render(view=view)

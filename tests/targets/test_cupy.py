@@ -7,10 +7,10 @@ barrier.
 import numpy as np
 import pytest
 import sympy
-from tests.device.host import HostModule, has_compiler
 from tests.device.source import source_of_kernels
 from tests.targets.test_numpy import MAPS, STACKS, TENSORS, d, g, h, k, n, out, values, x
 
+from bpgen.device.host import HostModule, has_compiler
 from bpgen.errors import TargetError
 from bpgen.ir.equation import Equation, Op, Term
 from bpgen.ir.expr import Delta, Pad, Where, access

@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from bpgen.certify.lines import Edit, block_of, edits
-from bpgen.certify.module import BrokenModuleError, File, read
+from bpgen.certify.module import BrokenModuleError, File, imported, read
 from bpgen.certify.outcome import Examination
-from bpgen.execute.load import load_module
 from bpgen.execute.probe import Probe
 from bpgen.execute.promotion import promotion
 from bpgen.ir.derivation import Derivation
@@ -26,22 +25,23 @@ from bpgen.verify.problem import problem
 from bpgen.verify.statements import Fault, first_fault
 
 Arrays = Mapping[str, Array]
+Source = Callable[[str, str], str]
 Facts = list[tuple[str, str]]
 
 
 def examined(
-    module: Path, derivation: Derivation, source: Callable[[str], str], seed: int | None = None
+    module: Path, derivation: Derivation, source: Source, seed: int | None = None
 ) -> Examination:
     """Say whether the file at `module` computes what `derivation` says, and where it does not.
 
-    `source(dtype)` is the text that is emitted now. A file that computes the same gradient by
-    another text was edited elsewhere (its update, say), and is REFUTED too.
+    `source(target, dtype)` is the text that is emitted now. A file that computes the same gradient
+    by another text was edited elsewhere (its update, say), and is REFUTED too.
     """
     file = read(module)
     seed = secrets.randbelow(1_000_000) if seed is None else seed
     try:
         net = file.load()
-        emitted = source(file.dtype)
+        emitted = source(file.target, file.dtype)
         changed = edits(file.text, emitted)
         fault, facts = _numbers(file, net, emitted, derivation, seed)
     except BrokenModuleError as error:
@@ -57,9 +57,9 @@ def examined(
     return Examination("VERIFIED", str(module), "", tuple(seen))
 
 
-def _changed(file: File, source: Callable[[str], str]) -> tuple[Edit, ...]:
+def _changed(file: File, source: Source) -> tuple[Edit, ...]:
     try:
-        return edits(file.text, source(file.dtype))
+        return edits(file.text, source(file.target, file.dtype))
     except SyntaxError:
         return ()
 
@@ -81,13 +81,14 @@ def _numbers(
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "emitted.py"
         path.write_text(emitted, encoding="utf-8")
-        sound = Probe(load_module(path), noise, "float64").inside(params, batch)
+        sound = Probe(imported(path, file.target), noise, "float64").inside(params, batch)
     shown = Probe(wide.net, noise, file.dtype)
 
     def drift(params: Arrays, batch: Arrays) -> str:
-        return str(promotion(shown, file.text, params, batch) or "")
+        is_numpy = file.target == "numpy"  # kernels say their types
+        return str(promotion(shown, file.text, params, batch) or "") if is_numpy else ""
 
-    code = Emitted(f"numpy {file.dtype}", file.dtype, shown.gradient, drift)
+    code = Emitted(f"{file.target} {file.dtype}", file.dtype, shown.gradient, drift)
     comparison = file.run(lambda: compare(code, at, point))
     what = comparison.fault or f"|g - formula| <= {comparison.error:.1e} |g|"
     facts: Facts = [

@@ -10,12 +10,21 @@ from pathlib import Path
 from typing import TypeVar
 
 from bpgen.emit.audit import audited
-from bpgen.errors import AuditError
+from bpgen.errors import AuditError, DeviceError
 from bpgen.execute.load import Emitted, load_module
+from bpgen.execute.on_device import load_on_device
 
 T = TypeVar("T")
 # What a wrong statement of numpy code raises; anything else is a bug of ours.
-_FAULTS = (ArithmeticError, AttributeError, LookupError, NameError, TypeError, ValueError)
+_FAULTS = (
+    ArithmeticError,
+    AttributeError,
+    DeviceError,
+    LookupError,
+    NameError,
+    TypeError,
+    ValueError,
+)
 
 
 class BrokenModuleError(Exception):
@@ -38,6 +47,12 @@ class File:
                     return d if d in {"float32", "float64"} else "float32"
         return "float32"
 
+    @property
+    def target(self) -> str:
+        """Return the array library that the module computes with."""
+        imported = (n for n in ast.walk(ast.parse(self.text)) if isinstance(n, ast.Import))
+        return "cupy" if any(a.name == "cupy" for n in imported for a in n.names) else "numpy"
+
     def load(self) -> Emitted:
         """Audit and import the module.
 
@@ -47,7 +62,7 @@ class File:
             audited(self.text)
         except AuditError as error:
             raise BrokenModuleError(f"it was not run: {error.facts[0]}") from None
-        return self.run(lambda: load_module(self.path))
+        return self.run(lambda: imported(self.path, self.target))
 
     def run(self, action: Callable[[], T]) -> T:
         """Return the result of `action`, which runs the module.
@@ -61,6 +76,11 @@ class File:
             lines = [f.lineno for f in frames if f.filename == str(self.path)]
             where = f"line {lines[-1]}: " if lines else ""
             raise BrokenModuleError(f"{where}{type(error).__name__}: {error}") from None
+
+
+def imported(path: Path, target: str) -> Emitted:
+    """Import a module of a target; one for CuPy runs on the CPU where there is no GPU."""
+    return load_on_device(path)[0] if target == "cupy" else load_module(path)
 
 
 def read(path: Path) -> File:

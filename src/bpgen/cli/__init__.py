@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from bpgen.cli.options import INTERRUPTED, SEED, console, model_argument, output_option
+from bpgen.cli.options import INTERRUPTED, SEED, TARGET, console, model_argument, output_option
 from bpgen.cli.summary import summary
 from bpgen.cli.train import train
 from bpgen.errors import BpgenError, FileError, MissingPackageError, StaleError
@@ -25,13 +25,13 @@ STATUS = {"VERIFIED": 0, "REFUTED": 1, "UNDECIDED": 4}
 JET = click.IntRange(0, 64)
 EXTRAS = click.Choice(["hvp"])
 READ = click.Path(exists=True, dir_okay=False, path_type=Path)
+PRECISION = click.Choice(["fp32", "tf32", "bf16"])
 CLOSED = 141  # what a shell reports of a program whose reader went away
 
 _EXAMPLES = """\b
 Examples:
   bpgen derive digits_mlp --wrt fc1_W --steps
   bpgen check digits_mlp
-  bpgen emit digits_mlp --target numpy
   bpgen train digits_mlp --data digits
   bpgen train --all
 
@@ -121,6 +121,7 @@ def derive(model: str, wrt: str | None, form: str, output: Path | None, **shown:
 
 @main.command()
 @model_argument
+@click.option("--target", type=TARGET, default="numpy", show_default=True)
 @click.option("--seed", type=SEED, help="Repeat a check; without it points are drawn anew.")
 @click.option("--against", type=click.Choice(["torch", "jax"]), help="Compare with a framework.")
 @click.option("--second", is_flag=True, help="Verify second derivatives, too.")
@@ -144,9 +145,12 @@ def check(model: str, **options: Any) -> None:
 
 @main.command()
 @model_argument
-@click.option("--target", type=click.Choice(["numpy", "cupy"]), default="numpy", show_default=True)
+@click.option("--target", type=TARGET, default="numpy", show_default=True)
 @click.option(
     "--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True
+)
+@click.option(
+    "--precision", type=PRECISION, default="fp32", help="What products on a GPU round to."
 )
 @click.option("--with", "extras", type=EXTRAS, multiple=True, help="hvp: Hessian times vector.")
 @output_option("FILE")

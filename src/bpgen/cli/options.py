@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 WIDTH = 160  # of what is not a terminal
+TARGET = click.Choice(["numpy", "cupy"])
 SEED = click.IntRange(0, 2**63 - 1)
 
 

@@ -6,12 +6,12 @@ import json
 
 import click
 
-from bpgen.cli.options import console, model_argument
+from bpgen.cli.options import TARGET, console, model_argument
 
 
 @click.command()
 @model_argument
-@click.option("--target", type=click.Choice(["numpy", "cupy"]), default="numpy", show_default=True)
+@click.option("--target", type=TARGET, default="numpy", show_default=True)
 @click.option("--batch", type=click.IntRange(1), default=64, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print exact numbers as JSON.")
 def summary(model: str, target: str, batch: int, *, as_json: bool) -> None:

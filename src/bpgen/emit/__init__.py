@@ -7,6 +7,7 @@ Logic is in Python (`view` makes every string final), shape is in Jinja (`render
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from bpgen.emit.audit import audited
 from bpgen.emit.cupy_view import view_of as cupy_view_of
@@ -25,12 +26,18 @@ TARGETS: dict[str, Callable[[Program, str, str], ModuleView]] = {
 
 
 def module(
-    program: Program, declared_in: str, *, target: str = "numpy", dtype: str = "float32"
+    program: Program,
+    declared_in: str,
+    *,
+    target: str = "numpy",
+    dtype: str = "float32",
+    precision: str = "fp32",
 ) -> str:
     """Return the text of the module that trains `program`, declared in the file `declared_in`.
 
-    Errors: OptionError for a target or a dtype that does not exist; TargetError for a function the
-    target lacks, or outputs that no input reaches.
+    `precision` is that of products of matrices on a GPU: fp32, tf32 or bf16.
+    Errors: OptionError for a target that does not exist, or a precision that it has not;
+    TargetError for a function the target lacks, or outputs that no input reaches.
     """
     if target not in TARGETS:
         raise OptionError(f"unknown target {target!r}", way_out=f"One of {', '.join(TARGETS)}.")
@@ -39,8 +46,15 @@ def module(
             f"{target} modules have no products with the Hessian yet",
             way_out="Leave out --with hvp, or take --target numpy.",
         )
+    if precision != "fp32" and (target != "cupy" or dtype != "float32"):
+        raise OptionError(
+            f"{precision} is no precision of {target} modules in {dtype}",
+            rule="On a GPU, products of float32 may be rounded to tf32 or bf16.",
+            way_out="Leave out --precision, or take --target cupy --dtype float32.",
+        )
     _check_batch(program)
-    return audited(render(target, TARGETS[target](program, declared_in, dtype)))
+    view = TARGETS[target](program, declared_in, dtype)
+    return audited(render(target, replace(view, precision=precision)))
 
 
 def _check_batch(program: Program) -> None:

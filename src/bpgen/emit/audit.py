@@ -10,7 +10,7 @@ _STANDARD = (
     "__future__ argparse collections.abc concurrent.futures contextlib contextvars functools math "
     "os pathlib sys time types"
 )
-_ARRAYS = "numpy numpy.lib.stride_tricks cupy threadpoolctl"
+_ARRAYS = "numpy numpy.lib.stride_tricks cupy nvmath.bindings threadpoolctl"
 _IMPORTS = frozenset(f"{_STANDARD} {_ARRAYS}".split())
 _CALLS = frozenset(
     {"eval", "exec", "compile", "__import__", "globals", "locals", "setattr", "delattr", "input"}

@@ -22,9 +22,11 @@ class CudaModuleView(ModuleView):
     """A module for CuPy: functions that launch kernels, and the kernels."""
 
     extents_in_cuda: tuple[str, ...]
+    has_values: bool
     has_reductions: bool
     has_rows: bool
     has_products: bool
+    has_matmul: bool
     counts_steps: bool
     numbers: tuple[FieldView, ...]
     kernels: tuple[KernelView, ...]

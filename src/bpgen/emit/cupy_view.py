@@ -10,10 +10,11 @@ from typing import Any
 from bpgen.emit.contract import Contract, plain
 from bpgen.emit.cuda_functions import CudaFunctions, launched
 from bpgen.emit.cuda_layout import DeviceMemory, fields, number_fields
-from bpgen.emit.cuda_view import CudaModuleView
+from bpgen.emit.cuda_view import CudaModuleView, KernelView
 from bpgen.emit.functions import calls
 from bpgen.emit.layout import Memory
 from bpgen.emit.tensors import Tensors
+from bpgen.emit.view import FunctionView
 from bpgen.emit.wrap import WIDTH, wrapped_code
 from bpgen.ir.program import Program
 from bpgen.ir.tensor import Role
@@ -57,20 +58,28 @@ def view_of(program: Program, declared_in: str, dtype: str) -> CudaModuleView:
         kernels=kernels,
         draw=draw,
         preconditions=_PRECONDITIONS,
-        **_needs("\n".join(line for k in kernels for line in k.lines), init, tensors),
+        **_needs(kernels, functions, init, tensors),
         **{**common, **own},
     )
 
 
-def _needs(kernels: str, init: Sequence[str], tensors: Tensors) -> dict[str, Any]:
+def _needs(
+    written: Sequence[KernelView],
+    functions: Sequence[FunctionView],
+    init: Sequence[str],
+    tensors: Tensors,
+) -> dict[str, Any]:
     """Return which parts a module has: those that its lines use."""
-    lines = "\n".join(init)
+    kernels, lines = "\n".join(line for k in written for line in k.lines), "\n".join(init)
+    multiplies = any("k.matmul(" in line for f in functions for s in f.steps for line in s.lines)
     return {
         "needs_math": "math." in lines or "orthogonal(" in lines or tensors.has_blocks,
         "needs_orthogonal": "orthogonal(" in lines,
+        "has_values": "each_of(" in kernels,
         "has_reductions": "by_" in kernels or "rows<" in kernels,
         "has_rows": "rows<" in kernels,
-        "has_products": "product<" in kernels,
+        "has_products": "product<" in kernels or multiplies,
+        "has_matmul": multiplies,
     }
 
 

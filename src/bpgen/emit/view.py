@@ -126,6 +126,7 @@ class ModuleView:
     noise: tuple[str, ...] = ()
     preconditions: tuple[str, ...] = ()
     share: str = ""
+    precision: str = "fp32"  # of products on a GPU
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,7 @@ from bpgen.errors.error import BpgenError, nearest
 from bpgen.errors.outcome import (
     AuditError,
     CoupledError,
+    DeviceError,
     FileError,
     RefutedError,
     StaleError,
@@ -58,6 +59,7 @@ __all__ = [
     "DataError",
     "DataFileError",
     "DataShapeError",
+    "DeviceError",
     "ExtentError",
     "FileError",
     "FormulaError",

@@ -79,3 +79,15 @@ class AuditError(BpgenError):
 
     code = "BPG305"
     exit_status = 1
+
+
+class DeviceError(BpgenError):
+    """An emitted CuPy module that does what a GPU refuses, or does wrong in silence.
+
+    Modules run on the CPU in `bpgen check --target cupy`, where every launch is watched: the types
+    of its arguments, writes outside its arrays, barriers that not all threads reach, copies while a
+    graph is recorded.
+    """
+
+    code = "BPG306"
+    exit_status = 1

@@ -31,7 +31,7 @@ class Probe:
     def gradient(self, params: Arrays, batch: Arrays) -> tuple[float, dict[str, Array]]:
         """Return the loss and the gradient, by parameter."""
         loss, grads = self._run(params, batch)
-        return loss, {name: getattr(grads, name) for name in self.net.PARAMETERS}
+        return loss, {name: _on_host(getattr(grads, name)) for name in self.net.PARAMETERS}
 
     def inside(self, params: Arrays, batch: Arrays) -> dict[str, Array]:
         """Return every array of the workspace by name, and the gradient as `d_` and the parameter.
@@ -57,8 +57,8 @@ class Probe:
             module.backward = backward
         workspace = next(a for a in seen if isinstance(a, module.Workspace))
         grads = next(a for a in seen if isinstance(a, module.Grads))
-        found = {n: v for n, v in vars(workspace).items() if isinstance(v, np.ndarray)}
-        return found | {f"{_GRADIENT}{n}": getattr(grads, n) for n in module.PARAMETERS}
+        found = {n: _on_host(v) for n, v in vars(workspace).items() if hasattr(v, "dtype")}
+        return found | {f"{_GRADIENT}{n}": _on_host(getattr(grads, n)) for n in module.PARAMETERS}
 
     def _run(self, params: Arrays, batch: Arrays) -> tuple[float, Any]:
         known = {**batch, **params}
@@ -66,4 +66,11 @@ class Probe:
         flat = np.concatenate([np.ravel(known[name]) for name in stored]).astype(self.dtype)
         given = {name: batch[name] for name in self.net.INPUTS}
         noise = {"noise": {name: batch[name] for name in self.noise}} if self.noise else {}
-        return self.net.loss_and_grad(self.net.Params(flat), **given, **noise)
+        cupy = getattr(self.net, "cp", None)
+        vector = flat if cupy is None else cupy.asarray(flat)
+        return self.net.loss_and_grad(self.net.Params(vector), **given, **noise)
+
+
+def _on_host(array: Any) -> Array:
+    """Return an array, copied from the device if it lies there."""
+    return array if isinstance(array, np.ndarray) else np.asarray(array.get())

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from bpgen.execute.load import Emitted as Module
 from bpgen.execute.load import load_module
+from bpgen.execute.on_device import load_on_device
 from bpgen.execute.probe import Probe
 from bpgen.execute.promotion import promotion
 from bpgen.ir.derivation import Derivation
@@ -30,6 +31,7 @@ def checked(
     derivation: Derivation,
     source: Callable[[Derivation, str, str], str],
     *,
+    target: str = "numpy",
     seed: int | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Verdict:
@@ -41,7 +43,8 @@ def checked(
         folder = Path(name)
 
         def emitted(of: Derivation, stem: str) -> list[Emitted]:
-            return [_emitted(of.source, source(of, "numpy", d), folder / stem, d) for d in _DTYPES]
+            write = _on_device if target == "cupy" else _emitted
+            return [write(of.source, source(of, target, d), folder / stem, d) for d in _DTYPES]
 
         return check(
             network,
@@ -83,6 +86,13 @@ def _emitted(network: Network, text: str, stem: Path, dtype: str) -> Emitted:
         return "" if found is None else str(found)
 
     return Emitted(f"numpy {dtype}", dtype, probe.gradient, drift)
+
+
+def _on_device(network: Network, text: str, stem: Path, dtype: str) -> Emitted:
+    path = stem.with_name(f"{stem.name}_{dtype}.py")
+    path.write_text(text, encoding="utf-8")
+    net, where = load_on_device(path)
+    return Emitted(f"cupy {dtype} {where}", dtype, probe_of(net, network, dtype).gradient)
 
 
 def gradient_of(net: Module, network: Network, dtype: str) -> Gradient:

@@ -9,9 +9,12 @@ on the host. What differs:
   addresses all are index expressions, so that no view and no copy stands between two equations. A
   tensor that only sees another one under other indices is the same memory.
 - Three shapes of kernel do everything, each a device template that takes formulas as lambdas
-  (`templates/cupy/*.cu.jinja`): `each` computes entry by entry; a reduction (`by_warp`, `by_block`,
-  `by_columns`) sums or takes the largest; `product` multiplies matrices in tiles of shared memory,
-  whatever formulas its operands are, so that a convolution is a product too.
+  (`templates/cupy/*.cu.jinja`): `each` computes entry by entry, and `each_of` values, of which 16
+  bytes move at once; a reduction (`by_warp`, `by_block`, `by_columns`) sums or takes the largest;
+  `product` multiplies matrices in tiles of shared memory, whatever formulas its operands are, so
+  that a convolution is a product too.
+- A large product of matrices that lie in memory as they are is a line of Python, as in numpy, which
+  cuBLASLt carries out, or a kernel where that is missing.
 - Maps over the entries of a result are computed where it is stored: `fusion` decides that from the
   program alone.
 - Nothing is atomic and every sum has one order, so that each run gives the same bits.
@@ -19,5 +22,5 @@ on the host. What differs:
   holds a whole step. What changes from step to step, the number of the step, lies in device memory.
 
 `speller` writes formulas in CUDA C++, `names` keeps a kernel's identifiers apart, `kernel` holds a
-kernel in writing, `entries`, `reduction` and `product` write the three shapes, `target` chooses.
+kernel in writing; `maps`, `shapes`, `rows` and `matmul` write the shapes, `target` chooses.
 """

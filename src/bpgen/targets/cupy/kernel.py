@@ -114,6 +114,15 @@ class Draft:
             self._reads[root] = self.names.of(root, root)
         return self._reads[root]
 
+    def whole(self) -> dict[str, str]:
+        """Return the type of every array that begins at a multiple of 16 bytes, by pointer."""
+        roots = {p: root for root, p in self._reads.items() if self.memory.is_aligned(root)}
+        return {p: self.memory.kind(root) for p, root in roots.items()}
+
+    def written_pointers(self) -> tuple[str, ...]:
+        """Return what the kernel calls the memory of its results."""
+        return tuple(self._writes.values())
+
     def symbol(self, symbol: sympy.Symbol) -> str:
         """Return what the kernel calls an index, an extent or a number."""
         if isinstance(symbol, Scalar):

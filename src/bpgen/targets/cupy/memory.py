@@ -43,6 +43,11 @@ class Memory:
             return "double"
         return "int" if tensor.is_integer else "real"
 
+    def is_aligned(self, name: str) -> bool:
+        """Whether memory begins where its first entry does: parameters lie anywhere in a vector."""
+        place = self.names[self.root(name)]
+        return place.endswith(".flat") or not place.startswith(("p.", "g."))
+
     def resolved(self, expr: Expr) -> Expr:
         """Return a formula that reads, for the entries of a view, those that it sees."""
         if not any(a.name in self.views for a in accesses(expr)):

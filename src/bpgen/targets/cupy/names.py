@@ -16,7 +16,8 @@ _TAKEN = frozenset(
     volatile wchar_t while xor xor_eq
     real
     rows map_row reduce_row once wait
-    each by_thread by_warp by_block by_columns product layout by_row by_column
+    each each_of few taken put FEW by_thread by_warp by_block by_columns
+    product layout by_row by_column
     power maximum minimum sign added largest largest_at
     abs exp log sin cos tan sinh cosh tanh atan log1p expm1 erf sqrt rsqrt pow floor
     threadIdx blockIdx blockDim gridDim warpSize INFINITY NAN

@@ -1,4 +1,4 @@
-"""The three shapes of a kernel: entry by entry, a reduction, a product of matrices."""
+"""Two shapes of a kernel: a reduction, and a product of matrices, with the maps after it."""
 
 from __future__ import annotations
 
@@ -49,17 +49,11 @@ class Matrices:
 
 
 def write(draft: Draft, group: Sequence[Part]) -> Written:
-    """Return the kernel that computes a group, in the shape its first part asks for."""
+    """Return the kernel of a group that begins with a sum, in the shape that asks for."""
     head = group[0]
-    if isinstance(head, Total):
-        groups = matrices(head, draft.moving(head.out.indices))
-        return _product(draft, group, groups) if groups else _reduction(draft, group)
-    space = draft.moving(head.out.indices)
-    i = draft.flatten(space, "i")
-    lines = [line for part in group for line in stores(draft, part)]
-    parameter = f"int {i}" if space else "int"
-    body = in_lambda(parameter, [*draft.decode(i, space), *_placed(draft, group, lines)])
-    return Written(call("each", [size(draft, space)], [body]), "each", (count(space),))
+    assert isinstance(head, Total)
+    groups = matrices(head, draft.moving(head.out.indices))
+    return _product(draft, group, groups) if groups else _reduction(draft, group)
 
 
 def operation(part: Total) -> tuple[str, str, str]:
@@ -82,7 +76,7 @@ def _reduction(draft: Draft, group: Sequence[Part]) -> Written:
         draft, [(i, space), (j, over)], lambda: [f"return {draft.bare(head.term.body)};"]
     )
     total = draft.names.of(("total",), word)
-    lines = within(draft, [(i, space)], lambda: _placed(draft, group, stored(draft, group, total)))
+    lines = within(draft, [(i, space)], lambda: placed(draft, group, stored(draft, group, total)))
     lambdas = [
         in_lambda(f"{entry}, {addend}", value),
         in_lambda(f"{entry}, {kind} {total}", lines),
@@ -142,7 +136,7 @@ def _product(draft: Draft, group: Sequence[Part], of: Matrices) -> Written:
     lines = within(
         draft,
         [(s, stack), (r, rows), (c, columns)],
-        lambda: _placed(draft, group, stored(draft, group, scaled)),
+        lambda: placed(draft, group, stored(draft, group, scaled)),
     )
     lambdas = [
         in_lambda(f"{at}, int {r}, int {k}", a),
@@ -187,7 +181,7 @@ def stored(draft: Draft, group: Sequence[Part], total: str) -> list[str]:
     return [first, *(line for part in others for line in stores(draft, part))]
 
 
-def _placed(draft: Draft, group: Sequence[Part], lines: list[str]) -> list[str]:
+def placed(draft: Draft, group: Sequence[Part], lines: list[str]) -> list[str]:
     """Name the place of the entries that are stored, if it is a formula that stands often."""
     place = draft.place(group[0].out)
     if " " not in place or sum(line.count(f"[{place}]") for line in lines) < 3:
@@ -224,15 +218,21 @@ def in_lambda(parameters: str, lines: Sequence[str]) -> list[str]:
     return [f"[=]({parameters}) {{", *(f"    {line}" for line in lines), "}"]
 
 
-def call(name: str, sizes: Sequence[str], lambdas: Sequence[list[str]]) -> tuple[str, ...]:
-    """Return a call on lines of its own; a single lambda begins on the line of the name."""
+def call(
+    name: str, sizes: Sequence[str], lambdas: Sequence[list[str]], more: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """Return a call on lines of its own; a single lambda begins on the line of the name.
+
+    `more` stands behind it.
+    """
+    close = "".join([*(f", {name}" for name in more), ");"])
     if len(lambdas) == 1:
         (only,) = lambdas
         first, *rest = [f"{name}({', '.join([*sizes, only[0]])}", *only[1:]]
-        return (first, *rest[:-1], f"{rest[-1]});") if rest else (f"{first});",)
+        return (first, *rest[:-1], f"{rest[-1]}{close}") if rest else (f"{first}{close}",)
     lines = [f"{name}({', '.join(sizes)},"]
     for place, text in enumerate(lambdas):
-        end = ");" if place == len(lambdas) - 1 else ","
+        end = close if place == len(lambdas) - 1 else ","
         lines += [f"    {line}" for line in text[:-1]] + [f"    {text[-1]}{end}"]
     return tuple(lines)
 

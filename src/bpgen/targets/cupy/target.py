@@ -16,6 +16,8 @@ from bpgen.ir.tensor import KEPT, Role
 from bpgen.spell import FormulaSpeller, order_of
 from bpgen.targets.cupy.fusion import Part, Total, joins, parts_of
 from bpgen.targets.cupy.kernel import Draft, Fixed, Kernel, Launch
+from bpgen.targets.cupy.maps import write_maps
+from bpgen.targets.cupy.matmul import MATMUL, apart, matmul
 from bpgen.targets.cupy.memory import Memory
 from bpgen.targets.cupy.names import identifier
 from bpgen.targets.cupy.rows import row_of, write_rows
@@ -88,7 +90,7 @@ class CupyTarget:
                 found.append(self._rounds(part, function, fixed))
                 continue
             assert isinstance(part, Step), "one kernel takes all blocks of a vector"
-            for new in self._parts(part, function):
+            for new in self._parts(part, function, fixed):
                 if not self._joins([w.part for w in group], new.part, fixed):
                     close()
                 group.append(new)
@@ -99,6 +101,8 @@ class CupyTarget:
         """Whether the kernel of `group` can compute `part` too."""
         if not group or row_of((*group, part), fixed, self.memory):
             return True
+        if matmul(group[0], fixed, self.memory):
+            return False
         is_row = len(group) > 1 and row_of(group, fixed, self.memory) is not None
         return not is_row and joins(group, part, self.memory)
 
@@ -109,7 +113,7 @@ class CupyTarget:
         within = {**fixed, part.index: turn}
         return Rounds(f"for {turn} in {values}:", self._launches(part.parts, function, within))
 
-    def _parts(self, step: Step, function: str) -> Iterable[_Written]:
+    def _parts(self, step: Step, function: str, fixed: Fixed) -> Iterable[_Written]:
         """Yield what computes a step; nothing for a tensor that is another one's memory."""
         out = step.equation.out
         if out.name in self.memory.seen or (
@@ -118,17 +122,28 @@ class CupyTarget:
             return
         assigned = function == "update" or out.role in KEPT
         first = "+=" if step.adds else "←" if assigned else "="
-        for place, (part, terms) in enumerate(parts_of(step, self.memory)):
+        found = [
+            pair
+            for part, terms in parts_of(step, self.memory)
+            for pair in apart(part, terms, fixed, self.memory)
+        ]
+        for place, (part, terms) in enumerate(found):
             own = replace(step.equation, terms=terms)
             yield _Written(part, self.speller.equation(own, "+=" if place else first))
 
     def _launch(self, group: Sequence[_Written], function: str, fixed: Fixed) -> Launch:
         parts = [w.part for w in group]
+        product = matmul(parts[0], fixed, self.memory)
+        if product is not None:
+            return Launch((group[0].formula,), product)
         is_number = parts[-1].out.role is Role.SCALAR and not isinstance(parts[0], Total)
         order = order_of(self.memory.tensors.values())
         draft = Draft(self.memory, fixed, "double" if is_number else "real", order)
         row = row_of(parts, fixed, self.memory) if len(parts) > 1 else None
-        written = write_rows(draft, parts, row) if row else write(draft, parts)
+        if row is not None:
+            written = write_rows(draft, parts, row)
+        else:
+            written = (write if isinstance(parts[0], Total) else write_maps)(draft, parts)
         formulas = [w.formula for w in group]
         name = self._kept(draft, written.lines, formulas, parts, function)
         given = ", ".join([f'"{name}"', *written.sizes, *draft.arguments()])
@@ -161,7 +176,7 @@ class CupyTarget:
         reads = [identifier(a.name) for p in parts for a in accesses(_body(p))]
         wanted = [base, *(f"{base}_from_{r}" for r in reads[:1]), f"{base}_in_{function}"]
         wanted += [f"{wanted[-1]}_{k}" for k in range(2, 2 + len(self.kernels))]
-        return next(name for name in wanted if name not in self.kernels)
+        return next(name for name in wanted if name not in {*self.kernels, MATMUL})
 
 
 def _body(part: Part) -> Expr:

@@ -1,0 +1,174 @@
+"""A strict stand-in for CuPy: what emitted modules use of it, on the CPU, and nothing more.
+
+Arrays of the host and of the device never mix. What a GPU allows only outside a capture (copies,
+allocation, waiting) is refused inside one. Kernels run by way of `host`, at once, or when the graph
+they were recorded into is launched. New memory holds NaN.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from bpgen.device.arrays import Device, ndarray
+from bpgen.device.cublas import nvmath_on
+from bpgen.device.fault import require
+from bpgen.device.host import HostModule
+
+
+class RawModule:
+    """Kernels of a source, compiled for the CPU."""
+
+    def __init__(self, device: Device, *, code: str, options: Sequence[str] = ()) -> None:
+        """Compile `code` with the options that emitted modules give."""
+        standard, real = options
+        require(standard == "--std=c++17", f"compiled as {standard}")
+        self._device = device
+        self._module = HostModule(code, real.removeprefix("-DREAL="), device.options)
+
+    def get_function(self, name: str) -> Callable[..., None]:
+        """Return what launches a kernel."""
+        return partial(self._launch, name)
+
+    def _launch(
+        self, name: str, grid: Sequence[int], block: Sequence[int], args: Sequence[Any]
+    ) -> None:
+        require(len(grid) == len(block) == 1, f"{name}: a grid of {grid}")
+        require(0 < grid[0] < 2**31, f"{name}: a grid of {grid}")
+        require(0 < block[0] <= 1024, f"{name}: blocks of {block}")
+        arrays = [arg for arg in args if isinstance(arg, ndarray)]
+        given = tuple(arg.memory if isinstance(arg, ndarray) else arg for arg in args)
+
+        def run() -> None:
+            self._device.launches += 1
+            self._module.launch(name, grid[0], block[0], given, self._device.seed)
+            for array in arrays:
+                array.assert_intact(name)
+
+        self._device.do(run)
+
+
+class Graph:
+    """What was recorded."""
+
+    def __init__(self, device: Device, work: Sequence[Callable[[], None]]) -> None:
+        """Take the launches, in order."""
+        self._device, self._work = device, tuple(work)
+
+    def launch(self, stream: Stream | None = None) -> None:
+        """Run everything."""
+        require(isinstance(stream, Stream), "a graph is launched into a stream")
+        self._device.refuse_in_capture("launch of a graph")
+        for run in self._work:
+            run()
+
+
+class Stream:
+    """A stream: work in it is done at once."""
+
+    def __init__(self, device: Device) -> None:
+        """Take the device."""
+        self._device, self.ptr = device, 0
+
+    def __enter__(self) -> Stream:
+        """Become the current stream."""
+        self._device.stream = self
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        """Give way to the null stream."""
+        self._device.stream = None
+
+    def begin_capture(self) -> None:
+        """Record what follows instead of doing it."""
+        require(self._device.stream is self, "the null stream cannot be recorded")
+        self._device.refuse_in_capture("a second capture")
+        self._device.recording = []
+
+    def end_capture(self) -> Graph:
+        """Return what was recorded."""
+        work, self._device.recording = self._device.recording or [], None
+        return Graph(self._device, work)
+
+
+class Cupy:
+    """The functions of CuPy, on one device."""
+
+    def __init__(self, device: Device) -> None:
+        """Take the device."""
+        self.device = device
+
+    def empty(self, shape: Any, dtype: DTypeLike = float) -> ndarray:
+        """Return memory that nothing has written."""
+        self.device.refuse_in_capture("allocation")
+        found = self.device.guarded(np.zeros(shape, dtype))
+        found.memory.reshape(-1).view(np.uint8)[:] = 0xFF
+        return found
+
+    def zeros(self, shape: Any, dtype: DTypeLike = float) -> ndarray:
+        """Return zeros."""
+        self.device.refuse_in_capture("allocation")
+        return self.device.guarded(np.zeros(shape, dtype))
+
+    def empty_like(self, array: ndarray) -> ndarray:
+        """Return memory like that of `array`."""
+        return self.empty(array.shape, array.dtype)
+
+    def asarray(self, array: NDArray[Any]) -> ndarray:
+        """Copy an array of the host to the device."""
+        self.device.refuse_in_capture("asarray")
+        require(type(array) is np.ndarray, f"asarray takes an array of the host, not {type(array)}")
+        return self.device.guarded(array)
+
+    def module(self) -> ModuleType:
+        """Return what `import cupy` is to give."""
+        on = {name: partial(kind, self.device) for name, kind in _ON_DEVICE.items()}
+        names = ("empty", "zeros", "empty_like", "asarray")
+        found = ModuleType("cupy")
+        current = SimpleNamespace(ptr=0)
+        vars(found).update(
+            {name: getattr(self, name) for name in names},
+            ndarray=ndarray,
+            RawModule=on["RawModule"],
+            cuda=SimpleNamespace(
+                Stream=on["Stream"],
+                Graph=Graph,
+                is_available=lambda: True,
+                get_current_stream=lambda: self.device.stream or current,
+            ),
+        )
+        return found
+
+
+_ON_DEVICE: dict[str, Callable[..., Any]] = {"RawModule": RawModule, "Stream": Stream}
+
+
+@contextmanager
+def installed(
+    device: Device | None = None, *, with_library: bool = True, lacks: str = ""
+) -> Iterator[ModuleType]:
+    """Let `import cupy` find the stand-in, and nvmath that of cuBLASLt, if it is to be there.
+
+    `lacks` names a precision that cuBLASLt has no algorithm for.
+    """
+    device = device or Device()
+    cupy, nvmath = Cupy(device).module(), ModuleType("nvmath.bindings")
+    vars(nvmath).update(vars(nvmath_on(device, lacks)) if with_library else {})
+    modules = {"cupy": cupy, "nvmath": ModuleType("nvmath"), "nvmath.bindings": nvmath}
+    before = {name: sys.modules.get(name) for name in modules}
+    sys.modules.update(modules)
+    try:
+        yield cupy
+    finally:
+        for name, module in before.items():
+            if module is None:
+                del sys.modules[name]
+            else:
+                sys.modules[name] = module

@@ -1,0 +1,128 @@
+"""Products of matrices that lie in memory as they are: a library multiplies them.
+
+`out = left right + bias` is one line, `k.matmul(a.x, p.W, a.z, bias=p.b)`: the operands are views,
+as numpy has them. What is no such product, or too small to be worth it, is a kernel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import prod
+
+import sympy
+from sympy import Expr
+
+from bpgen.ir.equation import Op, Term
+from bpgen.ir.expr import Access
+from bpgen.ir.index import Extent, Index
+from bpgen.targets.cupy.fusion import Entrywise, Part, Total
+from bpgen.targets.cupy.kernel import Fixed, count
+from bpgen.targets.cupy.memory import Memory
+from bpgen.targets.cupy.shapes import Axes, Matrices, matrices
+
+MATMUL = "matmul"  # the kernel where the library is missing
+_WORTH = 2**18  # multiplications that are worth a library
+_UNKNOWN = 64  # what a free extent counts as
+
+Terms = tuple[Term, ...]
+
+
+def matmul(part: Part, fixed: Fixed, memory: Memory) -> str | None:
+    """Return the line that multiplies matrices; None if `part` is no product, or a small one."""
+    if not isinstance(part, Total) or part.op is not Op.SUM:
+        return None
+    over = part.term.over
+    of = matrices(part, tuple(i for i in part.out.indices if i not in fixed))
+    if of is None or not _is_worth((*of.stack, *of.rows, *of.columns, *over)):
+        return None
+    bias = _bias(part, of, fixed, memory)
+    scale = _number(part.scale)
+    operands = (
+        _matrix(of.left, (of.stack, of.rows, over), fixed, memory),
+        _matrix(of.right, (of.stack, over, of.columns), fixed, memory),
+        _matrix(part.out.canonical, (of.stack, of.rows, of.columns), fixed, memory),
+    )
+    if bias is None or scale is None or None in operands:
+        return None
+    given = [str(text) for text in operands]
+    given += [f"bias={bias}"] if bias else []
+    given += [f"scale={scale}"] if scale != "1.0" else []
+    given += ["add=True"] if part.accumulate else []
+    return f"k.matmul({', '.join(given)})"
+
+
+def apart(part: Part, terms: Terms, fixed: Fixed, memory: Memory) -> tuple[tuple[Part, Terms], ...]:
+    """Return a product, and what is added to it in a kernel of its own, each with its terms."""
+    whole = ((part, terms),)
+    if not isinstance(part, Total) or part.plain == 0 or matmul(part, fixed, memory):
+        return whole
+    alone = replace(part, plain=sympy.S.Zero)
+    if matmul(alone, fixed, memory) is None:
+        return whole
+    rest = Entrywise(part.out, part.plain, accumulate=True)
+    return ((alone, terms[:1]), (rest, terms[1:]))
+
+
+def _is_worth(indices: Axes) -> bool:
+    return prod(i.extent.value or _UNKNOWN for i in indices) >= _WORTH
+
+
+def _bias(part: Total, of: Matrices, fixed: Fixed, memory: Memory) -> str | None:
+    """Return the vector that is added to every row; "" if nothing is, None if it is no vector."""
+    match part.plain:
+        case sympy.S.Zero:
+            return ""
+        case Access() if not part.accumulate:
+            own = tuple(i for i in part.plain.indices if i not in fixed)
+            is_vector = own == of.columns
+            return _matrix(part.plain, (of.columns,), fixed, memory) if is_vector else None
+        case _:
+            return None
+
+
+def _matrix(read: Expr, groups: tuple[Axes, ...], fixed: Fixed, memory: Memory) -> str | None:
+    """Return a tensor as an array with an axis for each group of indices; None if it is no view.
+
+    Of the last two axes one must run along memory.
+    """
+    if not isinstance(read, Access) or memory.kind(read.name) != "real":
+        return None
+    axes = memory.tensors[read.name].indices
+    pairs = zip(read.indices, axes, strict=True)
+    if not all(isinstance(at, Index) and _is_all(at, axis) for at, axis in pairs):
+        return None
+    root, order = memory.root(read.name), list(read.indices)
+    text, is_itself = memory.names[root], root == read.name
+    while is_itself and order and order[0] in fixed:
+        text += f"[{fixed[order.pop(0)]}]"
+    wanted = [group for group in groups if group]
+    if any(i not in order for group in wanted for i in group):
+        return None
+    runs = sorted(wanted, key=lambda group: order.index(group[0]))
+    if [i for run in runs for i in run] != order or runs[-1] not in wanted[-2:]:
+        return None
+    if not is_itself or any(len(run) > 1 for run in runs):
+        text += f".reshape({', '.join(map(count, runs))})"
+    places = [runs.index(group) for group in wanted]
+    if places == sorted(places):
+        return text
+    return f"{text}.T" if len(places) == 2 else f"{text}.transpose({', '.join(map(str, places))})"
+
+
+def _is_all(index: Index, axis: Index) -> bool:
+    """Whether an index runs along the whole of an axis."""
+    size = index.extent.value
+    return index.extent == axis.extent or (size is not None and size == axis.extent.value)
+
+
+def _number(scale: Expr) -> str | None:
+    """Return a factor in Python: a number, times or by free extents; None if it is more."""
+    known = {e: e.value for e in scale.atoms(Extent) if e.value is not None}
+    number, rest = scale.xreplace(known).as_independent(*scale.free_symbols, as_Add=False)
+    text = repr(float(number)) if number.is_number else None
+    for factor in sympy.Mul.make_args(rest) if text and rest != 1 else ():
+        base, exponent = factor.as_base_exp()
+        if not isinstance(base, Extent) or abs(exponent) != 1:
+            return None
+        text = f"{text} {'*' if exponent == 1 else '/'} {base.name}"
+    return text
