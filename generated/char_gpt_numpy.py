@@ -143,60 +143,87 @@ class Grads(Params):
     """The gradient: `grads.W` is ∂L/∂W, in the same order in memory."""
 
 
-class Activations:
-    """What the forward pass computes for a batch of N examples, allocated once.
+def lent(rows: np.ndarray, dtype: type, shape: tuple[int, ...]) -> np.ndarray:
+    """Return memory of floats as an array of another type, which needs no more than these rows."""
+    return rows.reshape(-1).view(dtype)[: math.prod(shape)].reshape(shape)
 
-    Names in capitals are constants; a name such as u_nh is scratch memory u, seen as [n,h].
+
+class Activations:
+    """What prediction computes for a batch of N examples.
+
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written. Names in capitals are constants; a name
+    such as u_nh is scratch memory u, seen as [n,h].
     """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         self.N = N
-        self.y1 = np.empty((N, D, H), dtype)  # y1[n,d,h]
-        self.angle1 = np.empty((D, J), dtype)  # angle1[d,j]
-        self.turn1 = np.empty((D, J, G, F), dtype)  # turn1[d,j,g,f]
-        self.angle2 = np.empty((S, J), dtype)  # angle2[s,j]
-        self.turn2 = np.empty((S, J, G, F), dtype)  # turn2[s,j,g,f]
-        self.block_before = np.empty((B, N, D, H), dtype)  # block_before[b,n,d,h]
-        self.mean1 = np.empty((B, N, D), dtype)  # mean1[b,n,d]
-        self.var1 = np.empty((B, N, D), dtype)  # var1[b,n,d]
-        self.rstd1 = np.empty((B, N, D), dtype)  # rstd1[b,n,d]
-        self.xhat1 = np.empty((B, N, D, H), dtype)  # xhat1[b,n,d,h]
-        self.y2 = np.empty((B, N, D, H), dtype)  # y2[b,n,d,h]
-        self.att_q = np.empty((B, N, D, A, K), dtype)  # att_q[b,n,d,a,k]
-        self.att_k = np.empty((B, N, S, A, K), dtype)  # att_k[b,n,s,a,k]
-        self.att_v = np.empty((B, N, S, A, K), dtype)  # att_v[b,n,s,a,k]
-        self.turned1 = np.empty((B, N, D, A, J, G), dtype)  # turned1[b,n,d,a,j,g]
-        self.turned2 = np.empty((B, N, S, A, J, G), dtype)  # turned2[b,n,s,a,j,g]
-        self.att_score = np.empty((B, N, A, D, S), dtype)  # att_score[b,n,a,d,s]
-        self.m1 = np.empty((B, N, A, D), dtype)  # m1[b,n,a,d]
-        self.u1 = np.empty((B, N, A, D, S), dtype)  # u1[b,n,a,d,s]
-        self.e1 = np.empty((B, N, A, D, S), dtype)  # e1[b,n,a,d,s]
-        self.s1 = np.empty((B, N, A, D), dtype)  # s1[b,n,a,d]
-        self.p1 = np.empty((B, N, A, D, S), dtype)  # p1[b,n,a,d,s]
-        self.att_mixed = np.empty((B, N, D, A, K), dtype)  # att_mixed[b,n,d,a,k]
-        self.att_o = np.empty((B, N, D, H), dtype)  # att_o[b,n,d,h]
-        self.sum1 = np.empty((B, N, D, H), dtype)  # sum1[b,n,d,h]
-        self.mean2 = np.empty((B, N, D), dtype)  # mean2[b,n,d]
-        self.var2 = np.empty((B, N, D), dtype)  # var2[b,n,d]
-        self.rstd2 = np.empty((B, N, D), dtype)  # rstd2[b,n,d]
-        self.xhat2 = np.empty((B, N, D, H), dtype)  # xhat2[b,n,d,h]
-        self.y5 = np.empty((B, N, D, H), dtype)  # y5[b,n,d,h]
-        self.z1 = np.empty((B, N, D, E), dtype)  # z1[b,n,d,e]
-        self.Phi1 = np.empty((B, N, D, E), dtype)  # Phi1[b,n,d,e]
-        self.gelu1 = np.empty((B, N, D, E), dtype)  # gelu1[b,n,d,e]
-        self.z2 = np.empty((B, N, D, H), dtype)  # z2[b,n,d,h]
-        self.block = np.empty((B, N, D, H), dtype)  # block[b,n,d,h]
-        self.mean3 = np.empty((N, D), dtype)  # mean3[n,d]
-        self.var3 = np.empty((N, D), dtype)  # var3[n,d]
-        self.rstd3 = np.empty((N, D), dtype)  # rstd3[n,d]
-        self.xhat3 = np.empty((N, D, H), dtype)  # xhat3[n,d,h]
-        self.y6 = np.empty((N, D, H), dtype)  # y6[n,d,h]
+        rows_N = np.empty((24576, N), dtype)
+        rows = np.empty(12290, dtype)
+        rows_B_N = np.empty((287616, B * N), dtype)
+        self.y1 = rows_N[16384:24576].reshape((N, D, H))  # y1[n,d,h]
         self.logits = np.empty((N, D, M), dtype)  # logits[n,d,m]
-        self.m2 = np.empty((N, D), dtype)  # m2[n,d]
-        self.e2 = np.empty((N, D, M), dtype)  # e2[n,d,m]
-        self.s2 = np.empty((N, D), dtype)  # s2[n,d]
-        self.logits_at_next_token = np.empty((N, D), dtype)  # logits_at_next_token[n,d]
         self.loss = np.empty((), dtype)  # loss
+        self.angle1 = rows[4096:5120].reshape((D, J))  # angle1[d,j]
+        self.u_j = rows[5120:5136].reshape(J)
+        self.turn1 = rows[0:4096].reshape((D, J, G, F))  # turn1[d,j,g,f]
+        self.c_gf = lent(rows[12288:12289], bool, (G, F))
+        self.u_dj = rows[5120:6144].reshape((D, J))
+        self.b_gf = lent(rows[12289:12290], bool, (G, F))
+        self.v_dj = rows[6144:7168].reshape((D, J))
+        self.w_dj = rows[7168:8192].reshape((D, J))
+        self.angle2 = rows[8192:9216].reshape((S, J))  # angle2[s,j]
+        self.turn2 = rows[4096:8192].reshape((S, J, G, F))  # turn2[s,j,g,f]
+        self.u_sj = rows[9216:10240].reshape((S, J))
+        self.v_sj = rows[10240:11264].reshape((S, J))
+        self.w_sj = rows[11264:12288].reshape((S, J))
+        self.block = rows_B_N[163840:172032].reshape((B, N, D, H))  # block[b,n,d,h]
+        self.block_before = rows_B_N[172032:180224].reshape((B, N, D, H))  # block_before[b,n,d,h]
+        self.mean1 = rows_B_N[287232:287296].reshape((B, N, D))  # mean1[b,n,d]
+        self.var1 = rows_B_N[287296:287360].reshape((B, N, D))  # var1[b,n,d]
+        self.rstd1 = rows_B_N[287360:287424].reshape((B, N, D))  # rstd1[b,n,d]
+        self.xhat1 = rows_B_N[180224:188416].reshape((B, N, D, H))  # xhat1[b,n,d,h]
+        self.y2 = rows_B_N[188416:196608].reshape((B, N, D, H))  # y2[b,n,d,h]
+        self.att_q = rows_B_N[196608:204800].reshape((B, N, D, A, K))  # att_q[b,n,d,a,k]
+        self.att_k = rows_B_N[204800:212992].reshape((B, N, S, A, K))  # att_k[b,n,s,a,k]
+        self.att_v = rows_B_N[212992:221184].reshape((B, N, S, A, K))  # att_v[b,n,s,a,k]
+        self.turned1 = rows_B_N[221184:229376].reshape((B, N, D, A, J, G))  # turned1[b,n,d,a,j,g]
+        self.turned2 = rows_B_N[229376:237568].reshape((B, N, S, A, J, G))  # turned2[b,n,s,a,j,g]
+        self.att_score = rows_B_N[98304:114688].reshape((B, N, A, D, S))  # att_score[b,n,a,d,s]
+        self.m1 = rows_B_N[286720:286976].reshape((B, N, A, D))  # m1[b,n,a,d]
+        self.u1 = rows_B_N[114688:131072].reshape((B, N, A, D, S))  # u1[b,n,a,d,s]
+        self.e1 = rows_B_N[131072:147456].reshape((B, N, A, D, S))  # e1[b,n,a,d,s]
+        self.s1 = rows_B_N[286976:287232].reshape((B, N, A, D))  # s1[b,n,a,d]
+        self.p1 = rows_B_N[147456:163840].reshape((B, N, A, D, S))  # p1[b,n,a,d,s]
+        self.att_mixed = rows_B_N[237568:245760].reshape((B, N, D, A, K))  # att_mixed[b,n,d,a,k]
+        self.att_o = rows_B_N[245760:253952].reshape((B, N, D, H))  # att_o[b,n,d,h]
+        self.sum1 = rows_B_N[253952:262144].reshape((B, N, D, H))  # sum1[b,n,d,h]
+        self.mean2 = rows_B_N[287424:287488].reshape((B, N, D))  # mean2[b,n,d]
+        self.var2 = rows_B_N[287488:287552].reshape((B, N, D))  # var2[b,n,d]
+        self.rstd2 = rows_B_N[287552:287616].reshape((B, N, D))  # rstd2[b,n,d]
+        self.xhat2 = rows_B_N[262144:270336].reshape((B, N, D, H))  # xhat2[b,n,d,h]
+        self.y5 = rows_B_N[270336:278528].reshape((B, N, D, H))  # y5[b,n,d,h]
+        self.z1 = rows_B_N[0:32768].reshape((B, N, D, E))  # z1[b,n,d,e]
+        self.Phi1 = rows_B_N[32768:65536].reshape((B, N, D, E))  # Phi1[b,n,d,e]
+        self.gelu1 = rows_B_N[65536:98304].reshape((B, N, D, E))  # gelu1[b,n,d,e]
+        self.z2 = rows_B_N[278528:286720].reshape((B, N, D, H))  # z2[b,n,d,h]
+        self.u_ndh = rows_N[0:8192].reshape((N, D, H))
+        self.u_ndaj = rows_N[0:4096].reshape((N, D, A, J))
+        self.u_nsaj = rows_N[0:4096].reshape((N, S, A, J))
+        self.u_nads = rows_N[0:16384].reshape((N, A, D, S))
+        self.c_ds = lent(rows[8192:9216], bool, (D, S))
+        self.u_ds = rows[8192:12288].reshape((D, S))
+        self.mean3 = rows_N[8192:8256].reshape((N, D))  # mean3[n,d]
+        self.var3 = rows_N[8256:8320].reshape((N, D))  # var3[n,d]
+        self.rstd3 = rows_N[8256:8320].reshape((N, D))  # rstd3[n,d]
+        self.xhat3 = rows_N[0:8192].reshape((N, D, H))  # xhat3[n,d,h]
+        self.y6 = rows_N[0:8192].reshape((N, D, H))  # y6[n,d,h]
+        self.m2 = rows_N[6144:6208].reshape((N, D))  # m2[n,d]
+        self.e2 = rows_N[0:6144].reshape((N, D, M))  # e2[n,d,m]
+        self.s2 = rows_N[6208:6272].reshape((N, D))  # s2[n,d]
+        self.logits_at_next_token = rows_N[128:192].reshape((N, D))  # logits_at_next_token[n,d]
+        self.i_nd = lent(rows_N[0:128], np.intp, (N, D))
+        self.u_nd = rows_N[0:64].reshape((N, D))
         self.NUMBERS_D = np.arange(D, dtype=dtype)
         self.NUMBERS_J = np.arange(J, dtype=dtype)
         self.NUMBERS_S = np.arange(S, dtype=dtype)
@@ -205,84 +232,133 @@ class Activations:
         self.RANGE_G = np.arange(G)
         self.RANGE_N = np.arange(N)
         self.RANGE_S = np.arange(S)
-        self.b_gf = np.empty((G, F), bool)
-        c = np.empty(max(G * F, D * S), bool)
-        self.c_gf = c[: G * F].reshape((G, F))
-        self.c_ds = c[: D * S].reshape((D, S))
-        self.i_nd = np.empty((N, D), np.intp)
-        u = np.empty(
-            max(
-                J,
-                D * J,
-                S * J,
-                N * D * H,
-                N * D * A * J,
-                N * S * A * J,
-                N * A * D * S,
-                D * S,
-                N * D,
-            ),
-            dtype,
-        )
-        self.u_j = u[:J].reshape(J)
-        self.u_dj = u[: D * J].reshape((D, J))
-        self.u_sj = u[: S * J].reshape((S, J))
-        self.u_ndh = u[: N * D * H].reshape((N, D, H))
-        self.u_ndaj = u[: N * D * A * J].reshape((N, D, A, J))
-        self.u_nsaj = u[: N * S * A * J].reshape((N, S, A, J))
-        self.u_nads = u[: N * A * D * S].reshape((N, A, D, S))
-        self.u_ds = u[: D * S].reshape((D, S))
-        self.u_nd = u[: N * D].reshape((N, D))
-        v = np.empty(max(D * J, S * J), dtype)
-        self.v_dj = v[: D * J].reshape((D, J))
-        self.v_sj = v[: S * J].reshape((S, J))
-        w = np.empty(max(D * J, S * J), dtype)
-        self.w_dj = w[: D * J].reshape((D, J))
-        self.w_sj = w[: S * J].reshape((S, J))
 
 
 class Workspace(Activations):
-    """The activations, and the cotangents that the backward pass computes from them."""
+    """What a step of training computes: activations, and cotangents from them.
+
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written. Names in capitals are constants; a name
+    such as u_nh is scratch memory u, seen as [n,h].
+    """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
-        super().__init__(N, dtype)
-        self.p2 = np.empty((N, D, M), dtype)  # p2[n,d,m]
-        self.d_logits = np.empty((N, D, M), dtype)  # ∂L/∂logits[n,d,m]
-        self.d_y6 = np.empty((N, D, H), dtype)  # ∂L/∂y6[n,d,h]
-        self.d_xhat3 = np.empty((N, D, H), dtype)  # ∂L/∂xhat3[n,d,h]
-        self.xhat3_dot_d_xhat3 = np.empty((N, D), dtype)  # xhat3_dot_d_xhat3[n,d]
-        self.sum_d_xhat3 = np.empty((N, D), dtype)  # sum_d_xhat3[n,d]
-        self.d_block = np.empty((B, N, D, H), dtype)  # ∂L/∂block[b,n,d,h]
-        self.d_gelu1 = np.empty((B, N, D, E), dtype)  # ∂L/∂gelu1[b,n,d,e]
-        self.d_z1 = np.empty((B, N, D, E), dtype)  # ∂L/∂z1[b,n,d,e]
-        self.d_y5 = np.empty((B, N, D, H), dtype)  # ∂L/∂y5[b,n,d,h]
-        self.d_xhat2 = np.empty((B, N, D, H), dtype)  # ∂L/∂xhat2[b,n,d,h]
-        self.xhat2_dot_d_xhat2 = np.empty((B, N, D), dtype)  # xhat2_dot_d_xhat2[b,n,d]
-        self.sum_d_xhat2 = np.empty((B, N, D), dtype)  # sum_d_xhat2[b,n,d]
-        self.d_sum1 = np.empty((B, N, D, H), dtype)  # ∂L/∂sum1[b,n,d,h]
-        self.d_att_mixed = np.empty((B, N, D, A, K), dtype)  # ∂L/∂att_mixed[b,n,d,a,k]
-        self.d_p1 = np.empty((B, N, A, D, S), dtype)  # ∂L/∂p1[b,n,a,d,s]
-        self.p1_dot_d_p1 = np.empty((B, N, A, D), dtype)  # p1_dot_d_p1[b,n,a,d]
-        self.d_att_score = np.empty((B, N, A, D, S), dtype)  # ∂L/∂att_score[b,n,a,d,s]
-        self.d_y4 = np.empty((B, N, S, A, K), dtype)  # ∂L/∂y4[b,n,s,a,k]
-        self.d_pair2 = np.empty((B, N, S, A, J, F), dtype)  # ∂L/∂pair2[b,n,s,a,j,f]
-        self.d_y3 = np.empty((B, N, D, A, K), dtype)  # ∂L/∂y3[b,n,d,a,k]
-        self.d_pair1 = np.empty((B, N, D, A, J, F), dtype)  # ∂L/∂pair1[b,n,d,a,j,f]
-        self.d_att_v = np.empty((B, N, S, A, K), dtype)  # ∂L/∂att_v[b,n,s,a,k]
-        self.d_y2 = np.empty((B, N, D, H), dtype)  # ∂L/∂y2[b,n,d,h]
-        self.d_xhat1 = np.empty((B, N, D, H), dtype)  # ∂L/∂xhat1[b,n,d,h]
-        self.xhat1_dot_d_xhat1 = np.empty((B, N, D), dtype)  # xhat1_dot_d_xhat1[b,n,d]
-        self.sum_d_xhat1 = np.empty((B, N, D), dtype)  # sum_d_xhat1[b,n,d]
-        self.d_block_before = np.empty((B, N, D, H), dtype)  # ∂L/∂block_before[b,n,d,h]
+        self.N = N
+        rows_N = np.empty((47360, N), dtype)
+        rows = np.empty(12290, dtype)
+        rows_B_N = np.empty((385664, B * N), dtype)
+        self.loss = np.empty((), dtype)  # loss
+        self.y1 = rows_N[16384:24576].reshape((N, D, H))  # y1[n,d,h]
+        self.angle1 = rows[4096:5120].reshape((D, J))  # angle1[d,j]
+        self.u_j = rows[5120:5136].reshape(J)
+        self.turn1 = rows[0:4096].reshape((D, J, G, F))  # turn1[d,j,g,f]
+        self.c_gf = lent(rows[12288:12289], bool, (G, F))
+        self.u_dj = rows[5120:6144].reshape((D, J))
+        self.b_gf = lent(rows[12289:12290], bool, (G, F))
+        self.v_dj = rows[6144:7168].reshape((D, J))
+        self.w_dj = rows[7168:8192].reshape((D, J))
+        self.angle2 = rows[8192:9216].reshape((S, J))  # angle2[s,j]
+        self.turn2 = rows[4096:8192].reshape((S, J, G, F))  # turn2[s,j,g,f]
+        self.u_sj = rows[9216:10240].reshape((S, J))
+        self.v_sj = rows[10240:11264].reshape((S, J))
+        self.w_sj = rows[11264:12288].reshape((S, J))
+        self.block = rows_B_N[147456:155648].reshape((B, N, D, H))  # block[b,n,d,h]
+        self.block_before = rows_B_N[155648:163840].reshape((B, N, D, H))  # block_before[b,n,d,h]
+        self.mean1 = rows_B_N[287232:287296].reshape((B, N, D))  # mean1[b,n,d]
+        self.var1 = rows_B_N[287296:287360].reshape((B, N, D))  # var1[b,n,d]
+        self.rstd1 = rows_B_N[385280:385344].reshape((B, N, D))  # rstd1[b,n,d]
+        self.xhat1 = rows_B_N[212992:221184].reshape((B, N, D, H))  # xhat1[b,n,d,h]
+        self.y2 = rows_B_N[221184:229376].reshape((B, N, D, H))  # y2[b,n,d,h]
+        self.att_q = rows_B_N[180224:188416].reshape((B, N, D, A, K))  # att_q[b,n,d,a,k]
+        self.att_k = rows_B_N[188416:196608].reshape((B, N, S, A, K))  # att_k[b,n,s,a,k]
+        self.att_v = rows_B_N[229376:237568].reshape((B, N, S, A, K))  # att_v[b,n,s,a,k]
+        self.turned1 = rows_B_N[237568:245760].reshape((B, N, D, A, J, G))  # turned1[b,n,d,a,j,g]
+        self.turned2 = rows_B_N[245760:253952].reshape((B, N, S, A, J, G))  # turned2[b,n,s,a,j,g]
+        self.att_score = rows_B_N[98304:114688].reshape((B, N, A, D, S))  # att_score[b,n,a,d,s]
+        self.m1 = rows_B_N[286720:286976].reshape((B, N, A, D))  # m1[b,n,a,d]
+        self.u1 = rows_B_N[114688:131072].reshape((B, N, A, D, S))  # u1[b,n,a,d,s]
+        self.e1 = rows_B_N[131072:147456].reshape((B, N, A, D, S))  # e1[b,n,a,d,s]
+        self.s1 = rows_B_N[286976:287232].reshape((B, N, A, D))  # s1[b,n,a,d]
+        self.p1 = rows_B_N[163840:180224].reshape((B, N, A, D, S))  # p1[b,n,a,d,s]
+        self.att_mixed = rows_B_N[253952:262144].reshape((B, N, D, A, K))  # att_mixed[b,n,d,a,k]
+        self.att_o = rows_B_N[196608:204800].reshape((B, N, D, H))  # att_o[b,n,d,h]
+        self.sum1 = rows_B_N[204800:212992].reshape((B, N, D, H))  # sum1[b,n,d,h]
+        self.mean2 = rows_B_N[287360:287424].reshape((B, N, D))  # mean2[b,n,d]
+        self.var2 = rows_B_N[287424:287488].reshape((B, N, D))  # var2[b,n,d]
+        self.rstd2 = rows_B_N[385344:385408].reshape((B, N, D))  # rstd2[b,n,d]
+        self.xhat2 = rows_B_N[262144:270336].reshape((B, N, D, H))  # xhat2[b,n,d,h]
+        self.y5 = rows_B_N[270336:278528].reshape((B, N, D, H))  # y5[b,n,d,h]
+        self.z1 = rows_B_N[0:32768].reshape((B, N, D, E))  # z1[b,n,d,e]
+        self.Phi1 = rows_B_N[32768:65536].reshape((B, N, D, E))  # Phi1[b,n,d,e]
+        self.gelu1 = rows_B_N[65536:98304].reshape((B, N, D, E))  # gelu1[b,n,d,e]
+        self.z2 = rows_B_N[278528:286720].reshape((B, N, D, H))  # z2[b,n,d,h]
+        self.u_ndh = rows_N[0:8192].reshape((N, D, H))
+        self.u_ndaj = rows_N[0:4096].reshape((N, D, A, J))
+        self.u_nsaj = rows_N[0:4096].reshape((N, S, A, J))
+        self.u_nads = rows_N[0:16384].reshape((N, A, D, S))
+        self.c_ds = lent(rows[8192:9216], bool, (D, S))
+        self.u_ds = rows[8192:12288].reshape((D, S))
+        self.mean3 = rows_N[16384:16448].reshape((N, D))  # mean3[n,d]
+        self.var3 = rows_N[47104:47168].reshape((N, D))  # var3[n,d]
+        self.rstd3 = rows_N[47104:47168].reshape((N, D))  # rstd3[n,d]
+        self.xhat3 = rows_N[8192:16384].reshape((N, D, H))  # xhat3[n,d,h]
+        self.y6 = rows_N[16384:24576].reshape((N, D, H))  # y6[n,d,h]
+        self.logits = rows_N[0:6144].reshape((N, D, M))  # logits[n,d,m]
+        self.m2 = rows_N[6272:6336].reshape((N, D))  # m2[n,d]
+        self.e2 = rows_N[24576:30720].reshape((N, D, M))  # e2[n,d,m]
+        self.s2 = rows_N[6336:6400].reshape((N, D))  # s2[n,d]
+        self.logits_at_next_token = rows_N[6400:6464].reshape((N, D))  # logits_at_next_token[n,d]
+        self.i_nd = lent(rows_N[6144:6272], np.intp, (N, D))
+        self.u_nd = rows_N[47168:47232].reshape((N, D))
+        self.p2 = rows_N[24576:30720].reshape((N, D, M))  # p2[n,d,m]
+        self.d_logits = rows_N[40960:47104].reshape((N, D, M))  # ∂L/∂logits[n,d,m]
+        self.d_y6 = rows_N[24576:32768].reshape((N, D, H))  # ∂L/∂y6[n,d,h]
+        self.d_xhat3 = rows_N[32768:40960].reshape((N, D, H))  # ∂L/∂xhat3[n,d,h]
+        self.xhat3_dot_d_xhat3 = rows_N[47232:47296].reshape((N, D))  # xhat3_dot_d_xhat3[n,d]
+        self.sum_d_xhat3 = rows_N[47296:47360].reshape((N, D))  # sum_d_xhat3[n,d]
+        self.d_block_before = rows_B_N[278528:286720].reshape(
+            (B, N, D, H)
+        )  # ∂L/∂block_before[b,n,d,h]
+        self.d_block = rows_B_N[286720:294912].reshape((B, N, D, H))  # ∂L/∂block[b,n,d,h]
+        self.d_gelu1 = rows_B_N[98304:131072].reshape((B, N, D, E))  # ∂L/∂gelu1[b,n,d,e]
+        self.d_z1 = rows_B_N[131072:163840].reshape((B, N, D, E))  # ∂L/∂z1[b,n,d,e]
+        self.d_y5 = rows_B_N[294912:303104].reshape((B, N, D, H))  # ∂L/∂y5[b,n,d,h]
+        self.d_xhat2 = rows_B_N[303104:311296].reshape((B, N, D, H))  # ∂L/∂xhat2[b,n,d,h]
+        self.xhat2_dot_d_xhat2 = rows_B_N[385408:385472].reshape(
+            (B, N, D)
+        )  # xhat2_dot_d_xhat2[b,n,d]
+        self.sum_d_xhat2 = rows_B_N[385472:385536].reshape((B, N, D))  # sum_d_xhat2[b,n,d]
+        self.d_sum1 = rows_B_N[311296:319488].reshape((B, N, D, H))  # ∂L/∂sum1[b,n,d,h]
+        self.d_att_mixed = rows_B_N[319488:327680].reshape(
+            (B, N, D, A, K)
+        )  # ∂L/∂att_mixed[b,n,d,a,k]
+        self.d_p1 = rows_B_N[180224:196608].reshape((B, N, A, D, S))  # ∂L/∂p1[b,n,a,d,s]
+        self.p1_dot_d_p1 = rows_B_N[385024:385280].reshape((B, N, A, D))  # p1_dot_d_p1[b,n,a,d]
+        self.d_att_score = rows_B_N[196608:212992].reshape(
+            (B, N, A, D, S)
+        )  # ∂L/∂att_score[b,n,a,d,s]
+        self.d_y4 = rows_B_N[327680:335872].reshape((B, N, S, A, K))  # ∂L/∂y4[b,n,s,a,k]
+        self.d_pair2 = rows_B_N[335872:344064].reshape((B, N, S, A, J, F))  # ∂L/∂pair2[b,n,s,a,j,f]
+        self.d_y3 = rows_B_N[344064:352256].reshape((B, N, D, A, K))  # ∂L/∂y3[b,n,d,a,k]
+        self.d_pair1 = rows_B_N[352256:360448].reshape((B, N, D, A, J, F))  # ∂L/∂pair1[b,n,d,a,j,f]
+        self.d_att_v = rows_B_N[360448:368640].reshape((B, N, S, A, K))  # ∂L/∂att_v[b,n,s,a,k]
+        self.d_y2 = rows_B_N[368640:376832].reshape((B, N, D, H))  # ∂L/∂y2[b,n,d,h]
+        self.d_xhat1 = rows_B_N[376832:385024].reshape((B, N, D, H))  # ∂L/∂xhat1[b,n,d,h]
+        self.xhat1_dot_d_xhat1 = rows_B_N[385536:385600].reshape(
+            (B, N, D)
+        )  # xhat1_dot_d_xhat1[b,n,d]
+        self.sum_d_xhat1 = rows_B_N[385600:385664].reshape((B, N, D))  # sum_d_xhat1[b,n,d]
+        self.u_ndv = rows_N[0:6144].reshape((N, D, V))
+        self.NUMBERS_D = np.arange(D, dtype=dtype)
+        self.NUMBERS_J = np.arange(J, dtype=dtype)
+        self.NUMBERS_S = np.arange(S, dtype=dtype)
+        self.RANGE_D = np.arange(D)
+        self.RANGE_F = np.arange(F)
+        self.RANGE_G = np.arange(G)
         self.RANGE_M = np.arange(M)
+        self.RANGE_N = np.arange(N)
+        self.RANGE_S = np.arange(S)
         self.RANGE_V = np.arange(V)
-        u = np.empty(max(N * D, N * D * H, D * S, N * S * A * J, N * D * A * J, N * D * V), dtype)
-        self.u_nd = u[: N * D].reshape((N, D))
-        self.u_ndh = u[: N * D * H].reshape((N, D, H))
-        self.u_ds = u[: D * S].reshape((D, S))
-        self.u_nsaj = u[: N * S * A * J].reshape((N, S, A, J))
-        self.u_ndaj = u[: N * D * A * J].reshape((N, D, A, J))
-        self.u_ndv = u[: N * D * V].reshape((N, D, V))
 
 
 class State:

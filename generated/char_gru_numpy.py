@@ -55,62 +55,101 @@ class Grads(Params):
     """The gradient: `grads.W` is ∂L/∂W, in the same order in memory."""
 
 
-class Activations:
-    """What the forward pass computes for a batch of N examples, allocated once.
+def lent(rows: np.ndarray, dtype: type, shape: tuple[int, ...]) -> np.ndarray:
+    """Return memory of floats as an array of another type, which needs no more than these rows."""
+    return rows.reshape(-1).view(dtype)[: math.prod(shape)].reshape(shape)
 
-    Names in capitals are constants; a name such as u_nh is scratch memory u, seen as [n,h].
+
+class Activations:
+    """What prediction computes for a batch of N examples.
+
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written. Names in capitals are constants; a name
+    such as u_nh is scratch memory u, seen as [n,h].
     """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         self.N = N
-        self.y1 = np.empty((N, D, H), dtype)  # y1[n,d,h]
-        self.gru_v = np.empty((N, D, M), dtype)  # gru_v[n,d,m]
-        self.gru_h_before = np.empty((N, D, K), dtype)  # gru_h_before[n,d,k]
-        self.gru_u = np.empty((N, D, M), dtype)  # gru_u[n,d,m]
-        self.gru_zr = np.empty((N, D, K), dtype)  # gru_zr[n,d,k]
-        self.gru_zz = np.empty((N, D, K), dtype)  # gru_zz[n,d,k]
-        self.gru_r = np.empty((N, D, K), dtype)  # gru_r[n,d,k]
-        self.gru_z = np.empty((N, D, K), dtype)  # gru_z[n,d,k]
-        self.gru_un = np.empty((N, D, K), dtype)  # gru_un[n,d,k]
-        self.gru_zn = np.empty((N, D, K), dtype)  # gru_zn[n,d,k]
-        self.gru_new = np.empty((N, D, K), dtype)  # gru_new[n,d,k]
-        self.gru_h = np.empty((N, D, K), dtype)  # gru_h[n,d,k]
+        rows_N = np.empty((123008, N), dtype)
+        self.y1 = rows_N[24576:26624].reshape((N, D, H))  # y1[n,d,h]
         self.logits = np.empty((N, D, E), dtype)  # logits[n,d,e]
-        self.m = np.empty((N, D), dtype)  # m[n,d]
-        self.e = np.empty((N, D, E), dtype)  # e[n,d,e]
-        self.s = np.empty((N, D), dtype)  # s[n,d]
-        self.logits_at_next_token = np.empty((N, D), dtype)  # logits_at_next_token[n,d]
         self.loss = np.empty((), dtype)  # loss
+        self.gru_v = rows_N[0:24576].reshape((N, D, M))  # gru_v[n,d,m]
+        self.gru_h = rows_N[49152:57344].reshape((N, D, K))  # gru_h[n,d,k]
+        self.gru_h_before = rows_N[57344:65536].reshape((N, D, K))  # gru_h_before[n,d,k]
+        self.gru_u = rows_N[24576:49152].reshape((N, D, M))  # gru_u[n,d,m]
+        self.gru_zr = rows_N[65536:73728].reshape((N, D, K))  # gru_zr[n,d,k]
+        self.gru_zz = rows_N[73728:81920].reshape((N, D, K))  # gru_zz[n,d,k]
+        self.gru_r = rows_N[81920:90112].reshape((N, D, K))  # gru_r[n,d,k]
+        self.gru_z = rows_N[90112:98304].reshape((N, D, K))  # gru_z[n,d,k]
+        self.gru_un = rows_N[98304:106496].reshape((N, D, K))  # gru_un[n,d,k]
+        self.gru_zn = rows_N[106496:114688].reshape((N, D, K))  # gru_zn[n,d,k]
+        self.gru_new = rows_N[114688:122880].reshape((N, D, K))  # gru_new[n,d,k]
+        self.u_nk = rows_N[122880:123008].reshape((N, K))
+        self.m = rows_N[6144:6208].reshape((N, D))  # m[n,d]
+        self.e = rows_N[0:6144].reshape((N, D, E))  # e[n,d,e]
+        self.s = rows_N[6208:6272].reshape((N, D))  # s[n,d]
+        self.logits_at_next_token = rows_N[128:192].reshape((N, D))  # logits_at_next_token[n,d]
+        self.i_nd = lent(rows_N[0:128], np.intp, (N, D))
+        self.u_nd = rows_N[0:64].reshape((N, D))
         self.RANGE_D = np.arange(D)
         self.RANGE_N = np.arange(N)
         self.ZERO = np.zeros((), dtype)
-        self.i_nd = np.empty((N, D), np.intp)
-        u = np.empty(max(N * K, N * D), dtype)
-        self.u_nk = u[: N * K].reshape((N, K))
-        self.u_nd = u[: N * D].reshape((N, D))
 
 
 class Workspace(Activations):
-    """The activations, and the cotangents that the backward pass computes from them."""
+    """What a step of training computes: activations, and cotangents from them.
+
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written. Names in capitals are constants; a name
+    such as u_nh is scratch memory u, seen as [n,h].
+    """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
-        super().__init__(N, dtype)
-        self.p = np.empty((N, D, E), dtype)  # p[n,d,e]
-        self.d_logits = np.empty((N, D, E), dtype)  # ∂L/∂logits[n,d,e]
-        self.d_gru_h = np.empty((N, D, K), dtype)  # ∂L/∂gru_h[n,d,k]
-        self.d_gru_zn = np.empty((N, D, K), dtype)  # ∂L/∂gru_zn[n,d,k]
-        self.d_gru_un = np.empty((N, D, K), dtype)  # ∂L/∂gru_un[n,d,k]
-        self.d_gru_zz = np.empty((N, D, K), dtype)  # ∂L/∂gru_zz[n,d,k]
-        self.d_gru_zr = np.empty((N, D, K), dtype)  # ∂L/∂gru_zr[n,d,k]
-        self.d_gru_u_by_gate = np.empty((N, D, Q, K), dtype)  # ∂L/∂gru_u_by_gate[n,d,q,k]
-        self.d_gru_h_before = np.empty((N, D, K), dtype)  # ∂L/∂gru_h_before[n,d,k]
-        self.d_gru_v_by_gate = np.empty((N, D, Q, K), dtype)  # ∂L/∂gru_v_by_gate[n,d,q,k]
-        self.d_y1 = np.empty((N, D, H), dtype)  # ∂L/∂y1[n,d,h]
+        self.N = N
+        rows_N = np.empty((131200, N), dtype)
+        self.loss = np.empty((), dtype)  # loss
+        self.y1 = rows_N[8192:10240].reshape((N, D, H))  # y1[n,d,h]
+        self.gru_v = rows_N[51200:75776].reshape((N, D, M))  # gru_v[n,d,m]
+        self.gru_h = rows_N[0:8192].reshape((N, D, K))  # gru_h[n,d,k]
+        self.gru_h_before = rows_N[10240:18432].reshape((N, D, K))  # gru_h_before[n,d,k]
+        self.gru_u = rows_N[75776:100352].reshape((N, D, M))  # gru_u[n,d,m]
+        self.gru_zr = rows_N[100352:108544].reshape((N, D, K))  # gru_zr[n,d,k]
+        self.gru_zz = rows_N[108544:116736].reshape((N, D, K))  # gru_zz[n,d,k]
+        self.gru_r = rows_N[18432:26624].reshape((N, D, K))  # gru_r[n,d,k]
+        self.gru_z = rows_N[26624:34816].reshape((N, D, K))  # gru_z[n,d,k]
+        self.gru_un = rows_N[34816:43008].reshape((N, D, K))  # gru_un[n,d,k]
+        self.gru_zn = rows_N[116736:124928].reshape((N, D, K))  # gru_zn[n,d,k]
+        self.gru_new = rows_N[43008:51200].reshape((N, D, K))  # gru_new[n,d,k]
+        self.u_nk = rows_N[131072:131200].reshape((N, K))
+        self.logits = rows_N[51200:57344].reshape((N, D, E))  # logits[n,d,e]
+        self.m = rows_N[63488:63552].reshape((N, D))  # m[n,d]
+        self.e = rows_N[57344:63488].reshape((N, D, E))  # e[n,d,e]
+        self.s = rows_N[63552:63616].reshape((N, D))  # s[n,d]
+        self.logits_at_next_token = rows_N[63616:63680].reshape((N, D))  # logits_at_next_token[n,d]
+        self.i_nd = lent(rows_N[63680:63808], np.intp, (N, D))
+        self.u_nd = rows_N[51200:51264].reshape((N, D))
+        self.p = rows_N[57344:63488].reshape((N, D, E))  # p[n,d,e]
+        self.d_logits = rows_N[51200:57344].reshape((N, D, E))  # ∂L/∂logits[n,d,e]
+        self.d_gru_h = rows_N[90112:98304].reshape((N, D, K))  # ∂L/∂gru_h[n,d,k]
+        self.d_gru_h_before = rows_N[122880:131072].reshape((N, D, K))  # ∂L/∂gru_h_before[n,d,k]
+        self.d_gru_zn = rows_N[98304:106496].reshape((N, D, K))  # ∂L/∂gru_zn[n,d,k]
+        self.d_gru_un = rows_N[57344:65536].reshape((N, D, K))  # ∂L/∂gru_un[n,d,k]
+        self.d_gru_zz = rows_N[106496:114688].reshape((N, D, K))  # ∂L/∂gru_zz[n,d,k]
+        self.d_gru_zr = rows_N[114688:122880].reshape((N, D, K))  # ∂L/∂gru_zr[n,d,k]
+        self.d_gru_u_by_gate = rows_N[65536:90112].reshape(
+            (N, D, Q, K)
+        )  # ∂L/∂gru_u_by_gate[n,d,q,k]
+        self.d_gru_v_by_gate = rows_N[18432:43008].reshape(
+            (N, D, Q, K)
+        )  # ∂L/∂gru_v_by_gate[n,d,q,k]
+        self.d_y1 = rows_N[43008:45056].reshape((N, D, H))  # ∂L/∂y1[n,d,h]
+        self.u_ndv = rows_N[45056:51200].reshape((N, D, V))
+        self.RANGE_D = np.arange(D)
         self.RANGE_E = np.arange(E)
+        self.RANGE_N = np.arange(N)
         self.RANGE_V = np.arange(V)
-        u = np.empty(max(N * K, N * D * V), dtype)
-        self.u_nk = u[: N * K].reshape((N, K))
-        self.u_ndv = u[: N * D * V].reshape((N, D, V))
+        self.ZERO = np.zeros((), dtype)
 
 
 class State:

@@ -61,52 +61,49 @@ class Grads(Params):
 
 
 class Activations:
-    """What the forward pass computes for a batch of N examples, allocated once.
+    """What prediction computes for a batch of N examples.
 
-    Names in capitals are constants; a name such as u_nh is scratch memory u, seen as [n,h].
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written. Names in capitals are constants; a name
+    such as u_nh is scratch memory u, seen as [n,h].
     """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         self.N = N
+        rows_N = np.empty((900, N), dtype)
+        rows = np.empty(512, dtype)
         self.image_pad = np.zeros((N, C, A, B), dtype)  # image_pad[n,c,a,b]
-        self.z1 = np.empty((N, F, J, K), dtype)  # z1[n,f,j,k]
-        self.halves = np.empty((N, F, J, K), dtype)  # halves[n,f,j,k]
         self.halves_pad1 = np.zeros((N, F, T, S), dtype)  # halves_pad1[n,f,t,s]
         self.code = np.empty((N, R, H2, W2), dtype)  # code[n,r,h2,w2]
         self.code_pad = np.zeros((N, R, A2, B2), dtype)  # code_pad[n,r,a2,b2]
-        self.classes1 = np.empty((N, F, Q, M, J2, K2), dtype)  # classes1[n,f,q,m,j2,k2]
-        self.grown_split1 = np.empty((N, F, J2, Q, K2, M), dtype)  # grown_split1[n,f,j2,q,k2,m]
-        self.z2 = np.empty((N, F, E, G), dtype)  # z2[n,f,e,g]
-        self.grown = np.empty((N, F, E, G), dtype)  # grown[n,f,e,g]
         self.grown_pad1 = np.zeros((N, F, A3, B3), dtype)  # grown_pad1[n,f,a3,b3]
-        self.classes2 = np.empty((N, D2, Q, M, J3, K3), dtype)  # classes2[n,d2,q,m,j3,k3]
-        self.grown_split2 = np.empty((N, D2, J3, Q, K3, M), dtype)  # grown_split2[n,d2,j3,q,k3,m]
-        self.drawn = np.empty((N, D2, H, W), dtype)  # drawn[n,d2,h,w]
         self.sigmoid1 = np.empty((N, E2), dtype)  # sigmoid1[n,e2]
-        self.m = np.empty((N, E2), dtype)  # m[n,e2]
-        self.e = np.empty((N, E2), dtype)  # e[n,e2]
-        self.s = np.empty((N, E2), dtype)  # s[n,e2]
         self.loss = np.empty((), dtype)  # loss
+        self.z1 = rows_N[144:272].reshape((N, F, J, K))  # z1[n,f,j,k]
+        self.u_ncuvjk = rows_N[0:144].reshape((N, C, U, V, J, K))
+        self.halves = rows_N[144:272].reshape((N, F, J, K))  # halves[n,f,j,k]
+        self.u_nh2w2fuv = rows_N[0:288].reshape((N, H2, W2, F, U, V))
+        self.classes1 = rows_N[0:288].reshape((N, F, Q, M, J2, K2))  # classes1[n,f,q,m,j2,k2]
+        self.u_fqmru3v3 = rows[0:512].reshape((F, Q, M, R, U3, V3))
+        self.v_nru3v3j2k2 = rows_N[288:432].reshape((N, R, U3, V3, J2, K2))
+        self.grown_split1 = rows_N[288:576].reshape(
+            (N, F, J2, Q, K2, M)
+        )  # grown_split1[n,f,j2,q,k2,m]
+        self.z2 = rows_N[0:128].reshape((N, F, E, G))  # z2[n,f,e,g]
+        self.grown = rows_N[0:128].reshape((N, F, E, G))  # grown[n,f,e,g]
+        self.classes2 = rows_N[800:900].reshape((N, D2, Q, M, J3, K3))  # classes2[n,d2,q,m,j3,k3]
+        self.u_d2qmfu3v3 = rows[0:128].reshape((D2, Q, M, F, U3, V3))
+        self.v_nfu3v3j3k3 = rows_N[0:800].reshape((N, F, U3, V3, J3, K3))
+        self.grown_split2 = rows_N[0:100].reshape(
+            (N, D2, J3, Q, K3, M)
+        )  # grown_split2[n,d2,j3,q,k3,m]
+        self.drawn = rows_N[100:164].reshape((N, D2, H, W))  # drawn[n,d2,h,w]
+        self.m = rows_N[0:64].reshape((N, E2))  # m[n,e2]
+        self.e = rows_N[164:228].reshape((N, E2))  # e[n,e2]
+        self.s = rows_N[228:292].reshape((N, E2))  # s[n,e2]
+        self.u_ne2 = rows_N[164:228].reshape((N, E2))
+        self.v_ne2 = rows_N[292:356].reshape((N, E2))
         self.ZERO = np.zeros((), dtype)
-        u = np.empty(
-            max(
-                N * C * U * V * J * K,
-                N * H2 * W2 * F * U * V,
-                F * Q * M * R * U3 * V3,
-                D2 * Q * M * F * U3 * V3,
-                N * E2,
-            ),
-            dtype,
-        )
-        self.u_ncuvjk = u[: N * C * U * V * J * K].reshape((N, C, U, V, J, K))
-        self.u_nh2w2fuv = u[: N * H2 * W2 * F * U * V].reshape((N, H2, W2, F, U, V))
-        self.u_fqmru3v3 = u[: F * Q * M * R * U3 * V3].reshape((F, Q, M, R, U3, V3))
-        self.u_d2qmfu3v3 = u[: D2 * Q * M * F * U3 * V3].reshape((D2, Q, M, F, U3, V3))
-        self.u_ne2 = u[: N * E2].reshape((N, E2))
-        v = np.empty(max(N * R * U3 * V3 * J2 * K2, N * F * U3 * V3 * J3 * K3, N * E2), dtype)
-        self.v_nru3v3j2k2 = v[: N * R * U3 * V3 * J2 * K2].reshape((N, R, U3, V3, J2, K2))
-        self.v_nfu3v3j3k3 = v[: N * F * U3 * V3 * J3 * K3].reshape((N, F, U3, V3, J3, K3))
-        self.v_ne2 = v[: N * E2].reshape((N, E2))
         self.code_pad_nrj2k2u3v3 = sliding_window_view(self.code_pad, (U3, V3), (2, 3))
         self.code_pad_nrj2k2u3v3 = self.code_pad_nrj2k2u3v3[:, :, :, :, ::-1, ::-1]
         self.grown_pad1_nfj3k3u3v3 = sliding_window_view(self.grown_pad1, (U3, V3), (2, 3))
@@ -118,77 +115,100 @@ class Activations:
 
 
 class Workspace(Activations):
-    """The activations, and the cotangents that the backward pass computes from them."""
+    """What a step of training computes: activations, and cotangents from them.
+
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written. Names in capitals are constants; a name
+    such as u_nh is scratch memory u, seen as [n,h].
+    """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
-        super().__init__(N, dtype)
-        self.p = np.empty((N, E2), dtype)  # p[n,e2]
-        self.d_drawn = np.empty((N, D2, H, W), dtype)  # ∂L/∂drawn[n,d2,h,w]
+        self.N = N
+        rows_N = np.empty((2432, N), dtype)
+        rows = np.empty(512, dtype)
+        self.image_pad = np.zeros((N, C, A, B), dtype)  # image_pad[n,c,a,b]
+        self.halves_pad1 = np.zeros((N, F, T, S), dtype)  # halves_pad1[n,f,t,s]
+        self.code_pad = np.zeros((N, R, A2, B2), dtype)  # code_pad[n,r,a2,b2]
+        self.grown_pad1 = np.zeros((N, F, A3, B3), dtype)  # grown_pad1[n,f,a3,b3]
+        self.loss = np.empty((), dtype)  # loss
         self.d_grown2 = np.zeros((N, D2, H4, W4), dtype)  # ∂L/∂grown2[n,d2,h4,w4]
         self.padded_d_classes2 = np.zeros(
             (N, D2, Q, M, P, X), dtype
         )  # padded_d_classes2[n,d2,q,m,p,x]
-        self.d_grown_pad1 = np.empty((N, F, A3, B3), dtype)  # ∂L/∂grown_pad1[n,f,a3,b3]
-        self.d_z2 = np.empty((N, F, E, G), dtype)  # ∂L/∂z2[n,f,e,g]
         self.d_grown1 = np.zeros((N, F, H3, W3), dtype)  # ∂L/∂grown1[n,f,h3,w3]
         self.padded_d_classes1 = np.zeros(
             (N, F, Q, M, S, Y), dtype
         )  # padded_d_classes1[n,f,q,m,s,y]
-        self.d_code_pad = np.empty((N, R, A2, B2), dtype)  # ∂L/∂code_pad[n,r,a2,b2]
-        self.d_code = np.empty((N, R, H2, W2), dtype)  # ∂L/∂code[n,r,h2,w2]
         self.padded_d_code = np.zeros((N, R, K, J), dtype)  # padded_d_code[n,r,k,j]
         self.padded_down2_W = np.zeros((R, F, K, J), dtype)  # padded_down2_W[r,f,k,j]
-        self.split_d_halves_pad1 = np.empty(
-            (N, F, Q, R2, Z, K2), dtype
+        self.z1 = rows_N[2048:2176].reshape((N, F, J, K))  # z1[n,f,j,k]
+        self.u_ncuvjk = rows_N[0:144].reshape((N, C, U, V, J, K))
+        self.halves = rows_N[0:128].reshape((N, F, J, K))  # halves[n,f,j,k]
+        self.code = rows_N[288:304].reshape((N, R, H2, W2))  # code[n,r,h2,w2]
+        self.u_nh2w2fuv = rows_N[0:288].reshape((N, H2, W2, F, U, V))
+        self.classes1 = rows_N[0:288].reshape((N, F, Q, M, J2, K2))  # classes1[n,f,q,m,j2,k2]
+        self.u_fqmru3v3 = rows[0:512].reshape((F, Q, M, R, U3, V3))
+        self.v_nru3v3j2k2 = rows_N[288:432].reshape((N, R, U3, V3, J2, K2))
+        self.grown_split1 = rows_N[288:576].reshape(
+            (N, F, J2, Q, K2, M)
+        )  # grown_split1[n,f,j2,q,k2,m]
+        self.z2 = rows_N[2176:2304].reshape((N, F, E, G))  # z2[n,f,e,g]
+        self.grown = rows_N[0:128].reshape((N, F, E, G))  # grown[n,f,e,g]
+        self.classes2 = rows_N[800:900].reshape((N, D2, Q, M, J3, K3))  # classes2[n,d2,q,m,j3,k3]
+        self.u_d2qmfu3v3 = rows[0:128].reshape((D2, Q, M, F, U3, V3))
+        self.v_nfu3v3j3k3 = rows_N[0:800].reshape((N, F, U3, V3, J3, K3))
+        self.grown_split2 = rows_N[0:100].reshape(
+            (N, D2, J3, Q, K3, M)
+        )  # grown_split2[n,d2,j3,q,k3,m]
+        self.drawn = rows_N[100:164].reshape((N, D2, H, W))  # drawn[n,d2,h,w]
+        self.sigmoid1 = rows_N[0:64].reshape((N, E2))  # sigmoid1[n,e2]
+        self.m = rows_N[0:64].reshape((N, E2))  # m[n,e2]
+        self.e = rows_N[164:228].reshape((N, E2))  # e[n,e2]
+        self.s = rows_N[228:292].reshape((N, E2))  # s[n,e2]
+        self.u_ne2 = rows_N[292:356].reshape((N, E2))
+        self.v_ne2 = rows_N[356:420].reshape((N, E2))
+        self.p = rows_N[164:228].reshape((N, E2))  # p[n,e2]
+        self.d_drawn = rows_N[2304:2368].reshape((N, D2, H, W))  # ∂L/∂drawn[n,d2,h,w]
+        self.d_grown_pad1 = rows_N[576:864].reshape((N, F, A3, B3))  # ∂L/∂grown_pad1[n,f,a3,b3]
+        self.u_d2qmu3v3f = rows[0:128].reshape((D2, Q, M, U3, V3, F))
+        self.v_nd2qmu3v3a3b3 = rows_N[0:576].reshape((N, D2, Q, M, U3, V3, A3, B3))
+        self.d_z2 = rows_N[2176:2304].reshape((N, F, E, G))  # ∂L/∂z2[n,f,e,g]
+        self.d_code_pad = rows_N[2368:2432].reshape((N, R, A2, B2))  # ∂L/∂code_pad[n,r,a2,b2]
+        self.u_fqmu3v3r = rows[0:512].reshape((F, Q, M, U3, V3, R))
+        self.v_nfqmu3v3a2b2 = rows_N[0:2048].reshape((N, F, Q, M, U3, V3, A2, B2))
+        self.d_code = rows_N[576:592].reshape((N, R, H2, W2))  # ∂L/∂code[n,r,h2,w2]
+        self.split_d_halves_pad1 = rows_N[0:288].reshape(
+            (N, F, Q, R2, Z, K2)
         )  # split_d_halves_pad1[n,f,q,r2,z,k2]
-        self.joined_d_halves_pad1 = np.empty(
-            (N, F, S2, G2), dtype
+        self.u_fqr2rmq2 = rows[0:512].reshape((F, Q, R2, R, M, Q2))
+        self.v_nrmq2zk2 = rows_N[288:432].reshape((N, R, M, Q2, Z, K2))
+        self.joined_d_halves_pad1 = rows_N[288:576].reshape(
+            (N, F, S2, G2)
         )  # joined_d_halves_pad1[n,f,s2,g2]
-        self.d_z1 = np.empty((N, F, J, K), dtype)  # ∂L/∂z1[n,f,j,k]
-        self.split_d_up1_W = np.empty((R, F, Q, M, U3, V3), dtype)  # split_d_up1_W[r,f,q,m,u3,v3]
-        self.split_d_up2_W = np.empty((F, D2, Q, M, U3, V3), dtype)  # split_d_up2_W[f,d2,q,m,u3,v3]
-        u = np.empty(
-            max(
-                D2 * Q * M * U3 * V3 * F,
-                F * Q * M * U3 * V3 * R,
-                F * Q * R2 * R * M * Q2,
-                N * J * K * F,
-                N * H2 * W2 * R,
-                N * J2 * K2 * F * Q * M,
-                D2 * Q * M * N * J3 * K3,
-            ),
-            dtype,
-        )
-        self.u_d2qmu3v3f = u[: D2 * Q * M * U3 * V3 * F].reshape((D2, Q, M, U3, V3, F))
-        self.u_fqmu3v3r = u[: F * Q * M * U3 * V3 * R].reshape((F, Q, M, U3, V3, R))
-        self.u_fqr2rmq2 = u[: F * Q * R2 * R * M * Q2].reshape((F, Q, R2, R, M, Q2))
-        self.u_njkf = u[: N * J * K * F].reshape((N, J, K, F))
-        self.u_nh2w2r = u[: N * H2 * W2 * R].reshape((N, H2, W2, R))
-        self.u_nj2k2fqm = u[: N * J2 * K2 * F * Q * M].reshape((N, J2, K2, F, Q, M))
-        self.u_d2qmnj3k3 = u[: D2 * Q * M * N * J3 * K3].reshape((D2, Q, M, N, J3, K3))
-        v = np.empty(
-            max(
-                N * D2 * Q * M * U3 * V3 * A3 * B3,
-                N * F * Q * M * U3 * V3 * A2 * B2,
-                N * R * M * Q2 * Z * K2,
-                C * U * V * N * J * K,
-                N * H2 * W2 * F * U * V,
-                R * U3 * V3 * N * J2 * K2,
-                F * U3 * V3 * N * J3 * K3,
-            ),
-            dtype,
-        )
-        self.v_nd2qmu3v3a3b3 = v[: N * D2 * Q * M * U3 * V3 * A3 * B3].reshape(
-            (N, D2, Q, M, U3, V3, A3, B3)
-        )
-        self.v_nfqmu3v3a2b2 = v[: N * F * Q * M * U3 * V3 * A2 * B2].reshape(
-            (N, F, Q, M, U3, V3, A2, B2)
-        )
-        self.v_nrmq2zk2 = v[: N * R * M * Q2 * Z * K2].reshape((N, R, M, Q2, Z, K2))
-        self.v_cuvnjk = v[: C * U * V * N * J * K].reshape((C, U, V, N, J, K))
-        self.v_nh2w2fuv = v[: N * H2 * W2 * F * U * V].reshape((N, H2, W2, F, U, V))
-        self.v_ru3v3nj2k2 = v[: R * U3 * V3 * N * J2 * K2].reshape((R, U3, V3, N, J2, K2))
-        self.v_fu3v3nj3k3 = v[: F * U3 * V3 * N * J3 * K3].reshape((F, U3, V3, N, J3, K3))
+        self.d_z1 = rows_N[2048:2176].reshape((N, F, J, K))  # ∂L/∂z1[n,f,j,k]
+        self.u_njkf = rows_N[144:272].reshape((N, J, K, F))
+        self.v_cuvnjk = rows_N[0:144].reshape((C, U, V, N, J, K))
+        self.u_nh2w2r = rows_N[288:304].reshape((N, H2, W2, R))
+        self.v_nh2w2fuv = rows_N[0:288].reshape((N, H2, W2, F, U, V))
+        self.split_d_up1_W = rows[0:512].reshape(
+            (R, F, Q, M, U3, V3)
+        )  # split_d_up1_W[r,f,q,m,u3,v3]
+        self.u_nj2k2fqm = rows_N[0:288].reshape((N, J2, K2, F, Q, M))
+        self.v_ru3v3nj2k2 = rows_N[288:432].reshape((R, U3, V3, N, J2, K2))
+        self.split_d_up2_W = rows[0:128].reshape(
+            (F, D2, Q, M, U3, V3)
+        )  # split_d_up2_W[f,d2,q,m,u3,v3]
+        self.u_d2qmnj3k3 = rows_N[800:900].reshape((D2, Q, M, N, J3, K3))
+        self.v_fu3v3nj3k3 = rows_N[0:800].reshape((F, U3, V3, N, J3, K3))
+        self.ZERO = np.zeros((), dtype)
+        self.code_pad_nrj2k2u3v3 = sliding_window_view(self.code_pad, (U3, V3), (2, 3))
+        self.code_pad_nrj2k2u3v3 = self.code_pad_nrj2k2u3v3[:, :, :, :, ::-1, ::-1]
+        self.grown_pad1_nfj3k3u3v3 = sliding_window_view(self.grown_pad1, (U3, V3), (2, 3))
+        self.grown_pad1_nfj3k3u3v3 = self.grown_pad1_nfj3k3u3v3[:, :, :, :, ::-1, ::-1]
+        self.halves_pad1_nfuvh2w2 = sliding_window_view(self.halves_pad1, (3, 3), (2, 3))
+        self.halves_pad1_nfuvh2w2 = self.halves_pad1_nfuvh2w2[:, :, :, :, ::2, ::2]
+        self.image_pad_ncjkuv = sliding_window_view(self.image_pad, (U, V), (2, 3))
+        self.image_pad_ncjkuv = self.image_pad_ncjkuv[:, :, ::2, ::2, :, :]
         self.padded_d_classes1_nfqma2b2u3v3 = sliding_window_view(
             self.padded_d_classes1, (U3, V3), (4, 5)
         )

@@ -59,75 +59,114 @@ class Grads(Params):
     """The gradient: `grads.W` is ∂L/∂W, in the same order in memory."""
 
 
-class Activations:
-    """What the forward pass computes for a batch of N examples, allocated once.
+def lent(rows: np.ndarray, dtype: type, shape: tuple[int, ...]) -> np.ndarray:
+    """Return memory of floats as an array of another type, which needs no more than these rows."""
+    return rows.reshape(-1).view(dtype)[: math.prod(shape)].reshape(shape)
 
-    Names in capitals are constants; a name such as u_nh is scratch memory u, seen as [n,h].
+
+class Activations:
+    """What prediction computes for a batch of N examples.
+
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written. Names in capitals are constants; a name
+    such as u_nh is scratch memory u, seen as [n,h].
     """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         self.N = N
+        rows_N = np.empty((1600, N), dtype)
         self.image_pad = np.zeros((N, C, A, B), dtype)  # image_pad[n,c,a,b]
-        self.z1 = np.empty((N, F, H, W), dtype)  # z1[n,f,h,w]
-        self.relu1 = np.empty((N, F, H, W), dtype)  # relu1[n,f,h,w]
-        self.pooled1 = np.empty((N, F, H, K), dtype)  # pooled1[n,f,h,k]
-        self.edges = np.empty((N, F, J, K), dtype)  # edges[n,f,j,k]
-        self.z2 = np.empty((N, Q, R, T), dtype)  # z2[n,q,r,t]
-        self.strokes = np.empty((N, Q, R, T), dtype)  # strokes[n,q,r,t]
-        self.z3 = np.empty((N, S), dtype)  # z3[n,s]
-        self.hidden = np.empty((N, S), dtype)  # hidden[n,s]
         self.logits = np.empty((N, D2), dtype)  # logits[n,d2]
-        self.m = np.empty(N, dtype)  # m[n]
-        self.e = np.empty((N, D2), dtype)  # e[n,d2]
-        self.s = np.empty(N, dtype)  # s[n]
-        self.average = np.empty(N, dtype)  # average[n]
-        self.logits_at_digit = np.empty(N, dtype)  # logits_at_digit[n]
         self.loss = np.empty((), dtype)  # loss
+        self.z1 = rows_N[0:1024].reshape((N, F, H, W))  # z1[n,f,h,w]
+        self.u_ncuvhw = rows_N[1024:1600].reshape((N, C, U, V, H, W))
+        self.relu1 = rows_N[0:1024].reshape((N, F, H, W))  # relu1[n,f,h,w]
+        self.pooled1 = rows_N[1024:1536].reshape((N, F, H, K))  # pooled1[n,f,h,k]
+        self.edges = rows_N[576:832].reshape((N, F, J, K))  # edges[n,f,j,k]
+        self.z2 = rows_N[832:960].reshape((N, Q, R, T))  # z2[n,q,r,t]
+        self.u_nrtfuv = rows_N[0:576].reshape((N, R, T, F, U, V))
+        self.strokes = rows_N[832:960].reshape((N, Q, R, T))  # strokes[n,q,r,t]
+        self.z3 = rows_N[0:64].reshape((N, S))  # z3[n,s]
+        self.hidden = rows_N[0:64].reshape((N, S))  # hidden[n,s]
+        self.m = rows_N[10:11].reshape(N)  # m[n]
+        self.e = rows_N[0:10].reshape((N, D2))  # e[n,d2]
+        self.s = rows_N[11:12].reshape(N)  # s[n]
+        self.average = rows_N[2:3].reshape(N)  # average[n]
+        self.logits_at_digit = rows_N[3:4].reshape(N)  # logits_at_digit[n]
+        self.i_n = lent(rows_N[0:2], np.intp, (N,))
+        self.u_n = rows_N[0:1].reshape(N)
+        self.v_n = rows_N[1:2].reshape(N)
         self.MEAN_D2 = np.full(D2, 1 / D2, dtype)
         self.MEAN_N = np.full(N, 1 / N, dtype)
         self.ONES_D2 = np.ones(D2, dtype)
         self.STARTS_N_D2 = D2 * np.arange(N)
         self.ZERO = np.zeros((), dtype)
-        self.i_n = np.empty(N, np.intp)
-        u = np.empty(max(N * C * U * V * H * W, N * R * T * F * U * V, N), dtype)
-        self.u_ncuvhw = u[: N * C * U * V * H * W].reshape((N, C, U, V, H, W))
-        self.u_nrtfuv = u[: N * R * T * F * U * V].reshape((N, R, T, F, U, V))
-        self.u_n = u[:N].reshape(N)
-        self.v_n = np.empty(N, dtype)
         self.edges_nfuvrt = sliding_window_view(self.edges, (R, T), (2, 3))
         self.image_pad_nchwuv = sliding_window_view(self.image_pad, (U, V), (2, 3))
 
 
 class Workspace(Activations):
-    """The activations, and the cotangents that the backward pass computes from them."""
+    """What a step of training computes: activations, and cotangents from them.
+
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written. Names in capitals are constants; a name
+    such as u_nh is scratch memory u, seen as [n,h].
+    """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
-        super().__init__(N, dtype)
-        self.p = np.empty((N, D2), dtype)  # p[n,d2]
-        self.d_logits = np.empty((N, D2), dtype)  # ∂L/∂logits[n,d2]
-        self.d_hidden = np.empty((N, S), dtype)  # ∂L/∂hidden[n,s]
-        self.d_z3 = np.empty((N, S), dtype)  # ∂L/∂z3[n,s]
-        self.d_flat1 = np.empty((N, E), dtype)  # ∂L/∂flat1[n,e]
-        self.d_z2 = np.empty((N, Q, R, T), dtype)  # ∂L/∂z2[n,q,r,t]
+        self.N = N
+        rows_N = np.empty((8074, N), dtype)
+        self.image_pad = np.zeros((N, C, A, B), dtype)  # image_pad[n,c,a,b]
+        self.loss = np.empty((), dtype)  # loss
         self.padded_d_z2 = np.zeros((N, Q, P, X), dtype)  # padded_d_z2[n,q,p,x]
-        self.d_edges = np.empty((N, F, J, K), dtype)  # ∂L/∂edges[n,f,j,k]
-        self.edges_at = np.empty((N, F, J, K), np.intp)  # edges_at[n,f,j,k]
-        self.split_d_pooled1 = np.empty((N, F, J, M, K), dtype)  # split_d_pooled1[n,f,j,m,k]
-        self.pooled1_at = np.empty((N, F, H, K), np.intp)  # pooled1_at[n,f,h,k]
-        self.split_d_relu1 = np.empty((N, F, H, K, G), dtype)  # split_d_relu1[n,f,h,k,g]
-        self.d_z1 = np.empty((N, F, H, W), dtype)  # ∂L/∂z1[n,f,h,w]
+        self.z1 = rows_N[4608:5632].reshape((N, F, H, W))  # z1[n,f,h,w]
+        self.u_ncuvhw = rows_N[0:576].reshape((N, C, U, V, H, W))
+        self.relu1 = rows_N[5632:6656].reshape((N, F, H, W))  # relu1[n,f,h,w]
+        self.pooled1 = rows_N[6656:7168].reshape((N, F, H, K))  # pooled1[n,f,h,k]
+        self.edges = rows_N[7168:7424].reshape((N, F, J, K))  # edges[n,f,j,k]
+        self.z2 = rows_N[7680:7808].reshape((N, Q, R, T))  # z2[n,q,r,t]
+        self.u_nrtfuv = rows_N[0:576].reshape((N, R, T, F, U, V))
+        self.strokes = rows_N[7808:7936].reshape((N, Q, R, T))  # strokes[n,q,r,t]
+        self.z3 = rows_N[7936:8000].reshape((N, S))  # z3[n,s]
+        self.hidden = rows_N[8000:8064].reshape((N, S))  # hidden[n,s]
+        self.logits = rows_N[0:10].reshape((N, D2))  # logits[n,d2]
+        self.m = rows_N[22:23].reshape(N)  # m[n]
+        self.e = rows_N[10:20].reshape((N, D2))  # e[n,d2]
+        self.s = rows_N[23:24].reshape(N)  # s[n]
+        self.average = rows_N[24:25].reshape(N)  # average[n]
+        self.logits_at_digit = rows_N[25:26].reshape(N)  # logits_at_digit[n]
+        self.i_n = lent(rows_N[20:22], np.intp, (N,))
+        self.u_n = rows_N[0:1].reshape(N)
+        self.v_n = rows_N[1:2].reshape(N)
+        self.p = rows_N[10:20].reshape((N, D2))  # p[n,d2]
+        self.d_logits = rows_N[8064:8074].reshape((N, D2))  # ∂L/∂logits[n,d2]
+        self.d_hidden = rows_N[0:64].reshape((N, S))  # ∂L/∂hidden[n,s]
+        self.d_z3 = rows_N[7936:8000].reshape((N, S))  # ∂L/∂z3[n,s]
+        self.d_flat1 = rows_N[0:128].reshape((N, E))  # ∂L/∂flat1[n,e]
+        self.d_z2 = rows_N[7680:7808].reshape((N, Q, R, T))  # ∂L/∂z2[n,q,r,t]
+        self.d_edges = rows_N[7424:7680].reshape((N, F, J, K))  # ∂L/∂edges[n,f,j,k]
+        self.u_fquv = np.empty((F, Q, U, V), dtype)
+        self.v_nquvjk = rows_N[0:4608].reshape((N, Q, U, V, J, K))
+        self.edges_at = lent(rows_N[0:512], np.intp, (N, F, J, K))  # edges_at[n,f,j,k]
+        self.split_d_pooled1 = rows_N[2048:2560].reshape(
+            (N, F, J, M, K)
+        )  # split_d_pooled1[n,f,j,m,k]
+        self.pooled1_at = lent(rows_N[0:1024], np.intp, (N, F, H, K))  # pooled1_at[n,f,h,k]
+        self.split_d_relu1 = rows_N[1024:2048].reshape((N, F, H, K, G))  # split_d_relu1[n,f,h,k,g]
+        self.d_z1 = rows_N[4608:5632].reshape((N, F, H, W))  # ∂L/∂z1[n,f,h,w]
+        self.u_nhwf = rows_N[0:1024].reshape((N, H, W, F))
+        self.v_cuvnhw = rows_N[1024:1600].reshape((C, U, V, N, H, W))
+        self.u_nrtq = rows_N[576:704].reshape((N, R, T, Q))
+        self.v_nrtfuv = rows_N[0:576].reshape((N, R, T, F, U, V))
+        self.MEAN_D2 = np.full(D2, 1 / D2, dtype)
+        self.MEAN_N = np.full(N, 1 / N, dtype)
+        self.ONES_D2 = np.ones(D2, dtype)
         self.ONES_N = np.ones(N, dtype)
         self.RANGE_D2 = np.arange(D2)
-        u = np.empty(max(F * Q * U * V, N * H * W * F, N * R * T * Q), dtype)
-        self.u_fquv = u[: F * Q * U * V].reshape((F, Q, U, V))
-        self.u_nhwf = u[: N * H * W * F].reshape((N, H, W, F))
-        self.u_nrtq = u[: N * R * T * Q].reshape((N, R, T, Q))
-        v = np.empty(
-            max(N * Q * U * V * J * K, C * U * V * N * H * W, N * R * T * F * U * V), dtype
-        )
-        self.v_nquvjk = v[: N * Q * U * V * J * K].reshape((N, Q, U, V, J, K))
-        self.v_cuvnhw = v[: C * U * V * N * H * W].reshape((C, U, V, N, H, W))
-        self.v_nrtfuv = v[: N * R * T * F * U * V].reshape((N, R, T, F, U, V))
+        self.STARTS_N_D2 = D2 * np.arange(N)
+        self.ZERO = np.zeros((), dtype)
+        self.edges_nfuvrt = sliding_window_view(self.edges, (R, T), (2, 3))
+        self.image_pad_nchwuv = sliding_window_view(self.image_pad, (U, V), (2, 3))
         self.padded_d_z2_nqjkuv = sliding_window_view(self.padded_d_z2, (U, V), (2, 3))
         self.padded_d_z2_nqjkuv = self.padded_d_z2_nqjkuv[:, :, :, :, ::-1, ::-1]
 

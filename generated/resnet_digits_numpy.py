@@ -140,106 +140,94 @@ class Grads:
         self.fc_b = self.flat[19696:19706].reshape((H2,))
 
 
-class Activations:
-    """What the forward pass computes for a batch of N examples, allocated once.
+def lent(rows: np.ndarray, dtype: type, shape: tuple[int, ...]) -> np.ndarray:
+    """Return memory of floats as an array of another type, which needs no more than these rows."""
+    return rows.reshape(-1).view(dtype)[: math.prod(shape)].reshape(shape)
 
-    Names in capitals are constants; a name such as u_nh is scratch memory u, seen as [n,h].
+
+class Activations:
+    """What prediction computes for a batch of N examples.
+
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written. Names in capitals are constants; a name
+    such as u_nh is scratch memory u, seen as [n,h].
     """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         self.N = N
+        rows_N = np.empty((11264, N), dtype)
+        rows = np.empty(512, dtype)
         self.shaped1_pad = np.zeros((N, C, A, B), dtype)  # shaped1_pad[n,c,a,b]
-        self.z1 = np.empty((N, F, H, W), dtype)  # z1[n,f,h,w]
-        self.mean1 = np.empty(F, dtype)  # mean1[f]
-        self.var1 = np.empty(F, dtype)  # var1[f]
-        self.rstd1 = np.empty(F, dtype)  # rstd1[f]
-        self.xhat1 = np.empty((N, F, H, W), dtype)  # xhat1[n,f,h,w]
-        self.y1 = np.empty((N, F, H, W), dtype)  # y1[n,f,h,w]
-        self.relu1 = np.empty((N, F, H, W), dtype)  # relu1[n,f,h,w]
         self.relu1_pad1 = np.zeros((N, F, A, B), dtype)  # relu1_pad1[n,f,a,b]
-        self.z2 = np.empty((N, E, H, W), dtype)  # z2[n,e,h,w]
-        self.mean2 = np.empty(E, dtype)  # mean2[e]
-        self.var2 = np.empty(E, dtype)  # var2[e]
-        self.rstd2 = np.empty(E, dtype)  # rstd2[e]
-        self.xhat2 = np.empty((N, E, H, W), dtype)  # xhat2[n,e,h,w]
-        self.y2 = np.empty((N, E, H, W), dtype)  # y2[n,e,h,w]
-        self.relu2 = np.empty((N, E, H, W), dtype)  # relu2[n,e,h,w]
         self.relu2_pad1 = np.zeros((N, E, A, B), dtype)  # relu2_pad1[n,e,a,b]
-        self.z3 = np.empty((N, F, H, W), dtype)  # z3[n,f,h,w]
-        self.mean3 = np.empty(F, dtype)  # mean3[f]
-        self.var3 = np.empty(F, dtype)  # var3[f]
-        self.rstd3 = np.empty(F, dtype)  # rstd3[f]
-        self.xhat3 = np.empty((N, F, H, W), dtype)  # xhat3[n,f,h,w]
-        self.y3 = np.empty((N, F, H, W), dtype)  # y3[n,f,h,w]
-        self.sum1 = np.empty((N, F, H, W), dtype)  # sum1[n,f,h,w]
-        self.relu3 = np.empty((N, F, H, W), dtype)  # relu3[n,f,h,w]
-        self.z4 = np.empty((N, G, J, K), dtype)  # z4[n,g,j,k]
-        self.mean4 = np.empty(G, dtype)  # mean4[g]
-        self.var4 = np.empty(G, dtype)  # var4[g]
-        self.rstd4 = np.empty(G, dtype)  # rstd4[g]
-        self.xhat4 = np.empty((N, G, J, K), dtype)  # xhat4[n,g,j,k]
-        self.y4 = np.empty((N, G, J, K), dtype)  # y4[n,g,j,k]
         self.relu3_pad1 = np.zeros((N, F, R, T), dtype)  # relu3_pad1[n,f,r,t]
-        self.z5 = np.empty((N, G, J, K), dtype)  # z5[n,g,j,k]
-        self.mean5 = np.empty(G, dtype)  # mean5[g]
-        self.var5 = np.empty(G, dtype)  # var5[g]
-        self.rstd5 = np.empty(G, dtype)  # rstd5[g]
-        self.xhat5 = np.empty((N, G, J, K), dtype)  # xhat5[n,g,j,k]
-        self.y5 = np.empty((N, G, J, K), dtype)  # y5[n,g,j,k]
-        self.relu4 = np.empty((N, G, J, K), dtype)  # relu4[n,g,j,k]
         self.relu4_pad1 = np.zeros((N, G, A2, B2), dtype)  # relu4_pad1[n,g,a2,b2]
-        self.z6 = np.empty((N, S, J, K), dtype)  # z6[n,s,j,k]
-        self.mean6 = np.empty(S, dtype)  # mean6[s]
-        self.var6 = np.empty(S, dtype)  # var6[s]
-        self.rstd6 = np.empty(S, dtype)  # rstd6[s]
-        self.xhat6 = np.empty((N, S, J, K), dtype)  # xhat6[n,s,j,k]
-        self.y6 = np.empty((N, S, J, K), dtype)  # y6[n,s,j,k]
-        self.sum2 = np.empty((N, G, J, K), dtype)  # sum2[n,g,j,k]
-        self.h = np.empty((N, G, J, K), dtype)  # h[n,g,j,k]
-        self.pooled1 = np.empty((N, G), dtype)  # pooled1[n,g]
         self.logits = np.empty((N, H2), dtype)  # logits[n,h2]
-        self.m = np.empty(N, dtype)  # m[n]
-        self.e = np.empty((N, H2), dtype)  # e[n,h2]
-        self.s = np.empty(N, dtype)  # s[n]
-        self.average = np.empty(N, dtype)  # average[n]
-        self.logits_at_digit = np.empty(N, dtype)  # logits_at_digit[n]
         self.loss = np.empty((), dtype)  # loss
+        self.z1 = rows_N[9216:10240].reshape((N, F, H, W))  # z1[n,f,h,w]
+        self.u_ncuvhw = rows_N[0:576].reshape((N, C, U, V, H, W))
+        self.mean1 = rows[0:16].reshape(F)  # mean1[f]
+        self.var1 = rows[16:32].reshape(F)  # var1[f]
+        self.rstd1 = rows[16:32].reshape(F)  # rstd1[f]
+        self.xhat1 = rows_N[9216:10240].reshape((N, F, H, W))  # xhat1[n,f,h,w]
+        self.y1 = rows_N[9216:10240].reshape((N, F, H, W))  # y1[n,f,h,w]
+        self.relu1 = rows_N[9216:10240].reshape((N, F, H, W))  # relu1[n,f,h,w]
+        self.z2 = rows_N[10240:11264].reshape((N, E, H, W))  # z2[n,e,h,w]
+        self.u_nfuvhw = rows_N[0:9216].reshape((N, F, U, V, H, W))
+        self.mean2 = rows[0:16].reshape(E)  # mean2[e]
+        self.var2 = rows[16:32].reshape(E)  # var2[e]
+        self.rstd2 = rows[16:32].reshape(E)  # rstd2[e]
+        self.xhat2 = rows_N[10240:11264].reshape((N, E, H, W))  # xhat2[n,e,h,w]
+        self.y2 = rows_N[10240:11264].reshape((N, E, H, W))  # y2[n,e,h,w]
+        self.relu2 = rows_N[10240:11264].reshape((N, E, H, W))  # relu2[n,e,h,w]
+        self.z3 = rows_N[10240:11264].reshape((N, F, H, W))  # z3[n,f,h,w]
+        self.u_neuvhw = rows_N[0:9216].reshape((N, E, U, V, H, W))
+        self.mean3 = rows[0:16].reshape(F)  # mean3[f]
+        self.var3 = rows[16:32].reshape(F)  # var3[f]
+        self.rstd3 = rows[16:32].reshape(F)  # rstd3[f]
+        self.xhat3 = rows_N[10240:11264].reshape((N, F, H, W))  # xhat3[n,f,h,w]
+        self.y3 = rows_N[10240:11264].reshape((N, F, H, W))  # y3[n,f,h,w]
+        self.sum1 = rows_N[9216:10240].reshape((N, F, H, W))  # sum1[n,f,h,w]
+        self.relu3 = rows_N[9216:10240].reshape((N, F, H, W))  # relu3[n,f,h,w]
+        self.z4 = rows_N[4608:5120].reshape((N, G, J, K))  # z4[n,g,j,k]
+        self.u_fg = rows[0:512].reshape((F, G))
+        self.v_njkf = rows_N[0:256].reshape((N, J, K, F))
+        self.mean4 = rows[0:32].reshape(G)  # mean4[g]
+        self.var4 = rows[32:64].reshape(G)  # var4[g]
+        self.rstd4 = rows[32:64].reshape(G)  # rstd4[g]
+        self.xhat4 = rows_N[4608:5120].reshape((N, G, J, K))  # xhat4[n,g,j,k]
+        self.y4 = rows_N[4608:5120].reshape((N, G, J, K))  # y4[n,g,j,k]
+        self.z5 = rows_N[2304:2816].reshape((N, G, J, K))  # z5[n,g,j,k]
+        self.u_nfuvjk = rows_N[0:2304].reshape((N, F, U, V, J, K))
+        self.mean5 = rows[0:32].reshape(G)  # mean5[g]
+        self.var5 = rows[32:64].reshape(G)  # var5[g]
+        self.rstd5 = rows[32:64].reshape(G)  # rstd5[g]
+        self.xhat5 = rows_N[2304:2816].reshape((N, G, J, K))  # xhat5[n,g,j,k]
+        self.y5 = rows_N[2304:2816].reshape((N, G, J, K))  # y5[n,g,j,k]
+        self.relu4 = rows_N[2304:2816].reshape((N, G, J, K))  # relu4[n,g,j,k]
+        self.z6 = rows_N[5120:5632].reshape((N, S, J, K))  # z6[n,s,j,k]
+        self.u_nguvjk = rows_N[0:4608].reshape((N, G, U, V, J, K))
+        self.mean6 = rows[0:32].reshape(S)  # mean6[s]
+        self.var6 = rows[32:64].reshape(S)  # var6[s]
+        self.rstd6 = rows[32:64].reshape(S)  # rstd6[s]
+        self.xhat6 = rows_N[5120:5632].reshape((N, S, J, K))  # xhat6[n,s,j,k]
+        self.y6 = rows_N[5120:5632].reshape((N, S, J, K))  # y6[n,s,j,k]
+        self.sum2 = rows_N[4608:5120].reshape((N, G, J, K))  # sum2[n,g,j,k]
+        self.h = rows_N[4608:5120].reshape((N, G, J, K))  # h[n,g,j,k]
+        self.pooled1 = rows_N[0:32].reshape((N, G))  # pooled1[n,g]
+        self.m = rows_N[10:11].reshape(N)  # m[n]
+        self.e = rows_N[0:10].reshape((N, H2))  # e[n,h2]
+        self.s = rows_N[11:12].reshape(N)  # s[n]
+        self.average = rows_N[2:3].reshape(N)  # average[n]
+        self.logits_at_digit = rows_N[3:4].reshape(N)  # logits_at_digit[n]
+        self.i_n = lent(rows_N[0:2], np.intp, (N,))
+        self.u_n = rows_N[0:1].reshape(N)
+        self.v_n = rows_N[1:2].reshape(N)
         self.MEAN_H2 = np.full(H2, 1 / H2, dtype)
         self.MEAN_N = np.full(N, 1 / N, dtype)
         self.ONES_H2 = np.ones(H2, dtype)
         self.STARTS_N_H2 = H2 * np.arange(N)
         self.ZERO = np.zeros((), dtype)
-        self.i_n = np.empty(N, np.intp)
-        u = np.empty(
-            max(
-                N * C * U * V * H * W,
-                N * F * H * W,
-                N * F * U * V * H * W,
-                N * E * H * W,
-                N * E * U * V * H * W,
-                F * G,
-                N * G * J * K,
-                N * F * U * V * J * K,
-                N * G * U * V * J * K,
-                N * S * J * K,
-                N,
-            ),
-            dtype,
-        )
-        self.u_ncuvhw = u[: N * C * U * V * H * W].reshape((N, C, U, V, H, W))
-        self.u_nfhw = u[: N * F * H * W].reshape((N, F, H, W))
-        self.u_nfuvhw = u[: N * F * U * V * H * W].reshape((N, F, U, V, H, W))
-        self.u_nehw = u[: N * E * H * W].reshape((N, E, H, W))
-        self.u_neuvhw = u[: N * E * U * V * H * W].reshape((N, E, U, V, H, W))
-        self.u_fg = u[: F * G].reshape((F, G))
-        self.u_ngjk = u[: N * G * J * K].reshape((N, G, J, K))
-        self.u_nfuvjk = u[: N * F * U * V * J * K].reshape((N, F, U, V, J, K))
-        self.u_nguvjk = u[: N * G * U * V * J * K].reshape((N, G, U, V, J, K))
-        self.u_nsjk = u[: N * S * J * K].reshape((N, S, J, K))
-        self.u_n = u[:N].reshape(N)
-        v = np.empty(max(N * J * K * F, N), dtype)
-        self.v_njkf = v[: N * J * K * F].reshape((N, J, K, F))
-        self.v_n = v[:N].reshape(N)
         self.relu1_pad1_nfhwuv = sliding_window_view(self.relu1_pad1, (U, V), (2, 3))
         self.relu2_pad1_nehwuv = sliding_window_view(self.relu2_pad1, (U, V), (2, 3))
         self.relu3_pad1_nfjkuv = sliding_window_view(self.relu3_pad1, (U, V), (2, 3))
@@ -249,121 +237,170 @@ class Activations:
 
 
 class Workspace(Activations):
-    """The activations, and the cotangents that the backward pass computes from them."""
+    """What a step of training computes: activations, and cotangents from them.
+
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written. Names in capitals are constants; a name
+    such as u_nh is scratch memory u, seen as [n,h].
+    """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
-        super().__init__(N, dtype)
-        self.p = np.empty((N, H2), dtype)  # p[n,h2]
-        self.d_logits = np.empty((N, H2), dtype)  # ∂L/∂logits[n,h2]
-        self.d_pooled1 = np.empty((N, G), dtype)  # ∂L/∂pooled1[n,g]
-        self.d_sum2 = np.empty((N, G, J, K), dtype)  # ∂L/∂sum2[n,g,j,k]
-        self.d_xhat6 = np.empty((N, S, J, K), dtype)  # ∂L/∂xhat6[n,s,j,k]
-        self.xhat6_dot_d_xhat6 = np.empty(S, dtype)  # xhat6_dot_d_xhat6[s]
-        self.sum_d_xhat6 = np.empty(S, dtype)  # sum_d_xhat6[s]
-        self.d_z6 = np.empty((N, S, J, K), dtype)  # ∂L/∂z6[n,s,j,k]
+        self.N = N
+        rows_N = np.empty((29354, N), dtype)
+        rows = np.empty(9328, dtype)
+        self.shaped1_pad = np.zeros((N, C, A, B), dtype)  # shaped1_pad[n,c,a,b]
+        self.relu1_pad1 = np.zeros((N, F, A, B), dtype)  # relu1_pad1[n,f,a,b]
+        self.relu2_pad1 = np.zeros((N, E, A, B), dtype)  # relu2_pad1[n,e,a,b]
+        self.relu3_pad1 = np.zeros((N, F, R, T), dtype)  # relu3_pad1[n,f,r,t]
+        self.relu4_pad1 = np.zeros((N, G, A2, B2), dtype)  # relu4_pad1[n,g,a2,b2]
+        self.loss = np.empty((), dtype)  # loss
         self.padded_d_z6 = np.zeros((N, S, P, W), dtype)  # padded_d_z6[n,s,p,w]
-        self.d_relu4_pad1 = np.empty((N, G, A2, B2), dtype)  # ∂L/∂relu4_pad1[n,g,a2,b2]
-        self.d_y5 = np.empty((N, G, J, K), dtype)  # ∂L/∂y5[n,g,j,k]
-        self.d_xhat5 = np.empty((N, G, J, K), dtype)  # ∂L/∂xhat5[n,g,j,k]
-        self.xhat5_dot_d_xhat5 = np.empty(G, dtype)  # xhat5_dot_d_xhat5[g]
-        self.sum_d_xhat5 = np.empty(G, dtype)  # sum_d_xhat5[g]
-        self.d_z5 = np.empty((N, G, J, K), dtype)  # ∂L/∂z5[n,g,j,k]
         self.padded_block2_conv1_W = np.zeros((G, F, K, J), dtype)  # padded_block2_conv1_W[g,f,k,j]
         self.padded_d_z5 = np.zeros((N, G, A2, B2), dtype)  # padded_d_z5[n,g,a2,b2]
-        self.split_d_relu3_pad1 = np.empty(
-            (N, F, Y, R2, X, K2), dtype
-        )  # split_d_relu3_pad1[n,f,y,r2,x,k2]
-        self.joined_d_relu3_pad1 = np.empty((N, F, A, B), dtype)  # joined_d_relu3_pad1[n,f,a,b]
-        self.d_xhat4 = np.empty((N, G, J, K), dtype)  # ∂L/∂xhat4[n,g,j,k]
-        self.xhat4_dot_d_xhat4 = np.empty(G, dtype)  # xhat4_dot_d_xhat4[g]
-        self.sum_d_xhat4 = np.empty(G, dtype)  # sum_d_xhat4[g]
-        self.d_z4 = np.empty((N, G, J, K), dtype)  # ∂L/∂z4[n,g,j,k]
-        self.split_d_relu3 = np.empty((N, F, Y, Z, U2, V2), dtype)  # split_d_relu3[n,f,y,z,u2,v2]
-        self.d_relu3 = np.empty((N, F, H, W), dtype)  # ∂L/∂relu3[n,f,h,w]
-        self.d_sum1 = np.empty((N, F, H, W), dtype)  # ∂L/∂sum1[n,f,h,w]
-        self.d_xhat3 = np.empty((N, F, H, W), dtype)  # ∂L/∂xhat3[n,f,h,w]
-        self.xhat3_dot_d_xhat3 = np.empty(F, dtype)  # xhat3_dot_d_xhat3[f]
-        self.sum_d_xhat3 = np.empty(F, dtype)  # sum_d_xhat3[f]
-        self.d_z3 = np.empty((N, F, H, W), dtype)  # ∂L/∂z3[n,f,h,w]
         self.padded_d_z3 = np.zeros((N, F, Q2, E2), dtype)  # padded_d_z3[n,f,q2,e2]
-        self.d_relu2_pad1 = np.empty((N, E, A, B), dtype)  # ∂L/∂relu2_pad1[n,e,a,b]
-        self.d_y2 = np.empty((N, E, H, W), dtype)  # ∂L/∂y2[n,e,h,w]
-        self.d_xhat2 = np.empty((N, E, H, W), dtype)  # ∂L/∂xhat2[n,e,h,w]
-        self.xhat2_dot_d_xhat2 = np.empty(E, dtype)  # xhat2_dot_d_xhat2[e]
-        self.sum_d_xhat2 = np.empty(E, dtype)  # sum_d_xhat2[e]
-        self.d_z2 = np.empty((N, E, H, W), dtype)  # ∂L/∂z2[n,e,h,w]
         self.padded_d_z2 = np.zeros((N, E, Q2, E2), dtype)  # padded_d_z2[n,e,q2,e2]
-        self.d_relu1_pad1 = np.empty((N, F, A, B), dtype)  # ∂L/∂relu1_pad1[n,f,a,b]
-        self.d_y1 = np.empty((N, F, H, W), dtype)  # ∂L/∂y1[n,f,h,w]
-        self.d_xhat1 = np.empty((N, F, H, W), dtype)  # ∂L/∂xhat1[n,f,h,w]
-        self.xhat1_dot_d_xhat1 = np.empty(F, dtype)  # xhat1_dot_d_xhat1[f]
-        self.sum_d_xhat1 = np.empty(F, dtype)  # sum_d_xhat1[f]
-        self.d_z1 = np.empty((N, F, H, W), dtype)  # ∂L/∂z1[n,f,h,w]
-        self.relu3_dot_d_z4 = np.empty((G, F), dtype)  # relu3_dot_d_z4[g,f]
+        self.z1 = rows_N[16000:17024].reshape((N, F, H, W))  # z1[n,f,h,w]
+        self.u_ncuvhw = rows_N[0:576].reshape((N, C, U, V, H, W))
+        self.mean1 = rows[512:528].reshape(F)  # mean1[f]
+        self.var1 = rows[528:544].reshape(F)  # var1[f]
+        self.u_nfhw = rows_N[1600:2624].reshape((N, F, H, W))
+        self.rstd1 = rows[9280:9296].reshape(F)  # rstd1[f]
+        self.xhat1 = rows_N[16000:17024].reshape((N, F, H, W))  # xhat1[n,f,h,w]
+        self.y1 = rows_N[17024:18048].reshape((N, F, H, W))  # y1[n,f,h,w]
+        self.relu1 = rows_N[18048:19072].reshape((N, F, H, W))  # relu1[n,f,h,w]
+        self.z2 = rows_N[19072:20096].reshape((N, E, H, W))  # z2[n,e,h,w]
+        self.u_nfuvhw = rows_N[0:9216].reshape((N, F, U, V, H, W))
+        self.mean2 = rows[544:560].reshape(E)  # mean2[e]
+        self.var2 = rows[560:576].reshape(E)  # var2[e]
+        self.u_nehw = rows_N[0:1024].reshape((N, E, H, W))
+        self.rstd2 = rows[9296:9312].reshape(E)  # rstd2[e]
+        self.xhat2 = rows_N[19072:20096].reshape((N, E, H, W))  # xhat2[n,e,h,w]
+        self.y2 = rows_N[20096:21120].reshape((N, E, H, W))  # y2[n,e,h,w]
+        self.relu2 = rows_N[0:1024].reshape((N, E, H, W))  # relu2[n,e,h,w]
+        self.z3 = rows_N[21120:22144].reshape((N, F, H, W))  # z3[n,f,h,w]
+        self.u_neuvhw = rows_N[0:9216].reshape((N, E, U, V, H, W))
+        self.mean3 = rows[576:592].reshape(F)  # mean3[f]
+        self.var3 = rows[592:608].reshape(F)  # var3[f]
+        self.rstd3 = rows[9312:9328].reshape(F)  # rstd3[f]
+        self.xhat3 = rows_N[21120:22144].reshape((N, F, H, W))  # xhat3[n,f,h,w]
+        self.y3 = rows_N[0:1024].reshape((N, F, H, W))  # y3[n,f,h,w]
+        self.sum1 = rows_N[18048:19072].reshape((N, F, H, W))  # sum1[n,f,h,w]
+        self.relu3 = rows_N[22144:23168].reshape((N, F, H, W))  # relu3[n,f,h,w]
+        self.z4 = rows_N[25216:25728].reshape((N, G, J, K))  # z4[n,g,j,k]
+        self.u_fg = rows[0:512].reshape((F, G))
+        self.v_njkf = rows_N[0:256].reshape((N, J, K, F))
+        self.mean4 = rows[0:32].reshape(G)  # mean4[g]
+        self.var4 = rows[32:64].reshape(G)  # var4[g]
+        self.u_ngjk = rows_N[0:512].reshape((N, G, J, K))
+        self.rstd4 = rows[9216:9248].reshape(G)  # rstd4[g]
+        self.xhat4 = rows_N[25216:25728].reshape((N, G, J, K))  # xhat4[n,g,j,k]
+        self.y4 = rows_N[25728:26240].reshape((N, G, J, K))  # y4[n,g,j,k]
+        self.z5 = rows_N[26240:26752].reshape((N, G, J, K))  # z5[n,g,j,k]
+        self.u_nfuvjk = rows_N[0:2304].reshape((N, F, U, V, J, K))
+        self.mean5 = rows[64:96].reshape(G)  # mean5[g]
+        self.var5 = rows[96:128].reshape(G)  # var5[g]
+        self.rstd5 = rows[9248:9280].reshape(G)  # rstd5[g]
+        self.xhat5 = rows_N[26240:26752].reshape((N, G, J, K))  # xhat5[n,g,j,k]
+        self.y5 = rows_N[26752:27264].reshape((N, G, J, K))  # y5[n,g,j,k]
+        self.relu4 = rows_N[0:512].reshape((N, G, J, K))  # relu4[n,g,j,k]
+        self.z6 = rows_N[27264:27776].reshape((N, S, J, K))  # z6[n,s,j,k]
+        self.u_nguvjk = rows_N[0:4608].reshape((N, G, U, V, J, K))
+        self.mean6 = rows[128:160].reshape(S)  # mean6[s]
+        self.var6 = rows[160:192].reshape(S)  # var6[s]
+        self.u_nsjk = rows_N[0:512].reshape((N, S, J, K))
+        self.rstd6 = rows[192:224].reshape(S)  # rstd6[s]
+        self.xhat6 = rows_N[27264:27776].reshape((N, S, J, K))  # xhat6[n,s,j,k]
+        self.y6 = rows_N[0:512].reshape((N, S, J, K))  # y6[n,s,j,k]
+        self.sum2 = rows_N[25728:26240].reshape((N, G, J, K))  # sum2[n,g,j,k]
+        self.h = rows_N[0:512].reshape((N, G, J, K))  # h[n,g,j,k]
+        self.pooled1 = rows_N[29312:29344].reshape((N, G))  # pooled1[n,g]
+        self.logits = rows_N[0:10].reshape((N, H2))  # logits[n,h2]
+        self.m = rows_N[22:23].reshape(N)  # m[n]
+        self.e = rows_N[10:20].reshape((N, H2))  # e[n,h2]
+        self.s = rows_N[23:24].reshape(N)  # s[n]
+        self.average = rows_N[24:25].reshape(N)  # average[n]
+        self.logits_at_digit = rows_N[25:26].reshape(N)  # logits_at_digit[n]
+        self.i_n = lent(rows_N[20:22], np.intp, (N,))
+        self.u_n = rows_N[0:1].reshape(N)
+        self.v_n = rows_N[1:2].reshape(N)
+        self.u_f = rows[224:240].reshape(F)
+        self.u_e = rows[224:240].reshape(E)
+        self.u_g = rows[224:256].reshape(G)
+        self.u_s = rows[0:32].reshape(S)
+        self.p = rows_N[10:20].reshape((N, H2))  # p[n,h2]
+        self.d_logits = rows_N[29344:29354].reshape((N, H2))  # ∂L/∂logits[n,h2]
+        self.d_pooled1 = rows_N[0:32].reshape((N, G))  # ∂L/∂pooled1[n,g]
+        self.d_sum2 = rows_N[25728:26240].reshape((N, G, J, K))  # ∂L/∂sum2[n,g,j,k]
+        self.u_ng = rows_N[32:64].reshape((N, G))
+        self.d_xhat6 = rows_N[0:512].reshape((N, S, J, K))  # ∂L/∂xhat6[n,s,j,k]
+        self.xhat6_dot_d_xhat6 = rows[32:64].reshape(S)  # xhat6_dot_d_xhat6[s]
+        self.sum_d_xhat6 = rows[64:96].reshape(S)  # sum_d_xhat6[s]
+        self.d_z6 = rows_N[27776:28288].reshape((N, S, J, K))  # ∂L/∂z6[n,s,j,k]
+        self.d_relu4_pad1 = rows_N[10368:11520].reshape((N, G, A2, B2))  # ∂L/∂relu4_pad1[n,g,a2,b2]
+        self.u_gsuv = rows[0:9216].reshape((G, S, U, V))
+        self.v_nsuva2b2 = rows_N[0:10368].reshape((N, S, U, V, A2, B2))
+        self.d_y5 = rows_N[26752:27264].reshape((N, G, J, K))  # ∂L/∂y5[n,g,j,k]
+        self.d_xhat5 = rows_N[0:512].reshape((N, G, J, K))  # ∂L/∂xhat5[n,g,j,k]
+        self.xhat5_dot_d_xhat5 = rows[0:32].reshape(G)  # xhat5_dot_d_xhat5[g]
+        self.sum_d_xhat5 = rows[32:64].reshape(G)  # sum_d_xhat5[g]
+        self.d_z5 = rows_N[28288:28800].reshape((N, G, J, K))  # ∂L/∂z5[n,g,j,k]
+        self.split_d_relu3_pad1 = rows_N[3200:4800].reshape(
+            (N, F, Y, R2, X, K2)
+        )  # split_d_relu3_pad1[n,f,y,r2,x,k2]
+        self.u_fyr2gzj2 = rows[0:8192].reshape((F, Y, R2, G, Z, J2))
+        self.v_ngzj2xk2 = rows_N[0:3200].reshape((N, G, Z, J2, X, K2))
+        self.joined_d_relu3_pad1 = rows_N[0:1600].reshape(
+            (N, F, A, B)
+        )  # joined_d_relu3_pad1[n,f,a,b]
+        self.d_xhat4 = rows_N[1600:2112].reshape((N, G, J, K))  # ∂L/∂xhat4[n,g,j,k]
+        self.xhat4_dot_d_xhat4 = rows[0:32].reshape(G)  # xhat4_dot_d_xhat4[g]
+        self.sum_d_xhat4 = rows[32:64].reshape(G)  # sum_d_xhat4[g]
+        self.d_z4 = rows_N[28800:29312].reshape((N, G, J, K))  # ∂L/∂z4[n,g,j,k]
+        self.split_d_relu3 = rows_N[2624:3648].reshape(
+            (N, F, Y, Z, U2, V2)
+        )  # split_d_relu3[n,f,y,z,u2,v2]
+        self.u_nfu2v2 = rows_N[1600:1856].reshape((N, F, U2, V2))
+        self.d_relu3 = rows_N[3648:4672].reshape((N, F, H, W))  # ∂L/∂relu3[n,f,h,w]
+        self.d_sum1 = rows_N[18048:19072].reshape((N, F, H, W))  # ∂L/∂sum1[n,f,h,w]
+        self.d_xhat3 = rows_N[0:1024].reshape((N, F, H, W))  # ∂L/∂xhat3[n,f,h,w]
+        self.xhat3_dot_d_xhat3 = rows[0:16].reshape(F)  # xhat3_dot_d_xhat3[f]
+        self.sum_d_xhat3 = rows[16:32].reshape(F)  # sum_d_xhat3[f]
+        self.d_z3 = rows_N[23168:24192].reshape((N, F, H, W))  # ∂L/∂z3[n,f,h,w]
+        self.d_relu2_pad1 = rows_N[14400:16000].reshape((N, E, A, B))  # ∂L/∂relu2_pad1[n,e,a,b]
+        self.u_efuv = rows[0:2304].reshape((E, F, U, V))
+        self.v_nfuvab = rows_N[0:14400].reshape((N, F, U, V, A, B))
+        self.d_y2 = rows_N[20096:21120].reshape((N, E, H, W))  # ∂L/∂y2[n,e,h,w]
+        self.d_xhat2 = rows_N[0:1024].reshape((N, E, H, W))  # ∂L/∂xhat2[n,e,h,w]
+        self.xhat2_dot_d_xhat2 = rows[0:16].reshape(E)  # xhat2_dot_d_xhat2[e]
+        self.sum_d_xhat2 = rows[16:32].reshape(E)  # sum_d_xhat2[e]
+        self.d_z2 = rows_N[24192:25216].reshape((N, E, H, W))  # ∂L/∂z2[n,e,h,w]
+        self.d_relu1_pad1 = rows_N[14400:16000].reshape((N, F, A, B))  # ∂L/∂relu1_pad1[n,f,a,b]
+        self.u_feuv = rows[0:2304].reshape((F, E, U, V))
+        self.v_neuvab = rows_N[0:14400].reshape((N, E, U, V, A, B))
+        self.d_y1 = rows_N[0:1024].reshape((N, F, H, W))  # ∂L/∂y1[n,f,h,w]
+        self.d_xhat1 = rows_N[1024:2048].reshape((N, F, H, W))  # ∂L/∂xhat1[n,f,h,w]
+        self.xhat1_dot_d_xhat1 = rows[0:16].reshape(F)  # xhat1_dot_d_xhat1[f]
+        self.sum_d_xhat1 = rows[16:32].reshape(F)  # sum_d_xhat1[f]
+        self.d_z1 = rows_N[2048:3072].reshape((N, F, H, W))  # ∂L/∂z1[n,f,h,w]
+        self.u_nhwf = rows_N[9216:10240].reshape((N, H, W, F))
+        self.v_cuvnhw = rows_N[1024:1600].reshape((C, U, V, N, H, W))
+        self.u_nhwe = rows_N[9216:10240].reshape((N, H, W, E))
+        self.v_fuvnhw = rows_N[0:9216].reshape((F, U, V, N, H, W))
+        self.v_euvnhw = rows_N[0:9216].reshape((E, U, V, N, H, W))
+        self.relu3_dot_d_z4 = rows[0:512].reshape((G, F))  # relu3_dot_d_z4[g,f]
+        self.u_njkf = rows_N[512:768].reshape((N, J, K, F))
+        self.v_ngf = rows_N[0:512].reshape((N, G, F))
+        self.u_njkg = rows_N[2304:2816].reshape((N, J, K, G))
+        self.v_fuvnjk = rows_N[0:2304].reshape((F, U, V, N, J, K))
+        self.u_njks = rows_N[4608:5120].reshape((N, J, K, S))
+        self.v_guvnjk = rows_N[0:4608].reshape((G, U, V, N, J, K))
+        self.MEAN_H2 = np.full(H2, 1 / H2, dtype)
+        self.MEAN_N = np.full(N, 1 / N, dtype)
+        self.ONES_H2 = np.ones(H2, dtype)
         self.ONES_N = np.ones(N, dtype)
         self.RANGE_H2 = np.arange(H2)
-        u = np.empty(
-            max(
-                F,
-                E,
-                G,
-                S,
-                N * G,
-                G * S * U * V,
-                F * Y * R2 * G * Z * J2,
-                N * F * U2 * V2,
-                N * F * H * W,
-                E * F * U * V,
-                F * E * U * V,
-                N * H * W * F,
-                N * H * W * E,
-                N * J * K * F,
-                N * J * K * G,
-                N * J * K * S,
-            ),
-            dtype,
-        )
-        self.u_f = u[:F].reshape(F)
-        self.u_e = u[:E].reshape(E)
-        self.u_g = u[:G].reshape(G)
-        self.u_s = u[:S].reshape(S)
-        self.u_ng = u[: N * G].reshape((N, G))
-        self.u_gsuv = u[: G * S * U * V].reshape((G, S, U, V))
-        self.u_fyr2gzj2 = u[: F * Y * R2 * G * Z * J2].reshape((F, Y, R2, G, Z, J2))
-        self.u_nfu2v2 = u[: N * F * U2 * V2].reshape((N, F, U2, V2))
-        self.u_nfhw = u[: N * F * H * W].reshape((N, F, H, W))
-        self.u_efuv = u[: E * F * U * V].reshape((E, F, U, V))
-        self.u_feuv = u[: F * E * U * V].reshape((F, E, U, V))
-        self.u_nhwf = u[: N * H * W * F].reshape((N, H, W, F))
-        self.u_nhwe = u[: N * H * W * E].reshape((N, H, W, E))
-        self.u_njkf = u[: N * J * K * F].reshape((N, J, K, F))
-        self.u_njkg = u[: N * J * K * G].reshape((N, J, K, G))
-        self.u_njks = u[: N * J * K * S].reshape((N, J, K, S))
-        v = np.empty(
-            max(
-                N * S * U * V * A2 * B2,
-                N * G * Z * J2 * X * K2,
-                N * F * U * V * A * B,
-                N * E * U * V * A * B,
-                C * U * V * N * H * W,
-                F * U * V * N * H * W,
-                E * U * V * N * H * W,
-                N * G * F,
-                F * U * V * N * J * K,
-                G * U * V * N * J * K,
-            ),
-            dtype,
-        )
-        self.v_nsuva2b2 = v[: N * S * U * V * A2 * B2].reshape((N, S, U, V, A2, B2))
-        self.v_ngzj2xk2 = v[: N * G * Z * J2 * X * K2].reshape((N, G, Z, J2, X, K2))
-        self.v_nfuvab = v[: N * F * U * V * A * B].reshape((N, F, U, V, A, B))
-        self.v_neuvab = v[: N * E * U * V * A * B].reshape((N, E, U, V, A, B))
-        self.v_cuvnhw = v[: C * U * V * N * H * W].reshape((C, U, V, N, H, W))
-        self.v_fuvnhw = v[: F * U * V * N * H * W].reshape((F, U, V, N, H, W))
-        self.v_euvnhw = v[: E * U * V * N * H * W].reshape((E, U, V, N, H, W))
-        self.v_ngf = v[: N * G * F].reshape((N, G, F))
-        self.v_fuvnjk = v[: F * U * V * N * J * K].reshape((F, U, V, N, J, K))
-        self.v_guvnjk = v[: G * U * V * N * J * K].reshape((G, U, V, N, J, K))
+        self.STARTS_N_H2 = H2 * np.arange(N)
+        self.ZERO = np.zeros((), dtype)
         self.padded_d_z2_neabuv = sliding_window_view(self.padded_d_z2, (U, V), (2, 3))
         self.padded_d_z2_neabuv = self.padded_d_z2_neabuv[:, :, :, :, ::-1, ::-1]
         self.padded_d_z3_nfabuv = sliding_window_view(self.padded_d_z3, (U, V), (2, 3))
@@ -372,6 +409,12 @@ class Workspace(Activations):
         self.padded_d_z5_ngxk2zj2 = self.padded_d_z5_ngxk2zj2[:, :, :, :, ::-1, ::-1]
         self.padded_d_z6_nsa2b2uv = sliding_window_view(self.padded_d_z6, (U, V), (2, 3))
         self.padded_d_z6_nsa2b2uv = self.padded_d_z6_nsa2b2uv[:, :, :, :, ::-1, ::-1]
+        self.relu1_pad1_nfhwuv = sliding_window_view(self.relu1_pad1, (U, V), (2, 3))
+        self.relu2_pad1_nehwuv = sliding_window_view(self.relu2_pad1, (U, V), (2, 3))
+        self.relu3_pad1_nfjkuv = sliding_window_view(self.relu3_pad1, (U, V), (2, 3))
+        self.relu3_pad1_nfjkuv = self.relu3_pad1_nfjkuv[:, :, ::2, ::2, :, :]
+        self.relu4_pad1_ngjkuv = sliding_window_view(self.relu4_pad1, (U, V), (2, 3))
+        self.shaped1_pad_nchwuv = sliding_window_view(self.shaped1_pad, (U, V), (2, 3))
 
 
 class State:
@@ -409,7 +452,7 @@ def init(seed: int = 0) -> Params:
     return p
 
 
-def forward(p: Params, a: Activations, x: np.ndarray) -> None:
+def forward(p: Params, a: Workspace, x: np.ndarray) -> None:
     """Compute the outputs of a batch into `a`."""
     N = a.N
 

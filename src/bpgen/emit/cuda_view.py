@@ -26,6 +26,8 @@ class CudaModuleView(ModuleView):
     has_rows: bool
     has_products: bool
     counts_steps: bool
+    activations: tuple[FieldView, ...]
+    cotangents: tuple[FieldView, ...]
     numbers: tuple[FieldView, ...]
     kernels: tuple[KernelView, ...]
     draw: tuple[str, ...]

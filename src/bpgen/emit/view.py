@@ -54,6 +54,18 @@ class FunctionView:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkspaceView:
+    """A class of buffers: pieces of memory, buffers that lie in them, constants and views."""
+
+    name: str
+    base: str
+    doc: str
+    pieces: tuple[str, ...]
+    buffers: tuple[FieldView, ...]
+    constants: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SecondView:
     """Products with the Hessian: `direction` times it is `product`, with names as in a gradient."""
 
@@ -64,8 +76,6 @@ class SecondView:
     given: str
     batch: str
     call: tuple[str, ...]
-    tangents: tuple[FieldView, ...]
-    scratch: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,8 +107,6 @@ class ModuleView:
     tables: tuple[TableView, ...]
     inputs: tuple[FieldView, ...]
     states: tuple[FieldView, ...]
-    activations: tuple[FieldView, ...]
-    cotangents: tuple[FieldView, ...]
     init: tuple[str, ...]
     functions: tuple[FunctionView, ...]
     batch_args: str
@@ -128,8 +136,8 @@ class NumpyModuleView(ModuleView):
     """A module for numpy: its functions with the scratch arrays they compute in."""
 
     needs_erf: bool
+    needs_lent: bool
     needs_windows: bool
-    forward_scratch: tuple[str, ...]
-    backward_scratch: tuple[str, ...]
+    workspaces: tuple[WorkspaceView, ...]
     update_scratch: tuple[str, ...]
     second: SecondView | None

@@ -1,23 +1,23 @@
-"""An emitted module under examination: its gradient, and what lies in its memory after both passes.
+"""An emitted module under examination: its gradient, and what it computes on the way.
 
-Everything is asked through `loss_and_grad`. Its `backward` is watched meanwhile, for the workspace
-that it is given is what the module computed.
+Everything is asked through `loss_and_grad`, which is watched meanwhile.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bpgen.execute.load import Emitted as Module
+from bpgen.execute.watch import GRADIENT, watched
 
 Array = NDArray[Any]
 Arrays = Mapping[str, Array]
-_GRADIENT = "d_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,31 +34,20 @@ class Probe:
         return loss, {name: getattr(grads, name) for name in self.net.PARAMETERS}
 
     def inside(self, params: Arrays, batch: Arrays) -> dict[str, Array]:
-        """Return every array of the workspace by name, and the gradient as `d_` and the parameter.
+        """Return every buffer by name, and the gradient as `d_` and the parameter.
 
         With complex parameters the loss is among them to its last bit.
         """
-        seen: list[Any] = []
         module: Any = self.net
-        backward = module.backward
-
-        def watched(*arguments: Any) -> None:
-            backward(*arguments)
-            seen.extend(arguments)
-
-        module.backward = watched
-        try:
-            self._run(params, batch)
-        except TypeError:
-            # A complex loss has no float; the workspace holds it.
-            if not seen or np.dtype(self.dtype).kind != "c":
-                raise
-        finally:
-            module.backward = backward
-        workspace = next(a for a in seen if isinstance(a, module.Workspace))
-        grads = next(a for a in seen if isinstance(a, module.Grads))
-        found = {n: v for n, v in vars(workspace).items() if isinstance(v, np.ndarray)}
-        return found | {f"{_GRADIENT}{n}": getattr(grads, n) for n in module.PARAMETERS}
+        with watched(Path(module.__file__)) as found:
+            try:
+                _, grads = self._run(params, batch)
+            except TypeError:
+                # A complex loss has no float; a buffer holds it.
+                if not found or np.dtype(self.dtype).kind != "c":
+                    raise
+                return found
+        return found | {f"{GRADIENT}{n}": getattr(grads, n) for n in module.PARAMETERS}
 
     def _run(self, params: Arrays, batch: Arrays) -> tuple[float, Any]:
         known = {**batch, **params}

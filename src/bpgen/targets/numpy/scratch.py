@@ -6,6 +6,7 @@ shapes share one piece of memory. `a.ONES_N` is a constant: it is made once.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 
 from bpgen.ir.index import Extent, Index
@@ -38,7 +39,8 @@ class Scratch:
 
     `taken` are the names of tensors, which neither registers nor constants may have; with `local`
     code has registers as names of their own. `constants` are the arrays that code reads and never
-    writes, `views` other ways to see a buffer: how each one is made, by its name.
+    writes, `views` other ways to see a buffer: how each one is made, by its name. `used` tells in
+    which steps each of all these is; `step` is the one that is being written.
     """
 
     owner: str
@@ -48,6 +50,8 @@ class Scratch:
     shapes: dict[Register, None] = field(default_factory=dict)
     constants: dict[str, str] = field(default_factory=dict)
     views: dict[str, str] = field(default_factory=dict)
+    used: dict[str, set[Hashable]] = field(default_factory=dict)
+    step: Hashable = None
 
     def take(self, axes: Axes, kind: str = "float") -> Register:
         """Return a free register under the shape `axes`."""
@@ -55,6 +59,7 @@ class Scratch:
         register = next(r for r in registers if r.name not in self.taken)
         self._busy.add(register.letter)
         self.shapes[register] = None
+        self._use(register.name)
         return register
 
     def free(self, register: Register) -> None:
@@ -71,6 +76,7 @@ class Scratch:
         while name in self.taken or self.views.get(name, made) != made:
             name += "_"
         self.views[name] = made
+        self._use(name)
         return f"{self.owner}.{name}"
 
     # ---- constants -------------------------------------------------------------------------------
@@ -103,4 +109,8 @@ class Scratch:
         while name in self.taken:
             name += "_"
         self.constants[name] = made
+        self._use(name)
         return f"{self.owner}.{name}"
+
+    def _use(self, name: str) -> None:
+        self.used.setdefault(name, set()).add(self.step)

@@ -1,0 +1,131 @@
+"""An emitted module watched as it runs: what every buffer holds when its statements are done.
+
+A buffer lies where others did, and others will: it says what its equation says from the statement
+that completes it to its last reader, and nothing at the end. So it is read when it is written.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+GRADIENT = "d_"  # and the name of a parameter: what the module calls `g.W`
+_OWNER = "a"  # what functions call the workspace
+
+
+@contextmanager
+def watched(path: Path) -> Iterator[dict[str, Array]]:
+    """Yield what buffers hold as functions of the file at `path` write them, by name."""
+    watch = _Watch(str(path), _Statements.of(ast.parse(path.read_text(encoding="utf-8"))))
+    before = sys.gettrace()
+    sys.settrace(watch.call)
+    try:
+        yield watch.found
+    finally:
+        sys.settrace(before)
+
+
+def writes(node: ast.AST) -> Iterator[str]:
+    """Yield the buffers that a statement writes; `g.W` is the gradient `d_W`."""
+    match node:
+        case ast.Call(keywords=keywords, args=arguments, func=function):
+            targets = [k.value for k in keywords if k.arg == "out"]
+            if isinstance(function, ast.Attribute) and function.attr == "copyto":
+                targets += arguments[:1]
+        case ast.Assign(targets=found):
+            targets = list(found)
+        case ast.AugAssign(target=found_one):
+            targets = [found_one]
+        case _:
+            targets = []
+    yield from filter(None, map(_buffer, targets))
+
+
+def _buffer(target: ast.AST) -> str:
+    """Return the buffer behind views: `a.z[:, t]`, `a.W.reshape(…)`, `a.W.T`."""
+    match target:
+        case ast.Attribute(value=ast.Name(id=owner), attr=name):
+            return f"{GRADIENT}{name}" if owner == "g" else name
+        case ast.Attribute(value=inner) | ast.Subscript(value=inner):
+            return _buffer(inner)
+        case ast.Call(func=ast.Attribute(value=inner)):
+            return _buffer(inner)
+        case _:
+            return ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Statements:
+    """The buffers that are written on each line; the views that are made of each buffer."""
+
+    written: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    views: dict[str, list[str]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, tree: ast.AST) -> _Statements:
+        found = cls()
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Expr | ast.Assign | ast.AugAssign):
+                names = tuple(name for part in ast.walk(node) for name in writes(part))
+                lines = range(node.lineno, (node.end_lineno or node.lineno) + 1)
+                found.written.update(dict.fromkeys(lines, names))
+            match node:
+                case ast.Assign([ast.Attribute(ast.Name("a"), view)], value) if _buffer(value):
+                    found.views.setdefault(_buffer(value), []).append(view)
+        return found
+
+    def seen(self, name: str) -> Iterator[str]:
+        """Yield a buffer and the views of it."""
+        yield name
+        for view in self.views.get(name, ()):
+            yield from self.seen(view)
+
+
+@dataclass(slots=True)
+class _Watch:
+    """What is kept while a module runs: copies of buffers, each made behind its statements."""
+
+    path: str
+    statements: _Statements
+    found: dict[str, Array] = field(default_factory=dict)
+
+    def call(self, frame: FrameType, event: str, argument: Any) -> Callable[..., Any] | None:
+        """Watch the lines of a function that is given a workspace."""
+        del event, argument
+        code = frame.f_code
+        mine = code.co_filename == self.path
+        return _Lines(self).line if mine and _OWNER in code.co_varnames else None
+
+    def keep(self, frame: FrameType, line: int) -> None:
+        """Keep what the statement on `line` has written."""
+        owner = frame.f_locals.get(_OWNER)
+        for written in self.statements.written.get(line, ()):
+            for name in self.statements.seen(written):
+                array = getattr(owner, name, None)
+                if isinstance(array, np.ndarray):
+                    self.found[name] = array.copy()
+
+
+@dataclass(slots=True)
+class _Lines:
+    """The lines of one call: when one begins, the one before is done."""
+
+    watch: _Watch
+    last: int = 0
+
+    def line(self, frame: FrameType, event: str, argument: Any) -> Callable[..., Any]:
+        """Keep what the line before has written."""
+        del event, argument
+        self.watch.keep(frame, self.last)
+        self.last = frame.f_lineno
+        return self.line
