@@ -105,9 +105,9 @@ class Workspace(Activations):
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         self.N = N
-        rows_N = np.empty((139264, N), dtype)
+        rows_N = np.empty((131200, N), dtype)
         self.loss = np.empty((), dtype)  # loss
-        self.y1 = rows_N[137216:139264].reshape((N, D, H))  # y1[n,d,h]
+        self.y1 = rows_N[129024:131072].reshape((N, D, H))  # y1[n,d,h]
         self.lstm_z = rows_N[0:32768].reshape((N, D, M))  # lstm_z[n,d,m]
         self.lstm_h = rows_N[32768:40960].reshape((N, D, K))  # lstm_h[n,d,k]
         self.lstm_h_before = rows_N[40960:49152].reshape((N, D, K))  # lstm_h_before[n,d,k]
@@ -128,12 +128,12 @@ class Workspace(Activations):
         self.i_nd = lent(rows_N[12288:12416], np.intp, (N, D))
         self.u_nd = rows_N[0:64].reshape((N, D))
         self.p = rows_N[6144:12288].reshape((N, D, E))  # p[n,d,e]
-        self.d_logits = rows_N[131072:137216].reshape((N, D, E))  # ∂L/∂logits[n,d,e]
+        self.d_logits = rows_N[122880:129024].reshape((N, D, E))  # ∂L/∂logits[n,d,e]
         self.d_lstm_h = rows_N[81920:90112].reshape((N, D, K))  # ∂L/∂lstm_h[n,d,k]
         self.d_lstm_h_before = rows_N[106496:114688].reshape((N, D, K))  # ∂L/∂lstm_h_before[n,d,k]
         self.d_lstm_c_before = rows_N[114688:122880].reshape((N, D, K))  # ∂L/∂lstm_c_before[n,d,k]
-        self.d_lstm_c = rows_N[122880:131072].reshape((N, D, K))  # ∂L/∂lstm_c[n,d,k]
         self.d_lstm_z_by_gate = rows_N[0:32768].reshape((N, D, Q, K))  # ∂L/∂lstm_z_by_gate[n,d,q,k]
+        self.d_lstm_c = rows_N[131072:131200].reshape((N, K))  # ∂L/∂lstm_c[n,k]
         self.d_y1 = rows_N[55296:57344].reshape((N, D, H))  # ∂L/∂y1[n,d,h]
         self.u_ndv = rows_N[49152:55296].reshape((N, D, V))
         self.RANGE_D = np.arange(D)
@@ -296,15 +296,15 @@ def backward(p: Params, g: Grads, a: Workspace, tokens: np.ndarray, next_token: 
 
         # ∂L/∂lstm_c[n,d,k] = ∂L/∂lstm_c_before[n,d+1,k] (0 outside) + lstm_o[n,d,k] (1 -
         #     lstm_c_tanh[n,d,k]²) ∂L/∂lstm_h[n,d,k]
-        np.multiply(a.lstm_c_tanh[:, d], a.lstm_c_tanh[:, d], out=a.d_lstm_c[:, d])
-        np.subtract(1, a.d_lstm_c[:, d], out=a.d_lstm_c[:, d])
-        np.multiply(a.d_lstm_c[:, d], a.lstm_o[:, d], out=a.d_lstm_c[:, d])
-        np.multiply(a.d_lstm_c[:, d], a.d_lstm_h[:, d], out=a.d_lstm_c[:, d])
+        np.multiply(a.lstm_c_tanh[:, d], a.lstm_c_tanh[:, d], out=a.d_lstm_c)
+        np.subtract(1, a.d_lstm_c, out=a.d_lstm_c)
+        np.multiply(a.d_lstm_c, a.lstm_o[:, d], out=a.d_lstm_c)
+        np.multiply(a.d_lstm_c, a.d_lstm_h[:, d], out=a.d_lstm_c)
         if d < D - 1:
-            np.add(a.d_lstm_c_before[:, d + 1], a.d_lstm_c[:, d], out=a.d_lstm_c[:, d])
+            np.add(a.d_lstm_c, a.d_lstm_c_before[:, d + 1], out=a.d_lstm_c)
 
         # ∂L/∂lstm_c_before[n,d,k] = lstm_f[n,d,k] ∂L/∂lstm_c[n,d,k]
-        np.multiply(a.lstm_f[:, d], a.d_lstm_c[:, d], out=a.d_lstm_c_before[:, d])
+        np.multiply(a.d_lstm_c, a.lstm_f[:, d], out=a.d_lstm_c_before[:, d])
 
         # ∂L/∂lstm_z_by_gate[n,d,q,k] = δ(q,3) lstm_h[n,d,k] (1 - lstm_o[n,d,k]) ∂L/∂lstm_h[n,d,k] +
         #     δ(q,2) lstm_i[n,d,k] (1 - lstm_g[n,d,k]²) ∂L/∂lstm_c[n,d,k] + δ(q,1) lstm_f[n,d,k] (1
@@ -315,18 +315,18 @@ def backward(p: Params, g: Grads, a: Workspace, tokens: np.ndarray, next_token: 
         np.multiply(a.d_lstm_z_by_gate[:, d, 3], a.d_lstm_h[:, d], out=a.d_lstm_z_by_gate[:, d, 3])
         np.multiply(a.lstm_g[:, d], a.lstm_g[:, d], out=a.d_lstm_z_by_gate[:, d, 2])
         np.subtract(1, a.d_lstm_z_by_gate[:, d, 2], out=a.d_lstm_z_by_gate[:, d, 2])
+        np.multiply(a.d_lstm_z_by_gate[:, d, 2], a.d_lstm_c, out=a.d_lstm_z_by_gate[:, d, 2])
         np.multiply(a.d_lstm_z_by_gate[:, d, 2], a.lstm_i[:, d], out=a.d_lstm_z_by_gate[:, d, 2])
-        np.multiply(a.d_lstm_z_by_gate[:, d, 2], a.d_lstm_c[:, d], out=a.d_lstm_z_by_gate[:, d, 2])
         np.subtract(1, a.lstm_f[:, d], out=a.d_lstm_z_by_gate[:, d, 1])
+        np.multiply(a.d_lstm_z_by_gate[:, d, 1], a.d_lstm_c, out=a.d_lstm_z_by_gate[:, d, 1])
         np.multiply(a.d_lstm_z_by_gate[:, d, 1], a.lstm_f[:, d], out=a.d_lstm_z_by_gate[:, d, 1])
         np.multiply(
             a.d_lstm_z_by_gate[:, d, 1], a.lstm_c_before[:, d], out=a.d_lstm_z_by_gate[:, d, 1]
         )
-        np.multiply(a.d_lstm_z_by_gate[:, d, 1], a.d_lstm_c[:, d], out=a.d_lstm_z_by_gate[:, d, 1])
         np.subtract(1, a.lstm_i[:, d], out=a.d_lstm_z_by_gate[:, d, 0])
+        np.multiply(a.d_lstm_z_by_gate[:, d, 0], a.d_lstm_c, out=a.d_lstm_z_by_gate[:, d, 0])
         np.multiply(a.d_lstm_z_by_gate[:, d, 0], a.lstm_i[:, d], out=a.d_lstm_z_by_gate[:, d, 0])
         np.multiply(a.d_lstm_z_by_gate[:, d, 0], a.lstm_g[:, d], out=a.d_lstm_z_by_gate[:, d, 0])
-        np.multiply(a.d_lstm_z_by_gate[:, d, 0], a.d_lstm_c[:, d], out=a.d_lstm_z_by_gate[:, d, 0])
 
         # ∂L/∂lstm_h_before[n,d,k] = Σ_m lstm_U[k,m] ∂L/∂lstm_z[n,d,m]
         np.matmul(a.d_lstm_z[:, d], p.lstm_U.T, out=a.d_lstm_h_before[:, d])

@@ -36,7 +36,7 @@ _COUNTING = "Change the parameters by the gradient; `t` counts the steps from 1.
 class Functions:
     """The functions of one program, and the targets whose scratch memory they use.
 
-    `code` holds the lines of each step of the network, when the functions are written.
+    `code` holds the lines of each step of the functions that are written.
     """
 
     program: Program
@@ -45,7 +45,7 @@ class Functions:
     network: NumpyTarget
     update: NumpyTarget
     block: NumpyTarget
-    code: dict[Moment, tuple[str, ...]]
+    code: dict[str, list[tuple[str, ...]]]
 
     @classmethod
     def of(cls, program: Program, memory: Memory, speller: FormulaSpeller) -> Functions:
@@ -110,10 +110,10 @@ class Functions:
         sign = "+=" if part.adds else _sign(name, part)
         if name == "update":
             return [self._step(part, self.update.lines(part, fixed), sign, len(fixed))]
-        count = sum(moment.function == name for moment in self.code)
-        moment = self.network.scratch.step = Moment(name, count)
-        self.code[moment] = self.network.lines(part, fixed)
-        return [self._step(part, self.code[moment], sign, len(fixed))]
+        done = self.code.setdefault(name, [])
+        self.network.scratch.step = Moment(name, len(done))
+        done.append(self.network.lines(part, fixed))
+        return [self._step(part, done[-1], sign, len(fixed))]
 
     def _step(self, step: Step, code: Sequence[str], sign: str, depth: int) -> StepView:
         formula = wrapped_comment(self.speller.equation(step.equation, sign), 4 * depth)

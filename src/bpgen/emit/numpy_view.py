@@ -9,12 +9,14 @@ from bpgen.emit.second_view import second_view
 from bpgen.emit.view import NumpyModuleView
 from bpgen.emit.workspaces import LENT, Workspaces
 from bpgen.ir.program import Blocks, Program
+from bpgen.lower.turns import by_turns
 from bpgen.spell import FormulaSpeller, derivatives_of, order_of
 from bpgen.targets.numpy.windows import WINDOWS
 
 
 def view_of(program: Program, declared_in: str, dtype: str) -> NumpyModuleView:
     """Return the view of the module that trains `program`."""
+    program = by_turns(program)
     net, memory = program.network, Memory.of(program)
     speller = FormulaSpeller(
         order_of(program.tensors.values()), derivatives_of(program.tensors.values())

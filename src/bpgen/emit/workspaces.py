@@ -88,14 +88,15 @@ class Workspaces:
     # ---- addresses -------------------------------------------------------------------------------
 
     def _assigned(self, alive: Lives, buffers: Sequence[Buffer]) -> Workspace:
-        code = {alive.times[m]: lines for m, lines in self.written.code.items() if m in alive.times}
+        moments = {time: moment for moment, time in alive.times.items()}
         names = self.memory.names
 
         def in_place(out: Buffer, operand: Buffer, time: int) -> bool:
             if out.indices != operand.indices or not {out.name, operand.name} <= names.keys():
                 return False
             aliases = self._aliases(operand.name, alive)
-            return is_in_place(code[time], names[out.name], names[operand.name], aliases)
+            lines = self.written.code[moments[time].function][moments[time].step]
+            return is_in_place(lines, names[out.name], names[operand.name], aliases)
 
         return assigned(buffers, self._blocks(), in_place)
 

@@ -33,21 +33,26 @@ class Probe:
         loss, grads = self._run(params, batch)
         return loss, {name: getattr(grads, name) for name in self.net.PARAMETERS}
 
-    def inside(self, params: Arrays, batch: Arrays) -> dict[str, Array]:
-        """Return every buffer by name, and the gradient as `d_` and the parameter.
+    def inside(
+        self, params: Arrays, batch: Arrays, axes: Mapping[str, Sequence[str]]
+    ) -> dict[str, Array]:
+        """Return the tensors `axes`, each with its indices, and the gradient as `d_` and its name.
 
         With complex parameters the loss is among them to its last bit.
         """
         module: Any = self.net
+        gradient: dict[str, Array] = {}
         with watched(Path(module.__file__)) as found:
             try:
                 _, grads = self._run(params, batch)
+                gradient = {f"{GRADIENT}{n}": getattr(grads, n) for n in module.PARAMETERS}
             except TypeError:
                 # A complex loss has no float; a buffer holds it.
                 if not found or np.dtype(self.dtype).kind != "c":
                     raise
-                return found
-        return found | {f"{GRADIENT}{n}": getattr(grads, n) for n in module.PARAMETERS}
+        return {
+            name: found[name].whole(own) for name, own in axes.items() if name in found
+        } | gradient
 
     def _run(self, params: Arrays, batch: Arrays) -> tuple[float, Any]:
         known = {**batch, **params}

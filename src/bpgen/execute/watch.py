@@ -1,14 +1,15 @@
 """An emitted module watched as it runs: what every buffer holds when its statements are done.
 
 A buffer lies where others did, and others will: it says what its equation says from the statement
-that completes it to its last reader, and nothing at the end. So it is read when it is written.
+that completes it to its last reader, and nothing at the end. So it is read when it is written; one
+that each turn of a loop writes anew, in every turn.
 """
 
 from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +25,7 @@ _OWNER = "a"  # what functions call the workspace
 
 
 @contextmanager
-def watched(path: Path) -> Iterator[dict[str, Array]]:
+def watched(path: Path) -> Iterator[dict[str, Kept]]:
     """Yield what buffers hold as functions of the file at `path` write them, by name."""
     watch = _Watch(str(path), _Statements.of(ast.parse(path.read_text(encoding="utf-8"))))
     before = sys.gettrace()
@@ -33,6 +34,39 @@ def watched(path: Path) -> Iterator[dict[str, Array]]:
         yield watch.found
     finally:
         sys.settrace(before)
+
+
+@dataclass(slots=True)
+class Kept:
+    """What a buffer held after each turn of the loops around its statements, by their numbers.
+
+    `loops` are what code calls these numbers. Without a loop there is one turn, ().
+    """
+
+    loops: tuple[str, ...]
+    turns: dict[tuple[int, ...], Array] = field(default_factory=dict)
+
+    def last(self) -> Array:
+        """Return what the buffer held at last."""
+        return next(reversed(self.turns.values()))
+
+    def whole(self, axes: Sequence[str]) -> Array:
+        """Return all entries of the tensor with the indices `axes`, from each turn its own.
+
+        A buffer that has all of them holds them at last.
+        """
+        found, missing = self.last(), [a for a in self.loops if a in axes]
+        if found.ndim + len(missing) != len(axes):
+            return found
+        every = {
+            tuple(turn[self.loops.index(a)] for a in missing): array
+            for turn, array in self.turns.items()
+        }
+        shape = tuple(1 + max(turn[k] for turn in every) for k in range(len(missing)))
+        stacked = np.empty((*shape, *found.shape), found.dtype)
+        for turn, array in every.items():
+            stacked[turn] = array
+        return np.moveaxis(stacked, range(len(missing)), [axes.index(a) for a in missing])
 
 
 def writes(node: ast.AST) -> Iterator[str]:
@@ -66,9 +100,10 @@ def _buffer(target: ast.AST) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Statements:
-    """The buffers that are written on each line; the views that are made of each buffer."""
+    """The buffers written on each line; the loops around it; the views made of each buffer."""
 
     written: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    loops: dict[int, tuple[str, ...]] = field(default_factory=dict)
     views: dict[str, list[str]] = field(default_factory=dict)
 
     @classmethod
@@ -80,6 +115,9 @@ class _Statements:
                 lines = range(node.lineno, (node.end_lineno or node.lineno) + 1)
                 found.written.update(dict.fromkeys(lines, names))
             match node:
+                case ast.For(target=ast.Name(index)):
+                    for line in range(node.lineno, (node.end_lineno or node.lineno) + 1):
+                        found.loops[line] = (*found.loops.get(line, ()), index)
                 case ast.Assign([ast.Attribute(ast.Name("a"), view)], value) if _buffer(value):
                     found.views.setdefault(_buffer(value), []).append(view)
         return found
@@ -97,7 +135,7 @@ class _Watch:
 
     path: str
     statements: _Statements
-    found: dict[str, Array] = field(default_factory=dict)
+    found: dict[str, Kept] = field(default_factory=dict)
 
     def call(self, frame: FrameType, event: str, argument: Any) -> Callable[..., Any] | None:
         """Watch the lines of a function that is given a workspace."""
@@ -108,12 +146,16 @@ class _Watch:
 
     def keep(self, frame: FrameType, line: int) -> None:
         """Keep what the statement on `line` has written."""
-        owner = frame.f_locals.get(_OWNER)
+        owner, loops = frame.f_locals.get(_OWNER), self.statements.loops.get(line, ())
+        turn = tuple(frame.f_locals[index] for index in loops)
         for written in self.statements.written.get(line, ()):
             for name in self.statements.seen(written):
                 array = getattr(owner, name, None)
                 if isinstance(array, np.ndarray):
-                    self.found[name] = array.copy()
+                    kept = self.found.get(name)
+                    if kept is None or kept.loops != loops:
+                        kept = self.found[name] = Kept(loops)
+                    kept.turns[turn] = array.copy()
 
 
 @dataclass(slots=True)

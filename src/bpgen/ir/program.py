@@ -7,7 +7,7 @@ tensor that is written; `accumulate` says that it is added to what is there.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import sympy
 from sympy import Expr
@@ -159,7 +159,8 @@ class Program:
     parameter, `update` changes the parameters, `advance` the states. `predict` computes the outputs
     where that differs from `forward`, and `score` the loss from them; each is empty where training
     and prediction are the same. `second` goes on from `backward` to the product of the Hessian with
-    a direction, if it is asked for.
+    a direction, if it is asked for. `in_turn` are tensors whose buffers lack the axis of a loop,
+    since each turn writes them anew.
     """
 
     network: Network
@@ -174,12 +175,13 @@ class Program:
     advance: tuple[Part, ...] = ()
     second: tuple[Part, ...] = ()
     hessian: Curvature | None = None
+    in_turn: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property
     def tensors(self) -> Mapping[str, Tensor]:
         """Return every tensor that a function of the module may read, by name."""
         closed = self.hessian or self.derivation
-        return closed.network.tensors
+        return {**closed.network.tensors, **self.in_turn}
 
     def check(self) -> None:
         """Assert that every buffer is written before it is read, and only then added to."""

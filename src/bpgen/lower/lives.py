@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bpgen.ir.index import Index
-from bpgen.ir.program import Blocks, Part, Program, Step, Turns, View, steps_of
+from bpgen.ir.program import Blocks, Part, Program, Single, Step, Turns, View, steps_of
 from bpgen.ir.reshape import is_rebound
 from bpgen.ir.tensor import Role, Tensor
 
@@ -63,6 +63,12 @@ def functions_of(program: Program) -> dict[str, tuple[Part, ...]]:
     }
 
 
+def results_of(program: Program) -> frozenset[str]:
+    """Return the gradients, and the products with the Hessian: what callers are given."""
+    gradients = (program.derivation.gradient_of(t.name) for t in program.network.parameters)
+    return frozenset((*gradients, *(program.hessian.parts.values() if program.hessian else ())))
+
+
 def predicting(program: Program) -> tuple[str, ...]:
     """Return the functions that predict, and score what they have predicted."""
     outputs = "infer" if program.predict else "forward"
@@ -72,7 +78,7 @@ def predicting(program: Program) -> tuple[str, ...]:
 def lives(program: Program, called: Sequence[str]) -> Lives:
     """Return how long every tensor is needed when the functions `called` run in this order."""
     parts = {name: functions_of(program).get(name, ()) for name in called}
-    found = _Timeline(_roots(parts.values()))
+    found = _Timeline(roots_of(parts.values()))
     for name in called:
         found.function(name, parts[name])
     for noise in program.network.of_role(Role.NOISE) if DRAW in called else ():
@@ -81,7 +87,7 @@ def lives(program: Program, called: Sequence[str]) -> Lives:
     return Lives(tuple(found.steps), found.times, ranges, found.roots)
 
 
-def _roots(functions: Iterable[tuple[Part, ...]]) -> dict[str, str]:
+def roots_of(functions: Iterable[tuple[Part, ...]]) -> dict[str, str]:
     """Return what each view sees, by its name; a view of a view sees what that one does."""
     steps = (step for parts in functions for step in steps_of(parts))
     views = {s.equation.out.name: s.equation.reads()[0] for s in steps if is_view(s)}
@@ -92,6 +98,14 @@ def _end(name: str, views: Mapping[str, str]) -> str:
     while name in views:
         name = views[name]
     return name
+
+
+def written(step: Step) -> Tensor:
+    """Return the buffer that a step writes, with the axes that it has in memory."""
+    statement = step.statements[0]
+    while isinstance(statement, Single):
+        statement = statement.statement
+    return statement.out
 
 
 def is_view(step: Step) -> bool:
@@ -155,7 +169,7 @@ class _Timeline:
             return
         for name in step.equation.reads():
             self._touch(name, None, time, writes=False)
-        self.touch(step.equation.out, time, writes=not step.adds)
+        self.touch(written(step), time, writes=not step.adds)
 
     def touch(self, tensor: Tensor, time: int, *, writes: bool) -> None:
         self._touch(tensor.name, tensor, time, writes=writes)
