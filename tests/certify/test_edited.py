@@ -68,6 +68,16 @@ def test_the_block_of_the_first_wrong_tensor_holds_the_edit(model, tmp_path):
     assert end + 1 in block_of("\n".join(lines), written)
 
 
+@pytest.mark.parametrize("name", ["char_gpt", "char_lstm"])
+def test_every_buffer_is_compared_although_buffers_share_memory(name):
+    model = bp.load(name)
+    path = Path("generated") / f"{name}_numpy.py"
+    found = model.examine(path, seed=2)
+    count = len(model.derive().derivation.network.equations)
+    assert found.verdict == "VERIFIED"
+    assert dict(found.seen)["buffers"].startswith(f"{count} compared")
+
+
 def test_comments_and_layout_may_change(model, tmp_path):
     text = model.text.replace("# Shapes of the parameters", "# The shapes")
     assert looked_at(model, text, tmp_path / "edited.py").verdict == "VERIFIED"

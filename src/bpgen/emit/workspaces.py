@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import sympy
@@ -14,9 +14,9 @@ from bpgen.emit.functions import Functions
 from bpgen.emit.layout import Memory, buffer_field, scratch_lines, shape
 from bpgen.emit.tensors import as_tuple
 from bpgen.emit.view import FieldView, WorkspaceView
-from bpgen.ir.index import Extent
-from bpgen.ir.program import Place, Program, Step
+from bpgen.ir.program import Program
 from bpgen.ir.tensor import Role
+from bpgen.lower.held import blocks, borders, buffers
 from bpgen.lower.lives import SECOND, TRAINING, Lives, lives, predicting
 from bpgen.lower.workspace import Buffer, Piece, Workspace, assigned
 from bpgen.spell import FormulaSpeller
@@ -59,15 +59,15 @@ class Workspaces:
         return self._assigned(alive, self._buffers(alive))
 
     def _view(self, name: str, base: str, alive: Lives) -> WorkspaceView:
-        buffers = self._buffers(alive)
-        held = self._assigned(alive, buffers)
+        held_buffers = self._buffers(alive)
+        held = self._assigned(alive, held_buffers)
         users = Counter(rows.piece for rows in held.rows.values())
         shared = {piece: rows for piece, rows in held.pieces.items() if users[piece] > 1}
-        by_name, borders = {b.name: b for b in buffers}, _borders(alive)
+        by_name, edges = {b.name: b for b in held_buffers}, borders(alive)
         fields = []
         for buffer in (by_name[name] for name in held.rows):
             rows = held.rows[buffer.name]
-            made = _made(buffer, borders.get(buffer.name))
+            made = _made(buffer, edges.get(buffer.name))
             if rows.piece in shared:
                 part = f"{_called(rows.piece)}[{rows.begin}:{rows.begin + rows.count}]"
                 made = _seen(part, buffer)
@@ -87,7 +87,7 @@ class Workspaces:
 
     # ---- addresses -------------------------------------------------------------------------------
 
-    def _assigned(self, alive: Lives, buffers: Sequence[Buffer]) -> Workspace:
+    def _assigned(self, alive: Lives, found: Sequence[Buffer]) -> Workspace:
         moments = {time: moment for moment, time in alive.times.items()}
         names = self.memory.names
 
@@ -98,32 +98,17 @@ class Workspaces:
             lines = self.written.code[moments[time].function][moments[time].step]
             return is_in_place(lines, names[out.name], names[operand.name], aliases)
 
-        return assigned(buffers, self._blocks(), in_place)
+        return assigned(found, blocks(self.program), in_place)
 
     def _buffers(self, alive: Lives) -> list[Buffer]:
         """Return what lies in memory: tensors, and registers in the steps that compute in them."""
-        found = [
-            self._buffer(name, times, alive)
-            for name, times in alive.lives.items()
-            if self.memory.names[name].startswith("a.")
-            and self.program.tensors[name].role is not Role.TABLE
-        ]
+        found = buffers(self.program, alive)
         for register in self._scratch.shapes:
             moments = self._scratch.used[register.name]
             times = tuple(range(t, t + 1) for m, t in alive.times.items() if m in moments)
             if times:
                 found.append(Buffer(register.name, register.axes, register.kind, times))
         return found
-
-    def _buffer(self, name: str, times: tuple[range, ...], alive: Lives) -> Buffer:
-        """Return the buffer of a tensor; what the caller reads, or what is made once, is alone."""
-        net, tensor = self.program.network, self.program.tensors[name]
-        read = {net.loss} if alive.trains else {net.loss, *net.outputs.values()}
-        alone = {alive.root(out) for out in read} | set(_borders(alive))
-        kind = "int" if tensor.is_integer else "float"
-        if name in alone:
-            return Buffer(name, tensor.indices, kind, (range(len(alive.steps)),), alone=True)
-        return Buffer(name, tensor.indices, kind, times)
 
     def _aliases(self, name: str, alive: Lives) -> set[str]:
         """Return what code calls views of the memory of a tensor."""
@@ -132,11 +117,6 @@ class Workspaces:
         return seen | {
             f"a.{view}" for view, made in self._scratch.views.items() if own.search(made)
         }
-
-    def _blocks(self) -> set[Extent]:
-        """Return the numbers of blocks: the text is the same for any."""
-        stacks = ((t, t.init.stacked) for t in self.program.network.parameters if t.init)
-        return {index.extent for t, count in stacks for index in t.indices[:count]}
 
     # ---- text ------------------------------------------------------------------------------------
 
@@ -153,15 +133,6 @@ class Workspaces:
         """Return a tensor as formulas write it; registers have no formula."""
         tensor = self.program.tensors.get(name)
         return "" if tensor is None else self.speller.spell(tensor.canonical)
-
-
-def _borders(alive: Lives) -> Mapping[str, Expr]:
-    """Return what stands where no step writes, by the tensors that have such a border."""
-    return {
-        step.equation.out.name: first.pad.value
-        for step in alive.steps
-        if isinstance(step, Step) and isinstance(first := step.statements[0], Place)
-    }
 
 
 def _made(buffer: Buffer, border: Expr | None) -> str:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -42,7 +41,7 @@ class Probe:
         """
         module: Any = self.net
         gradient: dict[str, Array] = {}
-        with watched(Path(module.__file__)) as found:
+        with watched(module) as found:
             try:
                 _, grads = self._run(params, batch)
                 gradient = {f"{GRADIENT}{n}": getattr(grads, n) for n in module.PARAMETERS}

@@ -25,9 +25,10 @@ _OWNER = "a"  # what functions call the workspace
 
 
 @contextmanager
-def watched(path: Path) -> Iterator[dict[str, Kept]]:
-    """Yield what buffers hold as functions of the file at `path` write them, by name."""
-    watch = _Watch(str(path), _Statements.of(ast.parse(path.read_text(encoding="utf-8"))))
+def watched(module: Any) -> Iterator[dict[str, Kept]]:
+    """Yield what buffers hold as the functions of `module` write them, by name."""
+    path = module.loss_and_grad.__code__.co_filename
+    watch = _Watch(path, _Statements.of(ast.parse(Path(path).read_text(encoding="utf-8"))))
     before = sys.gettrace()
     sys.settrace(watch.call)
     try:

@@ -159,7 +159,8 @@ class Program:
     parameter, `update` changes the parameters, `advance` the states. `predict` computes the outputs
     where that differs from `forward`, and `score` the loss from them; each is empty where training
     and prediction are the same. `second` goes on from `backward` to the product of the Hessian with
-    a direction, if it is asked for. `in_turn` are tensors whose buffers lack the axis of a loop,
+    a direction, if it is asked for. `again` names what `backward` computes a second time instead of
+    reading what `forward` left, which costs time and saves memory. `in_turn` are tensors whose buffers lack the axis of a loop,
     since each turn writes them anew.
     """
 
@@ -175,6 +176,7 @@ class Program:
     advance: tuple[Part, ...] = ()
     second: tuple[Part, ...] = ()
     hessian: Curvature | None = None
+    again: tuple[str, ...] = ()
     in_turn: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property

@@ -13,20 +13,28 @@ from bpgen.ir.expr import Access
 from bpgen.ir.index import Index
 from bpgen.ir.order import shift
 from bpgen.ir.program import Part, Program, Step, Turns, steps_of
+from bpgen.lower.again import computed_again
 from bpgen.lower.axes import without_axes
 from bpgen.lower.lives import functions_of, is_view, results_of, roots_of
 from bpgen.lower.statements import step
 
 
 def by_turns(program: Program) -> Program:
-    """Return `program` with everything in the loop that it belongs to, in the least memory."""
-    inward = _Inward(program, roots_of(functions_of(program).values()), results_of(program))
-    moved = replace(
-        program, backward=inward.parts(program.backward), second=inward.parts(program.second)
-    )
-    found = without_axes(moved)
+    """Return `program` with everything in the loop that it belongs to, in the least memory.
+
+    What it is to compute `again` is in its backward pass.
+    """
+    found = without_axes(computed_again(inward(program), program.again))
     found.check()
     return found
+
+
+def inward(program: Program) -> Program:
+    """Return `program` with the gradients of stacked parameters in the loops they wait for."""
+    steps = _Inward(program, roots_of(functions_of(program).values()), results_of(program))
+    return replace(
+        program, backward=steps.parts(program.backward), second=steps.parts(program.second)
+    )
 
 
 @dataclass(frozen=True, slots=True)
