@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bpgen.errors import BpgenError, FileError, MissingPackageError, StaleError
+from bpgen.options import BATCH, DTYPE, EXTRAS, FORMAT, JET, SEED, amount
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,12 +27,8 @@ if TYPE_CHECKING:
     from bpgen.execute.train import Outcome
     from bpgen.training import Plan
 
-FORMATS = ("text", "latex", "markdown", "html", "json")
 STATUS = {"VERIFIED": 0, "REFUTED": 1, "UNDECIDED": 4}
 INTERRUPTED = 130
-JET = click.IntRange(0, 64)
-EXTRAS = click.Choice(["hvp"])
-SEED = click.IntRange(0, 2**63 - 1)
 READ = click.Path(exists=True, dir_okay=False, path_type=Path)
 CLOSED = 141  # what a shell reports of a program whose reader went away
 
@@ -127,7 +124,7 @@ def new(name: str) -> None:
 @click.option("--wrt", metavar="NAME", help="Only what leads to ∂L/∂NAME.")
 @click.option("--steps", is_flag=True, help="Show each rewriting of each contribution.")
 @click.option("--second", is_flag=True, help="Go on to products with the Hessian.")
-@click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True)
+@click.option("--format", "form", type=FORMAT, default="text", show_default=True)
 @output_option("FILE")
 def derive(model: str, wrt: str | None, form: str, output: Path | None, **shown: bool) -> None:
     """Print the forward equations and the gradient of everything."""
@@ -168,10 +165,10 @@ def check(model: str, **options: Any) -> None:
 @main.command()
 @model_argument
 @click.option("--target", type=click.Choice(["numpy", "cupy"]), default="numpy", show_default=True)
-@click.option(
-    "--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True
-)
+@click.option("--dtype", type=DTYPE, default="float32", show_default=True)
 @click.option("--with", "extras", type=EXTRAS, multiple=True, help="hvp: Hessian times vector.")
+@click.option("--memory", type=amount, metavar="BYTES", help="Most for a step; costs time.")
+@click.option("--batch", type=BATCH, default=64, show_default=True, help="Of --memory.")
 @output_option("FILE")
 @click.option("--check", "fresh", is_flag=True, help="Write nothing; show what is out of date.")
 @click.option("--all", "whole_zoo", is_flag=True, help="Emit every zoo model for every target.")
@@ -198,6 +195,8 @@ def emit(
     for path, text in modules.items():
         write(path, text)
         click.echo(f"Wrote {path}", err=True)
+        if options["memory"]:
+            click.echo(text.split('"""')[1].strip(), err=True)
 
 
 def _assert_fresh(difference: str) -> None:
@@ -215,7 +214,8 @@ def _assert_fresh(difference: str) -> None:
 @click.option("--data", multiple=True, metavar="DATA", help=_DATA)
 @click.option("--label", multiple=True, metavar="COLUMN", help="Column of a .csv; may be repeated.")
 @click.option("--epochs", type=click.IntRange(1), help="As many as the model says, or 20.")
-@click.option("--batch", type=click.IntRange(1), default=64, show_default=True)
+@click.option("--batch", type=BATCH, default=64, show_default=True)
+@click.option("--memory", type=amount, metavar="BYTES", help="Most for a step; costs time.")
 @click.option("--seed", type=SEED, default=0, show_default=True)
 @output_option("FOLDER")
 @click.option("--resume", is_flag=True, help="Go on from FOLDER/last.npz, with its batch and seed.")
@@ -279,7 +279,7 @@ def summary(model: str) -> None:
     from bpgen.model import load
     from bpgen.summary import table
 
-    _console().print(table(load(model).derive().derivation))
+    _console().print(table(load(model)))
 
 
 @main.command()

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from bpgen.document import Document
     from bpgen.execute.load import Emitted
     from bpgen.ir.derivation import Derivation
+    from bpgen.lower.workspace import Workspace
     from bpgen.verify.second import Second
     from bpgen.verify.verdict import Verdict
 
@@ -89,13 +91,23 @@ class Model:
         return Document(derive(self.network))
 
     def check(
-        self, seed: int | None = None, progress: Callable[[str], None] | None = None
+        self,
+        seed: int | None = None,
+        progress: Callable[[str], None] | None = None,
+        **bounds: Any,
     ) -> Verdict:
-        """Verify the gradients of the formulas and of the emitted module; return the verdict."""
+        """Verify the gradients of the formulas and of the emitted module; return the verdict.
+
+        `bounds` are `memory` and `batch`, as `source` has them.
+        """
         from bpgen.execute.proof import checked
 
         return checked(
-            self.network, self.derive().derivation, self._source, seed=seed, progress=progress
+            self.network,
+            self.derive().derivation,
+            partial(self._source, **bounds),
+            seed=seed,
+            progress=progress,
         )
 
     def certificate(self, verdict: Verdict) -> dict[str, Any]:
@@ -139,17 +151,29 @@ class Model:
 
     @paused()
     def source(
-        self, target: str = "numpy", dtype: str = "float32", extras: Sequence[str] = ()
+        self,
+        target: str = "numpy",
+        dtype: str = "float32",
+        extras: Sequence[str] = (),
+        **bounds: Any,
     ) -> str:
         """Return the text of the emitted module; of `extras`, "hvp" adds products with the Hessian.
 
-        Errors: TargetError if the target is unknown or cannot spell a function of the model.
+        With `memory=` the backward pass computes again what the forward pass left, until buffers of
+        a step take no more bytes, in float32, for `batch=` examples (64).
+        Errors: TargetError if the target is unknown or cannot spell a function of the model;
+        OptionError if so little memory is not enough.
         """
-        return self._source(self.derive().derivation, target, dtype, extras)
+        return self._source(self.derive().derivation, target, dtype, extras, **bounds)
 
     @paused()
     def _source(
-        self, derivation: Derivation, target: str, dtype: str, extras: Sequence[str] = ()
+        self,
+        derivation: Derivation,
+        target: str,
+        dtype: str,
+        extras: Sequence[str] = (),
+        **bounds: Any,
     ) -> str:
         """Return the text of the module of a derivation, the model's own or a reduced one."""
         from bpgen.derive import hessian
@@ -158,7 +182,14 @@ class Model:
 
         second = hessian(derivation) if "hvp" in extras else None
         program = lower(derivation, self.optimizer, second)
-        return module(program, self.path.name, target=target, dtype=dtype)
+        return module(program, self.path.name, target=target, dtype=dtype, **bounds)
+
+    def workspace(self) -> Workspace:
+        """Return where the buffers of a training step lie: `bytes(batch)`, `bound(batch)`."""
+        from bpgen.emit.budget import workspace
+        from bpgen.lower import lower
+
+        return workspace(lower(self.derive().derivation, self.optimizer))
 
     def emit(
         self,
@@ -166,8 +197,9 @@ class Model:
         path: Path | str | None = None,
         dtype: str = "float32",
         extras: Sequence[str] = (),
+        **bounds: Any,
     ) -> Emitted:
-        """Write the emitted module to `path` and import it; `extras` are those of `source`.
+        """Write the emitted module to `path` and import it; the rest is that of `source`.
 
         Without `path` it is `generated/<model>_<target>.py`.
         """
@@ -175,7 +207,7 @@ class Model:
         from bpgen.execute.load import load_module
 
         where = Path(path) if path is not None else default_path(self.network.name, target)
-        write(where, self.source(target, dtype, extras))
+        write(where, self.source(target, dtype, extras, **bounds))
         return load_module(where)
 
     def _repr_markdown_(self) -> str:

@@ -19,7 +19,10 @@ from bpgen.spell import FormulaSpeller, order_of
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from bpgen.model import Model
+
 FLOAT = 4  # bytes
+BATCH = 64  # examples of a step
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +61,12 @@ def rows(derivation: Derivation) -> Iterator[Row]:
         )
 
 
-def table(derivation: Derivation) -> Table:
-    """Return the costs as a table, with their sums in the last line."""
+def table(model: Model) -> Table:
+    """Return the costs as a table, with their sums in the last line, and what a step holds."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    costs = list(rows(derivation))
+    costs, workspace = list(rows(model.derive().derivation)), model.workspace()
     saved = sum(row.bytes for row in costs if row.saved)
     totals = {
         "parameters": sum(row.parameters for row in costs),
@@ -73,7 +76,10 @@ def table(derivation: Derivation) -> Table:
     result = Table(
         box=SIMPLE_HEAD,
         show_footer=True,
-        caption=f"Per example, in float32. {saved:,} bytes are saved for the gradient.",
+        caption=f"Per example, in float32. {saved:,} bytes are saved for the gradient.\n"
+        f"A step with {BATCH} examples takes {workspace.bytes(BATCH):,} bytes of workspace; "
+        f"{workspace.bound(BATCH):,} are needed at once, "
+        f"and each buffer apart would take {workspace.unshared(BATCH):,}.",
         caption_justify="left",
     )
     result.add_column("tensor", no_wrap=True)

@@ -9,6 +9,7 @@ Logic is in Python (`view` makes every string final), shape is in Jinja (`render
 from collections.abc import Callable
 
 from bpgen.emit.audit import audited
+from bpgen.emit.budget import Budget, within
 from bpgen.emit.cupy_view import view_of as cupy_view_of
 from bpgen.emit.numpy_view import view_of as numpy_view_of
 from bpgen.emit.render import render
@@ -25,10 +26,17 @@ TARGETS: dict[str, Callable[[Program, str, str], ModuleView]] = {
 
 
 def module(
-    program: Program, declared_in: str, *, target: str = "numpy", dtype: str = "float32"
+    program: Program,
+    declared_in: str,
+    *,
+    target: str = "numpy",
+    dtype: str = "float32",
+    memory: int | None = None,
+    batch: int | None = None,
 ) -> str:
     """Return the text of the module that trains `program`, declared in the file `declared_in`.
 
+    With `memory` a step for `batch` examples (64) keeps its buffers within so many bytes.
     Errors: OptionError for a target or a dtype that does not exist; TargetError for a function the
     target lacks, or outputs that no input reaches.
     """
@@ -39,7 +47,14 @@ def module(
             f"{target} modules have no products with the Hessian yet",
             way_out="Leave out --with hvp, or take --target numpy.",
         )
+    if memory is not None and target != "numpy":
+        raise TargetError(
+            f"{target} modules keep no bound on memory yet",
+            way_out="Leave out --memory, or take --target numpy.",
+        )
     _check_batch(program)
+    if memory is not None:
+        program = within(program, Budget(memory, batch or 64))
     return audited(render(target, TARGETS[target](program, declared_in, dtype)))
 
 

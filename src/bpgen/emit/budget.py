@@ -9,7 +9,7 @@ from bpgen.emit.functions import Functions
 from bpgen.emit.layout import Memory
 from bpgen.emit.workspaces import Workspaces
 from bpgen.errors import OptionError
-from bpgen.ir.program import Program, Step, steps_of
+from bpgen.ir.program import Program, steps_of
 from bpgen.lower.again import Cost, Origin, candidates, cost
 from bpgen.lower.held import buffers
 from bpgen.lower.lives import TRAINING, lives
@@ -48,16 +48,12 @@ def within(program: Program, budget: Budget) -> Program:
     return replace(program, again=tuple(name for name in origins if name in found))
 
 
-def price(program: Program, batch: int) -> tuple[Cost, float]:
-    """Return what computing again costs, and the share of a step's time that this is."""
+def price(program: Program) -> tuple[Cost, float]:
+    """Return what `program`, by turns, computes again for an example, and its share of a step."""
+    again = (s for s in steps_of(program.backward) if s.equation.out.name in program.again)
     parts = program.forward + program.loss + program.advance + program.backward
-    extra = cost(program, _again(by_turns(program)), batch)
-    return extra, extra.time / cost(program, steps_of(parts), batch).time
-
-
-def _again(program: Program) -> list[Step]:
-    """Return the steps of the backward pass that repeat one of the forward pass."""
-    return [s for s in steps_of(program.backward) if s.equation.out.name in program.again]
+    extra = cost(program, again, 1)
+    return extra, extra.time / (cost(program, steps_of(parts), 1).time - extra.time)
 
 
 def _chosen(program: Program, budget: Budget, measure: Callable[[Program], int]) -> set[str]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import textwrap
+
+from bpgen.emit.budget import price
 from bpgen.emit.contract import NOISE_ARGS, Contract, plain
 from bpgen.emit.functions import Functions
 from bpgen.emit.layout import Memory, vector_lines
 from bpgen.emit.second_view import second_view
 from bpgen.emit.view import NumpyModuleView
 from bpgen.emit.workspaces import LENT, Workspaces
+from bpgen.emit.wrap import WIDTH
 from bpgen.ir.program import Blocks, Program
 from bpgen.lower.turns import by_turns
 from bpgen.spell import FormulaSpeller, derivatives_of, order_of
@@ -38,6 +42,7 @@ def view_of(program: Program, declared_in: str, dtype: str) -> NumpyModuleView:
     return NumpyModuleView(
         origin=(
             plain(f"Written by `bpgen emit {net.name}` from {declared_in}; needs numpy alone."),
+            *_again(program),
         ),
         needs_math=any(f"{word}(" in code for word in (LENT, "orthogonal"))
         or "math." in code
@@ -56,3 +61,16 @@ def view_of(program: Program, declared_in: str, dtype: str) -> NumpyModuleView:
         block=next((str(p.size) for p in program.update if isinstance(p, Blocks)), ""),
         **contract.fields(dtype, functions, has_noise=bool(noise)),
     )
+
+
+def _again(program: Program) -> tuple[str, ...]:
+    """Return what is said of a backward pass that computes again what it does not keep."""
+    if not program.again:
+        return ()
+    extra, share = price(program)
+    told = (
+        f"To save memory `backward` computes again {', '.join(program.again)}: "
+        f"{extra.multiply_adds:,} multiply-adds and {extra.bytes:,} bytes moved for each example, "
+        f"about {100 * share:.0f} % of the time of a step."
+    )
+    return ("", *textwrap.wrap(told, WIDTH))
