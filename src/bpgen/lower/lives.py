@@ -79,10 +79,10 @@ def lives(program: Program, called: Sequence[str]) -> Lives:
     """Return how long every tensor is needed when the functions `called` run in this order."""
     parts = {name: functions_of(program).get(name, ()) for name in called}
     found = _Timeline(roots_of(parts.values()))
+    for noise in program.network.of_role(Role.NOISE) if DRAW in called else ():
+        found.touch(noise, called.index(DRAW), writes=True)
     for name in called:
         found.function(name, parts[name])
-    for noise in program.network.of_role(Role.NOISE) if DRAW in called else ():
-        found.touch(noise, 0, writes=True)
     ranges = {name: _ranges(seen, found.loops) for name, seen in found.seen.items()}
     return Lives(tuple(found.steps), found.times, ranges, found.roots)
 
