@@ -62,42 +62,65 @@ class Grads(Params):
 
 
 class Activations:
-    """What the forward pass computes for a batch of N examples, allocated once.
+    """What prediction computes for a batch of N examples.
 
-    Names in capitals are constants; a name such as u_nh is scratch memory u, seen as [n,h].
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written. Names in capitals are constants; a name
+    such as u_nh is scratch memory u, seen as [n,h].
     """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         self.N = N
-        self.z1 = np.empty((N, H), dtype)  # z1[n,h]
-        self.relu1 = np.empty((N, H), dtype)  # relu1[n,h]
+        rows_N = np.empty((320, N), dtype)
+        self.z1 = rows_N[0:32].reshape((N, H))  # z1[n,h]
         self.code = np.empty((N, K), dtype)  # code[n,k]
-        self.z2 = np.empty((N, H), dtype)  # z2[n,h]
-        self.relu2 = np.empty((N, H), dtype)  # relu2[n,h]
-        self.logits = np.empty((N, D), dtype)  # logits[n,d]
         self.image = np.empty((N, D), dtype)  # image[n,d]
-        self.m = np.empty((N, D), dtype)  # m[n,d]
-        self.e = np.empty((N, D), dtype)  # e[n,d]
-        self.s = np.empty((N, D), dtype)  # s[n,d]
         self.loss = np.empty((), dtype)  # loss
+        self.relu1 = rows_N[0:32].reshape((N, H))  # relu1[n,h]
+        self.z2 = rows_N[64:96].reshape((N, H))  # z2[n,h]
+        self.relu2 = rows_N[64:96].reshape((N, H))  # relu2[n,h]
+        self.logits = rows_N[0:64].reshape((N, D))  # logits[n,d]
+        self.m = rows_N[64:128].reshape((N, D))  # m[n,d]
+        self.e = rows_N[128:192].reshape((N, D))  # e[n,d]
+        self.s = rows_N[192:256].reshape((N, D))  # s[n,d]
+        self.u_nd = rows_N[128:192].reshape((N, D))
+        self.v_nd = rows_N[256:320].reshape((N, D))
         self.ZERO = np.zeros((), dtype)
-        self.u_nd = np.empty((N, D), dtype)
-        self.v_nd = np.empty((N, D), dtype)
 
 
 class Workspace(Activations):
-    """The activations, and the cotangents that the backward pass computes from them."""
+    """What a step of training computes: activations, and cotangents from them.
+
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written. Names in capitals are constants; a name
+    such as u_nh is scratch memory u, seen as [n,h].
+    """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
-        super().__init__(N, dtype)
-        self.p = np.empty((N, D), dtype)  # p[n,d]
-        self.d_logits = np.empty((N, D), dtype)  # ∂L/∂logits[n,d]
-        self.d_relu2 = np.empty((N, H), dtype)  # ∂L/∂relu2[n,h]
-        self.d_z2 = np.empty((N, H), dtype)  # ∂L/∂z2[n,h]
-        self.d_code = np.empty((N, K), dtype)  # ∂L/∂code[n,k]
-        self.d_relu1 = np.empty((N, H), dtype)  # ∂L/∂relu1[n,h]
-        self.d_z1 = np.empty((N, H), dtype)  # ∂L/∂z1[n,h]
+        self.N = N
+        rows_N = np.empty((520, N), dtype)
+        self.loss = np.empty((), dtype)  # loss
+        self.z1 = rows_N[384:416].reshape((N, H))  # z1[n,h]
+        self.relu1 = rows_N[416:448].reshape((N, H))  # relu1[n,h]
+        self.code = rows_N[512:520].reshape((N, K))  # code[n,k]
+        self.z2 = rows_N[448:480].reshape((N, H))  # z2[n,h]
+        self.relu2 = rows_N[480:512].reshape((N, H))  # relu2[n,h]
+        self.logits = rows_N[0:64].reshape((N, D))  # logits[n,d]
+        self.image = rows_N[64:128].reshape((N, D))  # image[n,d]
+        self.m = rows_N[64:128].reshape((N, D))  # m[n,d]
+        self.e = rows_N[128:192].reshape((N, D))  # e[n,d]
+        self.s = rows_N[192:256].reshape((N, D))  # s[n,d]
+        self.u_nd = rows_N[256:320].reshape((N, D))
+        self.v_nd = rows_N[320:384].reshape((N, D))
+        self.p = rows_N[128:192].reshape((N, D))  # p[n,d]
+        self.d_logits = rows_N[128:192].reshape((N, D))  # ∂L/∂logits[n,d]
+        self.d_relu2 = rows_N[0:32].reshape((N, H))  # ∂L/∂relu2[n,h]
+        self.d_z2 = rows_N[448:480].reshape((N, H))  # ∂L/∂z2[n,h]
+        self.d_code = rows_N[32:40].reshape((N, K))  # ∂L/∂code[n,k]
+        self.d_relu1 = rows_N[0:32].reshape((N, H))  # ∂L/∂relu1[n,h]
+        self.d_z1 = rows_N[384:416].reshape((N, H))  # ∂L/∂z1[n,h]
         self.ONES_N = np.ones(N, dtype)
+        self.ZERO = np.zeros((), dtype)
 
 
 class State:

@@ -52,41 +52,68 @@ class Grads(Params):
     """The gradient: `grads.W` is ∂L/∂W, in the same order in memory."""
 
 
-class Activations:
-    """What the forward pass computes for a batch of N examples, allocated once.
+def lent(rows: np.ndarray, dtype: type, shape: tuple[int, ...]) -> np.ndarray:
+    """Return memory of floats as an array of another type, which needs no more than these rows."""
+    return rows.reshape(-1).view(dtype)[: math.prod(shape)].reshape(shape)
 
-    Names in capitals are constants; a name such as u_nh is scratch memory u, seen as [n,h].
+
+class Activations:
+    """What prediction computes for a batch of N examples.
+
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written. Names in capitals are constants; a name
+    such as u_nh is scratch memory u, seen as [n,h].
     """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         self.N = N
-        self.vector = np.empty((N, D, H), dtype)  # vector[n,d,h]
-        self.bag = np.empty((N, H), dtype)  # bag[n,h]
+        rows_N = np.empty((2064, N), dtype)
+        self.vector = rows_N[0:2048].reshape((N, D, H))  # vector[n,d,h]
         self.logits = np.empty((N, K), dtype)  # logits[n,k]
-        self.m = np.empty(N, dtype)  # m[n]
-        self.e = np.empty((N, K), dtype)  # e[n,k]
-        self.s = np.empty(N, dtype)  # s[n]
-        self.logits_at_topic = np.empty(N, dtype)  # logits_at_topic[n]
         self.loss = np.empty((), dtype)  # loss
+        self.bag = rows_N[2048:2064].reshape((N, H))  # bag[n,h]
+        self.m = rows_N[6:7].reshape(N)  # m[n]
+        self.e = rows_N[0:6].reshape((N, K))  # e[n,k]
+        self.s = rows_N[7:8].reshape(N)  # s[n]
+        self.logits_at_topic = rows_N[2:3].reshape(N)  # logits_at_topic[n]
+        self.i_n = lent(rows_N[0:2], np.intp, (N,))
+        self.u_n = rows_N[0:1].reshape(N)
         self.MEAN_N = np.full(N, 1 / N, dtype)
         self.ONES_K = np.ones(K, dtype)
         self.STARTS_N_K = K * np.arange(N)
-        self.i_n = np.empty(N, np.intp)
-        self.u_n = np.empty(N, dtype)
 
 
 class Workspace(Activations):
-    """The activations, and the cotangents that the backward pass computes from them."""
+    """What a step of training computes: activations, and cotangents from them.
+
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written. Names in capitals are constants; a name
+    such as u_nh is scratch memory u, seen as [n,h].
+    """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
-        super().__init__(N, dtype)
-        self.p = np.empty((N, K), dtype)  # p[n,k]
-        self.d_logits = np.empty((N, K), dtype)  # ∂L/∂logits[n,k]
-        self.d_bag = np.empty((N, H), dtype)  # ∂L/∂bag[n,h]
+        self.N = N
+        rows_N = np.empty((12326, N), dtype)
+        self.loss = np.empty((), dtype)  # loss
+        self.vector = rows_N[0:2048].reshape((N, D, H))  # vector[n,d,h]
+        self.bag = rows_N[12288:12304].reshape((N, H))  # bag[n,h]
+        self.logits = rows_N[0:6].reshape((N, K))  # logits[n,k]
+        self.m = rows_N[14:15].reshape(N)  # m[n]
+        self.e = rows_N[6:12].reshape((N, K))  # e[n,k]
+        self.s = rows_N[15:16].reshape(N)  # s[n]
+        self.logits_at_topic = rows_N[16:17].reshape(N)  # logits_at_topic[n]
+        self.i_n = lent(rows_N[12:14], np.intp, (N,))
+        self.u_n = rows_N[0:1].reshape(N)
+        self.p = rows_N[6:12].reshape((N, K))  # p[n,k]
+        self.d_logits = rows_N[12320:12326].reshape((N, K))  # ∂L/∂logits[n,k]
+        self.d_bag = rows_N[12304:12320].reshape((N, H))  # ∂L/∂bag[n,h]
+        self.u_ndv = rows_N[0:12288].reshape((N, D, V))
+        self.MEAN_N = np.full(N, 1 / N, dtype)
+        self.ONES_K = np.ones(K, dtype)
         self.ONES_N = np.ones(N, dtype)
         self.RANGE_K = np.arange(K)
         self.RANGE_V = np.arange(V)
-        self.u_ndv = np.empty((N, D, V), dtype)
+        self.STARTS_N_K = K * np.arange(N)
 
 
 class State:

@@ -147,60 +147,87 @@ class Grads(Params):
     """The gradient: `grads.W` is ∂L/∂W, in the same order in memory."""
 
 
-class Activations:
-    """What the forward pass computes for a batch of N examples, allocated once.
+def lent(rows: np.ndarray, dtype: type, shape: tuple[int, ...]) -> np.ndarray:
+    """Return memory of floats as an array of another type, which needs no more than these rows."""
+    return rows.reshape(-1).view(dtype)[: math.prod(shape)].reshape(shape)
 
-    Names in capitals are constants; a name such as u_nh is scratch memory u, seen as [n,h].
+
+class Activations:
+    """What prediction computes for a batch of N examples.
+
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written. Names in capitals are constants; a name
+    such as u_nh is scratch memory u, seen as [n,h].
     """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         self.N = N
-        self.y1 = np.empty((N, D, H), dtype)  # y1[n,d,h]
-        self.angle1 = np.empty((D, J), dtype)  # angle1[d,j]
-        self.turn1 = np.empty((D, J, G, F), dtype)  # turn1[d,j,g,f]
-        self.angle2 = np.empty((S, J), dtype)  # angle2[s,j]
-        self.turn2 = np.empty((S, J, G, F), dtype)  # turn2[s,j,g,f]
-        self.block_before = np.empty((B, N, D, H), dtype)  # block_before[b,n,d,h]
-        self.mean1 = np.empty((B, N, D), dtype)  # mean1[b,n,d]
-        self.var1 = np.empty((B, N, D), dtype)  # var1[b,n,d]
-        self.rstd1 = np.empty((B, N, D), dtype)  # rstd1[b,n,d]
-        self.xhat1 = np.empty((B, N, D, H), dtype)  # xhat1[b,n,d,h]
-        self.y2 = np.empty((B, N, D, H), dtype)  # y2[b,n,d,h]
-        self.att_q = np.empty((B, N, D, A, K), dtype)  # att_q[b,n,d,a,k]
-        self.att_k = np.empty((B, N, S, A, K), dtype)  # att_k[b,n,s,a,k]
-        self.att_v = np.empty((B, N, S, A, K), dtype)  # att_v[b,n,s,a,k]
-        self.turned1 = np.empty((B, N, D, A, J, G), dtype)  # turned1[b,n,d,a,j,g]
-        self.turned2 = np.empty((B, N, S, A, J, G), dtype)  # turned2[b,n,s,a,j,g]
-        self.att_score = np.empty((B, N, A, D, S), dtype)  # att_score[b,n,a,d,s]
-        self.m1 = np.empty((B, N, A, D), dtype)  # m1[b,n,a,d]
-        self.u1 = np.empty((B, N, A, D, S), dtype)  # u1[b,n,a,d,s]
-        self.e1 = np.empty((B, N, A, D, S), dtype)  # e1[b,n,a,d,s]
-        self.s1 = np.empty((B, N, A, D), dtype)  # s1[b,n,a,d]
-        self.p1 = np.empty((B, N, A, D, S), dtype)  # p1[b,n,a,d,s]
-        self.att_mixed = np.empty((B, N, D, A, K), dtype)  # att_mixed[b,n,d,a,k]
-        self.att_o = np.empty((B, N, D, H), dtype)  # att_o[b,n,d,h]
-        self.sum1 = np.empty((B, N, D, H), dtype)  # sum1[b,n,d,h]
-        self.mean2 = np.empty((B, N, D), dtype)  # mean2[b,n,d]
-        self.var2 = np.empty((B, N, D), dtype)  # var2[b,n,d]
-        self.rstd2 = np.empty((B, N, D), dtype)  # rstd2[b,n,d]
-        self.xhat2 = np.empty((B, N, D, H), dtype)  # xhat2[b,n,d,h]
-        self.y5 = np.empty((B, N, D, H), dtype)  # y5[b,n,d,h]
-        self.z1 = np.empty((B, N, D, E), dtype)  # z1[b,n,d,e]
-        self.Phi1 = np.empty((B, N, D, E), dtype)  # Phi1[b,n,d,e]
-        self.gelu1 = np.empty((B, N, D, E), dtype)  # gelu1[b,n,d,e]
-        self.z2 = np.empty((B, N, D, H), dtype)  # z2[b,n,d,h]
-        self.block = np.empty((B, N, D, H), dtype)  # block[b,n,d,h]
-        self.mean3 = np.empty((N, D), dtype)  # mean3[n,d]
-        self.var3 = np.empty((N, D), dtype)  # var3[n,d]
-        self.rstd3 = np.empty((N, D), dtype)  # rstd3[n,d]
-        self.xhat3 = np.empty((N, D, H), dtype)  # xhat3[n,d,h]
-        self.y6 = np.empty((N, D, H), dtype)  # y6[n,d,h]
+        rows_N = np.empty((49408, N), dtype)
+        rows = np.empty(12290, dtype)
+        rows_B_N = np.empty((188544, B * N), dtype)
+        self.y1 = rows_N[32768:40960].reshape((N, D, H))  # y1[n,d,h]
         self.logits = np.empty((N, D, M), dtype)  # logits[n,d,m]
-        self.m2 = np.empty((N, D), dtype)  # m2[n,d]
-        self.e2 = np.empty((N, D, M), dtype)  # e2[n,d,m]
-        self.s2 = np.empty((N, D), dtype)  # s2[n,d]
-        self.logits_at_next_token = np.empty((N, D), dtype)  # logits_at_next_token[n,d]
         self.loss = np.empty((), dtype)  # loss
+        self.angle1 = rows[4096:5120].reshape((D, J))  # angle1[d,j]
+        self.u_j = rows[5120:5136].reshape(J)
+        self.turn1 = rows[0:4096].reshape((D, J, G, F))  # turn1[d,j,g,f]
+        self.c_gf = lent(rows[12288:12289], bool, (G, F))
+        self.u_dj = rows[5120:6144].reshape((D, J))
+        self.b_gf = lent(rows[12289:12290], bool, (G, F))
+        self.v_dj = rows[6144:7168].reshape((D, J))
+        self.w_dj = rows[7168:8192].reshape((D, J))
+        self.angle2 = rows[8192:9216].reshape((S, J))  # angle2[s,j]
+        self.turn2 = rows[4096:8192].reshape((S, J, G, F))  # turn2[s,j,g,f]
+        self.u_sj = rows[9216:10240].reshape((S, J))
+        self.v_sj = rows[10240:11264].reshape((S, J))
+        self.w_sj = rows[11264:12288].reshape((S, J))
+        self.block = rows_B_N[114688:122880].reshape((B, N, D, H))  # block[b,n,d,h]
+        self.block_before = rows_N[40960:49152].reshape((N, D, H))  # block_before[n,d,h]
+        self.rstd1 = rows_B_N[188416:188480].reshape((B, N, D))  # rstd1[b,n,d]
+        self.xhat1 = rows_B_N[122880:131072].reshape((B, N, D, H))  # xhat1[b,n,d,h]
+        self.y2 = rows_B_N[131072:139264].reshape((B, N, D, H))  # y2[b,n,d,h]
+        self.att_v = rows_B_N[139264:147456].reshape((B, N, S, A, K))  # att_v[b,n,s,a,k]
+        self.turned1 = rows_B_N[147456:155648].reshape((B, N, D, A, J, G))  # turned1[b,n,d,a,j,g]
+        self.turned2 = rows_B_N[155648:163840].reshape((B, N, S, A, J, G))  # turned2[b,n,s,a,j,g]
+        self.p1 = rows_B_N[98304:114688].reshape((B, N, A, D, S))  # p1[b,n,a,d,s]
+        self.att_mixed = rows_B_N[163840:172032].reshape((B, N, D, A, K))  # att_mixed[b,n,d,a,k]
+        self.rstd2 = rows_B_N[188480:188544].reshape((B, N, D))  # rstd2[b,n,d]
+        self.xhat2 = rows_B_N[172032:180224].reshape((B, N, D, H))  # xhat2[b,n,d,h]
+        self.y5 = rows_B_N[180224:188416].reshape((B, N, D, H))  # y5[b,n,d,h]
+        self.z1 = rows_B_N[0:32768].reshape((B, N, D, E))  # z1[b,n,d,e]
+        self.Phi1 = rows_B_N[32768:65536].reshape((B, N, D, E))  # Phi1[b,n,d,e]
+        self.gelu1 = rows_B_N[65536:98304].reshape((B, N, D, E))  # gelu1[b,n,d,e]
+        self.mean1 = rows_N[8192:8256].reshape((N, D))  # mean1[n,d]
+        self.var1 = rows_N[8256:8320].reshape((N, D))  # var1[n,d]
+        self.u_ndh = rows_N[0:8192].reshape((N, D, H))
+        self.att_q = rows_N[0:8192].reshape((N, D, A, K))  # att_q[n,d,a,k]
+        self.att_k = rows_N[8192:16384].reshape((N, S, A, K))  # att_k[n,s,a,k]
+        self.u_ndaj = rows_N[16384:20480].reshape((N, D, A, J))
+        self.u_nsaj = rows_N[0:4096].reshape((N, S, A, J))
+        self.att_score = rows_N[0:16384].reshape((N, A, D, S))  # att_score[n,a,d,s]
+        self.m1 = rows_N[49152:49408].reshape((N, A, D))  # m1[n,a,d]
+        self.u_nads = rows_N[16384:32768].reshape((N, A, D, S))
+        self.c_ds = lent(rows[8192:9216], bool, (D, S))
+        self.u1 = rows_N[0:16384].reshape((N, A, D, S))  # u1[n,a,d,s]
+        self.u_ds = rows[8192:12288].reshape((D, S))
+        self.e1 = rows_N[0:16384].reshape((N, A, D, S))  # e1[n,a,d,s]
+        self.s1 = rows_N[16384:16640].reshape((N, A, D))  # s1[n,a,d]
+        self.att_o = rows_N[0:8192].reshape((N, D, H))  # att_o[n,d,h]
+        self.sum1 = rows_N[40960:49152].reshape((N, D, H))  # sum1[n,d,h]
+        self.mean2 = rows_N[8192:8256].reshape((N, D))  # mean2[n,d]
+        self.var2 = rows_N[8256:8320].reshape((N, D))  # var2[n,d]
+        self.z2 = rows_N[0:8192].reshape((N, D, H))  # z2[n,d,h]
+        self.mean3 = rows_N[8192:8256].reshape((N, D))  # mean3[n,d]
+        self.var3 = rows_N[8256:8320].reshape((N, D))  # var3[n,d]
+        self.rstd3 = rows_N[8256:8320].reshape((N, D))  # rstd3[n,d]
+        self.xhat3 = rows_N[0:8192].reshape((N, D, H))  # xhat3[n,d,h]
+        self.y6 = rows_N[0:8192].reshape((N, D, H))  # y6[n,d,h]
+        self.m2 = rows_N[6144:6208].reshape((N, D))  # m2[n,d]
+        self.e2 = rows_N[0:6144].reshape((N, D, M))  # e2[n,d,m]
+        self.s2 = rows_N[6208:6272].reshape((N, D))  # s2[n,d]
+        self.logits_at_next_token = rows_N[128:192].reshape((N, D))  # logits_at_next_token[n,d]
+        self.i_nd = lent(rows_N[0:128], np.intp, (N, D))
+        self.u_nd = rows_N[0:64].reshape((N, D))
         self.NUMBERS_D = np.arange(D, dtype=dtype)
         self.NUMBERS_J = np.arange(J, dtype=dtype)
         self.NUMBERS_S = np.arange(S, dtype=dtype)
@@ -210,84 +237,126 @@ class Activations:
         self.RANGE_G = np.arange(G)
         self.RANGE_N = np.arange(N)
         self.RANGE_S = np.arange(S)
-        self.b_gf = np.empty((G, F), bool)
-        c = np.empty(max(G * F, D * S), bool)
-        self.c_gf = c[: G * F].reshape((G, F))
-        self.c_ds = c[: D * S].reshape((D, S))
-        self.i_nd = np.empty((N, D), np.intp)
-        u = np.empty(
-            max(
-                J,
-                D * J,
-                S * J,
-                N * D * H,
-                N * D * A * J,
-                N * S * A * J,
-                N * A * D * S,
-                D * S,
-                N * D,
-            ),
-            dtype,
-        )
-        self.u_j = u[:J].reshape(J)
-        self.u_dj = u[: D * J].reshape((D, J))
-        self.u_sj = u[: S * J].reshape((S, J))
-        self.u_ndh = u[: N * D * H].reshape((N, D, H))
-        self.u_ndaj = u[: N * D * A * J].reshape((N, D, A, J))
-        self.u_nsaj = u[: N * S * A * J].reshape((N, S, A, J))
-        self.u_nads = u[: N * A * D * S].reshape((N, A, D, S))
-        self.u_ds = u[: D * S].reshape((D, S))
-        self.u_nd = u[: N * D].reshape((N, D))
-        v = np.empty(max(D * J, S * J), dtype)
-        self.v_dj = v[: D * J].reshape((D, J))
-        self.v_sj = v[: S * J].reshape((S, J))
-        w = np.empty(max(D * J, S * J), dtype)
-        self.w_dj = w[: D * J].reshape((D, J))
-        self.w_sj = w[: S * J].reshape((S, J))
 
 
 class Workspace(Activations):
-    """The activations, and the cotangents that the backward pass computes from them."""
+    """What a step of training computes: activations, and cotangents from them.
+
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written. Names in capitals are constants; a name
+    such as u_nh is scratch memory u, seen as [n,h].
+    """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
-        super().__init__(N, dtype)
-        self.p2 = np.empty((N, D, M), dtype)  # p2[n,d,m]
-        self.d_logits = np.empty((N, D, M), dtype)  # ∂L/∂logits[n,d,m]
-        self.d_y6 = np.empty((N, D, H), dtype)  # ∂L/∂y6[n,d,h]
-        self.d_xhat3 = np.empty((N, D, H), dtype)  # ∂L/∂xhat3[n,d,h]
-        self.xhat3_dot_d_xhat3 = np.empty((N, D), dtype)  # xhat3_dot_d_xhat3[n,d]
-        self.sum_d_xhat3 = np.empty((N, D), dtype)  # sum_d_xhat3[n,d]
-        self.d_block = np.empty((B, N, D, H), dtype)  # ∂L/∂block[b,n,d,h]
-        self.d_gelu1 = np.empty((B, N, D, E), dtype)  # ∂L/∂gelu1[b,n,d,e]
-        self.d_z1 = np.empty((B, N, D, E), dtype)  # ∂L/∂z1[b,n,d,e]
-        self.d_y5 = np.empty((B, N, D, H), dtype)  # ∂L/∂y5[b,n,d,h]
-        self.d_xhat2 = np.empty((B, N, D, H), dtype)  # ∂L/∂xhat2[b,n,d,h]
-        self.xhat2_dot_d_xhat2 = np.empty((B, N, D), dtype)  # xhat2_dot_d_xhat2[b,n,d]
-        self.sum_d_xhat2 = np.empty((B, N, D), dtype)  # sum_d_xhat2[b,n,d]
-        self.d_sum1 = np.empty((B, N, D, H), dtype)  # ∂L/∂sum1[b,n,d,h]
-        self.d_att_mixed = np.empty((B, N, D, A, K), dtype)  # ∂L/∂att_mixed[b,n,d,a,k]
-        self.d_p1 = np.empty((B, N, A, D, S), dtype)  # ∂L/∂p1[b,n,a,d,s]
-        self.p1_dot_d_p1 = np.empty((B, N, A, D), dtype)  # p1_dot_d_p1[b,n,a,d]
-        self.d_att_score = np.empty((B, N, A, D, S), dtype)  # ∂L/∂att_score[b,n,a,d,s]
-        self.d_y4 = np.empty((B, N, S, A, K), dtype)  # ∂L/∂y4[b,n,s,a,k]
-        self.d_pair2 = np.empty((B, N, S, A, J, F), dtype)  # ∂L/∂pair2[b,n,s,a,j,f]
-        self.d_y3 = np.empty((B, N, D, A, K), dtype)  # ∂L/∂y3[b,n,d,a,k]
-        self.d_pair1 = np.empty((B, N, D, A, J, F), dtype)  # ∂L/∂pair1[b,n,d,a,j,f]
-        self.d_att_v = np.empty((B, N, S, A, K), dtype)  # ∂L/∂att_v[b,n,s,a,k]
-        self.d_y2 = np.empty((B, N, D, H), dtype)  # ∂L/∂y2[b,n,d,h]
-        self.d_xhat1 = np.empty((B, N, D, H), dtype)  # ∂L/∂xhat1[b,n,d,h]
-        self.xhat1_dot_d_xhat1 = np.empty((B, N, D), dtype)  # xhat1_dot_d_xhat1[b,n,d]
-        self.sum_d_xhat1 = np.empty((B, N, D), dtype)  # sum_d_xhat1[b,n,d]
-        self.d_block_before = np.empty((B, N, D, H), dtype)  # ∂L/∂block_before[b,n,d,h]
+        self.N = N
+        rows_N = np.empty((112832, N), dtype)
+        rows = np.empty(12290, dtype)
+        rows_B_N = np.empty((188544, B * N), dtype)
+        self.loss = np.empty((), dtype)  # loss
+        self.y1 = rows_N[32768:40960].reshape((N, D, H))  # y1[n,d,h]
+        self.angle1 = rows[4096:5120].reshape((D, J))  # angle1[d,j]
+        self.u_j = rows[5120:5136].reshape(J)
+        self.turn1 = rows[0:4096].reshape((D, J, G, F))  # turn1[d,j,g,f]
+        self.c_gf = lent(rows[12288:12289], bool, (G, F))
+        self.u_dj = rows[5120:6144].reshape((D, J))
+        self.b_gf = lent(rows[12289:12290], bool, (G, F))
+        self.v_dj = rows[6144:7168].reshape((D, J))
+        self.w_dj = rows[7168:8192].reshape((D, J))
+        self.angle2 = rows[8192:9216].reshape((S, J))  # angle2[s,j]
+        self.turn2 = rows[4096:8192].reshape((S, J, G, F))  # turn2[s,j,g,f]
+        self.u_sj = rows[9216:10240].reshape((S, J))
+        self.v_sj = rows[10240:11264].reshape((S, J))
+        self.w_sj = rows[11264:12288].reshape((S, J))
+        self.block = rows_B_N[114688:122880].reshape((B, N, D, H))  # block[b,n,d,h]
+        self.block_before = rows_N[40960:49152].reshape((N, D, H))  # block_before[n,d,h]
+        self.rstd1 = rows_B_N[188416:188480].reshape((B, N, D))  # rstd1[b,n,d]
+        self.xhat1 = rows_B_N[122880:131072].reshape((B, N, D, H))  # xhat1[b,n,d,h]
+        self.y2 = rows_B_N[131072:139264].reshape((B, N, D, H))  # y2[b,n,d,h]
+        self.att_v = rows_B_N[139264:147456].reshape((B, N, S, A, K))  # att_v[b,n,s,a,k]
+        self.turned1 = rows_B_N[147456:155648].reshape((B, N, D, A, J, G))  # turned1[b,n,d,a,j,g]
+        self.turned2 = rows_B_N[155648:163840].reshape((B, N, S, A, J, G))  # turned2[b,n,s,a,j,g]
+        self.p1 = rows_B_N[98304:114688].reshape((B, N, A, D, S))  # p1[b,n,a,d,s]
+        self.att_mixed = rows_B_N[163840:172032].reshape((B, N, D, A, K))  # att_mixed[b,n,d,a,k]
+        self.rstd2 = rows_B_N[188480:188544].reshape((B, N, D))  # rstd2[b,n,d]
+        self.xhat2 = rows_B_N[172032:180224].reshape((B, N, D, H))  # xhat2[b,n,d,h]
+        self.y5 = rows_B_N[180224:188416].reshape((B, N, D, H))  # y5[b,n,d,h]
+        self.z1 = rows_B_N[0:32768].reshape((B, N, D, E))  # z1[b,n,d,e]
+        self.Phi1 = rows_B_N[32768:65536].reshape((B, N, D, E))  # Phi1[b,n,d,e]
+        self.gelu1 = rows_B_N[65536:98304].reshape((B, N, D, E))  # gelu1[b,n,d,e]
+        self.mean1 = rows_N[8192:8256].reshape((N, D))  # mean1[n,d]
+        self.var1 = rows_N[8256:8320].reshape((N, D))  # var1[n,d]
+        self.u_ndh = rows_N[0:8192].reshape((N, D, H))
+        self.att_q = rows_N[0:8192].reshape((N, D, A, K))  # att_q[n,d,a,k]
+        self.att_k = rows_N[8192:16384].reshape((N, S, A, K))  # att_k[n,s,a,k]
+        self.u_ndaj = rows_N[49152:53248].reshape((N, D, A, J))
+        self.u_nsaj = rows_N[49152:53248].reshape((N, S, A, J))
+        self.att_score = rows_N[0:16384].reshape((N, A, D, S))  # att_score[n,a,d,s]
+        self.m1 = rows_N[49152:49408].reshape((N, A, D))  # m1[n,a,d]
+        self.u_nads = rows_N[16384:32768].reshape((N, A, D, S))
+        self.c_ds = lent(rows[8192:9216], bool, (D, S))
+        self.u1 = rows_N[0:16384].reshape((N, A, D, S))  # u1[n,a,d,s]
+        self.u_ds = rows[8192:12288].reshape((D, S))
+        self.e1 = rows_N[0:16384].reshape((N, A, D, S))  # e1[n,a,d,s]
+        self.s1 = rows_N[16384:16640].reshape((N, A, D))  # s1[n,a,d]
+        self.att_o = rows_N[0:8192].reshape((N, D, H))  # att_o[n,d,h]
+        self.sum1 = rows_N[40960:49152].reshape((N, D, H))  # sum1[n,d,h]
+        self.mean2 = rows_N[8192:8256].reshape((N, D))  # mean2[n,d]
+        self.var2 = rows_N[8256:8320].reshape((N, D))  # var2[n,d]
+        self.z2 = rows_N[0:8192].reshape((N, D, H))  # z2[n,d,h]
+        self.mean3 = rows_N[8192:8256].reshape((N, D))  # mean3[n,d]
+        self.var3 = rows_N[112640:112704].reshape((N, D))  # var3[n,d]
+        self.rstd3 = rows_N[112640:112704].reshape((N, D))  # rstd3[n,d]
+        self.xhat3 = rows_N[65536:73728].reshape((N, D, H))  # xhat3[n,d,h]
+        self.y6 = rows_N[73728:81920].reshape((N, D, H))  # y6[n,d,h]
+        self.logits = rows_N[0:6144].reshape((N, D, M))  # logits[n,d,m]
+        self.m2 = rows_N[12416:12480].reshape((N, D))  # m2[n,d]
+        self.e2 = rows_N[6144:12288].reshape((N, D, M))  # e2[n,d,m]
+        self.s2 = rows_N[12480:12544].reshape((N, D))  # s2[n,d]
+        self.logits_at_next_token = rows_N[12544:12608].reshape((N, D))  # logits_at_next_token[n,d]
+        self.i_nd = lent(rows_N[12288:12416], np.intp, (N, D))
+        self.u_nd = rows_N[32768:32832].reshape((N, D))
+        self.p2 = rows_N[6144:12288].reshape((N, D, M))  # p2[n,d,m]
+        self.d_logits = rows_N[106496:112640].reshape((N, D, M))  # ∂L/∂logits[n,d,m]
+        self.d_y6 = rows_N[81920:90112].reshape((N, D, H))  # ∂L/∂y6[n,d,h]
+        self.d_xhat3 = rows_N[90112:98304].reshape((N, D, H))  # ∂L/∂xhat3[n,d,h]
+        self.xhat3_dot_d_xhat3 = rows_N[112704:112768].reshape((N, D))  # xhat3_dot_d_xhat3[n,d]
+        self.sum_d_xhat3 = rows_N[112768:112832].reshape((N, D))  # sum_d_xhat3[n,d]
+        self.d_block_before = rows_B_N[114688:122880].reshape(
+            (B, N, D, H)
+        )  # ∂L/∂block_before[b,n,d,h]
+        self.d_block = rows_N[98304:106496].reshape((N, D, H))  # ∂L/∂block[n,d,h]
+        self.d_gelu1 = rows_N[0:32768].reshape((N, D, E))  # ∂L/∂gelu1[n,d,e]
+        self.d_z1 = rows_N[32768:65536].reshape((N, D, E))  # ∂L/∂z1[n,d,e]
+        self.d_y5 = rows_N[8192:16384].reshape((N, D, H))  # ∂L/∂y5[n,d,h]
+        self.d_xhat2 = rows_N[8192:16384].reshape((N, D, H))  # ∂L/∂xhat2[n,d,h]
+        self.xhat2_dot_d_xhat2 = rows_N[24576:24640].reshape((N, D))  # xhat2_dot_d_xhat2[n,d]
+        self.sum_d_xhat2 = rows_N[24640:24704].reshape((N, D))  # sum_d_xhat2[n,d]
+        self.d_sum1 = rows_N[16384:24576].reshape((N, D, H))  # ∂L/∂sum1[n,d,h]
+        self.d_att_mixed = rows_N[24576:32768].reshape((N, D, A, K))  # ∂L/∂att_mixed[n,d,a,k]
+        self.d_p1 = rows_N[0:16384].reshape((N, A, D, S))  # ∂L/∂p1[n,a,d,s]
+        self.p1_dot_d_p1 = rows_N[32768:33024].reshape((N, A, D))  # p1_dot_d_p1[n,a,d]
+        self.d_att_score = rows_N[0:16384].reshape((N, A, D, S))  # ∂L/∂att_score[n,a,d,s]
+        self.d_y4 = rows_N[32768:40960].reshape((N, S, A, K))  # ∂L/∂y4[n,s,a,k]
+        self.d_pair2 = rows_N[40960:49152].reshape((N, S, A, J, F))  # ∂L/∂pair2[n,s,a,j,f]
+        self.d_y3 = rows_N[32768:40960].reshape((N, D, A, K))  # ∂L/∂y3[n,d,a,k]
+        self.d_pair1 = rows_N[8192:16384].reshape((N, D, A, J, F))  # ∂L/∂pair1[n,d,a,j,f]
+        self.d_att_v = rows_N[32768:40960].reshape((N, S, A, K))  # ∂L/∂att_v[n,s,a,k]
+        self.d_y2 = rows_N[24576:32768].reshape((N, D, H))  # ∂L/∂y2[n,d,h]
+        self.d_xhat1 = rows_N[24576:32768].reshape((N, D, H))  # ∂L/∂xhat1[n,d,h]
+        self.xhat1_dot_d_xhat1 = rows_N[8192:8256].reshape((N, D))  # xhat1_dot_d_xhat1[n,d]
+        self.sum_d_xhat1 = rows_N[8256:8320].reshape((N, D))  # sum_d_xhat1[n,d]
+        self.u_ndv = rows_N[0:6144].reshape((N, D, V))
+        self.NUMBERS_D = np.arange(D, dtype=dtype)
+        self.NUMBERS_J = np.arange(J, dtype=dtype)
+        self.NUMBERS_S = np.arange(S, dtype=dtype)
+        self.PIECES = np.empty((3, ERF_PIECE), dtype)
+        self.RANGE_D = np.arange(D)
+        self.RANGE_F = np.arange(F)
+        self.RANGE_G = np.arange(G)
         self.RANGE_M = np.arange(M)
+        self.RANGE_N = np.arange(N)
+        self.RANGE_S = np.arange(S)
         self.RANGE_V = np.arange(V)
-        u = np.empty(max(N * D, N * D * H, D * S, N * S * A * J, N * D * A * J, N * D * V), dtype)
-        self.u_nd = u[: N * D].reshape((N, D))
-        self.u_ndh = u[: N * D * H].reshape((N, D, H))
-        self.u_ds = u[: D * S].reshape((D, S))
-        self.u_nsaj = u[: N * S * A * J].reshape((N, S, A, J))
-        self.u_ndaj = u[: N * D * A * J].reshape((N, D, A, J))
-        self.u_ndv = u[: N * D * V].reshape((N, D, V))
 
 
 class State:
@@ -373,13 +442,13 @@ def forward(p: Params, a: Activations, tokens: np.ndarray) -> None:
     np.copyto(a.turn2, a.u_sj[:, :, None, None], where=a.c_gf)
 
     # pair1[b,n,d,a,j,f] = att_q[b,n,d,a,2 j + f]
-    a.pair1 = a.att_q.reshape(B, -1, D, A, J, F)
+    a.pair1 = a.att_q.reshape(-1, D, A, J, F)
 
     # y3[b,n,d,a,k] = turned1[b,n,d,a,k // 2 % J,k % 2]
     a.y3 = a.turned1.reshape(B, -1, D, A, K)
 
     # pair2[b,n,s,a,j,f] = att_k[b,n,s,a,2 j + f]
-    a.pair2 = a.att_k.reshape(B, -1, S, A, J, F)
+    a.pair2 = a.att_k.reshape(-1, S, A, J, F)
 
     # y4[b,n,s,a,k] = turned2[b,n,s,a,k // 2 % J,k % 2]
     a.y4 = a.turned2.reshape(B, -1, S, A, K)
@@ -387,27 +456,27 @@ def forward(p: Params, a: Activations, tokens: np.ndarray) -> None:
     for b in range(B):
         # block_before[b,n,d,h] = block[b-1,n,d,h] (y1[n,d,h] outside)
         if b > 0:
-            np.copyto(a.block_before[b], a.block[b - 1])
+            np.copyto(a.block_before, a.block[b - 1])
         else:
-            np.copyto(a.block_before[b], a.y1)
+            np.copyto(a.block_before, a.y1)
 
         # mean1[b,n,d] = Σ_h block_before[b,n,d,h]/H
-        np.add.reduce(a.block_before[b], axis=2, out=a.mean1[b])
-        np.multiply(a.mean1[b], 1 / H, out=a.mean1[b])
+        np.add.reduce(a.block_before, axis=2, out=a.mean1)
+        np.multiply(a.mean1, 1 / H, out=a.mean1)
 
         # var1[b,n,d] = Σ_h (block_before[b,n,d,h] - mean1[b,n,d])²/H
-        np.subtract(a.block_before[b], a.mean1[b][:, :, None], out=a.u_ndh)
+        np.subtract(a.block_before, a.mean1[:, :, None], out=a.u_ndh)
         np.multiply(a.u_ndh, a.u_ndh, out=a.u_ndh)
-        np.add.reduce(a.u_ndh, axis=2, out=a.var1[b])
-        np.multiply(a.var1[b], 1 / H, out=a.var1[b])
+        np.add.reduce(a.u_ndh, axis=2, out=a.var1)
+        np.multiply(a.var1, 1 / H, out=a.var1)
 
         # rstd1[b,n,d] = 1/√(var1[b,n,d] + 1e-05)
-        np.add(a.var1[b], 1e-05, out=a.rstd1[b])
+        np.add(a.var1, 1e-05, out=a.rstd1[b])
         np.sqrt(a.rstd1[b], out=a.rstd1[b])
         np.divide(1, a.rstd1[b], out=a.rstd1[b])
 
         # xhat1[b,n,d,h] = (block_before[b,n,d,h] - mean1[b,n,d]) rstd1[b,n,d]
-        np.subtract(a.block_before[b], a.mean1[b][:, :, None], out=a.xhat1[b])
+        np.subtract(a.block_before, a.mean1[:, :, None], out=a.xhat1[b])
         np.multiply(a.xhat1[b], a.rstd1[b][:, :, None], out=a.xhat1[b])
 
         # y2[b,n,d,h] = block_ln1_gain[b,h] xhat1[b,n,d,h] + block_ln1_shift[b,h]
@@ -418,15 +487,15 @@ def forward(p: Params, a: Activations, tokens: np.ndarray) -> None:
         np.matmul(
             a.y2[b].reshape(-1, H),
             p.block_att_Wq[b].reshape(H, A * K),
-            out=a.att_q[b].reshape(-1, A * K),
+            out=a.att_q.reshape(-1, A * K),
         )
-        np.add(a.att_q[b], p.block_att_bq[b], out=a.att_q[b])
+        np.add(a.att_q, p.block_att_bq[b], out=a.att_q)
 
         # att_k[b,n,s,a,k] = Σ_h block_att_Wk[b,h,a,k] y2[b,n,s,h]
         np.matmul(
             a.y2[b].reshape(-1, H),
             p.block_att_Wk[b].reshape(H, A * K),
-            out=a.att_k[b].reshape(-1, A * K),
+            out=a.att_k.reshape(-1, A * K),
         )
 
         # att_v[b,n,s,a,k] = Σ_h block_att_Wv[b,h,a,k] y2[b,n,s,h] + block_att_bv[b,a,k]
@@ -439,61 +508,53 @@ def forward(p: Params, a: Activations, tokens: np.ndarray) -> None:
 
         # turned1[b,n,d,a,j,g] = Σ_f turn1[d,j,g,f] pair1[b,n,d,a,j,f]
         np.multiply(
-            a.turn1[:, :, 0, 0][:, None, :],
-            a.pair1[b][:, :, :, :, 0],
-            out=a.turned1[b][:, :, :, :, 0],
+            a.turn1[:, :, 0, 0][:, None, :], a.pair1[:, :, :, :, 0], out=a.turned1[b][:, :, :, :, 0]
         )
-        np.multiply(a.turn1[:, :, 0, 1][:, None, :], a.pair1[b][:, :, :, :, 1], out=a.u_ndaj)
+        np.multiply(a.turn1[:, :, 0, 1][:, None, :], a.pair1[:, :, :, :, 1], out=a.u_ndaj)
         np.add(a.turned1[b][:, :, :, :, 0], a.u_ndaj, out=a.turned1[b][:, :, :, :, 0])
         np.multiply(
-            a.turn1[:, :, 1, 0][:, None, :],
-            a.pair1[b][:, :, :, :, 0],
-            out=a.turned1[b][:, :, :, :, 1],
+            a.turn1[:, :, 1, 0][:, None, :], a.pair1[:, :, :, :, 0], out=a.turned1[b][:, :, :, :, 1]
         )
-        np.multiply(a.turn1[:, :, 1, 1][:, None, :], a.pair1[b][:, :, :, :, 1], out=a.u_ndaj)
+        np.multiply(a.turn1[:, :, 1, 1][:, None, :], a.pair1[:, :, :, :, 1], out=a.u_ndaj)
         np.add(a.turned1[b][:, :, :, :, 1], a.u_ndaj, out=a.turned1[b][:, :, :, :, 1])
 
         # turned2[b,n,s,a,j,g] = Σ_f turn2[s,j,g,f] pair2[b,n,s,a,j,f]
         np.multiply(
-            a.turn2[:, :, 0, 0][:, None, :],
-            a.pair2[b][:, :, :, :, 0],
-            out=a.turned2[b][:, :, :, :, 0],
+            a.turn2[:, :, 0, 0][:, None, :], a.pair2[:, :, :, :, 0], out=a.turned2[b][:, :, :, :, 0]
         )
-        np.multiply(a.turn2[:, :, 0, 1][:, None, :], a.pair2[b][:, :, :, :, 1], out=a.u_nsaj)
+        np.multiply(a.turn2[:, :, 0, 1][:, None, :], a.pair2[:, :, :, :, 1], out=a.u_nsaj)
         np.add(a.turned2[b][:, :, :, :, 0], a.u_nsaj, out=a.turned2[b][:, :, :, :, 0])
         np.multiply(
-            a.turn2[:, :, 1, 0][:, None, :],
-            a.pair2[b][:, :, :, :, 0],
-            out=a.turned2[b][:, :, :, :, 1],
+            a.turn2[:, :, 1, 0][:, None, :], a.pair2[:, :, :, :, 0], out=a.turned2[b][:, :, :, :, 1]
         )
-        np.multiply(a.turn2[:, :, 1, 1][:, None, :], a.pair2[b][:, :, :, :, 1], out=a.u_nsaj)
+        np.multiply(a.turn2[:, :, 1, 1][:, None, :], a.pair2[:, :, :, :, 1], out=a.u_nsaj)
         np.add(a.turned2[b][:, :, :, :, 1], a.u_nsaj, out=a.turned2[b][:, :, :, :, 1])
 
         # att_score[b,n,a,d,s] = Σ_k y3[b,n,d,a,k] y4[b,n,s,a,k]/√K
-        np.matmul(a.y3[b].transpose(0, 2, 1, 3), a.y4[b].transpose(0, 2, 3, 1), out=a.att_score[b])
-        np.multiply(a.att_score[b], math.sqrt(1 / K), out=a.att_score[b])
+        np.matmul(a.y3[b].transpose(0, 2, 1, 3), a.y4[b].transpose(0, 2, 3, 1), out=a.att_score)
+        np.multiply(a.att_score, math.sqrt(1 / K), out=a.att_score)
 
         # m1[b,n,a,d] = max_s (att_score[b,n,a,d,s] if s ≤ d else att_score[b,n,a,d,0])
         np.less_equal(a.RANGE_S, a.RANGE_D[:, None], out=a.c_ds)
-        np.copyto(a.u_nads, a.att_score[b, :, :, :, 0][:, :, :, None])
-        np.copyto(a.u_nads, a.att_score[b], where=a.c_ds)
-        np.maximum.reduce(a.u_nads, axis=3, out=a.m1[b])
+        np.copyto(a.u_nads, a.att_score[:, :, :, 0][:, :, :, None])
+        np.copyto(a.u_nads, a.att_score, where=a.c_ds)
+        np.maximum.reduce(a.u_nads, axis=3, out=a.m1)
 
         # u1[b,n,a,d,s] = (att_score[b,n,a,d,s] - m1[b,n,a,d] if s ≤ d else 0)
-        np.subtract(a.att_score[b], a.m1[b][:, :, :, None], out=a.u1[b])
+        np.subtract(a.att_score, a.m1[:, :, :, None], out=a.u1)
         np.less_equal(a.RANGE_S, a.RANGE_D[:, None], out=a.u_ds)
-        np.multiply(a.u1[b], a.u_ds, out=a.u1[b])
+        np.multiply(a.u1, a.u_ds, out=a.u1)
 
         # e1[b,n,a,d,s] = [s ≤ d] exp(u1[b,n,a,d,s])
         np.less_equal(a.RANGE_S, a.RANGE_D[:, None], out=a.u_ds)
-        np.exp(a.u1[b], out=a.e1[b])
-        np.multiply(a.e1[b], a.u_ds, out=a.e1[b])
+        np.exp(a.u1, out=a.e1)
+        np.multiply(a.e1, a.u_ds, out=a.e1)
 
         # s1[b,n,a,d] = Σ_s e1[b,n,a,d,s]
-        np.add.reduce(a.e1[b], axis=3, out=a.s1[b])
+        np.add.reduce(a.e1, axis=3, out=a.s1)
 
         # p1[b,n,a,d,s] = e1[b,n,a,d,s]/s1[b,n,a,d]
-        np.divide(a.e1[b], a.s1[b][:, :, :, None], out=a.p1[b])
+        np.divide(a.e1, a.s1[:, :, :, None], out=a.p1[b])
 
         # att_mixed[b,n,d,a,k] = Σ_s att_v[b,n,s,a,k] p1[b,n,a,d,s]
         np.matmul(
@@ -506,30 +567,30 @@ def forward(p: Params, a: Activations, tokens: np.ndarray) -> None:
         np.matmul(
             a.att_mixed[b].reshape(-1, A * K),
             p.block_att_Wo[b].reshape(A * K, H),
-            out=a.att_o[b].reshape(-1, H),
+            out=a.att_o.reshape(-1, H),
         )
-        np.add(a.att_o[b], p.block_att_bo[b], out=a.att_o[b])
+        np.add(a.att_o, p.block_att_bo[b], out=a.att_o)
 
         # sum1[b,n,d,h] = block_before[b,n,d,h] + att_o[b,n,d,h]
-        np.add(a.block_before[b], a.att_o[b], out=a.sum1[b])
+        np.add(a.block_before, a.att_o, out=a.sum1)
 
         # mean2[b,n,d] = Σ_h sum1[b,n,d,h]/H
-        np.add.reduce(a.sum1[b], axis=2, out=a.mean2[b])
-        np.multiply(a.mean2[b], 1 / H, out=a.mean2[b])
+        np.add.reduce(a.sum1, axis=2, out=a.mean2)
+        np.multiply(a.mean2, 1 / H, out=a.mean2)
 
         # var2[b,n,d] = Σ_h (sum1[b,n,d,h] - mean2[b,n,d])²/H
-        np.subtract(a.sum1[b], a.mean2[b][:, :, None], out=a.u_ndh)
+        np.subtract(a.sum1, a.mean2[:, :, None], out=a.u_ndh)
         np.multiply(a.u_ndh, a.u_ndh, out=a.u_ndh)
-        np.add.reduce(a.u_ndh, axis=2, out=a.var2[b])
-        np.multiply(a.var2[b], 1 / H, out=a.var2[b])
+        np.add.reduce(a.u_ndh, axis=2, out=a.var2)
+        np.multiply(a.var2, 1 / H, out=a.var2)
 
         # rstd2[b,n,d] = 1/√(var2[b,n,d] + 1e-05)
-        np.add(a.var2[b], 1e-05, out=a.rstd2[b])
+        np.add(a.var2, 1e-05, out=a.rstd2[b])
         np.sqrt(a.rstd2[b], out=a.rstd2[b])
         np.divide(1, a.rstd2[b], out=a.rstd2[b])
 
         # xhat2[b,n,d,h] = (sum1[b,n,d,h] - mean2[b,n,d]) rstd2[b,n,d]
-        np.subtract(a.sum1[b], a.mean2[b][:, :, None], out=a.xhat2[b])
+        np.subtract(a.sum1, a.mean2[:, :, None], out=a.xhat2[b])
         np.multiply(a.xhat2[b], a.rstd2[b][:, :, None], out=a.xhat2[b])
 
         # y5[b,n,d,h] = block_ln2_gain[b,h] xhat2[b,n,d,h] + block_ln2_shift[b,h]
@@ -550,11 +611,11 @@ def forward(p: Params, a: Activations, tokens: np.ndarray) -> None:
         np.multiply(a.z1[b], a.Phi1[b], out=a.gelu1[b])
 
         # z2[b,n,d,h] = Σ_e block_down_W[b,e,h] gelu1[b,n,d,e] + block_down_b[b,h]
-        np.matmul(a.gelu1[b].reshape(-1, E), p.block_down_W[b], out=a.z2[b].reshape(-1, H))
-        np.add(a.z2[b], p.block_down_b[b], out=a.z2[b])
+        np.matmul(a.gelu1[b].reshape(-1, E), p.block_down_W[b], out=a.z2.reshape(-1, H))
+        np.add(a.z2, p.block_down_b[b], out=a.z2)
 
         # block[b,n,d,h] = sum1[b,n,d,h] + z2[b,n,d,h]
-        np.add(a.z2[b], a.sum1[b], out=a.block[b])
+        np.add(a.z2, a.sum1, out=a.block[b])
 
     # h[n,d,h] = block[B-1,n,d,h]
     a.h = a.block[B - 1]
@@ -641,263 +702,251 @@ def backward(p: Params, g: Grads, a: Workspace, tokens: np.ndarray, next_token: 
     np.add.reduce(a.d_xhat3, axis=2, out=a.sum_d_xhat3)
 
     # ∂L/∂att_k[b,n,s,a,2 j + f] = ∂L/∂pair2[b,n,s,a,j,f]
-    a.d_att_k = a.d_pair2.reshape(B, -1, S, A, K)
+    a.d_att_k = a.d_pair2.reshape(-1, S, A, K)
 
     # ∂L/∂att_q[b,n,d,a,2 j + f] = ∂L/∂pair1[b,n,d,a,j,f]
-    a.d_att_q = a.d_pair1.reshape(B, -1, D, A, K)
+    a.d_att_q = a.d_pair1.reshape(-1, D, A, K)
 
     for b in reversed(range(B)):
         # ∂L/∂block[b,n,d,h] = ∂L/∂block_before[b+1,n,d,h] (rstd3[n,d] (∂L/∂xhat3[n,d,h] -
         #     xhat3[n,d,h] xhat3_dot_d_xhat3[n,d]/H - sum_d_xhat3[n,d]/H) outside)
         if b < B - 1:
-            np.copyto(a.d_block[b], a.d_block_before[b + 1])
+            np.copyto(a.d_block, a.d_block_before[b + 1])
         else:
             np.multiply(a.xhat3_dot_d_xhat3, 1 / H, out=a.u_nd)
-            np.multiply(a.xhat3, a.u_nd[:, :, None], out=a.d_block[b])
-            np.subtract(a.d_xhat3, a.d_block[b], out=a.d_block[b])
+            np.multiply(a.xhat3, a.u_nd[:, :, None], out=a.d_block)
+            np.subtract(a.d_xhat3, a.d_block, out=a.d_block)
             np.multiply(a.sum_d_xhat3, 1 / H, out=a.u_nd)
-            np.subtract(a.d_block[b], a.u_nd[:, :, None], out=a.d_block[b])
-            np.multiply(a.d_block[b], a.rstd3[:, :, None], out=a.d_block[b])
+            np.subtract(a.d_block, a.u_nd[:, :, None], out=a.d_block)
+            np.multiply(a.d_block, a.rstd3[:, :, None], out=a.d_block)
+
+        # ∂L/∂block_down_b[b,h] = Σ_{n,d} ∂L/∂block[b,n,d,h]
+        np.add.reduce(a.d_block, axis=(0, 1), out=g.block_down_b[b])
+
+        # ∂L/∂block_down_W[b,e,h] = Σ_{n,d} gelu1[b,n,d,e] ∂L/∂block[b,n,d,h]
+        np.dot(a.gelu1[b].reshape(-1, E).T, a.d_block.reshape(-1, H), out=g.block_down_W[b])
 
         # ∂L/∂gelu1[b,n,d,e] = Σ_h block_down_W[b,e,h] ∂L/∂block[b,n,d,h]
-        np.matmul(a.d_block[b].reshape(-1, H), p.block_down_W[b].T, out=a.d_gelu1[b].reshape(-1, E))
+        np.matmul(a.d_block.reshape(-1, H), p.block_down_W[b].T, out=a.d_gelu1.reshape(-1, E))
 
         # ∂L/∂z1[b,n,d,e] = (√2 z1[b,n,d,e] exp(-z1[b,n,d,e]²/2)/(2 √π) + Phi1[b,n,d,e])
         #     ∂L/∂gelu1[b,n,d,e]
-        np.multiply(a.z1[b], a.z1[b], out=a.d_z1[b])
-        np.multiply(a.d_z1[b], -0.5, out=a.d_z1[b])
-        np.exp(a.d_z1[b], out=a.d_z1[b])
-        np.multiply(a.d_z1[b], a.z1[b], out=a.d_z1[b])
-        np.multiply(a.d_z1[b], 0.3989422804014327, out=a.d_z1[b])
-        np.add(a.d_z1[b], a.Phi1[b], out=a.d_z1[b])
-        np.multiply(a.d_z1[b], a.d_gelu1[b], out=a.d_z1[b])
+        np.multiply(a.z1[b], a.z1[b], out=a.d_z1)
+        np.multiply(a.d_z1, -0.5, out=a.d_z1)
+        np.exp(a.d_z1, out=a.d_z1)
+        np.multiply(a.d_z1, a.z1[b], out=a.d_z1)
+        np.multiply(a.d_z1, 0.3989422804014327, out=a.d_z1)
+        np.add(a.d_z1, a.Phi1[b], out=a.d_z1)
+        np.multiply(a.d_z1, a.d_gelu1, out=a.d_z1)
+
+        # ∂L/∂block_up_b[b,e] = Σ_{n,d} ∂L/∂z1[b,n,d,e]
+        np.add.reduce(a.d_z1, axis=(0, 1), out=g.block_up_b[b])
+
+        # ∂L/∂block_up_W[b,h,e] = Σ_{n,d} y5[b,n,d,h] ∂L/∂z1[b,n,d,e]
+        np.dot(a.y5[b].reshape(-1, H).T, a.d_z1.reshape(-1, E), out=g.block_up_W[b])
 
         # ∂L/∂y5[b,n,d,h] = Σ_e block_up_W[b,h,e] ∂L/∂z1[b,n,d,e]
-        np.matmul(a.d_z1[b].reshape(-1, E), p.block_up_W[b].T, out=a.d_y5[b].reshape(-1, H))
+        np.matmul(a.d_z1.reshape(-1, E), p.block_up_W[b].T, out=a.d_y5.reshape(-1, H))
+
+        # ∂L/∂block_ln2_shift[b,h] = Σ_{n,d} ∂L/∂y5[b,n,d,h]
+        np.add.reduce(a.d_y5, axis=(0, 1), out=g.block_ln2_shift[b])
+
+        # ∂L/∂block_ln2_gain[b,h] = Σ_{n,d} xhat2[b,n,d,h] ∂L/∂y5[b,n,d,h]
+        np.einsum("ndh,ndh->h", a.d_y5, a.xhat2[b], out=g.block_ln2_gain[b])
 
         # ∂L/∂xhat2[b,n,d,h] = block_ln2_gain[b,h] ∂L/∂y5[b,n,d,h]
-        np.multiply(a.d_y5[b], p.block_ln2_gain[b], out=a.d_xhat2[b])
+        np.multiply(a.d_y5, p.block_ln2_gain[b], out=a.d_xhat2)
 
         # xhat2_dot_d_xhat2[b,n,d] = Σ_h xhat2[b,n,d,h] ∂L/∂xhat2[b,n,d,h]
-        np.vecdot(a.d_xhat2[b], a.xhat2[b], out=a.xhat2_dot_d_xhat2[b])
+        np.vecdot(a.d_xhat2, a.xhat2[b], out=a.xhat2_dot_d_xhat2)
 
         # sum_d_xhat2[b,n,d] = Σ_h ∂L/∂xhat2[b,n,d,h]
-        np.add.reduce(a.d_xhat2[b], axis=2, out=a.sum_d_xhat2[b])
+        np.add.reduce(a.d_xhat2, axis=2, out=a.sum_d_xhat2)
 
         # ∂L/∂sum1[b,n,d,h] = rstd2[b,n,d] ∂L/∂xhat2[b,n,d,h] + ∂L/∂block[b,n,d,h] - rstd2[b,n,d]
         #     sum_d_xhat2[b,n,d]/H - rstd2[b,n,d] xhat2[b,n,d,h] xhat2_dot_d_xhat2[b,n,d]/H
-        np.multiply(a.xhat2_dot_d_xhat2[b], a.rstd2[b], out=a.u_nd)
+        np.multiply(a.xhat2_dot_d_xhat2, a.rstd2[b], out=a.u_nd)
         np.multiply(a.u_nd, 1 / H, out=a.u_nd)
-        np.multiply(a.xhat2[b], a.u_nd[:, :, None], out=a.d_sum1[b])
-        np.multiply(a.d_xhat2[b], a.rstd2[b][:, :, None], out=a.u_ndh)
-        np.subtract(a.u_ndh, a.d_sum1[b], out=a.d_sum1[b])
-        np.add(a.d_sum1[b], a.d_block[b], out=a.d_sum1[b])
-        np.multiply(a.sum_d_xhat2[b], a.rstd2[b], out=a.u_nd)
+        np.multiply(a.xhat2[b], a.u_nd[:, :, None], out=a.d_sum1)
+        np.multiply(a.d_xhat2, a.rstd2[b][:, :, None], out=a.u_ndh)
+        np.subtract(a.u_ndh, a.d_sum1, out=a.d_sum1)
+        np.add(a.d_sum1, a.d_block, out=a.d_sum1)
+        np.multiply(a.sum_d_xhat2, a.rstd2[b], out=a.u_nd)
         np.multiply(a.u_nd, 1 / H, out=a.u_nd)
-        np.subtract(a.d_sum1[b], a.u_nd[:, :, None], out=a.d_sum1[b])
+        np.subtract(a.d_sum1, a.u_nd[:, :, None], out=a.d_sum1)
+
+        # ∂L/∂block_att_bo[b,h] = Σ_{n,d} ∂L/∂sum1[b,n,d,h]
+        np.add.reduce(a.d_sum1, axis=(0, 1), out=g.block_att_bo[b])
+
+        # ∂L/∂block_att_Wo[b,a,k,h] = Σ_{n,d} att_mixed[b,n,d,a,k] ∂L/∂sum1[b,n,d,h]
+        np.matmul(
+            a.att_mixed[b].reshape(-1, A * K).T,
+            a.d_sum1.reshape(-1, H),
+            out=g.block_att_Wo[b].reshape(A * K, H),
+        )
 
         # ∂L/∂att_mixed[b,n,d,a,k] = Σ_h block_att_Wo[b,a,k,h] ∂L/∂sum1[b,n,d,h]
         np.matmul(
-            a.d_sum1[b].reshape(-1, H),
+            a.d_sum1.reshape(-1, H),
             p.block_att_Wo[b].reshape(A * K, H).T,
-            out=a.d_att_mixed[b].reshape(-1, A * K),
+            out=a.d_att_mixed.reshape(-1, A * K),
         )
 
         # ∂L/∂p1[b,n,a,d,s] = Σ_k att_v[b,n,s,a,k] ∂L/∂att_mixed[b,n,d,a,k]
-        np.matmul(
-            a.d_att_mixed[b].transpose(0, 2, 1, 3), a.att_v[b].transpose(0, 2, 3, 1), out=a.d_p1[b]
-        )
+        np.matmul(a.d_att_mixed.transpose(0, 2, 1, 3), a.att_v[b].transpose(0, 2, 3, 1), out=a.d_p1)
 
         # p1_dot_d_p1[b,n,a,d] = Σ_s p1[b,n,a,d,s] ∂L/∂p1[b,n,a,d,s]
-        np.vecdot(a.d_p1[b], a.p1[b], out=a.p1_dot_d_p1[b])
+        np.vecdot(a.d_p1, a.p1[b], out=a.p1_dot_d_p1)
 
         # ∂L/∂att_score[b,n,a,d,s] = [s ≤ d] p1[b,n,a,d,s] (∂L/∂p1[b,n,a,d,s] -
         #     p1_dot_d_p1[b,n,a,d])
         np.less_equal(a.RANGE_S, a.RANGE_D[:, None], out=a.u_ds)
-        np.subtract(a.d_p1[b], a.p1_dot_d_p1[b][:, :, :, None], out=a.d_att_score[b])
-        np.multiply(a.d_att_score[b], a.p1[b], out=a.d_att_score[b])
-        np.multiply(a.d_att_score[b], a.u_ds, out=a.d_att_score[b])
+        np.subtract(a.d_p1, a.p1_dot_d_p1[:, :, :, None], out=a.d_att_score)
+        np.multiply(a.d_att_score, a.p1[b], out=a.d_att_score)
+        np.multiply(a.d_att_score, a.u_ds, out=a.d_att_score)
 
         # ∂L/∂y4[b,n,s,a,k] = Σ_d y3[b,n,d,a,k] ∂L/∂att_score[b,n,a,d,s]/√K
         np.matmul(
-            a.d_att_score[b].transpose(0, 1, 3, 2),
+            a.d_att_score.transpose(0, 1, 3, 2),
             a.y3[b].transpose(0, 2, 1, 3),
-            out=a.d_y4[b].transpose(0, 2, 1, 3),
+            out=a.d_y4.transpose(0, 2, 1, 3),
         )
-        np.multiply(a.d_y4[b], math.sqrt(1 / K), out=a.d_y4[b])
+        np.multiply(a.d_y4, math.sqrt(1 / K), out=a.d_y4)
 
         # ∂L/∂pair2[b,n,s,a,j,f] = Σ_g turn2[s,j,g,f] ∂L/∂y4[b,n,s,a,2 j + g]
         np.multiply(
             a.turn2[:, :, 0, 0][:, None, :],
-            a.d_y4[b].reshape(-1, S, A, J, G)[:, :, :, :, 0],
-            out=a.d_pair2[b][:, :, :, :, 0],
+            a.d_y4.reshape(-1, S, A, J, G)[:, :, :, :, 0],
+            out=a.d_pair2[:, :, :, :, 0],
         )
         np.multiply(
             a.turn2[:, :, 1, 0][:, None, :],
-            a.d_y4[b].reshape(-1, S, A, J, G)[:, :, :, :, 1],
+            a.d_y4.reshape(-1, S, A, J, G)[:, :, :, :, 1],
             out=a.u_nsaj,
         )
-        np.add(a.d_pair2[b][:, :, :, :, 0], a.u_nsaj, out=a.d_pair2[b][:, :, :, :, 0])
+        np.add(a.d_pair2[:, :, :, :, 0], a.u_nsaj, out=a.d_pair2[:, :, :, :, 0])
         np.multiply(
             a.turn2[:, :, 0, 1][:, None, :],
-            a.d_y4[b].reshape(-1, S, A, J, G)[:, :, :, :, 0],
-            out=a.d_pair2[b][:, :, :, :, 1],
+            a.d_y4.reshape(-1, S, A, J, G)[:, :, :, :, 0],
+            out=a.d_pair2[:, :, :, :, 1],
         )
         np.multiply(
             a.turn2[:, :, 1, 1][:, None, :],
-            a.d_y4[b].reshape(-1, S, A, J, G)[:, :, :, :, 1],
+            a.d_y4.reshape(-1, S, A, J, G)[:, :, :, :, 1],
             out=a.u_nsaj,
         )
-        np.add(a.d_pair2[b][:, :, :, :, 1], a.u_nsaj, out=a.d_pair2[b][:, :, :, :, 1])
+        np.add(a.d_pair2[:, :, :, :, 1], a.u_nsaj, out=a.d_pair2[:, :, :, :, 1])
+
+        # ∂L/∂block_att_Wk[b,h,a,k] = Σ_{n,s} y2[b,n,s,h] ∂L/∂att_k[b,n,s,a,k]
+        np.matmul(
+            a.y2[b].reshape(-1, H).T,
+            a.d_att_k.reshape(-1, A * K),
+            out=g.block_att_Wk[b].reshape(H, A * K),
+        )
 
         # ∂L/∂y3[b,n,d,a,k] = Σ_s y4[b,n,s,a,k] ∂L/∂att_score[b,n,a,d,s]/√K
-        np.matmul(
-            a.d_att_score[b], a.y4[b].transpose(0, 2, 1, 3), out=a.d_y3[b].transpose(0, 2, 1, 3)
-        )
-        np.multiply(a.d_y3[b], math.sqrt(1 / K), out=a.d_y3[b])
+        np.matmul(a.d_att_score, a.y4[b].transpose(0, 2, 1, 3), out=a.d_y3.transpose(0, 2, 1, 3))
+        np.multiply(a.d_y3, math.sqrt(1 / K), out=a.d_y3)
 
         # ∂L/∂pair1[b,n,d,a,j,f] = Σ_g turn1[d,j,g,f] ∂L/∂y3[b,n,d,a,2 j + g]
         np.multiply(
             a.turn1[:, :, 0, 0][:, None, :],
-            a.d_y3[b].reshape(-1, D, A, J, G)[:, :, :, :, 0],
-            out=a.d_pair1[b][:, :, :, :, 0],
+            a.d_y3.reshape(-1, D, A, J, G)[:, :, :, :, 0],
+            out=a.d_pair1[:, :, :, :, 0],
         )
         np.multiply(
             a.turn1[:, :, 1, 0][:, None, :],
-            a.d_y3[b].reshape(-1, D, A, J, G)[:, :, :, :, 1],
+            a.d_y3.reshape(-1, D, A, J, G)[:, :, :, :, 1],
             out=a.u_ndaj,
         )
-        np.add(a.d_pair1[b][:, :, :, :, 0], a.u_ndaj, out=a.d_pair1[b][:, :, :, :, 0])
+        np.add(a.d_pair1[:, :, :, :, 0], a.u_ndaj, out=a.d_pair1[:, :, :, :, 0])
         np.multiply(
             a.turn1[:, :, 0, 1][:, None, :],
-            a.d_y3[b].reshape(-1, D, A, J, G)[:, :, :, :, 0],
-            out=a.d_pair1[b][:, :, :, :, 1],
+            a.d_y3.reshape(-1, D, A, J, G)[:, :, :, :, 0],
+            out=a.d_pair1[:, :, :, :, 1],
         )
         np.multiply(
             a.turn1[:, :, 1, 1][:, None, :],
-            a.d_y3[b].reshape(-1, D, A, J, G)[:, :, :, :, 1],
+            a.d_y3.reshape(-1, D, A, J, G)[:, :, :, :, 1],
             out=a.u_ndaj,
         )
-        np.add(a.d_pair1[b][:, :, :, :, 1], a.u_ndaj, out=a.d_pair1[b][:, :, :, :, 1])
+        np.add(a.d_pair1[:, :, :, :, 1], a.u_ndaj, out=a.d_pair1[:, :, :, :, 1])
+
+        # ∂L/∂block_att_bq[b,a,k] = Σ_{n,d} ∂L/∂att_q[b,n,d,a,k]
+        np.add.reduce(a.d_att_q, axis=(0, 1), out=g.block_att_bq[b])
+
+        # ∂L/∂block_att_Wq[b,h,a,k] = Σ_{n,d} y2[b,n,d,h] ∂L/∂att_q[b,n,d,a,k]
+        np.matmul(
+            a.y2[b].reshape(-1, H).T,
+            a.d_att_q.reshape(-1, A * K),
+            out=g.block_att_Wq[b].reshape(H, A * K),
+        )
 
         # ∂L/∂att_v[b,n,s,a,k] = Σ_d p1[b,n,a,d,s] ∂L/∂att_mixed[b,n,d,a,k]
+        np.matmul(a.d_att_mixed.transpose(0, 2, 3, 1), a.p1[b], out=a.d_att_v.transpose(0, 2, 3, 1))
+
+        # ∂L/∂block_att_bv[b,a,k] = Σ_{n,s} ∂L/∂att_v[b,n,s,a,k]
+        np.add.reduce(a.d_att_v, axis=(0, 1), out=g.block_att_bv[b])
+
+        # ∂L/∂block_att_Wv[b,h,a,k] = Σ_{n,s} y2[b,n,s,h] ∂L/∂att_v[b,n,s,a,k]
         np.matmul(
-            a.d_att_mixed[b].transpose(0, 2, 3, 1), a.p1[b], out=a.d_att_v[b].transpose(0, 2, 3, 1)
+            a.y2[b].reshape(-1, H).T,
+            a.d_att_v.reshape(-1, A * K),
+            out=g.block_att_Wv[b].reshape(H, A * K),
         )
 
         # ∂L/∂y2[b,n,d,h] = Σ_{a,k} block_att_Wv[b,h,a,k] ∂L/∂att_v[b,n,d,a,k] + Σ_{a,k}
         #     block_att_Wk[b,h,a,k] ∂L/∂att_k[b,n,d,a,k] + Σ_{a,k} block_att_Wq[b,h,a,k]
         #     ∂L/∂att_q[b,n,d,a,k]
         np.matmul(
-            a.d_att_v[b].reshape(-1, A * K),
+            a.d_att_v.reshape(-1, A * K),
             p.block_att_Wv[b].reshape(H, A * K).T,
-            out=a.d_y2[b].reshape(-1, H),
+            out=a.d_y2.reshape(-1, H),
         )
         np.matmul(
-            a.d_att_k[b].reshape(-1, A * K),
+            a.d_att_k.reshape(-1, A * K),
             p.block_att_Wk[b].reshape(H, A * K).T,
             out=a.u_ndh.reshape(-1, H),
         )
-        np.add(a.d_y2[b], a.u_ndh, out=a.d_y2[b])
+        np.add(a.d_y2, a.u_ndh, out=a.d_y2)
         np.matmul(
-            a.d_att_q[b].reshape(-1, A * K),
+            a.d_att_q.reshape(-1, A * K),
             p.block_att_Wq[b].reshape(H, A * K).T,
             out=a.u_ndh.reshape(-1, H),
         )
-        np.add(a.d_y2[b], a.u_ndh, out=a.d_y2[b])
+        np.add(a.d_y2, a.u_ndh, out=a.d_y2)
+
+        # ∂L/∂block_ln1_shift[b,h] = Σ_{n,d} ∂L/∂y2[b,n,d,h]
+        np.add.reduce(a.d_y2, axis=(0, 1), out=g.block_ln1_shift[b])
+
+        # ∂L/∂block_ln1_gain[b,h] = Σ_{n,d} xhat1[b,n,d,h] ∂L/∂y2[b,n,d,h]
+        np.einsum("ndh,ndh->h", a.d_y2, a.xhat1[b], out=g.block_ln1_gain[b])
 
         # ∂L/∂xhat1[b,n,d,h] = block_ln1_gain[b,h] ∂L/∂y2[b,n,d,h]
-        np.multiply(a.d_y2[b], p.block_ln1_gain[b], out=a.d_xhat1[b])
+        np.multiply(a.d_y2, p.block_ln1_gain[b], out=a.d_xhat1)
 
         # xhat1_dot_d_xhat1[b,n,d] = Σ_h xhat1[b,n,d,h] ∂L/∂xhat1[b,n,d,h]
-        np.vecdot(a.d_xhat1[b], a.xhat1[b], out=a.xhat1_dot_d_xhat1[b])
+        np.vecdot(a.d_xhat1, a.xhat1[b], out=a.xhat1_dot_d_xhat1)
 
         # sum_d_xhat1[b,n,d] = Σ_h ∂L/∂xhat1[b,n,d,h]
-        np.add.reduce(a.d_xhat1[b], axis=2, out=a.sum_d_xhat1[b])
+        np.add.reduce(a.d_xhat1, axis=2, out=a.sum_d_xhat1)
 
         # ∂L/∂block_before[b,n,d,h] = rstd1[b,n,d] ∂L/∂xhat1[b,n,d,h] + ∂L/∂sum1[b,n,d,h] -
         #     rstd1[b,n,d] sum_d_xhat1[b,n,d]/H - rstd1[b,n,d] xhat1[b,n,d,h]
         #     xhat1_dot_d_xhat1[b,n,d]/H
-        np.multiply(a.xhat1_dot_d_xhat1[b], a.rstd1[b], out=a.u_nd)
+        np.multiply(a.xhat1_dot_d_xhat1, a.rstd1[b], out=a.u_nd)
         np.multiply(a.u_nd, 1 / H, out=a.u_nd)
         np.multiply(a.xhat1[b], a.u_nd[:, :, None], out=a.d_block_before[b])
-        np.multiply(a.d_xhat1[b], a.rstd1[b][:, :, None], out=a.u_ndh)
+        np.multiply(a.d_xhat1, a.rstd1[b][:, :, None], out=a.u_ndh)
         np.subtract(a.u_ndh, a.d_block_before[b], out=a.d_block_before[b])
-        np.add(a.d_block_before[b], a.d_sum1[b], out=a.d_block_before[b])
-        np.multiply(a.sum_d_xhat1[b], a.rstd1[b], out=a.u_nd)
+        np.add(a.d_block_before[b], a.d_sum1, out=a.d_block_before[b])
+        np.multiply(a.sum_d_xhat1, a.rstd1[b], out=a.u_nd)
         np.multiply(a.u_nd, 1 / H, out=a.u_nd)
         np.subtract(a.d_block_before[b], a.u_nd[:, :, None], out=a.d_block_before[b])
 
     # ∂L/∂characters_W[v,h] = Σ_{n,d} δ(v,tokens[n,d]) ∂L/∂block_before[0,n,d,h]
     np.equal(tokens[:, :, None], a.RANGE_V, out=a.u_ndv)
     np.dot(a.u_ndv.reshape(-1, V).T, a.d_block_before[0].reshape(-1, H), out=g.characters_W)
-
-    # ∂L/∂block_ln1_gain[b,h] = Σ_{n,d} xhat1[b,n,d,h] ∂L/∂y2[b,n,d,h]
-    np.einsum("bndh,bndh->bh", a.d_y2, a.xhat1, out=g.block_ln1_gain)
-
-    # ∂L/∂block_ln1_shift[b,h] = Σ_{n,d} ∂L/∂y2[b,n,d,h]
-    np.add.reduce(a.d_y2, axis=(1, 2), out=g.block_ln1_shift)
-
-    # ∂L/∂block_att_Wq[b,h,a,k] = Σ_{n,d} y2[b,n,d,h] ∂L/∂att_q[b,n,d,a,k]
-    np.matmul(
-        a.y2.reshape(B, N * D, H).swapaxes(-1, -2),
-        a.d_att_q.reshape(B, N * D, A * K),
-        out=g.block_att_Wq.reshape(B, H, A * K),
-    )
-
-    # ∂L/∂block_att_bq[b,a,k] = Σ_{n,d} ∂L/∂att_q[b,n,d,a,k]
-    np.add.reduce(a.d_att_q, axis=(1, 2), out=g.block_att_bq)
-
-    # ∂L/∂block_att_Wk[b,h,a,k] = Σ_{n,s} y2[b,n,s,h] ∂L/∂att_k[b,n,s,a,k]
-    np.matmul(
-        a.y2.reshape(B, N * S, H).swapaxes(-1, -2),
-        a.d_att_k.reshape(B, N * S, A * K),
-        out=g.block_att_Wk.reshape(B, H, A * K),
-    )
-
-    # ∂L/∂block_att_Wv[b,h,a,k] = Σ_{n,s} y2[b,n,s,h] ∂L/∂att_v[b,n,s,a,k]
-    np.matmul(
-        a.y2.reshape(B, N * S, H).swapaxes(-1, -2),
-        a.d_att_v.reshape(B, N * S, A * K),
-        out=g.block_att_Wv.reshape(B, H, A * K),
-    )
-
-    # ∂L/∂block_att_bv[b,a,k] = Σ_{n,s} ∂L/∂att_v[b,n,s,a,k]
-    np.add.reduce(a.d_att_v, axis=(1, 2), out=g.block_att_bv)
-
-    # ∂L/∂block_att_Wo[b,a,k,h] = Σ_{n,d} att_mixed[b,n,d,a,k] ∂L/∂sum1[b,n,d,h]
-    np.matmul(
-        a.att_mixed.reshape(B, N * D, A * K).swapaxes(-1, -2),
-        a.d_sum1.reshape(B, N * D, H),
-        out=g.block_att_Wo.reshape(B, A * K, H),
-    )
-
-    # ∂L/∂block_att_bo[b,h] = Σ_{n,d} ∂L/∂sum1[b,n,d,h]
-    np.add.reduce(a.d_sum1, axis=(1, 2), out=g.block_att_bo)
-
-    # ∂L/∂block_ln2_gain[b,h] = Σ_{n,d} xhat2[b,n,d,h] ∂L/∂y5[b,n,d,h]
-    np.einsum("bndh,bndh->bh", a.d_y5, a.xhat2, out=g.block_ln2_gain)
-
-    # ∂L/∂block_ln2_shift[b,h] = Σ_{n,d} ∂L/∂y5[b,n,d,h]
-    np.add.reduce(a.d_y5, axis=(1, 2), out=g.block_ln2_shift)
-
-    # ∂L/∂block_up_W[b,h,e] = Σ_{n,d} y5[b,n,d,h] ∂L/∂z1[b,n,d,e]
-    np.matmul(
-        a.y5.reshape(B, N * D, H).swapaxes(-1, -2), a.d_z1.reshape(B, N * D, E), out=g.block_up_W
-    )
-
-    # ∂L/∂block_up_b[b,e] = Σ_{n,d} ∂L/∂z1[b,n,d,e]
-    np.add.reduce(a.d_z1, axis=(1, 2), out=g.block_up_b)
-
-    # ∂L/∂block_down_W[b,e,h] = Σ_{n,d} gelu1[b,n,d,e] ∂L/∂block[b,n,d,h]
-    np.matmul(
-        a.gelu1.reshape(B, N * D, E).swapaxes(-1, -2),
-        a.d_block.reshape(B, N * D, H),
-        out=g.block_down_W,
-    )
-
-    # ∂L/∂block_down_b[b,h] = Σ_{n,d} ∂L/∂block[b,n,d,h]
-    np.add.reduce(a.d_block, axis=(1, 2), out=g.block_down_b)
 
     # ∂L/∂ln_gain[h] = Σ_{n,d} xhat3[n,d,h] ∂L/∂y6[n,d,h]
     np.einsum("ndh,ndh->h", a.d_y6, a.xhat3, out=g.ln_gain)

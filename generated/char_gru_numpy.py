@@ -60,62 +60,99 @@ class Grads(Params):
     """The gradient: `grads.W` is ∂L/∂W, in the same order in memory."""
 
 
-class Activations:
-    """What the forward pass computes for a batch of N examples, allocated once.
+def lent(rows: np.ndarray, dtype: type, shape: tuple[int, ...]) -> np.ndarray:
+    """Return memory of floats as an array of another type, which needs no more than these rows."""
+    return rows.reshape(-1).view(dtype)[: math.prod(shape)].reshape(shape)
 
-    Names in capitals are constants; a name such as u_nh is scratch memory u, seen as [n,h].
+
+class Activations:
+    """What prediction computes for a batch of N examples.
+
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written. Names in capitals are constants; a name
+    such as u_nh is scratch memory u, seen as [n,h].
     """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         self.N = N
-        self.y1 = np.empty((N, D, H), dtype)  # y1[n,d,h]
-        self.gru_v = np.empty((N, D, M), dtype)  # gru_v[n,d,m]
-        self.gru_h_before = np.empty((N, D, K), dtype)  # gru_h_before[n,d,k]
-        self.gru_u = np.empty((N, D, M), dtype)  # gru_u[n,d,m]
-        self.gru_zr = np.empty((N, D, K), dtype)  # gru_zr[n,d,k]
-        self.gru_zz = np.empty((N, D, K), dtype)  # gru_zz[n,d,k]
-        self.gru_r = np.empty((N, D, K), dtype)  # gru_r[n,d,k]
-        self.gru_z = np.empty((N, D, K), dtype)  # gru_z[n,d,k]
-        self.gru_un = np.empty((N, D, K), dtype)  # gru_un[n,d,k]
-        self.gru_zn = np.empty((N, D, K), dtype)  # gru_zn[n,d,k]
-        self.gru_new = np.empty((N, D, K), dtype)  # gru_new[n,d,k]
-        self.gru_h = np.empty((N, D, K), dtype)  # gru_h[n,d,k]
+        rows_N = np.empty((74368, N), dtype)
+        self.y1 = rows_N[24576:26624].reshape((N, D, H))  # y1[n,d,h]
         self.logits = np.empty((N, D, E), dtype)  # logits[n,d,e]
-        self.m = np.empty((N, D), dtype)  # m[n,d]
-        self.e = np.empty((N, D, E), dtype)  # e[n,d,e]
-        self.s = np.empty((N, D), dtype)  # s[n,d]
-        self.logits_at_next_token = np.empty((N, D), dtype)  # logits_at_next_token[n,d]
         self.loss = np.empty((), dtype)  # loss
+        self.gru_v = rows_N[0:24576].reshape((N, D, M))  # gru_v[n,d,m]
+        self.gru_h = rows_N[24576:32768].reshape((N, D, K))  # gru_h[n,d,k]
+        self.gru_h_before = rows_N[32768:40960].reshape((N, D, K))  # gru_h_before[n,d,k]
+        self.gru_r = rows_N[40960:49152].reshape((N, D, K))  # gru_r[n,d,k]
+        self.gru_z = rows_N[49152:57344].reshape((N, D, K))  # gru_z[n,d,k]
+        self.gru_un = rows_N[57344:65536].reshape((N, D, K))  # gru_un[n,d,k]
+        self.gru_new = rows_N[65536:73728].reshape((N, D, K))  # gru_new[n,d,k]
+        self.gru_u = rows_N[73728:74112].reshape((N, M))  # gru_u[n,m]
+        self.gru_zr = rows_N[74112:74240].reshape((N, K))  # gru_zr[n,k]
+        self.gru_zz = rows_N[74240:74368].reshape((N, K))  # gru_zz[n,k]
+        self.gru_zn = rows_N[73728:73856].reshape((N, K))  # gru_zn[n,k]
+        self.u_nk = rows_N[73728:73856].reshape((N, K))
+        self.m = rows_N[6144:6208].reshape((N, D))  # m[n,d]
+        self.e = rows_N[0:6144].reshape((N, D, E))  # e[n,d,e]
+        self.s = rows_N[6208:6272].reshape((N, D))  # s[n,d]
+        self.logits_at_next_token = rows_N[128:192].reshape((N, D))  # logits_at_next_token[n,d]
+        self.i_nd = lent(rows_N[0:128], np.intp, (N, D))
+        self.u_nd = rows_N[0:64].reshape((N, D))
         self.RANGE_D = np.arange(D)
         self.RANGE_N = np.arange(N)
         self.ZERO = np.zeros((), dtype)
-        self.i_nd = np.empty((N, D), np.intp)
-        u = np.empty(max(N * K, N * D), dtype)
-        self.u_nk = u[: N * K].reshape((N, K))
-        self.u_nd = u[: N * D].reshape((N, D))
 
 
 class Workspace(Activations):
-    """The activations, and the cotangents that the backward pass computes from them."""
+    """What a step of training computes: activations, and cotangents from them.
+
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written. Names in capitals are constants; a name
+    such as u_nh is scratch memory u, seen as [n,h].
+    """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
-        super().__init__(N, dtype)
-        self.p = np.empty((N, D, E), dtype)  # p[n,d,e]
-        self.d_logits = np.empty((N, D, E), dtype)  # ∂L/∂logits[n,d,e]
-        self.d_gru_h = np.empty((N, D, K), dtype)  # ∂L/∂gru_h[n,d,k]
-        self.d_gru_zn = np.empty((N, D, K), dtype)  # ∂L/∂gru_zn[n,d,k]
-        self.d_gru_un = np.empty((N, D, K), dtype)  # ∂L/∂gru_un[n,d,k]
-        self.d_gru_zz = np.empty((N, D, K), dtype)  # ∂L/∂gru_zz[n,d,k]
-        self.d_gru_zr = np.empty((N, D, K), dtype)  # ∂L/∂gru_zr[n,d,k]
-        self.d_gru_u_by_gate = np.empty((N, D, Q, K), dtype)  # ∂L/∂gru_u_by_gate[n,d,q,k]
-        self.d_gru_h_before = np.empty((N, D, K), dtype)  # ∂L/∂gru_h_before[n,d,k]
-        self.d_gru_v_by_gate = np.empty((N, D, Q, K), dtype)  # ∂L/∂gru_v_by_gate[n,d,q,k]
-        self.d_y1 = np.empty((N, D, H), dtype)  # ∂L/∂y1[n,d,h]
+        self.N = N
+        rows_N = np.empty((131200, N), dtype)
+        self.loss = np.empty((), dtype)  # loss
+        self.y1 = rows_N[129024:131072].reshape((N, D, H))  # y1[n,d,h]
+        self.gru_v = rows_N[0:24576].reshape((N, D, M))  # gru_v[n,d,m]
+        self.gru_h = rows_N[49152:57344].reshape((N, D, K))  # gru_h[n,d,k]
+        self.gru_h_before = rows_N[57344:65536].reshape((N, D, K))  # gru_h_before[n,d,k]
+        self.gru_r = rows_N[24576:32768].reshape((N, D, K))  # gru_r[n,d,k]
+        self.gru_z = rows_N[32768:40960].reshape((N, D, K))  # gru_z[n,d,k]
+        self.gru_un = rows_N[40960:49152].reshape((N, D, K))  # gru_un[n,d,k]
+        self.gru_new = rows_N[65536:73728].reshape((N, D, K))  # gru_new[n,d,k]
+        self.gru_u = rows_N[73728:74112].reshape((N, M))  # gru_u[n,m]
+        self.gru_zr = rows_N[74112:74240].reshape((N, K))  # gru_zr[n,k]
+        self.gru_zz = rows_N[74240:74368].reshape((N, K))  # gru_zz[n,k]
+        self.gru_zn = rows_N[73728:73856].reshape((N, K))  # gru_zn[n,k]
+        self.u_nk = rows_N[131072:131200].reshape((N, K))
+        self.logits = rows_N[0:6144].reshape((N, D, E))  # logits[n,d,e]
+        self.m = rows_N[12416:12480].reshape((N, D))  # m[n,d]
+        self.e = rows_N[6144:12288].reshape((N, D, E))  # e[n,d,e]
+        self.s = rows_N[12480:12544].reshape((N, D))  # s[n,d]
+        self.logits_at_next_token = rows_N[12544:12608].reshape((N, D))  # logits_at_next_token[n,d]
+        self.i_nd = lent(rows_N[12288:12416], np.intp, (N, D))
+        self.u_nd = rows_N[0:64].reshape((N, D))
+        self.p = rows_N[6144:12288].reshape((N, D, E))  # p[n,d,e]
+        self.d_logits = rows_N[122880:129024].reshape((N, D, E))  # ∂L/∂logits[n,d,e]
+        self.d_gru_h = rows_N[73728:81920].reshape((N, D, K))  # ∂L/∂gru_h[n,d,k]
+        self.d_gru_h_before = rows_N[81920:90112].reshape((N, D, K))  # ∂L/∂gru_h_before[n,d,k]
+        self.d_gru_zn = rows_N[90112:98304].reshape((N, D, K))  # ∂L/∂gru_zn[n,d,k]
+        self.d_gru_un = rows_N[98304:106496].reshape((N, D, K))  # ∂L/∂gru_un[n,d,k]
+        self.d_gru_zz = rows_N[106496:114688].reshape((N, D, K))  # ∂L/∂gru_zz[n,d,k]
+        self.d_gru_zr = rows_N[114688:122880].reshape((N, D, K))  # ∂L/∂gru_zr[n,d,k]
+        self.d_gru_u_by_gate = rows_N[0:24576].reshape((N, D, Q, K))  # ∂L/∂gru_u_by_gate[n,d,q,k]
+        self.d_gru_v_by_gate = rows_N[24576:49152].reshape(
+            (N, D, Q, K)
+        )  # ∂L/∂gru_v_by_gate[n,d,q,k]
+        self.d_y1 = rows_N[71680:73728].reshape((N, D, H))  # ∂L/∂y1[n,d,h]
+        self.u_ndv = rows_N[65536:71680].reshape((N, D, V))
+        self.RANGE_D = np.arange(D)
         self.RANGE_E = np.arange(E)
+        self.RANGE_N = np.arange(N)
         self.RANGE_V = np.arange(V)
-        u = np.empty(max(N * K, N * D * V), dtype)
-        self.u_nk = u[: N * K].reshape((N, K))
-        self.u_ndv = u[: N * D * V].reshape((N, D, V))
+        self.ZERO = np.zeros((), dtype)
 
 
 class State:
@@ -163,7 +200,7 @@ def forward(p: Params, a: Activations, tokens: np.ndarray) -> None:
     a.gru_v_by_gate = a.gru_v.reshape(-1, D, Q, K)
 
     # gru_u_by_gate[n,d,q,k] = gru_u[n,d,K q + k]
-    a.gru_u_by_gate = a.gru_u.reshape(-1, D, Q, K)
+    a.gru_u_by_gate = a.gru_u.reshape(-1, Q, K)
 
     for d in range(D):
         # gru_h_before[n,d,k] = gru_h[n,d-1,k] (0 outside)
@@ -173,35 +210,35 @@ def forward(p: Params, a: Activations, tokens: np.ndarray) -> None:
             np.copyto(a.gru_h_before[:, d], a.ZERO)
 
         # gru_u[n,d,m] = Σ_j gru_U[j,m] gru_h_before[n,d,j]
-        np.matmul(a.gru_h_before[:, d], p.gru_U, out=a.gru_u[:, d])
+        np.matmul(a.gru_h_before[:, d], p.gru_U, out=a.gru_u)
 
         # gru_zr[n,d,k] = gru_v_by_gate[n,d,0,k] + gru_u_by_gate[n,d,0,k]
-        np.add(a.gru_v_by_gate[:, d, 0], a.gru_u_by_gate[:, d, 0], out=a.gru_zr[:, d])
+        np.add(a.gru_v_by_gate[:, d, 0], a.gru_u_by_gate[:, 0], out=a.gru_zr)
 
         # gru_zz[n,d,k] = gru_v_by_gate[n,d,1,k] + gru_u_by_gate[n,d,1,k]
-        np.add(a.gru_v_by_gate[:, d, 1], a.gru_u_by_gate[:, d, 1], out=a.gru_zz[:, d])
+        np.add(a.gru_v_by_gate[:, d, 1], a.gru_u_by_gate[:, 1], out=a.gru_zz)
 
         # gru_r[n,d,k] = tanh(gru_zr[n,d,k]/2)/2 + 1/2
-        np.multiply(a.gru_zr[:, d], 0.5, out=a.gru_r[:, d])
+        np.multiply(a.gru_zr, 0.5, out=a.gru_r[:, d])
         np.tanh(a.gru_r[:, d], out=a.gru_r[:, d])
         np.multiply(a.gru_r[:, d], 0.5, out=a.gru_r[:, d])
         np.add(a.gru_r[:, d], 0.5, out=a.gru_r[:, d])
 
         # gru_z[n,d,k] = tanh(gru_zz[n,d,k]/2)/2 + 1/2
-        np.multiply(a.gru_zz[:, d], 0.5, out=a.gru_z[:, d])
+        np.multiply(a.gru_zz, 0.5, out=a.gru_z[:, d])
         np.tanh(a.gru_z[:, d], out=a.gru_z[:, d])
         np.multiply(a.gru_z[:, d], 0.5, out=a.gru_z[:, d])
         np.add(a.gru_z[:, d], 0.5, out=a.gru_z[:, d])
 
         # gru_un[n,d,k] = gru_c[k] + gru_u_by_gate[n,d,2,k]
-        np.add(a.gru_u_by_gate[:, d, 2], p.gru_c, out=a.gru_un[:, d])
+        np.add(a.gru_u_by_gate[:, 2], p.gru_c, out=a.gru_un[:, d])
 
         # gru_zn[n,d,k] = gru_v_by_gate[n,d,2,k] + gru_r[n,d,k] gru_un[n,d,k]
-        np.multiply(a.gru_un[:, d], a.gru_r[:, d], out=a.gru_zn[:, d])
-        np.add(a.gru_zn[:, d], a.gru_v_by_gate[:, d, 2], out=a.gru_zn[:, d])
+        np.multiply(a.gru_un[:, d], a.gru_r[:, d], out=a.gru_zn)
+        np.add(a.gru_zn, a.gru_v_by_gate[:, d, 2], out=a.gru_zn)
 
         # gru_new[n,d,k] = tanh(gru_zn[n,d,k])
-        np.tanh(a.gru_zn[:, d], out=a.gru_new[:, d])
+        np.tanh(a.gru_zn, out=a.gru_new[:, d])
 
         # gru_h[n,d,k] = gru_h_before[n,d,k] gru_z[n,d,k] + (1 - gru_z[n,d,k]) gru_new[n,d,k]
         np.subtract(1, a.gru_z[:, d], out=a.gru_h[:, d])

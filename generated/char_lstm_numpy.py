@@ -58,57 +58,94 @@ class Grads(Params):
     """The gradient: `grads.W` is ∂L/∂W, in the same order in memory."""
 
 
-class Activations:
-    """What the forward pass computes for a batch of N examples, allocated once.
+def lent(rows: np.ndarray, dtype: type, shape: tuple[int, ...]) -> np.ndarray:
+    """Return memory of floats as an array of another type, which needs no more than these rows."""
+    return rows.reshape(-1).view(dtype)[: math.prod(shape)].reshape(shape)
 
-    Names in capitals are constants; a name such as u_nh is scratch memory u, seen as [n,h].
+
+class Activations:
+    """What prediction computes for a batch of N examples.
+
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written. Names in capitals are constants; a name
+    such as u_nh is scratch memory u, seen as [n,h].
     """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         self.N = N
-        self.y1 = np.empty((N, D, H), dtype)  # y1[n,d,h]
-        self.lstm_z = np.empty((N, D, M), dtype)  # lstm_z[n,d,m]
-        self.lstm_h_before = np.empty((N, D, K), dtype)  # lstm_h_before[n,d,k]
-        self.lstm_i = np.empty((N, D, K), dtype)  # lstm_i[n,d,k]
-        self.lstm_f = np.empty((N, D, K), dtype)  # lstm_f[n,d,k]
-        self.lstm_g = np.empty((N, D, K), dtype)  # lstm_g[n,d,k]
-        self.lstm_o = np.empty((N, D, K), dtype)  # lstm_o[n,d,k]
-        self.lstm_c_before = np.empty((N, D, K), dtype)  # lstm_c_before[n,d,k]
-        self.lstm_c = np.empty((N, D, K), dtype)  # lstm_c[n,d,k]
-        self.lstm_c_tanh = np.empty((N, D, K), dtype)  # lstm_c_tanh[n,d,k]
-        self.lstm_h = np.empty((N, D, K), dtype)  # lstm_h[n,d,k]
+        rows_N = np.empty((107008, N), dtype)
+        self.y1 = rows_N[32768:34816].reshape((N, D, H))  # y1[n,d,h]
         self.logits = np.empty((N, D, E), dtype)  # logits[n,d,e]
-        self.m = np.empty((N, D), dtype)  # m[n,d]
-        self.e = np.empty((N, D, E), dtype)  # e[n,d,e]
-        self.s = np.empty((N, D), dtype)  # s[n,d]
-        self.logits_at_next_token = np.empty((N, D), dtype)  # logits_at_next_token[n,d]
         self.loss = np.empty((), dtype)  # loss
+        self.lstm_z = rows_N[0:32768].reshape((N, D, M))  # lstm_z[n,d,m]
+        self.lstm_h = rows_N[32768:40960].reshape((N, D, K))  # lstm_h[n,d,k]
+        self.lstm_h_before = rows_N[40960:49152].reshape((N, D, K))  # lstm_h_before[n,d,k]
+        self.lstm_i = rows_N[49152:57344].reshape((N, D, K))  # lstm_i[n,d,k]
+        self.lstm_f = rows_N[57344:65536].reshape((N, D, K))  # lstm_f[n,d,k]
+        self.lstm_g = rows_N[65536:73728].reshape((N, D, K))  # lstm_g[n,d,k]
+        self.lstm_o = rows_N[73728:81920].reshape((N, D, K))  # lstm_o[n,d,k]
+        self.lstm_c = rows_N[81920:90112].reshape((N, D, K))  # lstm_c[n,d,k]
+        self.lstm_c_before = rows_N[90112:98304].reshape((N, D, K))  # lstm_c_before[n,d,k]
+        self.lstm_c_tanh = rows_N[98304:106496].reshape((N, D, K))  # lstm_c_tanh[n,d,k]
+        self.u_nm = rows_N[106496:107008].reshape((N, M))
+        self.u_nk = rows_N[106496:106624].reshape((N, K))
+        self.m = rows_N[6144:6208].reshape((N, D))  # m[n,d]
+        self.e = rows_N[0:6144].reshape((N, D, E))  # e[n,d,e]
+        self.s = rows_N[6208:6272].reshape((N, D))  # s[n,d]
+        self.logits_at_next_token = rows_N[128:192].reshape((N, D))  # logits_at_next_token[n,d]
+        self.i_nd = lent(rows_N[0:128], np.intp, (N, D))
+        self.u_nd = rows_N[0:64].reshape((N, D))
         self.RANGE_D = np.arange(D)
         self.RANGE_N = np.arange(N)
         self.ZERO = np.zeros((), dtype)
-        self.i_nd = np.empty((N, D), np.intp)
-        u = np.empty(max(N * M, N * K, N * D), dtype)
-        self.u_nm = u[: N * M].reshape((N, M))
-        self.u_nk = u[: N * K].reshape((N, K))
-        self.u_nd = u[: N * D].reshape((N, D))
 
 
 class Workspace(Activations):
-    """The activations, and the cotangents that the backward pass computes from them."""
+    """What a step of training computes: activations, and cotangents from them.
+
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written. Names in capitals are constants; a name
+    such as u_nh is scratch memory u, seen as [n,h].
+    """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
-        super().__init__(N, dtype)
-        self.p = np.empty((N, D, E), dtype)  # p[n,d,e]
-        self.d_logits = np.empty((N, D, E), dtype)  # ∂L/∂logits[n,d,e]
-        self.d_lstm_h = np.empty((N, D, K), dtype)  # ∂L/∂lstm_h[n,d,k]
-        self.d_lstm_c = np.empty((N, D, K), dtype)  # ∂L/∂lstm_c[n,d,k]
-        self.d_lstm_c_before = np.empty((N, D, K), dtype)  # ∂L/∂lstm_c_before[n,d,k]
-        self.d_lstm_z_by_gate = np.empty((N, D, Q, K), dtype)  # ∂L/∂lstm_z_by_gate[n,d,q,k]
-        self.d_lstm_h_before = np.empty((N, D, K), dtype)  # ∂L/∂lstm_h_before[n,d,k]
-        self.d_y1 = np.empty((N, D, H), dtype)  # ∂L/∂y1[n,d,h]
+        self.N = N
+        rows_N = np.empty((131200, N), dtype)
+        self.loss = np.empty((), dtype)  # loss
+        self.y1 = rows_N[129024:131072].reshape((N, D, H))  # y1[n,d,h]
+        self.lstm_z = rows_N[0:32768].reshape((N, D, M))  # lstm_z[n,d,m]
+        self.lstm_h = rows_N[32768:40960].reshape((N, D, K))  # lstm_h[n,d,k]
+        self.lstm_h_before = rows_N[40960:49152].reshape((N, D, K))  # lstm_h_before[n,d,k]
+        self.lstm_i = rows_N[49152:57344].reshape((N, D, K))  # lstm_i[n,d,k]
+        self.lstm_f = rows_N[57344:65536].reshape((N, D, K))  # lstm_f[n,d,k]
+        self.lstm_g = rows_N[65536:73728].reshape((N, D, K))  # lstm_g[n,d,k]
+        self.lstm_o = rows_N[73728:81920].reshape((N, D, K))  # lstm_o[n,d,k]
+        self.lstm_c = rows_N[81920:90112].reshape((N, D, K))  # lstm_c[n,d,k]
+        self.lstm_c_before = rows_N[90112:98304].reshape((N, D, K))  # lstm_c_before[n,d,k]
+        self.lstm_c_tanh = rows_N[98304:106496].reshape((N, D, K))  # lstm_c_tanh[n,d,k]
+        self.u_nm = rows_N[106496:107008].reshape((N, M))
+        self.u_nk = rows_N[106496:106624].reshape((N, K))
+        self.logits = rows_N[0:6144].reshape((N, D, E))  # logits[n,d,e]
+        self.m = rows_N[12416:12480].reshape((N, D))  # m[n,d]
+        self.e = rows_N[6144:12288].reshape((N, D, E))  # e[n,d,e]
+        self.s = rows_N[12480:12544].reshape((N, D))  # s[n,d]
+        self.logits_at_next_token = rows_N[12544:12608].reshape((N, D))  # logits_at_next_token[n,d]
+        self.i_nd = lent(rows_N[12288:12416], np.intp, (N, D))
+        self.u_nd = rows_N[0:64].reshape((N, D))
+        self.p = rows_N[6144:12288].reshape((N, D, E))  # p[n,d,e]
+        self.d_logits = rows_N[122880:129024].reshape((N, D, E))  # ∂L/∂logits[n,d,e]
+        self.d_lstm_h = rows_N[81920:90112].reshape((N, D, K))  # ∂L/∂lstm_h[n,d,k]
+        self.d_lstm_h_before = rows_N[106496:114688].reshape((N, D, K))  # ∂L/∂lstm_h_before[n,d,k]
+        self.d_lstm_c_before = rows_N[114688:122880].reshape((N, D, K))  # ∂L/∂lstm_c_before[n,d,k]
+        self.d_lstm_z_by_gate = rows_N[0:32768].reshape((N, D, Q, K))  # ∂L/∂lstm_z_by_gate[n,d,q,k]
+        self.d_lstm_c = rows_N[131072:131200].reshape((N, K))  # ∂L/∂lstm_c[n,k]
+        self.d_y1 = rows_N[55296:57344].reshape((N, D, H))  # ∂L/∂y1[n,d,h]
+        self.u_ndv = rows_N[49152:55296].reshape((N, D, V))
+        self.RANGE_D = np.arange(D)
         self.RANGE_E = np.arange(E)
+        self.RANGE_N = np.arange(N)
         self.RANGE_V = np.arange(V)
-        self.u_ndv = np.empty((N, D, V), dtype)
+        self.ZERO = np.zeros((), dtype)
 
 
 class State:
@@ -274,15 +311,15 @@ def backward(p: Params, g: Grads, a: Workspace, tokens: np.ndarray, next_token: 
 
         # ∂L/∂lstm_c[n,d,k] = ∂L/∂lstm_c_before[n,d+1,k] (0 outside) + lstm_o[n,d,k] (1 -
         #     lstm_c_tanh[n,d,k]²) ∂L/∂lstm_h[n,d,k]
-        np.multiply(a.lstm_c_tanh[:, d], a.lstm_c_tanh[:, d], out=a.d_lstm_c[:, d])
-        np.subtract(1, a.d_lstm_c[:, d], out=a.d_lstm_c[:, d])
-        np.multiply(a.d_lstm_c[:, d], a.lstm_o[:, d], out=a.d_lstm_c[:, d])
-        np.multiply(a.d_lstm_c[:, d], a.d_lstm_h[:, d], out=a.d_lstm_c[:, d])
+        np.multiply(a.lstm_c_tanh[:, d], a.lstm_c_tanh[:, d], out=a.d_lstm_c)
+        np.subtract(1, a.d_lstm_c, out=a.d_lstm_c)
+        np.multiply(a.d_lstm_c, a.lstm_o[:, d], out=a.d_lstm_c)
+        np.multiply(a.d_lstm_c, a.d_lstm_h[:, d], out=a.d_lstm_c)
         if d < D - 1:
-            np.add(a.d_lstm_c_before[:, d + 1], a.d_lstm_c[:, d], out=a.d_lstm_c[:, d])
+            np.add(a.d_lstm_c, a.d_lstm_c_before[:, d + 1], out=a.d_lstm_c)
 
         # ∂L/∂lstm_c_before[n,d,k] = lstm_f[n,d,k] ∂L/∂lstm_c[n,d,k]
-        np.multiply(a.lstm_f[:, d], a.d_lstm_c[:, d], out=a.d_lstm_c_before[:, d])
+        np.multiply(a.d_lstm_c, a.lstm_f[:, d], out=a.d_lstm_c_before[:, d])
 
         # ∂L/∂lstm_z_by_gate[n,d,q,k] = δ(q,3) lstm_h[n,d,k] (1 - lstm_o[n,d,k]) ∂L/∂lstm_h[n,d,k] +
         #     δ(q,2) lstm_i[n,d,k] (1 - lstm_g[n,d,k]²) ∂L/∂lstm_c[n,d,k] + δ(q,1) lstm_f[n,d,k] (1
@@ -293,18 +330,18 @@ def backward(p: Params, g: Grads, a: Workspace, tokens: np.ndarray, next_token: 
         np.multiply(a.d_lstm_z_by_gate[:, d, 3], a.d_lstm_h[:, d], out=a.d_lstm_z_by_gate[:, d, 3])
         np.multiply(a.lstm_g[:, d], a.lstm_g[:, d], out=a.d_lstm_z_by_gate[:, d, 2])
         np.subtract(1, a.d_lstm_z_by_gate[:, d, 2], out=a.d_lstm_z_by_gate[:, d, 2])
+        np.multiply(a.d_lstm_z_by_gate[:, d, 2], a.d_lstm_c, out=a.d_lstm_z_by_gate[:, d, 2])
         np.multiply(a.d_lstm_z_by_gate[:, d, 2], a.lstm_i[:, d], out=a.d_lstm_z_by_gate[:, d, 2])
-        np.multiply(a.d_lstm_z_by_gate[:, d, 2], a.d_lstm_c[:, d], out=a.d_lstm_z_by_gate[:, d, 2])
         np.subtract(1, a.lstm_f[:, d], out=a.d_lstm_z_by_gate[:, d, 1])
+        np.multiply(a.d_lstm_z_by_gate[:, d, 1], a.d_lstm_c, out=a.d_lstm_z_by_gate[:, d, 1])
         np.multiply(a.d_lstm_z_by_gate[:, d, 1], a.lstm_f[:, d], out=a.d_lstm_z_by_gate[:, d, 1])
         np.multiply(
             a.d_lstm_z_by_gate[:, d, 1], a.lstm_c_before[:, d], out=a.d_lstm_z_by_gate[:, d, 1]
         )
-        np.multiply(a.d_lstm_z_by_gate[:, d, 1], a.d_lstm_c[:, d], out=a.d_lstm_z_by_gate[:, d, 1])
         np.subtract(1, a.lstm_i[:, d], out=a.d_lstm_z_by_gate[:, d, 0])
+        np.multiply(a.d_lstm_z_by_gate[:, d, 0], a.d_lstm_c, out=a.d_lstm_z_by_gate[:, d, 0])
         np.multiply(a.d_lstm_z_by_gate[:, d, 0], a.lstm_i[:, d], out=a.d_lstm_z_by_gate[:, d, 0])
         np.multiply(a.d_lstm_z_by_gate[:, d, 0], a.lstm_g[:, d], out=a.d_lstm_z_by_gate[:, d, 0])
-        np.multiply(a.d_lstm_z_by_gate[:, d, 0], a.d_lstm_c[:, d], out=a.d_lstm_z_by_gate[:, d, 0])
 
         # ∂L/∂lstm_h_before[n,d,k] = Σ_m lstm_U[k,m] ∂L/∂lstm_z[n,d,m]
         np.matmul(a.d_lstm_z[:, d], p.lstm_U.T, out=a.d_lstm_h_before[:, d])

@@ -73,58 +73,53 @@ class Grads(Params):
 
 
 class Activations:
-    """What the forward pass computes for a batch of N examples, allocated once.
+    """What prediction computes for a batch of N examples.
 
-    Names in capitals are constants; a name such as u_nh is scratch memory u, seen as [n,h].
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written. Names in capitals are constants; a name
+    such as u_nh is scratch memory u, seen as [n,h].
     """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         self.N = N
-        self.image = np.empty((C, H, W, N), dtype)  # image[c,h,w,n]
+        self.TILES_J_CKNUV = tiles(J, C * K * N * U * V)
+        rows_J_CKNUV = self.TILES_J_CKNUV[0].stop
+        rows_N = np.empty((900, N), dtype)
+        rows = np.empty(512, dtype)
+        self.image = rows_N[0:64].reshape((C, H, W, N))  # image[c,h,w,n]
         self.image_pad = np.zeros((C, A, B, N), dtype)  # image_pad[c,a,b,n]
-        self.z1 = np.empty((F, J, K, N), dtype)  # z1[f,j,k,n]
-        self.halves = np.empty((F, J, K, N), dtype)  # halves[f,j,k,n]
         self.halves_pad1 = np.zeros((F, T, S, N), dtype)  # halves_pad1[f,t,s,n]
         self.code = np.empty((N, R, H2, W2), dtype)  # code[n,r,h2,w2]
         self.code_pad = np.zeros((R, A2, B2, N), dtype)  # code_pad[r,a2,b2,n]
-        self.classes1 = np.empty((F, Q, M, J2, K2, N), dtype)  # classes1[f,q,m,j2,k2,n]
-        self.grown_split1 = np.empty((F, J2, Q, K2, M, N), dtype)  # grown_split1[f,j2,q,k2,m,n]
-        self.z2 = np.empty((F, E, G, N), dtype)  # z2[f,e,g,n]
-        self.grown = np.empty((F, E, G, N), dtype)  # grown[f,e,g,n]
         self.grown_pad1 = np.zeros((F, A3, B3, N), dtype)  # grown_pad1[f,a3,b3,n]
-        self.classes2 = np.empty((D2, Q, M, J3, K3, N), dtype)  # classes2[d2,q,m,j3,k3,n]
-        self.grown_split2 = np.empty((D2, J3, Q, K3, M, N), dtype)  # grown_split2[d2,j3,q,k3,m,n]
-        self.drawn = np.empty((D2, H, W, N), dtype)  # drawn[d2,h,w,n]
-        self.logits = np.empty((N, E2), dtype)  # logits[n,e2]
         self.sigmoid1 = np.empty((N, E2), dtype)  # sigmoid1[n,e2]
-        self.m = np.empty((N, E2), dtype)  # m[n,e2]
-        self.e = np.empty((N, E2), dtype)  # e[n,e2]
-        self.s = np.empty((N, E2), dtype)  # s[n,e2]
         self.loss = np.empty((), dtype)  # loss
-        self.TILES_J_CKNUV = tiles(J, C * K * N * U * V)
+        self.z1 = rows_N[0:128].reshape((F, J, K, N))  # z1[f,j,k,n]
+        self.u_cuvj_kn = np.empty((C, U, V, rows_J_CKNUV, K, N), dtype)
+        self.halves = rows_N[0:128].reshape((F, J, K, N))  # halves[f,j,k,n]
+        self.u_nh2w2fuv = rows_N[0:288].reshape((N, H2, W2, F, U, V))
+        self.classes1 = rows_N[0:288].reshape((F, Q, M, J2, K2, N))  # classes1[f,q,m,j2,k2,n]
+        self.u_fqmru3v3 = rows[0:512].reshape((F, Q, M, R, U3, V3))
+        self.v_ru3v3j2k2n = rows_N[288:432].reshape((R, U3, V3, J2, K2, N))
+        self.grown_split1 = rows_N[288:576].reshape(
+            (F, J2, Q, K2, M, N)
+        )  # grown_split1[f,j2,q,k2,m,n]
+        self.z2 = rows_N[0:128].reshape((F, E, G, N))  # z2[f,e,g,n]
+        self.grown = rows_N[0:128].reshape((F, E, G, N))  # grown[f,e,g,n]
+        self.classes2 = rows_N[800:900].reshape((D2, Q, M, J3, K3, N))  # classes2[d2,q,m,j3,k3,n]
+        self.u_d2qmfu3v3 = rows[0:128].reshape((D2, Q, M, F, U3, V3))
+        self.v_fu3v3j3k3n = rows_N[0:800].reshape((F, U3, V3, J3, K3, N))
+        self.grown_split2 = rows_N[0:100].reshape(
+            (D2, J3, Q, K3, M, N)
+        )  # grown_split2[d2,j3,q,k3,m,n]
+        self.drawn = rows_N[100:164].reshape((D2, H, W, N))  # drawn[d2,h,w,n]
+        self.logits = rows_N[0:64].reshape((N, E2))  # logits[n,e2]
+        self.m = rows_N[64:128].reshape((N, E2))  # m[n,e2]
+        self.e = rows_N[128:192].reshape((N, E2))  # e[n,e2]
+        self.s = rows_N[192:256].reshape((N, E2))  # s[n,e2]
+        self.u_ne2 = rows_N[128:192].reshape((N, E2))
+        self.v_ne2 = rows_N[256:320].reshape((N, E2))
         self.ZERO = np.zeros((), dtype)
-        rows_J_CKNUV = self.TILES_J_CKNUV[0].stop
-        u = np.empty(
-            max(
-                C * U * V * rows_J_CKNUV * K * N,
-                N * H2 * W2 * F * U * V,
-                F * Q * M * R * U3 * V3,
-                D2 * Q * M * F * U3 * V3,
-                N * E2,
-            ),
-            dtype,
-        )
-        self.u_cuvj_kn = u[: C * U * V * rows_J_CKNUV * K * N].reshape(
-            (C, U, V, rows_J_CKNUV, K, N)
-        )
-        self.u_nh2w2fuv = u[: N * H2 * W2 * F * U * V].reshape((N, H2, W2, F, U, V))
-        self.u_fqmru3v3 = u[: F * Q * M * R * U3 * V3].reshape((F, Q, M, R, U3, V3))
-        self.u_d2qmfu3v3 = u[: D2 * Q * M * F * U3 * V3].reshape((D2, Q, M, F, U3, V3))
-        self.u_ne2 = u[: N * E2].reshape((N, E2))
-        v = np.empty(max(R * U3 * V3 * J2 * K2 * N, F * U3 * V3 * J3 * K3 * N, N * E2), dtype)
-        self.v_ru3v3j2k2n = v[: R * U3 * V3 * J2 * K2 * N].reshape((R, U3, V3, J2, K2, N))
-        self.v_fu3v3j3k3n = v[: F * U3 * V3 * J3 * K3 * N].reshape((F, U3, V3, J3, K3, N))
-        self.v_ne2 = v[: N * E2].reshape((N, E2))
         self.code_pad_rj2k2nu3v3 = sliding_window_view(self.code_pad, (U3, V3), (1, 2))
         self.code_pad_rj2k2nu3v3 = self.code_pad_rj2k2nu3v3[:, :, :, :, ::-1, ::-1]
         self.grown_pad1_fj3k3nu3v3 = sliding_window_view(self.grown_pad1, (U3, V3), (1, 2))
@@ -136,80 +131,103 @@ class Activations:
 
 
 class Workspace(Activations):
-    """The activations, and the cotangents that the backward pass computes from them."""
+    """What a step of training computes: activations, and cotangents from them.
+
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written. Names in capitals are constants; a name
+    such as u_nh is scratch memory u, seen as [n,h].
+    """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
-        super().__init__(N, dtype)
-        self.p = np.empty((N, E2), dtype)  # p[n,e2]
-        self.d_drawn = np.empty((D2, H, W, N), dtype)  # ∂L/∂drawn[d2,h,w,n]
+        self.N = N
+        self.TILES_H2_FNUVW2 = tiles(H2, F * N * U * V * W2)
+        rows_H2_FNUVW2 = self.TILES_H2_FNUVW2[0].stop
+        self.TILES_J_CKNUV = tiles(J, C * K * N * U * V)
+        rows_J_CKNUV = self.TILES_J_CKNUV[0].stop
+        rows_N = np.empty((2432, N), dtype)
+        rows = np.empty(512, dtype)
+        self.image_pad = np.zeros((C, A, B, N), dtype)  # image_pad[c,a,b,n]
+        self.halves_pad1 = np.zeros((F, T, S, N), dtype)  # halves_pad1[f,t,s,n]
+        self.code_pad = np.zeros((R, A2, B2, N), dtype)  # code_pad[r,a2,b2,n]
+        self.grown_pad1 = np.zeros((F, A3, B3, N), dtype)  # grown_pad1[f,a3,b3,n]
+        self.loss = np.empty((), dtype)  # loss
         self.d_grown2 = np.zeros((D2, H4, W4, N), dtype)  # ∂L/∂grown2[d2,h4,w4,n]
         self.padded_d_classes2 = np.zeros(
             (D2, Q, M, P, X, N), dtype
         )  # padded_d_classes2[d2,q,m,p,x,n]
-        self.d_grown_pad1 = np.empty((F, A3, B3, N), dtype)  # ∂L/∂grown_pad1[f,a3,b3,n]
-        self.d_z2 = np.empty((F, E, G, N), dtype)  # ∂L/∂z2[f,e,g,n]
         self.d_grown1 = np.zeros((F, H3, W3, N), dtype)  # ∂L/∂grown1[f,h3,w3,n]
         self.padded_d_classes1 = np.zeros(
             (F, Q, M, S, Y, N), dtype
         )  # padded_d_classes1[f,q,m,s,y,n]
-        self.d_code_pad = np.empty((R, A2, B2, N), dtype)  # ∂L/∂code_pad[r,a2,b2,n]
-        self.d_code = np.empty((R, H2, W2, N), dtype)  # ∂L/∂code[r,h2,w2,n]
         self.padded_d_code = np.zeros((R, K, J, N), dtype)  # padded_d_code[r,k,j,n]
         self.padded_down2_W = np.zeros((R, F, K, J), dtype)  # padded_down2_W[r,f,k,j]
-        self.split_d_halves_pad1 = np.empty(
-            (F, Q, R2, Z, K2, N), dtype
+        self.image = rows_N[0:64].reshape((C, H, W, N))  # image[c,h,w,n]
+        self.z1 = rows_N[2048:2176].reshape((F, J, K, N))  # z1[f,j,k,n]
+        self.u_cuvj_kn = np.empty((C, U, V, rows_J_CKNUV, K, N), dtype)
+        self.halves = rows_N[0:128].reshape((F, J, K, N))  # halves[f,j,k,n]
+        self.code = rows_N[288:304].reshape((N, R, H2, W2))  # code[n,r,h2,w2]
+        self.u_nh2w2fuv = rows_N[0:288].reshape((N, H2, W2, F, U, V))
+        self.classes1 = rows_N[0:288].reshape((F, Q, M, J2, K2, N))  # classes1[f,q,m,j2,k2,n]
+        self.u_fqmru3v3 = rows[0:512].reshape((F, Q, M, R, U3, V3))
+        self.v_ru3v3j2k2n = rows_N[288:432].reshape((R, U3, V3, J2, K2, N))
+        self.grown_split1 = rows_N[288:576].reshape(
+            (F, J2, Q, K2, M, N)
+        )  # grown_split1[f,j2,q,k2,m,n]
+        self.z2 = rows_N[2176:2304].reshape((F, E, G, N))  # z2[f,e,g,n]
+        self.grown = rows_N[0:128].reshape((F, E, G, N))  # grown[f,e,g,n]
+        self.classes2 = rows_N[800:900].reshape((D2, Q, M, J3, K3, N))  # classes2[d2,q,m,j3,k3,n]
+        self.u_d2qmfu3v3 = rows[0:128].reshape((D2, Q, M, F, U3, V3))
+        self.v_fu3v3j3k3n = rows_N[0:800].reshape((F, U3, V3, J3, K3, N))
+        self.grown_split2 = rows_N[0:100].reshape(
+            (D2, J3, Q, K3, M, N)
+        )  # grown_split2[d2,j3,q,k3,m,n]
+        self.drawn = rows_N[100:164].reshape((D2, H, W, N))  # drawn[d2,h,w,n]
+        self.logits = rows_N[0:64].reshape((N, E2))  # logits[n,e2]
+        self.sigmoid1 = rows_N[64:128].reshape((N, E2))  # sigmoid1[n,e2]
+        self.m = rows_N[64:128].reshape((N, E2))  # m[n,e2]
+        self.e = rows_N[128:192].reshape((N, E2))  # e[n,e2]
+        self.s = rows_N[192:256].reshape((N, E2))  # s[n,e2]
+        self.u_ne2 = rows_N[256:320].reshape((N, E2))
+        self.v_ne2 = rows_N[320:384].reshape((N, E2))
+        self.p = rows_N[128:192].reshape((N, E2))  # p[n,e2]
+        self.d_drawn = rows_N[2304:2368].reshape((D2, H, W, N))  # ∂L/∂drawn[d2,h,w,n]
+        self.d_grown_pad1 = rows_N[576:864].reshape((F, A3, B3, N))  # ∂L/∂grown_pad1[f,a3,b3,n]
+        self.u_d2qmu3v3f = rows[0:128].reshape((D2, Q, M, U3, V3, F))
+        self.v_d2qmu3v3a3b3n = rows_N[0:576].reshape((D2, Q, M, U3, V3, A3, B3, N))
+        self.d_z2 = rows_N[2176:2304].reshape((F, E, G, N))  # ∂L/∂z2[f,e,g,n]
+        self.d_code_pad = rows_N[2368:2432].reshape((R, A2, B2, N))  # ∂L/∂code_pad[r,a2,b2,n]
+        self.u_fqmu3v3r = rows[0:512].reshape((F, Q, M, U3, V3, R))
+        self.v_fqmu3v3a2b2n = rows_N[0:2048].reshape((F, Q, M, U3, V3, A2, B2, N))
+        self.d_code = rows_N[576:592].reshape((R, H2, W2, N))  # ∂L/∂code[r,h2,w2,n]
+        self.split_d_halves_pad1 = rows_N[0:288].reshape(
+            (F, Q, R2, Z, K2, N)
         )  # split_d_halves_pad1[f,q,r2,z,k2,n]
-        self.joined_d_halves_pad1 = np.empty(
-            (F, S2, G2, N), dtype
+        self.u_fqr2rmq2 = rows[0:512].reshape((F, Q, R2, R, M, Q2))
+        self.v_rmq2zk2n = rows_N[288:432].reshape((R, M, Q2, Z, K2, N))
+        self.joined_d_halves_pad1 = rows_N[288:576].reshape(
+            (F, S2, G2, N)
         )  # joined_d_halves_pad1[f,s2,g2,n]
-        self.d_z1 = np.empty((F, J, K, N), dtype)  # ∂L/∂z1[f,j,k,n]
-        self.split_d_up1_W = np.empty((R, F, Q, M, U3, V3), dtype)  # split_d_up1_W[r,f,q,m,u3,v3]
-        self.split_d_up2_W = np.empty((F, D2, Q, M, U3, V3), dtype)  # split_d_up2_W[f,d2,q,m,u3,v3]
-        self.TILES_H2_FNUVW2 = tiles(H2, F * N * U * V * W2)
-        rows_H2_FNUVW2 = self.TILES_H2_FNUVW2[0].stop
-        rows_J_CKNUV = self.TILES_J_CKNUV[0].stop
-        u = np.empty(
-            max(
-                D2 * Q * M * U3 * V3 * F,
-                F * Q * M * U3 * V3 * R,
-                F * Q * R2 * R * M * Q2,
-                C * U * V * rows_J_CKNUV * K * N,
-                F * U * V * rows_H2_FNUVW2 * W2 * N,
-                R * U3 * V3 * J2 * K2 * N,
-                F * U3 * V3 * J3 * K3 * N,
-            ),
-            dtype,
-        )
-        self.u_d2qmu3v3f = u[: D2 * Q * M * U3 * V3 * F].reshape((D2, Q, M, U3, V3, F))
-        self.u_fqmu3v3r = u[: F * Q * M * U3 * V3 * R].reshape((F, Q, M, U3, V3, R))
-        self.u_fqr2rmq2 = u[: F * Q * R2 * R * M * Q2].reshape((F, Q, R2, R, M, Q2))
-        self.u_cuvj_kn = u[: C * U * V * rows_J_CKNUV * K * N].reshape(
-            (C, U, V, rows_J_CKNUV, K, N)
-        )
-        self.u_fuvh2_w2n = u[: F * U * V * rows_H2_FNUVW2 * W2 * N].reshape(
-            (F, U, V, rows_H2_FNUVW2, W2, N)
-        )
-        self.u_ru3v3j2k2n = u[: R * U3 * V3 * J2 * K2 * N].reshape((R, U3, V3, J2, K2, N))
-        self.u_fu3v3j3k3n = u[: F * U3 * V3 * J3 * K3 * N].reshape((F, U3, V3, J3, K3, N))
-        v = np.empty(
-            max(
-                D2 * Q * M * U3 * V3 * A3 * B3 * N,
-                F * Q * M * U3 * V3 * A2 * B2 * N,
-                R * M * Q2 * Z * K2 * N,
-                F * C * U * V,
-                R * F * U * V,
-            ),
-            dtype,
-        )
-        self.v_d2qmu3v3a3b3n = v[: D2 * Q * M * U3 * V3 * A3 * B3 * N].reshape(
-            (D2, Q, M, U3, V3, A3, B3, N)
-        )
-        self.v_fqmu3v3a2b2n = v[: F * Q * M * U3 * V3 * A2 * B2 * N].reshape(
-            (F, Q, M, U3, V3, A2, B2, N)
-        )
-        self.v_rmq2zk2n = v[: R * M * Q2 * Z * K2 * N].reshape((R, M, Q2, Z, K2, N))
-        self.v_fcuv = v[: F * C * U * V].reshape((F, C, U, V))
-        self.v_rfuv = v[: R * F * U * V].reshape((R, F, U, V))
+        self.d_z1 = rows_N[2048:2176].reshape((F, J, K, N))  # ∂L/∂z1[f,j,k,n]
+        self.v_fcuv = rows[0:72].reshape((F, C, U, V))
+        self.u_fuvh2_w2n = np.empty((F, U, V, rows_H2_FNUVW2, W2, N), dtype)
+        self.v_rfuv = rows[0:288].reshape((R, F, U, V))
+        self.split_d_up1_W = rows[0:512].reshape(
+            (R, F, Q, M, U3, V3)
+        )  # split_d_up1_W[r,f,q,m,u3,v3]
+        self.u_ru3v3j2k2n = rows_N[0:144].reshape((R, U3, V3, J2, K2, N))
+        self.split_d_up2_W = rows[0:128].reshape(
+            (F, D2, Q, M, U3, V3)
+        )  # split_d_up2_W[f,d2,q,m,u3,v3]
+        self.u_fu3v3j3k3n = rows_N[0:800].reshape((F, U3, V3, J3, K3, N))
+        self.ZERO = np.zeros((), dtype)
+        self.code_pad_rj2k2nu3v3 = sliding_window_view(self.code_pad, (U3, V3), (1, 2))
+        self.code_pad_rj2k2nu3v3 = self.code_pad_rj2k2nu3v3[:, :, :, :, ::-1, ::-1]
+        self.grown_pad1_fj3k3nu3v3 = sliding_window_view(self.grown_pad1, (U3, V3), (1, 2))
+        self.grown_pad1_fj3k3nu3v3 = self.grown_pad1_fj3k3nu3v3[:, :, :, :, ::-1, ::-1]
+        self.halves_pad1_fuvnh2w2 = sliding_window_view(self.halves_pad1, (3, 3), (1, 2))
+        self.halves_pad1_fuvnh2w2 = self.halves_pad1_fuvnh2w2[:, :, :, :, ::2, ::2]
+        self.image_pad_cjknuv = sliding_window_view(self.image_pad, (U, V), (1, 2))
+        self.image_pad_cjknuv = self.image_pad_cjknuv[:, ::2, ::2, :, :, :]
         self.padded_d_classes1_fqma2b2nu3v3 = sliding_window_view(
             self.padded_d_classes1, (U3, V3), (3, 4)
         )

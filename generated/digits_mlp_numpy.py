@@ -54,44 +54,75 @@ class Grads(Params):
     """The gradient: `grads.W` is ∂L/∂W, in the same order in memory."""
 
 
-class Activations:
-    """What the forward pass computes for a batch of N examples, allocated once.
+def lent(rows: np.ndarray, dtype: type, shape: tuple[int, ...]) -> np.ndarray:
+    """Return memory of floats as an array of another type, which needs no more than these rows."""
+    return rows.reshape(-1).view(dtype)[: math.prod(shape)].reshape(shape)
 
-    Names in capitals are constants; a name such as u_nh is scratch memory u, seen as [n,h].
+
+class Activations:
+    """What prediction computes for a batch of N examples.
+
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written. Names in capitals are constants; a name
+    such as u_nh is scratch memory u, seen as [n,h].
     """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         self.N = N
-        self.z1 = np.empty((N, H), dtype)  # z1[n,h]
-        self.h = np.empty((N, H), dtype)  # h[n,h]
+        rows_N = np.empty((32, N), dtype)
+        self.z1 = rows_N[0:32].reshape((N, H))  # z1[n,h]
         self.logits = np.empty((N, K), dtype)  # logits[n,k]
-        self.m = np.empty(N, dtype)  # m[n]
-        self.e = np.empty((N, K), dtype)  # e[n,k]
-        self.s = np.empty(N, dtype)  # s[n]
-        self.average = np.empty(N, dtype)  # average[n]
-        self.logits_at_digit = np.empty(N, dtype)  # logits_at_digit[n]
         self.loss = np.empty((), dtype)  # loss
+        self.h = rows_N[0:32].reshape((N, H))  # h[n,h]
+        self.m = rows_N[10:11].reshape(N)  # m[n]
+        self.e = rows_N[0:10].reshape((N, K))  # e[n,k]
+        self.s = rows_N[11:12].reshape(N)  # s[n]
+        self.average = rows_N[2:3].reshape(N)  # average[n]
+        self.logits_at_digit = rows_N[3:4].reshape(N)  # logits_at_digit[n]
+        self.i_n = lent(rows_N[0:2], np.intp, (N,))
+        self.u_n = rows_N[0:1].reshape(N)
+        self.v_n = rows_N[1:2].reshape(N)
         self.MEAN_K = np.full(K, 1 / K, dtype)
         self.MEAN_N = np.full(N, 1 / N, dtype)
         self.ONES_K = np.ones(K, dtype)
         self.STARTS_N_K = K * np.arange(N)
         self.ZERO = np.zeros((), dtype)
-        self.i_n = np.empty(N, np.intp)
-        self.u_n = np.empty(N, dtype)
-        self.v_n = np.empty(N, dtype)
 
 
 class Workspace(Activations):
-    """The activations, and the cotangents that the backward pass computes from them."""
+    """What a step of training computes: activations, and cotangents from them.
+
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written. Names in capitals are constants; a name
+    such as u_nh is scratch memory u, seen as [n,h].
+    """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
-        super().__init__(N, dtype)
-        self.p = np.empty((N, K), dtype)  # p[n,k]
-        self.d_logits = np.empty((N, K), dtype)  # ∂L/∂logits[n,k]
-        self.d_h = np.empty((N, H), dtype)  # ∂L/∂h[n,h]
-        self.d_z1 = np.empty((N, H), dtype)  # ∂L/∂z1[n,h]
+        self.N = N
+        rows_N = np.empty((106, N), dtype)
+        self.loss = np.empty((), dtype)  # loss
+        self.z1 = rows_N[0:32].reshape((N, H))  # z1[n,h]
+        self.h = rows_N[32:64].reshape((N, H))  # h[n,h]
+        self.logits = rows_N[64:74].reshape((N, K))  # logits[n,k]
+        self.m = rows_N[86:87].reshape(N)  # m[n]
+        self.e = rows_N[74:84].reshape((N, K))  # e[n,k]
+        self.s = rows_N[87:88].reshape(N)  # s[n]
+        self.average = rows_N[88:89].reshape(N)  # average[n]
+        self.logits_at_digit = rows_N[89:90].reshape(N)  # logits_at_digit[n]
+        self.i_n = lent(rows_N[84:86], np.intp, (N,))
+        self.u_n = rows_N[64:65].reshape(N)
+        self.v_n = rows_N[65:66].reshape(N)
+        self.p = rows_N[74:84].reshape((N, K))  # p[n,k]
+        self.d_logits = rows_N[96:106].reshape((N, K))  # ∂L/∂logits[n,k]
+        self.d_h = rows_N[64:96].reshape((N, H))  # ∂L/∂h[n,h]
+        self.d_z1 = rows_N[0:32].reshape((N, H))  # ∂L/∂z1[n,h]
+        self.MEAN_K = np.full(K, 1 / K, dtype)
+        self.MEAN_N = np.full(N, 1 / N, dtype)
+        self.ONES_K = np.ones(K, dtype)
         self.ONES_N = np.ones(N, dtype)
         self.RANGE_K = np.arange(K)
+        self.STARTS_N_K = K * np.arange(N)
+        self.ZERO = np.zeros((), dtype)
 
 
 class State:

@@ -53,43 +53,62 @@ class Grads(Params):
 
 
 class Activations:
-    """What the forward pass computes for a batch of N examples, allocated once.
+    """What prediction computes for a batch of N examples.
 
-    Names in capitals are constants; a name such as u_nh is scratch memory u, seen as [n,h].
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written. Names in capitals are constants; a name
+    such as u_nh is scratch memory u, seen as [n,h].
     """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         self.N = N
-        self.fm_u = np.empty((N, R), dtype)  # fm_u[n,r]
-        self.fm_q = np.empty((N, R), dtype)  # fm_q[n,r]
+        rows_N = np.empty((18, N), dtype)
+        rows = np.empty(40, dtype)
+        self.fm_u = rows_N[10:14].reshape((N, R))  # fm_u[n,r]
         self.fm_y = np.empty(N, dtype)  # fm_y[n]
-        self.r = np.empty(N, dtype)  # r[n]
-        self.mean_squared_error = np.empty((), dtype)  # mean_squared_error
-        self.l2 = np.empty((), dtype)  # l2
         self.loss = np.empty((), dtype)  # loss
+        self.fm_q = rows_N[14:18].reshape((N, R))  # fm_q[n,r]
+        self.u_nd = rows_N[0:10].reshape((N, D))
+        self.v_dr = rows[0:40].reshape((D, R))
+        self.u_nr = rows_N[0:4].reshape((N, R))
+        self.v_nr = rows_N[4:8].reshape((N, R))
+        self.v_n = rows_N[8:9].reshape(N)
+        self.r = rows_N[0:1].reshape(N)  # r[n]
+        self.mean_squared_error = rows[0:1].reshape(())  # mean_squared_error
+        self.l2 = rows[1:2].reshape(())  # l2
         self.ONES_R = np.ones(R, dtype)
-        u = np.empty(max(N * D, N * R), dtype)
-        self.u_nd = u[: N * D].reshape((N, D))
-        self.u_nr = u[: N * R].reshape((N, R))
-        v = np.empty(max(D * R, N * R, N), dtype)
-        self.v_dr = v[: D * R].reshape((D, R))
-        self.v_nr = v[: N * R].reshape((N, R))
-        self.v_n = v[:N].reshape(N)
 
 
 class Workspace(Activations):
-    """The activations, and the cotangents that the backward pass computes from them."""
+    """What a step of training computes: activations, and cotangents from them.
+
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written. Names in capitals are constants; a name
+    such as u_nh is scratch memory u, seen as [n,h].
+    """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
-        super().__init__(N, dtype)
-        self.d_fm_u = np.empty((N, R), dtype)  # ∂L/∂fm_u[n,r]
-        self.sum_for_d_fm_V = np.empty(D, dtype)  # sum_for_d_fm_V[d]
+        self.N = N
+        rows_N = np.empty((19, N), dtype)
+        rows = np.empty(60, dtype)
+        self.loss = np.empty((), dtype)  # loss
+        self.fm_u = rows_N[10:14].reshape((N, R))  # fm_u[n,r]
+        self.fm_q = rows_N[14:18].reshape((N, R))  # fm_q[n,r]
+        self.u_nd = rows_N[0:10].reshape((N, D))
+        self.v_dr = rows[0:40].reshape((D, R))
+        self.fm_y = rows_N[18:19].reshape(N)  # fm_y[n]
+        self.u_nr = rows_N[0:4].reshape((N, R))
+        self.v_nr = rows_N[4:8].reshape((N, R))
+        self.v_n = rows_N[8:9].reshape(N)
+        self.r = rows_N[18:19].reshape(N)  # r[n]
+        self.mean_squared_error = rows[0:1].reshape(())  # mean_squared_error
+        self.l2 = rows[1:2].reshape(())  # l2
+        self.d_fm_u = rows_N[10:14].reshape((N, R))  # ∂L/∂fm_u[n,r]
+        self.u_n = rows_N[0:1].reshape(N)
+        self.sum_for_d_fm_V = rows[40:50].reshape(D)  # sum_for_d_fm_V[d]
+        self.u_d = rows[50:60].reshape(D)
         self.ONES_N = np.ones(N, dtype)
-        u = np.empty(max(N, N * D, D), dtype)
-        self.u_n = u[:N].reshape(N)
-        self.u_nd = u[: N * D].reshape((N, D))
-        self.u_d = u[:D].reshape(D)
-        self.v_dr = np.empty((D, R), dtype)
+        self.ONES_R = np.ones(R, dtype)
 
 
 class State:

@@ -77,46 +77,73 @@ class Grads(Params):
     """The gradient: `grads.W` is ∂L/∂W, in the same order in memory."""
 
 
-class Activations:
-    """What the forward pass computes for a batch of N examples, allocated once.
+def lent(rows: np.ndarray, dtype: type, shape: tuple[int, ...]) -> np.ndarray:
+    """Return memory of floats as an array of another type, which needs no more than these rows."""
+    return rows.reshape(-1).view(dtype)[: math.prod(shape)].reshape(shape)
 
-    Names in capitals are constants; a name such as u_nh is scratch memory u, seen as [n,h].
+
+class Activations:
+    """What prediction computes for a batch of N examples.
+
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written. Names in capitals are constants; a name
+    such as u_nh is scratch memory u, seen as [n,h].
     """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         self.N = N
+        rows_N = np.empty((448, N), dtype)
         self.seen_pattern = TABLES["seen_pattern"].astype(np.intp)  # seen_pattern[h,j]
-        self.x_at_seen_pattern = np.empty((N, H, J), dtype)  # x_at_seen_pattern[n,h,j]
-        self.z1 = np.empty((N, H), dtype)  # z1[n,h]
-        self.h = np.empty((N, H), dtype)  # h[n,h]
+        self.x_at_seen_pattern = rows_N[0:384].reshape((N, H, J))  # x_at_seen_pattern[n,h,j]
         self.logits = np.empty((N, K), dtype)  # logits[n,k]
-        self.m = np.empty(N, dtype)  # m[n]
-        self.e = np.empty((N, K), dtype)  # e[n,k]
-        self.s = np.empty(N, dtype)  # s[n]
-        self.logits_at_digit = np.empty(N, dtype)  # logits_at_digit[n]
         self.loss = np.empty((), dtype)  # loss
+        self.z1 = rows_N[384:448].reshape((N, H))  # z1[n,h]
+        self.h = rows_N[384:448].reshape((N, H))  # h[n,h]
+        self.m = rows_N[10:11].reshape(N)  # m[n]
+        self.e = rows_N[0:10].reshape((N, K))  # e[n,k]
+        self.s = rows_N[11:12].reshape(N)  # s[n]
+        self.logits_at_digit = rows_N[2:3].reshape(N)  # logits_at_digit[n]
+        self.i_n = lent(rows_N[0:2], np.intp, (N,))
+        self.u_n = rows_N[0:1].reshape(N)
         self.MEAN_N = np.full(N, 1 / N, dtype)
         self.ONES_K = np.ones(K, dtype)
-        self.STARTS_N_D = D * np.arange(N)
         self.STARTS_N_K = K * np.arange(N)
         self.ZERO = np.zeros((), dtype)
-        i = np.empty(max(N * H * J, N), np.intp)
-        self.i_nhj = i[: N * H * J].reshape((N, H, J))
-        self.i_n = i[:N].reshape(N)
-        self.u_n = np.empty(N, dtype)
 
 
 class Workspace(Activations):
-    """The activations, and the cotangents that the backward pass computes from them."""
+    """What a step of training computes: activations, and cotangents from them.
+
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written. Names in capitals are constants; a name
+    such as u_nh is scratch memory u, seen as [n,h].
+    """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
-        super().__init__(N, dtype)
-        self.p = np.empty((N, K), dtype)  # p[n,k]
-        self.d_logits = np.empty((N, K), dtype)  # ∂L/∂logits[n,k]
-        self.d_h = np.empty((N, H), dtype)  # ∂L/∂h[n,h]
-        self.d_z1 = np.empty((N, H), dtype)  # ∂L/∂z1[n,h]
+        self.N = N
+        rows_N = np.empty((586, N), dtype)
+        self.seen_pattern = TABLES["seen_pattern"].astype(np.intp)  # seen_pattern[h,j]
+        self.loss = np.empty((), dtype)  # loss
+        self.x_at_seen_pattern = rows_N[0:384].reshape((N, H, J))  # x_at_seen_pattern[n,h,j]
+        self.z1 = rows_N[384:448].reshape((N, H))  # z1[n,h]
+        self.h = rows_N[448:512].reshape((N, H))  # h[n,h]
+        self.logits = rows_N[512:522].reshape((N, K))  # logits[n,k]
+        self.m = rows_N[534:535].reshape(N)  # m[n]
+        self.e = rows_N[522:532].reshape((N, K))  # e[n,k]
+        self.s = rows_N[535:536].reshape(N)  # s[n]
+        self.logits_at_digit = rows_N[536:537].reshape(N)  # logits_at_digit[n]
+        self.i_n = lent(rows_N[532:534], np.intp, (N,))
+        self.u_n = rows_N[512:513].reshape(N)
+        self.p = rows_N[522:532].reshape((N, K))  # p[n,k]
+        self.d_logits = rows_N[576:586].reshape((N, K))  # ∂L/∂logits[n,k]
+        self.d_h = rows_N[512:576].reshape((N, H))  # ∂L/∂h[n,h]
+        self.d_z1 = rows_N[384:448].reshape((N, H))  # ∂L/∂z1[n,h]
+        self.MEAN_N = np.full(N, 1 / N, dtype)
+        self.ONES_K = np.ones(K, dtype)
         self.ONES_N = np.ones(N, dtype)
         self.RANGE_K = np.arange(K)
+        self.STARTS_N_K = K * np.arange(N)
+        self.ZERO = np.zeros((), dtype)
 
 
 class State:
@@ -150,8 +177,7 @@ def init(seed: int = 0) -> Params:
 def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     """Compute the outputs of a batch into `a`."""
     # x_at_seen_pattern[n,h,j] = x[n,seen_pattern[h,j]]
-    np.add(a.STARTS_N_D[:, None, None], a.seen_pattern, out=a.i_nhj)
-    x.take(a.i_nhj, out=a.x_at_seen_pattern, mode="clip")
+    x.take(a.seen_pattern, axis=1, out=a.x_at_seen_pattern, mode="clip")
 
     # z1[n,h] = Σ_j seen_W[h,j] x_at_seen_pattern[n,h,j] + seen_b[h]
     np.matmul(p.seen_W[:, None, :], a.x_at_seen_pattern.transpose(1, 2, 0), out=a.z1.T[:, None, :])

@@ -71,88 +71,122 @@ class Grads(Params):
     """The gradient: `grads.W` is ∂L/∂W, in the same order in memory."""
 
 
-class Activations:
-    """What the forward pass computes for a batch of N examples, allocated once.
+def lent(rows: np.ndarray, dtype: type, shape: tuple[int, ...]) -> np.ndarray:
+    """Return memory of floats as an array of another type, which needs no more than these rows."""
+    return rows.reshape(-1).view(dtype)[: math.prod(shape)].reshape(shape)
 
-    Names in capitals are constants; a name such as u_nh is scratch memory u, seen as [n,h].
+
+class Activations:
+    """What prediction computes for a batch of N examples.
+
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written. Names in capitals are constants; a name
+    such as u_nh is scratch memory u, seen as [n,h].
     """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         self.N = N
-        self.image = np.empty((C, H, W, N), dtype)  # image[c,h,w,n]
+        self.TILES_H_CNUVW = tiles(H, C * N * U * V * W)
+        rows_H_CNUVW = self.TILES_H_CNUVW[0].stop
+        self.TILES_R_FNTUV = tiles(R, F * N * T * U * V)
+        rows_R_FNTUV = self.TILES_R_FNTUV[0].stop
+        rows_N = np.empty((1536, N), dtype)
+        self.image = rows_N[0:64].reshape((C, H, W, N))  # image[c,h,w,n]
         self.image_pad = np.zeros((C, A, B, N), dtype)  # image_pad[c,a,b,n]
-        self.z1 = np.empty((F, H, W, N), dtype)  # z1[f,h,w,n]
-        self.relu1 = np.empty((F, H, W, N), dtype)  # relu1[f,h,w,n]
-        self.pooled1 = np.empty((F, H, K, N), dtype)  # pooled1[f,h,k,n]
-        self.edges = np.empty((F, J, K, N), dtype)  # edges[f,j,k,n]
-        self.z2 = np.empty((Q, R, T, N), dtype)  # z2[q,r,t,n]
-        self.strokes = np.empty((Q, R, T, N), dtype)  # strokes[q,r,t,n]
-        self.flat1 = np.empty((N, E), dtype)  # flat1[n,e]
-        self.z3 = np.empty((N, S), dtype)  # z3[n,s]
-        self.hidden = np.empty((N, S), dtype)  # hidden[n,s]
         self.logits = np.empty((N, D2), dtype)  # logits[n,d2]
-        self.m = np.empty(N, dtype)  # m[n]
-        self.e = np.empty((N, D2), dtype)  # e[n,d2]
-        self.s = np.empty(N, dtype)  # s[n]
-        self.average = np.empty(N, dtype)  # average[n]
-        self.logits_at_digit = np.empty(N, dtype)  # logits_at_digit[n]
         self.loss = np.empty((), dtype)  # loss
+        self.z1 = rows_N[0:1024].reshape((F, H, W, N))  # z1[f,h,w,n]
+        self.u_cuvh_wn = np.empty((C, U, V, rows_H_CNUVW, W, N), dtype)
+        self.relu1 = rows_N[0:1024].reshape((F, H, W, N))  # relu1[f,h,w,n]
+        self.pooled1 = rows_N[1024:1536].reshape((F, H, K, N))  # pooled1[f,h,k,n]
+        self.edges = rows_N[0:256].reshape((F, J, K, N))  # edges[f,j,k,n]
+        self.z2 = rows_N[256:384].reshape((Q, R, T, N))  # z2[q,r,t,n]
+        self.u_fuvr_tn = np.empty((F, U, V, rows_R_FNTUV, T, N), dtype)
+        self.strokes = rows_N[256:384].reshape((Q, R, T, N))  # strokes[q,r,t,n]
+        self.flat1 = rows_N[0:128].reshape((N, E))  # flat1[n,e]
+        self.z3 = rows_N[128:192].reshape((N, S))  # z3[n,s]
+        self.hidden = rows_N[128:192].reshape((N, S))  # hidden[n,s]
+        self.m = rows_N[10:11].reshape(N)  # m[n]
+        self.e = rows_N[0:10].reshape((N, D2))  # e[n,d2]
+        self.s = rows_N[11:12].reshape(N)  # s[n]
+        self.average = rows_N[2:3].reshape(N)  # average[n]
+        self.logits_at_digit = rows_N[3:4].reshape(N)  # logits_at_digit[n]
+        self.i_n = lent(rows_N[0:2], np.intp, (N,))
+        self.u_n = rows_N[0:1].reshape(N)
+        self.v_n = rows_N[1:2].reshape(N)
         self.MEAN_D2 = np.full(D2, 1 / D2, dtype)
         self.MEAN_N = np.full(N, 1 / N, dtype)
         self.ONES_D2 = np.ones(D2, dtype)
         self.STARTS_N_D2 = D2 * np.arange(N)
-        self.TILES_H_CNUVW = tiles(H, C * N * U * V * W)
-        self.TILES_R_FNTUV = tiles(R, F * N * T * U * V)
         self.ZERO = np.zeros((), dtype)
-        rows_H_CNUVW = self.TILES_H_CNUVW[0].stop
-        rows_R_FNTUV = self.TILES_R_FNTUV[0].stop
-        self.i_n = np.empty(N, np.intp)
-        u = np.empty(
-            max(C * U * V * rows_H_CNUVW * W * N, F * U * V * rows_R_FNTUV * T * N, N), dtype
-        )
-        self.u_cuvh_wn = u[: C * U * V * rows_H_CNUVW * W * N].reshape(
-            (C, U, V, rows_H_CNUVW, W, N)
-        )
-        self.u_fuvr_tn = u[: F * U * V * rows_R_FNTUV * T * N].reshape(
-            (F, U, V, rows_R_FNTUV, T, N)
-        )
-        self.u_n = u[:N].reshape(N)
-        self.v_n = np.empty(N, dtype)
         self.edges_fuvnrt = sliding_window_view(self.edges, (R, T), (1, 2))
         self.image_pad_chwnuv = sliding_window_view(self.image_pad, (U, V), (1, 2))
 
 
 class Workspace(Activations):
-    """The activations, and the cotangents that the backward pass computes from them."""
+    """What a step of training computes: activations, and cotangents from them.
+
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written. Names in capitals are constants; a name
+    such as u_nh is scratch memory u, seen as [n,h].
+    """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
-        super().__init__(N, dtype)
-        self.p = np.empty((N, D2), dtype)  # p[n,d2]
-        self.d_logits = np.empty((N, D2), dtype)  # ∂L/∂logits[n,d2]
-        self.d_hidden = np.empty((N, S), dtype)  # ∂L/∂hidden[n,s]
-        self.d_z3 = np.empty((N, S), dtype)  # ∂L/∂z3[n,s]
-        self.d_flat1 = np.empty((N, E), dtype)  # ∂L/∂flat1[n,e]
-        self.d_z2 = np.empty((Q, R, T, N), dtype)  # ∂L/∂z2[q,r,t,n]
-        self.d_edges = np.empty((F, J, K, N), dtype)  # ∂L/∂edges[f,j,k,n]
-        self.edges_at = np.empty((F, J, K, N), np.intp)  # edges_at[f,j,k,n]
-        self.split_d_pooled1 = np.empty((F, J, M, K, N), dtype)  # split_d_pooled1[f,j,m,k,n]
-        self.pooled1_at = np.empty((F, H, K, N), np.intp)  # pooled1_at[f,h,k,n]
-        self.split_d_relu1 = np.empty((F, H, K, G, N), dtype)  # split_d_relu1[f,h,k,g,n]
-        self.d_z1 = np.empty((F, H, W, N), dtype)  # ∂L/∂z1[f,h,w,n]
+        self.N = N
+        self.TILES_H_CNUVW = tiles(H, C * N * U * V * W)
+        rows_H_CNUVW = self.TILES_H_CNUVW[0].stop
+        self.TILES_R_FNTUV = tiles(R, F * N * T * U * V)
+        rows_R_FNTUV = self.TILES_R_FNTUV[0].stop
+        rows_N = np.empty((4234, N), dtype)
+        rows = np.empty(4608, dtype)
+        self.image_pad = np.zeros((C, A, B, N), dtype)  # image_pad[c,a,b,n]
+        self.loss = np.empty((), dtype)  # loss
+        self.image = rows_N[0:64].reshape((C, H, W, N))  # image[c,h,w,n]
+        self.z1 = rows_N[0:1024].reshape((F, H, W, N))  # z1[f,h,w,n]
+        self.u_cuvh_wn = np.empty((C, U, V, rows_H_CNUVW, W, N), dtype)
+        self.relu1 = rows_N[1024:2048].reshape((F, H, W, N))  # relu1[f,h,w,n]
+        self.pooled1 = rows_N[2048:2560].reshape((F, H, K, N))  # pooled1[f,h,k,n]
+        self.edges = rows_N[2560:2816].reshape((F, J, K, N))  # edges[f,j,k,n]
+        self.z2 = rows_N[2816:2944].reshape((Q, R, T, N))  # z2[q,r,t,n]
+        self.u_fuvr_tn = np.empty((F, U, V, rows_R_FNTUV, T, N), dtype)
+        self.strokes = rows_N[3072:3200].reshape((Q, R, T, N))  # strokes[q,r,t,n]
+        self.flat1 = rows_N[2944:3072].reshape((N, E))  # flat1[n,e]
+        self.z3 = rows_N[4096:4160].reshape((N, S))  # z3[n,s]
+        self.hidden = rows_N[4160:4224].reshape((N, S))  # hidden[n,s]
+        self.logits = rows_N[3082:3092].reshape((N, D2))  # logits[n,d2]
+        self.m = rows_N[3092:3093].reshape(N)  # m[n]
+        self.e = rows_N[3072:3082].reshape((N, D2))  # e[n,d2]
+        self.s = rows_N[3093:3094].reshape(N)  # s[n]
+        self.average = rows_N[3094:3095].reshape(N)  # average[n]
+        self.logits_at_digit = rows_N[3095:3096].reshape(N)  # logits_at_digit[n]
+        self.i_n = lent(rows_N[3096:3098], np.intp, (N,))
+        self.u_n = rows_N[3082:3083].reshape(N)
+        self.v_n = rows_N[3083:3084].reshape(N)
+        self.p = rows_N[3072:3082].reshape((N, D2))  # p[n,d2]
+        self.d_logits = rows_N[4224:4234].reshape((N, D2))  # ∂L/∂logits[n,d2]
+        self.d_hidden = rows_N[3072:3136].reshape((N, S))  # ∂L/∂hidden[n,s]
+        self.d_z3 = rows_N[4096:4160].reshape((N, S))  # ∂L/∂z3[n,s]
+        self.d_flat1 = rows_N[3072:3200].reshape((N, E))  # ∂L/∂flat1[n,e]
+        self.d_z2 = rows_N[2816:2944].reshape((Q, R, T, N))  # ∂L/∂z2[q,r,t,n]
+        self.d_edges = rows_N[3584:3840].reshape((F, J, K, N))  # ∂L/∂edges[f,j,k,n]
+        self.edges_at = lent(rows_N[3072:3584], np.intp, (F, J, K, N))  # edges_at[f,j,k,n]
+        self.split_d_pooled1 = rows_N[2048:2560].reshape(
+            (F, J, M, K, N)
+        )  # split_d_pooled1[f,j,m,k,n]
+        self.pooled1_at = lent(rows_N[3072:4096], np.intp, (F, H, K, N))  # pooled1_at[f,h,k,n]
+        self.split_d_relu1 = rows_N[1024:2048].reshape((F, H, K, G, N))  # split_d_relu1[f,h,k,g,n]
+        self.d_z1 = rows_N[0:1024].reshape((F, H, W, N))  # ∂L/∂z1[f,h,w,n]
+        self.v_fcuv = rows[0:144].reshape((F, C, U, V))
+        self.v_qfuv = rows[0:4608].reshape((Q, F, U, V))
+        self.MEAN_D2 = np.full(D2, 1 / D2, dtype)
+        self.MEAN_N = np.full(N, 1 / N, dtype)
+        self.ONES_D2 = np.ones(D2, dtype)
         self.ONES_N = np.ones(N, dtype)
         self.RANGE_D2 = np.arange(D2)
-        rows_H_CNUVW = self.TILES_H_CNUVW[0].stop
-        rows_R_FNTUV = self.TILES_R_FNTUV[0].stop
-        u = np.empty(max(F * U * V * rows_R_FNTUV * T * N, C * U * V * rows_H_CNUVW * W * N), dtype)
-        self.u_fuvr_tn = u[: F * U * V * rows_R_FNTUV * T * N].reshape(
-            (F, U, V, rows_R_FNTUV, T, N)
-        )
-        self.u_cuvh_wn = u[: C * U * V * rows_H_CNUVW * W * N].reshape(
-            (C, U, V, rows_H_CNUVW, W, N)
-        )
-        v = np.empty(max(F * C * U * V, Q * F * U * V), dtype)
-        self.v_fcuv = v[: F * C * U * V].reshape((F, C, U, V))
-        self.v_qfuv = v[: Q * F * U * V].reshape((Q, F, U, V))
+        self.STARTS_N_D2 = D2 * np.arange(N)
+        self.ZERO = np.zeros((), dtype)
+        self.edges_fuvnrt = sliding_window_view(self.edges, (R, T), (1, 2))
+        self.image_pad_chwnuv = sliding_window_view(self.image_pad, (U, V), (1, 2))
 
 
 class State:

@@ -63,55 +63,83 @@ class Grads(Params):
 
 
 class Activations:
-    """What the forward pass computes for a batch of N examples, allocated once.
+    """What prediction computes for a batch of N examples.
 
-    Names in capitals are constants; a name such as u_nh is scratch memory u, seen as [n,h].
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written. Names in capitals are constants; a name
+    such as u_nh is scratch memory u, seen as [n,h].
     """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         self.N = N
-        self.centred = np.empty((N, D), dtype)  # centred[n,d]
-        self.z1 = np.empty((N, H), dtype)  # z1[n,h]
-        self.hidden = np.empty((N, H), dtype)  # hidden[n,h]
+        rows_N = np.empty((21, N), dtype)
+        self.centred = rows_N[20:21].reshape((N, D))  # centred[n,d]
         self.logits = np.empty((N, K), dtype)  # logits[n,k]
         self.log_scale = np.empty((N, K), dtype)  # log_scale[n,k]
         self.centre = np.empty((N, K), dtype)  # centre[n,k]
-        self.mean = np.empty((N, K, D), dtype)  # mean[n,k,d]
-        self.distance = np.empty((N, K), dtype)  # distance[n,k]
-        self.score = np.empty((N, K), dtype)  # score[n,k]
-        self.m1 = np.empty(N, dtype)  # m1[n]
-        self.e1 = np.empty((N, K), dtype)  # e1[n,k]
-        self.s1 = np.empty(N, dtype)  # s1[n]
-        self.m2 = np.empty(N, dtype)  # m2[n]
-        self.e2 = np.empty((N, K), dtype)  # e2[n,k]
-        self.s2 = np.empty(N, dtype)  # s2[n]
         self.loss = np.empty((), dtype)  # loss
+        self.z1 = rows_N[0:20].reshape((N, H))  # z1[n,h]
+        self.hidden = rows_N[0:20].reshape((N, H))  # hidden[n,h]
+        self.mean = rows_N[0:3].reshape((N, K, D))  # mean[n,k,d]
+        self.distance = rows_N[3:6].reshape((N, K))  # distance[n,k]
+        self.u_nkd = rows_N[6:9].reshape((N, K, D))
+        self.score = rows_N[0:3].reshape((N, K))  # score[n,k]
+        self.u_nk = rows_N[6:9].reshape((N, K))
+        self.m1 = rows_N[6:7].reshape(N)  # m1[n]
+        self.e1 = rows_N[3:6].reshape((N, K))  # e1[n,k]
+        self.s1 = rows_N[7:8].reshape(N)  # s1[n]
+        self.m2 = rows_N[3:4].reshape(N)  # m2[n]
+        self.e2 = rows_N[0:3].reshape((N, K))  # e2[n,k]
+        self.s2 = rows_N[4:5].reshape(N)  # s2[n]
+        self.u_n = rows_N[0:1].reshape(N)
+        self.v_n = rows_N[1:2].reshape(N)
         self.MEAN_N = np.full(N, 1 / N, dtype)
         self.ONES_K = np.ones(K, dtype)
-        u = np.empty(max(N * K * D, N * K, N), dtype)
-        self.u_nkd = u[: N * K * D].reshape((N, K, D))
-        self.u_nk = u[: N * K].reshape((N, K))
-        self.u_n = u[:N].reshape(N)
-        self.v_n = np.empty(N, dtype)
 
 
 class Workspace(Activations):
-    """The activations, and the cotangents that the backward pass computes from them."""
+    """What a step of training computes: activations, and cotangents from them.
+
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written. Names in capitals are constants; a name
+    such as u_nh is scratch memory u, seen as [n,h].
+    """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
-        super().__init__(N, dtype)
-        self.p2 = np.empty((N, K), dtype)  # p2[n,k]
-        self.d_mean = np.empty((N, K, D), dtype)  # ∂L/∂mean[n,k,d]
-        self.d_centre = np.empty((N, K), dtype)  # ∂L/∂centre[n,k]
-        self.d_log_scale = np.empty((N, K), dtype)  # ∂L/∂log_scale[n,k]
-        self.p1 = np.empty((N, K), dtype)  # p1[n,k]
-        self.d_logits = np.empty((N, K), dtype)  # ∂L/∂logits[n,k]
-        self.d_hidden = np.empty((N, H), dtype)  # ∂L/∂hidden[n,h]
-        self.d_z1 = np.empty((N, H), dtype)  # ∂L/∂z1[n,h]
+        self.N = N
+        rows_N = np.empty((70, N), dtype)
+        self.loss = np.empty((), dtype)  # loss
+        self.centred = rows_N[69:70].reshape((N, D))  # centred[n,d]
+        self.z1 = rows_N[0:20].reshape((N, H))  # z1[n,h]
+        self.hidden = rows_N[0:20].reshape((N, H))  # hidden[n,h]
+        self.logits = rows_N[60:63].reshape((N, K))  # logits[n,k]
+        self.log_scale = rows_N[63:66].reshape((N, K))  # log_scale[n,k]
+        self.centre = rows_N[20:23].reshape((N, K))  # centre[n,k]
+        self.mean = rows_N[23:26].reshape((N, K, D))  # mean[n,k,d]
+        self.distance = rows_N[20:23].reshape((N, K))  # distance[n,k]
+        self.u_nkd = rows_N[26:29].reshape((N, K, D))
+        self.score = rows_N[26:29].reshape((N, K))  # score[n,k]
+        self.u_nk = rows_N[29:32].reshape((N, K))
+        self.m1 = rows_N[29:30].reshape(N)  # m1[n]
+        self.e1 = rows_N[60:63].reshape((N, K))  # e1[n,k]
+        self.s1 = rows_N[32:33].reshape(N)  # s1[n]
+        self.m2 = rows_N[30:31].reshape(N)  # m2[n]
+        self.e2 = rows_N[26:29].reshape((N, K))  # e2[n,k]
+        self.s2 = rows_N[31:32].reshape(N)  # s2[n]
+        self.u_n = rows_N[33:34].reshape(N)
+        self.v_n = rows_N[34:35].reshape(N)
+        self.p2 = rows_N[26:29].reshape((N, K))  # p2[n,k]
+        self.d_mean = rows_N[23:26].reshape((N, K, D))  # ∂L/∂mean[n,k,d]
+        self.d_centre = rows_N[66:69].reshape((N, K))  # ∂L/∂centre[n,k]
+        self.d_log_scale = rows_N[63:66].reshape((N, K))  # ∂L/∂log_scale[n,k]
+        self.p1 = rows_N[60:63].reshape((N, K))  # p1[n,k]
+        self.d_logits = rows_N[60:63].reshape((N, K))  # ∂L/∂logits[n,k]
+        self.d_hidden = rows_N[20:40].reshape((N, H))  # ∂L/∂hidden[n,h]
+        self.u_nh = rows_N[40:60].reshape((N, H))
+        self.d_z1 = rows_N[40:60].reshape((N, H))  # ∂L/∂z1[n,h]
+        self.MEAN_N = np.full(N, 1 / N, dtype)
+        self.ONES_K = np.ones(K, dtype)
         self.ONES_N = np.ones(N, dtype)
-        u = np.empty(max(N * K, N * H), dtype)
-        self.u_nk = u[: N * K].reshape((N, K))
-        self.u_nh = u[: N * H].reshape((N, H))
 
 
 class State:

@@ -55,27 +55,41 @@ class Grads(Params):
 
 
 class Activations:
-    """What the forward pass computes for a batch of N examples, allocated once.
+    """What prediction computes for a batch of N examples.
 
-    Names in capitals are constants; a name such as u_nh is scratch memory u, seen as [n,h].
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written. Names in capitals are constants; a name
+    such as u_nh is scratch memory u, seen as [n,h].
     """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         self.N = N
-        self.z1 = np.empty((N, H), dtype)  # z1[n,h]
-        self.h = np.empty((N, H), dtype)  # h[n,h]
+        rows_N = np.empty((8, N), dtype)
+        self.z1 = rows_N[0:8].reshape((N, H))  # z1[n,h]
         self.prediction = np.empty((N, K), dtype)  # prediction[n,k]
-        self.r = np.empty((N, K), dtype)  # r[n,k]
         self.loss = np.empty((), dtype)  # loss
+        self.h = rows_N[0:8].reshape((N, H))  # h[n,h]
+        self.r = rows_N[0:1].reshape((N, K))  # r[n,k]
 
 
 class Workspace(Activations):
-    """The activations, and the cotangents that the backward pass computes from them."""
+    """What a step of training computes: activations, and cotangents from them.
+
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written. Names in capitals are constants; a name
+    such as u_nh is scratch memory u, seen as [n,h].
+    """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
-        super().__init__(N, dtype)
-        self.d_h = np.empty((N, H), dtype)  # ∂L/∂h[n,h]
-        self.d_z1 = np.empty((N, H), dtype)  # ∂L/∂z1[n,h]
+        self.N = N
+        rows_N = np.empty((25, N), dtype)
+        self.loss = np.empty((), dtype)  # loss
+        self.z1 = rows_N[0:8].reshape((N, H))  # z1[n,h]
+        self.h = rows_N[0:8].reshape((N, H))  # h[n,h]
+        self.prediction = rows_N[24:25].reshape((N, K))  # prediction[n,k]
+        self.r = rows_N[24:25].reshape((N, K))  # r[n,k]
+        self.d_h = rows_N[8:16].reshape((N, H))  # ∂L/∂h[n,h]
+        self.d_z1 = rows_N[16:24].reshape((N, H))  # ∂L/∂z1[n,h]
         self.ONES_N = np.ones(N, dtype)
 
 

@@ -59,36 +59,55 @@ class Grads(Params):
 
 
 class Activations:
-    """What the forward pass computes for a batch of N examples, allocated once.
+    """What prediction computes for a batch of N examples.
 
-    Names in capitals are constants; a name such as u_nh is scratch memory u, seen as [n,h].
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written. Names in capitals are constants; a name
+    such as u_nh is scratch memory u, seen as [n,h].
     """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         self.N = N
-        self.z1 = np.empty((N, H), dtype)  # z1[n,h]
-        self.h1 = np.empty((N, H), dtype)  # h1[n,h]
-        self.z2 = np.empty((N, J), dtype)  # z2[n,j]
-        self.h2 = np.empty((N, J), dtype)  # h2[n,j]
-        self.z3 = np.empty((N, E), dtype)  # z3[n,e]
+        rows_N = np.empty((96, N), dtype)
+        self.z1 = rows_N[0:64].reshape((N, H))  # z1[n,h]
         self.cents = np.empty((N, E), dtype)  # cents[n,e]
-        self.r = np.empty((N, E), dtype)  # r[n,e]
         self.loss = np.empty((), dtype)  # loss
+        self.h1 = rows_N[0:64].reshape((N, H))  # h1[n,h]
+        self.z2 = rows_N[64:96].reshape((N, J))  # z2[n,j]
+        self.h2 = rows_N[64:96].reshape((N, J))  # h2[n,j]
+        self.z3 = rows_N[0:1].reshape((N, E))  # z3[n,e]
+        self.r = rows_N[0:1].reshape((N, E))  # r[n,e]
+        self.u_ne = rows_N[1:2].reshape((N, E))
         self.ZERO = np.zeros((), dtype)
-        self.u_ne = np.empty((N, E), dtype)
 
 
 class Workspace(Activations):
-    """The activations, and the cotangents that the backward pass computes from them."""
+    """What a step of training computes: activations, and cotangents from them.
+
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written. Names in capitals are constants; a name
+    such as u_nh is scratch memory u, seen as [n,h].
+    """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
-        super().__init__(N, dtype)
-        self.d_z3 = np.empty((N, E), dtype)  # ∂L/∂z3[n,e]
-        self.d_h2 = np.empty((N, J), dtype)  # ∂L/∂h2[n,j]
-        self.d_z2 = np.empty((N, J), dtype)  # ∂L/∂z2[n,j]
-        self.d_h1 = np.empty((N, H), dtype)  # ∂L/∂h1[n,h]
-        self.d_z1 = np.empty((N, H), dtype)  # ∂L/∂z1[n,h]
+        self.N = N
+        rows_N = np.empty((257, N), dtype)
+        self.loss = np.empty((), dtype)  # loss
+        self.z1 = rows_N[0:64].reshape((N, H))  # z1[n,h]
+        self.h1 = rows_N[64:128].reshape((N, H))  # h1[n,h]
+        self.z2 = rows_N[192:224].reshape((N, J))  # z2[n,j]
+        self.h2 = rows_N[224:256].reshape((N, J))  # h2[n,j]
+        self.z3 = rows_N[256:257].reshape((N, E))  # z3[n,e]
+        self.cents = rows_N[256:257].reshape((N, E))  # cents[n,e]
+        self.r = rows_N[256:257].reshape((N, E))  # r[n,e]
+        self.u_ne = rows_N[128:129].reshape((N, E))
+        self.d_z3 = rows_N[256:257].reshape((N, E))  # ∂L/∂z3[n,e]
+        self.d_h2 = rows_N[128:160].reshape((N, J))  # ∂L/∂h2[n,j]
+        self.d_z2 = rows_N[192:224].reshape((N, J))  # ∂L/∂z2[n,j]
+        self.d_h1 = rows_N[128:192].reshape((N, H))  # ∂L/∂h1[n,h]
+        self.d_z1 = rows_N[0:64].reshape((N, H))  # ∂L/∂z1[n,h]
         self.ONES_N = np.ones(N, dtype)
+        self.ZERO = np.zeros((), dtype)
 
 
 class State:

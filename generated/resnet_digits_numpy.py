@@ -148,127 +148,105 @@ class Grads:
         self.fc_b = self.flat[19696:19706].reshape((H2,))
 
 
-class Activations:
-    """What the forward pass computes for a batch of N examples, allocated once.
+def lent(rows: np.ndarray, dtype: type, shape: tuple[int, ...]) -> np.ndarray:
+    """Return memory of floats as an array of another type, which needs no more than these rows."""
+    return rows.reshape(-1).view(dtype)[: math.prod(shape)].reshape(shape)
 
-    Names in capitals are constants; a name such as u_nh is scratch memory u, seen as [n,h].
+
+class Activations:
+    """What prediction computes for a batch of N examples.
+
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written. Names in capitals are constants; a name
+    such as u_nh is scratch memory u, seen as [n,h].
     """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         self.N = N
-        self.shaped1 = np.empty((C, H, W, N), dtype)  # shaped1[c,h,w,n]
+        self.TILES_H_CNUVW = tiles(H, C * N * U * V * W)
+        rows_H_CNUVW = self.TILES_H_CNUVW[0].stop
+        self.TILES_H_ENUVW = tiles(H, E * N * U * V * W)
+        rows_H_ENUVW = self.TILES_H_ENUVW[0].stop
+        self.TILES_H_FNUVW = tiles(H, F * N * U * V * W)
+        rows_H_FNUVW = self.TILES_H_FNUVW[0].stop
+        self.TILES_J_FKNUV = tiles(J, F * K * N * U * V)
+        rows_J_FKNUV = self.TILES_J_FKNUV[0].stop
+        self.TILES_J_GKNUV = tiles(J, G * K * N * U * V)
+        rows_J_GKNUV = self.TILES_J_GKNUV[0].stop
+        rows_N = np.empty((2048, N), dtype)
+        rows = np.empty(512, dtype)
+        self.shaped1 = rows_N[0:64].reshape((C, H, W, N))  # shaped1[c,h,w,n]
         self.shaped1_pad = np.zeros((C, A, B, N), dtype)  # shaped1_pad[c,a,b,n]
-        self.z1 = np.empty((F, H, W, N), dtype)  # z1[f,h,w,n]
-        self.mean1 = np.empty(F, dtype)  # mean1[f]
-        self.var1 = np.empty(F, dtype)  # var1[f]
-        self.rstd1 = np.empty(F, dtype)  # rstd1[f]
-        self.xhat1 = np.empty((F, H, W, N), dtype)  # xhat1[f,h,w,n]
-        self.y1 = np.empty((F, H, W, N), dtype)  # y1[f,h,w,n]
-        self.relu1 = np.empty((F, H, W, N), dtype)  # relu1[f,h,w,n]
         self.relu1_pad1 = np.zeros((F, A, B, N), dtype)  # relu1_pad1[f,a,b,n]
-        self.z2 = np.empty((E, H, W, N), dtype)  # z2[e,h,w,n]
-        self.mean2 = np.empty(E, dtype)  # mean2[e]
-        self.var2 = np.empty(E, dtype)  # var2[e]
-        self.rstd2 = np.empty(E, dtype)  # rstd2[e]
-        self.xhat2 = np.empty((E, H, W, N), dtype)  # xhat2[e,h,w,n]
-        self.y2 = np.empty((E, H, W, N), dtype)  # y2[e,h,w,n]
-        self.relu2 = np.empty((E, H, W, N), dtype)  # relu2[e,h,w,n]
         self.relu2_pad1 = np.zeros((E, A, B, N), dtype)  # relu2_pad1[e,a,b,n]
-        self.z3 = np.empty((F, H, W, N), dtype)  # z3[f,h,w,n]
-        self.mean3 = np.empty(F, dtype)  # mean3[f]
-        self.var3 = np.empty(F, dtype)  # var3[f]
-        self.rstd3 = np.empty(F, dtype)  # rstd3[f]
-        self.xhat3 = np.empty((F, H, W, N), dtype)  # xhat3[f,h,w,n]
-        self.y3 = np.empty((F, H, W, N), dtype)  # y3[f,h,w,n]
-        self.sum1 = np.empty((F, H, W, N), dtype)  # sum1[f,h,w,n]
-        self.relu3 = np.empty((F, H, W, N), dtype)  # relu3[f,h,w,n]
-        self.z4 = np.empty((G, J, K, N), dtype)  # z4[g,j,k,n]
-        self.mean4 = np.empty(G, dtype)  # mean4[g]
-        self.var4 = np.empty(G, dtype)  # var4[g]
-        self.rstd4 = np.empty(G, dtype)  # rstd4[g]
-        self.xhat4 = np.empty((G, J, K, N), dtype)  # xhat4[g,j,k,n]
-        self.y4 = np.empty((G, J, K, N), dtype)  # y4[g,j,k,n]
         self.relu3_pad1 = np.zeros((F, R, T, N), dtype)  # relu3_pad1[f,r,t,n]
-        self.z5 = np.empty((G, J, K, N), dtype)  # z5[g,j,k,n]
-        self.mean5 = np.empty(G, dtype)  # mean5[g]
-        self.var5 = np.empty(G, dtype)  # var5[g]
-        self.rstd5 = np.empty(G, dtype)  # rstd5[g]
-        self.xhat5 = np.empty((G, J, K, N), dtype)  # xhat5[g,j,k,n]
-        self.y5 = np.empty((G, J, K, N), dtype)  # y5[g,j,k,n]
-        self.relu4 = np.empty((G, J, K, N), dtype)  # relu4[g,j,k,n]
         self.relu4_pad1 = np.zeros((G, A2, B2, N), dtype)  # relu4_pad1[g,a2,b2,n]
-        self.z6 = np.empty((S, J, K, N), dtype)  # z6[s,j,k,n]
-        self.mean6 = np.empty(S, dtype)  # mean6[s]
-        self.var6 = np.empty(S, dtype)  # var6[s]
-        self.rstd6 = np.empty(S, dtype)  # rstd6[s]
-        self.xhat6 = np.empty((S, J, K, N), dtype)  # xhat6[s,j,k,n]
-        self.y6 = np.empty((S, J, K, N), dtype)  # y6[s,j,k,n]
-        self.sum2 = np.empty((G, J, K, N), dtype)  # sum2[g,j,k,n]
-        self.h = np.empty((G, J, K, N), dtype)  # h[g,j,k,n]
-        self.pooled1 = np.empty((N, G), dtype)  # pooled1[n,g]
         self.logits = np.empty((N, H2), dtype)  # logits[n,h2]
-        self.m = np.empty(N, dtype)  # m[n]
-        self.e = np.empty((N, H2), dtype)  # e[n,h2]
-        self.s = np.empty(N, dtype)  # s[n]
-        self.average = np.empty(N, dtype)  # average[n]
-        self.logits_at_digit = np.empty(N, dtype)  # logits_at_digit[n]
         self.loss = np.empty((), dtype)  # loss
+        self.z1 = rows_N[0:1024].reshape((F, H, W, N))  # z1[f,h,w,n]
+        self.u_cuvh_wn = np.empty((C, U, V, rows_H_CNUVW, W, N), dtype)
+        self.mean1 = rows[0:16].reshape(F)  # mean1[f]
+        self.var1 = rows[16:32].reshape(F)  # var1[f]
+        self.rstd1 = rows[16:32].reshape(F)  # rstd1[f]
+        self.xhat1 = rows_N[0:1024].reshape((F, H, W, N))  # xhat1[f,h,w,n]
+        self.y1 = rows_N[0:1024].reshape((F, H, W, N))  # y1[f,h,w,n]
+        self.relu1 = rows_N[0:1024].reshape((F, H, W, N))  # relu1[f,h,w,n]
+        self.z2 = rows_N[1024:2048].reshape((E, H, W, N))  # z2[e,h,w,n]
+        self.u_fuvh_wn = np.empty((F, U, V, rows_H_FNUVW, W, N), dtype)
+        self.mean2 = rows[0:16].reshape(E)  # mean2[e]
+        self.var2 = rows[16:32].reshape(E)  # var2[e]
+        self.rstd2 = rows[16:32].reshape(E)  # rstd2[e]
+        self.xhat2 = rows_N[1024:2048].reshape((E, H, W, N))  # xhat2[e,h,w,n]
+        self.y2 = rows_N[1024:2048].reshape((E, H, W, N))  # y2[e,h,w,n]
+        self.relu2 = rows_N[1024:2048].reshape((E, H, W, N))  # relu2[e,h,w,n]
+        self.z3 = rows_N[1024:2048].reshape((F, H, W, N))  # z3[f,h,w,n]
+        self.u_euvh_wn = np.empty((E, U, V, rows_H_ENUVW, W, N), dtype)
+        self.mean3 = rows[0:16].reshape(F)  # mean3[f]
+        self.var3 = rows[16:32].reshape(F)  # var3[f]
+        self.rstd3 = rows[16:32].reshape(F)  # rstd3[f]
+        self.xhat3 = rows_N[1024:2048].reshape((F, H, W, N))  # xhat3[f,h,w,n]
+        self.y3 = rows_N[1024:2048].reshape((F, H, W, N))  # y3[f,h,w,n]
+        self.sum1 = rows_N[0:1024].reshape((F, H, W, N))  # sum1[f,h,w,n]
+        self.relu3 = rows_N[0:1024].reshape((F, H, W, N))  # relu3[f,h,w,n]
+        self.z4 = rows_N[1024:1536].reshape((G, J, K, N))  # z4[g,j,k,n]
+        self.u_fg = rows[0:512].reshape((F, G))
+        self.v_fjkn = rows_N[1536:1792].reshape((F, J, K, N))
+        self.mean4 = rows[0:32].reshape(G)  # mean4[g]
+        self.var4 = rows[32:64].reshape(G)  # var4[g]
+        self.rstd4 = rows[32:64].reshape(G)  # rstd4[g]
+        self.xhat4 = rows_N[1024:1536].reshape((G, J, K, N))  # xhat4[g,j,k,n]
+        self.y4 = rows_N[1024:1536].reshape((G, J, K, N))  # y4[g,j,k,n]
+        self.z5 = rows_N[0:512].reshape((G, J, K, N))  # z5[g,j,k,n]
+        self.u_fuvj_kn = np.empty((F, U, V, rows_J_FKNUV, K, N), dtype)
+        self.mean5 = rows[0:32].reshape(G)  # mean5[g]
+        self.var5 = rows[32:64].reshape(G)  # var5[g]
+        self.rstd5 = rows[32:64].reshape(G)  # rstd5[g]
+        self.xhat5 = rows_N[0:512].reshape((G, J, K, N))  # xhat5[g,j,k,n]
+        self.y5 = rows_N[0:512].reshape((G, J, K, N))  # y5[g,j,k,n]
+        self.relu4 = rows_N[0:512].reshape((G, J, K, N))  # relu4[g,j,k,n]
+        self.z6 = rows_N[0:512].reshape((S, J, K, N))  # z6[s,j,k,n]
+        self.u_guvj_kn = np.empty((G, U, V, rows_J_GKNUV, K, N), dtype)
+        self.mean6 = rows[0:32].reshape(S)  # mean6[s]
+        self.var6 = rows[32:64].reshape(S)  # var6[s]
+        self.rstd6 = rows[32:64].reshape(S)  # rstd6[s]
+        self.xhat6 = rows_N[0:512].reshape((S, J, K, N))  # xhat6[s,j,k,n]
+        self.y6 = rows_N[0:512].reshape((S, J, K, N))  # y6[s,j,k,n]
+        self.sum2 = rows_N[1024:1536].reshape((G, J, K, N))  # sum2[g,j,k,n]
+        self.h = rows_N[1024:1536].reshape((G, J, K, N))  # h[g,j,k,n]
+        self.pooled1 = rows_N[0:32].reshape((N, G))  # pooled1[n,g]
+        self.m = rows_N[10:11].reshape(N)  # m[n]
+        self.e = rows_N[0:10].reshape((N, H2))  # e[n,h2]
+        self.s = rows_N[11:12].reshape(N)  # s[n]
+        self.average = rows_N[2:3].reshape(N)  # average[n]
+        self.logits_at_digit = rows_N[3:4].reshape(N)  # logits_at_digit[n]
+        self.i_n = lent(rows_N[0:2], np.intp, (N,))
+        self.u_n = rows_N[0:1].reshape(N)
+        self.v_n = rows_N[1:2].reshape(N)
         self.MEAN_H2 = np.full(H2, 1 / H2, dtype)
         self.MEAN_N = np.full(N, 1 / N, dtype)
         self.ONES_H2 = np.ones(H2, dtype)
         self.STARTS_N_H2 = H2 * np.arange(N)
-        self.TILES_H_CNUVW = tiles(H, C * N * U * V * W)
-        self.TILES_H_ENUVW = tiles(H, E * N * U * V * W)
-        self.TILES_H_FNUVW = tiles(H, F * N * U * V * W)
-        self.TILES_J_FKNUV = tiles(J, F * K * N * U * V)
-        self.TILES_J_GKNUV = tiles(J, G * K * N * U * V)
         self.ZERO = np.zeros((), dtype)
-        rows_H_CNUVW = self.TILES_H_CNUVW[0].stop
-        rows_H_ENUVW = self.TILES_H_ENUVW[0].stop
-        rows_H_FNUVW = self.TILES_H_FNUVW[0].stop
-        rows_J_FKNUV = self.TILES_J_FKNUV[0].stop
-        rows_J_GKNUV = self.TILES_J_GKNUV[0].stop
-        self.i_n = np.empty(N, np.intp)
-        u = np.empty(
-            max(
-                C * U * V * rows_H_CNUVW * W * N,
-                F * H * W * N,
-                F * U * V * rows_H_FNUVW * W * N,
-                E * H * W * N,
-                E * U * V * rows_H_ENUVW * W * N,
-                F * G,
-                G * J * K * N,
-                F * U * V * rows_J_FKNUV * K * N,
-                G * U * V * rows_J_GKNUV * K * N,
-                S * J * K * N,
-                N,
-            ),
-            dtype,
-        )
-        self.u_cuvh_wn = u[: C * U * V * rows_H_CNUVW * W * N].reshape(
-            (C, U, V, rows_H_CNUVW, W, N)
-        )
-        self.u_fhwn = u[: F * H * W * N].reshape((F, H, W, N))
-        self.u_fuvh_wn = u[: F * U * V * rows_H_FNUVW * W * N].reshape(
-            (F, U, V, rows_H_FNUVW, W, N)
-        )
-        self.u_ehwn = u[: E * H * W * N].reshape((E, H, W, N))
-        self.u_euvh_wn = u[: E * U * V * rows_H_ENUVW * W * N].reshape(
-            (E, U, V, rows_H_ENUVW, W, N)
-        )
-        self.u_fg = u[: F * G].reshape((F, G))
-        self.u_gjkn = u[: G * J * K * N].reshape((G, J, K, N))
-        self.u_fuvj_kn = u[: F * U * V * rows_J_FKNUV * K * N].reshape(
-            (F, U, V, rows_J_FKNUV, K, N)
-        )
-        self.u_guvj_kn = u[: G * U * V * rows_J_GKNUV * K * N].reshape(
-            (G, U, V, rows_J_GKNUV, K, N)
-        )
-        self.u_sjkn = u[: S * J * K * N].reshape((S, J, K, N))
-        self.u_n = u[:N].reshape(N)
-        v = np.empty(max(F * J * K * N, N), dtype)
-        self.v_fjkn = v[: F * J * K * N].reshape((F, J, K, N))
-        self.v_n = v[:N].reshape(N)
         self.relu1_pad1_fhwnuv = sliding_window_view(self.relu1_pad1, (U, V), (1, 2))
         self.relu2_pad1_ehwnuv = sliding_window_view(self.relu2_pad1, (U, V), (1, 2))
         self.relu3_pad1_fjknuv = sliding_window_view(self.relu3_pad1, (U, V), (1, 2))
@@ -278,128 +256,177 @@ class Activations:
 
 
 class Workspace(Activations):
-    """The activations, and the cotangents that the backward pass computes from them."""
+    """What a step of training computes: activations, and cotangents from them.
+
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written. Names in capitals are constants; a name
+    such as u_nh is scratch memory u, seen as [n,h].
+    """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
-        super().__init__(N, dtype)
-        self.p = np.empty((N, H2), dtype)  # p[n,h2]
-        self.d_logits = np.empty((N, H2), dtype)  # ∂L/∂logits[n,h2]
-        self.d_pooled1 = np.empty((N, G), dtype)  # ∂L/∂pooled1[n,g]
-        self.d_sum2 = np.empty((G, J, K, N), dtype)  # ∂L/∂sum2[g,j,k,n]
-        self.d_xhat6 = np.empty((S, J, K, N), dtype)  # ∂L/∂xhat6[s,j,k,n]
-        self.xhat6_dot_d_xhat6 = np.empty(S, dtype)  # xhat6_dot_d_xhat6[s]
-        self.sum_d_xhat6 = np.empty(S, dtype)  # sum_d_xhat6[s]
-        self.d_z6 = np.empty((S, J, K, N), dtype)  # ∂L/∂z6[s,j,k,n]
-        self.d_relu4_pad1 = np.empty((G, A2, B2, N), dtype)  # ∂L/∂relu4_pad1[g,a2,b2,n]
-        self.d_y5 = np.empty((G, J, K, N), dtype)  # ∂L/∂y5[g,j,k,n]
-        self.d_xhat5 = np.empty((G, J, K, N), dtype)  # ∂L/∂xhat5[g,j,k,n]
-        self.xhat5_dot_d_xhat5 = np.empty(G, dtype)  # xhat5_dot_d_xhat5[g]
-        self.sum_d_xhat5 = np.empty(G, dtype)  # sum_d_xhat5[g]
-        self.d_z5 = np.empty((G, J, K, N), dtype)  # ∂L/∂z5[g,j,k,n]
+        self.N = N
+        self.TILES_H_CNUVW = tiles(H, C * N * U * V * W)
+        rows_H_CNUVW = self.TILES_H_CNUVW[0].stop
+        self.TILES_H_ENUVW = tiles(H, E * N * U * V * W)
+        rows_H_ENUVW = self.TILES_H_ENUVW[0].stop
+        self.TILES_H_FNUVW = tiles(H, F * N * U * V * W)
+        rows_H_FNUVW = self.TILES_H_FNUVW[0].stop
+        self.TILES_J_FJ2KNR2YZ = tiles(J, F * J2 * K * N * R2 * Y * Z)
+        rows_J_FJ2KNR2YZ = self.TILES_J_FJ2KNR2YZ[0].stop
+        self.TILES_J_FKN = tiles(J, F * K * N)
+        rows_J_FKN = self.TILES_J_FKN[0].stop
+        self.TILES_J_FKNUV = tiles(J, F * K * N * U * V)
+        rows_J_FKNUV = self.TILES_J_FKNUV[0].stop
+        self.TILES_J_GKNUV = tiles(J, G * K * N * U * V)
+        rows_J_GKNUV = self.TILES_J_GKNUV[0].stop
+        rows_N = np.empty((17002, N), dtype)
+        rows = np.empty(9216, dtype)
+        self.shaped1_pad = np.zeros((C, A, B, N), dtype)  # shaped1_pad[c,a,b,n]
+        self.relu1_pad1 = np.zeros((F, A, B, N), dtype)  # relu1_pad1[f,a,b,n]
+        self.relu2_pad1 = np.zeros((E, A, B, N), dtype)  # relu2_pad1[e,a,b,n]
+        self.relu3_pad1 = np.zeros((F, R, T, N), dtype)  # relu3_pad1[f,r,t,n]
+        self.relu4_pad1 = np.zeros((G, A2, B2, N), dtype)  # relu4_pad1[g,a2,b2,n]
+        self.loss = np.empty((), dtype)  # loss
         self.padded_block2_conv1_W = np.zeros((G, F, K, J), dtype)  # padded_block2_conv1_W[g,f,k,j]
-        self.split_d_relu3_pad1 = np.empty(
-            (F, Y, R2, X, K2, N), dtype
+        self.shaped1 = rows_N[0:64].reshape((C, H, W, N))  # shaped1[c,h,w,n]
+        self.z1 = rows_N[1024:2048].reshape((F, H, W, N))  # z1[f,h,w,n]
+        self.u_cuvh_wn = np.empty((C, U, V, rows_H_CNUVW, W, N), dtype)
+        self.mean1 = rows[512:528].reshape(F)  # mean1[f]
+        self.var1 = rows[528:544].reshape(F)  # var1[f]
+        self.u_fhwn = rows_N[14336:15360].reshape((F, H, W, N))
+        self.rstd1 = rows[8224:8240].reshape(F)  # rstd1[f]
+        self.xhat1 = rows_N[1024:2048].reshape((F, H, W, N))  # xhat1[f,h,w,n]
+        self.y1 = rows_N[5120:6144].reshape((F, H, W, N))  # y1[f,h,w,n]
+        self.relu1 = rows_N[0:1024].reshape((F, H, W, N))  # relu1[f,h,w,n]
+        self.z2 = rows_N[2048:3072].reshape((E, H, W, N))  # z2[e,h,w,n]
+        self.u_fuvh_wn = np.empty((F, U, V, rows_H_FNUVW, W, N), dtype)
+        self.mean2 = rows[544:560].reshape(E)  # mean2[e]
+        self.var2 = rows[560:576].reshape(E)  # var2[e]
+        self.u_ehwn = rows_N[3072:4096].reshape((E, H, W, N))
+        self.rstd2 = rows[8240:8256].reshape(E)  # rstd2[e]
+        self.xhat2 = rows_N[2048:3072].reshape((E, H, W, N))  # xhat2[e,h,w,n]
+        self.y2 = rows_N[3072:4096].reshape((E, H, W, N))  # y2[e,h,w,n]
+        self.relu2 = rows_N[4096:5120].reshape((E, H, W, N))  # relu2[e,h,w,n]
+        self.z3 = rows_N[4096:5120].reshape((F, H, W, N))  # z3[f,h,w,n]
+        self.u_euvh_wn = np.empty((E, U, V, rows_H_ENUVW, W, N), dtype)
+        self.mean3 = rows[576:592].reshape(F)  # mean3[f]
+        self.var3 = rows[592:608].reshape(F)  # var3[f]
+        self.rstd3 = rows[8256:8272].reshape(F)  # rstd3[f]
+        self.xhat3 = rows_N[4096:5120].reshape((F, H, W, N))  # xhat3[f,h,w,n]
+        self.y3 = rows_N[6144:7168].reshape((F, H, W, N))  # y3[f,h,w,n]
+        self.sum1 = rows_N[0:1024].reshape((F, H, W, N))  # sum1[f,h,w,n]
+        self.relu3 = rows_N[6144:7168].reshape((F, H, W, N))  # relu3[f,h,w,n]
+        self.z4 = rows_N[7680:8192].reshape((G, J, K, N))  # z4[g,j,k,n]
+        self.u_fg = rows[0:512].reshape((F, G))
+        self.v_fjkn = rows_N[7168:7424].reshape((F, J, K, N))
+        self.mean4 = rows[0:32].reshape(G)  # mean4[g]
+        self.var4 = rows[32:64].reshape(G)  # var4[g]
+        self.u_gjkn = rows_N[8704:9216].reshape((G, J, K, N))
+        self.rstd4 = rows[8192:8224].reshape(G)  # rstd4[g]
+        self.xhat4 = rows_N[7680:8192].reshape((G, J, K, N))  # xhat4[g,j,k,n]
+        self.y4 = rows_N[7168:7680].reshape((G, J, K, N))  # y4[g,j,k,n]
+        self.z5 = rows_N[8192:8704].reshape((G, J, K, N))  # z5[g,j,k,n]
+        self.u_fuvj_kn = np.empty((F, U, V, rows_J_FKNUV, K, N), dtype)
+        self.mean5 = rows[64:96].reshape(G)  # mean5[g]
+        self.var5 = rows[96:128].reshape(G)  # var5[g]
+        self.rstd5 = rows[128:160].reshape(G)  # rstd5[g]
+        self.xhat5 = rows_N[8192:8704].reshape((G, J, K, N))  # xhat5[g,j,k,n]
+        self.y5 = rows_N[8704:9216].reshape((G, J, K, N))  # y5[g,j,k,n]
+        self.relu4 = rows_N[9216:9728].reshape((G, J, K, N))  # relu4[g,j,k,n]
+        self.z6 = rows_N[9216:9728].reshape((S, J, K, N))  # z6[s,j,k,n]
+        self.u_guvj_kn = np.empty((G, U, V, rows_J_GKNUV, K, N), dtype)
+        self.mean6 = rows[160:192].reshape(S)  # mean6[s]
+        self.var6 = rows[192:224].reshape(S)  # var6[s]
+        self.u_sjkn = rows_N[9728:10240].reshape((S, J, K, N))
+        self.rstd6 = rows[224:256].reshape(S)  # rstd6[s]
+        self.xhat6 = rows_N[9216:9728].reshape((S, J, K, N))  # xhat6[s,j,k,n]
+        self.y6 = rows_N[9728:10240].reshape((S, J, K, N))  # y6[s,j,k,n]
+        self.sum2 = rows_N[7168:7680].reshape((G, J, K, N))  # sum2[g,j,k,n]
+        self.h = rows_N[9728:10240].reshape((G, J, K, N))  # h[g,j,k,n]
+        self.pooled1 = rows_N[16960:16992].reshape((N, G))  # pooled1[n,g]
+        self.logits = rows_N[9738:9748].reshape((N, H2))  # logits[n,h2]
+        self.m = rows_N[9749:9750].reshape(N)  # m[n]
+        self.e = rows_N[9728:9738].reshape((N, H2))  # e[n,h2]
+        self.s = rows_N[9748:9749].reshape(N)  # s[n]
+        self.average = rows_N[9750:9751].reshape(N)  # average[n]
+        self.logits_at_digit = rows_N[9751:9752].reshape(N)  # logits_at_digit[n]
+        self.i_n = lent(rows_N[9752:9754], np.intp, (N,))
+        self.u_n = rows_N[9738:9739].reshape(N)
+        self.v_n = rows_N[9739:9740].reshape(N)
+        self.u_f = rows[256:272].reshape(F)
+        self.u_e = rows[256:272].reshape(E)
+        self.u_g = rows[256:288].reshape(G)
+        self.u_s = rows[0:32].reshape(S)
+        self.p = rows_N[9728:9738].reshape((N, H2))  # p[n,h2]
+        self.d_logits = rows_N[16992:17002].reshape((N, H2))  # ∂L/∂logits[n,h2]
+        self.d_pooled1 = rows_N[9728:9760].reshape((N, G))  # ∂L/∂pooled1[n,g]
+        self.d_sum2 = rows_N[7168:7680].reshape((G, J, K, N))  # ∂L/∂sum2[g,j,k,n]
+        self.u_gn = rows_N[9760:9792].reshape((G, N))
+        self.d_xhat6 = rows_N[10240:10752].reshape((S, J, K, N))  # ∂L/∂xhat6[s,j,k,n]
+        self.xhat6_dot_d_xhat6 = rows[32:64].reshape(S)  # xhat6_dot_d_xhat6[s]
+        self.sum_d_xhat6 = rows[64:96].reshape(S)  # sum_d_xhat6[s]
+        self.d_z6 = rows_N[9728:10240].reshape((S, J, K, N))  # ∂L/∂z6[s,j,k,n]
+        self.d_relu4_pad1 = rows_N[10240:11392].reshape((G, A2, B2, N))  # ∂L/∂relu4_pad1[g,a2,b2,n]
+        self.d_y5 = rows_N[8704:9216].reshape((G, J, K, N))  # ∂L/∂y5[g,j,k,n]
+        self.d_xhat5 = rows_N[10752:11264].reshape((G, J, K, N))  # ∂L/∂xhat5[g,j,k,n]
+        self.xhat5_dot_d_xhat5 = rows[0:32].reshape(G)  # xhat5_dot_d_xhat5[g]
+        self.sum_d_xhat5 = rows[32:64].reshape(G)  # sum_d_xhat5[g]
+        self.d_z5 = rows_N[10240:10752].reshape((G, J, K, N))  # ∂L/∂z5[g,j,k,n]
+        self.split_d_relu3_pad1 = rows_N[13888:15488].reshape(
+            (F, Y, R2, X, K2, N)
         )  # split_d_relu3_pad1[f,y,r2,x,k2,n]
-        self.joined_d_relu3_pad1 = np.empty((F, A, B, N), dtype)  # joined_d_relu3_pad1[f,a,b,n]
-        self.d_xhat4 = np.empty((G, J, K, N), dtype)  # ∂L/∂xhat4[g,j,k,n]
-        self.xhat4_dot_d_xhat4 = np.empty(G, dtype)  # xhat4_dot_d_xhat4[g]
-        self.sum_d_xhat4 = np.empty(G, dtype)  # sum_d_xhat4[g]
-        self.d_z4 = np.empty((G, J, K, N), dtype)  # ∂L/∂z4[g,j,k,n]
-        self.split_d_relu3 = np.empty((F, Y, Z, U2, V2, N), dtype)  # split_d_relu3[f,y,z,u2,v2,n]
-        self.d_relu3 = np.empty((F, H, W, N), dtype)  # ∂L/∂relu3[f,h,w,n]
-        self.d_sum1 = np.empty((F, H, W, N), dtype)  # ∂L/∂sum1[f,h,w,n]
-        self.d_xhat3 = np.empty((F, H, W, N), dtype)  # ∂L/∂xhat3[f,h,w,n]
-        self.xhat3_dot_d_xhat3 = np.empty(F, dtype)  # xhat3_dot_d_xhat3[f]
-        self.sum_d_xhat3 = np.empty(F, dtype)  # sum_d_xhat3[f]
-        self.d_z3 = np.empty((F, H, W, N), dtype)  # ∂L/∂z3[f,h,w,n]
-        self.d_relu2_pad1 = np.empty((E, A, B, N), dtype)  # ∂L/∂relu2_pad1[e,a,b,n]
-        self.d_y2 = np.empty((E, H, W, N), dtype)  # ∂L/∂y2[e,h,w,n]
-        self.d_xhat2 = np.empty((E, H, W, N), dtype)  # ∂L/∂xhat2[e,h,w,n]
-        self.xhat2_dot_d_xhat2 = np.empty(E, dtype)  # xhat2_dot_d_xhat2[e]
-        self.sum_d_xhat2 = np.empty(E, dtype)  # sum_d_xhat2[e]
-        self.d_z2 = np.empty((E, H, W, N), dtype)  # ∂L/∂z2[e,h,w,n]
-        self.d_relu1_pad1 = np.empty((F, A, B, N), dtype)  # ∂L/∂relu1_pad1[f,a,b,n]
-        self.d_y1 = np.empty((F, H, W, N), dtype)  # ∂L/∂y1[f,h,w,n]
-        self.d_xhat1 = np.empty((F, H, W, N), dtype)  # ∂L/∂xhat1[f,h,w,n]
-        self.xhat1_dot_d_xhat1 = np.empty(F, dtype)  # xhat1_dot_d_xhat1[f]
-        self.sum_d_xhat1 = np.empty(F, dtype)  # sum_d_xhat1[f]
-        self.d_z1 = np.empty((F, H, W, N), dtype)  # ∂L/∂z1[f,h,w,n]
-        self.relu3_dot_d_z4 = np.empty((G, F), dtype)  # relu3_dot_d_z4[g,f]
+        self.u_fyr2j2zg = rows[0:8192].reshape((F, Y, R2, J2, Z, G))
+        self.v_fyr2j2zj_kn = np.empty((F, Y, R2, J2, Z, rows_J_FJ2KNR2YZ, K, N), dtype)
+        self.joined_d_relu3_pad1 = rows_N[12288:13888].reshape(
+            (F, A, B, N)
+        )  # joined_d_relu3_pad1[f,a,b,n]
+        self.d_xhat4 = rows_N[10752:11264].reshape((G, J, K, N))  # ∂L/∂xhat4[g,j,k,n]
+        self.xhat4_dot_d_xhat4 = rows[0:32].reshape(G)  # xhat4_dot_d_xhat4[g]
+        self.sum_d_xhat4 = rows[32:64].reshape(G)  # sum_d_xhat4[g]
+        self.d_z4 = rows_N[11776:12288].reshape((G, J, K, N))  # ∂L/∂z4[g,j,k,n]
+        self.split_d_relu3 = rows_N[10752:11776].reshape(
+            (F, Y, Z, U2, V2, N)
+        )  # split_d_relu3[f,y,z,u2,v2,n]
+        self.u_fu2v2n = rows_N[13888:14144].reshape((F, U2, V2, N))
+        self.d_relu3 = rows_N[15360:16384].reshape((F, H, W, N))  # ∂L/∂relu3[f,h,w,n]
+        self.d_sum1 = rows_N[0:1024].reshape((F, H, W, N))  # ∂L/∂sum1[f,h,w,n]
+        self.d_xhat3 = rows_N[12288:13312].reshape((F, H, W, N))  # ∂L/∂xhat3[f,h,w,n]
+        self.xhat3_dot_d_xhat3 = rows[0:16].reshape(F)  # xhat3_dot_d_xhat3[f]
+        self.sum_d_xhat3 = rows[16:32].reshape(F)  # sum_d_xhat3[f]
+        self.d_z3 = rows_N[10752:11776].reshape((F, H, W, N))  # ∂L/∂z3[f,h,w,n]
+        self.d_relu2_pad1 = rows_N[12288:13888].reshape((E, A, B, N))  # ∂L/∂relu2_pad1[e,a,b,n]
+        self.d_y2 = rows_N[3072:4096].reshape((E, H, W, N))  # ∂L/∂y2[e,h,w,n]
+        self.d_xhat2 = rows_N[13312:14336].reshape((E, H, W, N))  # ∂L/∂xhat2[e,h,w,n]
+        self.xhat2_dot_d_xhat2 = rows[0:16].reshape(E)  # xhat2_dot_d_xhat2[e]
+        self.sum_d_xhat2 = rows[16:32].reshape(E)  # sum_d_xhat2[e]
+        self.d_z2 = rows_N[12288:13312].reshape((E, H, W, N))  # ∂L/∂z2[e,h,w,n]
+        self.d_relu1_pad1 = rows_N[15360:16960].reshape((F, A, B, N))  # ∂L/∂relu1_pad1[f,a,b,n]
+        self.d_y1 = rows_N[13312:14336].reshape((F, H, W, N))  # ∂L/∂y1[f,h,w,n]
+        self.d_xhat1 = rows_N[5120:6144].reshape((F, H, W, N))  # ∂L/∂xhat1[f,h,w,n]
+        self.xhat1_dot_d_xhat1 = rows[0:16].reshape(F)  # xhat1_dot_d_xhat1[f]
+        self.sum_d_xhat1 = rows[16:32].reshape(F)  # sum_d_xhat1[f]
+        self.d_z1 = rows_N[14336:15360].reshape((F, H, W, N))  # ∂L/∂z1[f,h,w,n]
+        self.v_fcuv = rows[0:144].reshape((F, C, U, V))
+        self.v_efuv = rows[0:2304].reshape((E, F, U, V))
+        self.v_feuv = rows[0:2304].reshape((F, E, U, V))
+        self.relu3_dot_d_z4 = rows[0:512].reshape((G, F))  # relu3_dot_d_z4[g,f]
+        self.u_fj_kn = np.empty((F, rows_J_FKN, K, N), dtype)
+        self.v_gf = rows[512:1024].reshape((G, F))
+        self.v_gfuv = rows[0:4608].reshape((G, F, U, V))
+        self.v_sguv = rows[0:9216].reshape((S, G, U, V))
+        self.MEAN_H2 = np.full(H2, 1 / H2, dtype)
+        self.MEAN_N = np.full(N, 1 / N, dtype)
+        self.ONES_H2 = np.ones(H2, dtype)
         self.ONES_N = np.ones(N, dtype)
         self.RANGE_H2 = np.arange(H2)
-        self.TILES_J_FJ2KNR2YZ = tiles(J, F * J2 * K * N * R2 * Y * Z)
-        self.TILES_J_FKN = tiles(J, F * K * N)
-        rows_H_CNUVW = self.TILES_H_CNUVW[0].stop
-        rows_H_ENUVW = self.TILES_H_ENUVW[0].stop
-        rows_H_FNUVW = self.TILES_H_FNUVW[0].stop
-        rows_J_FJ2KNR2YZ = self.TILES_J_FJ2KNR2YZ[0].stop
-        rows_J_FKN = self.TILES_J_FKN[0].stop
-        rows_J_FKNUV = self.TILES_J_FKNUV[0].stop
-        rows_J_GKNUV = self.TILES_J_GKNUV[0].stop
-        u = np.empty(
-            max(
-                F,
-                E,
-                G,
-                S,
-                G * N,
-                G * U * V * rows_J_GKNUV * K * N,
-                F * Y * R2 * J2 * Z * G,
-                F * U2 * V2 * N,
-                F * H * W * N,
-                E * U * V * rows_H_ENUVW * W * N,
-                F * U * V * rows_H_FNUVW * W * N,
-                C * U * V * rows_H_CNUVW * W * N,
-                F * rows_J_FKN * K * N,
-                F * U * V * rows_J_FKNUV * K * N,
-            ),
-            dtype,
-        )
-        self.u_f = u[:F].reshape(F)
-        self.u_e = u[:E].reshape(E)
-        self.u_g = u[:G].reshape(G)
-        self.u_s = u[:S].reshape(S)
-        self.u_gn = u[: G * N].reshape((G, N))
-        self.u_guvj_kn = u[: G * U * V * rows_J_GKNUV * K * N].reshape(
-            (G, U, V, rows_J_GKNUV, K, N)
-        )
-        self.u_fyr2j2zg = u[: F * Y * R2 * J2 * Z * G].reshape((F, Y, R2, J2, Z, G))
-        self.u_fu2v2n = u[: F * U2 * V2 * N].reshape((F, U2, V2, N))
-        self.u_fhwn = u[: F * H * W * N].reshape((F, H, W, N))
-        self.u_euvh_wn = u[: E * U * V * rows_H_ENUVW * W * N].reshape(
-            (E, U, V, rows_H_ENUVW, W, N)
-        )
-        self.u_fuvh_wn = u[: F * U * V * rows_H_FNUVW * W * N].reshape(
-            (F, U, V, rows_H_FNUVW, W, N)
-        )
-        self.u_cuvh_wn = u[: C * U * V * rows_H_CNUVW * W * N].reshape(
-            (C, U, V, rows_H_CNUVW, W, N)
-        )
-        self.u_fj_kn = u[: F * rows_J_FKN * K * N].reshape((F, rows_J_FKN, K, N))
-        self.u_fuvj_kn = u[: F * U * V * rows_J_FKNUV * K * N].reshape(
-            (F, U, V, rows_J_FKNUV, K, N)
-        )
-        v = np.empty(
-            max(
-                F * Y * R2 * J2 * Z * rows_J_FJ2KNR2YZ * K * N,
-                F * C * U * V,
-                E * F * U * V,
-                F * E * U * V,
-                G * F,
-                G * F * U * V,
-                S * G * U * V,
-            ),
-            dtype,
-        )
-        self.v_fyr2j2zj_kn = v[: F * Y * R2 * J2 * Z * rows_J_FJ2KNR2YZ * K * N].reshape(
-            (F, Y, R2, J2, Z, rows_J_FJ2KNR2YZ, K, N)
-        )
-        self.v_fcuv = v[: F * C * U * V].reshape((F, C, U, V))
-        self.v_efuv = v[: E * F * U * V].reshape((E, F, U, V))
-        self.v_feuv = v[: F * E * U * V].reshape((F, E, U, V))
-        self.v_gf = v[: G * F].reshape((G, F))
-        self.v_gfuv = v[: G * F * U * V].reshape((G, F, U, V))
-        self.v_sguv = v[: S * G * U * V].reshape((S, G, U, V))
+        self.STARTS_N_H2 = H2 * np.arange(N)
+        self.ZERO = np.zeros((), dtype)
+        self.relu1_pad1_fhwnuv = sliding_window_view(self.relu1_pad1, (U, V), (1, 2))
+        self.relu2_pad1_ehwnuv = sliding_window_view(self.relu2_pad1, (U, V), (1, 2))
+        self.relu3_pad1_fjknuv = sliding_window_view(self.relu3_pad1, (U, V), (1, 2))
+        self.relu3_pad1_fjknuv = self.relu3_pad1_fjknuv[:, ::2, ::2, :, :, :]
+        self.relu4_pad1_gjknuv = sliding_window_view(self.relu4_pad1, (U, V), (1, 2))
+        self.shaped1_pad_chwnuv = sliding_window_view(self.shaped1_pad, (U, V), (1, 2))
 
 
 class State:
@@ -447,7 +474,7 @@ def init(seed: int = 0) -> Params:
     return p
 
 
-def forward(p: Params, a: Activations, x: np.ndarray) -> None:
+def forward(p: Params, a: Workspace, x: np.ndarray) -> None:
     """Compute the outputs of a batch into `a`."""
     N = a.N
 

@@ -58,45 +58,75 @@ class Grads(Params):
     """The gradient: `grads.W` is ∂L/∂W, in the same order in memory."""
 
 
-class Activations:
-    """What the forward pass computes for a batch of N examples, allocated once.
+def lent(rows: np.ndarray, dtype: type, shape: tuple[int, ...]) -> np.ndarray:
+    """Return memory of floats as an array of another type, which needs no more than these rows."""
+    return rows.reshape(-1).view(dtype)[: math.prod(shape)].reshape(shape)
 
-    Names in capitals are constants; a name such as u_nh is scratch memory u, seen as [n,h].
+
+class Activations:
+    """What prediction computes for a batch of N examples.
+
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written. Names in capitals are constants; a name
+    such as u_nh is scratch memory u, seen as [n,h].
     """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         self.N = N
-        self.z1 = np.empty((N, H), dtype)  # z1[n,h]
-        self.h1 = np.empty((N, H), dtype)  # h1[n,h]
-        self.z2 = np.empty((N, K), dtype)  # z2[n,k]
-        self.h2 = np.empty((N, K), dtype)  # h2[n,k]
+        rows_N = np.empty((96, N), dtype)
+        self.z1 = rows_N[0:64].reshape((N, H))  # z1[n,h]
         self.logits = np.empty((N, J), dtype)  # logits[n,j]
-        self.m = np.empty(N, dtype)  # m[n]
-        self.e = np.empty((N, J), dtype)  # e[n,j]
-        self.s = np.empty(N, dtype)  # s[n]
-        self.logits_at_digit = np.empty(N, dtype)  # logits_at_digit[n]
         self.loss = np.empty((), dtype)  # loss
+        self.h1 = rows_N[0:64].reshape((N, H))  # h1[n,h]
+        self.z2 = rows_N[64:96].reshape((N, K))  # z2[n,k]
+        self.h2 = rows_N[64:96].reshape((N, K))  # h2[n,k]
+        self.m = rows_N[10:11].reshape(N)  # m[n]
+        self.e = rows_N[0:10].reshape((N, J))  # e[n,j]
+        self.s = rows_N[11:12].reshape(N)  # s[n]
+        self.logits_at_digit = rows_N[2:3].reshape(N)  # logits_at_digit[n]
+        self.i_n = lent(rows_N[0:2], np.intp, (N,))
+        self.u_n = rows_N[0:1].reshape(N)
         self.MEAN_N = np.full(N, 1 / N, dtype)
         self.ONES_J = np.ones(J, dtype)
         self.STARTS_N_J = J * np.arange(N)
         self.ZERO = np.zeros((), dtype)
-        self.i_n = np.empty(N, np.intp)
-        self.u_n = np.empty(N, dtype)
 
 
 class Workspace(Activations):
-    """The activations, and the cotangents that the backward pass computes from them."""
+    """What a step of training computes: activations, and cotangents from them.
+
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written. Names in capitals are constants; a name
+    such as u_nh is scratch memory u, seen as [n,h].
+    """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
-        super().__init__(N, dtype)
-        self.p = np.empty((N, J), dtype)  # p[n,j]
-        self.d_logits = np.empty((N, J), dtype)  # ∂L/∂logits[n,j]
-        self.d_h2 = np.empty((N, K), dtype)  # ∂L/∂h2[n,k]
-        self.d_z2 = np.empty((N, K), dtype)  # ∂L/∂z2[n,k]
-        self.d_h1 = np.empty((N, H), dtype)  # ∂L/∂h1[n,h]
-        self.d_z1 = np.empty((N, H), dtype)  # ∂L/∂z1[n,h]
+        self.N = N
+        rows_N = np.empty((266, N), dtype)
+        self.loss = np.empty((), dtype)  # loss
+        self.z1 = rows_N[0:64].reshape((N, H))  # z1[n,h]
+        self.h1 = rows_N[64:128].reshape((N, H))  # h1[n,h]
+        self.z2 = rows_N[192:224].reshape((N, K))  # z2[n,k]
+        self.h2 = rows_N[224:256].reshape((N, K))  # h2[n,k]
+        self.logits = rows_N[128:138].reshape((N, J))  # logits[n,j]
+        self.m = rows_N[150:151].reshape(N)  # m[n]
+        self.e = rows_N[138:148].reshape((N, J))  # e[n,j]
+        self.s = rows_N[151:152].reshape(N)  # s[n]
+        self.logits_at_digit = rows_N[152:153].reshape(N)  # logits_at_digit[n]
+        self.i_n = lent(rows_N[148:150], np.intp, (N,))
+        self.u_n = rows_N[128:129].reshape(N)
+        self.p = rows_N[138:148].reshape((N, J))  # p[n,j]
+        self.d_logits = rows_N[256:266].reshape((N, J))  # ∂L/∂logits[n,j]
+        self.d_h2 = rows_N[128:160].reshape((N, K))  # ∂L/∂h2[n,k]
+        self.d_z2 = rows_N[192:224].reshape((N, K))  # ∂L/∂z2[n,k]
+        self.d_h1 = rows_N[128:192].reshape((N, H))  # ∂L/∂h1[n,h]
+        self.d_z1 = rows_N[0:64].reshape((N, H))  # ∂L/∂z1[n,h]
+        self.MEAN_N = np.full(N, 1 / N, dtype)
+        self.ONES_J = np.ones(J, dtype)
         self.ONES_N = np.ones(N, dtype)
         self.RANGE_J = np.arange(J)
+        self.STARTS_N_J = J * np.arange(N)
+        self.ZERO = np.zeros((), dtype)
 
 
 class State:

@@ -65,62 +65,98 @@ class Grads(Params):
     """The gradient: `grads.W` is ∂L/∂W, in the same order in memory."""
 
 
-class Activations:
-    """What the forward pass computes for a batch of N examples, allocated once.
+def lent(rows: np.ndarray, dtype: type, shape: tuple[int, ...]) -> np.ndarray:
+    """Return memory of floats as an array of another type, which needs no more than these rows."""
+    return rows.reshape(-1).view(dtype)[: math.prod(shape)].reshape(shape)
 
-    Names in capitals are constants; a name such as u_nh is scratch memory u, seen as [n,h].
+
+class Activations:
+    """What prediction computes for a batch of N examples.
+
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written. Names in capitals are constants; a name
+    such as u_nh is scratch memory u, seen as [n,h].
     """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         self.N = N
-        self.epsilon = np.empty((N, K), dtype)  # epsilon[n,k]
-        self.z1 = np.empty((N, H), dtype)  # z1[n,h]
-        self.encoded = np.empty((N, H), dtype)  # encoded[n,h]
-        self.mean = np.empty((N, K), dtype)  # mean[n,k]
-        self.log_variance = np.empty((N, K), dtype)  # log_variance[n,k]
+        rows_N = np.empty((336, N), dtype)
+        rows = np.empty(2, dtype)
+        self.z1 = rows_N[0:64].reshape((N, H))  # z1[n,h]
         self.code = np.empty((N, K), dtype)  # code[n,k]
-        self.z2 = np.empty((N, H), dtype)  # z2[n,h]
-        self.decoded = np.empty((N, H), dtype)  # decoded[n,h]
-        self.logits = np.empty((N, D), dtype)  # logits[n,d]
         self.image = np.empty((N, D), dtype)  # image[n,d]
-        self.m = np.empty((N, D), dtype)  # m[n,d]
-        self.e = np.empty((N, D), dtype)  # e[n,d]
-        self.s = np.empty((N, D), dtype)  # s[n,d]
-        self.cross_entropy = np.empty((), dtype)  # cross_entropy
-        self.product1 = np.empty((), dtype)  # product1
-        self.divergence = np.empty(N, dtype)  # divergence[n]
-        self.evidence_lower_bound = np.empty((), dtype)  # evidence_lower_bound
         self.loss = np.empty((), dtype)  # loss
+        self.encoded = rows_N[0:64].reshape((N, H))  # encoded[n,h]
+        self.mean = rows_N[320:328].reshape((N, K))  # mean[n,k]
+        self.z2 = rows_N[64:128].reshape((N, H))  # z2[n,h]
+        self.decoded = rows_N[64:128].reshape((N, H))  # decoded[n,h]
+        self.logits = rows_N[128:192].reshape((N, D))  # logits[n,d]
+        self.log_variance = rows_N[328:336].reshape((N, K))  # log_variance[n,k]
+        self.m = rows_N[0:64].reshape((N, D))  # m[n,d]
+        self.e = rows_N[64:128].reshape((N, D))  # e[n,d]
+        self.s = rows_N[192:256].reshape((N, D))  # s[n,d]
+        self.cross_entropy = rows[0:1].reshape(())  # cross_entropy
+        self.u_nd = rows_N[64:128].reshape((N, D))
+        self.v_nd = rows_N[256:320].reshape((N, D))
+        self.product1 = rows[0:1].reshape(())  # product1
+        self.divergence = rows_N[16:17].reshape(N)  # divergence[n]
+        self.u_nk = rows_N[0:8].reshape((N, K))
+        self.v_nk = rows_N[8:16].reshape((N, K))
+        self.evidence_lower_bound = rows[1:2].reshape(())  # evidence_lower_bound
         self.MEAN_N = np.full(N, 1 / N, dtype)
         self.ONES_K = np.ones(K, dtype)
         self.ZERO = np.zeros((), dtype)
-        u = np.empty(max(N * D, N * K), dtype)
-        self.u_nd = u[: N * D].reshape((N, D))
-        self.u_nk = u[: N * K].reshape((N, K))
-        v = np.empty(max(N * D, N * K), dtype)
-        self.v_nd = v[: N * D].reshape((N, D))
-        self.v_nk = v[: N * K].reshape((N, K))
-        self.x_nk = np.empty((N, K), np.float64)
 
 
 class Workspace(Activations):
-    """The activations, and the cotangents that the backward pass computes from them."""
+    """What a step of training computes: activations, and cotangents from them.
+
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written. Names in capitals are constants; a name
+    such as u_nh is scratch memory u, seen as [n,h].
+    """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
-        super().__init__(N, dtype)
-        self.p = np.empty((N, D), dtype)  # p[n,d]
-        self.d_logits = np.empty((N, D), dtype)  # ∂L/∂logits[n,d]
-        self.d_decoded = np.empty((N, H), dtype)  # ∂L/∂decoded[n,h]
-        self.d_z2 = np.empty((N, H), dtype)  # ∂L/∂z2[n,h]
-        self.d_code = np.empty((N, K), dtype)  # ∂L/∂code[n,k]
-        self.d_log_variance = np.empty((N, K), dtype)  # ∂L/∂log_variance[n,k]
-        self.d_mean = np.empty((N, K), dtype)  # ∂L/∂mean[n,k]
-        self.d_encoded = np.empty((N, H), dtype)  # ∂L/∂encoded[n,h]
-        self.d_z1 = np.empty((N, H), dtype)  # ∂L/∂z1[n,h]
+        self.N = N
+        rows_N = np.empty((672, N), dtype)
+        rows = np.empty(2, dtype)
+        self.epsilon = rows_N[640:648].reshape((N, K))  # epsilon[n,k]
+        self.loss = np.empty((), dtype)  # loss
+        self.x_nk = lent(rows_N[0:16], np.float64, (N, K))
+        self.z1 = rows_N[0:64].reshape((N, H))  # z1[n,h]
+        self.encoded = rows_N[64:128].reshape((N, H))  # encoded[n,h]
+        self.mean = rows_N[648:656].reshape((N, K))  # mean[n,k]
+        self.log_variance = rows_N[656:664].reshape((N, K))  # log_variance[n,k]
+        self.code = rows_N[664:672].reshape((N, K))  # code[n,k]
+        self.z2 = rows_N[128:192].reshape((N, H))  # z2[n,h]
+        self.decoded = rows_N[192:256].reshape((N, H))  # decoded[n,h]
+        self.logits = rows_N[256:320].reshape((N, D))  # logits[n,d]
+        self.image = rows_N[320:384].reshape((N, D))  # image[n,d]
+        self.m = rows_N[320:384].reshape((N, D))  # m[n,d]
+        self.e = rows_N[384:448].reshape((N, D))  # e[n,d]
+        self.s = rows_N[448:512].reshape((N, D))  # s[n,d]
+        self.cross_entropy = rows[0:1].reshape(())  # cross_entropy
+        self.u_nd = rows_N[512:576].reshape((N, D))
+        self.v_nd = rows_N[576:640].reshape((N, D))
+        self.product1 = rows[0:1].reshape(())  # product1
+        self.divergence = rows_N[272:273].reshape(N)  # divergence[n]
+        self.u_nk = rows_N[256:264].reshape((N, K))
+        self.v_nk = rows_N[264:272].reshape((N, K))
+        self.evidence_lower_bound = rows[1:2].reshape(())  # evidence_lower_bound
+        self.p = rows_N[384:448].reshape((N, D))  # p[n,d]
+        self.d_logits = rows_N[384:448].reshape((N, D))  # ∂L/∂logits[n,d]
+        self.d_decoded = rows_N[256:320].reshape((N, H))  # ∂L/∂decoded[n,h]
+        self.d_z2 = rows_N[128:192].reshape((N, H))  # ∂L/∂z2[n,h]
+        self.d_code = rows_N[264:272].reshape((N, K))  # ∂L/∂code[n,k]
+        self.d_log_variance = rows_N[448:456].reshape((N, K))  # ∂L/∂log_variance[n,k]
+        self.d_mean = rows_N[648:656].reshape((N, K))  # ∂L/∂mean[n,k]
+        self.d_encoded = rows_N[256:320].reshape((N, H))  # ∂L/∂encoded[n,h]
+        self.u_nh = rows_N[320:384].reshape((N, H))
+        self.d_z1 = rows_N[0:64].reshape((N, H))  # ∂L/∂z1[n,h]
+        self.MEAN_N = np.full(N, 1 / N, dtype)
+        self.ONES_K = np.ones(K, dtype)
         self.ONES_N = np.ones(N, dtype)
-        u = np.empty(max(N * K, N * H), dtype)
-        self.u_nk = u[: N * K].reshape((N, K))
-        self.u_nh = u[: N * H].reshape((N, H))
+        self.ZERO = np.zeros((), dtype)
 
 
 class State:
@@ -154,7 +190,7 @@ def init(seed: int = 0) -> Params:
     return p
 
 
-def forward(p: Params, a: Activations, x: np.ndarray) -> None:
+def forward(p: Params, a: Workspace, x: np.ndarray) -> None:
     """Compute the outputs of a batch into `a`."""
     # z1[n,h] = Σ_d x[n,d] enc_W[d,h] + enc_b[h]
     np.dot(x, p.enc_W, out=a.z1)
@@ -195,7 +231,7 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.add(a.image, 0.5, out=a.image)
 
 
-def add_loss(a: Activations, x: np.ndarray) -> None:
+def add_loss(a: Workspace, x: np.ndarray) -> None:
     """Go on from the outputs to the loss."""
     N = a.N
 

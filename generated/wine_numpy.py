@@ -54,47 +54,77 @@ class Grads(Params):
     """The gradient: `grads.W` is ∂L/∂W, in the same order in memory."""
 
 
-class Activations:
-    """What the forward pass computes for a batch of N examples, allocated once.
+def lent(rows: np.ndarray, dtype: type, shape: tuple[int, ...]) -> np.ndarray:
+    """Return memory of floats as an array of another type, which needs no more than these rows."""
+    return rows.reshape(-1).view(dtype)[: math.prod(shape)].reshape(shape)
 
-    Names in capitals are constants; a name such as u_nh is scratch memory u, seen as [n,h].
+
+class Activations:
+    """What prediction computes for a batch of N examples.
+
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written. Names in capitals are constants; a name
+    such as u_nh is scratch memory u, seen as [n,h].
     """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         self.N = N
-        self.z1 = np.empty((N, H), dtype)  # z1[n,h]
-        self.h = np.empty((N, H), dtype)  # h[n,h]
+        rows_N = np.empty((8, N), dtype)
+        rows = np.empty(3, dtype)
+        self.z1 = rows_N[0:8].reshape((N, H))  # z1[n,h]
         self.logits = np.empty((N, K), dtype)  # logits[n,k]
-        self.m = np.empty(N, dtype)  # m[n]
-        self.e = np.empty((N, K), dtype)  # e[n,k]
-        self.s = np.empty(N, dtype)  # s[n]
-        self.logits_at_cultivar = np.empty(N, dtype)  # logits_at_cultivar[n]
-        self.cross_entropy = np.empty((), dtype)  # cross_entropy
-        self.l2 = np.empty((), dtype)  # l2
         self.loss = np.empty((), dtype)  # loss
+        self.h = rows_N[0:8].reshape((N, H))  # h[n,h]
+        self.m = rows_N[3:4].reshape(N)  # m[n]
+        self.e = rows_N[0:3].reshape((N, K))  # e[n,k]
+        self.s = rows_N[4:5].reshape(N)  # s[n]
+        self.logits_at_cultivar = rows_N[2:3].reshape(N)  # logits_at_cultivar[n]
+        self.i_n = lent(rows_N[0:2], np.intp, (N,))
+        self.cross_entropy = rows[0:1].reshape(())  # cross_entropy
+        self.u_n = rows_N[0:1].reshape(N)
+        self.l2 = rows[1:2].reshape(())  # l2
+        self.u_ = rows[2:3].reshape(())
         self.MEAN_N = np.full(N, 1 / N, dtype)
         self.ONES_K = np.ones(K, dtype)
         self.STARTS_N_K = K * np.arange(N)
-        self.i_n = np.empty(N, np.intp)
-        u = np.empty(max(N, 1), dtype)
-        self.u_n = u[:N].reshape(N)
-        self.u_ = u[:1].reshape(())
 
 
 class Workspace(Activations):
-    """The activations, and the cotangents that the backward pass computes from them."""
+    """What a step of training computes: activations, and cotangents from them.
+
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written. Names in capitals are constants; a name
+    such as u_nh is scratch memory u, seen as [n,h].
+    """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
-        super().__init__(N, dtype)
-        self.p = np.empty((N, K), dtype)  # p[n,k]
-        self.d_logits = np.empty((N, K), dtype)  # ∂L/∂logits[n,k]
-        self.d_h = np.empty((N, H), dtype)  # ∂L/∂h[n,h]
-        self.d_z1 = np.empty((N, H), dtype)  # ∂L/∂z1[n,h]
+        self.N = N
+        rows_N = np.empty((27, N), dtype)
+        rows = np.empty(104, dtype)
+        self.loss = np.empty((), dtype)  # loss
+        self.z1 = rows_N[0:8].reshape((N, H))  # z1[n,h]
+        self.h = rows_N[0:8].reshape((N, H))  # h[n,h]
+        self.logits = rows_N[8:11].reshape((N, K))  # logits[n,k]
+        self.m = rows_N[16:17].reshape(N)  # m[n]
+        self.e = rows_N[11:14].reshape((N, K))  # e[n,k]
+        self.s = rows_N[17:18].reshape(N)  # s[n]
+        self.logits_at_cultivar = rows_N[18:19].reshape(N)  # logits_at_cultivar[n]
+        self.i_n = lent(rows_N[14:16], np.intp, (N,))
+        self.cross_entropy = rows[0:1].reshape(())  # cross_entropy
+        self.u_n = rows_N[8:9].reshape(N)
+        self.l2 = rows[1:2].reshape(())  # l2
+        self.u_ = rows[2:3].reshape(())
+        self.p = rows_N[11:14].reshape((N, K))  # p[n,k]
+        self.d_logits = rows_N[24:27].reshape((N, K))  # ∂L/∂logits[n,k]
+        self.d_h = rows_N[8:16].reshape((N, H))  # ∂L/∂h[n,h]
+        self.d_z1 = rows_N[16:24].reshape((N, H))  # ∂L/∂z1[n,h]
+        self.u_dh = rows[0:104].reshape((D, H))
+        self.u_hk = rows[0:24].reshape((H, K))
+        self.MEAN_N = np.full(N, 1 / N, dtype)
+        self.ONES_K = np.ones(K, dtype)
         self.ONES_N = np.ones(N, dtype)
         self.RANGE_K = np.arange(K)
-        u = np.empty(max(D * H, H * K), dtype)
-        self.u_dh = u[: D * H].reshape((D, H))
-        self.u_hk = u[: H * K].reshape((H, K))
+        self.STARTS_N_K = K * np.arange(N)
 
 
 class State:

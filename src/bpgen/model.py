@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from bpgen.execute.load import Emitted
     from bpgen.ir.derivation import Derivation
     from bpgen.ir.program import Program
+    from bpgen.lower.workspace import Workspace
     from bpgen.verify.second import Second
     from bpgen.verify.verdict import Verdict
 
@@ -94,16 +96,19 @@ class Model:
         seed: int | None = None,
         progress: Callable[[str], None] | None = None,
         target: str = "numpy",
+        **bounds: Any,
     ) -> Verdict:
         """Verify the gradients of the formulas and of the emitted module; return the verdict.
 
-        The kernels of a CuPy module run on the GPU, or on the CPU where there is none.
+        The kernels of a CuPy module run on the GPU, or on the CPU where there is none. `bounds` are
+        `memory` and `batch`, as `source` has them.
         """
         from bpgen.execute.proof import checked
 
         derivation = self.derive().derivation
+        source = partial(self._source, **bounds)
         return checked(
-            self.network, derivation, self._source, target=target, seed=seed, progress=progress
+            self.network, derivation, source, target=target, seed=seed, progress=progress
         )
 
     def certificate(self, verdict: Verdict, target: str = "numpy") -> dict[str, Any]:
@@ -158,15 +163,17 @@ class Model:
         target: str = "numpy",
         dtype: str = "float32",
         extras: Sequence[str] = (),
-        precision: str = "fp32",
+        **bounds: Any,
     ) -> str:
         """Return the text of the emitted module; of `extras`, "hvp" adds products with the Hessian.
 
-        `precision` is that of products on a GPU: "tf32" and "bf16" round what is multiplied.
-
-        Errors: TargetError if the target is unknown or cannot spell a function of the model.
+        `precision=` is that of products on a GPU: "tf32" and "bf16" round what is multiplied. With
+        `memory=` the backward pass computes again what the forward pass left, until buffers of a
+        step take no more bytes, in float32, for `batch=` examples (64).
+        Errors: TargetError if the target is unknown or cannot spell a function of the model;
+        OptionError if so little memory is not enough.
         """
-        return self._source(self.derive().derivation, target, dtype, extras, precision)
+        return self._source(self.derive().derivation, target, dtype, extras, **bounds)
 
     @paused()
     def _source(
@@ -175,7 +182,7 @@ class Model:
         target: str,
         dtype: str,
         extras: Sequence[str] = (),
-        precision: str = "fp32",
+        **bounds: Any,
     ) -> str:
         """Return the text of the module of a derivation, the model's own or a reduced one."""
         from bpgen.derive import hessian
@@ -184,7 +191,13 @@ class Model:
 
         second = hessian(derivation) if "hvp" in extras else None
         program = lower(derivation, self.optimizer, second)
-        return module(program, self.path.name, target=target, dtype=dtype, precision=precision)
+        return module(program, self.path.name, target=target, dtype=dtype, **bounds)
+
+    def workspace(self) -> Workspace:
+        """Return where the buffers of a training step lie: `bytes(batch)`, `bound(batch)`."""
+        from bpgen.emit.budget import workspace
+
+        return workspace(self.program())
 
     def emit(
         self,
@@ -192,8 +205,9 @@ class Model:
         path: Path | str | None = None,
         dtype: str = "float32",
         extras: Sequence[str] = (),
+        **bounds: Any,
     ) -> Emitted:
-        """Write the emitted module to `path` and import it; `extras` are those of `source`.
+        """Write the emitted module to `path` and import it; the rest is that of `source`.
 
         Without `path` it is `generated/<model>_<target>.py`.
         """
@@ -201,7 +215,7 @@ class Model:
         from bpgen.execute.load import load_module
 
         where = Path(path) if path is not None else default_path(self.network.name, target)
-        write(where, self.source(target, dtype, extras))
+        write(where, self.source(target, dtype, extras, **bounds))
         return load_module(where)
 
     def _repr_markdown_(self) -> str:

@@ -43,6 +43,7 @@ class Plan:
     threads: int
     folder: Path
     resume: bool
+    memory: int | None = None
 
     @property
     def shared(self) -> dict[str, int]:
@@ -70,10 +71,11 @@ def train(model: Model, plan: Plan, console: Console) -> Outcome:
         console.print("BLAS keeps threads of its own beside these: pip install threadpoolctl")
     data = dataset.read(plan.data, model.network.inputs, label=plan.label, dtype=DTYPE)
     dataset.split(data, seed=plan.seed, batch=plan.batch)
-    _prove(model, plan.seed, console)
+    bounds: dict[str, Any] = {"memory": plan.memory, "batch": plan.batch}
+    _prove(model, plan.seed, console, bounds)
     run = Run(plan.folder, model.network.name)
     write(run.derivation, _derivation(model))
-    net = model.emit(target="numpy", path=run.module)
+    net = model.emit(target="numpy", path=run.module, **bounds)
     trainer = _resumed(net, run, plan) if plan.resume else _started(net, plan)
     parts = dataset.split(data, seed=trainer.seed, batch=trainer.batch)
     steps = plan.epochs * (len(parts.train) // trainer.batch)
@@ -123,9 +125,9 @@ def _derivation(model: Model) -> str:
     return model.derive().render("markdown", steps=True)
 
 
-def _prove(model: Model, seed: int, console: Console) -> None:
+def _prove(model: Model, seed: int, console: Console, bounds: dict[str, Any]) -> None:
     with stages(console) as stage:
-        verdict = model.check(seed=seed, progress=stage)
+        verdict = model.check(seed=seed, progress=stage, **bounds)
     if verdict.verdict != "VERIFIED":
         kind = RefutedError if verdict.verdict == "REFUTED" else UndecidedError
         raise kind(str(verdict), way_out="Nothing was trained.")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from tests.certify.edits import edits
 
+import bpgen as bp
 from bpgen.certify import examined
 from bpgen.certify.lines import block_of
 
@@ -66,6 +67,17 @@ def test_the_block_of_the_first_wrong_tensor_holds_the_edit(model, tmp_path):
     assert f"line {end + 1}:" in found.reason
     assert f"first wrong: ∂L/∂{written.removeprefix('d_')}[" in found.reason
     assert end + 1 in block_of("\n".join(lines), written)
+
+
+@pytest.mark.parametrize("name", ["char_gpt", "char_lstm"])
+def test_every_buffer_is_compared_although_buffers_share_memory(name, tmp_path):
+    model = bp.load(name)
+    path = tmp_path / f"{name}_numpy.py"
+    path.write_text(model.source())
+    found = model.examine(path, seed=2)
+    count = len(model.derive().derivation.network.equations)
+    assert found.verdict == "VERIFIED"
+    assert dict(found.seen)["buffers"].startswith(f"{count} compared")
 
 
 def test_comments_and_layout_may_change(model, tmp_path):

@@ -14,7 +14,9 @@ from bpgen.emit import numpy_view
 from bpgen.execute.load import load_module
 from bpgen.ir.program import Contract, Fold, Place, steps_of
 from bpgen.losses import softmax_cross_entropy
-from bpgen.lower import batch_last, folded, lower
+from bpgen.lower import lower
+from bpgen.lower.batch_last import batch_last
+from bpgen.lower.folds import folded
 from bpgen.optimizers import sgd
 
 ZOO = ("lenet_digits", "resnet_digits", "conv_autoencoder")

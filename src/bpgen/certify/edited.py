@@ -76,12 +76,13 @@ def _numbers(
     own = {p.name for p in network.parameters}
     params = {n: v for n, v in point.values.items() if n in own}
     batch = {n: v for n, v in point.values.items() if n not in own}
+    axes = {e.out.name: [i.name for i in e.out.indices] for e in derivation.network.equations}
     wide = Probe(net, noise, "float64")  # type: ignore[arg-type]  # what `load` returned
-    inside = file.run(lambda: wide.inside(params, batch))
+    inside = file.run(lambda: wide.inside(params, batch, axes))
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "emitted.py"
         path.write_text(emitted, encoding="utf-8")
-        sound = Probe(imported(path, file.target), noise, "float64").inside(params, batch)
+        sound = Probe(imported(path, file.target), noise, "float64").inside(params, batch, axes)
     shown = Probe(wide.net, noise, file.dtype)
 
     def drift(params: Arrays, batch: Arrays) -> str:

@@ -7,7 +7,7 @@ import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-_GRADIENT = "d_"
+from bpgen.execute.watch import writes
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,33 +61,7 @@ def block_of(text: str, tensor: str) -> range:
 
 
 def _writes(tree: ast.AST) -> Iterator[tuple[str, int]]:
-    """Yield each buffer that a statement writes, and the line; `g.W` is the gradient `d_W`."""
+    """Yield each buffer that a statement writes, and the line."""
     for node in ast.walk(tree):
-        match node:
-            case ast.Call(keywords=keywords, args=arguments, func=function):
-                targets = [k.value for k in keywords if k.arg == "out"]
-                if isinstance(function, ast.Attribute) and function.attr == "copyto":
-                    targets += arguments[:1]
-            case ast.Assign(targets=found):
-                targets = list(found)
-            case ast.AugAssign(target=found_one):
-                targets = [found_one]
-            case _:
-                continue
-        for target in targets:
-            name = _buffer(target)
-            if name and isinstance(node, ast.Call | ast.Assign | ast.AugAssign):
-                yield name, node.lineno
-
-
-def _buffer(target: ast.AST) -> str:
-    """Return the buffer behind views: `a.z[:, t]`, `a.W.reshape(…)`, `a.W.T`."""
-    match target:
-        case ast.Attribute(value=ast.Name(id=owner), attr=name):
-            return f"{_GRADIENT}{name}" if owner == "g" else name
-        case ast.Attribute(value=inner) | ast.Subscript(value=inner):
-            return _buffer(inner)
-        case ast.Call(func=ast.Attribute(value=inner)):
-            return _buffer(inner)
-        case _:
-            return ""
+        if isinstance(node, ast.Call | ast.Assign | ast.AugAssign):
+            yield from ((name, node.lineno) for name in writes(node))

@@ -15,17 +15,27 @@ from typing import Any
 
 import click
 
-from bpgen.cli.options import INTERRUPTED, SEED, TARGET, console, model_argument, output_option
+from bpgen.cli.options import (
+    BATCH,
+    DTYPE,
+    EXTRAS,
+    FORMAT,
+    INTERRUPTED,
+    JET,
+    PRECISION,
+    SEED,
+    TARGET,
+    amount,
+    console,
+    model_argument,
+    output_option,
+)
 from bpgen.cli.summary import summary
 from bpgen.cli.train import train
 from bpgen.errors import BpgenError, FileError, MissingPackageError, StaleError
 
-FORMATS = ("text", "latex", "markdown", "html", "json")
 STATUS = {"VERIFIED": 0, "REFUTED": 1, "UNDECIDED": 4}
-JET = click.IntRange(0, 64)
-EXTRAS = click.Choice(["hvp"])
 READ = click.Path(exists=True, dir_okay=False, path_type=Path)
-PRECISION = click.Choice(["fp32", "tf32", "bf16"])
 CLOSED = 141  # what a shell reports of a program whose reader went away
 
 _EXAMPLES = """\b
@@ -104,7 +114,7 @@ def new(name: str) -> None:
 @click.option("--wrt", metavar="NAME", help="Only what leads to ∂L/∂NAME.")
 @click.option("--steps", is_flag=True, help="Show each rewriting of each contribution.")
 @click.option("--second", is_flag=True, help="Go on to products with the Hessian.")
-@click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True)
+@click.option("--format", "form", type=FORMAT, default="text", show_default=True)
 @output_option("FILE")
 def derive(model: str, wrt: str | None, form: str, output: Path | None, **shown: bool) -> None:
     """Print the forward equations and the gradient of everything."""
@@ -146,13 +156,13 @@ def check(model: str, **options: Any) -> None:
 @main.command()
 @model_argument
 @click.option("--target", type=TARGET, default="numpy", show_default=True)
-@click.option(
-    "--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True
-)
+@click.option("--dtype", type=DTYPE, default="float32", show_default=True)
 @click.option(
     "--precision", type=PRECISION, default="fp32", help="What products on a GPU round to."
 )
 @click.option("--with", "extras", type=EXTRAS, multiple=True, help="hvp: Hessian times vector.")
+@click.option("--memory", type=amount, metavar="BYTES", help="Most for a step; costs time.")
+@click.option("--batch", type=BATCH, default=64, show_default=True, help="Of --memory.")
 @output_option("FILE")
 @click.option("--check", "fresh", is_flag=True, help="Write nothing; show what is out of date.")
 @click.option("--all", "whole_zoo", is_flag=True, help="Emit every zoo model for every target.")
@@ -179,6 +189,8 @@ def emit(
     for path, text in modules.items():
         write(path, text)
         click.echo(f"Wrote {path}", err=True)
+        if options["memory"]:
+            click.echo(text.split('"""')[1].strip(), err=True)
 
 
 def _assert_fresh(difference: str) -> None:

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bpgen.cli.options import INTERRUPTED, SEED, console, model_argument, output_option
+from bpgen.cli.options import (
+    BATCH,
+    INTERRUPTED,
+    SEED,
+    amount,
+    console,
+    model_argument,
+    output_option,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -29,7 +37,8 @@ _DATA = (
 @click.option("--data", multiple=True, metavar="DATA", help=_DATA)
 @click.option("--label", multiple=True, metavar="COLUMN", help="Column of a .csv; may be repeated.")
 @click.option("--epochs", type=click.IntRange(1), help="As many as the model says, or 20.")
-@click.option("--batch", type=click.IntRange(1), default=64, show_default=True)
+@click.option("--batch", type=BATCH, default=64, show_default=True)
+@click.option("--memory", type=amount, metavar="BYTES", help="Most for a step; costs time.")
 @click.option("--seed", type=SEED, default=0, show_default=True)
 @output_option("FOLDER")
 @click.option("--threads", type=click.IntRange(1), default=1, help="Share each batch among them.")

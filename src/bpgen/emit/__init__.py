@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from bpgen.emit.audit import audited
+from bpgen.emit.budget import Budget, within
 from bpgen.emit.cupy_view import view_of as cupy_view_of
 from bpgen.emit.numpy_view import view_of as numpy_view_of
 from bpgen.emit.render import render
@@ -32,12 +33,15 @@ def module(
     target: str = "numpy",
     dtype: str = "float32",
     precision: str = "fp32",
+    memory: int | None = None,
+    batch: int | None = None,
 ) -> str:
     """Return the text of the module that trains `program`, declared in the file `declared_in`.
 
-    `precision` is that of products of matrices on a GPU: fp32, tf32 or bf16.
-    Errors: OptionError for a target that does not exist, or a precision that it has not;
-    TargetError for a function the target lacks, or outputs that no input reaches.
+    `precision` is that of products of matrices on a GPU: fp32, tf32 or bf16. With `memory` a step
+    for `batch` examples (64) keeps its buffers within so many bytes.
+    Errors: OptionError for a target or a dtype that does not exist, or a precision that the target
+    has not; TargetError for a function the target lacks, or outputs that no input reaches.
     """
     if target not in TARGETS:
         raise OptionError(f"unknown target {target!r}", way_out=f"One of {', '.join(TARGETS)}.")
@@ -52,7 +56,14 @@ def module(
             rule="On a GPU, products of float32 may be rounded to tf32 or bf16.",
             way_out="Leave out --precision, or take --target cupy --dtype float32.",
         )
+    if memory is not None and target != "numpy":
+        raise TargetError(
+            f"{target} modules keep no bound on memory yet",
+            way_out="Leave out --memory, or take --target numpy.",
+        )
     _check_batch(program)
+    if memory is not None:
+        program = within(program, Budget(memory, batch or 64))
     view = TARGETS[target](program, declared_in, dtype)
     return audited(render(target, replace(view, precision=precision)))
 

@@ -6,9 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bpgen.emit.layout import Memory as HostMemory
-from bpgen.emit.layout import buffer_field
+from bpgen.emit.layout import buffer_field, shape
 from bpgen.emit.view import FieldView
-from bpgen.ir.index import Index
 from bpgen.ir.optimizer import GRADIENT, STEP, THETA
 from bpgen.ir.program import Program, Step, View, steps_of
 from bpgen.ir.tensor import KEPT, Role, Tensor
@@ -73,7 +72,7 @@ class DeviceMemory:
 
 def fields(tensors: Sequence[Tensor], speller: FormulaSpeller) -> tuple[FieldView, ...]:
     """Return the buffers of a workspace, each with its shape."""
-    return tuple(buffer_field(t, _made(t), speller.spell(t.canonical)) for t in tensors)
+    return tuple(buffer_field(t.name, _made(t), speller.spell(t.canonical)) for t in tensors)
 
 
 def number_fields(tensors: Iterable[Tensor]) -> tuple[FieldView, ...]:
@@ -88,12 +87,6 @@ def number_fields(tensors: Iterable[Tensor]) -> tuple[FieldView, ...]:
         )
         for t in tensors
     )
-
-
-def shape(axes: Sequence[Index]) -> str:
-    """Return a shape in Python."""
-    sizes = [i.extent.name for i in axes]
-    return sizes[0] if len(sizes) == 1 else f"({', '.join(sizes)})"
 
 
 def _made(tensor: Tensor) -> str:

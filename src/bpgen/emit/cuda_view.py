@@ -28,6 +28,8 @@ class CudaModuleView(ModuleView):
     has_products: bool
     has_matmul: bool
     counts_steps: bool
+    activations: tuple[FieldView, ...]
+    cotangents: tuple[FieldView, ...]
     numbers: tuple[FieldView, ...]
     kernels: tuple[KernelView, ...]
     draw: tuple[str, ...]

@@ -15,6 +15,7 @@ from bpgen.ir.index import Scalar
 from bpgen.ir.optimizer import GRADIENT, THETA
 from bpgen.ir.program import Blocks, Part, Program, Step, Turns
 from bpgen.ir.tensor import KEPT, Tensor
+from bpgen.lower.lives import SECOND, Moment, functions_of, predicting
 from bpgen.spell import FormulaSpeller
 from bpgen.targets.numpy.target import NumpyTarget
 from bpgen.targets.numpy.turns import Fixed
@@ -36,45 +37,35 @@ _COUNTING = "Change the parameters by the gradient; `t` counts the steps from 1.
 
 @dataclass(frozen=True, slots=True)
 class Functions:
-    """The functions of one program, and the targets whose scratch memory they use."""
+    """The functions of one program, and the targets whose scratch memory they use.
+
+    `code` holds the lines of each step of the functions that are written.
+    """
 
     program: Program
     memory: Memory
     speller: FormulaSpeller
-    forward: NumpyTarget
-    backward: NumpyTarget
-    second: NumpyTarget
+    network: NumpyTarget
     update: NumpyTarget
     block: NumpyTarget
+    code: dict[str, list[tuple[str, ...]]]
 
     @classmethod
     def of(cls, program: Program, memory: Memory, speller: FormulaSpeller) -> Functions:
         """Return the functions of `program` before any is written."""
         tensors, own = program.arrays, _of_update(program)
-        forward, backward, second = (
-            NumpyTarget(memory.names, tensors, rebound=memory.rebound) for _ in range(3)
-        )
+        network = NumpyTarget(memory.names, tensors, rebound=memory.rebound)
         update = NumpyTarget(memory.update_names, own, owner="s")
         block = NumpyTarget(_in_block(memory.update_names), own, owner="s", local=True)
-        return cls(program, memory, speller, forward, backward, second, update, block)
+        return cls(program, memory, speller, network, update, block, {})
 
     def views(self) -> tuple[FunctionView, ...]:
         """Return the functions that have a step."""
-        program = self.program
-        parts = (
-            ("forward", program.forward, self.forward),
-            ("add_loss", program.loss, self.forward),
-            ("infer", program.predict, self.forward),
-            ("add_score", program.score, self.forward),
-            ("advance", program.advance, self.backward),
-            ("backward", program.backward, self.backward),
-            ("second", program.second, self.second),
-            ("update", program.update, self.update),
-        )
-        return tuple(self._view(name, steps, target) for name, steps, target in parts if steps)
+        parts = {**functions_of(self.program), "update": self.program.update}
+        return tuple(self._view(name, steps) for name, steps in parts.items() if steps)
 
-    def _view(self, name: str, parts: Sequence[Part], target: NumpyTarget) -> FunctionView:
-        views = tuple(v for part in parts for v in self._part(part, target, name, {}))
+    def _view(self, name: str, parts: Sequence[Part]) -> FunctionView:
+        views = tuple(v for part in parts for v in self._part(part, name, {}))
         text = "\n".join(line for v in views for line in v.lines)
         free = [e.name for e in self.program.network.extents() if e.value is None]
         sizes = [size for size in free if _occurs(size, text)]
@@ -89,7 +80,7 @@ class Functions:
             **({self.memory.direction: "Grads"} if name == "second" else {}),
             "g": "Grads",
             **({self.memory.product: "Grads"} if name == "second" else {}),
-            "a": _WORKSPACES.get(name, "Activations"),
+            "a": self._workspace(name),
             "s": "State",
         }
         used = [k for k in kinds if _occurs(k, text) or (k == "a" and _occurs("N", text))]
@@ -101,7 +92,13 @@ class Functions:
             args.append("t: int")
         return ", ".join(args)
 
-    def _part(self, part: Part, target: NumpyTarget, name: str, fixed: Fixed) -> list[StepView]:
+    def _workspace(self, name: str) -> str:
+        """Return the class of the memory that a function needs."""
+        if name in predicting(self.program):
+            return "Activations"
+        return "Tangents" if name == SECOND else "Workspace"
+
+    def _part(self, part: Part, name: str, fixed: Fixed) -> list[StepView]:
         """Return the views of a step, or of a loop: its head, and everything in it."""
         indent = "    " * len(fixed)
         if isinstance(part, Turns):
@@ -110,26 +107,27 @@ class Functions:
             values = f"reversed({values})" if part.reverse else values
             head = StepView((), (f"for {turn} in {values}:",), indent, is_head=True)
             within = {**fixed, part.index: turn}
-            return [head, *(v for p in part.parts for v in self._part(p, target, name, within))]
+            return [head, *(v for p in part.parts for v in self._part(p, name, within))]
         if isinstance(part, Blocks):
             return self._blocks(part, name, fixed)
-        return [self._step(part, target, name, fixed)]
+        if name == "update":
+            return [self._step(part, self.update.lines(part, fixed), name, len(fixed))]
+        done = self.code.setdefault(name, [])
+        self.network.scratch.step = Moment(name, len(done))
+        done.append(self.network.lines(part, fixed))
+        return [self._step(part, done[-1], name, len(fixed))]
 
-    def _step(
-        self, step: Step, target: NumpyTarget, name: str, fixed: Fixed, depth: int | None = None
-    ) -> StepView:
-        indent = "    " * (len(fixed) if depth is None else depth)
-        formula = wrapped_comment(
-            self.speller.equation(step.equation, sign(name, step)), len(indent)
-        )
-        lines = [
-            line for code in target.lines(step, fixed) for line in wrapped_code(code, len(indent))
-        ]
-        return StepView(formula, tuple(lines), indent)
+    def _step(self, step: Step, code: Sequence[str], function: str, depth: int) -> StepView:
+        text = self.speller.equation(step.equation, sign(function, step))
+        formula = wrapped_comment(text, 4 * depth)
+        lines = [line for one in code for line in wrapped_code(one, 4 * depth)]
+        return StepView(formula, tuple(lines), "    " * depth)
 
     def _blocks(self, part: Blocks, name: str, fixed: Fixed) -> list[StepView]:
         """Return a loop over blocks of the flat vectors; code calls a block as its formula does."""
-        views = [self._step(p, self.block, name, fixed, len(fixed) + 1) for p in part.parts]
+        views = [
+            self._step(p, self.block.lines(p, fixed), name, len(fixed) + 1) for p in part.parts
+        ]
         text = "\n".join(line for v in views for line in v.lines)
         whole = self.update.names
         vectors = [n for n in _in_block(whole).values() if _occurs(n, text)]

@@ -3,39 +3,30 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-
-import sympy
-from sympy import Expr
 
 from bpgen.emit.view import FieldView
 from bpgen.emit.wrap import WIDTH, wrapped_code
 from bpgen.ir.index import Extent, Index
 from bpgen.ir.optimizer import GRADIENT, THETA
-from bpgen.ir.program import Place, Program, View, steps_of
-from bpgen.ir.reshape import is_rebound
+from bpgen.ir.program import Program, steps_of
 from bpgen.ir.tensor import KEPT, Role, Tensor
-from bpgen.spell import FormulaSpeller
-from bpgen.targets.numpy.scalar import scalar
-from bpgen.targets.numpy.scratch import Register, Scratch
+from bpgen.lower.lives import functions_of, is_view
+from bpgen.targets.numpy.scratch import Scratch
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """The names of tensors in code, and which buffers the workspaces hold.
+    """The names of tensors in code, and which of them are views of others.
 
     `direction` and `product` are what code calls v and Hv in a product with the Hessian.
     """
 
     names: Mapping[str, str]
     update_names: Mapping[str, str]
-    activations: tuple[Tensor, ...]
-    cotangents: tuple[Tensor, ...]
-    tangents: tuple[Tensor, ...]
     extents: tuple[Extent, ...]
     rebound: frozenset[str]
-    borders: Mapping[str, Expr]
     direction: str
     product: str
 
@@ -56,69 +47,23 @@ class Memory:
             names |= {v: f"{direction}.{of}" for of, v in program.hessian.directions.items()}
         states = {s.name: f"s.{s.name}" for s in program.optimizer.states}
         update = {THETA.name: "p.flat", GRADIENT.name: "g.flat", **states}
-        first = program.forward + program.loss + program.predict + program.score
-        steps = steps_of(first + program.advance + program.backward + program.second)
-        views = {
-            step.equation.out.name
-            for step in steps
-            if isinstance(step.statements[0], View) and is_rebound(step.statements[0])
-        }
-        borders = {
-            step.equation.out.name: step.statements[0].pad.value
-            for step in steps
-            if isinstance(step.statements[0], Place)
-        }
-        made = dict.fromkeys(step.equation.out for step in steps_of(first))
-        noise = dict.fromkeys(program.network.of_role(Role.NOISE))
-        advanced = [
-            s.equation.out for s in steps_of(program.advance) if s.equation.out.role not in KEPT
-        ]
-        later = dict.fromkeys([*advanced, *(s.equation.out for s in steps_of(program.backward))])
-        last = dict.fromkeys(s.equation.out for s in steps_of(program.second))
-        after = {t: None for t in later if t not in made}
+        steps = (s for parts in functions_of(program).values() for s in steps_of(parts))
         return cls(
             names,
             update,
-            _lying(program, (*noise, *made), views),
-            _lying(program, after, {*gradients, *views}),
-            _lying(program, last, {*products, *views}),
             closed.extents(),
-            frozenset(views),
-            borders,
+            frozenset(s.equation.out.name for s in steps if is_view(s)),
             direction,
             product,
         )
 
-    def fields(self, tensors: Sequence[Tensor], speller: FormulaSpeller) -> tuple[FieldView, ...]:
-        """Return the buffers of a workspace, each with its shape; a border is filled once."""
-        return tuple(buffer_field(t, self._made(t), speller.spell(t.canonical)) for t in tensors)
 
-    def _made(self, tensor: Tensor) -> str:
-        shape, dtype = _shape(tensor.indices), "np.intp" if tensor.is_integer else "dtype"
-        if tensor.role is Role.TABLE:
-            return f'TABLES["{tensor.name}"].astype({dtype})'
-        border = self.borders.get(tensor.name)
-        if border is None:
-            return f"np.empty({shape}, {dtype})"
-        if border == 0:
-            return f"np.zeros({shape}, {dtype})"
-        value = "-np.inf" if border == -sympy.oo else scalar(border)
-        return f"np.full({shape}, {value}, {dtype})"
-
-
-def _lying(
-    program: Program, tensors: Iterable[Tensor], without: Collection[str]
-) -> tuple[Tensor, ...]:
-    """Return tensors with their axes as they lie in memory, but for those `without`."""
-    return tuple(program.arrays[t.name] for t in tensors if t.name not in without)
-
-
-def buffer_field(tensor: Tensor, made: str, formula: str) -> FieldView:
+def buffer_field(name: str, made: str, formula: str) -> FieldView:
     """Return a buffer of a workspace, on three lines where one cannot hold it."""
-    if len(f"self.{tensor.name} = {made}  # {formula}") > WIDTH - 4:
+    if len(f"self.{name} = {made}  # {formula}") > WIDTH - 4:
         call, _, arguments = made.removesuffix(")").partition("(")
         made = f"{call}(\n            {arguments}\n        )"
-    return FieldView(tensor.name, "", formula, make=made)
+    return FieldView(name, "", formula, make=made)
 
 
 def _name(tensor: Tensor, gradients: Mapping[str, str]) -> str:
@@ -141,38 +86,36 @@ def span(begin: int, size: int) -> str:
     return f"{begin}:{begin + size}"
 
 
-def _shape(axes: Sequence[Index], names: Mapping[str, str] | None = None) -> str:
-    sizes = [_size(i, names or {}) for i in axes]
-    return f"{sizes[0]}" if len(sizes) == 1 else f"({', '.join(sizes)})"
+def shape(axes: Sequence[Index]) -> str:
+    """Return a shape in Python; that of one axis is its length."""
+    sizes = [i.extent.name for i in axes]
+    return sizes[0] if len(sizes) == 1 else f"({', '.join(sizes)})"
 
 
-def _size(index: Index, names: Mapping[str, str]) -> str:
-    name = index.extent.name
-    return names.get(name, name)
+def scratch_lines(scratch: Scratch, steps: Container[Hashable]) -> tuple[str, ...]:
+    """Return the lines that make the constants and the views that some of `steps` use."""
 
+    def used(made: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+        for name, how in sorted(made.items()):
+            if any(step in steps for step in scratch.used[name]):
+                yield f"self.{name}", how
 
-def scratch_lines(
-    scratch: Scratch, names: Mapping[str, str] | None = None, without: Scratch | None = None
-) -> tuple[str, ...]:
-    """Return the lines that make constants, registers and views, but for what `without` has.
-
-    A register is one piece of memory under every shape. `names` says what code calls an extent.
-    """
-    names = names or {}
-    known = without.constants if without else {}
-    constants = {k: v for k, v in sorted(scratch.constants.items()) if k not in known}
-    lines = [f"self.{name} = {_named(made, names)}" for name, made in constants.items()]
-    lines += [f"{name} = self.{made}" for name, made in sorted(scratch.parts.items())]
-    registers: dict[tuple[str, str], list[Register]] = {}
-    for register in scratch.shapes:
-        registers.setdefault((register.letter, register.kind), []).append(register)
-    for (letter, kind), seen in sorted(registers.items()):
-        lines += _register_lines(letter, kind, seen, names)
-    seen_before = without.views if without else {}
-    views = {k: v for k, v in sorted(scratch.views.items()) if k not in seen_before}
+    tiles = {made.partition("[")[0] for made in scratch.parts.values()}
+    constants = {name: made for name, made in scratch.constants.items() if name not in tiles}
+    lines = [f"{name} = {made}" for name, made in used(constants)]
     owner = f"{scratch.owner}."
-    for name, made in views.items():
-        lines += _view_lines(f"self.{name}", made.replace(owner, "self.", 1))
+    for name, made in used(scratch.views):
+        lines += _view_lines(name, made.replace(owner, "self.", 1))
+    return tuple(wrapped for line in lines for wrapped in wrapped_code(line, 4))
+
+
+def tile_lines(scratch: Scratch, steps: Container[Hashable]) -> tuple[str, ...]:
+    """Return the lines that make the tiles that some of `steps` use, and how long one is."""
+    lines = []
+    for length, made in sorted(scratch.parts.items()):
+        tiles = made.partition("[")[0]
+        if any(step in steps for step in scratch.used[tiles]):
+            lines += [f"self.{tiles} = {scratch.constants[tiles]}", f"{length} = self.{made}"]
     return tuple(wrapped for line in lines for wrapped in wrapped_code(line, 4))
 
 
@@ -184,33 +127,9 @@ def _view_lines(name: str, made: str) -> list[str]:
     return [f"{name} = {windows}", f"{name} = {name}[{steps}"]
 
 
-def _register_lines(
-    letter: str, kind: str, seen: Sequence[Register], names: Mapping[str, str]
-) -> list[str]:
-    dtype = {"float": "dtype", "bool": "bool", "int": "np.intp", "double": "np.float64"}[kind]
-    if len(seen) == 1:
-        return [f"self.{seen[0].name} = np.empty({_shape(seen[0].axes, names)}, {dtype})"]
-    sizes = list(dict.fromkeys(_count(r, names) for r in seen))
-    most = sizes[0] if len(sizes) == 1 else f"max({', '.join(sizes)})"
-    return [
-        f"{letter} = np.empty({most}, {dtype})",
-        *(
-            f"self.{r.name} = {letter}[{_upto(r, names)}].reshape({_shape(r.axes, names)})"
-            for r in seen
-        ),
-    ]
-
-
-def _named(made: str, names: Mapping[str, str]) -> str:
-    for extent, name in names.items():
-        made = re.sub(rf"\b{extent}\b", name, made)
-    return made
-
-
-def _count(register: Register, names: Mapping[str, str]) -> str:
-    return " * ".join(_size(i, names) for i in register.axes) or "1"
-
-
-def _upto(register: Register, names: Mapping[str, str]) -> str:
-    count = _count(register, names)
-    return f": {count}" if " " in count else f":{count}"
+def vector_lines(scratch: Scratch, size: str) -> tuple[str, ...]:
+    """Return the lines that make what a function on vectors of length `size` computes in."""
+    dtypes = {"float": "dtype", "bool": "bool"}
+    registers = [f"self.{r.name} = np.empty({size}, {dtypes[r.kind]})" for r in scratch.shapes]
+    constants = (f"self.{name} = {made}" for name, made in sorted(scratch.constants.items()))
+    return (*(re.sub(r"\bP\b", size, made) for made in constants), *registers)

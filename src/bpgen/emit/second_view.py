@@ -1,23 +1,16 @@
-"""The view of products with the Hessian: memory, a class, and a function."""
+"""The view of products with the Hessian: a class, and a function."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
-from bpgen.emit.functions import Functions
-from bpgen.emit.layout import Memory, scratch_lines
+from bpgen.emit.layout import Memory
 from bpgen.emit.view import FunctionView, SecondView
 from bpgen.emit.wrap import arguments, wrapped_code
-from bpgen.spell import FormulaSpeller
 
 
 def second_view(
-    written: Functions,
-    functions: Sequence[FunctionView],
-    batch: Sequence[str],
-    noise: Sequence[str],
-    speller: FormulaSpeller,
+    memory: Memory, functions: Sequence[FunctionView], batch: Sequence[str], noise: Sequence[str]
 ) -> SecondView | None:
     """Return the view, when all `functions` are written; None if the program has no such product.
 
@@ -26,12 +19,6 @@ def second_view(
     function = next((f for f in functions if f.name == "second"), None)
     if function is None:
         return None
-    memory, first, then = written.memory, written.forward.scratch, written.backward.scratch
-    before = replace(
-        first,
-        constants={**first.constants, **then.constants},
-        views={**first.views, **then.views},
-    )
     typed = [*(f"{name}: np.ndarray" for name in batch), *noise]
     names = [*batch, *(arg.partition(":")[0] for arg in noise)]
     read = [arg.partition(":")[0] for arg in function.args.split(", ")]
@@ -48,8 +35,6 @@ def second_view(
         given=", ".join(f"{name}={name}" for name in names),
         batch=", ".join(f'"{name}": {name}' for name in batch if name in read),
         call=wrapped_code(f"second({', '.join(_held(n, memory, batch) for n in read)})", 4),
-        tangents=memory.fields(memory.tangents, speller),
-        scratch=scratch_lines(written.second.scratch, without=before),
     )
 
 

@@ -12,6 +12,7 @@ from bpgen.emit.view import FieldView, TableView
 from bpgen.emit.wrap import WIDTH, wrapped_code
 from bpgen.ir.program import Program, steps_of
 from bpgen.ir.tensor import KEPT, Role, Tensor
+from bpgen.lower.lives import DRAW, Moment
 from bpgen.spell import FormulaSpeller
 from bpgen.targets.numpy.scalar import scalar
 from bpgen.targets.numpy.scratch import Scratch
@@ -113,6 +114,7 @@ class Tensors:
 
         Both precisions draw the same numbers.
         """
+        scratch.step = Moment(DRAW, 0)
         return tuple(
             wrapped
             for t in self.program.network.of_role(Role.NOISE)

@@ -54,6 +54,19 @@ class FunctionView:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkspaceView:
+    """A class of buffers: tiles, pieces of memory, buffers in them, constants and views."""
+
+    name: str
+    base: str
+    doc: str
+    tiles: tuple[str, ...]
+    pieces: tuple[str, ...]
+    buffers: tuple[FieldView, ...]
+    constants: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SecondView:
     """Products with the Hessian: `direction` times it is `product`, with names as in a gradient."""
 
@@ -64,8 +77,6 @@ class SecondView:
     given: str
     batch: str
     call: tuple[str, ...]
-    tangents: tuple[FieldView, ...]
-    scratch: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,8 +108,6 @@ class ModuleView:
     tables: tuple[TableView, ...]
     inputs: tuple[FieldView, ...]
     states: tuple[FieldView, ...]
-    activations: tuple[FieldView, ...]
-    cotangents: tuple[FieldView, ...]
     init: tuple[str, ...]
     functions: tuple[FunctionView, ...]
     batch_args: str
@@ -134,6 +143,7 @@ class NumpyModuleView(ModuleView):
     """A module for numpy: its functions with the scratch arrays they compute in."""
 
     needs_erf: bool
+    needs_lent: bool
     needs_windows: bool
     tile: str
     abstract: str
@@ -142,7 +152,6 @@ class NumpyModuleView(ModuleView):
     trainer_args: str
     team_args: str
     team_call: str
-    forward_scratch: tuple[str, ...]
-    backward_scratch: tuple[str, ...]
+    workspaces: tuple[WorkspaceView, ...]
     update_scratch: tuple[str, ...]
     second: SecondView | None

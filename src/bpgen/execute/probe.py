@@ -1,7 +1,6 @@
-"""An emitted module under examination: its gradient, and what lies in its memory after both passes.
+"""An emitted module under examination: its gradient, and what it computes on the way.
 
-Everything is asked through `loss_and_grad`. Its `backward` is watched meanwhile, for the workspace
-that it is given is what the module computed.
+Everything is asked through `loss_and_grad`, which is watched meanwhile.
 """
 
 from __future__ import annotations
@@ -14,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bpgen.execute.load import Emitted as Module
+from bpgen.execute.watch import GRADIENT, watched
 
 Array = NDArray[Any]
 Arrays = Mapping[str, Array]
-_GRADIENT = "d_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,32 +32,47 @@ class Probe:
         loss, grads = self._run(params, batch)
         return loss, {name: _on_host(getattr(grads, name)) for name in self.net.PARAMETERS}
 
-    def inside(self, params: Arrays, batch: Arrays) -> dict[str, Array]:
-        """Return every array of the workspace by name, and the gradient as `d_` and the parameter.
+    def inside(
+        self, params: Arrays, batch: Arrays, axes: Mapping[str, Sequence[str]]
+    ) -> dict[str, Array]:
+        """Return the tensors `axes`, each with its indices, and the gradient as `d_` and its name.
 
         With complex parameters the loss is among them to its last bit.
         """
-        seen: list[Any] = []
         module: Any = self.net
+        if hasattr(module, "cp"):
+            return self._on_device(params, batch)
+        gradient: dict[str, Array] = {}
+        with watched(module) as found:
+            try:
+                _, grads = self._run(params, batch)
+                gradient = {f"{GRADIENT}{n}": getattr(grads, n) for n in module.PARAMETERS}
+            except TypeError:
+                # A complex loss has no float; a buffer holds it.
+                if not found or np.dtype(self.dtype).kind != "c":
+                    raise
+        return {
+            name: found[name].whole(own) for name, own in axes.items() if name in found
+        } | gradient
+
+    def _on_device(self, params: Arrays, batch: Arrays) -> dict[str, Array]:
+        """Return all arrays of the workspace: on a GPU each has memory of its own, to the end."""
+        module: Any = self.net
+        seen: list[Any] = []
         backward = module.backward
 
-        def watched(*arguments: Any) -> None:
+        def noting(*arguments: Any) -> None:
             backward(*arguments)
             seen.extend(arguments)
 
-        module.backward = watched
+        module.backward = noting
         try:
-            self._run(params, batch)
-        except TypeError:
-            # A complex loss has no float; the workspace holds it.
-            if not seen or np.dtype(self.dtype).kind != "c":
-                raise
+            _, grads = self._run(params, batch)
         finally:
             module.backward = backward
         workspace = next(a for a in seen if isinstance(a, module.Workspace))
-        grads = next(a for a in seen if isinstance(a, module.Grads))
         found = {n: _on_host(v) for n, v in vars(workspace).items() if hasattr(v, "dtype")}
-        return found | {f"{_GRADIENT}{n}": _on_host(getattr(grads, n)) for n in module.PARAMETERS}
+        return found | {f"{GRADIENT}{n}": _on_host(getattr(grads, n)) for n in module.PARAMETERS}
 
     def _run(self, params: Arrays, batch: Arrays) -> tuple[float, Any]:
         known = {**batch, **params}

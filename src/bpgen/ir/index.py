@@ -23,6 +23,10 @@ class Extent(sympy.Symbol):
     def _hashable_content(self) -> tuple[object, ...]:
         return (self.name, self.value)
 
+    def count(self, batch: int) -> int:
+        """Return how many values there are, with so many examples in a batch."""
+        return self.value or batch
+
 
 class Index(sympy.Symbol):
     """A name that runs over 0 … extent-1: `n`, `d`, `h`."""

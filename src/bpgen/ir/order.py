@@ -54,12 +54,11 @@ def flat(groups: Iterable[Group]) -> tuple[Equation, ...]:
     return tuple(e for g in groups for e in (g.equations() if isinstance(g, Loop) else (g,)))
 
 
-def shift(read: Access, of: Equation, index: Index) -> int | None:
-    """Return how far from `index` a tensor is read along its axis `index`; None if not by a number.
+def shift(read: Access, axes: tuple[Index, ...], index: Index) -> int | None:
+    """Return how far from `index` a tensor is read along that one of its `axes`; None if unknown.
 
     0 is the same value of `index`, -1 the one before.
     """
-    axes = of.out.indices
     if index not in axes:
         return None
     place = axes.index(index)
@@ -90,7 +89,7 @@ def _grouped(
         e.out.name: tuple(
             a.name
             for a in e.accesses()
-            if a.name in names and not any(shift(a, known[a.name], i) for i in around)
+            if a.name in names and not any(shift(a, known[a.name].out.indices, i) for i in around)
         )
         for e in equations
     }
@@ -121,7 +120,7 @@ def _loop(
         way_out="Declare the state with bp.recurrence, and read it as h[n, t-1, k].",
     )
     for index in (i for i in common if i not in around):
-        shifts = {shift(a, known[a.name], index): (e, a) for e, a in reads}
+        shifts = {shift(a, known[a.name].out.indices, index): (e, a) for e, a in reads}
         if {-1, 1} <= set(shifts):
             refused = _both_ways(shifts[-1], shifts[1], index)
         elif set(shifts) - {0} in ({-1}, {1}):

@@ -7,7 +7,7 @@ tensor that is written; `accumulate` says that it is added to what is there.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import sympy
 from sympy import Expr
@@ -181,7 +181,10 @@ class Program:
     parameter, `update` changes the parameters, `advance` the states. `predict` computes the outputs
     where that differs from `forward`, and `score` the loss from them; each is empty where training
     and prediction are the same. `second` goes on from `backward` to the product of the Hessian with
-    a direction, if it is asked for. `turned` are tensors whose first axis lies last in memory.
+    a direction, if it is asked for. `again` names what `backward` computes a second time instead of
+    reading what `forward` left, which costs time and saves memory. `in_turn` are tensors whose
+    buffers lack the axis of a loop, since each turn writes them anew; `turned` those whose first
+    axis lies last in memory.
     """
 
     network: Network
@@ -196,6 +199,8 @@ class Program:
     advance: tuple[Part, ...] = ()
     second: tuple[Part, ...] = ()
     hessian: Curvature | None = None
+    again: tuple[str, ...] = ()
+    in_turn: Mapping[str, Tensor] = field(default_factory=dict)
     turned: frozenset[str] = frozenset()
 
     @property
@@ -207,7 +212,7 @@ class Program:
     def tensors(self) -> Mapping[str, Tensor]:
         """Return every tensor that a function of the module may read, by name."""
         closed = self.hessian or self.derivation
-        return closed.network.tensors
+        return {**closed.network.tensors, **self.in_turn}
 
     @property
     def computed(self) -> tuple[Part, ...]:

@@ -5,8 +5,7 @@ before it is read, the first statement of an equation assigns and the others add
 computed that no gradient, output or loss needs.
 """
 
-from bpgen.lower.batch_last import batch_last
-from bpgen.lower.folds import folded
+from bpgen.lower.memory import in_memory
 from bpgen.lower.program import lower
 
-__all__ = ["batch_last", "folded", "lower"]
+__all__ = ["in_memory", "lower"]

@@ -14,14 +14,16 @@ from bpgen.targets.numpy.values import Value, in_order
 
 
 def gather(arrays: Arrays, statement: Gather) -> list[str]:
-    """Take entries by address: along the first axis if the rest is read whole, else flat."""
+    """Take entries by address: along one axis if the others are read whole, else flat."""
     out, entry = statement.out, statement.read
-    first, *rest = entry.indices
     source, to = arrays.names[entry.name], arrays.names[out.name]
-    if isinstance(first, Access) and rest and all(isinstance(i, Index) for i in rest):
-        address = arrays.read(first)
-        if address.axes + tuple(rest) == out.indices:
-            return [f'{source}.take({address.text}, axis=0, out={to}, mode="clip")']
+    found = [k for k, at in enumerate(entry.indices) if isinstance(at, Access)]
+    if len(found) == 1 and len(entry.indices) > 1:
+        (axis,) = found
+        address = arrays.read(entry.indices[axis])
+        before, after = entry.indices[:axis], entry.indices[axis + 1 :]
+        if (*before, *address.axes, *after) == out.indices:
+            return [f'{source}.take({address.text}, axis={axis}, out={to}, mode="clip")']
     address, lines = _address(arrays, entry, out.indices)
     return [*lines, f'{source}.take({address.text}, out={to}, mode="clip")']
 

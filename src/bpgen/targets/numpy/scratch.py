@@ -6,7 +6,9 @@ shapes share one piece of memory. `a.ONES_N` is a constant: it is made once.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field
+from math import prod
 
 from bpgen.ir.index import Extent, Index
 
@@ -18,7 +20,27 @@ _LETTERS = {"float": "uvwqrst", "bool": "cbf", "int": "ijkl", "double": "xyz"}
 
 
 class Part(Extent):
-    """How many values of an index one tile takes, known when the batch is."""
+    """How many values of an index one tile takes, known when the batch is.
+
+    It is the largest divisor of `whole` with which a tile stays in the cache; a row of it has the
+    entries that `row` count.
+    """
+
+    whole: Extent
+    row: tuple[Extent, ...]
+
+    @classmethod
+    def of(cls, name: str, whole: Extent, row: tuple[Extent, ...]) -> Part:
+        """Return the part of `whole`, called `name`."""
+        part = cls(name, None)
+        part.whole, part.row = whole, row
+        return part
+
+    def count(self, batch: int) -> int:
+        """Return how many values there are, with so many examples in a batch."""
+        whole, entries = self.whole.count(batch), prod(e.count(batch) for e in self.row)
+        fits = (n for n in range(2, whole + 1) if n * entries <= ENTRIES and whole % n == 0)
+        return max(fits, default=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +79,8 @@ class Scratch:
     constants: dict[str, str] = field(default_factory=dict)
     views: dict[str, str] = field(default_factory=dict)
     parts: dict[str, str] = field(default_factory=dict)
+    used: dict[str, set[Hashable]] = field(default_factory=dict)
+    step: Hashable = None
 
     def take(self, axes: Axes, kind: str = "float") -> Register:
         """Return a free register under the shape `axes`."""
@@ -64,6 +88,7 @@ class Scratch:
         register = next(r for r in registers if r.name not in self.taken)
         self._busy.add(register.letter)
         self.shapes[register] = None
+        self._use(register.name)
         return register
 
     def free(self, register: Register) -> None:
@@ -80,6 +105,7 @@ class Scratch:
         while name in self.taken or self.views.get(name, made) != made:
             name += "_"
         self.views[name] = made
+        self._use(name)
         return f"{self.owner}.{name}"
 
     # ---- constants -------------------------------------------------------------------------------
@@ -132,7 +158,7 @@ class Scratch:
         name, row = f"TILES_{axis.extent}_{''.join(sizes)}", " * ".join(sizes) or "1"
         text = self._constant(name, f"tiles({axis.extent}, {row})")
         own = text.removeprefix(f"{self.owner}.")
-        part = Part(own.replace("TILES", "rows"), None)
+        part = Part.of(own.replace("TILES", "rows"), axis.extent, tuple(i.extent for i in others))
         self.parts[part.name] = f"{own}[0].stop"
         return text, Index(f"{axis.name}_", part)
 
@@ -140,4 +166,8 @@ class Scratch:
         while name in self.taken:
             name += "_"
         self.constants[name] = made
+        self._use(name)
         return f"{self.owner}.{name}"
+
+    def _use(self, name: str) -> None:
+        self.used.setdefault(name, set()).add(self.step)

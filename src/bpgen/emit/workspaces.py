@@ -1,0 +1,167 @@
+"""The workspaces of a numpy module: pieces of memory, buffers as rows of them, and constants."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sympy
+from sympy import Expr
+
+from bpgen.emit.functions import Functions
+from bpgen.emit.layout import Memory, buffer_field, scratch_lines, shape, tile_lines
+from bpgen.emit.tensors import as_tuple
+from bpgen.emit.view import FieldView, WorkspaceView
+from bpgen.ir.program import Program
+from bpgen.ir.tensor import Role
+from bpgen.lower.held import blocks, borders, buffers
+from bpgen.lower.lives import SECOND, TRAINING, Lives, lives, predicting
+from bpgen.lower.workspace import Buffer, Piece, Workspace, assigned
+from bpgen.spell import FormulaSpeller
+from bpgen.targets.numpy.in_place import is_in_place
+from bpgen.targets.numpy.scalar import scalar
+from bpgen.targets.numpy.scratch import Scratch
+
+LENT = "lent"  # what code calls the function that sees rows as another type
+_DTYPES = {"float": "dtype", "bool": "bool", "int": "np.intp", "double": "np.float64"}
+_DOCS = {
+    "Activations": "What prediction computes for a batch of N examples.",
+    "Workspace": "What a step of training computes: activations, and cotangents from them.",
+    "Tangents": "The workspace of a gradient, and how everything in it moves along a direction.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Workspaces:
+    """The workspaces of one program, when all its functions are written."""
+
+    program: Program
+    memory: Memory
+    speller: FormulaSpeller
+    written: Functions
+
+    def views(self) -> tuple[WorkspaceView, ...]:
+        """Return what prediction needs, what training needs, and what second derivatives need."""
+        called = {"Activations": predicting(self.program), "Workspace": TRAINING}
+        if self.program.second:
+            called["Tangents"] = (*TRAINING, SECOND)
+        bases = ("", *(f"({name})" for name in called))
+        return tuple(
+            self._view(name, base, lives(self.program, functions))
+            for base, (name, functions) in zip(bases, called.items(), strict=False)
+        )
+
+    def training(self) -> Workspace:
+        """Return the memory of a step of training."""
+        alive = lives(self.program, TRAINING)
+        return self._assigned(alive, self._buffers(alive))
+
+    def _view(self, name: str, base: str, alive: Lives) -> WorkspaceView:
+        held_buffers = self._buffers(alive)
+        held = self._assigned(alive, held_buffers)
+        users = Counter(rows.piece for rows in held.rows.values())
+        shared = {piece: rows for piece, rows in held.pieces.items() if users[piece] > 1}
+        by_name, edges = {b.name: b for b in held_buffers}, borders(alive)
+        fields = []
+        for buffer in (by_name[name] for name in held.rows):
+            rows = held.rows[buffer.name]
+            made = _made(buffer, edges.get(buffer.name))
+            if rows.piece in shared:
+                part = f"{_called(rows.piece)}[{rows.begin}:{rows.begin + rows.count}]"
+                made = _seen(part, buffer)
+            fields.append(buffer_field(buffer.name, made, self._formula(buffer.name)))
+        return WorkspaceView(
+            name,
+            base,
+            _DOCS[name],
+            tile_lines(self._scratch, alive.times),
+            tuple(f"{_called(p)} = np.empty({_size(p, rows)})" for p, rows in shared.items()),
+            (*self._tables(alive), *fields),
+            scratch_lines(self._scratch, alive.times),
+        )
+
+    @property
+    def _scratch(self) -> Scratch:
+        return self.written.network.scratch
+
+    # ---- addresses -------------------------------------------------------------------------------
+
+    def _assigned(self, alive: Lives, found: Sequence[Buffer]) -> Workspace:
+        moments = {time: moment for moment, time in alive.times.items()}
+        names = self.memory.names
+
+        def in_place(out: Buffer, operand: Buffer, time: int) -> bool:
+            if out.indices != operand.indices or not {out.name, operand.name} <= names.keys():
+                return False
+            aliases = self._aliases(operand.name, alive)
+            lines = self.written.code[moments[time].function][moments[time].step]
+            return is_in_place(lines, names[out.name], names[operand.name], aliases)
+
+        return assigned(found, blocks(self.program), in_place)
+
+    def _buffers(self, alive: Lives) -> list[Buffer]:
+        """Return what lies in memory: tensors, and registers in the steps that compute in them."""
+        found = buffers(self.program, alive)
+        for register in self._scratch.shapes:
+            moments = self._scratch.used[register.name]
+            times = tuple(range(t, t + 1) for m, t in alive.times.items() if m in moments)
+            if times:
+                found.append(Buffer(register.name, register.axes, register.kind, times))
+        return found
+
+    def _aliases(self, name: str, alive: Lives) -> set[str]:
+        """Return what code calls views of the memory of a tensor."""
+        own = re.compile(rf"{re.escape(self.memory.names[name])}\b")
+        seen = {self.memory.names[view] for view, root in alive.roots.items() if root == name}
+        return seen | {
+            f"a.{view}" for view, made in self._scratch.views.items() if own.search(made)
+        }
+
+    # ---- text ------------------------------------------------------------------------------------
+
+    def _tables(self, alive: Lives) -> tuple[FieldView, ...]:
+        found = []
+        for t in self.program.network.of_role(Role.TABLE):
+            if t.name in alive.lives:
+                dtype = "np.intp" if t.is_integer else "dtype"
+                made = f'TABLES["{t.name}"].astype({dtype})'
+                found.append(buffer_field(t.name, made, self._formula(t.name)))
+        return tuple(found)
+
+    def _formula(self, name: str) -> str:
+        """Return a tensor as formulas write it; registers have no formula."""
+        tensor = self.program.arrays.get(name)
+        return "" if tensor is None else self.speller.spell(tensor.canonical)
+
+
+def _made(buffer: Buffer, border: Expr | None) -> str:
+    """Return the code that makes a buffer with memory of its own; a border is filled once."""
+    arguments = f"{shape(buffer.indices)}, {_DTYPES[buffer.kind]}"
+    if border is None:
+        return f"np.empty({arguments})"
+    if border == 0:
+        return f"np.zeros({arguments})"
+    value = "-np.inf" if border == -sympy.oo else scalar(border)
+    return f"np.full({shape(buffer.indices)}, {value}, {_DTYPES[buffer.kind]})"
+
+
+def _seen(rows: str, buffer: Buffer) -> str:
+    """Return the code that sees rows of a piece as the array that they are for a while."""
+    if buffer.kind == "float":
+        return f"{rows}.reshape({shape(buffer.indices)})"
+    return (
+        f"{LENT}({rows}, {_DTYPES[buffer.kind]}, {as_tuple(i.extent.name for i in buffer.indices)})"
+    )
+
+
+def _called(piece: Piece) -> str:
+    """Return what code calls a piece: `rows_N`, each of N numbers."""
+    return "_".join(("rows", *(e.name for e in piece.row)))
+
+
+def _size(piece: Piece, rows: int) -> str:
+    """Return the shape of a piece, and its dtype."""
+    row = " * ".join(e.name for e in piece.row)
+    return f"{f'({rows}, {row})' if row else rows}, dtype"

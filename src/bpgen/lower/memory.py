@@ -1,0 +1,13 @@
+"""How a program lies in the memory of a processor: its loops, its buffers, the order of axes."""
+
+from __future__ import annotations
+
+from bpgen.ir.program import Program
+from bpgen.lower.batch_last import batch_last
+from bpgen.lower.folds import folded
+from bpgen.lower.turns import by_turns
+
+
+def in_memory(program: Program) -> Program:
+    """Return `program` with the loops, buffers and axes that suit a processor with caches."""
+    return batch_last(folded(by_turns(program)))

@@ -1,0 +1,233 @@
+"""Addresses: which buffers lie in the place of others that are not needed at the same time.
+
+Memory is pieces, each of rows. A row holds one number for every value of the free extents: one for
+each example of a batch, of any size. A buffer is so many rows; so if two do not overlap in rows,
+they do not for any batch. A number is four bytes: integers take two rows, or two numbers of a row
+of float64.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from math import prod
+from operator import itemgetter
+
+from bpgen.ir.index import Extent, Index
+
+FLOAT = 4  # bytes
+_BYTES = {"float": FLOAT, "int": 8, "bool": 1, "double": 8}  # of an entry
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A piece of memory, of rows with a number for each value of the extents `row`.
+
+    `of` is the buffer that has it alone, if one has.
+    """
+
+    row: tuple[Extent, ...]
+    of: str = ""
+
+    def bytes(self, rows: int, batch: int) -> int:
+        """Return the size of so many rows, for a batch of so many examples."""
+        return rows * FLOAT * prod(e.count(batch) for e in self.row)
+
+
+@dataclass(frozen=True, slots=True)
+class Buffer:
+    """What needs memory, and at what times.
+
+    One that is `alone` shares its memory with none, as what is read from outside must.
+    """
+
+    name: str
+    indices: tuple[Index, ...]
+    kind: str
+    lives: tuple[range, ...]
+    alone: bool = False
+
+    def piece(self, free: Collection[Extent]) -> Piece:
+        """Return the piece of memory that this buffer lies in."""
+        row = sorted((i.extent for i in self.indices if _is_free(i, free)), key=lambda e: e.name)
+        return Piece(tuple(row), self.name if self.alone else "")
+
+    def rows(self, free: Collection[Extent]) -> int:
+        """Return how many rows this buffer takes."""
+        entries = prod(i.extent.value or 1 for i in self.indices if not _is_free(i, free))
+        return -(-entries * _BYTES[self.kind] // FLOAT)
+
+    @property
+    def step(self) -> int:
+        """Return what the number of the first row is a multiple of, so that entries are aligned."""
+        return max(1, _BYTES[self.kind] // FLOAT)
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The rows of a buffer: `count` of them, the first of which is number `begin`."""
+
+    piece: Piece
+    begin: int
+    count: int
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The rows of every buffer that shares memory, in the order in which they are first needed."""
+
+    rows: Mapping[str, Rows]
+    lives: Mapping[str, tuple[range, ...]]
+
+    @cached_property
+    def pieces(self) -> Mapping[Piece, int]:
+        """Return how many rows each piece of memory has."""
+        found: dict[Piece, int] = {}
+        for r in self.rows.values():
+            found[r.piece] = max(found.get(r.piece, 0), r.begin + r.count)
+        return found
+
+    def bytes(self, batch: int) -> int:
+        """Return the size of all memory, for a batch of so many examples."""
+        return sum(piece.bytes(count, batch) for piece, count in self.pieces.items())
+
+    def unshared(self, batch: int) -> int:
+        """Return the size of all buffers, if each had memory of its own."""
+        return sum(r.piece.bytes(r.count, batch) for r in self.rows.values())
+
+    def bound(self, batch: int) -> int:
+        """Return what is needed at the worst time: no assignment of addresses takes less.
+
+        Buffers that lie on the same rows by intent, one written in the place of the other, are
+        counted once.
+        """
+        needed: dict[int, dict[tuple[Piece, int, int], int]] = {}
+        for name, r in self.rows.items():
+            for time in (time for life in self.lives[name] for time in life):
+                at = needed.setdefault(time, {})
+                at[r.piece, r.begin, r.count] = r.piece.bytes(r.count, batch)
+        return max((sum(at.values()) for at in needed.values()), default=0)
+
+
+# Whether the step at a time, which needs the second buffer for the last time, may write the first
+# one in its place.
+InPlace = Callable[[Buffer, Buffer, int], bool]
+
+
+def assigned(buffers: Sequence[Buffer], free: Collection[Extent], in_place: InPlace) -> Workspace:
+    """Return rows for all `buffers`, such that none overlaps another while both are needed.
+
+    A row has an entry for every value of the extents `free`, and of those known at run time only.
+    """
+    groups = list(_grouped(buffers, free, in_place))
+    found: dict[str, Rows] = {}
+    for piece in dict.fromkeys(group.piece for group in groups):
+        own = [group for group in groups if group.piece == piece]
+        for begin, group in min((_placed(own, order) for order in _ORDERS), key=_height):
+            found |= {b.name: Rows(piece, begin, group.count) for b in group.buffers}
+    first = sorted(buffers, key=lambda b: b.lives[0].start)
+    return Workspace({b.name: found[b.name] for b in first}, {b.name: b.lives for b in first})
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Buffers that lie in the same rows, each written in the place of the one before.
+
+    `times` has a bit for each time at which one of them is needed.
+    """
+
+    piece: Piece
+    count: int
+    step: int
+    buffers: tuple[Buffer, ...]
+    times: int
+
+    @property
+    def first(self) -> int:
+        """Return the first time at which the rows are needed."""
+        return (self.times & -self.times).bit_length()
+
+    @property
+    def last(self) -> int:
+        """Return the last time at which the rows are needed."""
+        return self.times.bit_length()
+
+
+_Order = Callable[[_Group], tuple[int, ...]]
+# Large ones first, or long-lived ones first: neither is best for every network.
+_ORDERS: tuple[_Order, ...] = (
+    lambda g: (-g.count, g.first),
+    lambda g: (-g.count * g.times.bit_count(), g.first),
+    lambda g: (-g.times.bit_count(), -g.count),
+    lambda g: (g.first, -g.count),
+    lambda g: (-g.last, -g.count),
+)
+
+
+def _placed(groups: Iterable[_Group], order: _Order) -> list[tuple[int, _Group]]:
+    """Give each group, in `order`, the lowest rows where it meets none that has rows already."""
+    placed: list[tuple[int, _Group]] = []
+    for group in sorted(groups, key=order):
+        begin = 0
+        for start, other in placed:
+            if other.times & group.times:
+                if start - begin >= group.count:
+                    break
+                end = max(begin, start + other.count)
+                begin = -(-end // group.step) * group.step
+        insort(placed, (begin, group), key=itemgetter(0))
+    return placed
+
+
+def _height(placed: Iterable[tuple[int, _Group]]) -> int:
+    return max(begin + group.count for begin, group in placed)
+
+
+def _grouped(
+    buffers: Iterable[Buffer], free: Collection[Extent], in_place: InPlace
+) -> Iterator[_Group]:
+    """Bring together what is computed in place: one is needed last when the next is written."""
+    groups: dict[Piece, list[_Group]] = {}
+    for buffer in sorted(buffers, key=lambda b: b.lives[0].start):
+        times = sum(_bits(life) for life in buffer.lives)
+        alone = _Group(buffer.piece(free), buffer.rows(free), buffer.step, (buffer,), times)
+        found = groups.setdefault(alone.piece, [])
+        place = next((k for k, g in enumerate(found) if _follows(alone, g, in_place)), None)
+        if place is None:
+            found.append(alone)
+        else:
+            both = found[place]
+            found[place] = replace(both, buffers=(*both.buffers, buffer), times=both.times | times)
+    return (group for found in groups.values() for group in found)
+
+
+def _follows(alone: _Group, group: _Group, in_place: InPlace) -> bool:
+    """Whether a buffer is always written in the place of the one of `group` that is read last."""
+    common = alone.times & group.times
+    if (alone.count, alone.step) != (group.count, group.step) or not common:
+        return False
+    (out,) = alone.buffers
+    return all(
+        any(life.start == time for life in out.lives)
+        and all(_ends(b, time) and in_place(out, b, time) for b in group.buffers if _at(b, time))
+        for time in range(common.bit_length())
+        if common >> time & 1
+    )
+
+
+def _at(buffer: Buffer, time: int) -> bool:
+    return any(time in life for life in buffer.lives)
+
+
+def _ends(buffer: Buffer, time: int) -> bool:
+    return any(life.stop == time + 1 for life in buffer.lives)
+
+
+def _bits(times: range) -> int:
+    return (1 << times.stop) - (1 << times.start)
+
+
+def _is_free(index: Index, free: Collection[Extent]) -> bool:
+    return index.extent.value is None or index.extent in free

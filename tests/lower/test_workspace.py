@@ -1,0 +1,224 @@
+"""Buffers share memory, and none is overwritten while it is needed: in any order, for any batch."""
+
+import sys
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.derive.conftest import values_of
+from tests.lower.strategies import networks
+
+import bpgen as bp
+from bpgen.declare.load import zoo
+from bpgen.declare.network import network
+from bpgen.derive import derive
+from bpgen.emit import module
+from bpgen.emit.budget import workspace
+from bpgen.errors import OptionError
+from bpgen.execute.load import load_module
+from bpgen.execute.proof import gradient_of
+from bpgen.ir.program import steps_of
+from bpgen.lower import lower
+from bpgen.lower.lives import TRAINING, Moment, lives
+from bpgen.lower.turns import by_turns
+from bpgen.lower.workspace import Workspace
+from bpgen.optimizers import sgd
+from bpgen.verify.interpret import evaluate
+from bpgen.verify.numbers import FLOAT64
+
+N = 2
+few = settings(
+    max_examples=20, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+)
+
+
+def program_of(name):
+    model = bp.load(name)
+    return lower(model.derive().derivation, model.optimizer)
+
+
+@pytest.mark.parametrize("name", zoo())
+def test_memory_is_within_a_tenth_of_what_is_needed_at_once(name):
+    # What grows with the batch, and what does not, lie apart: that shows in a batch of a few.
+    held = bp.load(name).workspace()
+    for batch in (64, 1000):
+        assert held.bytes(batch) <= 1.1 * held.bound(batch)
+
+
+@pytest.mark.parametrize("name", zoo())
+def test_no_two_buffers_overlap_while_both_are_needed(name):
+    held = bp.load(name).workspace()
+    buffers = [(r, {t for life in held.lives[n] for t in life}) for n, r in held.rows.items()]
+    for k, (a, times) in enumerate(buffers):
+        for b, others in buffers[:k]:
+            apart = a.begin + a.count <= b.begin or b.begin + b.count <= a.begin
+            # One that is written in the place of another shares the one step that does so.
+            in_place = (a.begin, a.count) == (b.begin, b.count) and len(times & others) <= 1
+            assert apart or a.piece != b.piece or not times & others or in_place
+
+
+# ---- what is dead is poison ----------------------------------------------------------------------
+
+
+@contextmanager
+def poisoned(net, alive, held):
+    """Before each line of a step fill with NaN every row that no buffer has in that step."""
+    path, done = net.loss_and_grad.__code__.co_filename, [0]
+    text = Path(path).read_text(encoding="utf-8").splitlines()
+
+    def begins(k):
+        """Whether a line is the first of the formula of a step."""
+        now, before = text[k - 1].strip(), text[k - 2].strip()
+        return now.startswith("# ") and (not before or before.endswith((":", '"""')))
+
+    def line(frame, event, argument):
+        a, code = frame.f_locals.get("a"), frame.f_code
+        step = sum(map(begins, range(code.co_firstlineno + 2, frame.f_lineno + 1))) - 1
+        time = alive.times.get(Moment(code.co_name, step))
+        # The head of a loop belongs to no step.
+        is_head = text[frame.f_lineno - 1].strip().startswith("for ")
+        if event == "line" and time is not None and not is_head:
+            done[0] += poison(a, held, time)
+        return line
+
+    def call(frame, event, argument):
+        code = frame.f_code
+        return line if code.co_filename == path and code.co_name in TRAINING else None
+
+    before = sys.gettrace()
+    sys.settrace(call)
+    try:
+        yield done
+    finally:
+        sys.settrace(before)
+
+
+def poison(a, held, time):
+    """Write NaN where nothing lives at `time`; return how many rows that is."""
+    bases = {rows.piece: getattr(a, name).base for name, rows in held.rows.items()}
+    free = {p: np.ones(len(base), bool) for p, base in bases.items() if base is not None}
+    for name, rows in held.rows.items():
+        if rows.piece in free and any(time in life for life in held.lives[name]):
+            free[rows.piece][rows.begin : rows.begin + rows.count] = False
+    for piece, rows in free.items():
+        bases[piece][rows] = np.nan
+    return sum(int(rows.sum()) for rows in free.values())
+
+
+def run(net, **options):
+    """Return the loss and the gradient at the start."""
+    loss, grads = net.loss_and_grad(net.init(seed=0), **net.example(3), **options)
+    return loss, grads.flat.copy()
+
+
+def loaded(program, path):
+    path.write_text(module(program, "model.py"), encoding="utf-8")
+    return load_module(path)
+
+
+POISONED = ["char_gpt", "char_lstm", "conv_autoencoder", "k_of_n", "variational_autoencoder"]
+
+
+@pytest.mark.parametrize("name", POISONED)
+def test_nothing_is_read_where_no_buffer_lives(name, tmp_path):
+    program = program_of(name)
+    net = loaded(program, tmp_path / f"{name}_numpy.py")
+    loss, gradient = run(net)
+    with poisoned(net, lives(by_turns(program), TRAINING), workspace(program)) as done:
+        again, poisoned_gradient = run(net)
+    assert done[0] > 0
+    assert again == loss
+    assert np.array_equal(poisoned_gradient, gradient)
+
+
+def test_a_life_that_ends_too_early_is_found(tmp_path):
+    program = program_of("three_layer_relu")
+    net = loaded(program, tmp_path / "net.py")
+    alive, held = lives(by_turns(program), TRAINING), workspace(program)
+    shared = {n: held.lives[n][-1] for n, rows in held.rows.items() if not rows.piece.of}
+    saved, life = max(shared.items(), key=lambda item: len(item[1]))
+    cut = {**held.lives, saved: (range(life.start, life.stop - 1),)}
+    with poisoned(net, alive, Workspace(held.rows, cut)), np.errstate(invalid="ignore"):
+        loss, gradient = run(net)
+    assert not np.isfinite(loss) or not np.isfinite(gradient).all(), saved
+
+
+# ---- any order, less memory ----------------------------------------------------------------------
+
+
+def in_another_order(parts, rng):
+    """Return parts in an order drawn among those in which each follows what it waits for."""
+    left, done = list(parts), []
+    while left:
+        made = {s.equation.out.name for part in left for s in steps_of((part,))}
+        ready = [part for part in left if not waits(part, left, made)]
+        done.append(rng.choice(ready))
+        left.remove(done[-1])
+    return tuple(done)
+
+
+def waits(part, left, made):
+    own = {s.equation.out.name for s in steps_of((part,))}
+    earlier = left[: left.index(part)]
+    again = any(own & {s.equation.out.name for s in steps_of((p,))} for p in earlier)
+    return again or any(
+        name in made - own for s in steps_of((part,)) for name in s.equation.reads()
+    )
+
+
+@few
+@given(networks(), st.randoms(use_true_random=False))
+def test_any_order_of_the_steps_gives_the_interpreters_values(tmp_path_factory, declared, rng):
+    net = network(*declared, name="random")
+    derivation = derive(net)
+    program = lower(derivation, sgd())
+    program = replace(
+        program,
+        forward=in_another_order(program.forward, rng),
+        loss=in_another_order(program.loss, rng),
+        backward=in_another_order(program.backward, rng),
+    )
+    program.check()
+    path = tmp_path_factory.mktemp("ordered") / "random_numpy.py"
+    path.write_text(module(program, "random.py", dtype="float64"), encoding="utf-8")
+    values = values_of(net)
+    known = evaluate(
+        derivation.network.equations,
+        values,
+        {e: e.value or N for e in derivation.network.extents()},
+        FLOAT64,
+    )
+    loss, gradient = gradient_of(load_module(path), net, "float64")(values, values)
+    # Sums of float64 in another order, through at most a dozen layers.
+    np.testing.assert_allclose(loss, known[net.loss], rtol=1e-10)
+    largest = max(np.abs(known[f"d_{t.name}"]).max() for t in net.parameters)
+    for t in net.parameters:
+        assert np.abs(gradient[t.name] - known[f"d_{t.name}"]).max() <= 1e-10 * largest, t.name
+
+
+def test_computing_again_keeps_the_budget_and_changes_no_bit(tmp_path):
+    model = bp.load("char_gpt")
+    most = int(0.6 * model.workspace().bytes(64))
+    net = model.emit(path=tmp_path / "net.py", memory=most)
+    a = net.Workspace(64)
+    buffers = {id(v.base if v.base is not None else v): v for v in vars(a).values() if is_buffer(v)}
+    held = sum((v.base if v.base is not None else v).nbytes for v in buffers.values())
+    constants = sum(v.nbytes for k, v in vars(a).items() if k.isupper() and is_buffer(v))
+    assert held - constants <= 1.02 * most
+    assert "computes again" in net.__doc__
+    plain = loaded(program_of("char_gpt"), tmp_path / "plain.py")
+    for found, expected in zip(run(net), run(plain), strict=True):
+        assert np.array_equal(found, expected)
+
+
+def is_buffer(value):
+    return isinstance(value, np.ndarray)
+
+
+def test_a_budget_that_nothing_keeps_is_refused_with_the_least_that_was_found():
+    with pytest.raises(OptionError, match="is the least that was found"):
+        bp.load("wine").source(memory=100)
