@@ -482,7 +482,7 @@ def checked(x: np.ndarray, dtype: str) -> tuple[np.ndarray, ...]:
 
 
 def draw(
-    parts: Sequence[Activations], seed: int, step: int, noise: dict[str, np.ndarray] | None = None
+    parts: Sequence[Workspace], seed: int, step: int, noise: dict[str, np.ndarray] | None = None
 ) -> None:
     """Fill the noise of one step, each tensor from a stream keyed by seed, step and name.
 

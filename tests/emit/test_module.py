@@ -161,7 +161,7 @@ def test_both_precisions_draw_the_same_noise(emitted, noisy):
     masks = []
     for dtype in ("float32", "float64"):
         net = emitted(noisy, dtype)
-        a = net.Activations(16)
+        a = net.Workspace(16)
         net.draw([a], seed=7, step=11)
         masks.append(a.mask1.astype(float))
     np.testing.assert_array_equal(*masks)

@@ -10,6 +10,7 @@ import pytest
 import bpgen as bp
 from bpgen.cost import kernels, memory, rows
 from bpgen.declare.load import zoo
+from bpgen.lower import in_memory
 
 
 @pytest.mark.parametrize("name", ["digits_mlp", "char_gpt", "char_lstm", "resnet_digits"])
@@ -17,7 +18,7 @@ def test_every_formula_of_a_step_is_timed_and_foretold(emitted, name):
     model = bp.load(name)
     net = emitted(name)
     measured = net.Trainer(net.init(0)).profile(steps=1, **net.example(3))
-    foretold = {row.place for row in rows(model.program(), 3)}
+    foretold = {row.place for row in rows(in_memory(model.program()), 3)}
     assert set(measured) == foretold
 
 
@@ -45,7 +46,7 @@ def test_the_time_of_formulas_is_that_of_the_step(emitted):
 def test_a_cost_is_foretold_for_every_model_and_grows_with_the_batch(name):
     model = bp.load(name)
     program = model.program()
-    few, many = (rows(program, batch) for batch in (2, 2000))
+    few, many = (rows(in_memory(program), batch) for batch in (2, 2000))
     assert [row.place for row in few] == [row.place for row in many]
     assert all(one.seconds <= other.seconds for one, other in zip(few, many, strict=True))
     assert sum(row.parameters for row in few) == sum(t.entries for t in model.network.parameters)

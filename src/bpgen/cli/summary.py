@@ -21,6 +21,7 @@ def summary(model: str, target: str, batch: int, *, as_json: bool) -> None:
     """
     from bpgen import summary as room
     from bpgen.cost import rows
+    from bpgen.lower import in_memory
     from bpgen.model import load
 
     program, terminal = load(model).program(), console()
@@ -28,7 +29,7 @@ def summary(model: str, target: str, batch: int, *, as_json: bool) -> None:
         found = room.device_as_json(program, batch) if as_json else {}
         shown = room.device_table(program, batch)
     else:
-        costs = rows(program, batch)
+        costs = rows(in_memory(program), batch)
         found = room.as_json(costs, batch) if as_json else {}
         shown = room.table(costs, batch, terminal.width)
     if as_json:

@@ -117,7 +117,7 @@ def _rows(
         around = own[0].around if own else ()
         turns, inside = sizes.entries(around), Sizes(sizes.free, frozenset(around))
         done = sum((work(s, inside) for piece in own for s in piece.statements), Work())
-        name = re.findall(r'"(\w+)"', launch.line)
+        name = re.findall(r'"(\w+)"', launch.line) or re.findall(r"\bk\.(matmul)\(", launch.line)
         yield KernelRow(
             function=function,
             kernel=name[0] if name else "",

@@ -41,7 +41,10 @@ class Row:
 
 
 def rows(program: Program, batch: int, rates: Rates = NUMPY) -> tuple[Row, ...]:
-    """Return the cost of every statement of a step, in the order of the emitted module."""
+    """Return the cost of every statement of a step, in the order of `program`.
+
+    That is the order of the numpy module if the program is as it lies in memory.
+    """
     return tuple(_Rows(program, batch, rates).all())
 
 
