@@ -45,7 +45,7 @@ def program_of(name):
 @pytest.mark.parametrize("name", zoo())
 def test_memory_is_within_a_tenth_of_what_is_needed_at_once(name):
     # What grows with the batch, and what does not, lie apart: that shows in a batch of a few.
-    # A tile of windows has memory of its own: what the cache holds, but a row of positions at least.
+    # A tile of windows has memory of its own: what the cache holds, a row of positions at least.
     held = bp.load(name).workspace()
     for batch in (64, 1000):
         pieces = {piece: piece.bytes(rows, batch) for piece, rows in held.pieces.items()}
