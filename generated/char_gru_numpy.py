@@ -79,18 +79,20 @@ class Activations:
         self.y1 = rows_N[24576:26624].reshape((N, D, H))  # y1[n,d,h]
         self.logits = np.empty((N, D, E), dtype)  # logits[n,d,e]
         self.loss = np.empty((), dtype)  # loss
-        self.gru_v = rows_N[0:24576].reshape((N, D, M))  # gru_v[n,d,m]
-        self.gru_h = rows_N[24576:32768].reshape((N, D, K))  # gru_h[n,d,k]
-        self.gru_h_before = rows_N[32768:40960].reshape((N, D, K))  # gru_h_before[n,d,k]
-        self.gru_r = rows_N[40960:49152].reshape((N, D, K))  # gru_r[n,d,k]
-        self.gru_z = rows_N[49152:57344].reshape((N, D, K))  # gru_z[n,d,k]
-        self.gru_un = rows_N[57344:65536].reshape((N, D, K))  # gru_un[n,d,k]
-        self.gru_new = rows_N[65536:73728].reshape((N, D, K))  # gru_new[n,d,k]
+        self.gru_v = rows_N[0:24576].reshape((D, N, M))  # gru_v[d,n,m]
+        self.u_dnh = rows_N[26624:28672].reshape((D, N, H))
+        self.gru_h = rows_N[24576:32768].reshape((D, N, K))  # gru_h[d,n,k]
+        self.gru_h_before = rows_N[32768:40960].reshape((D, N, K))  # gru_h_before[d,n,k]
+        self.gru_r = rows_N[40960:49152].reshape((D, N, K))  # gru_r[d,n,k]
+        self.gru_z = rows_N[49152:57344].reshape((D, N, K))  # gru_z[d,n,k]
+        self.gru_un = rows_N[57344:65536].reshape((D, N, K))  # gru_un[d,n,k]
+        self.gru_new = rows_N[65536:73728].reshape((D, N, K))  # gru_new[d,n,k]
         self.gru_u = rows_N[73728:74112].reshape((N, M))  # gru_u[n,m]
         self.gru_zr = rows_N[74112:74240].reshape((N, K))  # gru_zr[n,k]
         self.gru_zz = rows_N[74240:74368].reshape((N, K))  # gru_zz[n,k]
         self.gru_zn = rows_N[73728:73856].reshape((N, K))  # gru_zn[n,k]
         self.u_nk = rows_N[73728:73856].reshape((N, K))
+        self.u_ndk = rows_N[0:8192].reshape((N, D, K))
         self.m = rows_N[6144:6208].reshape((N, D))  # m[n,d]
         self.e = rows_N[0:6144].reshape((N, D, E))  # e[n,d,e]
         self.s = rows_N[6208:6272].reshape((N, D))  # s[n,d]
@@ -115,39 +117,43 @@ class Workspace(Activations):
         rows_N = np.empty((131200, N), dtype)
         self.loss = np.empty((), dtype)  # loss
         self.y1 = rows_N[129024:131072].reshape((N, D, H))  # y1[n,d,h]
-        self.gru_v = rows_N[0:24576].reshape((N, D, M))  # gru_v[n,d,m]
-        self.gru_h = rows_N[49152:57344].reshape((N, D, K))  # gru_h[n,d,k]
-        self.gru_h_before = rows_N[57344:65536].reshape((N, D, K))  # gru_h_before[n,d,k]
-        self.gru_r = rows_N[24576:32768].reshape((N, D, K))  # gru_r[n,d,k]
-        self.gru_z = rows_N[32768:40960].reshape((N, D, K))  # gru_z[n,d,k]
-        self.gru_un = rows_N[40960:49152].reshape((N, D, K))  # gru_un[n,d,k]
-        self.gru_new = rows_N[65536:73728].reshape((N, D, K))  # gru_new[n,d,k]
-        self.gru_u = rows_N[73728:74112].reshape((N, M))  # gru_u[n,m]
-        self.gru_zr = rows_N[74112:74240].reshape((N, K))  # gru_zr[n,k]
-        self.gru_zz = rows_N[74240:74368].reshape((N, K))  # gru_zz[n,k]
-        self.gru_zn = rows_N[73728:73856].reshape((N, K))  # gru_zn[n,k]
+        self.gru_v = rows_N[0:24576].reshape((D, N, M))  # gru_v[d,n,m]
+        self.u_dnh = rows_N[49152:51200].reshape((D, N, H))
+        self.gru_h = rows_N[73728:81920].reshape((D, N, K))  # gru_h[d,n,k]
+        self.gru_h_before = rows_N[81920:90112].reshape((D, N, K))  # gru_h_before[d,n,k]
+        self.gru_r = rows_N[24576:32768].reshape((D, N, K))  # gru_r[d,n,k]
+        self.gru_z = rows_N[32768:40960].reshape((D, N, K))  # gru_z[d,n,k]
+        self.gru_un = rows_N[40960:49152].reshape((D, N, K))  # gru_un[d,n,k]
+        self.gru_new = rows_N[49152:57344].reshape((D, N, K))  # gru_new[d,n,k]
+        self.gru_u = rows_N[57344:57728].reshape((N, M))  # gru_u[n,m]
+        self.gru_zr = rows_N[57728:57856].reshape((N, K))  # gru_zr[n,k]
+        self.gru_zz = rows_N[57856:57984].reshape((N, K))  # gru_zz[n,k]
+        self.gru_zn = rows_N[57344:57472].reshape((N, K))  # gru_zn[n,k]
         self.u_nk = rows_N[131072:131200].reshape((N, K))
-        self.logits = rows_N[0:6144].reshape((N, D, E))  # logits[n,d,e]
-        self.m = rows_N[12416:12480].reshape((N, D))  # m[n,d]
-        self.e = rows_N[6144:12288].reshape((N, D, E))  # e[n,d,e]
-        self.s = rows_N[12480:12544].reshape((N, D))  # s[n,d]
-        self.logits_at_next_token = rows_N[12544:12608].reshape((N, D))  # logits_at_next_token[n,d]
-        self.i_nd = lent(rows_N[12288:12416], np.intp, (N, D))
-        self.u_nd = rows_N[0:64].reshape((N, D))
-        self.p = rows_N[6144:12288].reshape((N, D, E))  # p[n,d,e]
+        self.logits = rows_N[8192:14336].reshape((N, D, E))  # logits[n,d,e]
+        self.u_ndk = rows_N[0:8192].reshape((N, D, K))
+        self.m = rows_N[6272:6336].reshape((N, D))  # m[n,d]
+        self.e = rows_N[0:6144].reshape((N, D, E))  # e[n,d,e]
+        self.s = rows_N[6336:6400].reshape((N, D))  # s[n,d]
+        self.logits_at_next_token = rows_N[6400:6464].reshape((N, D))  # logits_at_next_token[n,d]
+        self.i_nd = lent(rows_N[6144:6272], np.intp, (N, D))
+        self.u_nd = rows_N[6144:6208].reshape((N, D))
+        self.p = rows_N[0:6144].reshape((N, D, E))  # p[n,d,e]
         self.d_logits = rows_N[122880:129024].reshape((N, D, E))  # ∂L/∂logits[n,d,e]
-        self.d_gru_h = rows_N[73728:81920].reshape((N, D, K))  # ∂L/∂gru_h[n,d,k]
-        self.d_gru_h_before = rows_N[81920:90112].reshape((N, D, K))  # ∂L/∂gru_h_before[n,d,k]
-        self.d_gru_zn = rows_N[90112:98304].reshape((N, D, K))  # ∂L/∂gru_zn[n,d,k]
-        self.d_gru_un = rows_N[98304:106496].reshape((N, D, K))  # ∂L/∂gru_un[n,d,k]
-        self.d_gru_zz = rows_N[106496:114688].reshape((N, D, K))  # ∂L/∂gru_zz[n,d,k]
-        self.d_gru_zr = rows_N[114688:122880].reshape((N, D, K))  # ∂L/∂gru_zr[n,d,k]
-        self.d_gru_u_by_gate = rows_N[0:24576].reshape((N, D, Q, K))  # ∂L/∂gru_u_by_gate[n,d,q,k]
+        self.d_gru_h = rows_N[57344:65536].reshape((D, N, K))  # ∂L/∂gru_h[d,n,k]
+        self.u_dne = rows_N[0:6144].reshape((D, N, E))
+        self.d_gru_h_before = rows_N[65536:73728].reshape((D, N, K))  # ∂L/∂gru_h_before[d,n,k]
+        self.d_gru_zn = rows_N[90112:98304].reshape((D, N, K))  # ∂L/∂gru_zn[d,n,k]
+        self.d_gru_un = rows_N[98304:106496].reshape((D, N, K))  # ∂L/∂gru_un[d,n,k]
+        self.d_gru_zz = rows_N[106496:114688].reshape((D, N, K))  # ∂L/∂gru_zz[d,n,k]
+        self.d_gru_zr = rows_N[114688:122880].reshape((D, N, K))  # ∂L/∂gru_zr[d,n,k]
+        self.d_gru_u_by_gate = rows_N[0:24576].reshape((D, N, Q, K))  # ∂L/∂gru_u_by_gate[d,n,q,k]
         self.d_gru_v_by_gate = rows_N[24576:49152].reshape(
-            (N, D, Q, K)
-        )  # ∂L/∂gru_v_by_gate[n,d,q,k]
-        self.d_y1 = rows_N[71680:73728].reshape((N, D, H))  # ∂L/∂y1[n,d,h]
-        self.u_ndv = rows_N[65536:71680].reshape((N, D, V))
+            (D, N, Q, K)
+        )  # ∂L/∂gru_v_by_gate[d,n,q,k]
+        self.d_y1 = rows_N[90112:92160].reshape((N, D, H))  # ∂L/∂y1[n,d,h]
+        self.u_ndm = rows_N[49152:73728].reshape((N, D, M))
+        self.u_ndv = rows_N[49152:55296].reshape((N, D, V))
         self.RANGE_D = np.arange(D)
         self.RANGE_E = np.arange(E)
         self.RANGE_N = np.arange(N)
@@ -189,15 +195,18 @@ def init(seed: int = 0) -> Params:
 
 def forward(p: Params, a: Activations, tokens: np.ndarray) -> None:
     """Compute the outputs of a batch into `a`."""
+    N = a.N
+
     # y1[n,d,h] = characters_W[tokens[n,d],h]
     p.characters_W.take(tokens, axis=0, out=a.y1, mode="clip")
 
     # gru_v[n,d,m] = Σ_h gru_W[h,m] y1[n,d,h] + gru_b[m]
-    np.matmul(a.y1.reshape(-1, H), p.gru_W, out=a.gru_v.reshape(-1, M))
+    np.copyto(a.u_dnh, a.y1.transpose(1, 0, 2))
+    np.matmul(a.u_dnh.reshape(D * N, H), p.gru_W, out=a.gru_v.reshape(D * N, M))
     np.add(a.gru_v, p.gru_b, out=a.gru_v)
 
     # gru_v_by_gate[n,d,q,k] = gru_v[n,d,K q + k]
-    a.gru_v_by_gate = a.gru_v.reshape(-1, D, Q, K)
+    a.gru_v_by_gate = a.gru_v.reshape(D, -1, Q, K)
 
     # gru_u_by_gate[n,d,q,k] = gru_u[n,d,K q + k]
     a.gru_u_by_gate = a.gru_u.reshape(-1, Q, K)
@@ -205,49 +214,50 @@ def forward(p: Params, a: Activations, tokens: np.ndarray) -> None:
     for d in range(D):
         # gru_h_before[n,d,k] = gru_h[n,d-1,k] (0 outside)
         if d > 0:
-            np.copyto(a.gru_h_before[:, d], a.gru_h[:, d - 1])
+            np.copyto(a.gru_h_before[d], a.gru_h[d - 1])
         else:
-            np.copyto(a.gru_h_before[:, d], a.ZERO)
+            np.copyto(a.gru_h_before[d], a.ZERO)
 
         # gru_u[n,d,m] = Σ_j gru_U[j,m] gru_h_before[n,d,j]
-        np.matmul(a.gru_h_before[:, d], p.gru_U, out=a.gru_u)
+        np.dot(a.gru_h_before[d], p.gru_U, out=a.gru_u)
 
         # gru_zr[n,d,k] = gru_v_by_gate[n,d,0,k] + gru_u_by_gate[n,d,0,k]
-        np.add(a.gru_v_by_gate[:, d, 0], a.gru_u_by_gate[:, 0], out=a.gru_zr)
+        np.add(a.gru_v_by_gate[d, :, 0], a.gru_u_by_gate[:, 0], out=a.gru_zr)
 
         # gru_zz[n,d,k] = gru_v_by_gate[n,d,1,k] + gru_u_by_gate[n,d,1,k]
-        np.add(a.gru_v_by_gate[:, d, 1], a.gru_u_by_gate[:, 1], out=a.gru_zz)
+        np.add(a.gru_v_by_gate[d, :, 1], a.gru_u_by_gate[:, 1], out=a.gru_zz)
 
         # gru_r[n,d,k] = tanh(gru_zr[n,d,k]/2)/2 + 1/2
-        np.multiply(a.gru_zr, 0.5, out=a.gru_r[:, d])
-        np.tanh(a.gru_r[:, d], out=a.gru_r[:, d])
-        np.multiply(a.gru_r[:, d], 0.5, out=a.gru_r[:, d])
-        np.add(a.gru_r[:, d], 0.5, out=a.gru_r[:, d])
+        np.multiply(a.gru_zr, 0.5, out=a.gru_r[d])
+        np.tanh(a.gru_r[d], out=a.gru_r[d])
+        np.multiply(a.gru_r[d], 0.5, out=a.gru_r[d])
+        np.add(a.gru_r[d], 0.5, out=a.gru_r[d])
 
         # gru_z[n,d,k] = tanh(gru_zz[n,d,k]/2)/2 + 1/2
-        np.multiply(a.gru_zz, 0.5, out=a.gru_z[:, d])
-        np.tanh(a.gru_z[:, d], out=a.gru_z[:, d])
-        np.multiply(a.gru_z[:, d], 0.5, out=a.gru_z[:, d])
-        np.add(a.gru_z[:, d], 0.5, out=a.gru_z[:, d])
+        np.multiply(a.gru_zz, 0.5, out=a.gru_z[d])
+        np.tanh(a.gru_z[d], out=a.gru_z[d])
+        np.multiply(a.gru_z[d], 0.5, out=a.gru_z[d])
+        np.add(a.gru_z[d], 0.5, out=a.gru_z[d])
 
         # gru_un[n,d,k] = gru_c[k] + gru_u_by_gate[n,d,2,k]
-        np.add(a.gru_u_by_gate[:, 2], p.gru_c, out=a.gru_un[:, d])
+        np.add(a.gru_u_by_gate[:, 2], p.gru_c, out=a.gru_un[d])
 
         # gru_zn[n,d,k] = gru_v_by_gate[n,d,2,k] + gru_r[n,d,k] gru_un[n,d,k]
-        np.multiply(a.gru_un[:, d], a.gru_r[:, d], out=a.gru_zn)
-        np.add(a.gru_zn, a.gru_v_by_gate[:, d, 2], out=a.gru_zn)
+        np.multiply(a.gru_un[d], a.gru_r[d], out=a.gru_zn)
+        np.add(a.gru_zn, a.gru_v_by_gate[d, :, 2], out=a.gru_zn)
 
         # gru_new[n,d,k] = tanh(gru_zn[n,d,k])
-        np.tanh(a.gru_zn, out=a.gru_new[:, d])
+        np.tanh(a.gru_zn, out=a.gru_new[d])
 
         # gru_h[n,d,k] = gru_h_before[n,d,k] gru_z[n,d,k] + (1 - gru_z[n,d,k]) gru_new[n,d,k]
-        np.subtract(1, a.gru_z[:, d], out=a.gru_h[:, d])
-        np.multiply(a.gru_h[:, d], a.gru_new[:, d], out=a.gru_h[:, d])
-        np.multiply(a.gru_z[:, d], a.gru_h_before[:, d], out=a.u_nk)
-        np.add(a.gru_h[:, d], a.u_nk, out=a.gru_h[:, d])
+        np.subtract(1, a.gru_z[d], out=a.gru_h[d])
+        np.multiply(a.gru_h[d], a.gru_new[d], out=a.gru_h[d])
+        np.multiply(a.gru_z[d], a.gru_h_before[d], out=a.u_nk)
+        np.add(a.gru_h[d], a.u_nk, out=a.gru_h[d])
 
     # logits[n,d,e] = Σ_k head_W[k,e] gru_h[n,d,k] + head_b[e]
-    np.matmul(a.gru_h.reshape(-1, K), p.head_W, out=a.logits.reshape(-1, E))
+    np.copyto(a.u_ndk, a.gru_h.transpose(1, 0, 2))
+    np.matmul(a.u_ndk.reshape(N * D, K), p.head_W, out=a.logits.reshape(N * D, E))
     np.add(a.logits, p.head_b, out=a.logits)
 
 
@@ -293,50 +303,51 @@ def backward(p: Params, g: Grads, a: Workspace, tokens: np.ndarray, next_token: 
     np.multiply(a.d_logits, 1 / (D * N), out=a.d_logits)
 
     # ∂L/∂gru_h[n,d,k] = Σ_e head_W[k,e] ∂L/∂logits[n,d,e]
-    np.matmul(a.d_logits.reshape(-1, E), p.head_W.T, out=a.d_gru_h.reshape(-1, K))
+    np.copyto(a.u_dne, a.d_logits.transpose(1, 0, 2))
+    np.matmul(a.u_dne.reshape(D * N, E), p.head_W.swapaxes(-1, -2), out=a.d_gru_h.reshape(D * N, K))
 
     # ∂L/∂gru_u[n,d,K q + k] = ∂L/∂gru_u_by_gate[n,d,q,k]
-    a.d_gru_u = a.d_gru_u_by_gate.reshape(-1, D, M)
+    a.d_gru_u = a.d_gru_u_by_gate.reshape(D, -1, M)
 
     for d in reversed(range(D)):
         # ∂L/∂gru_h[n,d,k] += ∂L/∂gru_h_before[n,d+1,k] (0 outside)
         if d < D - 1:
-            np.add(a.d_gru_h_before[:, d + 1], a.d_gru_h[:, d], out=a.d_gru_h[:, d])
+            np.add(a.d_gru_h_before[d + 1], a.d_gru_h[d], out=a.d_gru_h[d])
 
         # ∂L/∂gru_zn[n,d,k] = (1 - gru_z[n,d,k]) (1 - gru_new[n,d,k]²) ∂L/∂gru_h[n,d,k]
-        np.multiply(a.gru_new[:, d], a.gru_new[:, d], out=a.d_gru_zn[:, d])
-        np.subtract(1, a.d_gru_zn[:, d], out=a.d_gru_zn[:, d])
-        np.subtract(1, a.gru_z[:, d], out=a.u_nk)
-        np.multiply(a.d_gru_zn[:, d], a.u_nk, out=a.d_gru_zn[:, d])
-        np.multiply(a.d_gru_zn[:, d], a.d_gru_h[:, d], out=a.d_gru_zn[:, d])
+        np.multiply(a.gru_new[d], a.gru_new[d], out=a.d_gru_zn[d])
+        np.subtract(1, a.d_gru_zn[d], out=a.d_gru_zn[d])
+        np.subtract(1, a.gru_z[d], out=a.u_nk)
+        np.multiply(a.d_gru_zn[d], a.u_nk, out=a.d_gru_zn[d])
+        np.multiply(a.d_gru_zn[d], a.d_gru_h[d], out=a.d_gru_zn[d])
 
         # ∂L/∂gru_un[n,d,k] = gru_r[n,d,k] ∂L/∂gru_zn[n,d,k]
-        np.multiply(a.gru_r[:, d], a.d_gru_zn[:, d], out=a.d_gru_un[:, d])
+        np.multiply(a.gru_r[d], a.d_gru_zn[d], out=a.d_gru_un[d])
 
         # ∂L/∂gru_zz[n,d,k] = (gru_h_before[n,d,k] - gru_new[n,d,k]) gru_z[n,d,k] (1 - gru_z[n,d,k])
         #     ∂L/∂gru_h[n,d,k]
-        np.subtract(a.gru_h_before[:, d], a.gru_new[:, d], out=a.d_gru_zz[:, d])
-        np.subtract(1, a.gru_z[:, d], out=a.u_nk)
-        np.multiply(a.d_gru_zz[:, d], a.u_nk, out=a.d_gru_zz[:, d])
-        np.multiply(a.d_gru_zz[:, d], a.gru_z[:, d], out=a.d_gru_zz[:, d])
-        np.multiply(a.d_gru_zz[:, d], a.d_gru_h[:, d], out=a.d_gru_zz[:, d])
+        np.subtract(a.gru_h_before[d], a.gru_new[d], out=a.d_gru_zz[d])
+        np.subtract(1, a.gru_z[d], out=a.u_nk)
+        np.multiply(a.d_gru_zz[d], a.u_nk, out=a.d_gru_zz[d])
+        np.multiply(a.d_gru_zz[d], a.gru_z[d], out=a.d_gru_zz[d])
+        np.multiply(a.d_gru_zz[d], a.d_gru_h[d], out=a.d_gru_zz[d])
 
         # ∂L/∂gru_zr[n,d,k] = gru_r[n,d,k] (1 - gru_r[n,d,k]) gru_un[n,d,k] ∂L/∂gru_zn[n,d,k]
-        np.subtract(1, a.gru_r[:, d], out=a.d_gru_zr[:, d])
-        np.multiply(a.d_gru_zr[:, d], a.gru_un[:, d], out=a.d_gru_zr[:, d])
-        np.multiply(a.d_gru_zr[:, d], a.gru_r[:, d], out=a.d_gru_zr[:, d])
-        np.multiply(a.d_gru_zr[:, d], a.d_gru_zn[:, d], out=a.d_gru_zr[:, d])
+        np.subtract(1, a.gru_r[d], out=a.d_gru_zr[d])
+        np.multiply(a.d_gru_zr[d], a.gru_un[d], out=a.d_gru_zr[d])
+        np.multiply(a.d_gru_zr[d], a.gru_r[d], out=a.d_gru_zr[d])
+        np.multiply(a.d_gru_zr[d], a.d_gru_zn[d], out=a.d_gru_zr[d])
 
         # ∂L/∂gru_u_by_gate[n,d,q,k] = δ(q,2) ∂L/∂gru_un[n,d,k] + δ(q,1) ∂L/∂gru_zz[n,d,k] + δ(q,0)
         #     ∂L/∂gru_zr[n,d,k]
-        np.copyto(a.d_gru_u_by_gate[:, d, 2], a.d_gru_un[:, d])
-        np.copyto(a.d_gru_u_by_gate[:, d, 1], a.d_gru_zz[:, d])
-        np.copyto(a.d_gru_u_by_gate[:, d, 0], a.d_gru_zr[:, d])
+        np.copyto(a.d_gru_u_by_gate[d, :, 2], a.d_gru_un[d])
+        np.copyto(a.d_gru_u_by_gate[d, :, 1], a.d_gru_zz[d])
+        np.copyto(a.d_gru_u_by_gate[d, :, 0], a.d_gru_zr[d])
 
         # ∂L/∂gru_h_before[n,d,k] = Σ_m gru_U[k,m] ∂L/∂gru_u[n,d,m] + gru_z[n,d,k] ∂L/∂gru_h[n,d,k]
-        np.matmul(a.d_gru_u[:, d], p.gru_U.T, out=a.d_gru_h_before[:, d])
-        np.multiply(a.gru_z[:, d], a.d_gru_h[:, d], out=a.u_nk)
-        np.add(a.u_nk, a.d_gru_h_before[:, d], out=a.d_gru_h_before[:, d])
+        np.dot(a.d_gru_u[d], p.gru_U.T, out=a.d_gru_h_before[d])
+        np.multiply(a.gru_z[d], a.d_gru_h[d], out=a.u_nk)
+        np.add(a.u_nk, a.d_gru_h_before[d], out=a.d_gru_h_before[d])
 
     # ∂L/∂gru_v_by_gate[n,d,q,k] = δ(q,2) ∂L/∂gru_zn[n,d,k] + δ(q,1) ∂L/∂gru_zz[n,d,k] + δ(q,0)
     #     ∂L/∂gru_zr[n,d,k]
@@ -345,17 +356,19 @@ def backward(p: Params, g: Grads, a: Workspace, tokens: np.ndarray, next_token: 
     np.copyto(a.d_gru_v_by_gate[:, :, 0], a.d_gru_zr)
 
     # ∂L/∂gru_v[n,d,K q + k] = ∂L/∂gru_v_by_gate[n,d,q,k]
-    a.d_gru_v = a.d_gru_v_by_gate.reshape(-1, D, M)
+    a.d_gru_v = a.d_gru_v_by_gate.reshape(D, -1, M)
 
     # ∂L/∂y1[n,d,h] = Σ_m gru_W[h,m] ∂L/∂gru_v[n,d,m]
-    np.matmul(a.d_gru_v.reshape(-1, M), p.gru_W.T, out=a.d_y1.reshape(-1, H))
+    np.copyto(a.u_ndm, a.d_gru_v.transpose(1, 0, 2))
+    np.matmul(a.u_ndm.reshape(N * D, M), p.gru_W.swapaxes(-1, -2), out=a.d_y1.reshape(N * D, H))
 
     # ∂L/∂characters_W[v,h] = Σ_{n,d} δ(v,tokens[n,d]) ∂L/∂y1[n,d,h]
     np.equal(tokens[:, :, None], a.RANGE_V, out=a.u_ndv)
     np.dot(a.u_ndv.reshape(-1, V).T, a.d_y1.reshape(-1, H), out=g.characters_W)
 
     # ∂L/∂gru_W[h,m] = Σ_{n,d} y1[n,d,h] ∂L/∂gru_v[n,d,m]
-    np.dot(a.y1.reshape(-1, H).T, a.d_gru_v.reshape(-1, M), out=g.gru_W)
+    np.copyto(a.u_dnh, a.y1.transpose(1, 0, 2))
+    np.matmul(a.u_dnh.reshape(D * N, H).swapaxes(-1, -2), a.d_gru_v.reshape(D * N, M), out=g.gru_W)
 
     # ∂L/∂gru_b[m] = Σ_{n,d} ∂L/∂gru_v[n,d,m]
     np.add.reduce(a.d_gru_v, axis=(0, 1), out=g.gru_b)
@@ -367,7 +380,8 @@ def backward(p: Params, g: Grads, a: Workspace, tokens: np.ndarray, next_token: 
     np.add.reduce(a.d_gru_un, axis=(0, 1), out=g.gru_c)
 
     # ∂L/∂head_W[k,e] = Σ_{n,d} gru_h[n,d,k] ∂L/∂logits[n,d,e]
-    np.dot(a.gru_h.reshape(-1, K).T, a.d_logits.reshape(-1, E), out=g.head_W)
+    np.copyto(a.u_dne, a.d_logits.transpose(1, 0, 2))
+    np.matmul(a.gru_h.reshape(D * N, K).swapaxes(-1, -2), a.u_dne.reshape(D * N, E), out=g.head_W)
 
     # ∂L/∂head_b[e] = Σ_{n,d} ∂L/∂logits[n,d,e]
     np.add.reduce(a.d_logits, axis=(0, 1), out=g.head_b)

@@ -77,18 +77,20 @@ class Activations:
         self.y1 = rows_N[32768:34816].reshape((N, D, H))  # y1[n,d,h]
         self.logits = np.empty((N, D, E), dtype)  # logits[n,d,e]
         self.loss = np.empty((), dtype)  # loss
-        self.lstm_z = rows_N[0:32768].reshape((N, D, M))  # lstm_z[n,d,m]
-        self.lstm_h = rows_N[32768:40960].reshape((N, D, K))  # lstm_h[n,d,k]
-        self.lstm_h_before = rows_N[40960:49152].reshape((N, D, K))  # lstm_h_before[n,d,k]
-        self.lstm_i = rows_N[49152:57344].reshape((N, D, K))  # lstm_i[n,d,k]
-        self.lstm_f = rows_N[57344:65536].reshape((N, D, K))  # lstm_f[n,d,k]
-        self.lstm_g = rows_N[65536:73728].reshape((N, D, K))  # lstm_g[n,d,k]
-        self.lstm_o = rows_N[73728:81920].reshape((N, D, K))  # lstm_o[n,d,k]
-        self.lstm_c = rows_N[81920:90112].reshape((N, D, K))  # lstm_c[n,d,k]
-        self.lstm_c_before = rows_N[90112:98304].reshape((N, D, K))  # lstm_c_before[n,d,k]
-        self.lstm_c_tanh = rows_N[98304:106496].reshape((N, D, K))  # lstm_c_tanh[n,d,k]
+        self.lstm_z = rows_N[0:32768].reshape((D, N, M))  # lstm_z[d,n,m]
+        self.u_dnh = rows_N[34816:36864].reshape((D, N, H))
+        self.lstm_h = rows_N[32768:40960].reshape((D, N, K))  # lstm_h[d,n,k]
+        self.lstm_h_before = rows_N[40960:49152].reshape((D, N, K))  # lstm_h_before[d,n,k]
+        self.lstm_i = rows_N[49152:57344].reshape((D, N, K))  # lstm_i[d,n,k]
+        self.lstm_f = rows_N[57344:65536].reshape((D, N, K))  # lstm_f[d,n,k]
+        self.lstm_g = rows_N[65536:73728].reshape((D, N, K))  # lstm_g[d,n,k]
+        self.lstm_o = rows_N[73728:81920].reshape((D, N, K))  # lstm_o[d,n,k]
+        self.lstm_c = rows_N[81920:90112].reshape((D, N, K))  # lstm_c[d,n,k]
+        self.lstm_c_before = rows_N[90112:98304].reshape((D, N, K))  # lstm_c_before[d,n,k]
+        self.lstm_c_tanh = rows_N[98304:106496].reshape((D, N, K))  # lstm_c_tanh[d,n,k]
         self.u_nm = rows_N[106496:107008].reshape((N, M))
         self.u_nk = rows_N[106496:106624].reshape((N, K))
+        self.u_ndk = rows_N[0:8192].reshape((N, D, K))
         self.m = rows_N[6144:6208].reshape((N, D))  # m[n,d]
         self.e = rows_N[0:6144].reshape((N, D, E))  # e[n,d,e]
         self.s = rows_N[6208:6272].reshape((N, D))  # s[n,d]
@@ -110,37 +112,41 @@ class Workspace(Activations):
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         self.N = N
-        rows_N = np.empty((131200, N), dtype)
+        rows_N = np.empty((131328, N), dtype)
         self.loss = np.empty((), dtype)  # loss
         self.y1 = rows_N[129024:131072].reshape((N, D, H))  # y1[n,d,h]
-        self.lstm_z = rows_N[0:32768].reshape((N, D, M))  # lstm_z[n,d,m]
-        self.lstm_h = rows_N[32768:40960].reshape((N, D, K))  # lstm_h[n,d,k]
-        self.lstm_h_before = rows_N[40960:49152].reshape((N, D, K))  # lstm_h_before[n,d,k]
-        self.lstm_i = rows_N[49152:57344].reshape((N, D, K))  # lstm_i[n,d,k]
-        self.lstm_f = rows_N[57344:65536].reshape((N, D, K))  # lstm_f[n,d,k]
-        self.lstm_g = rows_N[65536:73728].reshape((N, D, K))  # lstm_g[n,d,k]
-        self.lstm_o = rows_N[73728:81920].reshape((N, D, K))  # lstm_o[n,d,k]
-        self.lstm_c = rows_N[81920:90112].reshape((N, D, K))  # lstm_c[n,d,k]
-        self.lstm_c_before = rows_N[90112:98304].reshape((N, D, K))  # lstm_c_before[n,d,k]
-        self.lstm_c_tanh = rows_N[98304:106496].reshape((N, D, K))  # lstm_c_tanh[n,d,k]
+        self.lstm_z = rows_N[0:32768].reshape((D, N, M))  # lstm_z[d,n,m]
+        self.u_dnh = rows_N[32768:34816].reshape((D, N, H))
+        self.lstm_h = rows_N[65536:73728].reshape((D, N, K))  # lstm_h[d,n,k]
+        self.lstm_h_before = rows_N[73728:81920].reshape((D, N, K))  # lstm_h_before[d,n,k]
+        self.lstm_i = rows_N[32768:40960].reshape((D, N, K))  # lstm_i[d,n,k]
+        self.lstm_f = rows_N[40960:49152].reshape((D, N, K))  # lstm_f[d,n,k]
+        self.lstm_g = rows_N[49152:57344].reshape((D, N, K))  # lstm_g[d,n,k]
+        self.lstm_o = rows_N[57344:65536].reshape((D, N, K))  # lstm_o[d,n,k]
+        self.lstm_c = rows_N[81920:90112].reshape((D, N, K))  # lstm_c[d,n,k]
+        self.lstm_c_before = rows_N[90112:98304].reshape((D, N, K))  # lstm_c_before[d,n,k]
+        self.lstm_c_tanh = rows_N[98304:106496].reshape((D, N, K))  # lstm_c_tanh[d,n,k]
         self.u_nm = rows_N[106496:107008].reshape((N, M))
-        self.u_nk = rows_N[106496:106624].reshape((N, K))
-        self.logits = rows_N[0:6144].reshape((N, D, E))  # logits[n,d,e]
-        self.m = rows_N[12416:12480].reshape((N, D))  # m[n,d]
-        self.e = rows_N[6144:12288].reshape((N, D, E))  # e[n,d,e]
-        self.s = rows_N[12480:12544].reshape((N, D))  # s[n,d]
-        self.logits_at_next_token = rows_N[12544:12608].reshape((N, D))  # logits_at_next_token[n,d]
-        self.i_nd = lent(rows_N[12288:12416], np.intp, (N, D))
-        self.u_nd = rows_N[0:64].reshape((N, D))
-        self.p = rows_N[6144:12288].reshape((N, D, E))  # p[n,d,e]
+        self.u_nk = rows_N[131072:131200].reshape((N, K))
+        self.logits = rows_N[8192:14336].reshape((N, D, E))  # logits[n,d,e]
+        self.u_ndk = rows_N[0:8192].reshape((N, D, K))
+        self.m = rows_N[6272:6336].reshape((N, D))  # m[n,d]
+        self.e = rows_N[0:6144].reshape((N, D, E))  # e[n,d,e]
+        self.s = rows_N[6336:6400].reshape((N, D))  # s[n,d]
+        self.logits_at_next_token = rows_N[6400:6464].reshape((N, D))  # logits_at_next_token[n,d]
+        self.i_nd = lent(rows_N[6144:6272], np.intp, (N, D))
+        self.u_nd = rows_N[6144:6208].reshape((N, D))
+        self.p = rows_N[0:6144].reshape((N, D, E))  # p[n,d,e]
         self.d_logits = rows_N[122880:129024].reshape((N, D, E))  # ∂L/∂logits[n,d,e]
-        self.d_lstm_h = rows_N[81920:90112].reshape((N, D, K))  # ∂L/∂lstm_h[n,d,k]
-        self.d_lstm_h_before = rows_N[106496:114688].reshape((N, D, K))  # ∂L/∂lstm_h_before[n,d,k]
-        self.d_lstm_c_before = rows_N[114688:122880].reshape((N, D, K))  # ∂L/∂lstm_c_before[n,d,k]
-        self.d_lstm_z_by_gate = rows_N[0:32768].reshape((N, D, Q, K))  # ∂L/∂lstm_z_by_gate[n,d,q,k]
-        self.d_lstm_c = rows_N[131072:131200].reshape((N, K))  # ∂L/∂lstm_c[n,k]
-        self.d_y1 = rows_N[55296:57344].reshape((N, D, H))  # ∂L/∂y1[n,d,h]
-        self.u_ndv = rows_N[49152:55296].reshape((N, D, V))
+        self.d_lstm_h = rows_N[81920:90112].reshape((D, N, K))  # ∂L/∂lstm_h[d,n,k]
+        self.u_dne = rows_N[0:6144].reshape((D, N, E))
+        self.d_lstm_h_before = rows_N[106496:114688].reshape((D, N, K))  # ∂L/∂lstm_h_before[d,n,k]
+        self.d_lstm_c_before = rows_N[114688:122880].reshape((D, N, K))  # ∂L/∂lstm_c_before[d,n,k]
+        self.d_lstm_z_by_gate = rows_N[0:32768].reshape((D, N, Q, K))  # ∂L/∂lstm_z_by_gate[d,n,q,k]
+        self.d_lstm_c = rows_N[131200:131328].reshape((N, K))  # ∂L/∂lstm_c[n,k]
+        self.d_y1 = rows_N[81920:83968].reshape((N, D, H))  # ∂L/∂y1[n,d,h]
+        self.u_ndm = rows_N[32768:65536].reshape((N, D, M))
+        self.u_ndv = rows_N[32768:38912].reshape((N, D, V))
         self.RANGE_D = np.arange(D)
         self.RANGE_E = np.arange(E)
         self.RANGE_N = np.arange(N)
@@ -181,15 +187,18 @@ def init(seed: int = 0) -> Params:
 
 def forward(p: Params, a: Activations, tokens: np.ndarray) -> None:
     """Compute the outputs of a batch into `a`."""
+    N = a.N
+
     # y1[n,d,h] = characters_W[tokens[n,d],h]
     p.characters_W.take(tokens, axis=0, out=a.y1, mode="clip")
 
     # lstm_z[n,d,m] = Σ_h lstm_W[h,m] y1[n,d,h] + lstm_b[m]
-    np.matmul(a.y1.reshape(-1, H), p.lstm_W, out=a.lstm_z.reshape(-1, M))
+    np.copyto(a.u_dnh, a.y1.transpose(1, 0, 2))
+    np.matmul(a.u_dnh.reshape(D * N, H), p.lstm_W, out=a.lstm_z.reshape(D * N, M))
     np.add(a.lstm_z, p.lstm_b, out=a.lstm_z)
 
     # lstm_z_by_gate[n,d,q,k] = lstm_z[n,d,K q + k]
-    a.lstm_z_by_gate = a.lstm_z.reshape(-1, D, Q, K)
+    a.lstm_z_by_gate = a.lstm_z.reshape(D, -1, Q, K)
 
     # lstm_zi[n,d,k] = lstm_z_by_gate[n,d,0,k]
     a.lstm_zi = a.lstm_z_by_gate[:, :, 0]
@@ -206,54 +215,55 @@ def forward(p: Params, a: Activations, tokens: np.ndarray) -> None:
     for d in range(D):
         # lstm_h_before[n,d,k] = lstm_h[n,d-1,k] (0 outside)
         if d > 0:
-            np.copyto(a.lstm_h_before[:, d], a.lstm_h[:, d - 1])
+            np.copyto(a.lstm_h_before[d], a.lstm_h[d - 1])
         else:
-            np.copyto(a.lstm_h_before[:, d], a.ZERO)
+            np.copyto(a.lstm_h_before[d], a.ZERO)
 
         # lstm_z[n,d,m] += Σ_j lstm_U[j,m] lstm_h_before[n,d,j]
-        np.matmul(a.lstm_h_before[:, d], p.lstm_U, out=a.u_nm)
-        np.add(a.lstm_z[:, d], a.u_nm, out=a.lstm_z[:, d])
+        np.dot(a.lstm_h_before[d], p.lstm_U, out=a.u_nm)
+        np.add(a.lstm_z[d], a.u_nm, out=a.lstm_z[d])
 
         # lstm_i[n,d,k] = tanh(lstm_zi[n,d,k]/2)/2 + 1/2
-        np.multiply(a.lstm_zi[:, d], 0.5, out=a.lstm_i[:, d])
-        np.tanh(a.lstm_i[:, d], out=a.lstm_i[:, d])
-        np.multiply(a.lstm_i[:, d], 0.5, out=a.lstm_i[:, d])
-        np.add(a.lstm_i[:, d], 0.5, out=a.lstm_i[:, d])
+        np.multiply(a.lstm_zi[d], 0.5, out=a.lstm_i[d])
+        np.tanh(a.lstm_i[d], out=a.lstm_i[d])
+        np.multiply(a.lstm_i[d], 0.5, out=a.lstm_i[d])
+        np.add(a.lstm_i[d], 0.5, out=a.lstm_i[d])
 
         # lstm_f[n,d,k] = tanh(lstm_zf[n,d,k]/2)/2 + 1/2
-        np.multiply(a.lstm_zf[:, d], 0.5, out=a.lstm_f[:, d])
-        np.tanh(a.lstm_f[:, d], out=a.lstm_f[:, d])
-        np.multiply(a.lstm_f[:, d], 0.5, out=a.lstm_f[:, d])
-        np.add(a.lstm_f[:, d], 0.5, out=a.lstm_f[:, d])
+        np.multiply(a.lstm_zf[d], 0.5, out=a.lstm_f[d])
+        np.tanh(a.lstm_f[d], out=a.lstm_f[d])
+        np.multiply(a.lstm_f[d], 0.5, out=a.lstm_f[d])
+        np.add(a.lstm_f[d], 0.5, out=a.lstm_f[d])
 
         # lstm_g[n,d,k] = tanh(lstm_zg[n,d,k])
-        np.tanh(a.lstm_zg[:, d], out=a.lstm_g[:, d])
+        np.tanh(a.lstm_zg[d], out=a.lstm_g[d])
 
         # lstm_o[n,d,k] = tanh(lstm_zo[n,d,k]/2)/2 + 1/2
-        np.multiply(a.lstm_zo[:, d], 0.5, out=a.lstm_o[:, d])
-        np.tanh(a.lstm_o[:, d], out=a.lstm_o[:, d])
-        np.multiply(a.lstm_o[:, d], 0.5, out=a.lstm_o[:, d])
-        np.add(a.lstm_o[:, d], 0.5, out=a.lstm_o[:, d])
+        np.multiply(a.lstm_zo[d], 0.5, out=a.lstm_o[d])
+        np.tanh(a.lstm_o[d], out=a.lstm_o[d])
+        np.multiply(a.lstm_o[d], 0.5, out=a.lstm_o[d])
+        np.add(a.lstm_o[d], 0.5, out=a.lstm_o[d])
 
         # lstm_c_before[n,d,k] = lstm_c[n,d-1,k] (0 outside)
         if d > 0:
-            np.copyto(a.lstm_c_before[:, d], a.lstm_c[:, d - 1])
+            np.copyto(a.lstm_c_before[d], a.lstm_c[d - 1])
         else:
-            np.copyto(a.lstm_c_before[:, d], a.ZERO)
+            np.copyto(a.lstm_c_before[d], a.ZERO)
 
         # lstm_c[n,d,k] = lstm_i[n,d,k] lstm_g[n,d,k] + lstm_f[n,d,k] lstm_c_before[n,d,k]
-        np.multiply(a.lstm_i[:, d], a.lstm_g[:, d], out=a.lstm_c[:, d])
-        np.multiply(a.lstm_f[:, d], a.lstm_c_before[:, d], out=a.u_nk)
-        np.add(a.lstm_c[:, d], a.u_nk, out=a.lstm_c[:, d])
+        np.multiply(a.lstm_i[d], a.lstm_g[d], out=a.lstm_c[d])
+        np.multiply(a.lstm_f[d], a.lstm_c_before[d], out=a.u_nk)
+        np.add(a.lstm_c[d], a.u_nk, out=a.lstm_c[d])
 
         # lstm_c_tanh[n,d,k] = tanh(lstm_c[n,d,k])
-        np.tanh(a.lstm_c[:, d], out=a.lstm_c_tanh[:, d])
+        np.tanh(a.lstm_c[d], out=a.lstm_c_tanh[d])
 
         # lstm_h[n,d,k] = lstm_o[n,d,k] lstm_c_tanh[n,d,k]
-        np.multiply(a.lstm_o[:, d], a.lstm_c_tanh[:, d], out=a.lstm_h[:, d])
+        np.multiply(a.lstm_o[d], a.lstm_c_tanh[d], out=a.lstm_h[d])
 
     # logits[n,d,e] = Σ_k head_W[k,e] lstm_h[n,d,k] + head_b[e]
-    np.matmul(a.lstm_h.reshape(-1, K), p.head_W, out=a.logits.reshape(-1, E))
+    np.copyto(a.u_ndk, a.lstm_h.transpose(1, 0, 2))
+    np.matmul(a.u_ndk.reshape(N * D, K), p.head_W, out=a.logits.reshape(N * D, E))
     np.add(a.logits, p.head_b, out=a.logits)
 
 
@@ -299,62 +309,67 @@ def backward(p: Params, g: Grads, a: Workspace, tokens: np.ndarray, next_token: 
     np.multiply(a.d_logits, 1 / (D * N), out=a.d_logits)
 
     # ∂L/∂lstm_h[n,d,k] = Σ_e head_W[k,e] ∂L/∂logits[n,d,e]
-    np.matmul(a.d_logits.reshape(-1, E), p.head_W.T, out=a.d_lstm_h.reshape(-1, K))
+    np.copyto(a.u_dne, a.d_logits.transpose(1, 0, 2))
+    np.matmul(
+        a.u_dne.reshape(D * N, E), p.head_W.swapaxes(-1, -2), out=a.d_lstm_h.reshape(D * N, K)
+    )
 
     # ∂L/∂lstm_z[n,d,K q + k] = ∂L/∂lstm_z_by_gate[n,d,q,k]
-    a.d_lstm_z = a.d_lstm_z_by_gate.reshape(-1, D, M)
+    a.d_lstm_z = a.d_lstm_z_by_gate.reshape(D, -1, M)
 
     for d in reversed(range(D)):
         # ∂L/∂lstm_h[n,d,k] += ∂L/∂lstm_h_before[n,d+1,k] (0 outside)
         if d < D - 1:
-            np.add(a.d_lstm_h_before[:, d + 1], a.d_lstm_h[:, d], out=a.d_lstm_h[:, d])
+            np.add(a.d_lstm_h_before[d + 1], a.d_lstm_h[d], out=a.d_lstm_h[d])
 
         # ∂L/∂lstm_c[n,d,k] = ∂L/∂lstm_c_before[n,d+1,k] (0 outside) + lstm_o[n,d,k] (1 -
         #     lstm_c_tanh[n,d,k]²) ∂L/∂lstm_h[n,d,k]
-        np.multiply(a.lstm_c_tanh[:, d], a.lstm_c_tanh[:, d], out=a.d_lstm_c)
+        np.multiply(a.lstm_c_tanh[d], a.lstm_c_tanh[d], out=a.d_lstm_c)
         np.subtract(1, a.d_lstm_c, out=a.d_lstm_c)
-        np.multiply(a.d_lstm_c, a.lstm_o[:, d], out=a.d_lstm_c)
-        np.multiply(a.d_lstm_c, a.d_lstm_h[:, d], out=a.d_lstm_c)
+        np.multiply(a.d_lstm_c, a.lstm_o[d], out=a.d_lstm_c)
+        np.multiply(a.d_lstm_c, a.d_lstm_h[d], out=a.d_lstm_c)
         if d < D - 1:
-            np.add(a.d_lstm_c, a.d_lstm_c_before[:, d + 1], out=a.d_lstm_c)
+            np.add(a.d_lstm_c, a.d_lstm_c_before[d + 1], out=a.d_lstm_c)
 
         # ∂L/∂lstm_c_before[n,d,k] = lstm_f[n,d,k] ∂L/∂lstm_c[n,d,k]
-        np.multiply(a.d_lstm_c, a.lstm_f[:, d], out=a.d_lstm_c_before[:, d])
+        np.multiply(a.d_lstm_c, a.lstm_f[d], out=a.d_lstm_c_before[d])
 
         # ∂L/∂lstm_z_by_gate[n,d,q,k] = δ(q,3) lstm_h[n,d,k] (1 - lstm_o[n,d,k]) ∂L/∂lstm_h[n,d,k] +
         #     δ(q,2) lstm_i[n,d,k] (1 - lstm_g[n,d,k]²) ∂L/∂lstm_c[n,d,k] + δ(q,1) lstm_f[n,d,k] (1
         #     - lstm_f[n,d,k]) lstm_c_before[n,d,k] ∂L/∂lstm_c[n,d,k] + δ(q,0) lstm_i[n,d,k] (1 -
         #     lstm_i[n,d,k]) lstm_g[n,d,k] ∂L/∂lstm_c[n,d,k]
-        np.subtract(1, a.lstm_o[:, d], out=a.d_lstm_z_by_gate[:, d, 3])
-        np.multiply(a.d_lstm_z_by_gate[:, d, 3], a.lstm_h[:, d], out=a.d_lstm_z_by_gate[:, d, 3])
-        np.multiply(a.d_lstm_z_by_gate[:, d, 3], a.d_lstm_h[:, d], out=a.d_lstm_z_by_gate[:, d, 3])
-        np.multiply(a.lstm_g[:, d], a.lstm_g[:, d], out=a.d_lstm_z_by_gate[:, d, 2])
-        np.subtract(1, a.d_lstm_z_by_gate[:, d, 2], out=a.d_lstm_z_by_gate[:, d, 2])
-        np.multiply(a.d_lstm_z_by_gate[:, d, 2], a.d_lstm_c, out=a.d_lstm_z_by_gate[:, d, 2])
-        np.multiply(a.d_lstm_z_by_gate[:, d, 2], a.lstm_i[:, d], out=a.d_lstm_z_by_gate[:, d, 2])
-        np.subtract(1, a.lstm_f[:, d], out=a.d_lstm_z_by_gate[:, d, 1])
-        np.multiply(a.d_lstm_z_by_gate[:, d, 1], a.d_lstm_c, out=a.d_lstm_z_by_gate[:, d, 1])
-        np.multiply(a.d_lstm_z_by_gate[:, d, 1], a.lstm_f[:, d], out=a.d_lstm_z_by_gate[:, d, 1])
-        np.multiply(
-            a.d_lstm_z_by_gate[:, d, 1], a.lstm_c_before[:, d], out=a.d_lstm_z_by_gate[:, d, 1]
-        )
-        np.subtract(1, a.lstm_i[:, d], out=a.d_lstm_z_by_gate[:, d, 0])
-        np.multiply(a.d_lstm_z_by_gate[:, d, 0], a.d_lstm_c, out=a.d_lstm_z_by_gate[:, d, 0])
-        np.multiply(a.d_lstm_z_by_gate[:, d, 0], a.lstm_i[:, d], out=a.d_lstm_z_by_gate[:, d, 0])
-        np.multiply(a.d_lstm_z_by_gate[:, d, 0], a.lstm_g[:, d], out=a.d_lstm_z_by_gate[:, d, 0])
+        np.subtract(1, a.lstm_o[d], out=a.u_nk)
+        np.multiply(a.u_nk, a.lstm_h[d], out=a.u_nk)
+        np.multiply(a.u_nk, a.d_lstm_h[d], out=a.d_lstm_z_by_gate[d, :, 3])
+        np.multiply(a.lstm_g[d], a.lstm_g[d], out=a.u_nk)
+        np.subtract(1, a.u_nk, out=a.u_nk)
+        np.multiply(a.u_nk, a.d_lstm_c, out=a.u_nk)
+        np.multiply(a.u_nk, a.lstm_i[d], out=a.d_lstm_z_by_gate[d, :, 2])
+        np.subtract(1, a.lstm_f[d], out=a.u_nk)
+        np.multiply(a.u_nk, a.d_lstm_c, out=a.u_nk)
+        np.multiply(a.u_nk, a.lstm_f[d], out=a.u_nk)
+        np.multiply(a.u_nk, a.lstm_c_before[d], out=a.d_lstm_z_by_gate[d, :, 1])
+        np.subtract(1, a.lstm_i[d], out=a.u_nk)
+        np.multiply(a.u_nk, a.d_lstm_c, out=a.u_nk)
+        np.multiply(a.u_nk, a.lstm_i[d], out=a.u_nk)
+        np.multiply(a.u_nk, a.lstm_g[d], out=a.d_lstm_z_by_gate[d, :, 0])
 
         # ∂L/∂lstm_h_before[n,d,k] = Σ_m lstm_U[k,m] ∂L/∂lstm_z[n,d,m]
-        np.matmul(a.d_lstm_z[:, d], p.lstm_U.T, out=a.d_lstm_h_before[:, d])
+        np.dot(a.d_lstm_z[d], p.lstm_U.T, out=a.d_lstm_h_before[d])
 
     # ∂L/∂y1[n,d,h] = Σ_m lstm_W[h,m] ∂L/∂lstm_z[n,d,m]
-    np.matmul(a.d_lstm_z.reshape(-1, M), p.lstm_W.T, out=a.d_y1.reshape(-1, H))
+    np.copyto(a.u_ndm, a.d_lstm_z.transpose(1, 0, 2))
+    np.matmul(a.u_ndm.reshape(N * D, M), p.lstm_W.swapaxes(-1, -2), out=a.d_y1.reshape(N * D, H))
 
     # ∂L/∂characters_W[v,h] = Σ_{n,d} δ(v,tokens[n,d]) ∂L/∂y1[n,d,h]
     np.equal(tokens[:, :, None], a.RANGE_V, out=a.u_ndv)
     np.dot(a.u_ndv.reshape(-1, V).T, a.d_y1.reshape(-1, H), out=g.characters_W)
 
     # ∂L/∂lstm_W[h,m] = Σ_{n,d} y1[n,d,h] ∂L/∂lstm_z[n,d,m]
-    np.dot(a.y1.reshape(-1, H).T, a.d_lstm_z.reshape(-1, M), out=g.lstm_W)
+    np.copyto(a.u_dnh, a.y1.transpose(1, 0, 2))
+    np.matmul(
+        a.u_dnh.reshape(D * N, H).swapaxes(-1, -2), a.d_lstm_z.reshape(D * N, M), out=g.lstm_W
+    )
 
     # ∂L/∂lstm_b[m] = Σ_{n,d} ∂L/∂lstm_z[n,d,m]
     np.add.reduce(a.d_lstm_z, axis=(0, 1), out=g.lstm_b)
@@ -363,7 +378,8 @@ def backward(p: Params, g: Grads, a: Workspace, tokens: np.ndarray, next_token: 
     np.dot(a.lstm_h_before.reshape(-1, J).T, a.d_lstm_z.reshape(-1, M), out=g.lstm_U)
 
     # ∂L/∂head_W[k,e] = Σ_{n,d} lstm_h[n,d,k] ∂L/∂logits[n,d,e]
-    np.dot(a.lstm_h.reshape(-1, K).T, a.d_logits.reshape(-1, E), out=g.head_W)
+    np.copyto(a.u_dne, a.d_logits.transpose(1, 0, 2))
+    np.matmul(a.lstm_h.reshape(D * N, K).swapaxes(-1, -2), a.u_dne.reshape(D * N, E), out=g.head_W)
 
     # ∂L/∂head_b[e] = Σ_{n,d} ∂L/∂logits[n,d,e]
     np.add.reduce(a.d_logits, axis=(0, 1), out=g.head_b)

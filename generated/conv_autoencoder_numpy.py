@@ -381,7 +381,7 @@ def add_loss(a: Activations, x: np.ndarray) -> None:
     np.log(a.s, out=a.v_ne2)
     np.subtract(a.v_ne2, a.u_ne2, out=a.u_ne2)
     np.add(a.u_ne2, a.m, out=a.u_ne2)
-    np.add.reduce(a.u_ne2, axis=(1, 0), out=a.loss)
+    np.add.reduce(a.u_ne2, axis=(0, 1), out=a.loss)
     np.multiply(a.loss, 1 / (E2 * N), out=a.loss)
 
 

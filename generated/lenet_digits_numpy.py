@@ -137,7 +137,7 @@ class Workspace(Activations):
         rows_H_CNUVW = self.TILES_H_CNUVW[0].stop
         self.TILES_R_FNTUV = tiles(R, F * N * T * U * V)
         rows_R_FNTUV = self.TILES_R_FNTUV[0].stop
-        rows_N = np.empty((4234, N), dtype)
+        rows_N = np.empty((4746, N), dtype)
         rows = np.empty(4608, dtype)
         self.image_pad = np.zeros((C, A, B, N), dtype)  # image_pad[c,a,b,n]
         self.loss = np.empty((), dtype)  # loss
@@ -146,35 +146,37 @@ class Workspace(Activations):
         self.u_cuvh_wn = np.empty((C, U, V, rows_H_CNUVW, W, N), dtype)
         self.relu1 = rows_N[1024:2048].reshape((F, H, W, N))  # relu1[f,h,w,n]
         self.pooled1 = rows_N[2048:2560].reshape((F, H, K, N))  # pooled1[f,h,k,n]
-        self.edges = rows_N[2560:2816].reshape((F, J, K, N))  # edges[f,j,k,n]
-        self.z2 = rows_N[2816:2944].reshape((Q, R, T, N))  # z2[q,r,t,n]
+        self.edges = rows_N[4096:4352].reshape((F, J, K, N))  # edges[f,j,k,n]
+        self.z2 = rows_N[4352:4480].reshape((Q, R, T, N))  # z2[q,r,t,n]
         self.u_fuvr_tn = np.empty((F, U, V, rows_R_FNTUV, T, N), dtype)
-        self.strokes = rows_N[3072:3200].reshape((Q, R, T, N))  # strokes[q,r,t,n]
-        self.flat1 = rows_N[2944:3072].reshape((N, E))  # flat1[n,e]
-        self.z3 = rows_N[4096:4160].reshape((N, S))  # z3[n,s]
-        self.hidden = rows_N[4160:4224].reshape((N, S))  # hidden[n,s]
-        self.logits = rows_N[3082:3092].reshape((N, D2))  # logits[n,d2]
-        self.m = rows_N[3092:3093].reshape(N)  # m[n]
-        self.e = rows_N[3072:3082].reshape((N, D2))  # e[n,d2]
-        self.s = rows_N[3093:3094].reshape(N)  # s[n]
-        self.average = rows_N[3094:3095].reshape(N)  # average[n]
-        self.logits_at_digit = rows_N[3095:3096].reshape(N)  # logits_at_digit[n]
-        self.i_n = lent(rows_N[3096:3098], np.intp, (N,))
-        self.u_n = rows_N[3082:3083].reshape(N)
-        self.v_n = rows_N[3083:3084].reshape(N)
-        self.p = rows_N[3072:3082].reshape((N, D2))  # p[n,d2]
-        self.d_logits = rows_N[4224:4234].reshape((N, D2))  # ∂L/∂logits[n,d2]
-        self.d_hidden = rows_N[3072:3136].reshape((N, S))  # ∂L/∂hidden[n,s]
-        self.d_z3 = rows_N[4096:4160].reshape((N, S))  # ∂L/∂z3[n,s]
-        self.d_flat1 = rows_N[3072:3200].reshape((N, E))  # ∂L/∂flat1[n,e]
-        self.d_z2 = rows_N[2816:2944].reshape((Q, R, T, N))  # ∂L/∂z2[q,r,t,n]
+        self.strokes = rows_N[2560:2688].reshape((Q, R, T, N))  # strokes[q,r,t,n]
+        self.flat1 = rows_N[4480:4608].reshape((N, E))  # flat1[n,e]
+        self.z3 = rows_N[4608:4672].reshape((N, S))  # z3[n,s]
+        self.hidden = rows_N[4672:4736].reshape((N, S))  # hidden[n,s]
+        self.logits = rows_N[2560:2570].reshape((N, D2))  # logits[n,d2]
+        self.m = rows_N[2582:2583].reshape(N)  # m[n]
+        self.e = rows_N[2570:2580].reshape((N, D2))  # e[n,d2]
+        self.s = rows_N[2583:2584].reshape(N)  # s[n]
+        self.average = rows_N[2584:2585].reshape(N)  # average[n]
+        self.logits_at_digit = rows_N[2585:2586].reshape(N)  # logits_at_digit[n]
+        self.i_n = lent(rows_N[2580:2582], np.intp, (N,))
+        self.u_n = rows_N[2560:2561].reshape(N)
+        self.v_n = rows_N[2561:2562].reshape(N)
+        self.p = rows_N[2570:2580].reshape((N, D2))  # p[n,d2]
+        self.d_logits = rows_N[4736:4746].reshape((N, D2))  # ∂L/∂logits[n,d2]
+        self.d_hidden = rows_N[2560:2624].reshape((N, S))  # ∂L/∂hidden[n,s]
+        self.d_z3 = rows_N[4608:4672].reshape((N, S))  # ∂L/∂z3[n,s]
+        self.d_flat1 = rows_N[2560:2688].reshape((N, E))  # ∂L/∂flat1[n,e]
+        self.d_z2 = rows_N[4352:4480].reshape((Q, R, T, N))  # ∂L/∂z2[q,r,t,n]
         self.d_edges = rows_N[3584:3840].reshape((F, J, K, N))  # ∂L/∂edges[f,j,k,n]
-        self.edges_at = lent(rows_N[3072:3584], np.intp, (F, J, K, N))  # edges_at[f,j,k,n]
-        self.split_d_pooled1 = rows_N[2048:2560].reshape(
+        self.edges_at = lent(rows_N[2560:3072], np.intp, (F, J, K, N))  # edges_at[f,j,k,n]
+        self.split_d_pooled1 = rows_N[3072:3584].reshape(
             (F, J, M, K, N)
         )  # split_d_pooled1[f,j,m,k,n]
-        self.pooled1_at = lent(rows_N[3072:4096], np.intp, (F, H, K, N))  # pooled1_at[f,h,k,n]
+        self.u_fjkn = rows_N[2048:2304].reshape((F, J, K, N))
+        self.pooled1_at = lent(rows_N[2048:3072], np.intp, (F, H, K, N))  # pooled1_at[f,h,k,n]
         self.split_d_relu1 = rows_N[1024:2048].reshape((F, H, K, G, N))  # split_d_relu1[f,h,k,g,n]
+        self.u_fhkn = rows_N[3584:4096].reshape((F, H, K, N))
         self.d_z1 = rows_N[0:1024].reshape((F, H, W, N))  # ∂L/∂z1[f,h,w,n]
         self.v_fcuv = rows[0:144].reshape((F, C, U, V))
         self.v_qfuv = rows[0:4608].reshape((Q, F, U, V))
@@ -347,10 +349,10 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.greater(a.pooled1[:, 1::2, :, :], a.pooled1[:, ::2, :, :], out=a.edges_at)
 
     # split_d_pooled1[n,f,j,m,k] = δ(m,edges_at[n,f,j,k]) ∂L/∂edges[n,f,j,k]
-    np.equal(a.edges_at, 0, out=a.split_d_pooled1[:, :, 0])
-    np.multiply(a.split_d_pooled1[:, :, 0], a.d_edges, out=a.split_d_pooled1[:, :, 0])
-    np.equal(a.edges_at, 1, out=a.split_d_pooled1[:, :, 1])
-    np.multiply(a.split_d_pooled1[:, :, 1], a.d_edges, out=a.split_d_pooled1[:, :, 1])
+    np.equal(a.edges_at, 0, out=a.u_fjkn)
+    np.multiply(a.u_fjkn, a.d_edges, out=a.split_d_pooled1[:, :, 0])
+    np.equal(a.edges_at, 1, out=a.u_fjkn)
+    np.multiply(a.u_fjkn, a.d_edges, out=a.split_d_pooled1[:, :, 1])
 
     # ∂L/∂pooled1[n,f,2 j + m,k] = split_d_pooled1[n,f,j,m,k]
     a.d_pooled1 = a.split_d_pooled1.reshape(F, H, K, -1)
@@ -359,10 +361,10 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.greater(a.relu1[:, :, 1::2, :], a.relu1[:, :, ::2, :], out=a.pooled1_at)
 
     # split_d_relu1[n,f,h,k,g] = δ(g,pooled1_at[n,f,h,k]) ∂L/∂pooled1[n,f,h,k]
-    np.equal(a.pooled1_at, 0, out=a.split_d_relu1[:, :, :, 0])
-    np.multiply(a.split_d_relu1[:, :, :, 0], a.d_pooled1, out=a.split_d_relu1[:, :, :, 0])
-    np.equal(a.pooled1_at, 1, out=a.split_d_relu1[:, :, :, 1])
-    np.multiply(a.split_d_relu1[:, :, :, 1], a.d_pooled1, out=a.split_d_relu1[:, :, :, 1])
+    np.equal(a.pooled1_at, 0, out=a.u_fhkn)
+    np.multiply(a.u_fhkn, a.d_pooled1, out=a.split_d_relu1[:, :, :, 0])
+    np.equal(a.pooled1_at, 1, out=a.u_fhkn)
+    np.multiply(a.u_fhkn, a.d_pooled1, out=a.split_d_relu1[:, :, :, 1])
 
     # ∂L/∂relu1[n,f,h,2 k + g] = split_d_relu1[n,f,h,k,g]
     a.d_relu1 = a.split_d_relu1.reshape(F, H, W, -1)

@@ -61,10 +61,10 @@ def test_tiles_of_any_size_give_the_same_gradient(name, tmp_path, monkeypatch):
 
 def test_the_batch_lies_last_where_windows_move_and_nowhere_else():
     found = batch_last(program(conv(5, 3, padding=1), 2, 7, 11))
-    assert {"y_pad", "z1", "relu1", "d_z1", "d_y_pad"} <= found.turned
+    assert {"y_pad", "z1", "relu1", "d_z1", "d_y_pad"} <= found.moves.keys()
     assert found.arrays["z1"].indices[-1].extent.value is None
     assert found.tensors["z1"].indices[0].extent.value is None
-    assert not {"x", "s", "c_W", "flat1", "logits"} & found.turned
+    assert not {"x", "s", "c_W", "flat1", "logits"} & found.moves.keys()
 
 
 def test_rows_of_features_keep_their_order_after_a_convolution():
@@ -74,8 +74,8 @@ def test_rows_of_features_keep_their_order_after_a_convolution():
         return layers.linear(t, 4, name="rows") + t
 
     found = batch_last(program(tokens, 2, 7, 11))
-    assert "y_pad" in found.turned
-    assert not any(n in found.turned for n in ("turned1", "sum1", "d_turned1"))
+    assert "y_pad" in found.moves
+    assert not any(n in found.moves for n in ("turned1", "sum1", "d_turned1"))
 
 
 def test_a_network_without_windows_is_left_as_it_is():

@@ -19,7 +19,7 @@ from bpgen.ir.index import Index
 from bpgen.ir.network import Network
 from bpgen.ir.optimizer import Optimizer
 from bpgen.ir.tangent import Curvature
-from bpgen.ir.tensor import GIVEN, Tensor
+from bpgen.ir.tensor import GIVEN, Move, Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,8 +183,8 @@ class Program:
     and prediction are the same. `second` goes on from `backward` to the product of the Hessian with
     a direction, if it is asked for. `again` names what `backward` computes a second time instead of
     reading what `forward` left, which costs time and saves memory. `in_turn` are tensors whose
-    buffers lack the axis of a loop, since each turn writes them anew; `turned` those whose first
-    axis lies last in memory.
+    buffers lack the axis of a loop, since each turn writes them anew; `moves` are
+    axes that lie elsewhere in memory.
     """
 
     network: Network
@@ -201,12 +201,13 @@ class Program:
     hessian: Curvature | None = None
     again: tuple[str, ...] = ()
     in_turn: Mapping[str, Tensor] = field(default_factory=dict)
-    turned: frozenset[str] = frozenset()
+    moves: Mapping[str, Move] = field(default_factory=dict)
 
     @property
     def arrays(self) -> Mapping[str, Tensor]:
         """Return the tensors with their axes as they lie in memory."""
-        return {n: t.batch_last() if n in self.turned else t for n, t in self.tensors.items()}
+        found = dict(self.tensors)
+        return found | {name: found[name].moved(move) for name, move in self.moves.items()}
 
     @property
     def tensors(self) -> Mapping[str, Tensor]:

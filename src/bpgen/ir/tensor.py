@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from typing import TypeVar
 
 import sympy
 
 from bpgen.ir.expr import Access, access
 from bpgen.ir.index import Index
 from bpgen.ir.source import SourceLine
+
+_T = TypeVar("_T")
 
 
 class Role(Enum):
@@ -72,6 +76,20 @@ class Noise:
 
 
 @dataclass(frozen=True, slots=True)
+class Move:
+    """An axis of a tensor that lies elsewhere in memory: which one, and its place there."""
+
+    axis: int
+    to: int
+
+    def of(self, axes: Sequence[_T]) -> tuple[_T, ...]:
+        """Return what belongs to the axes, in the order of memory."""
+        rest = [a for k, a in enumerate(axes) if k != self.axis]
+        place = self.to % len(axes)
+        return (*rest[:place], axes[self.axis], *rest[place:])
+
+
+@dataclass(frozen=True, slots=True)
 class Tensor:
     """A name, its indices, and the part it plays; its entries are `Access` nodes.
 
@@ -93,9 +111,9 @@ class Tensor:
         """Return the access with the tensor's own indices: `W[d,h]`."""
         return access(self.name, self.indices)
 
-    def batch_last(self) -> Tensor:
-        """Return the tensor with its first axis moved to the end."""
-        return replace(self, indices=(*self.indices[1:], self.indices[0]))
+    def moved(self, move: Move) -> Tensor:
+        """Return the tensor with one of its axes elsewhere."""
+        return replace(self, indices=move.of(self.indices))
 
     @property
     def is_scalar(self) -> bool:

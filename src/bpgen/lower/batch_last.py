@@ -10,45 +10,19 @@ declared: what moves is the first axis of some tensors, in every statement that 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
-
-from sympy import Basic
 
 from bpgen.ir.affine import affine
 from bpgen.ir.expr import Access, accesses, indices_of
-from bpgen.ir.index import Index
-from bpgen.ir.program import (
-    Carry,
-    Contract,
-    Fold,
-    Gather,
-    Map,
-    Part,
-    Place,
-    Program,
-    Reduce,
-    Single,
-    Statement,
-    Step,
-    View,
-    steps_of,
-)
-from bpgen.ir.tensor import GIVEN, Role, Tensor
-
-Whole = Map | Reduce | Contract | Fold | Gather | View | Place | Carry
+from bpgen.ir.program import Carry, Contract, Fold, Gather, Part, Program, Reduce, Step, steps_of
+from bpgen.ir.tensor import GIVEN, Move, Role, Tensor
+from bpgen.lower.reorder import Whole, formulas_of, names_of, reordered, unwrapped
 
 RANK = 3  # Fewer axes make a matrix, which BLAS takes either way round.
 
 
 def batch_last(program: Program) -> Program:
     """Return `program` with the batch as the last axis of tensors in which windows move."""
-    turned = _turned(program)
-    if not turned:
-        return program
-    return replace(program.changed(_Turn(turned).parts), turned=turned)
-
-
-# ---- which tensors -------------------------------------------------------------------------------
+    return reordered(program, dict.fromkeys(sorted(_turned(program)), Move(0, -1)))
 
 
 def _turned(program: Program) -> frozenset[str]:
@@ -57,7 +31,7 @@ def _turned(program: Program) -> frozenset[str]:
     in_rows = {name for s in _statements(parts) for name in _rows(s, program.tensors)}
     free = frozenset(_free(program)) - in_rows
     found: set[str] = set()
-    groups = [(s, free & set(_names(s))) for s in _statements(parts)]
+    groups = [(s, free & set(names_of(s))) for s in _statements(parts)]
     waiting = {name for s, names in groups if _has_window(s, program.tensors) for name in names}
     while waiting:
         found |= waiting
@@ -80,42 +54,14 @@ def _free(program: Program) -> Iterator[str]:
 
 def _statements(parts: Iterable[Part]) -> Iterator[Whole]:
     for step in steps_of(parts):
-        yield from map(_inner, step.statements)
-
-
-def _inner(statement: Statement) -> Whole:
-    return _inner(statement.statement) if isinstance(statement, Single) else statement
-
-
-def _names(statement: Whole) -> Iterator[str]:
-    yield statement.out.name
-    for formula in _formulas(statement):
-        yield from (a.name for a in accesses(formula))
-
-
-def _formulas(statement: Whole) -> tuple[Basic, ...]:
-    match statement:
-        case Map() | Reduce():
-            return (statement.body,)
-        case Contract():
-            return statement.factors
-        case Fold():
-            return (statement.kernel, statement.entry)
-        case View() | Gather():
-            return (statement.read,)
-        case Place():
-            return (statement.pad,)
-        case Carry():
-            return (statement.entry,)
-        case _:
-            raise AssertionError(f"{statement} has its formulas elsewhere")
+        yield from map(unwrapped, step.statements)
 
 
 def _has_window(statement: Whole, tensors: Mapping[str, Tensor]) -> bool:
     """Whether a statement sums, or takes the largest, over places that windows overlap or skip."""
     if not isinstance(statement, Reduce | Contract):
         return isinstance(statement, Fold)
-    entries = {a for formula in _formulas(statement) for a in accesses(formula)}
+    entries = {a for formula in formulas_of(statement) for a in accesses(formula)}
     return any(_is_window(a, tensors[a.name]) for a in entries)
 
 
@@ -146,80 +92,3 @@ def _rows(statement: Whole, tensors: Mapping[str, Tensor]) -> Iterator[str]:
 def _keeps_order(statement: Whole) -> bool:
     """Whether entries of what it reads and writes follow each other in the same order."""
     return not isinstance(statement, Contract | Fold | Gather | Carry)
-
-
-# ---- the turn ------------------------------------------------------------------------------------
-
-
-class _Turn:
-    """Statements with the first axis of some tensors moved to the end."""
-
-    def __init__(self, turned: frozenset[str]) -> None:
-        self._turned = turned
-
-    def parts(self, parts: tuple[Part, ...]) -> tuple[Part, ...]:
-        """Return `parts` with every statement outside loops rewritten."""
-        return tuple(self._step(p) if isinstance(p, Step) else p for p in parts)
-
-    def _step(self, step: Step) -> Step:
-        return replace(step, statements=tuple(map(self._statement, step.statements)))
-
-    def _statement(self, statement: Statement) -> Statement:
-        match statement:
-            case Single():
-                inner = self._statement(statement.statement)
-                assert isinstance(inner, Map | Reduce | Contract | Single)
-                return replace(statement, statement=inner)
-            case Map():
-                body = self._formula(statement.body)
-                return replace(statement, out=self._tensor(statement.out), body=body)
-            case Reduce():
-                out, body = self._tensor(statement.out), self._formula(statement.body)
-                return replace(statement, out=out, body=body, over=_last(statement.over))
-            case Contract():
-                out, factors = self._tensor(statement.out), map(self._formula, statement.factors)
-                over = _last(statement.over)
-                return replace(statement, out=out, factors=tuple(factors), over=over)
-            case Fold():
-                out, kernel = self._tensor(statement.out), self._formula(statement.kernel)
-                entry = self._formula(statement.entry)
-                return replace(statement, out=out, kernel=kernel, entry=entry)
-            case Place():
-                return self._place(statement)
-            case View():
-                return self._view(statement)
-            case Gather():
-                return Gather(self._tensor(statement.out), self._formula(statement.read))
-            case _:
-                return statement
-
-    def _place(self, place: Place) -> Place:
-        parts = place.parts
-        if place.out.name in self._turned:
-            parts = (*parts[1:], parts[0])
-        return replace(
-            place, out=self._tensor(place.out), pad=self._formula(place.pad), parts=parts
-        )
-
-    def _view(self, view: View) -> Statement:
-        """Return the view; between memory of both kinds there is none, and entries are copied."""
-        out, read = self._tensor(view.out), self._formula(view.read)
-        same = (view.out.name in self._turned) == (view.read.name in self._turned)
-        return View(out, read) if same else Map(out, read)
-
-    def _tensor(self, tensor: Tensor) -> Tensor:
-        return tensor.batch_last() if tensor.name in self._turned else tensor
-
-    def _formula(self, expr: Basic) -> Basic:
-        if not expr.args or not expr.has(Access):
-            return expr
-        args = [self._formula(a) for a in expr.args]
-        if isinstance(expr, Access) and expr.name in self._turned:
-            head, first, *rest = args
-            args = [head, *rest, first]
-        return expr.func(*args)
-
-
-def _last(over: tuple[Index, ...]) -> tuple[Index, ...]:
-    """Return the indices of a sum with the batch at the end, as memory has it."""
-    return tuple(sorted(over, key=lambda i: i.extent.value is None))

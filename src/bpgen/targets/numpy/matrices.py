@@ -79,13 +79,13 @@ def _is_turned(value: Value, outer: Axes, inner: Axes) -> bool:
     """Whether a copy with `outer` last reads memory in longer runs than one with `inner` last.
 
     In windows the position and the place inside both lie side by side in memory: the longer one
-    comes last. Elsewhere it is the group with the longest axis, along which memory is read.
+    comes last. Elsewhere it is the group that holds the last axis in memory.
     """
     if not outer or not inner:
         return False
     if value.strided:
         return _length(outer[-1]) > _length(inner[-1])
-    return max((*inner, *outer), key=_length) in outer
+    return value.axes[-1] in outer
 
 
 def _length(index: Index) -> float:

@@ -15,7 +15,7 @@ from bpgen.ir.expr import Access
 from bpgen.targets.numpy.arrays import Arrays
 from bpgen.targets.numpy.graph import LAY_OUT, SELECT, Graph, Node
 from bpgen.targets.numpy.scratch import Axes, Scratch
-from bpgen.targets.numpy.values import Value, in_order, is_dense, shape
+from bpgen.targets.numpy.values import Value, in_order, is_dense, outer_axes, shape
 
 
 @dataclass(slots=True)
@@ -102,6 +102,8 @@ class _Placement:
         fits = node.kind == "float" and node.axes == self._out.axes and node.ufunc != LAY_OUT
         # `erf` is a loop over blocks of memory, which has no gaps then.
         fits = fits and (node.ufunc != "erf" or is_dense(self._out.text))
+        # What is on its way to an output with gaps is computed where there are none.
+        fits = fits and (place == self._root or not outer_axes(self._out.text))
         if fits and self._is_open(place, node):
             return self._out
         # A choice first writes `b`, so only `b` may give its memory.
