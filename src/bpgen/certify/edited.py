@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,19 +22,25 @@ from bpgen.verify.line import base
 from bpgen.verify.numbers import EXTENDED, Array
 from bpgen.verify.points import generic
 from bpgen.verify.problem import problem
-from bpgen.verify.statements import Fault, first_fault
+from bpgen.verify.statements import Fault, Truth
 
 Arrays = Mapping[str, Array]
 Source = Callable[[str, str], str]
+Axes = Mapping[str, Sequence[str]]
 Facts = list[tuple[str, str]]
 
 
 def examined(
-    module: Path, derivation: Derivation, source: Source, seed: int | None = None
+    module: Path,
+    derivation: Derivation,
+    source: Source,
+    lying: Axes,
+    seed: int | None = None,
 ) -> Examination:
     """Say whether the file at `module` computes what `derivation` says, and where it does not.
 
-    `source(target, dtype)` is the text that is emitted now. A file that computes the same gradient
+    `source(target, dtype)` is the text that is emitted now; `lying` are the axes of its buffers, in
+    the order that they have in memory. A file that computes the same gradient
     by another text was edited elsewhere (its update, say), and is REFUTED too.
     """
     file = read(module)
@@ -43,7 +49,7 @@ def examined(
         net = file.load()
         emitted = source(file.target, file.dtype)
         changed = edits(file.text, emitted)
-        fault, facts = _numbers(file, net, emitted, derivation, seed)
+        fault, facts = _numbers(file, net, emitted, (derivation, lying), seed)
     except BrokenModuleError as error:
         changed = _changed(file, source)
         where = f"; {changed[0]}" if changed else ""
@@ -65,9 +71,10 @@ def _changed(file: File, source: Source) -> tuple[Edit, ...]:
 
 
 def _numbers(
-    file: File, net: object, emitted: str, derivation: Derivation, seed: int
+    file: File, net: object, emitted: str, formulas: tuple[Derivation, Axes], seed: int
 ) -> tuple[Fault | str, Facts]:
     """Return the first fault of what the module computes, and what else was seen."""
+    derivation, lying = formulas
     network = derivation.source
     noise = tuple(t.name for t in network.of_role(Role.NOISE))
     subject = problem(network, derivation)
@@ -78,11 +85,13 @@ def _numbers(
     batch = {n: v for n, v in point.values.items() if n not in own}
     axes = {e.out.name: [i.name for i in e.out.indices] for e in derivation.network.equations}
     wide = Probe(net, noise, "float64")  # type: ignore[arg-type]  # what `load` returned
-    inside = file.run(lambda: wide.inside(params, batch, axes))
+    inside = file.run(lambda: wide.inside(params, batch, axes, lying))
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "emitted.py"
         path.write_text(emitted, encoding="utf-8")
-        sound = Probe(imported(path, file.target), noise, "float64").inside(params, batch, axes)
+        sound = Probe(imported(path, file.target), noise, "float64").inside(
+            params, batch, axes, lying
+        )
     shown = Probe(wide.net, noise, file.dtype)
 
     def drift(params: Arrays, batch: Arrays) -> str:
@@ -92,12 +101,14 @@ def _numbers(
     code = Emitted(f"{file.target} {file.dtype}", file.dtype, shown.gradient, drift)
     comparison = file.run(lambda: compare(code, at, point))
     what = comparison.fault or f"|g - formula| <= {comparison.error:.1e} |g|"
+    truth = Truth.of(at, point)
+    compared = truth.right(sound)
     facts: Facts = [
         ("seed", str(seed)),
-        ("buffers", f"{len(set(inside) & set(at.known))} compared with their equations"),
+        ("buffers", f"{len(compared)} compared with their equations"),
         ("emitted", f"{code.label}  {what}"),
     ]
-    fault = first_fault(inside, at, point, sound=sound)
+    fault = truth.first_fault(inside, compared)
     if fault is not None:
         return fault, facts
     return (comparison.fault if comparison.outcome is Outcome.REFUTES else ""), facts

@@ -7,7 +7,7 @@ import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bpgen.execute.watch import writes
+from bpgen.execute.watch import local_parts, writes
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,7 @@ def block_of(text: str, tensor: str) -> range:
 
 def _writes(tree: ast.AST) -> Iterator[tuple[str, int]]:
     """Yield each buffer that a statement writes, and the line."""
+    parts = local_parts(tree)
     for node in ast.walk(tree):
         if isinstance(node, ast.Call | ast.Assign | ast.AugAssign):
-            yield from ((name, node.lineno) for name in writes(node))
+            yield from ((name, node.lineno) for name in writes(node, parts))

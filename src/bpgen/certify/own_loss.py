@@ -99,7 +99,7 @@ def _complex_step(
     claimed, size = _terms(probe.gradient(params, batch)[1], way)
     try:
         inside = Probe(probe.net, probe.noise, "complex128").inside(
-            _moved(params, way, 1j * STEP), batch, {loss: ()}
+            _moved(params, way, 1j * STEP), batch, {loss: ()}, {}
         )
     except _FAULTS as error:
         return "complex", f"the module does not run on complex numbers: {error}", None

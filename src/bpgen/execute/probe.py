@@ -33,10 +33,15 @@ class Probe:
         return loss, {name: _on_host(getattr(grads, name)) for name in self.net.PARAMETERS}
 
     def inside(
-        self, params: Arrays, batch: Arrays, axes: Mapping[str, Sequence[str]]
+        self,
+        params: Arrays,
+        batch: Arrays,
+        axes: Mapping[str, Sequence[str]],
+        lying: Mapping[str, Sequence[str]],
     ) -> dict[str, Array]:
         """Return the tensors `axes`, each with its indices, and the gradient as `d_` and its name.
 
+        `lying` are the axes of their buffers, in the order that they have in memory.
         With complex parameters the loss is among them to its last bit.
         """
         module: Any = self.net
@@ -52,7 +57,9 @@ class Probe:
                 if not found or np.dtype(self.dtype).kind != "c":
                     raise
         return {
-            name: found[name].whole(own) for name, own in axes.items() if name in found
+            name: found[name].whole(own, lying.get(name))
+            for name, own in axes.items()
+            if name in found
         } | gradient
 
     def _on_device(self, params: Arrays, batch: Arrays) -> dict[str, Array]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,13 +51,18 @@ class Kept:
         """Return what the buffer held at last."""
         return next(reversed(self.turns.values()))
 
-    def whole(self, axes: Sequence[str]) -> Array:
+    def whole(self, axes: Sequence[str], lying: Sequence[str] | None = None) -> Array:
         """Return all entries of the tensor with the indices `axes`, from each turn its own.
 
-        A buffer that has all of them holds them at last.
+        `lying` are the axes of the buffer, in the order that they have in memory. A buffer that has
+        all of them holds them at last.
         """
-        found, missing = self.last(), [a for a in self.loops if a in axes]
-        if found.ndim + len(missing) != len(axes):
+        found = self.last()
+        missing = [a for a in self.loops if a in axes and a not in (lying or ())]
+        if found.ndim == len(axes):
+            missing = []
+        own = [*missing, *(lying or (a for a in axes if a not in missing))]
+        if sorted(own) != sorted(axes) or found.ndim + len(missing) != len(axes):
             return found
         every = {
             tuple(turn[self.loops.index(a)] for a in missing): array
@@ -67,11 +72,24 @@ class Kept:
         stacked = np.empty((*shape, *found.shape), found.dtype)
         for turn, array in every.items():
             stacked[turn] = array
-        return np.moveaxis(stacked, range(len(missing)), [axes.index(a) for a in missing])
+        return stacked.transpose([own.index(a) for a in axes])
 
 
-def writes(node: ast.AST) -> Iterator[str]:
-    """Yield the buffers that a statement writes; `g.W` is the gradient `d_W`."""
+def local_parts(tree: ast.AST) -> dict[str, str]:
+    """Return the buffers of which local names are parts."""
+    found = {}
+    for node in ast.walk(tree):
+        match node:
+            case ast.Assign([ast.Name(name)], ast.Subscript(value)) if _buffer(value):
+                found[name] = _buffer(value)
+    return found
+
+
+def writes(node: ast.AST, parts: Mapping[str, str]) -> Iterator[str]:
+    """Yield the buffers that a statement writes; `g.W` is the gradient `d_W`.
+
+    `parts` are the buffers behind local names: `part = a.z[:, t]`.
+    """
     match node:
         case ast.Call(keywords=keywords, args=arguments, func=function):
             targets = [k.value for k in keywords if k.arg == "out"]
@@ -83,7 +101,7 @@ def writes(node: ast.AST) -> Iterator[str]:
             targets = [found_one]
         case _:
             targets = []
-    yield from filter(None, map(_buffer, targets))
+    yield from filter(None, (_buffer(t) or parts.get(ast.unparse(t), "") for t in targets))
 
 
 def _buffer(target: ast.AST) -> str:
@@ -109,14 +127,14 @@ class _Statements:
 
     @classmethod
     def of(cls, tree: ast.AST) -> _Statements:
-        found = cls()
+        found, parts = cls(), local_parts(tree)
         for node in ast.walk(tree):
             if isinstance(node, ast.Expr | ast.Assign | ast.AugAssign):
-                names = tuple(name for part in ast.walk(node) for name in writes(part))
+                names = tuple(name for part in ast.walk(node) for name in writes(part, parts))
                 lines = range(node.lineno, (node.end_lineno or node.lineno) + 1)
                 found.written.update(dict.fromkeys(lines, names))
             match node:
-                case ast.For(target=ast.Name(index)):
+                case ast.For(target=ast.Name(index), iter=ast.Call()):  # turns; tiles are a list
                     for line in range(node.lineno, (node.end_lineno or node.lineno) + 1):
                         found.loops[line] = (*found.loops.get(line, ()), index)
                 case ast.Assign([ast.Attribute(ast.Name("a"), view)], value) if _buffer(value):

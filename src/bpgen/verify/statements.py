@@ -6,7 +6,7 @@ equations, that does not hold what the equation says.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,37 +33,45 @@ class Fault:
         return f"{self.formula}   is {off}"
 
 
-def first_fault(
-    inside: Mapping[str, Array], at: Base, point: Point, *, sound: Mapping[str, Array]
-) -> Fault | None:
-    """Return the first equation that the memory `inside` of a module contradicts, or None.
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What every real tensor holds at a point; by how much rounding in float64 may change it."""
 
-    `sound` is the memory of the module as it is emitted now: a buffer that this one reuses before
-    the end says nothing. All of it is computed in float64.
-    """
-    equations = at.problem.derivation.network.equations
-    names = [e.out.name for e in equations if e.out.name in inside and e.out.name in sound]
-    true = {n: at.numbers.nearest(at.known[n]) for n in names if at.known[n].dtype.kind != "i"}
-    allowed = limits(at, point, true, FLOAT64)
-    for equation in equations:
-        name = equation.out.name
-        if name not in true or _is_off(sound[name], true[name], allowed[name]):
-            continue
-        if _is_off(inside[name], true[name], allowed[name]):
-            size = float(np.abs(true[name]).max(initial=0)) or 1.0
-            off = _gap(inside[name], true[name])
-            return Fault(name, formula(equation, at), off / size, allowed[name] / size)
-    return None
+    at: Base
+    values: Mapping[str, Array]
+    limits: Mapping[str, float]
+
+    @classmethod
+    def of(cls, at: Base, point: Point) -> Truth:
+        """Return the truth at `point`, of which `at` holds everything."""
+        names = [e.out.name for e in at.problem.derivation.network.equations]
+        known = {n: at.known[n] for n in names if at.known[n].dtype.kind != "i"}
+        values = {n: at.numbers.nearest(value) for n, value in known.items()}
+        return cls(at, values, limits(at, point, values, FLOAT64))
+
+    def right(self, inside: Mapping[str, Array]) -> frozenset[str]:
+        """Return the tensors of which the memory `inside` of a module is right."""
+        return frozenset(n for n in self.values if n in inside and not self._is_off(n, inside[n]))
+
+    def first_fault(self, inside: Mapping[str, Array], among: Collection[str]) -> Fault | None:
+        """Return the first equation of those `among` that the memory `inside` contradicts."""
+        for equation in self.at.problem.derivation.network.equations:
+            name = equation.out.name
+            if name in among and name in inside and self._is_off(name, inside[name]):
+                size = float(np.abs(self.values[name]).max(initial=0)) or 1.0
+                off = _gap(inside[name], self.values[name])
+                text = formula(equation, self.at)
+                return Fault(name, text, off / size, self.limits[name] / size)
+        return None
+
+    def _is_off(self, name: str, found: Array) -> bool:
+        return not _gap(found, self.values[name]) <= self.limits[name]
 
 
 def formula(equation: Equation, at: Base) -> str:
     """Return the equation as the emitted file states it."""
     tensors = at.problem.derivation.network.tensors
     return FormulaSpeller(order_of(tensors.values())).equation(equation)
-
-
-def _is_off(found: Array, true: Array, limit: float) -> bool:
-    return not _gap(found, true) <= limit
 
 
 def _gap(found: Array, true: Array) -> float:
