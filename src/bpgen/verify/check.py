@@ -114,7 +114,10 @@ def _gathered(
     stage("proof")
     trial = _tried(subject, point, directions, digits)
     trials = (trial, *_elsewhere(trial, start, directions, digits, rng))
-    found = replace(blank, agreement=agreement(trials), kinks=kinks(trials))
+    holes = next((t.holes for t in trials if t.holes and not t.undecided), ())
+    found = replace(blank, agreement=agreement(trials), kinks=kinks(trials), holes=holes)
+    if trial.holes:
+        return found
     refuted = next((t for t in trials if t.outcome is Outcome.REFUTES), None)
     found = _with_levels(found, trial, directions[0], digits, stage)
     if refuted is not None:
