@@ -21,6 +21,7 @@ from tests.verify.mutants import mutants
 from bpgen.execute.load import load_module
 from bpgen.execute.proof import probe_of
 from bpgen.ir.derivation import Derivation
+from bpgen.verify import check
 from bpgen.verify.points import Point
 
 TITLE = "Mistakes in derived equations"
@@ -32,7 +33,10 @@ _RIGHT = 20
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One gradient: the mistake in it ("" for none), how bpgen ends it, what others say."""
+    """One gradient: the mistake in it ("" for none), how bpgen ends it, what others say.
+
+    `checked` is the verdict of a whole `check`, of a mistake that does not show at the first point.
+    """
 
     scale: str
     operator: str
@@ -40,6 +44,7 @@ class Finding:
     word: Word
     seconds: float
     peers: Mapping[str, Said]
+    checked: str = ""
 
 
 def section(settings: Settings) -> str:
@@ -100,12 +105,20 @@ def _by_kind(found: Sequence[Finding]) -> Iterator[list[str]]:
 
 def _equal(found: Sequence[Finding]) -> Iterator[str]:
     escaped = [f.what for f in found if f.word is Word.ESCAPED]
+    late = [f for f in found if f.word is Word.LATER]
+    missed = [f"{f.what}, loss × {f.scale}" for f in late if f.checked != "REFUTED"]
+    yield (
+        f"Of the {len(late)} that do not show at the first point, because what they change is 0 or "
+        f"is not chosen there, one whole `check` with this seed refutes {len(late) - len(missed)}; "
+        f"another seed is needed for: {'; '.join(missed) or 'none'}."
+    )
+    yield ""
     same = sorted({f.what for f in found if f.word is Word.EQUAL})
     yield f"Escaped: {'; '.join(escaped) or 'none'}."
     yield ""
     yield (
-        f"Equal are those whose every gradient is the right one, entry by entry, in one ball of "
-        f"1e-60 of its size at {_PLACES} points: {'; '.join(same)}."
+        "Equal are those whose every gradient is the right one, entry by entry, in one ball of "
+        f"1e-60 of its size, at {_PLACES} points: {'; '.join(same)}."
     )
 
 
@@ -130,7 +143,12 @@ def _wrong(given: Subject, settings: Settings) -> Iterator[Finding]:
         is_shown = (k // share_of) % settings.peers == 0 and word is Word.REFUTED
         peers = asked(_claim(given, mutant.derivation, places[0][0], loss)) if is_shown else {}
         what = f"{given.name} {mutant.what} ({mutant.operator})"
-        yield Finding(given.scale, mutant.operator, what, word, seconds, peers)
+        whole = _checked(given, mutant.derivation, settings) if word is Word.LATER else ""
+        yield Finding(given.scale, mutant.operator, what, word, seconds, peers, whole)
+
+
+def _checked(given: Subject, wrong: Derivation, settings: Settings) -> str:
+    return check(given.model.network, wrong, seed=settings.seed).verdict
 
 
 def _right(given: Subject, settings: Settings) -> Iterator[Finding]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 import bpgen as bp
 from bpgen.ir.derivation import Derivation
 from bpgen.model import Model
+from bpgen.verify.draws import single
 from bpgen.verify.line import Direction, gaussian
 from bpgen.verify.points import Point, generic
 from bpgen.verify.problem import Problem, problem
@@ -40,12 +41,19 @@ class Subject:
         return problem(self.model.network, derivation or self.derivation)
 
     def places(self, seed: int, count: int) -> list[tuple[Point, Direction]]:
-        """Return generic points, and a direction at each."""
+        """Return generic points, and a direction at each; weights grow from one to the next.
+
+        So thresholds fall between them that no weights of usual size come near to.
+        """
         subject, rng = self.problem(), np.random.default_rng(seed)
-        return [
-            (generic(subject, rng), gaussian(subject, subject.parameters, rng))
-            for _ in range(count)
-        ]
+        names = {p.name for p in subject.parameters}
+        found = []
+        for k in range(count):
+            point = generic(subject, rng)
+            wide = {n: single(v * (1 + k / 8)) for n, v in point.values.items() if n in names}
+            direction = gaussian(subject, subject.parameters, rng)
+            found.append((replace(point, values={**point.values, **wide}), direction))
+        return found
 
 
 def subject(name: str, scale: str = "1") -> Subject:
