@@ -9,6 +9,7 @@
 #   make kernels   NVIDIA's compiler on every CUDA kernel; needs no GPU
 #   make gpu       the tests and measurements that need an NVIDIA GPU
 #   make bench     the measurements
+#   make evidence  what the checker refutes and lets pass, beside other checkers
 
 PYTHON ?= python3
 VENV := .venv
@@ -16,7 +17,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 DEMO := runs/digits_mlp
 
-.PHONY: demo demo-all test fuzz check oracle kernels gpu bench clean
+.PHONY: demo demo-all test fuzz check oracle kernels gpu bench evidence clean
 
 demo: $(VENV)/.run
 	$(BIN)/bpgen derive digits_mlp
@@ -52,6 +53,9 @@ gpu: $(VENV)/.gpu
 bench: $(VENV)/.oracle
 	$(BIN)/python benchmarks/digits_step.py -o benchmarks/results/digits_step.md
 	$(BIN)/python benchmarks/k_of_n.py -o benchmarks/results/k_of_n.md
+
+evidence: $(VENV)/.oracle
+	$(BIN)/python -m benchmarks.verification -o benchmarks/results/verification.md
 
 $(VENV)/.made:
 	$(PYTHON) -m venv $(VENV)

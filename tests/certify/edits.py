@@ -57,7 +57,7 @@ def _changes(node: ast.AST) -> Iterator[tuple[str, str]]:
         case ast.UnaryOp(op=ast.USub(), operand=operand):
             yield "sign dropped", ast.unparse(operand)
         case ast.Call(func=ast.Attribute(value=ast.Name(id="np"), attr=name), args=[a, b, *rest]):
-            if name in ORDERED:
+            if name in ORDERED and ast.unparse(a) != ast.unparse(b):
                 swapped = ast.Call(node.func, [b, a, *rest], node.keywords)
                 yield "operands exchanged", ast.unparse(swapped)
         case ast.Expr(value=ast.Call()):
