@@ -55,7 +55,7 @@ def section(settings: Settings) -> str:
     wrong = [f for f in found if f.operator]
     parts = [
         table(_SCALE, (_by_scale(s, [f for f in wrong if f.scale == s]) for s in SCALES)),
-        "The same mistakes, judged by other tools: how many they refute of those they are shown.",
+        _SHOWN,
         table(_PEERS, _shown(wrong, [f for f in found if not f.operator])),
         "By the kind of mistake, with the loss as it is:",
         table(_KIND, _by_kind([f for f in wrong if f.scale == "1"])),
@@ -64,6 +64,8 @@ def section(settings: Settings) -> str:
     return "\n\n".join(parts)
 
 
+_SHOWN = """Mistakes that are wrong at the first point, judged there by other tools too: how many are
+refuted, of those that are shown to all."""
 _SCALE = "loss × | mistakes | do not run | equal, proved | wrong | refuted | at the first point"
 _PEERS = f"loss × | {' | '.join(('bpgen', *TOOLS))}"
 _KIND = f"mistake | wrong | {_PEERS.partition('|')[2]}"
@@ -140,7 +142,7 @@ def _wrong(given: Subject, settings: Settings) -> Iterator[Finding]:
         begin = time.perf_counter()
         word = judged(given, mutant.derivation, places)
         seconds = time.perf_counter() - begin
-        is_shown = (k // share_of) % settings.peers == 0 and word is Word.REFUTED
+        is_shown = (k // share_of) % settings.peers == 0 and word in {Word.REFUTED, Word.ESCAPED}
         peers = asked(_claim(given, mutant.derivation, places[0][0], loss)) if is_shown else {}
         what = f"{given.name} {mutant.what} ({mutant.operator})"
         whole = _checked(given, mutant.derivation, settings) if word is Word.LATER else ""
