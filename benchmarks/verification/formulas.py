@@ -28,7 +28,7 @@ TITLE = "Mistakes in derived equations"
 # Of points, the first; and others, for a mistake in an entry that is 0 at the first.
 _PLACES = 24
 # Right gradients that other tools are shown, of each network.
-_RIGHT = 20
+_RIGHT = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +64,8 @@ def section(settings: Settings) -> str:
     return "\n\n".join(parts)
 
 
-_SHOWN = """Mistakes that are wrong at the first point, judged there by other tools too: how many are
-refuted, of those that are shown to all."""
+_SHOWN = """Mistakes that are wrong at the first point, judged there by other tools too: how many
+are refuted, of those that are shown to all."""
 _SCALE = "loss × | mistakes | do not run | equal, proved | wrong | refuted | at the first point"
 _PEERS = f"loss × | {' | '.join(('bpgen', *TOOLS))}"
 _KIND = f"mistake | wrong | {_PEERS.partition('|')[2]}"
@@ -142,7 +142,8 @@ def _wrong(given: Subject, settings: Settings) -> Iterator[Finding]:
         begin = time.perf_counter()
         word = judged(given, mutant.derivation, places)
         seconds = time.perf_counter() - begin
-        is_shown = (k // share_of) % settings.peers == 0 and word in {Word.REFUTED, Word.ESCAPED}
+        is_wrong = word in {Word.REFUTED, Word.ESCAPED}
+        is_shown = is_wrong and (k // share_of) % settings.peers == 0
         peers = asked(_claim(given, mutant.derivation, places[0][0], loss)) if is_shown else {}
         what = f"{given.name} {mutant.what} ({mutant.operator})"
         whole = _checked(given, mutant.derivation, settings) if word is Word.LATER else ""

@@ -55,7 +55,7 @@ def _is_equal(subject: Subject, wrong: Derivation, point: Point) -> bool:
 
 def _are_near(found: Array, right: Array, numbers: Balls) -> bool:
     size = float(np.abs(numbers.nearest(right)).max()) or 1.0
-    return all(numbers.bounds(gap)[1] <= _EQUAL * size for gap in (found - right).flat)
+    return all(numbers.bounds(gap)[1] <= _EQUAL * size for gap in found.ravel() - right.ravel())
 
 
 def float_gradient(subject: Subject, derivation: Derivation, point: Point) -> Mapping[str, Array]:
