@@ -10,6 +10,7 @@
 #   make sanitize  the CUDA kernels on the CPU, every access watched
 #   make gpu       the tests and measurements that need an NVIDIA GPU
 #   make bench     the measurements, beside PyTorch, JAX and scikit-learn
+#   make evidence  what the checker refutes and lets pass, beside other checkers
 
 PYTHON ?= python3
 VENV := .venv
@@ -17,7 +18,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 DEMO := runs/digits_mlp
 
-.PHONY: demo demo-all test fuzz check oracle kernels sanitize gpu bench clean
+.PHONY: demo demo-all test fuzz check oracle kernels sanitize gpu bench evidence clean
 
 demo: $(VENV)/.run
 	$(BIN)/bpgen derive digits_mlp
@@ -61,6 +62,9 @@ bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks.scaling
 	$(BIN)/python -m benchmarks.batches
 	$(BIN)/python -m benchmarks.k_of_n -o benchmarks/results/k_of_n.md
+
+evidence: $(VENV)/.oracle
+	$(BIN)/python -m benchmarks.verification -o benchmarks/results/verification.md
 
 $(VENV)/.made:
 	$(PYTHON) -m venv $(VENV)

@@ -44,11 +44,11 @@ def test_every_edit_is_refuted_with_its_line_and_the_equation_it_breaks(model, t
     every = list(edits(model.text))
     chosen = random.Random(5).sample(every, min(COUNT, len(every)))  # noqa: S311  a sample
     silent = []
-    for what, line, text in chosen:
-        found = looked_at(model, text, tmp_path / "edited.py")
-        case = f"{what} on line {line}"
+    for edit in chosen:
+        found = looked_at(model, edit.text, tmp_path / "edited.py")
+        case = f"{edit.what} on line {edit.line}"
         assert found.verdict == "REFUTED", case
-        assert re.search(rf"line {line}\b", found.reason), f"{case}: {found.reason}"
+        assert re.search(rf"line {edit.line}\b", found.reason), f"{case}: {found.reason}"
         if "right all the same" in found.reason:
             silent.append(case)
     # A factor 1 that is dropped, or a write that another one follows, changes no number.

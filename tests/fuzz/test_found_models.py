@@ -87,6 +87,12 @@ V = bp.parameter("V", b, k)
 s = bp.define("s", (n, k), bp.sum(sympy.atan(y[n, 1, b]) * V[b, k], over=b))
 z = bp.define("z", (n, k), bp.sum(sympy.exp(-((s[n, k] - s[n, u]) ** 2)) * s[n, u], over=u))
 """,
+    "a cotangent is 0 beyond its tensor, and what it reads is not": """
+h, i, j, u = bp.index("h", 1), bp.index("k", 1), bp.index("j", 6), bp.index("u", 1)
+t = bp.define("t", (n, h, b), bp.mean(y[n, h + u, b], over=u))
+s = bp.define("s", (n, i, b), bp.pad(y[n, i, b]))
+z = bp.define("z", (n, j, b), bp.pad(t[n, j, b]) + bp.pad(s[n, j, b]) + bp.pad(y[n, j - 1, b]))
+""",
     "one index may move a window and its kernel": """
 i, j, u, v = bp.index("i", 2), bp.index("j", 3), bp.index("u", 3), bp.index("v", 3)
 entry = bp.pad(y[n, 2 * i + u - 1, 2 * j + v - 1], -sympy.oo)

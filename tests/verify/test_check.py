@@ -12,6 +12,7 @@ from bpgen.declare.network import network
 from bpgen.derive import derive
 from bpgen.ir.derivation import Adjoint, Derivation
 from bpgen.ir.equation import Equation, Term
+from bpgen.ir.expr import Delta
 from bpgen.ir.tensor import Role, Tensor
 from bpgen.verify import check
 
@@ -118,3 +119,18 @@ def test_without_flint_a_mistake_of_1e_20_is_refuted(net, derivation):
     verdict = checked(net, wrong, seed=1)
     assert verdict.verdict == "REFUTED"
     assert verdict.diagnosis.tensor == "V"
+
+
+def test_what_the_labels_of_one_point_hide_shows_at_another():
+    seeds = range(40)
+    x, label = bp.input("x", 5), bp.label("answer", classes=2)
+    n, d = x.indices
+    w = bp.parameter("w", d)
+    z = bp.define("z", (n,), bp.sum(x[n, d] * w[d], over=d))
+    kept = bp.define("kept", (n,), bp.where(sympy.Eq(label[n], 0), sympy.sin(z[n]), 0))
+    net = network(bp.define("loss", (), bp.mean(kept[n], over=n)), {}, name="masked")
+    entry = scaled(lambda n: 1 + Delta(n, sympy.Integer(1)))
+    wrong = tampered(derive(net), "d_z", entry)
+    found = [checked(net, wrong, seed=s).verdict for s in seeds]
+    # One batch hides it with chance 1/2; more are drawn while they show what none has shown.
+    assert found.count("REFUTED") > 0.9 * len(seeds)

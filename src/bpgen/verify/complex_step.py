@@ -52,6 +52,6 @@ def entries(at: Base, tensor: str) -> Array:
 def disagreement(at: Base, direction: Direction) -> float:
     """Return |complex step - g·v|, relative to the size of the terms of g·v."""
     by_tensor = sizes(at.gradient, at.numbers)
-    size = sum(by_tensor[n] for n in direction) or at.loss
+    size = sum(by_tensor[n] for n in direction) or at.loss or 1.0
     claimed = slope(at.gradient, direction, at.numbers).real
     return float(abs(complex_slope(at, direction) - claimed)) / size

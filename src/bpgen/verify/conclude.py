@@ -23,6 +23,8 @@ def conclude(found: Verdict) -> Verdict:
 
 
 def _refutations(found: Verdict) -> Iterator[str]:
+    if found.holes:
+        yield f"{found.holes[0]} is not finite, at a point where the loss has a derivative"
     if found.agreement is not None and found.agreement.outcome is Outcome.REFUTES:
         yield "the derived gradient is not the derivative of the forward formulas"
     for comparison in _comparisons(found):

@@ -7,7 +7,7 @@ question.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,11 +70,15 @@ def generic(problem: Problem, rng: np.random.Generator) -> Point:
 
 
 def initial(problem: Problem, near: Point, rng: np.random.Generator) -> Point:
-    """Return the point where training starts, with the inputs, labels and noise of `near`."""
+    """Return the point where training starts, with inputs, labels and noise drawn as `near`'s are.
+
+    They are drawn anew: a position that one batch ignores, or never chooses, counts in another.
+    """
     start = _drawn(problem, rng, spread=False, positive=False)
     names = {t.name for t in problem.network.tensors.values() if t.init is not None}
     both = zip(start, near.draws, strict=True)
-    return _point(problem, "initial", tuple(s if s.name in names else n for s, n in both))
+    draws = (s if s.name in names else replace(n, seed=s.seed) for s, n in both)
+    return _point(problem, "initial", tuple(draws))
 
 
 def trained(problem: Problem, start: Point, steps: int = _STEPS) -> Point:

@@ -96,7 +96,7 @@ def remainders(at: Base, direction: Direction, curvature: Any = None) -> Table:
 def _visible(remainder: Any, at: Base) -> float | None:
     least, most = at.numbers.bounds(remainder)
     rounding = 10.0**-at.numbers.digits * at.loss
-    return None if least < _ABOVE_ROUNDING * max(rounding, most - least) else most
+    return None if least <= _ABOVE_ROUNDING * max(rounding, most - least) else most
 
 
 def _curvature(at: Base, direction: Direction) -> Any:

@@ -38,6 +38,7 @@ class Verdict:
     declared: Mapping[str, int] = field(default_factory=dict)
     reason: str = ""
     agreement: Agreement | None = None
+    holes: tuple[str, ...] = ()
     table: Table | None = None
     stencils: tuple[Stencil, ...] = ()
     complex_step: float | None = None
