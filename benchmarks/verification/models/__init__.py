@@ -1,0 +1,1 @@
+"""Small networks of every family, whose gradients are made wrong."""
