@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 import bpgen as bp
-from bpgen.activations import relu
+from bpgen.activations import gelu, relu
 from bpgen.errors import ExtentError, FormulaError, IndexUseError, OptionError, ShapeError
 from bpgen.layers import (
     adaptive_average_pool,
@@ -39,6 +39,7 @@ from bpgen.layers import (
     radial_basis,
     reshape,
     rms_norm,
+    rnn,
     roll,
     rotary,
     sinusoidal_positions,
@@ -81,6 +82,7 @@ WRONG = {
     "softmax without an axis": (lambda: softmax(ROW), ShapeError, "row[n]"),
     "layer_norm with eps 0": (lambda: layer_norm(X, eps=0), OptionError, "it is 0"),
     "rms_norm with eps -1": (lambda: rms_norm(X, eps=-1), OptionError, "above 0"),
+    "rnn by a layer": (lambda: rnn(TEXT, 4, activation=gelu), OptionError, "gelu(z[n,t,k])"),
     "embedding of real numbers": (lambda: embedding(X, 5), FormulaError, "x[n,d] are real"),
     "positions without a sequence": (lambda: learned_positions(X), ShapeError, "x[n,d]"),
     "waves without a sequence": (lambda: sinusoidal_positions(X), ShapeError, "x[n,d]"),

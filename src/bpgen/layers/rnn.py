@@ -7,6 +7,7 @@ from typing import Any
 
 from bpgen import declare as bp
 from bpgen.activations import tanh
+from bpgen.errors import OptionError
 from bpgen.layers.recurrent import Start, cell
 
 
@@ -33,7 +34,7 @@ def rnn(
     parameters `name_W[d,k]`, `name_U[j,k]`, `name_b[k]` (uniform, ±1/√K).
     Units: `truncate` counts steps: cotangents flow back within stretches of so many.
     Errors: ShapeError if `x` has no axis for steps, or `start` another shape; OptionError if
-    `truncate` is not a positive integer.
+    `truncate` is not a positive integer, or `activation` no formula of one entry.
     Source: Elman 1990, Finding structure in time, section 3; truncation: Williams & Peng 1990, An
     efficient gradient-based algorithm for on-line training of recurrent network trajectories.
     """
@@ -44,5 +45,18 @@ def rnn(
     W, b = own.parameter("W", d, k), own.parameter("b", k)
     summed = bp.sum(x[x.indices] * W[d, k], over=d) + own.product(past, k) + b[k]
     z = own.define("z", summed)
-    h.becomes(activation(z[own.at]))
+    h.becomes(_of_an_entry(activation, z[own.at]))
     return h
+
+
+def _of_an_entry(activation: Callable[[Any], Any], z: bp.Formula) -> bp.Formula:
+    try:
+        return activation(z)
+    except TypeError as error:
+        raise OptionError(
+            "`activation` of rnn is no formula of one entry",
+            where=bp.here(),
+            disagree=f"{getattr(activation, '__name__', activation)}(z[n,t,k]) raises: {error}",
+            rule="A state is computed entry by entry; a layer with equations of its own is not.",
+            way_out="Give tanh, relu, …, or bp.activation(lambda z: …).",
+        ) from error
