@@ -12,7 +12,7 @@ import json
 import re
 import sys
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -45,7 +45,7 @@ class Watch:
 
     def __init__(self, now: Callable[[], float]) -> None:
         """Start with nothing counted."""
-        self.seconds: Counter[str] = Counter()
+        self.seconds: defaultdict[str, float] = defaultdict(float)
         self._now, self._name, self._since = now, "", now()
 
     def __call__(self, name: str) -> None:

@@ -61,6 +61,10 @@ class Row:
     gaps: tuple[Gap, ...]
 
 
+# By these a machine may tell OpenBLAS for which processor to compute, and oneDNN, MKL.
+_CHOSEN = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "ONEDNN_MAX_CPU_ISA", "MKL_ENABLE_INSTRUCTIONS")
+
+
 class Worker:
     """A running contestant; `start` is the time to its first step."""
 
@@ -79,6 +83,9 @@ class Worker:
                 stderr=log,
                 text=True,
             )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._told, self._said = self._process.stdin, self._process.stdout
         self.losses = self._answer()["losses"]
         self.start = time.perf_counter() - begin
         answer = self.take(COMPARED - 1)
@@ -91,13 +98,13 @@ class Worker:
 
     def __exit__(self, *_: object) -> None:
         """End the process."""
-        self._process.stdin.close()
+        self._told.close()
         self._process.wait()
 
     def take(self, steps: int) -> dict[str, Any]:
         """Take so many steps, and return what the worker says of them."""
-        self._process.stdin.write(f"{steps}\n")
-        self._process.stdin.flush()
+        self._told.write(f"{steps}\n")
+        self._told.flush()
         return self._answer()
 
     def round(self) -> tuple[float, float]:
@@ -107,17 +114,21 @@ class Worker:
         return answer["seconds"], answer["processor"]
 
     def _answer(self) -> dict[str, Any]:
-        line = self._process.stdout.readline()
+        line = self._said.readline()
         assert line, f"{self.contestant} died:\n{self.log.read_text()[-2000:]}"
-        return json.loads(line)
+        answer: dict[str, Any] = json.loads(line)
+        return answer
 
 
 def environment(case: Case) -> dict[str, str]:
-    """Return the environment that limits every library to the threads of the case."""
+    """Return the environment that limits every library to the threads of the case.
+
+    Each library chooses its kernels for the processor itself.
+    """
     limits = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NPROC")
     eigen = "true" if case.threads > 1 else "false"
     return {
-        **os.environ,
+        **{k: v for k, v in os.environ.items() if k not in _CHOSEN},
         **dict.fromkeys(limits, str(case.threads)),
         "XLA_FLAGS": f"--xla_cpu_multi_thread_eigen={eigen}",
         "JAX_PLATFORMS": "cpu",
@@ -180,7 +191,8 @@ def fill(case: Case, net: Emitted) -> None:
     """Write first values and a batch of random examples, as the emitted module makes them."""
     params, batch = net.init(0), net.example(case.workload.batch)
     np.savez(case.folder / "params.npz", **{k: getattr(params, k) for k in net.PARAMETERS})
-    real = {k: v.astype(net.DTYPE) if v.dtype.kind == "f" else v for k, v in batch.items()}
+    reals = {k: v.astype(net.DTYPE) for k, v in batch.items() if v.dtype.kind == "f"}
+    real: dict[str, Any] = {**batch, **reals}
     np.savez(case.folder / "batch.npz", **real)
 
 
@@ -197,7 +209,8 @@ def compare(workers: Sequence[Worker]) -> None:
 
 def _rounds(workers: Sequence[Worker]) -> list[tuple[tuple[float, float], ...]]:
     """Return the seconds of a step of each worker, round by round, until time is up."""
-    begin, rounds = time.perf_counter(), []
+    rounds: list[tuple[tuple[float, float], ...]] = []
+    begin = time.perf_counter()
     while len(rounds) < FEWEST or (len(rounds) < ROUNDS and time.perf_counter() - begin < LONGEST):
         rounds.append(tuple(worker.round() for worker in workers))
     return rounds

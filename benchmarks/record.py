@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from benchmarks.gaps import Gap
 from benchmarks.limits import Limits
@@ -54,11 +55,11 @@ def _key(row: Row) -> tuple[int, int]:
     return row.threads, list(WORKLOADS).index(row.workload)
 
 
-def _row(found: dict) -> Row:
-    results = {
-        name: Result(**{k: tuple(v) if isinstance(v, list) else v for k, v in result.items()})
-        for name, result in found["results"].items()
-    }
+def _row(found: dict[str, Any]) -> Row:
+    results: dict[str, Result] = {}
+    for name, result in found["results"].items():
+        times: dict[str, Any] = {k: tuple(result[k]) for k in ("seconds", "processor")}
+        results[name] = Result(**{**result, **times})
     gaps = tuple(Gap(**gap) for gap in found["gaps"])
     rest = {key: found[key] for key in ("workload", "threads", "emit")}
     return Row(**rest, limits=Limits(**found["limits"]), results=results, gaps=gaps)

@@ -105,7 +105,7 @@ class _Bench:
 
     def __init__(self, given: Subject, folder: Path, seed: int) -> None:
         self._given, self._folder, self._seed = given, folder, seed
-        self._text = given.model.source()
+        self._text, self._lying = given.model.source(), given.model.lying()
         self._points = [p for p, _ in given.places(seed, _PLACES)]
         self._right = [self._run(self._text, p) for p in self._points]
         self._certificate = folder / "certificate.json"
@@ -116,7 +116,9 @@ class _Bench:
         """Have one edit examined."""
         path = self._folder / "edited.py"
         path.write_text(edit.text, encoding="utf-8")
-        said = examined(path, self._given.derivation, lambda dtype: self._text, self._seed)
+        said = examined(
+            path, self._given.derivation, lambda target, dtype: self._text, self._lying, self._seed
+        )
         numbers, statement = "wrong", None
         if "does not run" in said.reason:
             numbers = "does not run"

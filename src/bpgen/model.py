@@ -128,11 +128,15 @@ class Model:
         Every buffer is compared with its equation; a file that was edited is refuted by line.
         """
         from bpgen.certify import examined
+
+        return examined(Path(module), self.derive().derivation, self.source, self.lying(), seed)
+
+    def lying(self) -> dict[str, tuple[str, ...]]:
+        """Return the axes of each buffer of the numpy module, in the order of memory, by name."""
         from bpgen.lower import in_memory
 
         arrays = in_memory(self.program()).arrays
-        lying = {name: [i.name for i in t.indices] for name, t in arrays.items()}
-        return examined(Path(module), self.derive().derivation, self.source, lying, seed)
+        return {name: tuple(i.name for i in t.indices) for name, t in arrays.items()}
 
     def check_second(
         self,

@@ -54,6 +54,9 @@ class Emitted(Protocol):
     def hvp(self, params: Any, v: Any, **batch: Any) -> Any:
         """Return the Hessian of the loss of a batch times `v`, where it was asked for."""
 
+    def example(self, N: int, seed: int = 0) -> dict[str, NDArray[Any]]:
+        """Return a batch of N random examples."""
+
     def loss_and_grad(self, params: Any, **batch: Any) -> tuple[float, Any]:
         """Return the loss of a batch and the gradient of every parameter."""
 
