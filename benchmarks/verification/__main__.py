@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, help="draw the same points again")
     parser.add_argument("--networks", type=int, default=5000, help="random networks at most")
     parser.add_argument("--minutes", type=float, default=5.0, help="for random networks at most")
-    parser.add_argument("--every", type=int, default=1, help="try one mistake of so many")
+    parser.add_argument("--every", type=int, default=3, help="try one mistake of so many")
     options = parser.parse_args()
     seed = secrets.randbelow(1_000_000) if options.seed is None else options.seed
     tenth = 10 if options.quick else 1
@@ -45,7 +45,7 @@ def main() -> None:
         begin = time.perf_counter()
         text = module.section(settings)
         minutes = (time.perf_counter() - begin) / 60
-        stated = f"Seed {seed}; {minutes:.1f} minutes. {machine()}"
+        stated = f"Seed {seed}, 1 of {settings.share} mistakes; {minutes:.1f} minutes. {machine()}"
         section = f"## {module.TITLE}\n\n{text}\n\n{stated}\n"
         print(section, flush=True)
         if options.output is not None:
