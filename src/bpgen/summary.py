@@ -7,8 +7,10 @@ from dataclasses import asdict
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from bpgen.cost import Row, kernels, memory
+from bpgen.cost import Row, kernels, memory, rows
+from bpgen.emit.budget import workspace
 from bpgen.ir.program import Program
+from bpgen.lower import in_memory
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -19,29 +21,37 @@ ESSENTIAL = ("mult-adds", "bytes", "share")
 NARROW = 120
 
 
-def as_json(costs: Sequence[Row], batch: int) -> dict[str, Any]:
-    """Return the same as a document; `share` is that of the step."""
+def as_json(program: Program, batch: int) -> dict[str, Any]:
+    """Return the costs as a document; `share` is that of the step."""
+    costs, held = rows(in_memory(program), batch), workspace(program)
     whole = sum(row.seconds for row in costs)
     return {
         "batch": batch,
         "statements": [{**asdict(row), "share": row.seconds / whole} for row in costs],
         **{name: total for name, total in _totals(costs).items() if name != "share"},
         "seconds": whole,
+        "workspace": {
+            "bytes": held.bytes(batch),
+            "bound": held.bound(batch),
+            "unshared": held.unshared(batch),
+        },
     }
 
 
-def table(costs: Sequence[Row], batch: int, width: int) -> Table:
+def table(program: Program, batch: int, width: int) -> Table:
     """Return the costs as a table, one part for each function, with the sums in the last line.
 
     In less than `NARROW` columns some are left out, so that formulas have room.
     """
+    costs, held = rows(in_memory(program), batch), workspace(program)
     whole, totals = sum(row.seconds for row in costs), _totals(costs)
     titles = [t for t in COLUMNS if width >= NARROW or t in ESSENTIAL]
     result = _empty(
         f"A step on {batch} examples, in float32: {totals['parameters']:,} parameters, "
         f"{totals['multiply-adds']:,} multiply-adds; {_short(totals['saved'], 'B')} are saved for "
-        "the gradient. Per byte: multiply-adds. Shares of the time are foretold, by rates of one "
-        "core. ×2: in two turns."
+        f"the gradient. The workspace takes {held.bytes(batch):,} bytes; {held.bound(batch):,} are "
+        f"needed at once, and each buffer apart would take {held.unshared(batch):,}. Per byte: "
+        "multiply-adds. Shares of the time are foretold, by rates of one core. ×2: in two turns."
     )
     result.show_footer = True
     footer = {**_counts(totals), "share": "100%"}

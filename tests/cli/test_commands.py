@@ -197,6 +197,10 @@ def test_summary_counts_what_a_reader_can_count(bpgen):
     # Forward, the gradient of both matrices, and that of the hidden layer.
     assert found["multiply-adds"] == 7 * (2 * 64 * 32 + 3 * 32 * 10)
     assert sum(row["share"] for row in found["statements"]) == pytest.approx(1)
+    held = found["workspace"]
+    assert held["bound"] <= held["bytes"] < held["unshared"]
+    # z, h and what the loss reads of them live until the gradient has read them.
+    assert held["bytes"] >= 4 * 7 * (32 + 32 + 10)
 
 
 @pytest.mark.parametrize("width", [60, 80, 119, 160])

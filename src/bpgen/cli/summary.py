@@ -17,11 +17,10 @@ from bpgen.cli.options import TARGET, console, model_argument
 def summary(model: str, target: str, batch: int, *, as_json: bool) -> None:
     """Print what each statement of a step costs: multiply-adds, bytes, its share of the time.
 
-    With --target cupy: what each kernel computes and moves, and the memory on the device.
+    Below stands the workspace that it computes in. With --target cupy: what each kernel computes
+    and moves, and the memory on the device.
     """
     from bpgen import summary as room
-    from bpgen.cost import rows
-    from bpgen.lower import in_memory
     from bpgen.model import load
 
     program, terminal = load(model).program(), console()
@@ -29,9 +28,8 @@ def summary(model: str, target: str, batch: int, *, as_json: bool) -> None:
         found = room.device_as_json(program, batch) if as_json else {}
         shown = room.device_table(program, batch)
     else:
-        costs = rows(in_memory(program), batch)
-        found = room.as_json(costs, batch) if as_json else {}
-        shown = room.table(costs, batch, terminal.width)
+        found = room.as_json(program, batch) if as_json else {}
+        shown = room.table(program, batch, terminal.width)
     if as_json:
         click.echo(json.dumps(found, indent=2, ensure_ascii=False))
     else:

@@ -6,8 +6,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from sympy import Expr
-
 from bpgen.cost.rows import sizes_of
 from bpgen.cost.work import FLOAT, Sizes, Work, work
 from bpgen.emit.cuda_functions import CudaFunctions
@@ -16,23 +14,17 @@ from bpgen.emit.layout import Memory
 from bpgen.ir.expr import accesses, indices_of
 from bpgen.ir.index import Index
 from bpgen.ir.program import (
-    Carry,
     Contract,
-    Fold,
-    Gather,
-    Map,
     Part,
-    Place,
     Program,
     Reduce,
-    Single,
     Statement,
     Step,
     Turns,
-    View,
     steps_of,
 )
 from bpgen.ir.tensor import Tensor
+from bpgen.lower.reorder import formulas_of
 from bpgen.spell import FormulaSpeller, order_of
 from bpgen.targets.cupy.kernel import Launch
 from bpgen.targets.cupy.target import Rounds
@@ -159,27 +151,8 @@ def _moved(pieces: Sequence[_Piece], sizes: Sizes) -> int:
         a.name: sizes.entries(indices_of(a))
         for piece in pieces
         for statement in piece.statements
-        for body in _bodies(statement)
+        for body in formulas_of(statement)
         for a in accesses(body)
         if a.name not in outs
     }
     return FLOAT * (sum(sizes.entries(o.indices) for o in outs.values()) + sum(read.values()))
-
-
-def _bodies(statement: Statement) -> tuple[Expr, ...]:
-    """Return the formulas that a statement reads."""
-    match statement:
-        case Contract(factors=factors):
-            return factors
-        case Map(body=body) | Reduce(body=body):
-            return (body,)
-        case Gather(read=read) | View(read=read):
-            return (read,)
-        case Place(pad=pad):
-            return (pad,)
-        case Fold(kernel=kernel, entry=entry):
-            return (kernel, entry)
-        case Carry(entry=entry, value=value):
-            return (entry, value)
-        case Single(statement=inner):
-            return _bodies(inner)

@@ -38,17 +38,7 @@ def without_axes(program: Program) -> Program:
     def changed(parts: tuple[Part, ...]) -> tuple[Part, ...]:
         return tuple(_shortened(part, dropped) for part in parts)
 
-    return replace(
-        program,
-        forward=changed(program.forward),
-        loss=changed(program.loss),
-        predict=changed(program.predict),
-        score=changed(program.score),
-        advance=changed(program.advance),
-        backward=changed(program.backward),
-        second=changed(program.second),
-        in_turn=own,
-    )
+    return replace(program.changed(changed), in_turn=own)
 
 
 @dataclass(frozen=True, slots=True)
