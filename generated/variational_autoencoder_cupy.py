@@ -1172,7 +1172,7 @@ def loss_and_grad(
     (x,) = checked(x, params.flat.dtype)
     a, g = Workspace(len(x), params.flat.dtype), Grads(cp.empty_like(params.flat))
     upload(a, {"x": x})
-    draw([a], seed, step, noise)
+    draw(a, seed, step, noise)
     forward(params, a)
     add_loss(a)
     backward(params, g, a)

@@ -41,6 +41,7 @@ def view_of(program: Program, declared_in: str, dtype: str) -> CudaModuleView:
         "accuracy": tuple(
             line.replace('"].argmax', '"].get().argmax') for line in common["accuracy"]
         ),
+        "train_calls": calls(functions, has_noise=bool(draw), drawn="a")["train_calls"],
         "step_calls": calls(functions, has_noise=False)["step_calls"],  # noise is drawn before
         **_batch(program, memory, tensors),
     }

@@ -169,8 +169,13 @@ def _of_update(program: Program) -> dict[str, Tensor]:
     return {t.name: t for t in (THETA, GRADIENT, *program.optimizer.states)}
 
 
-def calls(functions: Sequence[FunctionView], *, has_noise: bool) -> dict[str, Any]:
-    """Return how the public functions call the others, with the arguments each one takes."""
+def calls(
+    functions: Sequence[FunctionView], *, has_noise: bool, drawn: str = "[a]"
+) -> dict[str, Any]:
+    """Return how the public functions call the others, with the arguments each one takes.
+
+    `drawn` is what noise is drawn for: one workspace, or a list of them.
+    """
     call = {
         f.name: f"{f.name}({', '.join(a.split(':')[0] for a in f.args.split(', '))})"
         for f in functions
@@ -181,8 +186,8 @@ def calls(functions: Sequence[FunctionView], *, has_noise: bool) -> dict[str, An
     rest = "add_score" if "add_score" in call else "add_loss"
     score = [outputs, *([call[rest]] if rest in call else [])]
     update = re.sub(r"\bs\b", "self.state", re.sub(r"\bt\b", "self.steps", call["update"]))
-    draw = ["draw([a], seed, step, noise)"] if has_noise else []
-    draw_next = ["draw([a], self.seed, self.steps)"] if has_noise else []
+    draw = [f"draw({drawn}, seed, step, noise)"] if has_noise else []
+    draw_next = [f"draw({drawn}, self.seed, self.steps)"] if has_noise else []
     return {
         "train_calls": (*draw, *map(_by_params, training)),
         "predict_calls": (_by_params(outputs),),
