@@ -6,7 +6,7 @@ import os
 import platform
 import re
 from collections.abc import Sequence
-from importlib.metadata import version
+from importlib.metadata import distributions
 from pathlib import Path
 
 _HEAD = """# What the checker sees, and what it lets pass
@@ -31,7 +31,8 @@ def merged(path: Path, title: str, section: str, titles: Sequence[str]) -> None:
 
 def machine() -> str:
     """Return what the figures were measured on."""
-    versions = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
+    here = {d.name: d.version for d in distributions() if d.name in _PACKAGES}
+    versions = ", ".join(f"{name} {here[name]}" for name in _PACKAGES if name in here)
     return (
         f"{_processor()}, {os.cpu_count()} cores; Python {platform.python_version()}, {versions}."
     )
