@@ -16,6 +16,6 @@ def setup(case: Case) -> Step:
     for name, value in case.params().items():
         getattr(params, name)[...] = value
     batch = case.batch()
-    # A module that shares a batch among threads is told `case.threads` here.
-    trainer = net.Trainer(params, batch=len(next(iter(batch.values()))))
+    shared = {"threads": case.threads} if case.workload.shared else {}
+    trainer = net.Trainer(params, batch=len(next(iter(batch.values()))), **shared)
     return lambda: trainer.step(**batch)
