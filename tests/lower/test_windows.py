@@ -10,7 +10,7 @@ from bpgen import layers
 from bpgen.activations import relu
 from bpgen.declare.network import network
 from bpgen.derive import derive
-from bpgen.emit import numpy_view
+from bpgen.emit import module, numpy_view
 from bpgen.execute.load import load_module
 from bpgen.ir.program import Contract, Fold, Place, steps_of
 from bpgen.losses import softmax_cross_entropy
@@ -104,3 +104,25 @@ def test_a_fold_never_makes_the_border_that_it_replaces():
     assert "padded_d_z1" in {s.equation.out.name for s in steps_of(before.backward)}
     assert len(statements(after, Contract)) == len(statements(before, Contract)) - 1
     after.check()
+
+
+def test_the_place_in_a_window_is_called_as_no_argument_of_a_function(tmp_path):
+    # The third axis of such a window is called s: so is the memory of an optimizer.
+    x, digit = bp.input("x", 5), bp.label("digit", classes=3)
+    image = layers.reshape(layers.linear(x, 60, name="wide"), 1, 3, 4, 5)
+    z = layers.conv3d(image, 2, 2, dilation=2, name="c")
+    logits = layers.linear(layers.flatten(z), 3, name="fc")
+    net = network(softmax_cross_entropy(logits, digit), {"logits": logits}, name="layer")
+    found = lower(derive(net), sgd())
+    text = module(found, "layer.py", dtype="float64")
+    assert "np.ndindex" in text
+    path = tmp_path / "layer.py"
+    path.write_text(text, encoding="utf-8")
+    code: Any = load_module(path)
+    params, batch = code.init(0), code.example(3)
+    params = code.Params(params.flat.astype(np.float64))
+    _, gradient = code.loss_and_grad(params, **batch)
+    h, v = 1e-6, np.random.default_rng(5).standard_normal(params.flat.size)
+    up, down = (code.loss(code.Params(params.flat + k * h * v), **batch) for k in (1, -1))
+    # A central difference: the loss cancels to about eps / h of its size.
+    assert abs((up - down) / (2 * h) - gradient.flat @ v) <= 1e-7 * np.abs(gradient.flat * v).sum()

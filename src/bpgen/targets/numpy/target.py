@@ -59,7 +59,7 @@ class NumpyTarget:
         """
         self.names = names
         owners = {name.partition(".")[0] for name in names.values()}
-        self.scratch = Scratch(owner, frozenset({*tensors, *owners, "N"}), local)
+        self.scratch = Scratch(owner, frozenset({*tensors, *owners, "N", "s"}), local)
         self.tensors = tensors
         self._arrays = Arrays(names, tensors, self.scratch, rebound)
 
