@@ -13,7 +13,7 @@ from bpgen.derive import derive
 from bpgen.emit import module, numpy_view
 from bpgen.execute.load import load_module
 from bpgen.ir.program import Contract, Fold, Place, steps_of
-from bpgen.losses import softmax_cross_entropy
+from bpgen.losses import mean_squared_error, softmax_cross_entropy
 from bpgen.lower import lower
 from bpgen.lower.batch_last import batch_last
 from bpgen.lower.folds import folded
@@ -108,11 +108,10 @@ def test_a_fold_never_makes_the_border_that_it_replaces():
 
 def test_the_place_in_a_window_is_called_as_no_argument_of_a_function(tmp_path):
     # The third axis of such a window is called s: so is the memory of an optimizer.
-    x, digit = bp.input("x", 5), bp.label("digit", classes=3)
+    x, target = bp.input("x", 5), bp.input("target", 2, 1, 2, 3)
     image = layers.reshape(layers.linear(x, 60, name="wide"), 1, 3, 4, 5)
     z = layers.conv3d(image, 2, 2, dilation=2, name="c")
-    logits = layers.linear(layers.flatten(z), 3, name="fc")
-    net = network(softmax_cross_entropy(logits, digit), {"logits": logits}, name="layer")
+    net = network(mean_squared_error(z, target), {"z": z}, name="layer")
     found = lower(derive(net), sgd())
     text = module(found, "layer.py", dtype="float64")
     assert "np.ndindex" in text
