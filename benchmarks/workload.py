@@ -96,7 +96,7 @@ WORKLOADS = {
     ),
     "lstm": Workload(
         "LSTM, 50 steps, 128 units, batch 32, Adam",
-        "lstm", "lstm", 32, "adam", 1e-3, (goal(1.2, 1.3),), shared=True,
+        "lstm", "lstm", 32, "adam", 1e-3, (goal(1.2, 1.3),),
     ),
     "gru": Workload(
         "GRU, 50 steps, 128 units, batch 32, Adam",
