@@ -37,6 +37,6 @@ def setup(case: Case, prepare: Compile = lambda model: model) -> Step:
         loss = functional.cross_entropy(run(x).flatten(0, -2), label.flatten())
         loss.backward()
         optimizer.step()
-        return float(loss)
+        return float(loss.detach())
 
     return step
