@@ -183,8 +183,8 @@ class Program:
     and prediction are the same. `second` goes on from `backward` to the product of the Hessian with
     a direction, if it is asked for. `again` names what `backward` computes a second time instead of
     reading what `forward` left, which costs time and saves memory. `in_turn` are tensors whose
-    buffers lack the axis of a loop, since each turn writes them anew; `moves` are
-    axes that lie elsewhere in memory.
+    buffers lack the axis of a loop, since each turn writes them anew; `moves` are axes that lie
+    elsewhere in memory.
     """
 
     network: Network

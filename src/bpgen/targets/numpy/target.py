@@ -59,6 +59,7 @@ class NumpyTarget:
         """
         self.names = names
         owners = {name.partition(".")[0] for name in names.values()}
+        # Functions call the batch N, and the optimizer's memory s.
         self.scratch = Scratch(owner, frozenset({*tensors, *owners, "N", "s"}), local)
         self.tensors = tensors
         self._arrays = Arrays(names, tensors, self.scratch, rebound)
