@@ -66,7 +66,9 @@ def section(settings: Settings) -> str:
 
 _SHOWN = """Mistakes that are wrong at the first point, judged there by other tools too: how many
 are refuted, of those that are shown to all."""
-_SCALE = "loss × | mistakes | do not run | equal at 24 points | wrong | refuted | at the first point"
+_SCALE = (
+    "loss × | mistakes | do not run | equal at 24 points | wrong | refuted | at the first point"
+)
 _PEERS = f"loss × | {' | '.join(('bpgen', *TOOLS))}"
 _KIND = f"mistake | wrong | {_PEERS.partition('|')[2]}"
 
