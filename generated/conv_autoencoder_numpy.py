@@ -72,6 +72,11 @@ class Grads(Params):
     """The gradient: `grads.W` is ∂L/∂W, in the same order in memory."""
 
 
+def lent(rows: np.ndarray, dtype: type, shape: tuple[int, ...]) -> np.ndarray:
+    """Return memory of floats as an array of another type, which needs no more than these rows."""
+    return rows.reshape(-1).view(dtype)[: math.prod(shape)].reshape(shape)
+
+
 class Activations:
     """What prediction computes for a batch of N examples.
 
@@ -144,7 +149,9 @@ class Workspace(Activations):
         rows_H2_FNUVW2 = self.TILES_H2_FNUVW2[0].stop
         self.TILES_J_CKNUV = tiles(J, C * K * N * U * V)
         rows_J_CKNUV = self.TILES_J_CKNUV[0].stop
+        TILE = max(C * U * V * rows_J_CKNUV * K * N, F * U * V * rows_H2_FNUVW2 * W2 * N)
         rows_N = np.empty((2432, N), dtype)
+        rows_TILE = np.empty((1, TILE), dtype)
         rows = np.empty(512, dtype)
         self.image_pad = np.zeros((C, A, B, N), dtype)  # image_pad[c,a,b,n]
         self.halves_pad1 = np.zeros((F, T, S, N), dtype)  # halves_pad1[f,t,s,n]
@@ -163,7 +170,7 @@ class Workspace(Activations):
         self.padded_down2_W = np.zeros((R, F, K, J), dtype)  # padded_down2_W[r,f,k,j]
         self.image = rows_N[0:64].reshape((C, H, W, N))  # image[c,h,w,n]
         self.z1 = rows_N[2048:2176].reshape((F, J, K, N))  # z1[f,j,k,n]
-        self.u_cuvj_kn = np.empty((C, U, V, rows_J_CKNUV, K, N), dtype)
+        self.u_cuvj_kn = lent(rows_TILE[0:1], dtype, (C, U, V, rows_J_CKNUV, K, N))
         self.halves = rows_N[0:128].reshape((F, J, K, N))  # halves[f,j,k,n]
         self.code = rows_N[288:304].reshape((N, R, H2, W2))  # code[n,r,h2,w2]
         self.u_nh2w2fuv = rows_N[0:288].reshape((N, H2, W2, F, U, V))
@@ -209,7 +216,7 @@ class Workspace(Activations):
         )  # joined_d_halves_pad1[f,s2,g2,n]
         self.d_z1 = rows_N[2048:2176].reshape((F, J, K, N))  # ∂L/∂z1[f,j,k,n]
         self.v_fcuv = rows[0:72].reshape((F, C, U, V))
-        self.u_fuvh2_w2n = np.empty((F, U, V, rows_H2_FNUVW2, W2, N), dtype)
+        self.u_fuvh2_w2n = lent(rows_TILE[0:1], dtype, (F, U, V, rows_H2_FNUVW2, W2, N))
         self.v_rfuv = rows[0:288].reshape((R, F, U, V))
         self.split_d_up1_W = rows[0:512].reshape(
             (R, F, Q, M, U3, V3)

@@ -27,7 +27,7 @@ from bpgen.lower.lives import TRAINING, Moment, lives
 from bpgen.lower.turns import by_turns
 from bpgen.lower.workspace import Workspace
 from bpgen.optimizers import sgd
-from bpgen.targets.numpy.scratch import Part
+from bpgen.targets.numpy.scratch import Tile
 from bpgen.verify.interpret import evaluate
 from bpgen.verify.numbers import FLOAT64
 
@@ -45,12 +45,15 @@ def program_of(name):
 @pytest.mark.parametrize("name", zoo())
 def test_memory_is_within_a_tenth_of_what_is_needed_at_once(name):
     # What grows with the batch, and what does not, lie apart: that shows in a batch of a few.
-    # A tile of windows has memory of its own: what the cache holds, a row of positions at least.
+    # All tiles of windows share one piece beside, as large as the cache allows: in a small network
+    # that is some hundredths of the rest.
     held = bp.load(name).workspace()
     for batch in (64, 1000):
         pieces = {piece: piece.bytes(rows, batch) for piece, rows in held.pieces.items()}
-        tiles = {p: size for p, size in pieces.items() if any(isinstance(e, Part) for e in p.row)}
-        assert sum(pieces.values()) - sum(tiles.values()) <= 1.1 * held.bound(batch)
+        tiles = [size for p, size in pieces.items() if any(isinstance(e, Tile) for e in p.row)]
+        assert len(tiles) <= 1
+        assert sum(pieces.values()) - sum(tiles) <= 1.1 * held.bound(batch)
+        assert sum(pieces.values()) <= 1.15 * held.bound(batch)
 
 
 @pytest.mark.parametrize("name", zoo())

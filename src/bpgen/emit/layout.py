@@ -60,7 +60,8 @@ class Memory:
 
 def buffer_field(name: str, made: str, formula: str) -> FieldView:
     """Return a buffer of a workspace, on three lines where one cannot hold it."""
-    if len(f"self.{name} = {made}  # {formula}") > WIDTH - 4:
+    comment = f"  # {formula}" if formula else ""
+    if len(f"self.{name} = {made}{comment}") > WIDTH - 4:
         call, _, arguments = made.removesuffix(")").partition("(")
         made = f"{call}(\n            {arguments}\n        )"
     return FieldView(name, "", formula, make=made)

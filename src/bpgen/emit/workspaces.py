@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import sympy
@@ -14,6 +14,7 @@ from bpgen.emit.functions import Functions
 from bpgen.emit.layout import Memory, buffer_field, scratch_lines, shape, tile_lines
 from bpgen.emit.tensors import as_tuple
 from bpgen.emit.view import FieldView, WorkspaceView
+from bpgen.emit.wrap import wrapped_code
 from bpgen.ir.program import Program
 from bpgen.ir.tensor import Role
 from bpgen.lower.held import blocks, borders, buffers
@@ -22,7 +23,7 @@ from bpgen.lower.workspace import Buffer, Piece, Workspace, assigned
 from bpgen.spell import FormulaSpeller
 from bpgen.targets.numpy.in_place import is_in_place
 from bpgen.targets.numpy.scalar import scalar
-from bpgen.targets.numpy.scratch import Scratch
+from bpgen.targets.numpy.scratch import Part, Register, Scratch, Tile
 
 LENT = "lent"  # what code calls the function that sees rows as another type
 _DTYPES = {"float": "dtype", "bool": "bool", "int": "np.intp", "double": "np.float64"}
@@ -76,7 +77,7 @@ class Workspaces:
             name,
             base,
             _DOCS[name],
-            tile_lines(self._scratch, alive.times),
+            (*tile_lines(self._scratch, alive.times), *_tile_sizes(shared)),
             tuple(f"{_called(p)} = np.empty({_size(p, rows)})" for p, rows in shared.items()),
             (*self._tables(alive), *fields),
             scratch_lines(self._scratch, alive.times),
@@ -104,11 +105,16 @@ class Workspaces:
     def _buffers(self, alive: Lives) -> list[Buffer]:
         """Return what lies in memory: tensors, and registers in the steps that compute in them."""
         found = buffers(self.program, alive)
+        used = {}
         for register in self._scratch.shapes:
             moments = self._scratch.used[register.name]
             times = tuple(range(t, t + 1) for m, t in alive.times.items() if m in moments)
             if times:
-                found.append(Buffer(register.name, register.axes, register.kind, times))
+                used[register] = times
+        tile = Tile.of(tuple(r.axes for r in used if _is_tile(r)))
+        for register, times in used.items():
+            row = tile if _is_tile(register) else None
+            found.append(Buffer(register.name, register.axes, register.kind, times, row=row))
         return found
 
     def _aliases(self, name: str, alive: Lives) -> set[str]:
@@ -136,6 +142,20 @@ class Workspaces:
         return "" if tensor is None else self.speller.spell(tensor.canonical)
 
 
+def _is_tile(register: Register) -> bool:
+    return any(isinstance(i.extent, Part) for i in register.axes)
+
+
+def _tile_sizes(pieces: Iterable[Piece]) -> Iterator[str]:
+    """Yield the line that says how many entries the largest tile has, where tiles share memory."""
+    for extent in (e for piece in pieces for e in piece.row):
+        if isinstance(extent, Tile):
+            products = (" * ".join(i.extent.name for i in axes) for axes in extent.shapes)
+            sizes = list(dict.fromkeys(products))
+            largest = f"max({', '.join(sizes)})" if len(sizes) > 1 else sizes[0]
+            yield from wrapped_code(f"{extent} = {largest}", 4)
+
+
 def _made(buffer: Buffer, border: Expr | None) -> str:
     """Return the code that makes a buffer with memory of its own; a border is filled once."""
     arguments = f"{shape(buffer.indices)}, {_DTYPES[buffer.kind]}"
@@ -149,7 +169,7 @@ def _made(buffer: Buffer, border: Expr | None) -> str:
 
 def _seen(rows: str, buffer: Buffer) -> str:
     """Return the code that sees rows of a piece as the array that they are for a while."""
-    if buffer.kind == "float":
+    if buffer.kind == "float" and buffer.row is None:
         return f"{rows}.reshape({shape(buffer.indices)})"
     return (
         f"{LENT}({rows}, {_DTYPES[buffer.kind]}, {as_tuple(i.extent.name for i in buffer.indices)})"

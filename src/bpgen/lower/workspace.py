@@ -40,7 +40,8 @@ class Piece:
 class Buffer:
     """What needs memory, and at what times.
 
-    One that is `alone` shares its memory with none, as what is read from outside must.
+    One that is `alone` shares its memory with none, as what is read from outside must. One that is
+    no whole number of rows, as a tile is, has a `row` that holds it.
     """
 
     name: str
@@ -48,14 +49,19 @@ class Buffer:
     kind: str
     lives: tuple[range, ...]
     alone: bool = False
+    row: Extent | None = None
 
     def piece(self, free: Collection[Extent]) -> Piece:
         """Return the piece of memory that this buffer lies in."""
+        if self.row is not None:
+            return Piece((self.row,))
         row = sorted((i.extent for i in self.indices if _is_free(i, free)), key=lambda e: e.name)
         return Piece(tuple(row), self.name if self.alone else "")
 
     def rows(self, free: Collection[Extent]) -> int:
         """Return how many rows this buffer takes."""
+        if self.row is not None:
+            return 1
         entries = prod(i.extent.value or 1 for i in self.indices if not _is_free(i, free))
         return -(-entries * _BYTES[self.kind] // FLOAT)
 

@@ -43,6 +43,23 @@ class Part(Extent):
         return max(fits, default=1)
 
 
+class Tile(Extent):
+    """How many entries the largest of some tiles has."""
+
+    shapes: tuple[Axes, ...]
+
+    @classmethod
+    def of(cls, shapes: tuple[Axes, ...]) -> Tile:
+        """Return the size that holds an array of each of `shapes`."""
+        tile = cls("TILE", None)
+        tile.shapes = shapes
+        return tile
+
+    def count(self, batch: int) -> int:
+        """Return how many entries there are, with so many examples in a batch."""
+        return max(prod(i.extent.count(batch) for i in axes) for axes in self.shapes)
+
+
 @dataclass(frozen=True, slots=True)
 class Register:
     """One register under one shape."""
