@@ -15,7 +15,14 @@ from pathlib import Path
 from benchmarks.verification.document import machine, merged
 from benchmarks.verification.settings import Settings
 
-PARTS = ("formulas", "files", "by_hand", "points", "networks", "clock")
+PARTS = {
+    "formulas": "Mistakes in derived equations",
+    "files": "Edits of emitted files",
+    "by_hand": "Edited by hand",
+    "points": "False alarms",
+    "networks": "Random networks",
+    "clock": "The time of a check",
+}
 
 
 def main() -> None:
@@ -41,16 +48,15 @@ def main() -> None:
         minutes=options.minutes / tenth,
     )
     for part in options.part or PARTS:
-        module = import_module(f"benchmarks.verification.{part}")
+        title, module = PARTS[part], import_module(f"benchmarks.verification.{part}")
         begin = time.perf_counter()
         text = module.section(settings)
         minutes = (time.perf_counter() - begin) / 60
         stated = f"Seed {seed}, 1 of {settings.share} mistakes; {minutes:.1f} minutes. {machine()}"
-        section = f"## {module.TITLE}\n\n{text}\n\n{stated}\n"
+        section = f"## {title}\n\n{text}\n\n{stated}\n"
         print(section, flush=True)
         if options.output is not None:
-            titles = [import_module(f"benchmarks.verification.{p}").TITLE for p in PARTS]
-            merged(options.output, module.TITLE, section, titles)
+            merged(options.output, title, section, list(PARTS.values()))
 
 
 if __name__ == "__main__":

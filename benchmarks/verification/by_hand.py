@@ -10,7 +10,6 @@ from benchmarks.verification.settings import Settings
 from benchmarks.verification.subjects import subject
 from benchmarks.verification.table import table
 
-TITLE = "Edited by hand"
 # What is done, in which network, and the first line that fits with what takes its place.
 _EDITS = (
     ("a sign", "dense", r"np\.subtract\((.*)\)", r"np.add(\1)"),

@@ -10,7 +10,6 @@ import time
 from benchmarks.verification.settings import Settings
 from benchmarks.verification.table import table
 
-TITLE = "The time of a check"
 _MODELS = {"digits_mlp": 10, "char_gpt": 60}
 
 

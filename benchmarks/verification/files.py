@@ -25,7 +25,6 @@ from bpgen.execute.probe import Probe
 from bpgen.execute.proof import probe_of
 from bpgen.verify.points import Point
 
-TITLE = "Edits of emitted files"
 _PLACES = 6
 _FAULTS = (ArithmeticError, LookupError, TypeError, ValueError, BpgenError)
 

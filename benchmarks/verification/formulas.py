@@ -24,7 +24,6 @@ from bpgen.ir.derivation import Derivation
 from bpgen.verify import check
 from bpgen.verify.points import Point
 
-TITLE = "Mistakes in derived equations"
 # Of points, the first; and others, for a mistake in an entry that is 0 at the first.
 _PLACES = 24
 # Right gradients that other tools are shown, of each network.

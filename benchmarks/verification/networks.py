@@ -14,7 +14,6 @@ from benchmarks.verification.pool import Pool
 from benchmarks.verification.settings import Settings
 from benchmarks.verification.table import table
 
-TITLE = "Random networks"
 _CHUNK = 200
 _HEAD = (
     "different networks | proved | on a switch at every point | refuted or failed | minutes"

@@ -30,7 +30,6 @@ from bpgen.verify.proof import prove
 from bpgen.verify.reduce import reduced
 from bpgen.verify.trial import Trial
 
-TITLE = "False alarms"
 _KINDS = ("generic", "initial", "after training", "equal extents")
 _DTYPES = ("float64", "float32")
 
