@@ -143,6 +143,17 @@ def test_an_index_may_visit_the_first_entries_of_an_axis_alone(derived):
     derived(loss_of(bp.define("z", (n, k), bp.pad(y[n, k]) ** 2)))
 
 
+def test_what_holds_the_first_entries_of_an_axis_names_no_others(derived):
+    a = bp.index("a", 5)
+    W = bp.parameter("W", a)
+    y = bp.define("y", (a,), sympy.tanh(W[a]))
+    j = bp.index("j", 3)
+    z = bp.define("z", (j,), -bp.pad(y[j]))  # of which y² = z², but for 3 entries alone
+    x = bp.input("x", 3)
+    n = x.indices[0]
+    derived(bp.define("loss", (), bp.mean(sympy.sin(z[j] * x[n, j]), over=(n, j))))
+
+
 def test_windows_of_a_maximum_may_end_before_the_axis_does(derived):
     x = bp.input("x", 1, 7, 8)
     s = bp.parameter("s", *x.indices[1:])

@@ -132,7 +132,10 @@ def _never_zero(body: Expr) -> bool:
 
 
 def _alignments(equation: Equation, expr: Expr) -> Iterator[dict[Expr, Expr]]:
-    """Yield the renamings of the equation's indices that make it read what `expr` reads."""
+    """Yield the renamings of the equation's indices that make it read what `expr` reads.
+
+    An index takes the place of one of the same extent: a part of a tensor is not the whole of it.
+    """
     widest = max(equation.accesses(), key=lambda a: len(a.indices), default=None)
     if widest is None:
         return
@@ -140,6 +143,10 @@ def _alignments(equation: Equation, expr: Expr) -> Iterator[dict[Expr, Expr]]:
     for entry in accesses(expr):
         if entry.name == widest.name:
             mapping = dict(zip(widest.indices, entry.indices, strict=True))
-            if mapping not in seen and all(isinstance(i, Index) for i in mapping):
+            if mapping not in seen and all(_same_range(i, j) for i, j in mapping.items()):
                 seen.append(mapping)
                 yield mapping
+
+
+def _same_range(ours: Expr, theirs: Expr) -> bool:
+    return isinstance(ours, Index) and isinstance(theirs, Index) and ours.extent == theirs.extent
