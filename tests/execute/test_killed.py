@@ -32,8 +32,8 @@ def test_a_run_killed_at_any_moment_ends_with_the_bits_of_an_unbroken_one(tmp_pa
     assert started(whole).wait(120) == 0
     seed = time.time_ns()
     rng = np.random.default_rng(seed)
-    for kill in range(3):
-        process = started(broken, *(["--resume"] if kill else []))
+    for _ in range(3):
+        process = started(broken, *(["--resume"] if (broken / "last.npz").exists() else []))
         before = epochs(broken)
         while process.poll() is None and epochs(broken) == before:
             time.sleep(0.001)
