@@ -6,6 +6,7 @@ import mpmath
 import numpy as np
 import pytest
 import sympy
+from flint import arb
 from sympy.codegen import cfunctions
 
 from bpgen.errors import UndecidedError
@@ -13,10 +14,10 @@ from bpgen.ir.equation import Equation, Op, Term
 from bpgen.ir.expr import Delta, Digit, Where, access
 from bpgen.ir.index import Extent, index
 from bpgen.ir.tensor import Role, Tensor
-from bpgen.verify.balls import Balls, Series
+from bpgen.verify.balls import Balls, Series, coefficient
 from bpgen.verify.decimals import Decimals
 from bpgen.verify.interpret import evaluate, evaluate_lanes, needed
-from bpgen.verify.numbers import COMPLEX, FLOAT32, FLOAT64
+from bpgen.verify.numbers import COMPLEX, FLOAT32, FLOAT64, filled
 from bpgen.verify.problem import lifted
 
 N, D, H = 2, 3, 5
@@ -150,6 +151,17 @@ def test_a_series_carries_the_derivative_of_the_forward_formulas():
     t = sympy.Symbol("t")
     slope = sympy.lambdify(t, sympy.diff(sympy.tanh(t) / (1 + t**2), t))
     assert max(abs(float(f[1]) - slope(v)) for f, v in zip(found.flat, X.flat, strict=True)) < 1e-14
+
+
+@pytest.mark.parametrize("exponent", [2, 3, 6])
+@pytest.mark.parametrize("slope", [0.0, 2.0])
+def test_a_series_around_zero_has_powers(exponent, slope):
+    series = Series(200)
+    with series.working():
+        zero = filled([arb(0, 1e-60)], (1,))
+        powers = series.power(series.line(zero, np.array([slope])), exponent)
+        sizes = [float(coefficient(powers, k)[0].abs_upper()) for k in range(2)]
+    assert max(sizes) < 1e-50
 
 
 def test_lanes_are_copies_that_do_not_touch():

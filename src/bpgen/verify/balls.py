@@ -180,7 +180,10 @@ def _series_sign(value: arb_series, order: int) -> int:
 
 
 def _power(base: arb_series, exponent: int, order: int) -> arb_series:
-    if exponent < 0 and base[0].is_zero():  # flint's own is 0, or an error
+    if exponent >= 0:  # flint's own is no number where the constant term may be 0
+        power: arb_series = _by_squaring(base, exponent)
+        return power
+    if base[0].is_zero():  # flint's own is 0, or an error
         return arb_series([arb.nan()] * (order + 1))
     try:
         return base**exponent
@@ -188,7 +191,7 @@ def _power(base: arb_series, exponent: int, order: int) -> arb_series:
         return arb_series([arb.nan()] * (order + 1))
 
 
-def _by_squaring(base: arb, exponent: int) -> arb:
+def _by_squaring(base: Any, exponent: int) -> Any:
     """Return `base ** exponent` by multiplications."""
     if exponent < 0:
         return 1 / _by_squaring(base, -exponent)
