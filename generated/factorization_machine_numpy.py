@@ -11,11 +11,13 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import copy_context
 from functools import partial
+from itertools import cycle
 from pathlib import Path
+from threading import Barrier
 from types import FrameType
 
 import numpy as np
@@ -57,11 +59,12 @@ class Activations:
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
     the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h].
+    such as u_nh is scratch memory u, seen as [n,h]. N examples are here, of the BATCH that
+    threads share.
     """
 
-    def __init__(self, N: int, dtype: str = DTYPE) -> None:
-        self.N = N
+    def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
+        self.N, self.BATCH = N, (BATCH := BATCH or N)
         rows_N = np.empty((18, N), dtype)
         rows = np.empty(40, dtype)
         self.fm_u = rows_N[10:14].reshape((N, R))  # fm_u[n,r]
@@ -78,17 +81,21 @@ class Activations:
         self.l2 = rows[1:2].reshape(())  # l2
         self.ONES_R = np.ones(R, dtype)
 
+    def meet(self, x: np.ndarray) -> None:
+        """Make of `x`, a sum over N examples, the sum over BATCH: for one thread, it is that."""
+
 
 class Workspace(Activations):
     """What a step of training computes: activations, and cotangents from them.
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
     the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h].
+    such as u_nh is scratch memory u, seen as [n,h]. N examples are here, of the BATCH that
+    threads share.
     """
 
-    def __init__(self, N: int, dtype: str = DTYPE) -> None:
-        self.N = N
+    def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
+        self.N, self.BATCH = N, (BATCH := BATCH or N)
         rows_N = np.empty((19, N), dtype)
         rows = np.empty(60, dtype)
         self.loss = np.empty((), dtype)  # loss
@@ -162,6 +169,7 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
 def add_loss(p: Params, a: Activations, y: np.ndarray) -> None:
     """Go on from the outputs to the loss."""
     N = a.N
+    BATCH = a.BATCH
 
     # target[n] = y[n,0]
     a.target = y[:, 0]
@@ -171,40 +179,44 @@ def add_loss(p: Params, a: Activations, y: np.ndarray) -> None:
 
     # mean_squared_error = Σ_n r[n]²/N
     np.dot(a.r, a.r, out=a.mean_squared_error)
-    np.multiply(a.mean_squared_error, 1 / N, out=a.mean_squared_error)
+    np.multiply(a.mean_squared_error, 1 / BATCH, out=a.mean_squared_error)
 
     # l2 = Σ_{d,r} 0.01 fm_V[d,r]²
     np.dot(p.fm_V.ravel(), p.fm_V.ravel(), out=a.l2)
     np.multiply(a.l2, 0.01, out=a.l2)
 
     # loss = mean_squared_error + l2
-    np.add(a.mean_squared_error, a.l2, out=a.loss)
+    np.multiply(a.l2, N / BATCH, out=a.loss)
+    np.add(a.loss, a.mean_squared_error, out=a.loss)
 
 
 def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray) -> None:
     """Fill `g` with the gradient, from what `forward` and `add_loss` left in `a`."""
     N = a.N
+    BATCH = a.BATCH
 
     # ∂L/∂fm_u[n,r] = 2 fm_u[n,r] r[n]/N
-    np.multiply(a.r, 2 / N, out=a.u_n)
+    np.multiply(a.r, 2 / BATCH, out=a.u_n)
     np.multiply(a.fm_u, a.u_n[:, None], out=a.d_fm_u)
 
     # ∂L/∂fm_w0 = Σ_n 2 r[n]/N
     np.dot(a.r, a.ONES_N, out=g.fm_w0)
-    np.multiply(g.fm_w0, 2 / N, out=g.fm_w0)
+    np.multiply(g.fm_w0, 2 / BATCH, out=g.fm_w0)
 
     # ∂L/∂fm_w[d] = Σ_n 2 x[n,d] r[n]/N
     np.dot(a.r, x, out=g.fm_w)
-    np.multiply(g.fm_w, 2 / N, out=g.fm_w)
+    np.multiply(g.fm_w, 2 / BATCH, out=g.fm_w)
 
     # sum_for_d_fm_V[d] = Σ_n x[n,d]² r[n]
     np.multiply(x, a.r[:, None], out=a.u_nd)
     np.einsum("nd,nd->d", a.u_nd, x, out=a.sum_for_d_fm_V)
+    a.meet(a.sum_for_d_fm_V)
 
     # ∂L/∂fm_V[d,r] = Σ_n x[n,d] ∂L/∂fm_u[n,r] + fm_V[d,r] (0.02 - 2 sum_for_d_fm_V[d]/N)
     np.dot(x.T, a.d_fm_u, out=g.fm_V)
-    np.multiply(a.sum_for_d_fm_V, 2 / N, out=a.u_d)
+    np.multiply(a.sum_for_d_fm_V, 2 / BATCH, out=a.u_d)
     np.subtract(0.02, a.u_d, out=a.u_d)
+    np.multiply(a.u_d, N / BATCH, out=a.u_d)
     np.multiply(p.fm_V, a.u_d[:, None], out=a.v_dr)
     np.add(a.v_dr, g.fm_V, out=g.fm_V)
 
@@ -288,8 +300,8 @@ class Part:
     """The rows of a batch that one thread computes, with a workspace and a gradient of its own."""
 
     def __init__(self, rows: range, N: int, g: Grads) -> None:
-        self.rows, self.share = slice(rows.start, rows.stop), len(rows) / N
-        self.a, self.g = Workspace(len(rows), g.flat.dtype), g
+        self.rows = slice(rows.start, rows.stop)
+        self.a, self.g = Workspace(len(rows), g.flat.dtype, N), g
 
     def gradient(self, p: Params, x: np.ndarray, y: np.ndarray) -> float:
         """Fill the gradient with this part's share of it, and return its share of the loss."""
@@ -297,8 +309,44 @@ class Part:
         forward(p, a, x)
         add_loss(p, a, y)
         backward(p, g, a, x)
-        np.multiply(g.flat, self.share, out=g.flat)
-        return self.share * float(a.loss)
+        return float(a.loss)
+
+
+class Meeting:
+    """Where parts of a batch add what each has summed over its rows: in order, and all alike.
+
+    There are two places for a sum, by turns: while one is filled, some may still read the other.
+    """
+
+    def __init__(self, workspaces: list[Workspace], dtype: np.dtype) -> None:
+        parts = len(workspaces)
+        self.barrier, self.sums = Barrier(parts), np.empty((2, parts, 10), dtype)
+        for part, a in enumerate(workspaces):
+            a.meet = self.seat(part)
+
+    def seat(self, part: int) -> Callable[[np.ndarray], None]:
+        """Return how one part makes of its share of a sum the sum over the batch."""
+        places = cycle(self.sums)
+
+        def meet(x: np.ndarray) -> None:
+            shares = next(places)[:, : x.size]
+            shares[part] = x.reshape(-1)
+            self.barrier.wait()
+            np.copyto(x, np.add.reduce(shares, axis=0).reshape(x.shape))
+
+        return meet
+
+    @contextmanager
+    def attended(self, jobs: list[Future[float]]) -> Iterator[None]:
+        """Let no part wait for one that has failed, or never comes."""
+        try:
+            yield
+            for job in wait(jobs, return_when=FIRST_EXCEPTION).done:
+                job.result()
+        except BaseException:
+            self.barrier.abort()
+            wait(jobs)
+            raise
 
 
 class Team:
@@ -312,17 +360,18 @@ class Team:
         self.grads = [g, *(Grads(np.empty_like(g.flat)) for _ in range(threads - 1))]
         self.pool, self.one_thread_of_blas = ThreadPoolExecutor(threads), one_thread_of_blas()
         self.parts: dict[int, list[Part]] = {}
+        self.meetings: dict[int, Meeting] = {}
 
     def gradient(self, p: Params, *batch: np.ndarray) -> float:
         """Fill the first gradient with that of a batch, and return its loss."""
         parts = self.parts_of(len(batch[0]))
-        jobs = []
-        with self.one_thread_of_blas():
-            for part in parts:
+        jobs: list[Future[float]] = []
+        with self.one_thread_of_blas(), self.meetings[len(batch[0])].attended(jobs):
+            for part, own in zip(parts, [p] * len(parts), strict=False):
                 rows = [array[part.rows] for array in batch]
                 # In a copy of the context, numpy treats overflow as the caller told it to.
-                jobs.append(self.pool.submit(copy_context().run, part.gradient, p, *rows))
-            losses = [job.result() for job in jobs]
+                jobs.append(self.pool.submit(copy_context().run, part.gradient, own, *rows))
+        losses = [job.result() for job in jobs]
         first, *others = (part.g.flat for part in parts)
         for other in others:
             np.add(first, other, out=first)
@@ -330,10 +379,11 @@ class Team:
 
     def parts_of(self, N: int) -> list[Part]:
         """Return the parts of a batch of N rows: as many as there are threads, or rows."""
-        if N not in self.parts:
+        if N not in self.parts or self.meetings[N].barrier.broken:
             many = min(N, len(self.grads))
             rows = [range(N * k // many, N * (k + 1) // many) for k in range(many)]
             self.parts[N] = [Part(own, N, g) for own, g in zip(rows, self.grads, strict=False)]
+            self.meetings[N] = Meeting([part.a for part in self.parts[N]], self.grads[0].flat.dtype)
         return self.parts[N]
 
 
@@ -396,7 +446,8 @@ class Trainer:
     """Parameters in training. All memory is allocated by the first step of each batch size.
 
     `threads` share each batch, each with memory of its own: this pays where a step takes
-    milliseconds. The same number of threads gives the same bits.
+    milliseconds. The same number of threads gives the same bits. They meet where an example reads a
+    sum over the batch.
     """
 
     def __init__(self, params: Params, batch: int = 64, seed: int = 0, threads: int = 1) -> None:

@@ -101,7 +101,7 @@ def profiled(
 
 def _assert_shared(model: Model, plan: Plan) -> None:
     """Refuse threads where the examples of a batch depend on each other."""
-    found = shares_of(model.network)
+    found = shares_of(model.program())
     if plan.threads > 1 and isinstance(found, Coupling):
         raise CoupledError(
             f"{plan.threads} threads cannot share a batch of `{model.network.name}`",
