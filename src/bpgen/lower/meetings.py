@@ -9,15 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-import sympy
 from sympy import Expr
 
-from bpgen.ir.expr import Access, accesses
-from bpgen.ir.index import BATCH, Extent, Index
+from bpgen.ir.index import BATCH, Extent
 from bpgen.ir.program import (
+    Blocks,
     Carry,
     Contract,
-    Fold,
     Map,
     Part,
     Place,
@@ -29,81 +27,89 @@ from bpgen.ir.program import (
     Turns,
     steps_of,
 )
-from bpgen.lower.share import Shares, rows_of
+from bpgen.lower.share import Shares, reads, rows_of, weighed
 
 
 def with_meetings(program: Program, shares: Shares) -> Program:
     """Return `program` as each of several threads trains by it; one alone predicts."""
-    (rows,) = (e for e in program.network.extents() if e.value is None)
+    trains = program.changed(_Together(program, shares).function)
     nothing = Shares(frozenset(), frozenset(), frozenset())
-    trains, alone = (
-        program.changed(lambda parts, of=of: _Function(of, rows, parts).changed(parts))
-        for of in (shares, nothing)
-    )
+    alone = program.changed(_Together(program, nothing).function)
     return replace(trains, predict=alone.predict, score=alone.score, second=alone.second)
 
 
 @dataclass(frozen=True, slots=True)
-class _Function:
-    """One function; `parts` are all of it."""
+class _Together:
+    """The steps of a program, about the rows of one part of a batch."""
 
+    program: Program
     shares: Shares
-    rows: Extent
-    parts: tuple[Part, ...]
 
-    def changed(self, parts: tuple[Part, ...]) -> tuple[Part, ...]:
-        """Return `parts` with steps about the rows of one thread."""
-        return tuple(
-            self._step(p) if isinstance(p, Step) else replace(p, parts=self.changed(p.parts))
-            for p in parts
-        )
+    def function(self, parts: tuple[Part, ...]) -> tuple[Part, ...]:
+        """Return one function, or a loop in it, as a part of a batch runs it."""
+        return tuple(self._part(p, parts) for p in parts)
 
-    def _step(self, step: Step) -> Step:
-        is_sum = step.equation.out.name in self.shares.summed
-        statements = tuple(self._statement(s, is_sum=is_sum) for s in step.statements)
-        return replace(step, statements=statements, meets=self._meets(step))
+    def _part(self, part: Part, function: tuple[Part, ...]) -> Part:
+        match part:
+            case Step():
+                name = part.equation.out.name
+                change = self._share if name in self.shares.summed else self._of_rows
+                statements = tuple(map(change, part.statements))
+                meets = name in self.shares.met and _is_last(part, function)
+                return replace(part, statements=statements, meets=meets)
+            case Turns():
+                return replace(part, parts=tuple(self._part(p, function) for p in part.parts))
+            case Blocks():
+                raise AssertionError("only an update runs by blocks")
 
-    def _meets(self, step: Step) -> bool:
-        """Whether a sum is complete behind `step`, and must be that of the whole batch."""
-        name = step.equation.out.name
-        steps = steps_of(self.parts)
-        later = [s for s in steps[steps.index(step) + 1 :] if s.equation.out.name == name]
-        return name in self.shares.met and not (later and later[0].adds)
-
-    def _statement(self, statement: Statement, *, is_sum: bool) -> Statement:
-        """Return a statement whose formulas count all rows; what is no share counts by its rows."""
+    def _of_rows(self, statement: Statement) -> Statement:
+        """Return a statement whose formulas count the rows of the whole batch."""
         if isinstance(statement, Single):
-            inner: Any = self._statement(statement.statement, is_sum=is_sum)
+            inner: Any = self._of_rows(statement.statement)
             return replace(statement, statement=inner)
-        changes: dict[str, Any] = {}
+        whole, changes = {self._rows: BATCH}, dict[str, Any]()
         for field in fields(statement):
             match getattr(statement, field.name):
                 case Expr() as formula:
-                    changes[field.name] = formula.xreplace({self.rows: BATCH})
+                    changes[field.name] = formula.xreplace(whole)
                 case (Expr(), *_) as formulas:
-                    changes[field.name] = tuple(f.xreplace({self.rows: BATCH}) for f in formulas)
-        changed = replace(statement, **changes)
-        return self._weighed(changed) if is_sum else changed
+                    changes[field.name] = tuple(f.xreplace(whole) for f in formulas)
+        return replace(statement, **changes)
 
-    def _weighed(self, statement: Statement) -> Statement:
-        match statement:
-            case Map(body=body):
-                return replace(statement, body=self._weighed_sum(body))
-            case Reduce(body=body, over=over) if not rows_of(over):
-                return replace(statement, body=self._weighed_sum(body))
-            case Contract(factors=read, over=over, scale=scale) if not rows_of(over):
-                return replace(statement, scale=scale * self._weight(*read))
-            case Fold(kernel=kernel, entry=entry, over=over, scale=scale) if not rows_of(over):
-                return replace(statement, scale=scale * self._weight(kernel, entry))
-            case Place(pad=read, scale=scale) | Carry(entry=read, scale=scale):
-                return replace(statement, scale=scale * self._weight(read))
+    def _share(self, statement: Statement) -> Statement:
+        """Return a statement that computes a share: what is none counts by its rows."""
+        if isinstance(statement, Single):
+            inner: Any = self._share(statement.statement)
+            return replace(statement, statement=inner)
+        changed, weight = self._of_rows(statement), self._rows / BATCH
+        match changed:
+            case Reduce(over=over) | Contract(over=over) if rows_of(over):
+                return changed
+            case Map(body=body) | Reduce(body=body):
+                return replace(changed, body=weighed(body, self.shares.open, weight))
+            case Contract(factors=factors, scale=scale):
+                if not any(reads(f, self.shares.open) for f in factors):
+                    return replace(changed, scale=scale * weight)
+                return replace(changed, factors=tuple(map(self._factor, factors)))
+            case Place(pad=entry, scale=scale) | Carry(entry=entry, scale=scale):
+                is_share = reads(entry, self.shares.open)
+                return changed if is_share else replace(changed, scale=scale * weight)
             case _:
-                return statement
+                return changed
 
-    def _weighed_sum(self, body: Expr) -> Expr:
-        return sympy.Add(*(a * self._weight(a) for a in sympy.Add.make_args(body)))
+    def _factor(self, factor: Expr) -> Expr:
+        """Return a factor of a product that counts as a share by another one, or by itself."""
+        shares = self.shares.open
+        return weighed(factor, shares, self._rows / BATCH) if reads(factor, shares) else factor
 
-    def _weight(self, *read: Expr) -> Expr:
-        """Return by what a product counts: as it is, if a factor is a share; else by its rows."""
-        names = {a.name for factor in read for a in accesses(factor)}
-        return self.rows / BATCH if names.isdisjoint(self.shares.open) else sympy.S.One
+    @property
+    def _rows(self) -> Extent:
+        (rows,) = (e for e in self.program.network.extents() if e.value is None)
+        return rows
+
+
+def _is_last(step: Step, function: tuple[Part, ...]) -> bool:
+    """Whether no later step of a function adds to what `step` writes."""
+    name, steps = step.equation.out.name, steps_of(function)
+    later = [s for s in steps[steps.index(step) + 1 :] if s.equation.out.name == name]
+    return not (later and later[0].adds)

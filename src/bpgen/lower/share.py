@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import sympy
 from sympy import Expr
 
-from bpgen.ir.equation import Equation, Op, Term
+from bpgen.ir.equation import Equation, Op
 from bpgen.ir.expr import Access, Pad, accesses
 from bpgen.ir.index import Index
 from bpgen.ir.program import Part, Program, Step, Turns, steps_of
@@ -76,14 +76,28 @@ def shares_of(program: Program) -> Shares | Coupling:
     for step in _over_turns(parts):
         if step.equation.out.name in met & summed:
             return Coupling(step.equation, "it sums over the batch and over turns, one by one")
-    gradients = {program.derivation.gradient_of(t.name) for t in program.network.parameters}
-    results = gradients | {program.network.loss}
+    gradients = (program.derivation.gradient_of(t.name) for t in program.network.parameters)
+    results = frozenset({program.network.loss, *gradients})
     return Shares(summed, met & summed, results - (summed - met))
 
 
-def is_share(term: Term, addend: Expr, open_shares: frozenset[str]) -> bool:
-    """Whether a part has only its share of an addend: a sum over rows, or a multiple of such."""
-    return bool(rows_of(term.over)) or any(a.name in open_shares for a in accesses(addend))
+def weighed(expr: Expr, shares: frozenset[str], weight: Expr) -> Expr:
+    """Return what a part computes of `expr`: terms that read none of `shares` times `weight`."""
+    if not reads(expr, shares):
+        return expr * weight
+    match expr:
+        case sympy.Add():
+            return sympy.Add(*(weighed(a, shares, weight) for a in expr.args))
+        case sympy.Mul():
+            factors = (weighed(f, shares, weight) if reads(f, shares) else f for f in expr.args)
+            return sympy.Mul(*factors)
+        case _:
+            return expr
+
+
+def reads(expr: Expr, names: frozenset[str]) -> bool:
+    """Whether `expr` reads one of the tensors `names`."""
+    return any(a.name in names for a in accesses(expr))
 
 
 def rows_of(indices: Iterable[Index]) -> tuple[Index, ...]:
@@ -99,30 +113,36 @@ def _summed(steps: Iterable[Step], met: frozenset[str]) -> frozenset[str]:
         more = frozenset(
             e.out.name
             for e in equations
-            if any(is_share(term, term.body, found - met) for term in e.terms)
+            if any(rows_of(term.over) or reads(term.body, found - met) for term in e.terms)
         )
         if more == found:
             return found
         found = more
 
 
-def _read_whole(step: Step, open_shares: frozenset[str]) -> Iterator[str]:
-    """Yield the shares that a step reads otherwise than in proportion."""
+def _read_whole(step: Step, shares: frozenset[str]) -> Iterator[str]:
+    """Yield those of `shares` that a step reads otherwise than in proportion."""
     equation = step.equation
     for term in equation.terms:
         is_apart = rows_of((*equation.out.indices, *term.over)) or is_view(step)
-        for addend in sympy.Add.make_args(term.body):
-            shares = [a for a in accesses(addend) if a.name in open_shares]
-            if is_apart or equation.op is not Op.SUM or not _is_multiple(addend, shares):
-                yield from (a.name for a in shares)
+        if is_apart or equation.op is not Op.SUM or not _is_linear(term.body, shares):
+            yield from (a.name for a in accesses(term.body) if a.name in shares)
 
 
-def _is_multiple(addend: Expr, shares: list[Access]) -> bool:
-    """Whether `addend` is proportional to the only share that it reads, if it reads one."""
-    if not shares:
+def _is_linear(expr: Expr, shares: frozenset[str]) -> bool:
+    """Whether `expr` is a sum of multiples of shares, and of what reads none."""
+    if not reads(expr, shares):
         return True
-    plain = addend.xreplace({p: p.entry for p in addend.atoms(Pad) if p.value == 0})
-    return len(shares) == 1 and not (plain / shares[0]).has(shares[0])
+    match expr:
+        case sympy.Add():
+            return all(_is_linear(a, shares) for a in expr.args)
+        case sympy.Mul():
+            of_shares = [f for f in expr.args if reads(f, shares)]
+            return len(of_shares) == 1 and _is_linear(of_shares[0], shares)
+        case Pad(value=value):
+            return bool(value == 0)
+        case _:
+            return isinstance(expr, Access)
 
 
 def _over_turns(parts: Iterable[Part], around: frozenset[Index] = frozenset()) -> Iterator[Step]:
