@@ -11,13 +11,11 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import copy_context
 from functools import partial
-from itertools import cycle
 from pathlib import Path
-from threading import Barrier
 from types import FrameType
 
 import numpy as np
@@ -80,9 +78,6 @@ class Activations:
         self.mean_squared_error = rows[0:1].reshape(())  # mean_squared_error
         self.l2 = rows[1:2].reshape(())  # l2
         self.ONES_R = np.ones(R, dtype)
-
-    def meet(self, x: np.ndarray) -> None:
-        """Make of `x`, a sum over N examples, the sum over BATCH: for one thread, it is that."""
 
 
 class Workspace(Activations):
@@ -210,13 +205,11 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray) -> None:
     # sum_for_d_fm_V[d] = Σ_n x[n,d]² r[n]
     np.multiply(x, a.r[:, None], out=a.u_nd)
     np.einsum("nd,nd->d", a.u_nd, x, out=a.sum_for_d_fm_V)
-    a.meet(a.sum_for_d_fm_V)
 
     # ∂L/∂fm_V[d,r] = Σ_n x[n,d] ∂L/∂fm_u[n,r] + fm_V[d,r] (0.02 - 2 sum_for_d_fm_V[d]/N)
     np.dot(x.T, a.d_fm_u, out=g.fm_V)
     np.multiply(a.sum_for_d_fm_V, 2 / BATCH, out=a.u_d)
-    np.subtract(0.02, a.u_d, out=a.u_d)
-    np.multiply(a.u_d, N / BATCH, out=a.u_d)
+    np.subtract(0.02 * N / BATCH, a.u_d, out=a.u_d)
     np.multiply(p.fm_V, a.u_d[:, None], out=a.v_dr)
     np.add(a.v_dr, g.fm_V, out=g.fm_V)
 
@@ -312,43 +305,6 @@ class Part:
         return float(a.loss)
 
 
-class Meeting:
-    """Where parts of a batch add what each has summed over its rows: in order, and all alike.
-
-    There are two places for a sum, by turns: while one is filled, some may still read the other.
-    """
-
-    def __init__(self, workspaces: list[Workspace], dtype: np.dtype) -> None:
-        parts = len(workspaces)
-        self.barrier, self.sums = Barrier(parts), np.empty((2, parts, 10), dtype)
-        for part, a in enumerate(workspaces):
-            a.meet = self.seat(part)
-
-    def seat(self, part: int) -> Callable[[np.ndarray], None]:
-        """Return how one part makes of its share of a sum the sum over the batch."""
-        places = cycle(self.sums)
-
-        def meet(x: np.ndarray) -> None:
-            shares = next(places)[:, : x.size]
-            shares[part] = x.reshape(-1)
-            self.barrier.wait()
-            np.copyto(x, np.add.reduce(shares, axis=0).reshape(x.shape))
-
-        return meet
-
-    @contextmanager
-    def attended(self, jobs: list[Future[float]]) -> Iterator[None]:
-        """Let no part wait for one that has failed, or never comes."""
-        try:
-            yield
-            for job in wait(jobs, return_when=FIRST_EXCEPTION).done:
-                job.result()
-        except BaseException:
-            self.barrier.abort()
-            wait(jobs)
-            raise
-
-
 class Team:
     """Threads that share each batch. What they find is added in order: as many, the same bits.
 
@@ -360,17 +316,17 @@ class Team:
         self.grads = [g, *(Grads(np.empty_like(g.flat)) for _ in range(threads - 1))]
         self.pool, self.one_thread_of_blas = ThreadPoolExecutor(threads), one_thread_of_blas()
         self.parts: dict[int, list[Part]] = {}
-        self.meetings: dict[int, Meeting] = {}
 
     def gradient(self, p: Params, *batch: np.ndarray) -> float:
         """Fill the first gradient with that of a batch, and return its loss."""
         parts = self.parts_of(len(batch[0]))
         jobs: list[Future[float]] = []
-        with self.one_thread_of_blas(), self.meetings[len(batch[0])].attended(jobs):
+        with self.one_thread_of_blas():
             for part, own in zip(parts, [p] * len(parts), strict=False):
                 rows = [array[part.rows] for array in batch]
                 # In a copy of the context, numpy treats overflow as the caller told it to.
                 jobs.append(self.pool.submit(copy_context().run, part.gradient, own, *rows))
+            wait(jobs)
         losses = [job.result() for job in jobs]
         first, *others = (part.g.flat for part in parts)
         for other in others:
@@ -379,11 +335,10 @@ class Team:
 
     def parts_of(self, N: int) -> list[Part]:
         """Return the parts of a batch of N rows: as many as there are threads, or rows."""
-        if N not in self.parts or self.meetings[N].barrier.broken:
+        if N not in self.parts:
             many = min(N, len(self.grads))
             rows = [range(N * k // many, N * (k + 1) // many) for k in range(many)]
             self.parts[N] = [Part(own, N, g) for own, g in zip(rows, self.grads, strict=False)]
-            self.meetings[N] = Meeting([part.a for part in self.parts[N]], self.grads[0].flat.dtype)
         return self.parts[N]
 
 
@@ -446,8 +401,7 @@ class Trainer:
     """Parameters in training. All memory is allocated by the first step of each batch size.
 
     `threads` share each batch, each with memory of its own: this pays where a step takes
-    milliseconds. The same number of threads gives the same bits. They meet where an example reads a
-    sum over the batch.
+    milliseconds. The same number of threads gives the same bits.
     """
 
     def __init__(self, params: Params, batch: int = 64, seed: int = 0, threads: int = 1) -> None:
