@@ -62,12 +62,13 @@ class Activations:
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
     the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h]. N examples are here, of the BATCH that
-    threads share.
+    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
+    that threads share.
     """
 
     def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
-        self.N, self.BATCH = N, (BATCH := BATCH or N)
+        BATCH = BATCH or N
+        self.N, self.BATCH = N, BATCH
         rows_N = np.empty((2064, N), dtype)
         self.vector = rows_N[0:2048].reshape((N, D, H))  # vector[n,d,h]
         self.logits = np.empty((N, K), dtype)  # logits[n,k]
@@ -89,12 +90,13 @@ class Workspace(Activations):
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
     the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h]. N examples are here, of the BATCH that
-    threads share.
+    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
+    that threads share.
     """
 
     def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
-        self.N, self.BATCH = N, (BATCH := BATCH or N)
+        BATCH = BATCH or N
+        self.N, self.BATCH = N, BATCH
         rows_N = np.empty((12326, N), dtype)
         self.loss = np.empty((), dtype)  # loss
         self.vector = rows_N[0:2048].reshape((N, D, H))  # vector[n,d,h]
@@ -294,9 +296,9 @@ def loss(params: Params, *, tokens: np.ndarray, topic: np.ndarray) -> float:
 class Part:
     """The rows of a batch that one thread computes, with a workspace and a gradient of its own."""
 
-    def __init__(self, rows: range, N: int, g: Grads) -> None:
+    def __init__(self, rows: range, BATCH: int, g: Grads) -> None:
         self.rows = slice(rows.start, rows.stop)
-        self.a, self.g = Workspace(len(rows), g.flat.dtype, N), g
+        self.a, self.g = Workspace(len(rows), g.flat.dtype, BATCH), g
 
     def gradient(self, p: Params, tokens: np.ndarray, topic: np.ndarray) -> float:
         """Fill the gradient with this part's share of it, and return its share of the loss."""

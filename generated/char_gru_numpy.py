@@ -70,12 +70,13 @@ class Activations:
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
     the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h]. N examples are here, of the BATCH that
-    threads share.
+    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
+    that threads share.
     """
 
     def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
-        self.N, self.BATCH = N, (BATCH := BATCH or N)
+        BATCH = BATCH or N
+        self.N, self.BATCH = N, BATCH
         rows_N = np.empty((74368, N), dtype)
         self.y1 = rows_N[24576:26624].reshape((N, D, H))  # y1[n,d,h]
         self.logits = np.empty((N, D, E), dtype)  # logits[n,d,e]
@@ -110,12 +111,13 @@ class Workspace(Activations):
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
     the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h]. N examples are here, of the BATCH that
-    threads share.
+    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
+    that threads share.
     """
 
     def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
-        self.N, self.BATCH = N, (BATCH := BATCH or N)
+        BATCH = BATCH or N
+        self.N, self.BATCH = N, BATCH
         rows_N = np.empty((131200, N), dtype)
         self.loss = np.empty((), dtype)  # loss
         self.y1 = rows_N[129024:131072].reshape((N, D, H))  # y1[n,d,h]
@@ -294,8 +296,7 @@ def add_loss(a: Activations, next_token: np.ndarray) -> None:
 
 def backward(p: Params, g: Grads, a: Workspace, tokens: np.ndarray, next_token: np.ndarray) -> None:
     """Fill `g` with the gradient, from what `forward` and `add_loss` left in `a`."""
-    N = a.N
-    BATCH = a.BATCH
+    N, BATCH = a.N, a.BATCH
 
     # p[n,d,e] = e[n,d,e]/s[n,d]
     np.divide(a.e, a.s[:, :, None], out=a.p)
@@ -493,9 +494,9 @@ def loss(params: Params, *, tokens: np.ndarray, next_token: np.ndarray) -> float
 class Part:
     """The rows of a batch that one thread computes, with a workspace and a gradient of its own."""
 
-    def __init__(self, rows: range, N: int, g: Grads) -> None:
+    def __init__(self, rows: range, BATCH: int, g: Grads) -> None:
         self.rows = slice(rows.start, rows.stop)
-        self.a, self.g = Workspace(len(rows), g.flat.dtype, N), g
+        self.a, self.g = Workspace(len(rows), g.flat.dtype, BATCH), g
 
     def gradient(self, p: Params, tokens: np.ndarray, next_token: np.ndarray) -> float:
         """Fill the gradient with this part's share of it, and return its share of the loss."""

@@ -82,12 +82,13 @@ class Activations:
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
     the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h]. N examples are here, of the BATCH that
-    threads share.
+    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
+    that threads share.
     """
 
     def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
-        self.N, self.BATCH = N, (BATCH := BATCH or N)
+        BATCH = BATCH or N
+        self.N, self.BATCH = N, BATCH
         self.TILES_J_CKNUV = tiles(J, C * K * N * U * V)
         rows_J_CKNUV = self.TILES_J_CKNUV[0].stop
         rows_N = np.empty((900, N), dtype)
@@ -141,12 +142,13 @@ class Workspace(Activations):
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
     the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h]. N examples are here, of the BATCH that
-    threads share.
+    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
+    that threads share.
     """
 
     def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
-        self.N, self.BATCH = N, (BATCH := BATCH or N)
+        BATCH = BATCH or N
+        self.N, self.BATCH = N, BATCH
         self.TILES_H2_FNUVW2 = tiles(H2, F * N * U * V * W2)
         rows_H2_FNUVW2 = self.TILES_H2_FNUVW2[0].stop
         self.TILES_J_CKNUV = tiles(J, C * K * N * U * V)
@@ -396,8 +398,7 @@ def add_loss(a: Activations, x: np.ndarray) -> None:
 
 def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray) -> None:
     """Fill `g` with the gradient, from what `forward` and `add_loss` left in `a`."""
-    N = a.N
-    BATCH = a.BATCH
+    N, BATCH = a.N, a.BATCH
 
     # p[n,e2] = e[n,e2]/s[n,e2]
     np.divide(a.e, a.s, out=a.p)
@@ -621,9 +622,9 @@ def loss(params: Params, *, x: np.ndarray) -> float:
 class Part:
     """The rows of a batch that one thread computes, with a workspace and a gradient of its own."""
 
-    def __init__(self, rows: range, N: int, g: Grads) -> None:
+    def __init__(self, rows: range, BATCH: int, g: Grads) -> None:
         self.rows = slice(rows.start, rows.stop)
-        self.a, self.g = Workspace(len(rows), g.flat.dtype, N), g
+        self.a, self.g = Workspace(len(rows), g.flat.dtype, BATCH), g
 
     def gradient(self, p: Params, x: np.ndarray) -> float:
         """Fill the gradient with this part's share of it, and return its share of the loss."""

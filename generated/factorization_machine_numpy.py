@@ -57,12 +57,13 @@ class Activations:
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
     the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h]. N examples are here, of the BATCH that
-    threads share.
+    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
+    that threads share.
     """
 
     def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
-        self.N, self.BATCH = N, (BATCH := BATCH or N)
+        BATCH = BATCH or N
+        self.N, self.BATCH = N, BATCH
         rows_N = np.empty((18, N), dtype)
         rows = np.empty(40, dtype)
         self.fm_u = rows_N[10:14].reshape((N, R))  # fm_u[n,r]
@@ -85,12 +86,13 @@ class Workspace(Activations):
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
     the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h]. N examples are here, of the BATCH that
-    threads share.
+    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
+    that threads share.
     """
 
     def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
-        self.N, self.BATCH = N, (BATCH := BATCH or N)
+        BATCH = BATCH or N
+        self.N, self.BATCH = N, BATCH
         rows_N = np.empty((19, N), dtype)
         rows = np.empty(60, dtype)
         self.loss = np.empty((), dtype)  # loss
@@ -163,8 +165,7 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
 
 def add_loss(p: Params, a: Activations, y: np.ndarray) -> None:
     """Go on from the outputs to the loss."""
-    N = a.N
-    BATCH = a.BATCH
+    N, BATCH = a.N, a.BATCH
 
     # target[n] = y[n,0]
     a.target = y[:, 0]
@@ -187,8 +188,7 @@ def add_loss(p: Params, a: Activations, y: np.ndarray) -> None:
 
 def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray) -> None:
     """Fill `g` with the gradient, from what `forward` and `add_loss` left in `a`."""
-    N = a.N
-    BATCH = a.BATCH
+    N, BATCH = a.N, a.BATCH
 
     # ∂L/∂fm_u[n,r] = 2 fm_u[n,r] r[n]/N
     np.multiply(a.r, 2 / BATCH, out=a.u_n)
@@ -292,9 +292,9 @@ def loss(params: Params, *, x: np.ndarray, y: np.ndarray) -> float:
 class Part:
     """The rows of a batch that one thread computes, with a workspace and a gradient of its own."""
 
-    def __init__(self, rows: range, N: int, g: Grads) -> None:
+    def __init__(self, rows: range, BATCH: int, g: Grads) -> None:
         self.rows = slice(rows.start, rows.stop)
-        self.a, self.g = Workspace(len(rows), g.flat.dtype, N), g
+        self.a, self.g = Workspace(len(rows), g.flat.dtype, BATCH), g
 
     def gradient(self, p: Params, x: np.ndarray, y: np.ndarray) -> float:
         """Fill the gradient with this part's share of it, and return its share of the loss."""

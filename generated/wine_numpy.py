@@ -64,12 +64,13 @@ class Activations:
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
     the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h]. N examples are here, of the BATCH that
-    threads share.
+    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
+    that threads share.
     """
 
     def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
-        self.N, self.BATCH = N, (BATCH := BATCH or N)
+        BATCH = BATCH or N
+        self.N, self.BATCH = N, BATCH
         rows_N = np.empty((8, N), dtype)
         rows = np.empty(3, dtype)
         self.z1 = rows_N[0:8].reshape((N, H))  # z1[n,h]
@@ -95,12 +96,13 @@ class Workspace(Activations):
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
     the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h]. N examples are here, of the BATCH that
-    threads share.
+    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
+    that threads share.
     """
 
     def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
-        self.N, self.BATCH = N, (BATCH := BATCH or N)
+        BATCH = BATCH or N
+        self.N, self.BATCH = N, BATCH
         rows_N = np.empty((27, N), dtype)
         rows = np.empty(104, dtype)
         self.loss = np.empty((), dtype)  # loss
@@ -173,8 +175,7 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
 
 def add_loss(p: Params, a: Activations, cultivar: np.ndarray) -> None:
     """Go on from the outputs to the loss."""
-    N = a.N
-    BATCH = a.BATCH
+    N, BATCH = a.N, a.BATCH
 
     # m[n] = max_k logits[n,k]
     np.maximum.reduce(a.logits, axis=1, out=a.m)
@@ -210,8 +211,7 @@ def add_loss(p: Params, a: Activations, cultivar: np.ndarray) -> None:
 
 def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray, cultivar: np.ndarray) -> None:
     """Fill `g` with the gradient, from what `forward` and `add_loss` left in `a`."""
-    N = a.N
-    BATCH = a.BATCH
+    N, BATCH = a.N, a.BATCH
 
     # p[n,k] = e[n,k]/s[n]
     np.divide(a.e, a.s[:, None], out=a.p)
@@ -338,9 +338,9 @@ def loss(params: Params, *, x: np.ndarray, cultivar: np.ndarray) -> float:
 class Part:
     """The rows of a batch that one thread computes, with a workspace and a gradient of its own."""
 
-    def __init__(self, rows: range, N: int, g: Grads) -> None:
+    def __init__(self, rows: range, BATCH: int, g: Grads) -> None:
         self.rows = slice(rows.start, rows.stop)
-        self.a, self.g = Workspace(len(rows), g.flat.dtype, N), g
+        self.a, self.g = Workspace(len(rows), g.flat.dtype, BATCH), g
 
     def gradient(self, p: Params, x: np.ndarray, cultivar: np.ndarray) -> float:
         """Fill the gradient with this part's share of it, and return its share of the loss."""

@@ -213,19 +213,20 @@ def test_nobody_waits_for_a_thread_that_fails(normed, monkeypatch, function):
 def test_nobody_waits_for_a_thread_that_never_starts(normed, monkeypatch):
     trainer = normed.Trainer(normed.init(0), threads=2)
     trainer.step(**normed.example(N))
-    submit, started = trainer._team.pool.submit, []
+    submit = trainer._team.pool.submit
+    started = [submit(int)]
 
     def interrupted(*job):
-        if started:
+        if len(started) == 2:
             raise KeyboardInterrupt
         started.append(submit(*job))
-        return started[0]
+        return started[-1]
 
     with monkeypatch.context() as faulty:
         faulty.setattr(trainer._team.pool, "submit", interrupted)
         with pytest.raises(KeyboardInterrupt):
             trainer.step(**normed.example(N))
-    assert started[0].done()
+    assert all(job.done() for job in started)
     assert np.isfinite(trainer.step(**normed.example(N)))
 
 

@@ -97,7 +97,7 @@ def is_shared(text):
     if not hasattr(net, "Team"):
         return False
     params, batch = net.init(0), net.example(7)
-    params.flat += 0.1 * np.random.default_rng(1).standard_normal(net.SIZE)
+    params.flat += 0.1 * np.random.default_rng(1).standard_normal(params.flat.size)
     loss, grads = net.loss_and_grad(params, **batch)
     largest = np.abs(grads.flat).max() or 1
     for threads in (2, 3):

@@ -10,7 +10,7 @@ from bpgen.layers import batch_norm, dropout, layer_norm, linear, lstm
 from bpgen.losses import l2, softmax_cross_entropy
 from bpgen.lower import in_memory
 from bpgen.lower.meetings import with_meetings
-from bpgen.lower.share import Coupling, shares_of
+from bpgen.lower.share import Coupling, Shares, shares_of
 
 D, H, K = 3, 5, 7
 
@@ -20,7 +20,9 @@ def program_of(loss):
 
 
 def of(loss):
-    return shares_of(program_of(loss))
+    found = shares_of(program_of(loss))
+    assert isinstance(found, Shares), found
+    return found
 
 
 def hidden():
@@ -90,6 +92,7 @@ def test_a_meeting_stands_where_each_sum_is_complete_and_nowhere_else():
     h = batch_norm(hidden(), name="norm")
     program = program_of(softmax_cross_entropy(linear(h, K), bp.label("y", classes=K)))
     found = shares_of(program)
+    assert isinstance(found, Shares)
     steps = steps_of(with_meetings(program, found).computed)
     meets = [s.equation.out.name for s in steps if s.meets]
     assert sorted(meets) == sorted(found.met)
@@ -106,7 +109,7 @@ def test_the_examples_of_every_zoo_model_are_shared(name):
 
 
 def coupled(loss):
-    found = of(loss)
+    found = shares_of(program_of(loss))
     assert isinstance(found, Coupling)
     return found
 

@@ -69,7 +69,8 @@ class Functions:
         text = "\n".join(line for v in views for line in v.lines)
         free = [e.name for e in (*self.program.network.extents(), BATCH) if e.value is None]
         sizes = [size for size in free if _occurs(size, text)]
-        prelude = (*(f"{size} = a.{size}" for size in sizes), *([""] if sizes else []))
+        counted = f"{', '.join(sizes)} = {', '.join(f'a.{size}' for size in sizes)}"
+        prelude = (counted, "") if sizes else ()
         counting = name == "update" and self.program.optimizer.counts_steps
         doc = _COUNTING if counting else DOCS[name]
         return FunctionView(name, self._args(name, text), doc, prelude, views)
