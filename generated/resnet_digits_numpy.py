@@ -1668,9 +1668,9 @@ class Stopwatch:
 class Trainer:
     """Parameters in training. All memory is allocated by the first step of each batch size.
 
-    `threads` share each batch, each with memory of its own: this pays where a step takes
-    milliseconds. The same number of threads gives the same bits. They meet where an example reads a
-    sum over the batch.
+    `threads` share each batch, each with memory of its own, and meet where an example reads a sum
+    over the batch: this pays where a step takes milliseconds. The same number of threads gives the
+    same bits.
     """
 
     def __init__(self, params: Params, batch: int = 64, seed: int = 0, threads: int = 1) -> None:

@@ -87,6 +87,12 @@ NETWORKS = {
         bp.update(scale, 0.9 * scale[k] + 0.1 * bp.mean(z[n, k] ** 2, over=n))
         loss = mean_squared_error(bp.define("scaled", (n, k), z[n, k] / scale[k]), y)
     """,
+    "a state that predictions alone read": """
+        average = bp.state("average", k, start=0)
+        bp.update(average, 0.75 * average[k] + 0.25 * bp.mean(z[n, k], over=n))
+        centred = bp.define("centred", (n, k), z[n, k] + 0, predict=z[n, k] - average[k])
+        loss = mean_squared_error(centred, y)
+    """,
     "a state that counts steps": """
         steps = bp.state("steps", start=1)
         bp.update(steps, steps[()] + 1)

@@ -15,10 +15,10 @@ from bpgen.lower.share import Coupling, Shares
 _INIT = "    def __init__() -> None:"
 _ARGS = ("self", "params: Params", "batch: int = 64", "seed: int = 0")
 _SHARED = (
-    "`threads` share each batch, each with memory of its own: this pays where a step takes "
+    "`threads` share each batch, each with memory of its own{}: this pays where a step takes "
     "milliseconds. The same number of threads gives the same bits."
 )
-_MEETING = " They meet where an example reads a sum over the batch."
+_MEETING = ", and meet where an example reads a sum over the batch"
 
 
 def share_fields(program: Program, memory: Memory, found: Shares | Coupling) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def share_fields(program: Program, memory: Memory, found: Shares | Coupling) -> 
         "share": True,
         "largest_sum": largest,
         "has_states": has_states,
-        "trainer_doc": tuple(textwrap.wrap(_SHARED + (_MEETING if largest else ""), WIDTH)),
+        "trainer_doc": tuple(textwrap.wrap(_SHARED.format(_MEETING if largest else ""), WIDTH)),
         "trainer_args": arguments(_INIT, [*_ARGS, "threads: int = 1"]),
         "team_args": "seed: int, step: int, " if noise else "",
         "team_call": ", ".join(["p", *drawn, *(t.name for t in network.inputs)]),

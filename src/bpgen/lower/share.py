@@ -22,7 +22,7 @@ from bpgen.ir.equation import Equation, Op
 from bpgen.ir.expr import Access, Pad, accesses
 from bpgen.ir.index import Index
 from bpgen.ir.program import Part, Program, Step, Turns, steps_of
-from bpgen.ir.tensor import Tensor
+from bpgen.ir.tensor import KEPT, Tensor
 from bpgen.lower.lives import is_view
 
 Tensors = Mapping[str, Tensor]
@@ -121,11 +121,11 @@ def _summed(steps: Iterable[Step], met: frozenset[str]) -> frozenset[str]:
 
 
 def _read_whole(step: Step, shares: frozenset[str]) -> Iterator[str]:
-    """Yield those of `shares` that a step reads otherwise than in proportion."""
-    equation = step.equation
-    for term in equation.terms:
-        is_apart = rows_of((*equation.out.indices, *term.over)) or is_view(step)
-        if is_apart or equation.op is not Op.SUM or not _is_linear(term.body, shares):
+    """Yield those of `shares` that a step reads otherwise than in proportion, or for a state."""
+    out, op = step.equation.out, step.equation.op
+    is_whole = rows_of(out.indices) or is_view(step) or op is not Op.SUM or out.role in KEPT
+    for term in step.equation.terms:
+        if is_whole or rows_of(term.over) or not _is_linear(term.body, shares):
             yield from (a.name for a in accesses(term.body) if a.name in shares)
 
 
