@@ -46,7 +46,7 @@ class _Together:
     shares: Shares
 
     def function(self, parts: tuple[Part, ...]) -> tuple[Part, ...]:
-        """Return one function, or a loop in it, as a part of a batch runs it."""
+        """Return the parts of one function as each thread runs it."""
         return tuple(self._part(p, parts) for p in parts)
 
     def _part(self, part: Part, function: tuple[Part, ...]) -> Part:
