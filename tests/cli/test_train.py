@@ -197,7 +197,7 @@ model = bp.Model(loss=bp.define("loss", (), bp.mean(near[n, m] ** 2, over=(n, m)
 
 def test_examples_that_are_compared_by_pairs_are_not_shared(folder, bpgen, files):
     (folder / "pairs.py").write_text(PAIRS)
-    result = bpgen("train", "pairs.py", "--threads", 2)
+    result = bpgen("train", "pairs.py", "--data", "diabetes", "--threads", 2)
     assert result.exit_code == 3
     assert 'near = bp.define("near"' in result.stderr
     assert "`near`: it pairs one example with another" in result.stderr
