@@ -19,8 +19,8 @@ Forward, backward and update in float32, from the same values, on the same batch
 that steps in turn with the others; medians over rounds, in brackets the quartiles. PyTorch has
 its fused optimizer, JAX one compiled function that overwrites its parameters. A ratio is the
 median over rounds of bpgen's step over the other's in the same round: below 1, bpgen is faster.
-With two threads the batch of LeNet, GPT and GRU is shared among threads of Python
-(`Trainer(…, threads=2)`), elsewhere the threads are those of BLAS.
+With two threads the batch of LeNet, the residual block, GPT and GRU is shared among threads of
+Python (`Trainer(…, threads=2)`), elsewhere the threads are those of BLAS.
 With one thread, time is that of the processor, in which other work on the machine does not count;
 with more it is that of the clock.
 """

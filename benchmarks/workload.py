@@ -88,7 +88,7 @@ WORKLOADS = {
     ),
     "residual": Workload(
         "residual block, 64 channels, 32×32, batch 32, batch norm, momentum",
-        "residual", "residual", 32, "momentum", 0.01, (goal(1.1, 1.2),),
+        "residual", "residual", 32, "momentum", 0.01, (goal(1.1, 1.2),), shared=True,
     ),
     "gpt": Workload(
         "GPT, 2 blocks, 4 heads, 128 channels, 64 tokens, batch 16, AdamW",

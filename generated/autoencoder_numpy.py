@@ -11,7 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import copy_context
 from functools import partial
@@ -66,11 +66,13 @@ class Activations:
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
     the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h].
+    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
+    that threads share.
     """
 
-    def __init__(self, N: int, dtype: str = DTYPE) -> None:
-        self.N = N
+    def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
+        BATCH = BATCH or N
+        self.N, self.BATCH = N, BATCH
         rows_N = np.empty((320, N), dtype)
         self.z1 = rows_N[0:32].reshape((N, H))  # z1[n,h]
         self.code = np.empty((N, K), dtype)  # code[n,k]
@@ -93,11 +95,13 @@ class Workspace(Activations):
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
     the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h].
+    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
+    that threads share.
     """
 
-    def __init__(self, N: int, dtype: str = DTYPE) -> None:
-        self.N = N
+    def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
+        BATCH = BATCH or N
+        self.N, self.BATCH = N, BATCH
         rows_N = np.empty((520, N), dtype)
         self.loss = np.empty((), dtype)  # loss
         self.z1 = rows_N[384:416].reshape((N, H))  # z1[n,h]
@@ -186,7 +190,7 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
 
 def add_loss(a: Activations, x: np.ndarray) -> None:
     """Go on from the outputs to the loss."""
-    N = a.N
+    BATCH = a.BATCH
 
     # m[n,d] = max(0, logits[n,d])
     np.maximum(a.logits, a.ZERO, out=a.m)
@@ -206,19 +210,19 @@ def add_loss(a: Activations, x: np.ndarray) -> None:
     np.subtract(a.v_nd, a.u_nd, out=a.u_nd)
     np.add(a.u_nd, a.m, out=a.u_nd)
     np.add.reduce(a.u_nd, axis=(0, 1), out=a.loss)
-    np.multiply(a.loss, 1 / (D * N), out=a.loss)
+    np.multiply(a.loss, 1 / (BATCH * D), out=a.loss)
 
 
 def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray) -> None:
     """Fill `g` with the gradient, from what `forward` and `add_loss` left in `a`."""
-    N = a.N
+    BATCH = a.BATCH
 
     # p[n,d] = e[n,d]/s[n,d]
     np.divide(a.e, a.s, out=a.p)
 
     # ∂L/∂logits[n,d] = (p[n,d] - x[n,d])/(D N)
     np.subtract(a.p, x, out=a.d_logits)
-    np.multiply(a.d_logits, 1 / (D * N), out=a.d_logits)
+    np.multiply(a.d_logits, 1 / (BATCH * D), out=a.d_logits)
 
     # ∂L/∂relu2[n,h] = Σ_d dec2_W[h,d] ∂L/∂logits[n,d]
     np.dot(a.d_logits, p.dec2_W.T, out=a.d_relu2)
@@ -337,9 +341,9 @@ def loss(params: Params, *, x: np.ndarray) -> float:
 class Part:
     """The rows of a batch that one thread computes, with a workspace and a gradient of its own."""
 
-    def __init__(self, rows: range, N: int, g: Grads) -> None:
-        self.rows, self.share = slice(rows.start, rows.stop), len(rows) / N
-        self.a, self.g = Workspace(len(rows), g.flat.dtype), g
+    def __init__(self, rows: range, BATCH: int, g: Grads) -> None:
+        self.rows = slice(rows.start, rows.stop)
+        self.a, self.g = Workspace(len(rows), g.flat.dtype, BATCH), g
 
     def gradient(self, p: Params, x: np.ndarray) -> float:
         """Fill the gradient with this part's share of it, and return its share of the loss."""
@@ -347,8 +351,7 @@ class Part:
         forward(p, a, x)
         add_loss(a, x)
         backward(p, g, a, x)
-        np.multiply(g.flat, self.share, out=g.flat)
-        return self.share * float(a.loss)
+        return float(a.loss)
 
 
 class Team:
@@ -366,13 +369,14 @@ class Team:
     def gradient(self, p: Params, *batch: np.ndarray) -> float:
         """Fill the first gradient with that of a batch, and return its loss."""
         parts = self.parts_of(len(batch[0]))
-        jobs = []
+        jobs: list[Future[float]] = []
         with self.one_thread_of_blas():
-            for part in parts:
+            for part, own in zip(parts, [p] * len(parts), strict=False):
                 rows = [array[part.rows] for array in batch]
                 # In a copy of the context, numpy treats overflow as the caller told it to.
-                jobs.append(self.pool.submit(copy_context().run, part.gradient, p, *rows))
-            losses = [job.result() for job in jobs]
+                jobs.append(self.pool.submit(copy_context().run, part.gradient, own, *rows))
+            wait(jobs)
+        losses = [job.result() for job in jobs]
         first, *others = (part.g.flat for part in parts)
         for other in others:
             np.add(first, other, out=first)

@@ -11,7 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import copy_context
 from functools import partial
@@ -68,11 +68,13 @@ class Activations:
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
     the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h].
+    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
+    that threads share.
     """
 
-    def __init__(self, N: int, dtype: str = DTYPE) -> None:
-        self.N = N
+    def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
+        BATCH = BATCH or N
+        self.N, self.BATCH = N, BATCH
         rows_N = np.empty((107008, N), dtype)
         self.y1 = rows_N[32768:34816].reshape((N, D, H))  # y1[n,d,h]
         self.logits = np.empty((N, D, E), dtype)  # logits[n,d,e]
@@ -107,11 +109,13 @@ class Workspace(Activations):
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
     the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h].
+    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
+    that threads share.
     """
 
-    def __init__(self, N: int, dtype: str = DTYPE) -> None:
-        self.N = N
+    def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
+        BATCH = BATCH or N
+        self.N, self.BATCH = N, BATCH
         rows_N = np.empty((131328, N), dtype)
         self.loss = np.empty((), dtype)  # loss
         self.y1 = rows_N[129024:131072].reshape((N, D, H))  # y1[n,d,h]
@@ -269,7 +273,7 @@ def forward(p: Params, a: Activations, tokens: np.ndarray) -> None:
 
 def add_loss(a: Activations, next_token: np.ndarray) -> None:
     """Go on from the outputs to the loss."""
-    N = a.N
+    BATCH = a.BATCH
 
     # m[n,d] = max_e logits[n,d,e]
     np.maximum.reduce(a.logits, axis=2, out=a.m)
@@ -293,12 +297,12 @@ def add_loss(a: Activations, next_token: np.ndarray) -> None:
     np.add(a.u_nd, a.m, out=a.u_nd)
     np.subtract(a.u_nd, a.logits_at_next_token, out=a.u_nd)
     np.add.reduce(a.u_nd, axis=(0, 1), out=a.loss)
-    np.multiply(a.loss, 1 / (D * N), out=a.loss)
+    np.multiply(a.loss, 1 / (BATCH * D), out=a.loss)
 
 
 def backward(p: Params, g: Grads, a: Workspace, tokens: np.ndarray, next_token: np.ndarray) -> None:
     """Fill `g` with the gradient, from what `forward` and `add_loss` left in `a`."""
-    N = a.N
+    N, BATCH = a.N, a.BATCH
 
     # p[n,d,e] = e[n,d,e]/s[n,d]
     np.divide(a.e, a.s[:, :, None], out=a.p)
@@ -306,7 +310,7 @@ def backward(p: Params, g: Grads, a: Workspace, tokens: np.ndarray, next_token: 
     # ∂L/∂logits[n,d,e] = (p[n,d,e] - δ(e,next_token[n,d]))/(D N)
     np.equal(next_token[:, :, None], a.RANGE_E, out=a.d_logits)
     np.subtract(a.p, a.d_logits, out=a.d_logits)
-    np.multiply(a.d_logits, 1 / (D * N), out=a.d_logits)
+    np.multiply(a.d_logits, 1 / (BATCH * D), out=a.d_logits)
 
     # ∂L/∂lstm_h[n,d,k] = Σ_e head_W[k,e] ∂L/∂logits[n,d,e]
     np.copyto(a.u_dne, a.d_logits.transpose(1, 0, 2))
@@ -488,9 +492,9 @@ def loss(params: Params, *, tokens: np.ndarray, next_token: np.ndarray) -> float
 class Part:
     """The rows of a batch that one thread computes, with a workspace and a gradient of its own."""
 
-    def __init__(self, rows: range, N: int, g: Grads) -> None:
-        self.rows, self.share = slice(rows.start, rows.stop), len(rows) / N
-        self.a, self.g = Workspace(len(rows), g.flat.dtype), g
+    def __init__(self, rows: range, BATCH: int, g: Grads) -> None:
+        self.rows = slice(rows.start, rows.stop)
+        self.a, self.g = Workspace(len(rows), g.flat.dtype, BATCH), g
 
     def gradient(self, p: Params, tokens: np.ndarray, next_token: np.ndarray) -> float:
         """Fill the gradient with this part's share of it, and return its share of the loss."""
@@ -498,8 +502,7 @@ class Part:
         forward(p, a, tokens)
         add_loss(a, next_token)
         backward(p, g, a, tokens, next_token)
-        np.multiply(g.flat, self.share, out=g.flat)
-        return self.share * float(a.loss)
+        return float(a.loss)
 
 
 class Team:
@@ -517,13 +520,14 @@ class Team:
     def gradient(self, p: Params, *batch: np.ndarray) -> float:
         """Fill the first gradient with that of a batch, and return its loss."""
         parts = self.parts_of(len(batch[0]))
-        jobs = []
+        jobs: list[Future[float]] = []
         with self.one_thread_of_blas():
-            for part in parts:
+            for part, own in zip(parts, [p] * len(parts), strict=False):
                 rows = [array[part.rows] for array in batch]
                 # In a copy of the context, numpy treats overflow as the caller told it to.
-                jobs.append(self.pool.submit(copy_context().run, part.gradient, p, *rows))
-            losses = [job.result() for job in jobs]
+                jobs.append(self.pool.submit(copy_context().run, part.gradient, own, *rows))
+            wait(jobs)
+        losses = [job.result() for job in jobs]
         first, *others = (part.g.flat for part in parts)
         for other in others:
             np.add(first, other, out=first)

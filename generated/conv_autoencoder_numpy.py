@@ -11,7 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import copy_context
 from functools import partial
@@ -82,11 +82,13 @@ class Activations:
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
     the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h].
+    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
+    that threads share.
     """
 
-    def __init__(self, N: int, dtype: str = DTYPE) -> None:
-        self.N = N
+    def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
+        BATCH = BATCH or N
+        self.N, self.BATCH = N, BATCH
         self.TILES_J_CKNUV = tiles(J, C * K * N * U * V)
         rows_J_CKNUV = self.TILES_J_CKNUV[0].stop
         rows_N = np.empty((900, N), dtype)
@@ -140,11 +142,13 @@ class Workspace(Activations):
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
     the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h].
+    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
+    that threads share.
     """
 
-    def __init__(self, N: int, dtype: str = DTYPE) -> None:
-        self.N = N
+    def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
+        BATCH = BATCH or N
+        self.N, self.BATCH = N, BATCH
         self.TILES_H2_FNUVW2 = tiles(H2, F * N * U * V * W2)
         rows_H2_FNUVW2 = self.TILES_H2_FNUVW2[0].stop
         self.TILES_J_CKNUV = tiles(J, C * K * N * U * V)
@@ -369,7 +373,7 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
 
 def add_loss(a: Activations, x: np.ndarray) -> None:
     """Go on from the outputs to the loss."""
-    N = a.N
+    BATCH = a.BATCH
 
     # m[n,e2] = max(0, logits[n,e2])
     np.maximum(a.logits, a.ZERO, out=a.m)
@@ -389,12 +393,12 @@ def add_loss(a: Activations, x: np.ndarray) -> None:
     np.subtract(a.v_ne2, a.u_ne2, out=a.u_ne2)
     np.add(a.u_ne2, a.m, out=a.u_ne2)
     np.add.reduce(a.u_ne2, axis=(0, 1), out=a.loss)
-    np.multiply(a.loss, 1 / (E2 * N), out=a.loss)
+    np.multiply(a.loss, 1 / (BATCH * E2), out=a.loss)
 
 
 def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray) -> None:
     """Fill `g` with the gradient, from what `forward` and `add_loss` left in `a`."""
-    N = a.N
+    N, BATCH = a.N, a.BATCH
 
     # p[n,e2] = e[n,e2]/s[n,e2]
     np.divide(a.e, a.s, out=a.p)
@@ -405,7 +409,7 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray) -> None:
         x.reshape(-1, D2, H, W).transpose(1, 2, 3, 0),
         out=a.d_drawn,
     )
-    np.multiply(a.d_drawn, 1 / (E2 * N), out=a.d_drawn)
+    np.multiply(a.d_drawn, 1 / (BATCH * E2), out=a.d_drawn)
 
     # ∂L/∂grown2[n,d2,h4,w4] = ∂L/∂drawn[n,d2,h4-1,w4-1] (0 outside)
     np.copyto(a.d_grown2[:, 1:-1, 1:-1, :], a.d_drawn)
@@ -618,9 +622,9 @@ def loss(params: Params, *, x: np.ndarray) -> float:
 class Part:
     """The rows of a batch that one thread computes, with a workspace and a gradient of its own."""
 
-    def __init__(self, rows: range, N: int, g: Grads) -> None:
-        self.rows, self.share = slice(rows.start, rows.stop), len(rows) / N
-        self.a, self.g = Workspace(len(rows), g.flat.dtype), g
+    def __init__(self, rows: range, BATCH: int, g: Grads) -> None:
+        self.rows = slice(rows.start, rows.stop)
+        self.a, self.g = Workspace(len(rows), g.flat.dtype, BATCH), g
 
     def gradient(self, p: Params, x: np.ndarray) -> float:
         """Fill the gradient with this part's share of it, and return its share of the loss."""
@@ -628,8 +632,7 @@ class Part:
         forward(p, a, x)
         add_loss(a, x)
         backward(p, g, a, x)
-        np.multiply(g.flat, self.share, out=g.flat)
-        return self.share * float(a.loss)
+        return float(a.loss)
 
 
 class Team:
@@ -647,13 +650,14 @@ class Team:
     def gradient(self, p: Params, *batch: np.ndarray) -> float:
         """Fill the first gradient with that of a batch, and return its loss."""
         parts = self.parts_of(len(batch[0]))
-        jobs = []
+        jobs: list[Future[float]] = []
         with self.one_thread_of_blas():
-            for part in parts:
+            for part, own in zip(parts, [p] * len(parts), strict=False):
                 rows = [array[part.rows] for array in batch]
                 # In a copy of the context, numpy treats overflow as the caller told it to.
-                jobs.append(self.pool.submit(copy_context().run, part.gradient, p, *rows))
-            losses = [job.result() for job in jobs]
+                jobs.append(self.pool.submit(copy_context().run, part.gradient, own, *rows))
+            wait(jobs)
+        losses = [job.result() for job in jobs]
         first, *others = (part.g.flat for part in parts)
         for other in others:
             np.add(first, other, out=first)

@@ -11,7 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import copy_context
 from functools import partial
@@ -87,11 +87,13 @@ class Activations:
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
     the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h].
+    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
+    that threads share.
     """
 
-    def __init__(self, N: int, dtype: str = DTYPE) -> None:
-        self.N = N
+    def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
+        BATCH = BATCH or N
+        self.N, self.BATCH = N, BATCH
         rows_N = np.empty((448, N), dtype)
         self.seen_pattern = TABLES["seen_pattern"].astype(np.intp)  # seen_pattern[h,j]
         self.x_at_seen_pattern = rows_N[0:384].reshape((N, H, J))  # x_at_seen_pattern[n,h,j]
@@ -105,7 +107,7 @@ class Activations:
         self.logits_at_digit = rows_N[2:3].reshape(N)  # logits_at_digit[n]
         self.i_n = lent(rows_N[0:2], np.intp, (N,))
         self.u_n = rows_N[0:1].reshape(N)
-        self.MEAN_N = np.full(N, 1 / N, dtype)
+        self.MEAN_N = np.full(N, 1 / BATCH, dtype)
         self.ONES_K = np.ones(K, dtype)
         self.STARTS_N_K = K * np.arange(N)
         self.ZERO = np.zeros((), dtype)
@@ -116,11 +118,13 @@ class Workspace(Activations):
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
     the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h].
+    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
+    that threads share.
     """
 
-    def __init__(self, N: int, dtype: str = DTYPE) -> None:
-        self.N = N
+    def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
+        BATCH = BATCH or N
+        self.N, self.BATCH = N, BATCH
         rows_N = np.empty((586, N), dtype)
         self.seen_pattern = TABLES["seen_pattern"].astype(np.intp)  # seen_pattern[h,j]
         self.loss = np.empty((), dtype)  # loss
@@ -138,7 +142,7 @@ class Workspace(Activations):
         self.d_logits = rows_N[576:586].reshape((N, K))  # ∂L/∂logits[n,k]
         self.d_h = rows_N[512:576].reshape((N, H))  # ∂L/∂h[n,h]
         self.d_z1 = rows_N[384:448].reshape((N, H))  # ∂L/∂z1[n,h]
-        self.MEAN_N = np.full(N, 1 / N, dtype)
+        self.MEAN_N = np.full(N, 1 / BATCH, dtype)
         self.ONES_K = np.ones(K, dtype)
         self.ONES_N = np.ones(N, dtype)
         self.RANGE_K = np.arange(K)
@@ -216,7 +220,7 @@ def add_loss(a: Activations, digit: np.ndarray) -> None:
 
 def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     """Fill `g` with the gradient, from what `forward` and `add_loss` left in `a`."""
-    N = a.N
+    BATCH = a.BATCH
 
     # p[n,k] = e[n,k]/s[n]
     np.divide(a.e, a.s[:, None], out=a.p)
@@ -224,7 +228,7 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     # ∂L/∂logits[n,k] = (p[n,k] - δ(k,digit[n]))/N
     np.equal(digit[:, None], a.RANGE_K, out=a.d_logits)
     np.subtract(a.p, a.d_logits, out=a.d_logits)
-    np.multiply(a.d_logits, 1 / N, out=a.d_logits)
+    np.multiply(a.d_logits, 1 / BATCH, out=a.d_logits)
 
     # ∂L/∂h[n,h] = Σ_k out_W[h,k] ∂L/∂logits[n,k]
     np.dot(a.d_logits, p.out_W.T, out=a.d_h)
@@ -340,9 +344,9 @@ def loss(params: Params, *, x: np.ndarray, digit: np.ndarray) -> float:
 class Part:
     """The rows of a batch that one thread computes, with a workspace and a gradient of its own."""
 
-    def __init__(self, rows: range, N: int, g: Grads) -> None:
-        self.rows, self.share = slice(rows.start, rows.stop), len(rows) / N
-        self.a, self.g = Workspace(len(rows), g.flat.dtype), g
+    def __init__(self, rows: range, BATCH: int, g: Grads) -> None:
+        self.rows = slice(rows.start, rows.stop)
+        self.a, self.g = Workspace(len(rows), g.flat.dtype, BATCH), g
 
     def gradient(self, p: Params, x: np.ndarray, digit: np.ndarray) -> float:
         """Fill the gradient with this part's share of it, and return its share of the loss."""
@@ -350,8 +354,7 @@ class Part:
         forward(p, a, x)
         add_loss(a, digit)
         backward(p, g, a, digit)
-        np.multiply(g.flat, self.share, out=g.flat)
-        return self.share * float(a.loss)
+        return float(a.loss)
 
 
 class Team:
@@ -369,13 +372,14 @@ class Team:
     def gradient(self, p: Params, *batch: np.ndarray) -> float:
         """Fill the first gradient with that of a batch, and return its loss."""
         parts = self.parts_of(len(batch[0]))
-        jobs = []
+        jobs: list[Future[float]] = []
         with self.one_thread_of_blas():
-            for part in parts:
+            for part, own in zip(parts, [p] * len(parts), strict=False):
                 rows = [array[part.rows] for array in batch]
                 # In a copy of the context, numpy treats overflow as the caller told it to.
-                jobs.append(self.pool.submit(copy_context().run, part.gradient, p, *rows))
-            losses = [job.result() for job in jobs]
+                jobs.append(self.pool.submit(copy_context().run, part.gradient, own, *rows))
+            wait(jobs)
+        losses = [job.result() for job in jobs]
         first, *others = (part.g.flat for part in parts)
         for other in others:
             np.add(first, other, out=first)

@@ -11,7 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import copy_context
 from functools import partial
@@ -81,11 +81,13 @@ class Activations:
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
     the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h].
+    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
+    that threads share.
     """
 
-    def __init__(self, N: int, dtype: str = DTYPE) -> None:
-        self.N = N
+    def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
+        BATCH = BATCH or N
+        self.N, self.BATCH = N, BATCH
         self.TILES_H_CNUVW = tiles(H, C * N * U * V * W)
         rows_H_CNUVW = self.TILES_H_CNUVW[0].stop
         self.TILES_R_FNTUV = tiles(R, F * N * T * U * V)
@@ -117,7 +119,7 @@ class Activations:
         self.u_n = rows_N[0:1].reshape(N)
         self.v_n = rows_N[1:2].reshape(N)
         self.MEAN_D2 = np.full(D2, 1 / D2, dtype)
-        self.MEAN_N = np.full(N, 1 / N, dtype)
+        self.MEAN_N = np.full(N, 1 / BATCH, dtype)
         self.ONES_D2 = np.ones(D2, dtype)
         self.STARTS_N_D2 = D2 * np.arange(N)
         self.ZERO = np.zeros((), dtype)
@@ -130,11 +132,13 @@ class Workspace(Activations):
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
     the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h].
+    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
+    that threads share.
     """
 
-    def __init__(self, N: int, dtype: str = DTYPE) -> None:
-        self.N = N
+    def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
+        BATCH = BATCH or N
+        self.N, self.BATCH = N, BATCH
         self.TILES_H_CNUVW = tiles(H, C * N * U * V * W)
         rows_H_CNUVW = self.TILES_H_CNUVW[0].stop
         self.TILES_R_FNTUV = tiles(R, F * N * T * U * V)
@@ -185,7 +189,7 @@ class Workspace(Activations):
         self.v_fcuv = rows[0:144].reshape((F, C, U, V))
         self.v_qfuv = rows[0:4608].reshape((Q, F, U, V))
         self.MEAN_D2 = np.full(D2, 1 / D2, dtype)
-        self.MEAN_N = np.full(N, 1 / N, dtype)
+        self.MEAN_N = np.full(N, 1 / BATCH, dtype)
         self.ONES_D2 = np.ones(D2, dtype)
         self.ONES_N = np.ones(N, dtype)
         self.RANGE_D2 = np.arange(D2)
@@ -311,7 +315,7 @@ def add_loss(a: Activations, digit: np.ndarray) -> None:
 
 def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     """Fill `g` with the gradient, from what `forward` and `add_loss` left in `a`."""
-    N = a.N
+    BATCH = a.BATCH
 
     # p[n,d2] = e[n,d2]/s[n]
     np.divide(a.e, a.s[:, None], out=a.p)
@@ -321,7 +325,7 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.multiply(a.d_logits, 0.9, out=a.d_logits)
     np.subtract(a.p, a.d_logits, out=a.d_logits)
     np.subtract(a.d_logits, 0.1 / D2, out=a.d_logits)
-    np.multiply(a.d_logits, 1 / N, out=a.d_logits)
+    np.multiply(a.d_logits, 1 / BATCH, out=a.d_logits)
 
     # ∂L/∂hidden[n,s] = Σ_d2 fc2_W[s,d2] ∂L/∂logits[n,d2]
     np.dot(a.d_logits, p.fc2_W.T, out=a.d_hidden)
@@ -510,9 +514,9 @@ def loss(params: Params, *, x: np.ndarray, digit: np.ndarray) -> float:
 class Part:
     """The rows of a batch that one thread computes, with a workspace and a gradient of its own."""
 
-    def __init__(self, rows: range, N: int, g: Grads) -> None:
-        self.rows, self.share = slice(rows.start, rows.stop), len(rows) / N
-        self.a, self.g = Workspace(len(rows), g.flat.dtype), g
+    def __init__(self, rows: range, BATCH: int, g: Grads) -> None:
+        self.rows = slice(rows.start, rows.stop)
+        self.a, self.g = Workspace(len(rows), g.flat.dtype, BATCH), g
 
     def gradient(self, p: Params, x: np.ndarray, digit: np.ndarray) -> float:
         """Fill the gradient with this part's share of it, and return its share of the loss."""
@@ -520,8 +524,7 @@ class Part:
         forward(p, a, x)
         add_loss(a, digit)
         backward(p, g, a, digit)
-        np.multiply(g.flat, self.share, out=g.flat)
-        return self.share * float(a.loss)
+        return float(a.loss)
 
 
 class Team:
@@ -539,13 +542,14 @@ class Team:
     def gradient(self, p: Params, *batch: np.ndarray) -> float:
         """Fill the first gradient with that of a batch, and return its loss."""
         parts = self.parts_of(len(batch[0]))
-        jobs = []
+        jobs: list[Future[float]] = []
         with self.one_thread_of_blas():
-            for part in parts:
+            for part, own in zip(parts, [p] * len(parts), strict=False):
                 rows = [array[part.rows] for array in batch]
                 # In a copy of the context, numpy treats overflow as the caller told it to.
-                jobs.append(self.pool.submit(copy_context().run, part.gradient, p, *rows))
-            losses = [job.result() for job in jobs]
+                jobs.append(self.pool.submit(copy_context().run, part.gradient, own, *rows))
+            wait(jobs)
+        losses = [job.result() for job in jobs]
         first, *others = (part.g.flat for part in parts)
         for other in others:
             np.add(first, other, out=first)

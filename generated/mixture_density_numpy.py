@@ -11,7 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import copy_context
 from functools import partial
@@ -67,11 +67,13 @@ class Activations:
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
     the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h].
+    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
+    that threads share.
     """
 
-    def __init__(self, N: int, dtype: str = DTYPE) -> None:
-        self.N = N
+    def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
+        BATCH = BATCH or N
+        self.N, self.BATCH = N, BATCH
         rows_N = np.empty((21, N), dtype)
         self.centred = rows_N[20:21].reshape((N, D))  # centred[n,d]
         self.logits = np.empty((N, K), dtype)  # logits[n,k]
@@ -93,7 +95,7 @@ class Activations:
         self.s2 = rows_N[4:5].reshape(N)  # s2[n]
         self.u_n = rows_N[0:1].reshape(N)
         self.v_n = rows_N[1:2].reshape(N)
-        self.MEAN_N = np.full(N, 1 / N, dtype)
+        self.MEAN_N = np.full(N, 1 / BATCH, dtype)
         self.ONES_K = np.ones(K, dtype)
 
 
@@ -102,11 +104,13 @@ class Workspace(Activations):
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
     the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h].
+    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
+    that threads share.
     """
 
-    def __init__(self, N: int, dtype: str = DTYPE) -> None:
-        self.N = N
+    def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
+        BATCH = BATCH or N
+        self.N, self.BATCH = N, BATCH
         rows_N = np.empty((70, N), dtype)
         self.loss = np.empty((), dtype)  # loss
         self.centred = rows_N[69:70].reshape((N, D))  # centred[n,d]
@@ -137,7 +141,7 @@ class Workspace(Activations):
         self.d_hidden = rows_N[20:40].reshape((N, H))  # ∂L/∂hidden[n,h]
         self.u_nh = rows_N[40:60].reshape((N, H))
         self.d_z1 = rows_N[40:60].reshape((N, H))  # ∂L/∂z1[n,h]
-        self.MEAN_N = np.full(N, 1 / N, dtype)
+        self.MEAN_N = np.full(N, 1 / BATCH, dtype)
         self.ONES_K = np.ones(K, dtype)
         self.ONES_N = np.ones(N, dtype)
 
@@ -248,7 +252,7 @@ def add_loss(a: Activations, t: np.ndarray) -> None:
 
 def backward(p: Params, g: Grads, a: Workspace, t: np.ndarray) -> None:
     """Fill `g` with the gradient, from what `forward` and `add_loss` left in `a`."""
-    N = a.N
+    BATCH = a.BATCH
 
     # p2[n,k] = e2[n,k]/s2[n]
     np.divide(a.e2, a.s2[:, None], out=a.p2)
@@ -258,7 +262,7 @@ def backward(p: Params, g: Grads, a: Workspace, t: np.ndarray) -> None:
     np.exp(a.u_nk, out=a.u_nk)
     np.multiply(a.u_nk, a.p2, out=a.u_nk)
     np.subtract(a.mean, t[:, None, :], out=a.d_mean)
-    np.multiply(a.u_nk, 1 / N, out=a.u_nk)
+    np.multiply(a.u_nk, 1 / BATCH, out=a.u_nk)
     np.multiply(a.d_mean, a.u_nk[:, :, None], out=a.d_mean)
 
     # ∂L/∂centre[n,k] = Σ_d ∂L/∂mean[n,k,d]
@@ -270,14 +274,14 @@ def backward(p: Params, g: Grads, a: Workspace, t: np.ndarray) -> None:
     np.multiply(a.d_log_scale, a.distance, out=a.d_log_scale)
     np.subtract(D, a.d_log_scale, out=a.d_log_scale)
     np.multiply(a.d_log_scale, a.p2, out=a.d_log_scale)
-    np.multiply(a.d_log_scale, 1 / N, out=a.d_log_scale)
+    np.multiply(a.d_log_scale, 1 / BATCH, out=a.d_log_scale)
 
     # p1[n,k] = e1[n,k]/s1[n]
     np.divide(a.e1, a.s1[:, None], out=a.p1)
 
     # ∂L/∂logits[n,k] = (p1[n,k] - p2[n,k])/N
     np.subtract(a.p1, a.p2, out=a.d_logits)
-    np.multiply(a.d_logits, 1 / N, out=a.d_logits)
+    np.multiply(a.d_logits, 1 / BATCH, out=a.d_logits)
 
     # ∂L/∂hidden[n,h] = Σ_k centre_W[h,k] ∂L/∂centre[n,k] + Σ_k width_W[h,k] ∂L/∂log_scale[n,k] +
     #     Σ_k share_W[h,k] ∂L/∂logits[n,k]
@@ -395,9 +399,9 @@ def loss(params: Params, *, x: np.ndarray, t: np.ndarray) -> float:
 class Part:
     """The rows of a batch that one thread computes, with a workspace and a gradient of its own."""
 
-    def __init__(self, rows: range, N: int, g: Grads) -> None:
-        self.rows, self.share = slice(rows.start, rows.stop), len(rows) / N
-        self.a, self.g = Workspace(len(rows), g.flat.dtype), g
+    def __init__(self, rows: range, BATCH: int, g: Grads) -> None:
+        self.rows = slice(rows.start, rows.stop)
+        self.a, self.g = Workspace(len(rows), g.flat.dtype, BATCH), g
 
     def gradient(self, p: Params, x: np.ndarray, t: np.ndarray) -> float:
         """Fill the gradient with this part's share of it, and return its share of the loss."""
@@ -405,8 +409,7 @@ class Part:
         forward(p, a, x)
         add_loss(a, t)
         backward(p, g, a, t)
-        np.multiply(g.flat, self.share, out=g.flat)
-        return self.share * float(a.loss)
+        return float(a.loss)
 
 
 class Team:
@@ -424,13 +427,14 @@ class Team:
     def gradient(self, p: Params, *batch: np.ndarray) -> float:
         """Fill the first gradient with that of a batch, and return its loss."""
         parts = self.parts_of(len(batch[0]))
-        jobs = []
+        jobs: list[Future[float]] = []
         with self.one_thread_of_blas():
-            for part in parts:
+            for part, own in zip(parts, [p] * len(parts), strict=False):
                 rows = [array[part.rows] for array in batch]
                 # In a copy of the context, numpy treats overflow as the caller told it to.
-                jobs.append(self.pool.submit(copy_context().run, part.gradient, p, *rows))
-            losses = [job.result() for job in jobs]
+                jobs.append(self.pool.submit(copy_context().run, part.gradient, own, *rows))
+            wait(jobs)
+        losses = [job.result() for job in jobs]
         first, *others = (part.g.flat for part in parts)
         for other in others:
             np.add(first, other, out=first)

@@ -11,7 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import copy_context
 from functools import partial
@@ -59,11 +59,13 @@ class Activations:
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
     the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h].
+    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
+    that threads share.
     """
 
-    def __init__(self, N: int, dtype: str = DTYPE) -> None:
-        self.N = N
+    def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
+        BATCH = BATCH or N
+        self.N, self.BATCH = N, BATCH
         rows_N = np.empty((8, N), dtype)
         self.z1 = rows_N[0:8].reshape((N, H))  # z1[n,h]
         self.prediction = np.empty((N, K), dtype)  # prediction[n,k]
@@ -77,11 +79,13 @@ class Workspace(Activations):
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
     the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h].
+    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
+    that threads share.
     """
 
-    def __init__(self, N: int, dtype: str = DTYPE) -> None:
-        self.N = N
+    def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
+        BATCH = BATCH or N
+        self.N, self.BATCH = N, BATCH
         rows_N = np.empty((25, N), dtype)
         self.loss = np.empty((), dtype)  # loss
         self.z1 = rows_N[0:8].reshape((N, H))  # z1[n,h]
@@ -125,23 +129,23 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
 
 def add_loss(a: Activations, y: np.ndarray) -> None:
     """Go on from the outputs to the loss."""
-    N = a.N
+    BATCH = a.BATCH
 
     # r[n,k] = prediction[n,k] - y[n,k]
     np.subtract(a.prediction, y, out=a.r)
 
     # loss = Σ_{n,k} r[n,k]²/(K N)
     np.dot(a.r.ravel(), a.r.ravel(), out=a.loss)
-    np.multiply(a.loss, 1 / (K * N), out=a.loss)
+    np.multiply(a.loss, 1 / (BATCH * K), out=a.loss)
 
 
 def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray) -> None:
     """Fill `g` with the gradient, from what `forward` and `add_loss` left in `a`."""
-    N = a.N
+    BATCH = a.BATCH
 
     # ∂L/∂h[n,h] = Σ_k 2 fc2_W[h,k] r[n,k]/(K N)
     np.dot(a.r, p.fc2_W.T, out=a.d_h)
-    np.multiply(a.d_h, 2 / (K * N), out=a.d_h)
+    np.multiply(a.d_h, 2 / (BATCH * K), out=a.d_h)
 
     # ∂L/∂z1[n,h] = (1 - h[n,h]²) ∂L/∂h[n,h]
     np.multiply(a.h, a.h, out=a.d_z1)
@@ -156,11 +160,11 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray) -> None:
 
     # ∂L/∂fc2_W[h,k] = Σ_n 2 h[n,h] r[n,k]/(K N)
     np.dot(a.h.T, a.r, out=g.fc2_W)
-    np.multiply(g.fc2_W, 2 / (K * N), out=g.fc2_W)
+    np.multiply(g.fc2_W, 2 / (BATCH * K), out=g.fc2_W)
 
     # ∂L/∂fc2_b[k] = Σ_n 2 r[n,k]/(K N)
     np.dot(a.ONES_N, a.r, out=g.fc2_b)
-    np.multiply(g.fc2_b, 2 / (K * N), out=g.fc2_b)
+    np.multiply(g.fc2_b, 2 / (BATCH * K), out=g.fc2_b)
 
 
 def update(p: Params, g: Grads, s: State) -> None:
@@ -221,9 +225,9 @@ def loss(params: Params, *, x: np.ndarray, y: np.ndarray) -> float:
 class Part:
     """The rows of a batch that one thread computes, with a workspace and a gradient of its own."""
 
-    def __init__(self, rows: range, N: int, g: Grads) -> None:
-        self.rows, self.share = slice(rows.start, rows.stop), len(rows) / N
-        self.a, self.g = Workspace(len(rows), g.flat.dtype), g
+    def __init__(self, rows: range, BATCH: int, g: Grads) -> None:
+        self.rows = slice(rows.start, rows.stop)
+        self.a, self.g = Workspace(len(rows), g.flat.dtype, BATCH), g
 
     def gradient(self, p: Params, x: np.ndarray, y: np.ndarray) -> float:
         """Fill the gradient with this part's share of it, and return its share of the loss."""
@@ -231,8 +235,7 @@ class Part:
         forward(p, a, x)
         add_loss(a, y)
         backward(p, g, a, x)
-        np.multiply(g.flat, self.share, out=g.flat)
-        return self.share * float(a.loss)
+        return float(a.loss)
 
 
 class Team:
@@ -250,13 +253,14 @@ class Team:
     def gradient(self, p: Params, *batch: np.ndarray) -> float:
         """Fill the first gradient with that of a batch, and return its loss."""
         parts = self.parts_of(len(batch[0]))
-        jobs = []
+        jobs: list[Future[float]] = []
         with self.one_thread_of_blas():
-            for part in parts:
+            for part, own in zip(parts, [p] * len(parts), strict=False):
                 rows = [array[part.rows] for array in batch]
                 # In a copy of the context, numpy treats overflow as the caller told it to.
-                jobs.append(self.pool.submit(copy_context().run, part.gradient, p, *rows))
-            losses = [job.result() for job in jobs]
+                jobs.append(self.pool.submit(copy_context().run, part.gradient, own, *rows))
+            wait(jobs)
+        losses = [job.result() for job in jobs]
         first, *others = (part.g.flat for part in parts)
         for other in others:
             np.add(first, other, out=first)

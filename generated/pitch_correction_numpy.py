@@ -11,7 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import copy_context
 from functools import partial
@@ -63,11 +63,13 @@ class Activations:
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
     the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h].
+    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
+    that threads share.
     """
 
-    def __init__(self, N: int, dtype: str = DTYPE) -> None:
-        self.N = N
+    def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
+        BATCH = BATCH or N
+        self.N, self.BATCH = N, BATCH
         rows_N = np.empty((96, N), dtype)
         self.z1 = rows_N[0:64].reshape((N, H))  # z1[n,h]
         self.cents = np.empty((N, E), dtype)  # cents[n,e]
@@ -86,11 +88,13 @@ class Workspace(Activations):
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
     the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h].
+    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
+    that threads share.
     """
 
-    def __init__(self, N: int, dtype: str = DTYPE) -> None:
-        self.N = N
+    def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
+        BATCH = BATCH or N
+        self.N, self.BATCH = N, BATCH
         rows_N = np.empty((257, N), dtype)
         self.loss = np.empty((), dtype)  # loss
         self.z1 = rows_N[0:64].reshape((N, H))  # z1[n,h]
@@ -165,7 +169,7 @@ def forward(p: Params, a: Activations, spectrum: np.ndarray) -> None:
 
 def add_loss(a: Activations, error: np.ndarray) -> None:
     """Go on from the outputs to the loss."""
-    N = a.N
+    BATCH = a.BATCH
 
     # r[n,e] = cents[n,e] - error[n,e]
     np.subtract(a.cents, error, out=a.r)
@@ -173,16 +177,16 @@ def add_loss(a: Activations, error: np.ndarray) -> None:
     # loss = Σ_{n,e} |r[n,e]|/(E N)
     np.absolute(a.r, out=a.u_ne)
     np.add.reduce(a.u_ne, axis=(0, 1), out=a.loss)
-    np.multiply(a.loss, 1 / (E * N), out=a.loss)
+    np.multiply(a.loss, 1 / (BATCH * E), out=a.loss)
 
 
 def backward(p: Params, g: Grads, a: Workspace, spectrum: np.ndarray) -> None:
     """Fill `g` with the gradient, from what `forward` and `add_loss` left in `a`."""
-    N = a.N
+    BATCH = a.BATCH
 
     # ∂L/∂z3[n,e] = 50 sign(r[n,e])/(E N)
     np.sign(a.r, out=a.d_z3)
-    np.multiply(a.d_z3, 50 / (E * N), out=a.d_z3)
+    np.multiply(a.d_z3, 50 / (BATCH * E), out=a.d_z3)
 
     # ∂L/∂h2[n,j] = Σ_e fc3_W[j,e] ∂L/∂z3[n,e]
     np.dot(a.d_z3, p.fc3_W.T, out=a.d_h2)
@@ -300,9 +304,9 @@ def loss(params: Params, *, spectrum: np.ndarray, error: np.ndarray) -> float:
 class Part:
     """The rows of a batch that one thread computes, with a workspace and a gradient of its own."""
 
-    def __init__(self, rows: range, N: int, g: Grads) -> None:
-        self.rows, self.share = slice(rows.start, rows.stop), len(rows) / N
-        self.a, self.g = Workspace(len(rows), g.flat.dtype), g
+    def __init__(self, rows: range, BATCH: int, g: Grads) -> None:
+        self.rows = slice(rows.start, rows.stop)
+        self.a, self.g = Workspace(len(rows), g.flat.dtype, BATCH), g
 
     def gradient(self, p: Params, spectrum: np.ndarray, error: np.ndarray) -> float:
         """Fill the gradient with this part's share of it, and return its share of the loss."""
@@ -310,8 +314,7 @@ class Part:
         forward(p, a, spectrum)
         add_loss(a, error)
         backward(p, g, a, spectrum)
-        np.multiply(g.flat, self.share, out=g.flat)
-        return self.share * float(a.loss)
+        return float(a.loss)
 
 
 class Team:
@@ -329,13 +332,14 @@ class Team:
     def gradient(self, p: Params, *batch: np.ndarray) -> float:
         """Fill the first gradient with that of a batch, and return its loss."""
         parts = self.parts_of(len(batch[0]))
-        jobs = []
+        jobs: list[Future[float]] = []
         with self.one_thread_of_blas():
-            for part in parts:
+            for part, own in zip(parts, [p] * len(parts), strict=False):
                 rows = [array[part.rows] for array in batch]
                 # In a copy of the context, numpy treats overflow as the caller told it to.
-                jobs.append(self.pool.submit(copy_context().run, part.gradient, p, *rows))
-            losses = [job.result() for job in jobs]
+                jobs.append(self.pool.submit(copy_context().run, part.gradient, own, *rows))
+            wait(jobs)
+        losses = [job.result() for job in jobs]
         first, *others = (part.g.flat for part in parts)
         for other in others:
             np.add(first, other, out=first)

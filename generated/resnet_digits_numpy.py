@@ -11,7 +11,13 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import copy_context
+from functools import partial
+from itertools import cycle
 from pathlib import Path
+from threading import Barrier
 from types import FrameType
 
 import numpy as np
@@ -84,9 +90,9 @@ class Params:
     Its first part, `flat`, is what a gradient changes; states and parameters at rest lie behind.
     """
 
-    def __init__(self, storage: np.ndarray | None = None) -> None:
+    def __init__(self, storage: np.ndarray | None = None, flat: np.ndarray | None = None) -> None:
         self.storage = np.zeros(STORAGE, DTYPE) if storage is None else storage
-        self.flat = self.storage[:SIZE]
+        self.flat = self.storage[:SIZE] if flat is None else flat
         self.stem_W = self.flat[0:144].reshape((F, C, U, V))
         self.stem_norm_gain = self.flat[144:160].reshape((F,))
         self.stem_norm_shift = self.flat[160:176].reshape((F,))
@@ -158,11 +164,13 @@ class Activations:
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
     the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h].
+    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
+    that threads share.
     """
 
-    def __init__(self, N: int, dtype: str = DTYPE) -> None:
-        self.N = N
+    def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
+        BATCH = BATCH or N
+        self.N, self.BATCH = N, BATCH
         self.TILES_H_CNUVW = tiles(H, C * N * U * V * W)
         rows_H_CNUVW = self.TILES_H_CNUVW[0].stop
         self.TILES_H_ENUVW = tiles(H, E * N * U * V * W)
@@ -251,7 +259,7 @@ class Activations:
         self.u_n = rows_N[0:1].reshape(N)
         self.v_n = rows_N[1:2].reshape(N)
         self.MEAN_H2 = np.full(H2, 1 / H2, dtype)
-        self.MEAN_N = np.full(N, 1 / N, dtype)
+        self.MEAN_N = np.full(N, 1 / BATCH, dtype)
         self.ONES_H2 = np.ones(H2, dtype)
         self.STARTS_N_H2 = H2 * np.arange(N)
         self.ZERO = np.zeros((), dtype)
@@ -262,17 +270,22 @@ class Activations:
         self.relu4_pad1_gjknuv = sliding_window_view(self.relu4_pad1, (U, V), (1, 2))
         self.shaped1_pad_chwnuv = sliding_window_view(self.shaped1_pad, (U, V), (1, 2))
 
+    def meet(self, x: np.ndarray) -> None:
+        """Make of `x`, a sum over N examples, the sum over BATCH: for one thread, it is that."""
+
 
 class Workspace(Activations):
     """What a step of training computes: activations, and cotangents from them.
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
     the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h].
+    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
+    that threads share.
     """
 
-    def __init__(self, N: int, dtype: str = DTYPE) -> None:
-        self.N = N
+    def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
+        BATCH = BATCH or N
+        self.N, self.BATCH = N, BATCH
         self.TILES_H_CNUVW = tiles(H, C * N * U * V * W)
         rows_H_CNUVW = self.TILES_H_CNUVW[0].stop
         self.TILES_H_ENUVW = tiles(H, E * N * U * V * W)
@@ -433,7 +446,7 @@ class Workspace(Activations):
         self.v_gfuv = rows[0:4608].reshape((G, F, U, V))
         self.v_sguv = rows[0:9216].reshape((S, G, U, V))
         self.MEAN_H2 = np.full(H2, 1 / H2, dtype)
-        self.MEAN_N = np.full(N, 1 / N, dtype)
+        self.MEAN_N = np.full(N, 1 / BATCH, dtype)
         self.ONES_H2 = np.ones(H2, dtype)
         self.ONES_N = np.ones(N, dtype)
         self.RANGE_H2 = np.arange(H2)
@@ -494,7 +507,7 @@ def init(seed: int = 0) -> Params:
 
 def forward(p: Params, a: Workspace, x: np.ndarray) -> None:
     """Compute the outputs of a batch into `a`."""
-    N = a.N
+    N, BATCH = a.N, a.BATCH
 
     # shaped1[n,c,h,w] = x[n,64 c + 8 h + w]
     np.copyto(a.shaped1, x.reshape(-1, C, H, W).transpose(1, 2, 3, 0))
@@ -513,13 +526,15 @@ def forward(p: Params, a: Workspace, x: np.ndarray) -> None:
 
     # mean1[f] = Σ_{n,h,w} z1[n,f,h,w]/(H N W)
     np.add.reduce(a.z1, axis=(1, 2, 3), out=a.mean1)
-    np.multiply(a.mean1, 1 / (H * N * W), out=a.mean1)
+    np.multiply(a.mean1, 1 / (BATCH * H * W), out=a.mean1)
+    a.meet(a.mean1)
 
     # var1[f] = Σ_{n,h,w} (z1[n,f,h,w] - mean1[f])²/(H N W)
     np.subtract(a.z1, a.mean1[:, None, None, None], out=a.u_fhwn)
     np.multiply(a.u_fhwn, a.u_fhwn, out=a.u_fhwn)
     np.add.reduce(a.u_fhwn, axis=(1, 2, 3), out=a.var1)
-    np.multiply(a.var1, 1 / (H * N * W), out=a.var1)
+    np.multiply(a.var1, 1 / (BATCH * H * W), out=a.var1)
+    a.meet(a.var1)
 
     # rstd1[f] = 1/√(var1[f] + 1e-05)
     np.add(a.var1, 1e-05, out=a.rstd1)
@@ -551,13 +566,15 @@ def forward(p: Params, a: Workspace, x: np.ndarray) -> None:
 
     # mean2[e] = Σ_{n,h,w} z2[n,e,h,w]/(H N W)
     np.add.reduce(a.z2, axis=(1, 2, 3), out=a.mean2)
-    np.multiply(a.mean2, 1 / (H * N * W), out=a.mean2)
+    np.multiply(a.mean2, 1 / (BATCH * H * W), out=a.mean2)
+    a.meet(a.mean2)
 
     # var2[e] = Σ_{n,h,w} (z2[n,e,h,w] - mean2[e])²/(H N W)
     np.subtract(a.z2, a.mean2[:, None, None, None], out=a.u_ehwn)
     np.multiply(a.u_ehwn, a.u_ehwn, out=a.u_ehwn)
     np.add.reduce(a.u_ehwn, axis=(1, 2, 3), out=a.var2)
-    np.multiply(a.var2, 1 / (H * N * W), out=a.var2)
+    np.multiply(a.var2, 1 / (BATCH * H * W), out=a.var2)
+    a.meet(a.var2)
 
     # rstd2[e] = 1/√(var2[e] + 1e-05)
     np.add(a.var2, 1e-05, out=a.rstd2)
@@ -589,13 +606,15 @@ def forward(p: Params, a: Workspace, x: np.ndarray) -> None:
 
     # mean3[f] = Σ_{n,h,w} z3[n,f,h,w]/(H N W)
     np.add.reduce(a.z3, axis=(1, 2, 3), out=a.mean3)
-    np.multiply(a.mean3, 1 / (H * N * W), out=a.mean3)
+    np.multiply(a.mean3, 1 / (BATCH * H * W), out=a.mean3)
+    a.meet(a.mean3)
 
     # var3[f] = Σ_{n,h,w} (z3[n,f,h,w] - mean3[f])²/(H N W)
     np.subtract(a.z3, a.mean3[:, None, None, None], out=a.u_fhwn)
     np.multiply(a.u_fhwn, a.u_fhwn, out=a.u_fhwn)
     np.add.reduce(a.u_fhwn, axis=(1, 2, 3), out=a.var3)
-    np.multiply(a.var3, 1 / (H * N * W), out=a.var3)
+    np.multiply(a.var3, 1 / (BATCH * H * W), out=a.var3)
+    a.meet(a.var3)
 
     # rstd3[f] = 1/√(var3[f] + 1e-05)
     np.add(a.var3, 1e-05, out=a.rstd3)
@@ -625,13 +644,15 @@ def forward(p: Params, a: Workspace, x: np.ndarray) -> None:
 
     # mean4[g] = Σ_{n,j,k} z4[n,g,j,k]/(J K N)
     np.add.reduce(a.z4, axis=(1, 2, 3), out=a.mean4)
-    np.multiply(a.mean4, 1 / (J * K * N), out=a.mean4)
+    np.multiply(a.mean4, 1 / (BATCH * J * K), out=a.mean4)
+    a.meet(a.mean4)
 
     # var4[g] = Σ_{n,j,k} (z4[n,g,j,k] - mean4[g])²/(J K N)
     np.subtract(a.z4, a.mean4[:, None, None, None], out=a.u_gjkn)
     np.multiply(a.u_gjkn, a.u_gjkn, out=a.u_gjkn)
     np.add.reduce(a.u_gjkn, axis=(1, 2, 3), out=a.var4)
-    np.multiply(a.var4, 1 / (J * K * N), out=a.var4)
+    np.multiply(a.var4, 1 / (BATCH * J * K), out=a.var4)
+    a.meet(a.var4)
 
     # rstd4[g] = 1/√(var4[g] + 1e-05)
     np.add(a.var4, 1e-05, out=a.rstd4)
@@ -660,13 +681,15 @@ def forward(p: Params, a: Workspace, x: np.ndarray) -> None:
 
     # mean5[g] = Σ_{n,j,k} z5[n,g,j,k]/(J K N)
     np.add.reduce(a.z5, axis=(1, 2, 3), out=a.mean5)
-    np.multiply(a.mean5, 1 / (J * K * N), out=a.mean5)
+    np.multiply(a.mean5, 1 / (BATCH * J * K), out=a.mean5)
+    a.meet(a.mean5)
 
     # var5[g] = Σ_{n,j,k} (z5[n,g,j,k] - mean5[g])²/(J K N)
     np.subtract(a.z5, a.mean5[:, None, None, None], out=a.u_gjkn)
     np.multiply(a.u_gjkn, a.u_gjkn, out=a.u_gjkn)
     np.add.reduce(a.u_gjkn, axis=(1, 2, 3), out=a.var5)
-    np.multiply(a.var5, 1 / (J * K * N), out=a.var5)
+    np.multiply(a.var5, 1 / (BATCH * J * K), out=a.var5)
+    a.meet(a.var5)
 
     # rstd5[g] = 1/√(var5[g] + 1e-05)
     np.add(a.var5, 1e-05, out=a.rstd5)
@@ -698,13 +721,15 @@ def forward(p: Params, a: Workspace, x: np.ndarray) -> None:
 
     # mean6[s] = Σ_{n,j,k} z6[n,s,j,k]/(J K N)
     np.add.reduce(a.z6, axis=(1, 2, 3), out=a.mean6)
-    np.multiply(a.mean6, 1 / (J * K * N), out=a.mean6)
+    np.multiply(a.mean6, 1 / (BATCH * J * K), out=a.mean6)
+    a.meet(a.mean6)
 
     # var6[s] = Σ_{n,j,k} (z6[n,s,j,k] - mean6[s])²/(J K N)
     np.subtract(a.z6, a.mean6[:, None, None, None], out=a.u_sjkn)
     np.multiply(a.u_sjkn, a.u_sjkn, out=a.u_sjkn)
     np.add.reduce(a.u_sjkn, axis=(1, 2, 3), out=a.var6)
-    np.multiply(a.var6, 1 / (J * K * N), out=a.var6)
+    np.multiply(a.var6, 1 / (BATCH * J * K), out=a.var6)
+    a.meet(a.var6)
 
     # rstd6[s] = 1/√(var6[s] + 1e-05)
     np.add(a.var6, 1e-05, out=a.rstd6)
@@ -983,7 +1008,7 @@ def infer(p: Params, a: Activations, x: np.ndarray) -> None:
 
 def advance(p: Params, a: Workspace) -> None:
     """Give every state its next value, from what the forward pass left in `a`."""
-    N = a.N
+    BATCH = a.BATCH
 
     # stem_norm_mean[f] ← 0.9 stem_norm_mean[f] + 0.1 mean1[f]
     np.multiply(p.stem_norm_mean, 0.9, out=p.stem_norm_mean)
@@ -991,7 +1016,7 @@ def advance(p: Params, a: Workspace) -> None:
     np.add(p.stem_norm_mean, a.u_f, out=p.stem_norm_mean)
 
     # stem_norm_var[f] ← 0.9 stem_norm_var[f] + 0.1 H N W var1[f]/max(1, H N W - 1)
-    np.multiply(a.var1, 0.1 * H * N * W / max(1, H * N * W - 1), out=a.u_f)
+    np.multiply(a.var1, 0.1 * BATCH * H * W / max(1, BATCH * H * W - 1), out=a.u_f)
     np.multiply(p.stem_norm_var, 0.9, out=p.stem_norm_var)
     np.add(a.u_f, p.stem_norm_var, out=p.stem_norm_var)
 
@@ -1001,7 +1026,7 @@ def advance(p: Params, a: Workspace) -> None:
     np.add(p.block1_conv1_norm_mean, a.u_e, out=p.block1_conv1_norm_mean)
 
     # block1_conv1_norm_var[e] ← 0.9 block1_conv1_norm_var[e] + 0.1 H N W var2[e]/max(1, H N W - 1)
-    np.multiply(a.var2, 0.1 * H * N * W / max(1, H * N * W - 1), out=a.u_e)
+    np.multiply(a.var2, 0.1 * BATCH * H * W / max(1, BATCH * H * W - 1), out=a.u_e)
     np.multiply(p.block1_conv1_norm_var, 0.9, out=p.block1_conv1_norm_var)
     np.add(a.u_e, p.block1_conv1_norm_var, out=p.block1_conv1_norm_var)
 
@@ -1011,7 +1036,7 @@ def advance(p: Params, a: Workspace) -> None:
     np.add(p.block1_conv2_norm_mean, a.u_f, out=p.block1_conv2_norm_mean)
 
     # block1_conv2_norm_var[f] ← 0.9 block1_conv2_norm_var[f] + 0.1 H N W var3[f]/max(1, H N W - 1)
-    np.multiply(a.var3, 0.1 * H * N * W / max(1, H * N * W - 1), out=a.u_f)
+    np.multiply(a.var3, 0.1 * BATCH * H * W / max(1, BATCH * H * W - 1), out=a.u_f)
     np.multiply(p.block1_conv2_norm_var, 0.9, out=p.block1_conv2_norm_var)
     np.add(a.u_f, p.block1_conv2_norm_var, out=p.block1_conv2_norm_var)
 
@@ -1021,7 +1046,7 @@ def advance(p: Params, a: Workspace) -> None:
     np.add(p.block2_skip_norm_mean, a.u_g, out=p.block2_skip_norm_mean)
 
     # block2_skip_norm_var[g] ← 0.9 block2_skip_norm_var[g] + 0.1 J K N var4[g]/max(1, J K N - 1)
-    np.multiply(a.var4, 0.1 * J * K * N / max(1, J * K * N - 1), out=a.u_g)
+    np.multiply(a.var4, 0.1 * BATCH * J * K / max(1, BATCH * J * K - 1), out=a.u_g)
     np.multiply(p.block2_skip_norm_var, 0.9, out=p.block2_skip_norm_var)
     np.add(a.u_g, p.block2_skip_norm_var, out=p.block2_skip_norm_var)
 
@@ -1031,7 +1056,7 @@ def advance(p: Params, a: Workspace) -> None:
     np.add(p.block2_conv1_norm_mean, a.u_g, out=p.block2_conv1_norm_mean)
 
     # block2_conv1_norm_var[g] ← 0.9 block2_conv1_norm_var[g] + 0.1 J K N var5[g]/max(1, J K N - 1)
-    np.multiply(a.var5, 0.1 * J * K * N / max(1, J * K * N - 1), out=a.u_g)
+    np.multiply(a.var5, 0.1 * BATCH * J * K / max(1, BATCH * J * K - 1), out=a.u_g)
     np.multiply(p.block2_conv1_norm_var, 0.9, out=p.block2_conv1_norm_var)
     np.add(a.u_g, p.block2_conv1_norm_var, out=p.block2_conv1_norm_var)
 
@@ -1041,14 +1066,14 @@ def advance(p: Params, a: Workspace) -> None:
     np.add(p.block2_conv2_norm_mean, a.u_s, out=p.block2_conv2_norm_mean)
 
     # block2_conv2_norm_var[s] ← 0.9 block2_conv2_norm_var[s] + 0.1 J K N var6[s]/max(1, J K N - 1)
-    np.multiply(a.var6, 0.1 * J * K * N / max(1, J * K * N - 1), out=a.u_s)
+    np.multiply(a.var6, 0.1 * BATCH * J * K / max(1, BATCH * J * K - 1), out=a.u_s)
     np.multiply(p.block2_conv2_norm_var, 0.9, out=p.block2_conv2_norm_var)
     np.add(a.u_s, p.block2_conv2_norm_var, out=p.block2_conv2_norm_var)
 
 
 def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     """Fill `g` with the gradient, from what `forward` and `add_loss` left in `a`."""
-    N = a.N
+    BATCH = a.BATCH
 
     # p[n,h2] = e[n,h2]/s[n]
     np.divide(a.e, a.s[:, None], out=a.p)
@@ -1058,7 +1083,7 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.multiply(a.d_logits, 0.9, out=a.d_logits)
     np.subtract(a.p, a.d_logits, out=a.d_logits)
     np.subtract(a.d_logits, 0.1 / H2, out=a.d_logits)
-    np.multiply(a.d_logits, 1 / N, out=a.d_logits)
+    np.multiply(a.d_logits, 1 / BATCH, out=a.d_logits)
 
     # ∂L/∂pooled1[n,g] = Σ_h2 fc_W[g,h2] ∂L/∂logits[n,h2]
     np.dot(a.d_logits, p.fc_W.T, out=a.d_pooled1)
@@ -1073,16 +1098,18 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
 
     # xhat6_dot_d_xhat6[s] = Σ_{n,j,k} xhat6[n,s,j,k] ∂L/∂xhat6[n,s,j,k]
     np.einsum("sjkn,sjkn->s", a.d_xhat6, a.xhat6, out=a.xhat6_dot_d_xhat6)
+    a.meet(a.xhat6_dot_d_xhat6)
 
     # sum_d_xhat6[s] = Σ_{n,j,k} ∂L/∂xhat6[n,s,j,k]
     np.add.reduce(a.d_xhat6, axis=(1, 2, 3), out=a.sum_d_xhat6)
+    a.meet(a.sum_d_xhat6)
 
     # ∂L/∂z6[n,s,j,k] = rstd6[s] (∂L/∂xhat6[n,s,j,k] - xhat6[n,s,j,k] xhat6_dot_d_xhat6[s]/(J K N) -
     #     sum_d_xhat6[s]/(J K N))
-    np.multiply(a.xhat6_dot_d_xhat6, 1 / (J * K * N), out=a.u_s)
+    np.multiply(a.xhat6_dot_d_xhat6, 1 / (BATCH * J * K), out=a.u_s)
     np.multiply(a.xhat6, a.u_s[:, None, None, None], out=a.d_z6)
     np.subtract(a.d_xhat6, a.d_z6, out=a.d_z6)
-    np.multiply(a.sum_d_xhat6, 1 / (J * K * N), out=a.u_s)
+    np.multiply(a.sum_d_xhat6, 1 / (BATCH * J * K), out=a.u_s)
     np.subtract(a.d_z6, a.u_s[:, None, None, None], out=a.d_z6)
     np.multiply(a.d_z6, a.rstd6[:, None, None, None], out=a.d_z6)
 
@@ -1108,16 +1135,18 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
 
     # xhat5_dot_d_xhat5[g] = Σ_{n,j,k} xhat5[n,g,j,k] ∂L/∂xhat5[n,g,j,k]
     np.einsum("gjkn,gjkn->g", a.d_xhat5, a.xhat5, out=a.xhat5_dot_d_xhat5)
+    a.meet(a.xhat5_dot_d_xhat5)
 
     # sum_d_xhat5[g] = Σ_{n,j,k} ∂L/∂xhat5[n,g,j,k]
     np.add.reduce(a.d_xhat5, axis=(1, 2, 3), out=a.sum_d_xhat5)
+    a.meet(a.sum_d_xhat5)
 
     # ∂L/∂z5[n,g,j,k] = rstd5[g] (∂L/∂xhat5[n,g,j,k] - xhat5[n,g,j,k] xhat5_dot_d_xhat5[g]/(J K N) -
     #     sum_d_xhat5[g]/(J K N))
-    np.multiply(a.xhat5_dot_d_xhat5, 1 / (J * K * N), out=a.u_g)
+    np.multiply(a.xhat5_dot_d_xhat5, 1 / (BATCH * J * K), out=a.u_g)
     np.multiply(a.xhat5, a.u_g[:, None, None, None], out=a.d_z5)
     np.subtract(a.d_xhat5, a.d_z5, out=a.d_z5)
-    np.multiply(a.sum_d_xhat5, 1 / (J * K * N), out=a.u_g)
+    np.multiply(a.sum_d_xhat5, 1 / (BATCH * J * K), out=a.u_g)
     np.subtract(a.d_z5, a.u_g[:, None, None, None], out=a.d_z5)
     np.multiply(a.d_z5, a.rstd5[:, None, None, None], out=a.d_z5)
 
@@ -1152,16 +1181,18 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
 
     # xhat4_dot_d_xhat4[g] = Σ_{n,j,k} xhat4[n,g,j,k] ∂L/∂xhat4[n,g,j,k]
     np.einsum("gjkn,gjkn->g", a.d_xhat4, a.xhat4, out=a.xhat4_dot_d_xhat4)
+    a.meet(a.xhat4_dot_d_xhat4)
 
     # sum_d_xhat4[g] = Σ_{n,j,k} ∂L/∂xhat4[n,g,j,k]
     np.add.reduce(a.d_xhat4, axis=(1, 2, 3), out=a.sum_d_xhat4)
+    a.meet(a.sum_d_xhat4)
 
     # ∂L/∂z4[n,g,j,k] = rstd4[g] (∂L/∂xhat4[n,g,j,k] - xhat4[n,g,j,k] xhat4_dot_d_xhat4[g]/(J K N) -
     #     sum_d_xhat4[g]/(J K N))
-    np.multiply(a.xhat4_dot_d_xhat4, 1 / (J * K * N), out=a.u_g)
+    np.multiply(a.xhat4_dot_d_xhat4, 1 / (BATCH * J * K), out=a.u_g)
     np.multiply(a.xhat4, a.u_g[:, None, None, None], out=a.d_z4)
     np.subtract(a.d_xhat4, a.d_z4, out=a.d_z4)
-    np.multiply(a.sum_d_xhat4, 1 / (J * K * N), out=a.u_g)
+    np.multiply(a.sum_d_xhat4, 1 / (BATCH * J * K), out=a.u_g)
     np.subtract(a.d_z4, a.u_g[:, None, None, None], out=a.d_z4)
     np.multiply(a.d_z4, a.rstd4[:, None, None, None], out=a.d_z4)
 
@@ -1184,16 +1215,18 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
 
     # xhat3_dot_d_xhat3[f] = Σ_{n,h,w} xhat3[n,f,h,w] ∂L/∂xhat3[n,f,h,w]
     np.einsum("fhwn,fhwn->f", a.d_xhat3, a.xhat3, out=a.xhat3_dot_d_xhat3)
+    a.meet(a.xhat3_dot_d_xhat3)
 
     # sum_d_xhat3[f] = Σ_{n,h,w} ∂L/∂xhat3[n,f,h,w]
     np.add.reduce(a.d_xhat3, axis=(1, 2, 3), out=a.sum_d_xhat3)
+    a.meet(a.sum_d_xhat3)
 
     # ∂L/∂z3[n,f,h,w] = rstd3[f] (∂L/∂xhat3[n,f,h,w] - xhat3[n,f,h,w] xhat3_dot_d_xhat3[f]/(H N W) -
     #     sum_d_xhat3[f]/(H N W))
-    np.multiply(a.xhat3_dot_d_xhat3, 1 / (H * N * W), out=a.u_f)
+    np.multiply(a.xhat3_dot_d_xhat3, 1 / (BATCH * H * W), out=a.u_f)
     np.multiply(a.xhat3, a.u_f[:, None, None, None], out=a.d_z3)
     np.subtract(a.d_xhat3, a.d_z3, out=a.d_z3)
-    np.multiply(a.sum_d_xhat3, 1 / (H * N * W), out=a.u_f)
+    np.multiply(a.sum_d_xhat3, 1 / (BATCH * H * W), out=a.u_f)
     np.subtract(a.d_z3, a.u_f[:, None, None, None], out=a.d_z3)
     np.multiply(a.d_z3, a.rstd3[:, None, None, None], out=a.d_z3)
 
@@ -1218,16 +1251,18 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
 
     # xhat2_dot_d_xhat2[e] = Σ_{n,h,w} xhat2[n,e,h,w] ∂L/∂xhat2[n,e,h,w]
     np.einsum("ehwn,ehwn->e", a.d_xhat2, a.xhat2, out=a.xhat2_dot_d_xhat2)
+    a.meet(a.xhat2_dot_d_xhat2)
 
     # sum_d_xhat2[e] = Σ_{n,h,w} ∂L/∂xhat2[n,e,h,w]
     np.add.reduce(a.d_xhat2, axis=(1, 2, 3), out=a.sum_d_xhat2)
+    a.meet(a.sum_d_xhat2)
 
     # ∂L/∂z2[n,e,h,w] = rstd2[e] (∂L/∂xhat2[n,e,h,w] - xhat2[n,e,h,w] xhat2_dot_d_xhat2[e]/(H N W) -
     #     sum_d_xhat2[e]/(H N W))
-    np.multiply(a.xhat2_dot_d_xhat2, 1 / (H * N * W), out=a.u_e)
+    np.multiply(a.xhat2_dot_d_xhat2, 1 / (BATCH * H * W), out=a.u_e)
     np.multiply(a.xhat2, a.u_e[:, None, None, None], out=a.d_z2)
     np.subtract(a.d_xhat2, a.d_z2, out=a.d_z2)
-    np.multiply(a.sum_d_xhat2, 1 / (H * N * W), out=a.u_e)
+    np.multiply(a.sum_d_xhat2, 1 / (BATCH * H * W), out=a.u_e)
     np.subtract(a.d_z2, a.u_e[:, None, None, None], out=a.d_z2)
     np.multiply(a.d_z2, a.rstd2[:, None, None, None], out=a.d_z2)
 
@@ -1253,16 +1288,18 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
 
     # xhat1_dot_d_xhat1[f] = Σ_{n,h,w} xhat1[n,f,h,w] ∂L/∂xhat1[n,f,h,w]
     np.einsum("fhwn,fhwn->f", a.d_xhat1, a.xhat1, out=a.xhat1_dot_d_xhat1)
+    a.meet(a.xhat1_dot_d_xhat1)
 
     # sum_d_xhat1[f] = Σ_{n,h,w} ∂L/∂xhat1[n,f,h,w]
     np.add.reduce(a.d_xhat1, axis=(1, 2, 3), out=a.sum_d_xhat1)
+    a.meet(a.sum_d_xhat1)
 
     # ∂L/∂z1[n,f,h,w] = rstd1[f] (∂L/∂xhat1[n,f,h,w] - xhat1[n,f,h,w] xhat1_dot_d_xhat1[f]/(H N W) -
     #     sum_d_xhat1[f]/(H N W))
-    np.multiply(a.xhat1_dot_d_xhat1, 1 / (H * N * W), out=a.u_f)
+    np.multiply(a.xhat1_dot_d_xhat1, 1 / (BATCH * H * W), out=a.u_f)
     np.multiply(a.xhat1, a.u_f[:, None, None, None], out=a.d_z1)
     np.subtract(a.d_xhat1, a.d_z1, out=a.d_z1)
-    np.multiply(a.sum_d_xhat1, 1 / (H * N * W), out=a.u_f)
+    np.multiply(a.sum_d_xhat1, 1 / (BATCH * H * W), out=a.u_f)
     np.subtract(a.d_z1, a.u_f[:, None, None, None], out=a.d_z1)
     np.multiply(a.d_z1, a.rstd1[:, None, None, None], out=a.d_z1)
 
@@ -1474,6 +1511,114 @@ def loss(params: Params, *, x: np.ndarray, digit: np.ndarray) -> float:
     return float(a.loss)
 
 
+class Part:
+    """The rows of a batch that one thread computes, with a workspace and a gradient of its own."""
+
+    def __init__(self, rows: range, BATCH: int, g: Grads) -> None:
+        self.rows = slice(rows.start, rows.stop)
+        self.a, self.g = Workspace(len(rows), g.flat.dtype, BATCH), g
+
+    def gradient(self, p: Params, x: np.ndarray, digit: np.ndarray) -> float:
+        """Fill the gradient with this part's share of it, and return its share of the loss."""
+        a, g = self.a, self.g
+        forward(p, a, x)
+        add_loss(a, digit)
+        advance(p, a)
+        backward(p, g, a, digit)
+        return float(a.loss)
+
+
+class Meeting:
+    """Where parts of a batch add what each has summed over its rows: in order, and all alike.
+
+    There are two places for a sum, by turns: while one is filled, some may still read the other.
+    """
+
+    def __init__(self, workspaces: list[Workspace], dtype: np.dtype) -> None:
+        parts = len(workspaces)
+        self.barrier, self.sums = Barrier(parts), np.empty((2, parts, 32), dtype)
+        for part, a in enumerate(workspaces):
+            a.meet = self.seat(part)
+
+    def seat(self, part: int) -> Callable[[np.ndarray], None]:
+        """Return how one part makes of its share of a sum the sum over the batch."""
+        places = cycle(self.sums)
+
+        def meet(x: np.ndarray) -> None:
+            shares = next(places)[:, : x.size]
+            shares[part] = x.reshape(-1)
+            self.barrier.wait()
+            np.copyto(x, np.add.reduce(shares, axis=0).reshape(x.shape))
+
+        return meet
+
+    @contextmanager
+    def attended(self, jobs: list[Future[float]]) -> Iterator[None]:
+        """Let no part wait for one that has failed, or never comes."""
+        try:
+            yield
+            for job in wait(jobs, return_when=FIRST_EXCEPTION).done:
+                job.result()
+        except BaseException:
+            self.barrier.abort()
+            wait(jobs)
+            raise
+
+
+class Team:
+    """Threads that share each batch. What they find is added in order: as many, the same bits.
+
+    numpy computes without the interpreter's lock. Meanwhile threadpoolctl, if it is installed,
+    holds BLAS to one thread in the whole process; else start Python with OPENBLAS_NUM_THREADS=1.
+    """
+
+    def __init__(self, threads: int, g: Grads) -> None:
+        self.grads = [g, *(Grads(np.empty_like(g.flat)) for _ in range(threads - 1))]
+        self.pool, self.one_thread_of_blas = ThreadPoolExecutor(threads), one_thread_of_blas()
+        self.parts: dict[int, list[Part]] = {}
+        self.meetings: dict[int, Meeting] = {}
+        self.storages = [np.empty(STORAGE, g.flat.dtype) for _ in range(threads - 1)]
+
+    def gradient(self, p: Params, *batch: np.ndarray) -> float:
+        """Fill the first gradient with that of a batch, and return its loss."""
+        parts = self.parts_of(len(batch[0]))
+        jobs: list[Future[float]] = []
+        with self.one_thread_of_blas(), self.meetings[len(batch[0])].attended(jobs):
+            for part, own in zip(parts, self.params_of(p), strict=False):
+                rows = [array[part.rows] for array in batch]
+                # In a copy of the context, numpy treats overflow as the caller told it to.
+                jobs.append(self.pool.submit(copy_context().run, part.gradient, own, *rows))
+        losses = [job.result() for job in jobs]
+        first, *others = (part.g.flat for part in parts)
+        for other in others:
+            np.add(first, other, out=first)
+        return sum(losses)
+
+    def params_of(self, p: Params) -> list[Params]:
+        """Return the parameters for each part; all but the first change copies of the states."""
+        for storage in self.storages:
+            storage[SIZE:] = p.storage[SIZE:]
+        return [p, *(Params(storage, p.flat) for storage in self.storages)]
+
+    def parts_of(self, N: int) -> list[Part]:
+        """Return the parts of a batch of N rows: as many as there are threads, or rows."""
+        if N not in self.parts or self.meetings[N].barrier.broken:
+            many = min(N, len(self.grads))
+            rows = [range(N * k // many, N * (k + 1) // many) for k in range(many)]
+            self.parts[N] = [Part(own, N, g) for own, g in zip(rows, self.grads, strict=False)]
+            self.meetings[N] = Meeting([part.a for part in self.parts[N]], self.grads[0].flat.dtype)
+        return self.parts[N]
+
+
+def one_thread_of_blas() -> Callable[[], AbstractContextManager[object]]:
+    """Return what holds BLAS to one thread for a while; without threadpoolctl, nothing does."""
+    try:
+        from threadpoolctl import ThreadpoolController
+    except ModuleNotFoundError:
+        return nullcontext
+    return partial(ThreadpoolController().limit, limits=1, user_api="blas")
+
+
 FOLLOWED = ("forward", "add_loss", "advance", "backward", "update")
 
 
@@ -1523,16 +1668,18 @@ class Stopwatch:
 class Trainer:
     """Parameters in training. All memory is allocated by the first step of each batch size.
 
-    One thread has a whole batch, for its examples are coupled: var1, each example reads mean1, a
-    sum over the batch.
+    `threads` share each batch, each with memory of its own, and meet where an example reads a sum
+    over the batch: this pays where a step takes milliseconds. The same number of threads gives the
+    same bits.
     """
 
-    def __init__(self, params: Params, batch: int = 64, seed: int = 0) -> None:
+    def __init__(self, params: Params, batch: int = 64, seed: int = 0, threads: int = 1) -> None:
         self.params = params
         self.grads = Grads(np.empty_like(params.flat))
         self.state = State(params.flat.dtype)
         self.batch, self.seed, self.steps = batch, seed, 0
         self._workspaces: dict[int, Workspace] = {}
+        self._team = Team(threads, self.grads) if threads > 1 else None
 
     def step(self, *, x: np.ndarray, digit: np.ndarray) -> float:
         """Train on one batch: forward, backward, update. Return the loss before the update."""
@@ -1547,6 +1694,8 @@ class Trainer:
 
     def _gradient(self, x: np.ndarray, digit: np.ndarray) -> float:
         p, g = self.params, self.grads
+        if self._team is not None:
+            return self._team.gradient(p, x, digit)
         a = self._workspace(len(x))
         forward(p, a, x)
         add_loss(a, digit)
@@ -1600,7 +1749,7 @@ def save(path: str | Path, trainer: Trainer) -> None:
         os.close(folder)
 
 
-def load(path: str | Path) -> Trainer:
+def load(path: str | Path, threads: int = 1) -> Trainer:
     """Return the trainer that `save` wrote. Nothing in the file is run.
 
     Errors: ValueError if the file belongs to another model; zipfile.BadZipFile if it is damaged.
@@ -1616,7 +1765,7 @@ def load(path: str | Path) -> Trainer:
             raise ValueError(f"{path}: {name} has shape {arrays[name].shape}; expected {shape}")
     steps, batch, seed = (int(number) for number in arrays["run"])
     dtype = arrays[next(iter(PARAMETERS))].dtype
-    trainer = Trainer(Params(np.empty(STORAGE, dtype)), batch, seed)
+    trainer = Trainer(Params(np.empty(STORAGE, dtype)), batch, seed, threads)
     for name in STORED:
         getattr(trainer.params, name)[...] = arrays[name]
     for name in STATES:
@@ -1686,6 +1835,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1, help="share each batch among them")
     parser.add_argument("--save", help="write a checkpoint here after every epoch")
     parser.add_argument("--resume", help="continue from a checkpoint")
     parser.add_argument("--selftest", action="store_true", help="check the gradient and stop")
@@ -1700,7 +1850,10 @@ def main(argv: list[str] | None = None) -> int:
     held = max(1, len(rows) // 10)
     test = {name: array[rows[:held]] for name, array in data.items()}
     data = {name: array[rows[held:]] for name, array in data.items()}
-    trainer = load(args.resume) if args.resume else Trainer(init(args.seed), args.batch, args.seed)
+    if args.resume:
+        trainer = load(args.resume, args.threads)
+    else:
+        trainer = Trainer(init(args.seed), args.batch, args.seed, args.threads)
     for epoch in range(args.epochs):
         begin = time.perf_counter()
         rng = np.random.default_rng([args.seed, trainer.steps])

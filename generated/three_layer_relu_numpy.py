@@ -11,7 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import copy_context
 from functools import partial
@@ -68,11 +68,13 @@ class Activations:
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
     the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h].
+    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
+    that threads share.
     """
 
-    def __init__(self, N: int, dtype: str = DTYPE) -> None:
-        self.N = N
+    def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
+        BATCH = BATCH or N
+        self.N, self.BATCH = N, BATCH
         rows_N = np.empty((96, N), dtype)
         self.z1 = rows_N[0:64].reshape((N, H))  # z1[n,h]
         self.logits = np.empty((N, J), dtype)  # logits[n,j]
@@ -86,7 +88,7 @@ class Activations:
         self.logits_at_digit = rows_N[2:3].reshape(N)  # logits_at_digit[n]
         self.i_n = lent(rows_N[0:2], np.intp, (N,))
         self.u_n = rows_N[0:1].reshape(N)
-        self.MEAN_N = np.full(N, 1 / N, dtype)
+        self.MEAN_N = np.full(N, 1 / BATCH, dtype)
         self.ONES_J = np.ones(J, dtype)
         self.STARTS_N_J = J * np.arange(N)
         self.ZERO = np.zeros((), dtype)
@@ -97,11 +99,13 @@ class Workspace(Activations):
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
     the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h].
+    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
+    that threads share.
     """
 
-    def __init__(self, N: int, dtype: str = DTYPE) -> None:
-        self.N = N
+    def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
+        BATCH = BATCH or N
+        self.N, self.BATCH = N, BATCH
         rows_N = np.empty((266, N), dtype)
         self.loss = np.empty((), dtype)  # loss
         self.z1 = rows_N[0:64].reshape((N, H))  # z1[n,h]
@@ -121,7 +125,7 @@ class Workspace(Activations):
         self.d_z2 = rows_N[192:224].reshape((N, K))  # ∂L/∂z2[n,k]
         self.d_h1 = rows_N[128:192].reshape((N, H))  # ∂L/∂h1[n,h]
         self.d_z1 = rows_N[0:64].reshape((N, H))  # ∂L/∂z1[n,h]
-        self.MEAN_N = np.full(N, 1 / N, dtype)
+        self.MEAN_N = np.full(N, 1 / BATCH, dtype)
         self.ONES_J = np.ones(J, dtype)
         self.ONES_N = np.ones(N, dtype)
         self.RANGE_J = np.arange(J)
@@ -204,7 +208,7 @@ def add_loss(a: Activations, digit: np.ndarray) -> None:
 
 def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray, digit: np.ndarray) -> None:
     """Fill `g` with the gradient, from what `forward` and `add_loss` left in `a`."""
-    N = a.N
+    BATCH = a.BATCH
 
     # p[n,j] = e[n,j]/s[n]
     np.divide(a.e, a.s[:, None], out=a.p)
@@ -212,7 +216,7 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray, digit: np.ndarray
     # ∂L/∂logits[n,j] = (p[n,j] - δ(j,digit[n]))/N
     np.equal(digit[:, None], a.RANGE_J, out=a.d_logits)
     np.subtract(a.p, a.d_logits, out=a.d_logits)
-    np.multiply(a.d_logits, 1 / N, out=a.d_logits)
+    np.multiply(a.d_logits, 1 / BATCH, out=a.d_logits)
 
     # ∂L/∂h2[n,k] = Σ_j fc3_W[k,j] ∂L/∂logits[n,j]
     np.dot(a.d_logits, p.fc3_W.T, out=a.d_h2)
@@ -339,9 +343,9 @@ def loss(params: Params, *, x: np.ndarray, digit: np.ndarray) -> float:
 class Part:
     """The rows of a batch that one thread computes, with a workspace and a gradient of its own."""
 
-    def __init__(self, rows: range, N: int, g: Grads) -> None:
-        self.rows, self.share = slice(rows.start, rows.stop), len(rows) / N
-        self.a, self.g = Workspace(len(rows), g.flat.dtype), g
+    def __init__(self, rows: range, BATCH: int, g: Grads) -> None:
+        self.rows = slice(rows.start, rows.stop)
+        self.a, self.g = Workspace(len(rows), g.flat.dtype, BATCH), g
 
     def gradient(self, p: Params, x: np.ndarray, digit: np.ndarray) -> float:
         """Fill the gradient with this part's share of it, and return its share of the loss."""
@@ -349,8 +353,7 @@ class Part:
         forward(p, a, x)
         add_loss(a, digit)
         backward(p, g, a, x, digit)
-        np.multiply(g.flat, self.share, out=g.flat)
-        return self.share * float(a.loss)
+        return float(a.loss)
 
 
 class Team:
@@ -368,13 +371,14 @@ class Team:
     def gradient(self, p: Params, *batch: np.ndarray) -> float:
         """Fill the first gradient with that of a batch, and return its loss."""
         parts = self.parts_of(len(batch[0]))
-        jobs = []
+        jobs: list[Future[float]] = []
         with self.one_thread_of_blas():
-            for part in parts:
+            for part, own in zip(parts, [p] * len(parts), strict=False):
                 rows = [array[part.rows] for array in batch]
                 # In a copy of the context, numpy treats overflow as the caller told it to.
-                jobs.append(self.pool.submit(copy_context().run, part.gradient, p, *rows))
-            losses = [job.result() for job in jobs]
+                jobs.append(self.pool.submit(copy_context().run, part.gradient, own, *rows))
+            wait(jobs)
+        losses = [job.result() for job in jobs]
         first, *others = (part.g.flat for part in parts)
         for other in others:
             np.add(first, other, out=first)

@@ -11,7 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import copy_context
 from functools import partial
@@ -75,11 +75,13 @@ class Activations:
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
     the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h].
+    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
+    that threads share.
     """
 
-    def __init__(self, N: int, dtype: str = DTYPE) -> None:
-        self.N = N
+    def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
+        BATCH = BATCH or N
+        self.N, self.BATCH = N, BATCH
         rows_N = np.empty((336, N), dtype)
         rows = np.empty(2, dtype)
         self.z1 = rows_N[0:64].reshape((N, H))  # z1[n,h]
@@ -103,7 +105,7 @@ class Activations:
         self.u_nk = rows_N[0:8].reshape((N, K))
         self.v_nk = rows_N[8:16].reshape((N, K))
         self.evidence_lower_bound = rows[1:2].reshape(())  # evidence_lower_bound
-        self.MEAN_N = np.full(N, 1 / N, dtype)
+        self.MEAN_N = np.full(N, 1 / BATCH, dtype)
         self.ONES_K = np.ones(K, dtype)
         self.ZERO = np.zeros((), dtype)
 
@@ -113,11 +115,13 @@ class Workspace(Activations):
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
     the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h].
+    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
+    that threads share.
     """
 
-    def __init__(self, N: int, dtype: str = DTYPE) -> None:
-        self.N = N
+    def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
+        BATCH = BATCH or N
+        self.N, self.BATCH = N, BATCH
         rows_N = np.empty((672, N), dtype)
         rows = np.empty(2, dtype)
         self.epsilon = rows_N[640:648].reshape((N, K))  # epsilon[n,k]
@@ -153,7 +157,7 @@ class Workspace(Activations):
         self.d_encoded = rows_N[256:320].reshape((N, H))  # ∂L/∂encoded[n,h]
         self.u_nh = rows_N[320:384].reshape((N, H))
         self.d_z1 = rows_N[0:64].reshape((N, H))  # ∂L/∂z1[n,h]
-        self.MEAN_N = np.full(N, 1 / N, dtype)
+        self.MEAN_N = np.full(N, 1 / BATCH, dtype)
         self.ONES_K = np.ones(K, dtype)
         self.ONES_N = np.ones(N, dtype)
         self.ZERO = np.zeros((), dtype)
@@ -233,7 +237,7 @@ def forward(p: Params, a: Workspace, x: np.ndarray) -> None:
 
 def add_loss(a: Workspace, x: np.ndarray) -> None:
     """Go on from the outputs to the loss."""
-    N = a.N
+    BATCH = a.BATCH
 
     # m[n,d] = max(0, logits[n,d])
     np.maximum(a.logits, a.ZERO, out=a.m)
@@ -253,7 +257,7 @@ def add_loss(a: Workspace, x: np.ndarray) -> None:
     np.subtract(a.v_nd, a.u_nd, out=a.u_nd)
     np.add(a.u_nd, a.m, out=a.u_nd)
     np.add.reduce(a.u_nd, axis=(0, 1), out=a.cross_entropy)
-    np.multiply(a.cross_entropy, 1 / (D * N), out=a.cross_entropy)
+    np.multiply(a.cross_entropy, 1 / (BATCH * D), out=a.cross_entropy)
 
     # product1 = 64 cross_entropy
     np.multiply(a.cross_entropy, 64, out=a.product1)
@@ -312,7 +316,7 @@ def infer(p: Params, a: Activations, x: np.ndarray) -> None:
 
 def add_score(p: Params, a: Activations, x: np.ndarray) -> None:
     """Go on from predicted outputs to the loss."""
-    N = a.N
+    BATCH = a.BATCH
 
     # log_variance[n,k] = Σ_h log_variance_W[h,k] encoded[n,h] + log_variance_b[k]
     np.dot(a.encoded, p.log_variance_W, out=a.log_variance)
@@ -336,7 +340,7 @@ def add_score(p: Params, a: Activations, x: np.ndarray) -> None:
     np.subtract(a.v_nd, a.u_nd, out=a.u_nd)
     np.add(a.u_nd, a.m, out=a.u_nd)
     np.add.reduce(a.u_nd, axis=(0, 1), out=a.cross_entropy)
-    np.multiply(a.cross_entropy, 1 / (D * N), out=a.cross_entropy)
+    np.multiply(a.cross_entropy, 1 / (BATCH * D), out=a.cross_entropy)
 
     # product1 = 64 cross_entropy
     np.multiply(a.cross_entropy, 64, out=a.product1)
@@ -361,14 +365,14 @@ def add_score(p: Params, a: Activations, x: np.ndarray) -> None:
 
 def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray) -> None:
     """Fill `g` with the gradient, from what `forward` and `add_loss` left in `a`."""
-    N = a.N
+    BATCH = a.BATCH
 
     # p[n,d] = e[n,d]/s[n,d]
     np.divide(a.e, a.s, out=a.p)
 
     # ∂L/∂logits[n,d] = 64 (p[n,d] - x[n,d])/(D N)
     np.subtract(a.p, x, out=a.d_logits)
-    np.multiply(a.d_logits, 64 / (D * N), out=a.d_logits)
+    np.multiply(a.d_logits, 64 / (BATCH * D), out=a.d_logits)
 
     # ∂L/∂decoded[n,h] = Σ_d pixels_W[h,d] ∂L/∂logits[n,d]
     np.dot(a.d_logits, p.pixels_W.T, out=a.d_decoded)
@@ -389,11 +393,11 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray) -> None:
     np.multiply(a.d_log_variance, 0.5, out=a.d_log_variance)
     np.exp(a.log_variance, out=a.u_nk)
     np.subtract(1, a.u_nk, out=a.u_nk)
-    np.multiply(a.u_nk, 1 / (2 * N), out=a.u_nk)
+    np.multiply(a.u_nk, 1 / (2 * BATCH), out=a.u_nk)
     np.subtract(a.d_log_variance, a.u_nk, out=a.d_log_variance)
 
     # ∂L/∂mean[n,k] = mean[n,k]/N + ∂L/∂code[n,k]
-    np.multiply(a.mean, 1 / N, out=a.d_mean)
+    np.multiply(a.mean, 1 / BATCH, out=a.d_mean)
     np.add(a.d_mean, a.d_code, out=a.d_mean)
 
     # ∂L/∂encoded[n,h] = Σ_k log_variance_W[h,k] ∂L/∂log_variance[n,k] + Σ_k mean_W[h,k]
@@ -540,9 +544,9 @@ def loss(params: Params, *, x: np.ndarray) -> float:
 class Part:
     """The rows of a batch that one thread computes, with a workspace and a gradient of its own."""
 
-    def __init__(self, rows: range, N: int, g: Grads) -> None:
-        self.rows, self.share = slice(rows.start, rows.stop), len(rows) / N
-        self.a, self.g = Workspace(len(rows), g.flat.dtype), g
+    def __init__(self, rows: range, BATCH: int, g: Grads) -> None:
+        self.rows = slice(rows.start, rows.stop)
+        self.a, self.g = Workspace(len(rows), g.flat.dtype, BATCH), g
 
     def gradient(self, p: Params, x: np.ndarray) -> float:
         """Fill the gradient with this part's share of it, and return its share of the loss."""
@@ -550,8 +554,7 @@ class Part:
         forward(p, a, x)
         add_loss(a, x)
         backward(p, g, a, x)
-        np.multiply(g.flat, self.share, out=g.flat)
-        return self.share * float(a.loss)
+        return float(a.loss)
 
 
 class Team:
@@ -570,13 +573,14 @@ class Team:
         """Fill the first gradient with that of a batch, and return its loss."""
         parts = self.parts_of(len(batch[0]))
         draw([part.a for part in parts], seed, step)
-        jobs = []
+        jobs: list[Future[float]] = []
         with self.one_thread_of_blas():
-            for part in parts:
+            for part, own in zip(parts, [p] * len(parts), strict=False):
                 rows = [array[part.rows] for array in batch]
                 # In a copy of the context, numpy treats overflow as the caller told it to.
-                jobs.append(self.pool.submit(copy_context().run, part.gradient, p, *rows))
-            losses = [job.result() for job in jobs]
+                jobs.append(self.pool.submit(copy_context().run, part.gradient, own, *rows))
+            wait(jobs)
+        losses = [job.result() for job in jobs]
         first, *others = (part.g.flat for part in parts)
         for other in others:
             np.add(first, other, out=first)

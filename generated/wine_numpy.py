@@ -11,7 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import copy_context
 from functools import partial
@@ -64,11 +64,13 @@ class Activations:
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
     the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h].
+    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
+    that threads share.
     """
 
-    def __init__(self, N: int, dtype: str = DTYPE) -> None:
-        self.N = N
+    def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
+        BATCH = BATCH or N
+        self.N, self.BATCH = N, BATCH
         rows_N = np.empty((8, N), dtype)
         rows = np.empty(3, dtype)
         self.z1 = rows_N[0:8].reshape((N, H))  # z1[n,h]
@@ -84,7 +86,7 @@ class Activations:
         self.u_n = rows_N[0:1].reshape(N)
         self.l2 = rows[1:2].reshape(())  # l2
         self.u_ = rows[2:3].reshape(())
-        self.MEAN_N = np.full(N, 1 / N, dtype)
+        self.MEAN_N = np.full(N, 1 / BATCH, dtype)
         self.ONES_K = np.ones(K, dtype)
         self.STARTS_N_K = K * np.arange(N)
 
@@ -94,11 +96,13 @@ class Workspace(Activations):
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
     the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h].
+    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
+    that threads share.
     """
 
-    def __init__(self, N: int, dtype: str = DTYPE) -> None:
-        self.N = N
+    def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
+        BATCH = BATCH or N
+        self.N, self.BATCH = N, BATCH
         rows_N = np.empty((27, N), dtype)
         rows = np.empty(104, dtype)
         self.loss = np.empty((), dtype)  # loss
@@ -120,7 +124,7 @@ class Workspace(Activations):
         self.d_z1 = rows_N[16:24].reshape((N, H))  # ∂L/∂z1[n,h]
         self.u_dh = rows[0:104].reshape((D, H))
         self.u_hk = rows[0:24].reshape((H, K))
-        self.MEAN_N = np.full(N, 1 / N, dtype)
+        self.MEAN_N = np.full(N, 1 / BATCH, dtype)
         self.ONES_K = np.ones(K, dtype)
         self.ONES_N = np.ones(N, dtype)
         self.RANGE_K = np.arange(K)
@@ -171,6 +175,8 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
 
 def add_loss(p: Params, a: Activations, cultivar: np.ndarray) -> None:
     """Go on from the outputs to the loss."""
+    N, BATCH = a.N, a.BATCH
+
     # m[n] = max_k logits[n,k]
     np.maximum.reduce(a.logits, axis=1, out=a.m)
 
@@ -199,12 +205,13 @@ def add_loss(p: Params, a: Activations, cultivar: np.ndarray) -> None:
     np.add(a.l2, a.u_, out=a.l2)
 
     # loss = cross_entropy + l2
-    np.add(a.l2, a.cross_entropy, out=a.loss)
+    np.multiply(a.l2, N / BATCH, out=a.loss)
+    np.add(a.loss, a.cross_entropy, out=a.loss)
 
 
 def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray, cultivar: np.ndarray) -> None:
     """Fill `g` with the gradient, from what `forward` and `add_loss` left in `a`."""
-    N = a.N
+    N, BATCH = a.N, a.BATCH
 
     # p[n,k] = e[n,k]/s[n]
     np.divide(a.e, a.s[:, None], out=a.p)
@@ -212,7 +219,7 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray, cultivar: np.ndar
     # ∂L/∂logits[n,k] = (p[n,k] - δ(k,cultivar[n]))/N
     np.equal(cultivar[:, None], a.RANGE_K, out=a.d_logits)
     np.subtract(a.p, a.d_logits, out=a.d_logits)
-    np.multiply(a.d_logits, 1 / N, out=a.d_logits)
+    np.multiply(a.d_logits, 1 / BATCH, out=a.d_logits)
 
     # ∂L/∂h[n,h] = Σ_k fc2_W[h,k] ∂L/∂logits[n,k]
     np.dot(a.d_logits, p.fc2_W.T, out=a.d_h)
@@ -224,7 +231,7 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray, cultivar: np.ndar
 
     # ∂L/∂fc1_W[d,h] = Σ_n x[n,d] ∂L/∂z1[n,h] + 0.002 fc1_W[d,h]
     np.dot(x.T, a.d_z1, out=g.fc1_W)
-    np.multiply(p.fc1_W, 0.002, out=a.u_dh)
+    np.multiply(p.fc1_W, 0.002 * N / BATCH, out=a.u_dh)
     np.add(a.u_dh, g.fc1_W, out=g.fc1_W)
 
     # ∂L/∂fc1_b[h] = Σ_n ∂L/∂z1[n,h]
@@ -232,7 +239,7 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray, cultivar: np.ndar
 
     # ∂L/∂fc2_W[h,k] = Σ_n h[n,h] ∂L/∂logits[n,k] + 0.002 fc2_W[h,k]
     np.dot(a.h.T, a.d_logits, out=g.fc2_W)
-    np.multiply(p.fc2_W, 0.002, out=a.u_hk)
+    np.multiply(p.fc2_W, 0.002 * N / BATCH, out=a.u_hk)
     np.add(a.u_hk, g.fc2_W, out=g.fc2_W)
 
     # ∂L/∂fc2_b[k] = Σ_n ∂L/∂logits[n,k]
@@ -331,9 +338,9 @@ def loss(params: Params, *, x: np.ndarray, cultivar: np.ndarray) -> float:
 class Part:
     """The rows of a batch that one thread computes, with a workspace and a gradient of its own."""
 
-    def __init__(self, rows: range, N: int, g: Grads) -> None:
-        self.rows, self.share = slice(rows.start, rows.stop), len(rows) / N
-        self.a, self.g = Workspace(len(rows), g.flat.dtype), g
+    def __init__(self, rows: range, BATCH: int, g: Grads) -> None:
+        self.rows = slice(rows.start, rows.stop)
+        self.a, self.g = Workspace(len(rows), g.flat.dtype, BATCH), g
 
     def gradient(self, p: Params, x: np.ndarray, cultivar: np.ndarray) -> float:
         """Fill the gradient with this part's share of it, and return its share of the loss."""
@@ -341,8 +348,7 @@ class Part:
         forward(p, a, x)
         add_loss(p, a, cultivar)
         backward(p, g, a, x, cultivar)
-        np.multiply(g.flat, self.share, out=g.flat)
-        return self.share * float(a.loss)
+        return float(a.loss)
 
 
 class Team:
@@ -360,13 +366,14 @@ class Team:
     def gradient(self, p: Params, *batch: np.ndarray) -> float:
         """Fill the first gradient with that of a batch, and return its loss."""
         parts = self.parts_of(len(batch[0]))
-        jobs = []
+        jobs: list[Future[float]] = []
         with self.one_thread_of_blas():
-            for part in parts:
+            for part, own in zip(parts, [p] * len(parts), strict=False):
                 rows = [array[part.rows] for array in batch]
                 # In a copy of the context, numpy treats overflow as the caller told it to.
-                jobs.append(self.pool.submit(copy_context().run, part.gradient, p, *rows))
-            losses = [job.result() for job in jobs]
+                jobs.append(self.pool.submit(copy_context().run, part.gradient, own, *rows))
+            wait(jobs)
+        losses = [job.result() for job in jobs]
         first, *others = (part.g.flat for part in parts)
         for other in others:
             np.add(first, other, out=first)

@@ -100,14 +100,14 @@ def profiled(
 
 
 def _assert_shared(model: Model, plan: Plan) -> None:
-    """Refuse threads where the examples of a batch depend on each other."""
-    found = shares_of(model.network)
+    """Refuse threads where an example needs more of the others than sums over them."""
+    found = shares_of(model.program())
     if plan.threads > 1 and isinstance(found, Coupling):
         raise CoupledError(
             f"{plan.threads} threads cannot share a batch of `{model.network.name}`",
             where=found.equation.where,
             disagree=f"`{found.equation.out.name}`: {found.reason}",
-            rule="Each thread computes examples of its own.",
+            rule="Each thread has examples of its own, and of the others only sums over them all.",
             way_out="Leave out --threads; products of matrices use the threads of BLAS.",
         )
 

@@ -184,12 +184,24 @@ def test_threads_share_batches_and_go_on_after_an_interruption(folder, train):
     assert len(epochs(folder)) == 3
 
 
-def test_examples_that_depend_on_each_other_are_not_shared(bpgen, files):
-    result = bpgen("train", "resnet_digits", "--threads", 2)
+PAIRS = '''"""Examples that are compared by pairs."""
+import bpgen as bp
+from bpgen.layers import linear
+z = linear(bp.input("x", 10), 3)
+n, k = z.indices
+m = n.primed()
+near = bp.define("near", (n, m), bp.sum(z[n, k] * z[m, k], over=k))
+model = bp.Model(loss=bp.define("loss", (), bp.mean(near[n, m] ** 2, over=(n, m))))
+'''
+
+
+def test_examples_that_are_compared_by_pairs_are_not_shared(folder, bpgen, files):
+    (folder / "pairs.py").write_text(PAIRS)
+    result = bpgen("train", "pairs.py", "--data", "diabetes", "--threads", 2)
     assert result.exit_code == 3
-    assert "batch_norm(z" in result.stderr
-    assert "`var1`: each example reads mean1" in result.stderr
-    assert files() == set()
+    assert 'near = bp.define("near"' in result.stderr
+    assert "`near`: it pairs one example with another" in result.stderr
+    assert files() == {"pairs.py"}
 
 
 def test_a_profile_shows_every_formula_as_measured_and_as_foretold(train):

@@ -46,6 +46,19 @@ def test_no_name_of_the_author_is_overwritten(tmp_path):
         np.testing.assert_allclose(found, known[f"d_{name}"], rtol=1e-9, atol=1e-12, err_msg=name)
 
 
+@pytest.mark.parametrize("name", ["BATCH", "sIZE"])
+def test_an_index_may_be_called_as_a_number_of_the_module(tmp_path, name):
+    path = tmp_path / "greedy.py"
+    greedy = GREEDY.replace("n, d = forward_x.indices", f'n, d = forward_x.indices[0], "{name}"')
+    greedy = greedy.replace(f'"{name}"', f'bp.index("{name}", 5)')
+    path.write_text(greedy, encoding="utf-8")
+    net = bp.load(path).emit(path=tmp_path / "greedy_numpy.py")
+    assert len(net.init().flat) == net.SIZE
+    batch = net.example(11)
+    alone, shared = (net.Trainer(net.init(), threads=k).step(**batch) for k in (1, 2))
+    assert shared == pytest.approx(alone, rel=1e-6)
+
+
 def test_an_input_may_be_called_as_the_update_calls_its_numbers(tmp_path):
     path = tmp_path / "numbers.py"
     adam = GREEDY.replace('{"logits": logits})', '{"logits": logits}, adam(1e-3))')

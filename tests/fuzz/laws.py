@@ -88,6 +88,27 @@ def is_computed(text):
     return True
 
 
+def is_shared(text):
+    """Whether threads find the loss and the gradient of one; False where examples are coupled."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "model_numpy.py"
+        path.write_text(declared(text, folder).source(dtype="float64"), encoding="utf-8")
+        net = load_module(path)
+    if not hasattr(net, "Team"):
+        return False
+    params, batch = net.init(0), net.example(7)
+    params.flat += 0.1 * np.random.default_rng(1).standard_normal(params.flat.size)
+    loss, grads = net.loss_and_grad(params, **batch)
+    largest = np.abs(grads.flat).max() or 1
+    for threads in (2, 3):
+        trainer = net.Trainer(net.Params(params.flat.copy()), threads=threads)
+        off = abs(trainer.step(**batch) - loss) / (abs(loss) or 1)
+        assert off <= _ROUNDING, f"the loss of {threads} threads is off by {off:.1e}"
+        error = np.abs(trainer.grads.flat - grads.flat).max() / largest
+        assert error <= _ROUNDING, f"the gradient of {threads} threads is off by {error:.1e}"
+    return True
+
+
 def _same(one, other):
     return one[0] == other[0] and all(np.array_equal(g, other[1][n]) for n, g in one[1].items())
 

@@ -23,6 +23,10 @@ def test_a_random_emitted_module_computes_its_loss_and_gradient(emitted, searche
     searched(laws.is_computed, emitted + 1_000_000)
 
 
+def test_threads_find_the_loss_and_the_gradient_of_a_random_network(searched):
+    assert searched(laws.is_shared, 3_000_000) > 0
+
+
 def test_a_random_program_assigns_every_buffer_once_and_computes_nothing_in_vain(searched):
     searched(laws.is_lowered, 2_000_000)
 

@@ -22,6 +22,11 @@ from bpgen.ir.order import flat, ordered
 from bpgen.ir.tensor import GIVEN, Role, Tensor
 
 _LETTERS = "hkdjefgmqruvbtcs"
+# What is mistaken for another letter or a number, and constants of the emitted module.
+_CAPITALS = frozenset(
+    "I L O BATCH BLOCK DTYPE FOLLOWED INPUTS KEPT OUTPUTS PARAMETERS SIZE SPANS STATES STORAGE "
+    "STORED TABLES TILE".split()
+)
 
 
 def network(
@@ -247,4 +252,4 @@ def _letter(index: Index, taken: Mapping[str, int | None], tensors: frozenset[st
 def _is_fit(letter: str, tensors: frozenset[str]) -> bool:
     """Whether the capital of `letter` can name an extent."""
     capital = letter[:1].upper() + letter[1:]
-    return capital not in tensors and capital not in "ILO"
+    return capital not in tensors and capital not in _CAPITALS

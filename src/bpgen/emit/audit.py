@@ -8,7 +8,7 @@ from bpgen.errors import AuditError
 
 _STANDARD = (
     "__future__ argparse collections.abc concurrent.futures contextlib contextvars functools math "
-    "os pathlib sys time types"
+    "itertools os pathlib sys threading time types"
 )
 _ARRAYS = "numpy numpy.lib.stride_tricks cupy nvmath.bindings threadpoolctl"
 _IMPORTS = frozenset(f"{_STANDARD} {_ARRAYS}".split())

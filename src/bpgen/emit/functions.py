@@ -11,7 +11,7 @@ from bpgen.emit.layout import Memory
 from bpgen.emit.tensors import as_tuple
 from bpgen.emit.view import FunctionView, StepView
 from bpgen.emit.wrap import wrapped_code, wrapped_comment
-from bpgen.ir.index import Scalar
+from bpgen.ir.index import BATCH, Scalar
 from bpgen.ir.optimizer import GRADIENT, THETA
 from bpgen.ir.program import Blocks, Part, Program, Step, Turns
 from bpgen.ir.tensor import KEPT, Tensor
@@ -67,9 +67,10 @@ class Functions:
     def _view(self, name: str, parts: Sequence[Part]) -> FunctionView:
         views = tuple(v for part in parts for v in self._part(part, name, {}))
         text = "\n".join(line for v in views for line in v.lines)
-        free = [e.name for e in self.program.network.extents() if e.value is None]
+        free = [e.name for e in (*self.program.network.extents(), BATCH) if e.value is None]
         sizes = [size for size in free if _occurs(size, text)]
-        prelude = (*(f"{size} = a.{size}" for size in sizes), *([""] if sizes else []))
+        counted = f"{', '.join(sizes)} = {', '.join(f'a.{size}' for size in sizes)}"
+        prelude = (counted, "") if sizes else ()
         counting = name == "update" and self.program.optimizer.counts_steps
         doc = _COUNTING if counting else DOCS[name]
         return FunctionView(name, self._args(name, text), doc, prelude, views)
@@ -83,7 +84,7 @@ class Functions:
             "a": self._workspace(name),
             "s": "State",
         }
-        used = [k for k in kinds if _occurs(k, text) or (k == "a" and _occurs("N", text))]
+        used = [k for k in kinds if _occurs(k, text) or (k == "a" and _counts(text))]
         args = [f"{k}: {kinds[k]}" for k in used]
         # The update reads no batch, and may call its numbers as an input is called: t, lr.
         inputs = () if name == "update" else self.program.network.inputs
@@ -193,7 +194,7 @@ def calls(
         "predict_calls": (_by_params(outputs),),
         "score_calls": tuple(map(_by_params, score)),
         "followed": as_tuple(f'"{n}"' for n in _OF_A_STEP if n in call),
-        "part_calls": tuple(training),
+        "part_calls": tuple(stepping),
         "update_call": update,
         "gradient_calls": (*draw_next, *stepping),
         "step_calls": (*draw_next, *stepping, update),
@@ -202,6 +203,10 @@ def calls(
 
 def _by_params(call: str) -> str:
     return call.replace("(p,", "(params,")
+
+
+def _counts(text: str) -> bool:
+    return _occurs("N", text) or _occurs(BATCH.name, text)
 
 
 def _occurs(name: str, text: str) -> bool:

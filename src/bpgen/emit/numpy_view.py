@@ -16,6 +16,8 @@ from bpgen.emit.workspaces import LENT, Workspaces
 from bpgen.emit.wrap import WIDTH
 from bpgen.ir.program import Blocks, Program
 from bpgen.lower import in_memory
+from bpgen.lower.meetings import with_meetings
+from bpgen.lower.share import Shares, shares_of
 from bpgen.spell import FormulaSpeller, derivatives_of, order_of
 from bpgen.targets.numpy.scratch import ENTRIES
 from bpgen.targets.numpy.windows import WINDOWS
@@ -24,6 +26,8 @@ from bpgen.targets.numpy.windows import WINDOWS
 def view_of(program: Program, declared_in: str, dtype: str) -> NumpyModuleView:
     """Return the view of the module that trains `program`."""
     program = in_memory(program)
+    found = shares_of(program)
+    program = with_meetings(program, found) if isinstance(found, Shares) else program
     net, memory = program.network, Memory.of(program)
     speller = FormulaSpeller(
         order_of(program.tensors.values()), derivatives_of(program.tensors.values())
@@ -64,7 +68,7 @@ def view_of(program: Program, declared_in: str, dtype: str) -> NumpyModuleView:
             dict.fromkeys((*vector_lines(whole, "SIZE"), *vector_lines(block, "BLOCK")))
         ),
         block=next((str(p.size) for p in program.update if isinstance(p, Blocks)), ""),
-        **share_fields(net),
+        **share_fields(program, memory, found),
         **contract.fields(dtype, functions, has_noise=bool(noise)),
     )
 

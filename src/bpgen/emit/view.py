@@ -60,6 +60,7 @@ class WorkspaceView:
     name: str
     base: str
     doc: str
+    meets: bool
     tiles: tuple[str, ...]
     pieces: tuple[str, ...]
     buffers: tuple[FieldView, ...]
@@ -134,7 +135,7 @@ class ModuleView:
     block: str = ""
     noise: tuple[str, ...] = ()
     preconditions: tuple[str, ...] = ()
-    share: str = ""
+    share: bool = False
     precision: str = "fp32"  # of products on a GPU
 
 
@@ -150,8 +151,13 @@ class NumpyModuleView(ModuleView):
     state_vectors: str
     trainer_doc: tuple[str, ...]
     trainer_args: str
-    team_args: str
-    team_call: str
     workspaces: tuple[WorkspaceView, ...]
     update_scratch: tuple[str, ...]
     second: SecondView | None
+    largest_sum: str = ""
+    has_states: bool = False
+    team_args: str = ""
+    team_call: str = ""
+    team_context: str = ""
+    team_params: str = ""
+    part_weights: tuple[str, ...] = ()

@@ -15,7 +15,7 @@ from bpgen.emit.layout import Memory, buffer_field, scratch_lines, shape, tile_l
 from bpgen.emit.tensors import as_tuple
 from bpgen.emit.view import FieldView, WorkspaceView
 from bpgen.emit.wrap import wrapped_code
-from bpgen.ir.program import Program
+from bpgen.ir.program import Program, steps_of
 from bpgen.ir.tensor import Role
 from bpgen.lower.held import blocks, borders, buffers
 from bpgen.lower.lives import SECOND, TRAINING, Lives, lives, predicting
@@ -77,6 +77,7 @@ class Workspaces:
             name,
             base,
             _DOCS[name],
+            not base and any(s.meets for s in steps_of(self.program.computed)),
             (*tile_lines(self._scratch, alive.times), *_tile_sizes(shared)),
             tuple(f"{_called(p)} = np.empty({_size(p, rows)})" for p, rows in shared.items()),
             (*self._tables(alive), *fields),

@@ -16,9 +16,10 @@ class TargetError(BpgenError):
 class CoupledError(BpgenError):
     """Threads that would share a batch whose examples depend on each other.
 
-    `--threads` gives each thread some rows of a batch. That is possible where an example reads no
-    other one: not with statistics of the batch, as `batch_norm` takes them, and not where a loss
-    compares examples. The message names the first equation that does.
+    `--threads` gives each thread some rows of a batch; where an example reads a sum over the batch,
+    as in `batch_norm`, the threads meet and add up what they have. What they cannot share is a loss
+    that compares examples by pairs, the largest value in a batch, or an example that reads another
+    one or its own number. The message names the first such equation.
     """
 
     code = "BPG117"

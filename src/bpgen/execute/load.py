@@ -20,6 +20,7 @@ class Training(Protocol):
     """Parameters in training: one `step` is forward, backward and update."""
 
     params: Any
+    grads: Any
     batch: int
     seed: int
     steps: int

@@ -28,6 +28,10 @@ class Extent(sympy.Symbol):
         return self.value or batch
 
 
+# What formulas divide by where N counts the rows that one of several threads has of a batch.
+BATCH = Extent("BATCH", None)
+
+
 class Index(sympy.Symbol):
     """A name that runs over 0 … extent-1: `n`, `d`, `h`."""
 

@@ -137,12 +137,14 @@ Statement = Map | Reduce | Contract | Fold | Gather | View | Place | Carry | Sin
 class Step:
     """One equation and the statements that compute it.
 
-    `adds` says that other terms of the same tensor have been computed before, outside a loop.
+    `adds` says that other terms of the same tensor have been computed before, outside a loop;
+    `meets` that threads, of which each has summed over its rows of a batch, add up what they have.
     """
 
     equation: Equation
     statements: tuple[Statement, ...]
     adds: bool = False
+    meets: bool = False
 
 
 @dataclass(frozen=True, slots=True)

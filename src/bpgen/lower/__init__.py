@@ -8,7 +8,8 @@ computed that no gradient, output or loss needs.
 buffers lose its axis (`turns`, `axes`), input gradients of windows are folded (`folds`), what is
 computed in turns lies turn by turn (`turns_first`), and where windows move the batch comes last
 (`batch_last`). `workspace` gives buffers addresses by their `lives`; `again` computes some a second
-time to save memory; `share` says whether examples may be divided among threads.
+time to save memory; `share` says whether examples may be divided among threads, and `meetings` what
+each of them does.
 """
 
 from bpgen.lower.memory import in_memory

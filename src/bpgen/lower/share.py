@@ -1,30 +1,48 @@
-"""Say whether parts of a batch can be computed apart, and how their losses are added.
+"""Say what a batch that threads share costs in meetings, or why its examples cannot be parted.
 
-The examples of a batch are independent if an entry of example n reads other entries of example n
-alone, neither its number nor how many there are, and if sums over n lead to the loss in a straight
-line. Then L(batch) = Σ_parts (rows of part / rows of batch)^power L(part): a mean has power 1, a
-sum power 0. Derivatives are linear, so gradients are added in the same way.
+Every part runs the same steps on rows of its own; N in a formula counts the rows of the whole
+batch. So what a part sums over its rows is its *share*: shares add up to the sum over the batch.
+What is proportional to a share is one, too, as the loss and the gradients mostly are, which are
+added at the end. Where anything else reads a share, the parts *meet* first: they add what they
+have, and each goes on with the whole sum.
+
+What stands beside a share and is no share itself, such as a penalty on parameters, every part
+computes in full; it counts there by (rows of the part) / N.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import sympy
 from sympy import Expr
 
-from bpgen.ir.equation import Equation, Op, Term, needed
-from bpgen.ir.expr import Access, accesses
-from bpgen.ir.index import Extent, Index
-from bpgen.ir.network import Network
+from bpgen.ir.equation import Equation, Op
+from bpgen.ir.expr import Access, Pad, accesses
+from bpgen.ir.index import Index
+from bpgen.ir.program import Part, Program, Step, Turns, steps_of
+from bpgen.ir.tensor import KEPT, Tensor
+from bpgen.lower.lives import is_view
+
+Tensors = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """Parts are added, each times (its rows / all rows)^power."""
+    """Parts meet at the tensors `met`, and each has a share of those in `summed`.
 
-    power: int
+    Of the results, the loss and the gradients, every part has those in `whole` in full at the end.
+    """
+
+    summed: frozenset[str]
+    met: frozenset[str]
+    whole: frozenset[str]
+
+    @property
+    def open(self) -> frozenset[str]:
+        """Return the tensors of which no part ever has more than its share."""
+        return self.summed - self.met
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,121 +57,131 @@ class _CoupledError(Exception):
     """An equation couples examples."""
 
 
-def shares_of(network: Network) -> Shares | Coupling:
-    """Return how the loss of a batch is made of those of its parts, or what stands against it."""
-    batch = _Batch(network, {})
-    equations = needed(network.equations, {network.loss})
+def shares_of(program: Program) -> Shares | Coupling:
+    """Return how parts of a batch are trained on together, or what stands against it."""
+    parts = (*program.forward, *program.loss, *program.advance, *program.backward)
+    steps, tensors = steps_of(parts), program.derivation.network.tensors
+    for step in steps:
+        try:
+            _check(step.equation, tensors)
+        except _CoupledError as error:
+            return Coupling(step.equation, str(error))
+    met = frozenset[str]()
     while True:
-        known = dict(batch.powers)
-        for equation in equations:
-            try:
-                batch.note(equation)
-            except _CoupledError as error:
-                return Coupling(equation, str(error))
-        if batch.powers == known:  # in a loop an equation may stand before what it reads
+        summed = _summed(steps, met)
+        wanted = frozenset(name for s in steps for name in _read_whole(s, summed - met))
+        if not wanted:
             break
-    for equation in network.updates:
-        return Coupling(equation, "it changes once a step what every example reads")
-    return Shares(batch.powers.get(network.loss, 1))
+        met |= wanted
+    for step in _over_turns(parts):
+        if step.equation.out.name in met & summed:
+            return Coupling(step.equation, "it sums over the batch and over turns, one by one")
+    gradients = (program.derivation.gradient_of(t.name) for t in program.network.parameters)
+    results = frozenset({program.network.loss, *gradients})
+    return Shares(summed, met & summed, results - (summed - met))
 
 
-@dataclass(slots=True)
-class _Batch:
-    """What is known of each tensor without a batch axis that depends on the batch: its power."""
-
-    network: Network
-    powers: dict[str, int]
-
-    def note(self, equation: Equation) -> None:
-        """Take note of the power of an equation's result.
-
-        Errors: _CoupledError if the equation couples examples.
-        """
-        rows = _rows(equation.out.indices)
-        if rows:
-            self._check_rows(equation, rows)
-            return
-        found = {power for term in equation.terms for power in self._powers_of(equation.op, term)}
-        shares = {power for power in found if power is not None}
-        if not shares:
-            return
-        # What every part has whole is added up to itself only if the weights of parts sum to 1.
-        if len(shares) > 1 or (None in found and shares != {1}):
-            raise _CoupledError("it adds what grows with the batch to what does not")
-        (power,) = shares
-        if self.powers.setdefault(equation.out.name, power) != power:
-            raise _CoupledError("what it adds up grows with the batch in different ways")
-
-    def _check_rows(self, equation: Equation, rows: tuple[Index, ...]) -> None:
-        if len(rows) > 1:
-            raise _CoupledError("it pairs one example with another")
-        for term in equation.terms:
-            if _rows(term.over):
-                raise _CoupledError("it sums over the batch for each example")
-            self._check_row(term.body, rows[0])
-
-    def _check_row(self, body: Expr, n: Index) -> None:
-        """Assert that `body` reads of the batch what belongs to example n, and no more."""
-        for read in accesses(body):
-            if read.name in self.powers:
-                raise _CoupledError(f"each example reads {read.name}, a sum over the batch")
-        if self._is_loose(body, n):
-            raise _CoupledError("an example reads another one, or its own number")
-        if body.has(n.extent):
-            raise _CoupledError("an example reads how many there are")
-
-    def _is_loose(self, expr: sympy.Basic, n: Index) -> bool:
-        """Whether an index of the batch stands elsewhere than as n on the axis of the batch."""
-        if isinstance(expr, Index):
-            return expr.extent == n.extent
-        if isinstance(expr, Access):
-            axes = self.network.tensors[expr.name].indices
-            pairs = zip(expr.indices, axes, strict=True)
-            return any(at != n if _rows((axis,)) else self._is_loose(at, n) for at, axis in pairs)
-        return any(self._is_loose(arg, n) for arg in expr.args)
-
-    def _powers_of(self, op: Op, term: Term) -> Iterator[int | None]:
-        """Yield the power of each addend of a term whose result has no batch axis."""
-        rows = _rows(term.over)
-        if len(rows) > 1:
-            raise _CoupledError("it pairs one example with another")
-        for addend in sympy.Add.make_args(term.body):
-            if rows:
-                rest, power = _without(addend, rows[0].extent)
-                self._check_row(rest, rows[0])
-                yield power
-            else:
-                yield self._power_of_number(addend)
-        if op is not Op.SUM and (rows or any(a.name in self.powers for a in accesses(term.body))):
-            raise _CoupledError("it looks for the largest in the batch")
-
-    def _power_of_number(self, addend: Expr) -> int | None:
-        """Return the power of a product of at most one sum over the batch with other factors."""
-        if any(_rows(self.network.tensors[a.name].indices) for a in accesses(addend)):
-            raise _CoupledError("it reads one example of the batch")
-        totals = [a for a in accesses(addend) if a.name in self.powers]
-        extents = {e for e in addend.free_symbols if isinstance(e, Extent) and e.value is None}
-        if not totals:
-            if extents:
-                raise _CoupledError("it reads how many examples there are")
-            return None
-        rest, power = addend, 0
-        for extent in extents:
-            rest, power = _without(addend, extent)
-        if len(totals) > 1 or (rest / totals[0]).has(totals[0]):
-            raise _CoupledError(f"it is not proportional to {totals[0].name}, a sum over the batch")
-        return self.powers[totals[0].name] + power
+def weighed(expr: Expr, shares: frozenset[str], weight: Expr) -> Expr:
+    """Return what a part computes of `expr`: terms that read none of `shares` times `weight`."""
+    if not reads(expr, shares):
+        return expr * weight
+    match expr:
+        case sympy.Add():
+            return sympy.Add(*(weighed(a, shares, weight) for a in expr.args))
+        case sympy.Mul():
+            factors = (weighed(f, shares, weight) if reads(f, shares) else f for f in expr.args)
+            return sympy.Mul(*factors)
+        case _:
+            return expr
 
 
-def _without(addend: Expr, extent: Extent) -> tuple[Expr, int]:
-    """Return f and k of `f / extent^k`; what is not of that form is f alone."""
-    rest, factor = addend.as_independent(extent, as_Add=False)
-    base, exponent = factor.as_base_exp()
-    if base == extent and exponent.is_Integer:
-        return rest, -int(exponent)
-    return addend, 0
+def reads(expr: Expr, names: frozenset[str]) -> bool:
+    """Whether `expr` reads one of the tensors `names`."""
+    return any(a.name in names for a in accesses(expr))
 
 
-def _rows(indices: tuple[Index, ...]) -> tuple[Index, ...]:
+def rows_of(indices: Iterable[Index]) -> tuple[Index, ...]:
     """Return the indices that count examples: their extent is free until run time."""
     return tuple(i for i in indices if i.extent.value is None)
+
+
+def _summed(steps: Iterable[Step], met: frozenset[str]) -> frozenset[str]:
+    """Return the tensors of which a part computes a share, if the parts meet at `met`."""
+    equations = [s.equation for s in steps if not rows_of(s.equation.out.indices)]
+    found = frozenset[str]()
+    while True:  # in a loop an equation may stand before what it reads
+        more = frozenset(
+            e.out.name
+            for e in equations
+            if any(rows_of(term.over) or reads(term.body, found - met) for term in e.terms)
+        )
+        if more == found:
+            return found
+        found = more
+
+
+def _read_whole(step: Step, shares: frozenset[str]) -> Iterator[str]:
+    """Yield those of `shares` that a step reads otherwise than in proportion, or for a state."""
+    out, op = step.equation.out, step.equation.op
+    is_whole = rows_of(out.indices) or is_view(step) or op is not Op.SUM or out.role in KEPT
+    for term in step.equation.terms:
+        if is_whole or rows_of(term.over) or not _is_linear(term.body, shares):
+            yield from (a.name for a in accesses(term.body) if a.name in shares)
+
+
+def _is_linear(expr: Expr, shares: frozenset[str]) -> bool:
+    """Whether `expr` is a sum of multiples of shares, and of what reads none."""
+    if not reads(expr, shares):
+        return True
+    match expr:
+        case sympy.Add():
+            return all(_is_linear(a, shares) for a in expr.args)
+        case sympy.Mul():
+            of_shares = [f for f in expr.args if reads(f, shares)]
+            return len(of_shares) == 1 and _is_linear(of_shares[0], shares)
+        case Pad(value=value):
+            return bool(value == 0)
+        case _:
+            return isinstance(expr, Access)
+
+
+def _over_turns(parts: Iterable[Part], around: frozenset[Index] = frozenset()) -> Iterator[Step]:
+    """Yield the steps that add, in each turn of a loop, to the same entries."""
+    for part in parts:
+        if isinstance(part, Turns):
+            yield from _over_turns(part.parts, around | {part.index})
+        elif isinstance(part, Step) and part.adds and not around <= {*part.equation.out.indices}:
+            yield part
+
+
+# ---- what cannot be parted ---------------------------------------------------------------------
+
+
+def _check(equation: Equation, tensors: Tensors) -> None:
+    """Assert that an equation can be computed for some rows alone.
+
+    Errors: _CoupledError if it cannot.
+    """
+    rows = rows_of(equation.out.indices)
+    for term in equation.terms:
+        over = rows_of(term.over)
+        if rows and over:
+            raise _CoupledError("it sums over the batch for each example")
+        if len(rows + over) > 1:
+            raise _CoupledError("it pairs one example with another")
+        if over and equation.op is not Op.SUM:
+            raise _CoupledError("it looks for the largest in the batch")
+        if any(_is_loose(term.body, n, tensors) for n in rows + over):
+            raise _CoupledError("an example reads another one, or its own number")
+        if not rows + over and any(rows_of(tensors[a.name].indices) for a in accesses(term.body)):
+            raise _CoupledError("it reads one example of the batch")
+
+
+def _is_loose(expr: sympy.Basic, n: Index, tensors: Tensors) -> bool:
+    """Whether an index of the batch stands elsewhere than as n on the axis of the batch."""
+    if isinstance(expr, Index):
+        return expr.extent == n.extent
+    if isinstance(expr, Access):
+        pairs = zip(expr.indices, tensors[expr.name].indices, strict=True)
+        return any(at != n if rows_of((i,)) else _is_loose(at, n, tensors) for at, i in pairs)
+    return any(_is_loose(arg, n, tensors) for arg in expr.args)

@@ -10,6 +10,8 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 from math import prod
 
+from sympy import Expr
+
 from bpgen.ir.index import Extent, Index
 
 Axes = tuple[Index, ...]
@@ -135,9 +137,9 @@ class Scratch:
         """Return the weights of a sum over `extent` entries."""
         return self._constant(f"ONES_{extent}", f"np.ones({extent}, dtype)")
 
-    def mean(self, extent: Extent) -> str:
-        """Return the weights of a mean over `extent` entries."""
-        return self._constant(f"MEAN_{extent}", f"np.full({extent}, 1 / {extent}, dtype)")
+    def mean(self, extent: Extent, whole: Expr) -> str:
+        """Return the weights of a mean over `whole` entries, of which `extent` are at hand."""
+        return self._constant(f"MEAN_{extent}", f"np.full({extent}, 1 / {whole}, dtype)")
 
     def range_of(self, extent: Extent) -> str:
         """Return the numbers 0 … extent-1."""

@@ -9,7 +9,7 @@ import sympy
 
 from bpgen.ir.equation import Op
 from bpgen.ir.expr import Access, accesses, indices_of
-from bpgen.ir.index import Index
+from bpgen.ir.index import BATCH, Index
 from bpgen.ir.program import (
     Contract,
     Fold,
@@ -31,7 +31,7 @@ from bpgen.targets.numpy.product import by_copies
 from bpgen.targets.numpy.scalar import scalar
 from bpgen.targets.numpy.scratch import Axes, Scratch
 from bpgen.targets.numpy.terms import by_terms
-from bpgen.targets.numpy.turns import Fixed, Slices, at
+from bpgen.targets.numpy.turns import Fixed, Slices, at, written_at
 from bpgen.targets.numpy.ufuncs import Ufuncs
 from bpgen.targets.numpy.unrolled import is_small_window, largest, spread, spread_axis
 from bpgen.targets.numpy.values import Value, in_order, is_dense, outer_axes
@@ -66,7 +66,10 @@ class NumpyTarget:
 
     def lines(self, step: Step, fixed: Fixed | None = None) -> tuple[str, ...]:
         """Return the code of one step, in a turn of the loops over the indices `fixed`."""
-        return tuple(line for s in step.statements for line in at(self, s, fixed or {}))
+        lines = [line for s in step.statements for line in at(self, s, fixed or {})]
+        if step.meets:
+            lines.append(f"{self.scratch.owner}.meet({written_at(self, step, fixed or {})})")
+        return tuple(lines)
 
     def seeing(self, slices: Slices) -> NumpyTarget:
         """Return this target with slices among its tensors, and the same scratch memory."""
@@ -165,8 +168,9 @@ class NumpyTarget:
     ) -> list[str]:
         """Write a sum as a product with ones, a mean as one with 1/N: BLAS adds faster."""
         extent = statement.over[0].extent
-        is_mean = number == 1 / extent
-        weights = self.scratch.mean(extent) if is_mean else self.scratch.ones(extent)
+        whole = 1 / number
+        is_mean = whole == extent or (whole == BATCH and extent.value is None)
+        weights = self.scratch.mean(extent, whole) if is_mean else self.scratch.ones(extent)
         scale = _ONE if is_mean else number
         if statement.out.role is Role.SCALAR:
             total = _times(f"float({call.format(weights=weights, out='')})", scale)

@@ -23,9 +23,11 @@ from bpgen.ir.program import (
     Reduce,
     Single,
     Statement,
+    Step,
     View,
 )
 from bpgen.ir.tensor import Tensor
+from bpgen.lower.lives import written
 from bpgen.targets.numpy.scalar import is_scalar, scalar
 from bpgen.targets.numpy.values import subscript
 
@@ -125,6 +127,14 @@ def at(target: NumpyTarget, statement: Statement, fixed: Fixed) -> list[str]:
     slices = Slices(target.names, target.tensors, fixed)
     inner = slices.statement(statement)
     return target.seeing(slices).statement(inner)
+
+
+def written_at(target: NumpyTarget, step: Step, fixed: Fixed) -> str:
+    """Return how code names what a step writes, in a turn of the loops over the indices `fixed`."""
+    slices = Slices(target.names, target.tensors, fixed)
+    entry = slices.formula(written(step).canonical)
+    assert isinstance(entry, Access)
+    return slices.all_names()[entry.name]
 
 
 def _carried(target: NumpyTarget, statement: Carry, fixed: Fixed) -> list[str]:
