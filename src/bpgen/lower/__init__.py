@@ -4,11 +4,12 @@ In: `ir.Derivation` and `ir.Optimizer`. Out: `ir.Program`. True at the door: eve
 before it is read, the first statement of an equation assigns and the others add, nothing is
 computed that no gradient, output or loss needs.
 
-`in_memory` says how numpy holds a program: gradients of stacked parameters move into their loop and
-buffers lose its axis (`turns`, `axes`), input gradients of windows are folded (`folds`), what is
-computed in turns lies turn by turn (`turns_first`), and where windows move the batch comes last
-(`batch_last`). `workspace` gives buffers addresses by their `lives`; `again` computes some a second
-time to save memory; `share` says whether examples may be divided among threads.
+`in_memory` says how numpy holds a program: matrices that a loop reads by columns are copied before
+it (`transposed`), gradients of stacked parameters move into their loop and buffers lose its axis
+(`turns`, `axes`), input gradients of windows are folded (`folds`), what is computed in turns lies
+turn by turn (`turns_first`), and where windows move the batch comes last (`batch_last`).
+`workspace` gives buffers addresses by their `lives`; `again` computes some a second time to save
+memory; `share` says whether examples may be divided among threads.
 """
 
 from bpgen.lower.memory import in_memory
