@@ -13,7 +13,7 @@ from bpgen.layers import gru, linear, lstm, rnn
 from bpgen.losses import mean_squared_error
 from bpgen.lower import in_memory, lower
 from bpgen.lower.costs import BY_COLUMNS, TRANSPOSE
-from bpgen.lower.memory import transposed
+from bpgen.lower.transposed import transposed
 from bpgen.optimizers import sgd
 
 FEW, MANY = 3, 7  # turns; a copy costs as much as four products spare
