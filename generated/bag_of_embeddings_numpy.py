@@ -93,10 +93,10 @@ class Workspace(Activations):
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         self.N = N
-        rows_N = np.empty((12326, N), dtype)
+        rows_N = np.empty((12422, N), dtype)
         self.loss = np.empty((), dtype)  # loss
         self.vector = rows_N[0:2048].reshape((N, D, H))  # vector[n,d,h]
-        self.bag = rows_N[12288:12304].reshape((N, H))  # bag[n,h]
+        self.bag = rows_N[12384:12400].reshape((N, H))  # bag[n,h]
         self.logits = rows_N[0:6].reshape((N, K))  # logits[n,k]
         self.m = rows_N[14:15].reshape(N)  # m[n]
         self.e = rows_N[6:12].reshape((N, K))  # e[n,k]
@@ -105,8 +105,11 @@ class Workspace(Activations):
         self.i_n = lent(rows_N[12:14], np.intp, (N,))
         self.u_n = rows_N[0:1].reshape(N)
         self.p = rows_N[6:12].reshape((N, K))  # p[n,k]
-        self.d_logits = rows_N[12320:12326].reshape((N, K))  # ∂L/∂logits[n,k]
-        self.d_bag = rows_N[12304:12320].reshape((N, H))  # ∂L/∂bag[n,h]
+        self.d_logits = rows_N[12416:12422].reshape((N, K))  # ∂L/∂logits[n,k]
+        self.d_bag = rows_N[12400:12416].reshape((N, H))  # ∂L/∂bag[n,h]
+        self.sum_for_d_characters_W = rows_N[12288:12384].reshape(
+            (N, V)
+        )  # sum_for_d_characters_W[n,v]
         self.u_ndv = rows_N[0:12288].reshape((N, D, V))
         self.MEAN_N = np.full(N, 1 / N, dtype)
         self.ONES_K = np.ones(K, dtype)
@@ -196,9 +199,12 @@ def backward(p: Params, g: Grads, a: Workspace, tokens: np.ndarray, topic: np.nd
     # ∂L/∂bag[n,h] = Σ_k fc_W[h,k] ∂L/∂logits[n,k]
     np.dot(a.d_logits, p.fc_W.T, out=a.d_bag)
 
-    # ∂L/∂characters_W[v,h] = Σ_{n,d} δ(v,tokens[n,d]) ∂L/∂bag[n,h]/D
+    # sum_for_d_characters_W[n,v] = Σ_d δ(v,tokens[n,d])
     np.equal(tokens[:, :, None], a.RANGE_V, out=a.u_ndv)
-    np.einsum("nh,ndv->vh", a.d_bag, a.u_ndv, out=g.characters_W)
+    np.add.reduce(a.u_ndv, axis=1, out=a.sum_for_d_characters_W)
+
+    # ∂L/∂characters_W[v,h] = Σ_n ∂L/∂bag[n,h] sum_for_d_characters_W[n,v]/D
+    np.dot(a.sum_for_d_characters_W.T, a.d_bag, out=g.characters_W)
     np.multiply(g.characters_W, 1 / D, out=g.characters_W)
 
     # ∂L/∂fc_W[h,k] = Σ_n bag[n,h] ∂L/∂logits[n,k]

@@ -68,8 +68,8 @@ class Activations:
         self.fm_y = np.empty(N, dtype)  # fm_y[n]
         self.loss = np.empty((), dtype)  # loss
         self.fm_q = rows_N[14:18].reshape((N, R))  # fm_q[n,r]
-        self.u_nd = rows_N[0:10].reshape((N, D))
-        self.v_dr = rows[0:40].reshape((D, R))
+        self.u_dr = rows[0:40].reshape((D, R))
+        self.v_nd = rows_N[0:10].reshape((N, D))
         self.u_nr = rows_N[0:4].reshape((N, R))
         self.v_nr = rows_N[4:8].reshape((N, R))
         self.v_n = rows_N[8:9].reshape(N)
@@ -89,24 +89,26 @@ class Workspace(Activations):
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         self.N = N
-        rows_N = np.empty((19, N), dtype)
+        rows_N = np.empty((18, N), dtype)
         rows = np.empty(60, dtype)
         self.loss = np.empty((), dtype)  # loss
-        self.fm_u = rows_N[10:14].reshape((N, R))  # fm_u[n,r]
+        self.fm_u = rows_N[0:4].reshape((N, R))  # fm_u[n,r]
         self.fm_q = rows_N[14:18].reshape((N, R))  # fm_q[n,r]
-        self.u_nd = rows_N[0:10].reshape((N, D))
-        self.v_dr = rows[0:40].reshape((D, R))
-        self.fm_y = rows_N[18:19].reshape(N)  # fm_y[n]
-        self.u_nr = rows_N[0:4].reshape((N, R))
-        self.v_nr = rows_N[4:8].reshape((N, R))
-        self.v_n = rows_N[8:9].reshape(N)
-        self.r = rows_N[18:19].reshape(N)  # r[n]
+        self.u_dr = rows[0:40].reshape((D, R))
+        self.v_nd = rows_N[4:14].reshape((N, D))
+        self.fm_y = rows_N[4:5].reshape(N)  # fm_y[n]
+        self.u_nr = rows_N[5:9].reshape((N, R))
+        self.v_nr = rows_N[9:13].reshape((N, R))
+        self.v_n = rows_N[13:14].reshape(N)
+        self.r = rows_N[4:5].reshape(N)  # r[n]
         self.mean_squared_error = rows[0:1].reshape(())  # mean_squared_error
         self.l2 = rows[1:2].reshape(())  # l2
-        self.d_fm_u = rows_N[10:14].reshape((N, R))  # ∂L/∂fm_u[n,r]
-        self.u_n = rows_N[0:1].reshape(N)
+        self.d_fm_u = rows_N[0:4].reshape((N, R))  # ∂L/∂fm_u[n,r]
+        self.u_n = rows_N[5:6].reshape(N)
         self.sum_for_d_fm_V = rows[40:50].reshape(D)  # sum_for_d_fm_V[d]
+        self.u_nd = rows_N[5:15].reshape((N, D))
         self.u_d = rows[50:60].reshape(D)
+        self.v_dr = rows[0:40].reshape((D, R))
         self.ONES_N = np.ones(N, dtype)
         self.ONES_R = np.ones(R, dtype)
 
@@ -144,9 +146,9 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.dot(x, p.fm_V, out=a.fm_u)
 
     # fm_q[n,r] = Σ_d x[n,d]² fm_V[d,r]²
-    np.multiply(x, x, out=a.u_nd)
-    np.multiply(p.fm_V, p.fm_V, out=a.v_dr)
-    np.dot(a.u_nd, a.v_dr, out=a.fm_q)
+    np.multiply(p.fm_V, p.fm_V, out=a.u_dr)
+    np.multiply(x, x, out=a.v_nd)
+    np.dot(a.v_nd, a.u_dr, out=a.fm_q)
 
     # fm_y[n] = Σ_d x[n,d] fm_w[d] + Σ_r (fm_u[n,r]²/2 - fm_q[n,r]/2) + fm_w0
     np.dot(p.fm_w, x.T, out=a.fm_y)
@@ -199,7 +201,7 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray) -> None:
 
     # sum_for_d_fm_V[d] = Σ_n x[n,d]² r[n]
     np.multiply(x, a.r[:, None], out=a.u_nd)
-    np.einsum("nd,nd->d", a.u_nd, x, out=a.sum_for_d_fm_V)
+    np.einsum("nd,nd->d", x, a.u_nd, out=a.sum_for_d_fm_V)
 
     # ∂L/∂fm_V[d,r] = Σ_n x[n,d] ∂L/∂fm_u[n,r] + fm_V[d,r] (0.02 - 2 sum_for_d_fm_V[d]/N)
     np.dot(x.T, a.d_fm_u, out=g.fm_V)

@@ -57,13 +57,13 @@ def test_a_matrix_that_a_loop_reads_by_rows_stays_where_it_is():
 
 
 def test_few_turns_do_not_pay_for_a_copy():
-    assert not in_memory(program(lstm, FEW)).copies
+    assert not in_memory(program(lstm, FEW)).made
 
 
 def test_a_matrix_of_each_block_is_copied_in_its_turn():
     found = in_memory(program(lstm, MANY, blocks=3))
     (outer,) = (p for p in found.backward if isinstance(p, Turns))
-    copies = [p for p in outer.parts if isinstance(p, Step) and p.equation.out.name in found.copies]
+    copies = [p for p in outer.parts if isinstance(p, Step) and p.equation.out.name in found.made]
     assert [c.equation.reads() for c in copies] == [("block_cell_U",)]
     assert [i.name for i in found.arrays["transposed_block_cell_U"].indices] == ["m", "k"]
 

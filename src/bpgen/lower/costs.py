@@ -6,6 +6,7 @@ ratios decide between two ways to compute the same; the clock of the day decides
 
 from __future__ import annotations
 
+BATCH = 64  # examples, where a choice needs their number
 MULTIPLY_ADD = 0.019  # of a product of large matrices
 COPY = 0.10  # an entry of windows, copied by runs
 ADD = 0.28  # an entry of windows, added in place by runs

@@ -12,6 +12,7 @@ from bpgen.ir.program import Part, Program
 from bpgen.ir.tangent import Curvature
 from bpgen.ir.tensor import Role
 from bpgen.lower.loops import parts
+from bpgen.lower.products import Orders
 from bpgen.lower.update import update_parts
 
 
@@ -33,35 +34,45 @@ def lower(
     if score == loss:
         score = []
 
-    def steps(equations: Iterable[Equation]) -> tuple[Part, ...]:
-        return parts(equations, closed.tensors)
+    advance = _without(needed(network.all_equations, _states(network)), forward + loss)
+    second = _products(hessian, forward + loss + backward) if hessian else []
+    tensors = (hessian or derivation).network.tensors
+    orders = Orders(tensors)
+    forward = orders.of(forward)
+    loss = orders.of(loss, forward)
+    advance = orders.of(advance, forward + loss)
+    backward = orders.of(_late(backward), forward + loss)
+    second = orders.of(second, forward + loss + backward)
+    predict = orders.of(predict)
+    score = orders.of(score, predict or forward)
 
-    done = forward + loss + backward
+    def steps(equations: Iterable[Equation]) -> tuple[Part, ...]:
+        return parts(equations, {**tensors, **orders.made})
+
     program = Program(
         network,
         derivation,
         forward=steps(forward),
         loss=steps(loss),
-        backward=steps(_late(backward)),
+        backward=steps(backward),
         predict=steps(predict),
         score=steps(score),
         update=update_parts(
             optimizer.equations, closed.tensors, sum(t.entries for t in network.parameters)
         ),
         optimizer=optimizer,
-        advance=steps(_without(needed(network.all_equations, _states(network)), forward + loss)),
-        second=_products(hessian, done) if hessian else (),
+        advance=steps(advance),
+        second=steps(second),
         hessian=hessian,
+        made=orders.made,
     )
     program.check()
     return program
 
 
-def _products(hessian: Curvature, done: list[Equation]) -> tuple[Part, ...]:
+def _products(hessian: Curvature, done: list[Equation]) -> list[Equation]:
     """Return what a product with the Hessian takes, besides the equations that are `done`."""
-    network = hessian.network
-    wanted = needed(network.equations, hessian.parts.values())
-    return parts(_without(wanted, done), network.tensors)
+    return _without(needed(hessian.network.equations, hessian.parts.values()), done)
 
 
 def _states(network: Network) -> set[str]:

@@ -30,7 +30,7 @@ def transposed(program: Program) -> Program:
     """Return `program` with copies of the matrices that its loops read by columns, if that pays."""
     copies = _Copies(program.tensors)
     changed = program.changed(lambda parts: tuple(copies.before_loops(parts, ())))
-    return replace(changed, copies=copies.made)
+    return replace(changed, made={**program.made, **copies.made})
 
 
 @dataclass(frozen=True, slots=True)
