@@ -2,7 +2,8 @@
 
 In: `ir.Derivation` and `ir.Optimizer`. Out: `ir.Program`. True at the door: every buffer is written
 before it is read, the first statement of an equation assigns and the others add, nothing is
-computed that no gradient, output or loss needs.
+computed that no gradient, output or loss needs. Products of three and more factors are taken two at
+a time, in the order of fewest multiply-adds (`products`).
 
 `in_memory` says how numpy holds a program: matrices that a loop reads by columns are copied before
 it (`transposed`), gradients of stacked parameters move into their loop and buffers lose its axis
