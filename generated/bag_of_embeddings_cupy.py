@@ -370,16 +370,25 @@ extern "C" __global__ void kernel_d_bag(
         [=](int, int n, int h, real sum) { d_bag[n * H + h] = sum; });
 }
 
-// ∂L/∂characters_W[v,h] = Σ_{n,d} δ(v,tokens[n,d]) ∂L/∂bag[n,h]/D
-extern "C" __global__ void kernel_d_characters_W(
-    const int *tokens, const real *d_bag, real *d_characters_W, int N
+// sum_for_d_characters_W[n,v] = Σ_d δ(v,tokens[n,d])
+extern "C" __global__ void kernel_sum_for_d_characters_W(
+    const int *tokens, real *sum_for_d_characters_W, int N
 ) {
-    product<1, by_row, by_row>(1, V, H, N * D,
-        [=](int, int v, int k) { return real(v == tokens[k]); },
-        [=](int, int k, int h) {
-            const int n = k / D;
-            return d_bag[n * H + h];
+    by_warp<added>(N * V, D,
+        [=](int i, int d) {
+            const int n = i / V, v = i % V;
+            return real(v == tokens[n * D + d]);
         },
+        [=](int i, real sum) { sum_for_d_characters_W[i] = sum; });
+}
+
+// ∂L/∂characters_W[v,h] = Σ_n ∂L/∂bag[n,h] sum_for_d_characters_W[n,v]/D
+extern "C" __global__ void kernel_d_characters_W(
+    const real *sum_for_d_characters_W, const real *d_bag, real *d_characters_W, int N
+) {
+    product<1, by_column, by_row>(1, V, H, N,
+        [=](int, int v, int n) { return sum_for_d_characters_W[n * V + v]; },
+        [=](int, int n, int h) { return d_bag[n * H + h]; },
         [=](int, int v, int h, real sum) { d_characters_W[v * H + h] = 0.0078125_r * sum; });
 }
 
@@ -435,6 +444,7 @@ KERNELS = (
     "loss",
     "d_logits",
     "d_bag",
+    "sum_for_d_characters_W",
     "d_characters_W",
     "d_fc_W",
     "d_fc_b",
@@ -574,6 +584,7 @@ class Workspace(Activations):
         self.p = cp.empty((N, K), dtype)  # p[n,k]
         self.d_logits = cp.empty((N, K), dtype)  # ∂L/∂logits[n,k]
         self.d_bag = cp.empty((N, H), dtype)  # ∂L/∂bag[n,h]
+        self.sum_for_d_characters_W = cp.empty((N, V), dtype)  # sum_for_d_characters_W[n,v]
 
 
 class State:
@@ -640,8 +651,11 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     # ∂L/∂bag[n,h] = Σ_k fc_W[h,k] ∂L/∂logits[n,k]
     k.product("d_bag", 16, 1, N, H, a.d_logits, p.fc_W, a.d_bag, N)
 
-    # ∂L/∂characters_W[v,h] = Σ_{n,d} δ(v,tokens[n,d]) ∂L/∂bag[n,h]/D
-    k.product("d_characters_W", 16, 1, V, H, a.tokens, a.d_bag, g.characters_W, N)
+    # sum_for_d_characters_W[n,v] = Σ_d δ(v,tokens[n,d])
+    k.by_warp("sum_for_d_characters_W", N * V, a.tokens, a.sum_for_d_characters_W, N)
+
+    # ∂L/∂characters_W[v,h] = Σ_n ∂L/∂bag[n,h] sum_for_d_characters_W[n,v]/D
+    k.product("d_characters_W", 16, 1, V, H, a.sum_for_d_characters_W, a.d_bag, g.characters_W, N)
 
     # ∂L/∂fc_W[h,k] = Σ_n bag[n,h] ∂L/∂logits[n,k]
     k.product("d_fc_W", 16, 1, H, K, a.bag, a.d_logits, g.fc_W, N)

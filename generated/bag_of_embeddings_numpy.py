@@ -11,7 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import copy_context
 from functools import partial
@@ -62,13 +62,11 @@ class Activations:
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
     the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
-    that threads share.
+    such as u_nh is scratch memory u, seen as [n,h].
     """
 
-    def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
-        BATCH = BATCH or N
-        self.N, self.BATCH = N, BATCH
+    def __init__(self, N: int, dtype: str = DTYPE) -> None:
+        self.N = N
         rows_N = np.empty((2064, N), dtype)
         self.vector = rows_N[0:2048].reshape((N, D, H))  # vector[n,d,h]
         self.logits = np.empty((N, K), dtype)  # logits[n,k]
@@ -80,7 +78,7 @@ class Activations:
         self.logits_at_topic = rows_N[2:3].reshape(N)  # logits_at_topic[n]
         self.i_n = lent(rows_N[0:2], np.intp, (N,))
         self.u_n = rows_N[0:1].reshape(N)
-        self.MEAN_N = np.full(N, 1 / BATCH, dtype)
+        self.MEAN_N = np.full(N, 1 / N, dtype)
         self.ONES_K = np.ones(K, dtype)
         self.STARTS_N_K = K * np.arange(N)
 
@@ -90,17 +88,15 @@ class Workspace(Activations):
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
     the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
-    that threads share.
+    such as u_nh is scratch memory u, seen as [n,h].
     """
 
-    def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
-        BATCH = BATCH or N
-        self.N, self.BATCH = N, BATCH
-        rows_N = np.empty((12326, N), dtype)
+    def __init__(self, N: int, dtype: str = DTYPE) -> None:
+        self.N = N
+        rows_N = np.empty((12422, N), dtype)
         self.loss = np.empty((), dtype)  # loss
         self.vector = rows_N[0:2048].reshape((N, D, H))  # vector[n,d,h]
-        self.bag = rows_N[12288:12304].reshape((N, H))  # bag[n,h]
+        self.bag = rows_N[12384:12400].reshape((N, H))  # bag[n,h]
         self.logits = rows_N[0:6].reshape((N, K))  # logits[n,k]
         self.m = rows_N[14:15].reshape(N)  # m[n]
         self.e = rows_N[6:12].reshape((N, K))  # e[n,k]
@@ -109,10 +105,13 @@ class Workspace(Activations):
         self.i_n = lent(rows_N[12:14], np.intp, (N,))
         self.u_n = rows_N[0:1].reshape(N)
         self.p = rows_N[6:12].reshape((N, K))  # p[n,k]
-        self.d_logits = rows_N[12320:12326].reshape((N, K))  # ∂L/∂logits[n,k]
-        self.d_bag = rows_N[12304:12320].reshape((N, H))  # ∂L/∂bag[n,h]
+        self.d_logits = rows_N[12416:12422].reshape((N, K))  # ∂L/∂logits[n,k]
+        self.d_bag = rows_N[12400:12416].reshape((N, H))  # ∂L/∂bag[n,h]
+        self.sum_for_d_characters_W = rows_N[12288:12384].reshape(
+            (N, V)
+        )  # sum_for_d_characters_W[n,v]
         self.u_ndv = rows_N[0:12288].reshape((N, D, V))
-        self.MEAN_N = np.full(N, 1 / BATCH, dtype)
+        self.MEAN_N = np.full(N, 1 / N, dtype)
         self.ONES_K = np.ones(K, dtype)
         self.ONES_N = np.ones(N, dtype)
         self.RANGE_K = np.arange(K)
@@ -187,7 +186,7 @@ def add_loss(a: Activations, topic: np.ndarray) -> None:
 
 def backward(p: Params, g: Grads, a: Workspace, tokens: np.ndarray, topic: np.ndarray) -> None:
     """Fill `g` with the gradient, from what `forward` and `add_loss` left in `a`."""
-    BATCH = a.BATCH
+    N = a.N
 
     # p[n,k] = e[n,k]/s[n]
     np.divide(a.e, a.s[:, None], out=a.p)
@@ -195,14 +194,17 @@ def backward(p: Params, g: Grads, a: Workspace, tokens: np.ndarray, topic: np.nd
     # ∂L/∂logits[n,k] = (p[n,k] - δ(k,topic[n]))/N
     np.equal(topic[:, None], a.RANGE_K, out=a.d_logits)
     np.subtract(a.p, a.d_logits, out=a.d_logits)
-    np.multiply(a.d_logits, 1 / BATCH, out=a.d_logits)
+    np.multiply(a.d_logits, 1 / N, out=a.d_logits)
 
     # ∂L/∂bag[n,h] = Σ_k fc_W[h,k] ∂L/∂logits[n,k]
     np.dot(a.d_logits, p.fc_W.T, out=a.d_bag)
 
-    # ∂L/∂characters_W[v,h] = Σ_{n,d} δ(v,tokens[n,d]) ∂L/∂bag[n,h]/D
+    # sum_for_d_characters_W[n,v] = Σ_d δ(v,tokens[n,d])
     np.equal(tokens[:, :, None], a.RANGE_V, out=a.u_ndv)
-    np.einsum("nh,ndv->vh", a.d_bag, a.u_ndv, out=g.characters_W)
+    np.add.reduce(a.u_ndv, axis=1, out=a.sum_for_d_characters_W)
+
+    # ∂L/∂characters_W[v,h] = Σ_n ∂L/∂bag[n,h] sum_for_d_characters_W[n,v]/D
+    np.dot(a.sum_for_d_characters_W.T, a.d_bag, out=g.characters_W)
     np.multiply(g.characters_W, 1 / D, out=g.characters_W)
 
     # ∂L/∂fc_W[h,k] = Σ_n bag[n,h] ∂L/∂logits[n,k]
@@ -296,9 +298,9 @@ def loss(params: Params, *, tokens: np.ndarray, topic: np.ndarray) -> float:
 class Part:
     """The rows of a batch that one thread computes, with a workspace and a gradient of its own."""
 
-    def __init__(self, rows: range, BATCH: int, g: Grads) -> None:
-        self.rows = slice(rows.start, rows.stop)
-        self.a, self.g = Workspace(len(rows), g.flat.dtype, BATCH), g
+    def __init__(self, rows: range, N: int, g: Grads) -> None:
+        self.rows, self.share = slice(rows.start, rows.stop), len(rows) / N
+        self.a, self.g = Workspace(len(rows), g.flat.dtype), g
 
     def gradient(self, p: Params, tokens: np.ndarray, topic: np.ndarray) -> float:
         """Fill the gradient with this part's share of it, and return its share of the loss."""
@@ -306,7 +308,8 @@ class Part:
         forward(p, a, tokens)
         add_loss(a, topic)
         backward(p, g, a, tokens, topic)
-        return float(a.loss)
+        np.multiply(g.flat, self.share, out=g.flat)
+        return self.share * float(a.loss)
 
 
 class Team:
@@ -324,14 +327,13 @@ class Team:
     def gradient(self, p: Params, *batch: np.ndarray) -> float:
         """Fill the first gradient with that of a batch, and return its loss."""
         parts = self.parts_of(len(batch[0]))
-        jobs: list[Future[float]] = []
+        jobs = []
         with self.one_thread_of_blas():
-            for part, own in zip(parts, [p] * len(parts), strict=False):
+            for part in parts:
                 rows = [array[part.rows] for array in batch]
                 # In a copy of the context, numpy treats overflow as the caller told it to.
-                jobs.append(self.pool.submit(copy_context().run, part.gradient, own, *rows))
-            wait(jobs)
-        losses = [job.result() for job in jobs]
+                jobs.append(self.pool.submit(copy_context().run, part.gradient, p, *rows))
+            losses = [job.result() for job in jobs]
         first, *others = (part.g.flat for part in parts)
         for other in others:
             np.add(first, other, out=first)

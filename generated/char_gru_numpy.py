@@ -146,6 +146,7 @@ class Workspace(Activations):
         self.d_logits = rows_N[122880:129024].reshape((N, D, E))  # ∂L/∂logits[n,d,e]
         self.d_gru_h = rows_N[57344:65536].reshape((D, N, K))  # ∂L/∂gru_h[d,n,k]
         self.u_dne = rows_N[0:6144].reshape((D, N, E))
+        self.transposed_gru_U = np.empty((M, K), dtype)  # transposed_gru_U[m,k]
         self.d_gru_h_before = rows_N[65536:73728].reshape((D, N, K))  # ∂L/∂gru_h_before[d,n,k]
         self.d_gru_zn = rows_N[90112:98304].reshape((D, N, K))  # ∂L/∂gru_zn[d,n,k]
         self.d_gru_un = rows_N[98304:106496].reshape((D, N, K))  # ∂L/∂gru_un[d,n,k]
@@ -313,6 +314,9 @@ def backward(p: Params, g: Grads, a: Workspace, tokens: np.ndarray, next_token: 
     # ∂L/∂gru_u[n,d,K q + k] = ∂L/∂gru_u_by_gate[n,d,q,k]
     a.d_gru_u = a.d_gru_u_by_gate.reshape(D, -1, M)
 
+    # transposed_gru_U[m,k] = gru_U[k,m]
+    np.copyto(a.transposed_gru_U, p.gru_U.T)
+
     for d in reversed(range(D)):
         # ∂L/∂gru_h[n,d,k] += ∂L/∂gru_h_before[n,d+1,k] (0 outside)
         if d < D - 1:
@@ -348,8 +352,9 @@ def backward(p: Params, g: Grads, a: Workspace, tokens: np.ndarray, next_token: 
         np.copyto(a.d_gru_u_by_gate[d, :, 1], a.d_gru_zz[d])
         np.copyto(a.d_gru_u_by_gate[d, :, 0], a.d_gru_zr[d])
 
-        # ∂L/∂gru_h_before[n,d,k] = Σ_m gru_U[k,m] ∂L/∂gru_u[n,d,m] + gru_z[n,d,k] ∂L/∂gru_h[n,d,k]
-        np.dot(a.d_gru_u[d], p.gru_U.T, out=a.d_gru_h_before[d])
+        # ∂L/∂gru_h_before[n,d,k] = Σ_m transposed_gru_U[m,k] ∂L/∂gru_u[n,d,m] + gru_z[n,d,k]
+        #     ∂L/∂gru_h[n,d,k]
+        np.dot(a.d_gru_u[d], a.transposed_gru_U, out=a.d_gru_h_before[d])
         np.multiply(a.gru_z[d], a.d_gru_h[d], out=a.u_nk)
         np.add(a.u_nk, a.d_gru_h_before[d], out=a.d_gru_h_before[d])
 

@@ -144,6 +144,7 @@ class Workspace(Activations):
         self.d_logits = rows_N[122880:129024].reshape((N, D, E))  # ∂L/∂logits[n,d,e]
         self.d_lstm_h = rows_N[81920:90112].reshape((D, N, K))  # ∂L/∂lstm_h[d,n,k]
         self.u_dne = rows_N[0:6144].reshape((D, N, E))
+        self.transposed_lstm_U = np.empty((M, K), dtype)  # transposed_lstm_U[m,k]
         self.d_lstm_h_before = rows_N[106496:114688].reshape((D, N, K))  # ∂L/∂lstm_h_before[d,n,k]
         self.d_lstm_c_before = rows_N[114688:122880].reshape((D, N, K))  # ∂L/∂lstm_c_before[d,n,k]
         self.d_lstm_z_by_gate = rows_N[0:32768].reshape((D, N, Q, K))  # ∂L/∂lstm_z_by_gate[d,n,q,k]
@@ -321,6 +322,9 @@ def backward(p: Params, g: Grads, a: Workspace, tokens: np.ndarray, next_token: 
     # ∂L/∂lstm_z[n,d,K q + k] = ∂L/∂lstm_z_by_gate[n,d,q,k]
     a.d_lstm_z = a.d_lstm_z_by_gate.reshape(D, -1, M)
 
+    # transposed_lstm_U[m,k] = lstm_U[k,m]
+    np.copyto(a.transposed_lstm_U, p.lstm_U.T)
+
     for d in reversed(range(D)):
         # ∂L/∂lstm_h[n,d,k] += ∂L/∂lstm_h_before[n,d+1,k] (0 outside)
         if d < D - 1:
@@ -358,8 +362,8 @@ def backward(p: Params, g: Grads, a: Workspace, tokens: np.ndarray, next_token: 
         np.multiply(a.u_nk, a.lstm_i[d], out=a.u_nk)
         np.multiply(a.u_nk, a.lstm_g[d], out=a.d_lstm_z_by_gate[d, :, 0])
 
-        # ∂L/∂lstm_h_before[n,d,k] = Σ_m lstm_U[k,m] ∂L/∂lstm_z[n,d,m]
-        np.dot(a.d_lstm_z[d], p.lstm_U.T, out=a.d_lstm_h_before[d])
+        # ∂L/∂lstm_h_before[n,d,k] = Σ_m transposed_lstm_U[m,k] ∂L/∂lstm_z[n,d,m]
+        np.dot(a.d_lstm_z[d], a.transposed_lstm_U, out=a.d_lstm_h_before[d])
 
     # ∂L/∂y1[n,d,h] = Σ_m lstm_W[h,m] ∂L/∂lstm_z[n,d,m]
     np.copyto(a.u_ndm, a.d_lstm_z.transpose(1, 0, 2))

@@ -11,7 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import copy_context
 from functools import partial
@@ -57,21 +57,19 @@ class Activations:
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
     the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
-    that threads share.
+    such as u_nh is scratch memory u, seen as [n,h].
     """
 
-    def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
-        BATCH = BATCH or N
-        self.N, self.BATCH = N, BATCH
+    def __init__(self, N: int, dtype: str = DTYPE) -> None:
+        self.N = N
         rows_N = np.empty((18, N), dtype)
         rows = np.empty(40, dtype)
         self.fm_u = rows_N[10:14].reshape((N, R))  # fm_u[n,r]
         self.fm_y = np.empty(N, dtype)  # fm_y[n]
         self.loss = np.empty((), dtype)  # loss
         self.fm_q = rows_N[14:18].reshape((N, R))  # fm_q[n,r]
-        self.u_nd = rows_N[0:10].reshape((N, D))
-        self.v_dr = rows[0:40].reshape((D, R))
+        self.u_dr = rows[0:40].reshape((D, R))
+        self.v_nd = rows_N[0:10].reshape((N, D))
         self.u_nr = rows_N[0:4].reshape((N, R))
         self.v_nr = rows_N[4:8].reshape((N, R))
         self.v_n = rows_N[8:9].reshape(N)
@@ -86,31 +84,31 @@ class Workspace(Activations):
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
     the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
-    that threads share.
+    such as u_nh is scratch memory u, seen as [n,h].
     """
 
-    def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
-        BATCH = BATCH or N
-        self.N, self.BATCH = N, BATCH
-        rows_N = np.empty((19, N), dtype)
+    def __init__(self, N: int, dtype: str = DTYPE) -> None:
+        self.N = N
+        rows_N = np.empty((18, N), dtype)
         rows = np.empty(60, dtype)
         self.loss = np.empty((), dtype)  # loss
-        self.fm_u = rows_N[10:14].reshape((N, R))  # fm_u[n,r]
+        self.fm_u = rows_N[0:4].reshape((N, R))  # fm_u[n,r]
         self.fm_q = rows_N[14:18].reshape((N, R))  # fm_q[n,r]
-        self.u_nd = rows_N[0:10].reshape((N, D))
-        self.v_dr = rows[0:40].reshape((D, R))
-        self.fm_y = rows_N[18:19].reshape(N)  # fm_y[n]
-        self.u_nr = rows_N[0:4].reshape((N, R))
-        self.v_nr = rows_N[4:8].reshape((N, R))
-        self.v_n = rows_N[8:9].reshape(N)
-        self.r = rows_N[18:19].reshape(N)  # r[n]
+        self.u_dr = rows[0:40].reshape((D, R))
+        self.v_nd = rows_N[4:14].reshape((N, D))
+        self.fm_y = rows_N[4:5].reshape(N)  # fm_y[n]
+        self.u_nr = rows_N[5:9].reshape((N, R))
+        self.v_nr = rows_N[9:13].reshape((N, R))
+        self.v_n = rows_N[13:14].reshape(N)
+        self.r = rows_N[4:5].reshape(N)  # r[n]
         self.mean_squared_error = rows[0:1].reshape(())  # mean_squared_error
         self.l2 = rows[1:2].reshape(())  # l2
-        self.d_fm_u = rows_N[10:14].reshape((N, R))  # ∂L/∂fm_u[n,r]
-        self.u_n = rows_N[0:1].reshape(N)
+        self.d_fm_u = rows_N[0:4].reshape((N, R))  # ∂L/∂fm_u[n,r]
+        self.u_n = rows_N[5:6].reshape(N)
         self.sum_for_d_fm_V = rows[40:50].reshape(D)  # sum_for_d_fm_V[d]
+        self.u_nd = rows_N[5:15].reshape((N, D))
         self.u_d = rows[50:60].reshape(D)
+        self.v_dr = rows[0:40].reshape((D, R))
         self.ONES_N = np.ones(N, dtype)
         self.ONES_R = np.ones(R, dtype)
 
@@ -148,9 +146,9 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.dot(x, p.fm_V, out=a.fm_u)
 
     # fm_q[n,r] = Σ_d x[n,d]² fm_V[d,r]²
-    np.multiply(x, x, out=a.u_nd)
-    np.multiply(p.fm_V, p.fm_V, out=a.v_dr)
-    np.dot(a.u_nd, a.v_dr, out=a.fm_q)
+    np.multiply(p.fm_V, p.fm_V, out=a.u_dr)
+    np.multiply(x, x, out=a.v_nd)
+    np.dot(a.v_nd, a.u_dr, out=a.fm_q)
 
     # fm_y[n] = Σ_d x[n,d] fm_w[d] + Σ_r (fm_u[n,r]²/2 - fm_q[n,r]/2) + fm_w0
     np.dot(p.fm_w, x.T, out=a.fm_y)
@@ -165,7 +163,7 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
 
 def add_loss(p: Params, a: Activations, y: np.ndarray) -> None:
     """Go on from the outputs to the loss."""
-    N, BATCH = a.N, a.BATCH
+    N = a.N
 
     # target[n] = y[n,0]
     a.target = y[:, 0]
@@ -175,41 +173,40 @@ def add_loss(p: Params, a: Activations, y: np.ndarray) -> None:
 
     # mean_squared_error = Σ_n r[n]²/N
     np.dot(a.r, a.r, out=a.mean_squared_error)
-    np.multiply(a.mean_squared_error, 1 / BATCH, out=a.mean_squared_error)
+    np.multiply(a.mean_squared_error, 1 / N, out=a.mean_squared_error)
 
     # l2 = Σ_{d,r} 0.01 fm_V[d,r]²
     np.dot(p.fm_V.ravel(), p.fm_V.ravel(), out=a.l2)
     np.multiply(a.l2, 0.01, out=a.l2)
 
     # loss = mean_squared_error + l2
-    np.multiply(a.l2, N / BATCH, out=a.loss)
-    np.add(a.loss, a.mean_squared_error, out=a.loss)
+    np.add(a.mean_squared_error, a.l2, out=a.loss)
 
 
 def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray) -> None:
     """Fill `g` with the gradient, from what `forward` and `add_loss` left in `a`."""
-    N, BATCH = a.N, a.BATCH
+    N = a.N
 
     # ∂L/∂fm_u[n,r] = 2 fm_u[n,r] r[n]/N
-    np.multiply(a.r, 2 / BATCH, out=a.u_n)
+    np.multiply(a.r, 2 / N, out=a.u_n)
     np.multiply(a.fm_u, a.u_n[:, None], out=a.d_fm_u)
 
     # ∂L/∂fm_w0 = Σ_n 2 r[n]/N
     np.dot(a.r, a.ONES_N, out=g.fm_w0)
-    np.multiply(g.fm_w0, 2 / BATCH, out=g.fm_w0)
+    np.multiply(g.fm_w0, 2 / N, out=g.fm_w0)
 
     # ∂L/∂fm_w[d] = Σ_n 2 x[n,d] r[n]/N
     np.dot(a.r, x, out=g.fm_w)
-    np.multiply(g.fm_w, 2 / BATCH, out=g.fm_w)
+    np.multiply(g.fm_w, 2 / N, out=g.fm_w)
 
     # sum_for_d_fm_V[d] = Σ_n x[n,d]² r[n]
     np.multiply(x, a.r[:, None], out=a.u_nd)
-    np.einsum("nd,nd->d", a.u_nd, x, out=a.sum_for_d_fm_V)
+    np.einsum("nd,nd->d", x, a.u_nd, out=a.sum_for_d_fm_V)
 
     # ∂L/∂fm_V[d,r] = Σ_n x[n,d] ∂L/∂fm_u[n,r] + fm_V[d,r] (0.02 - 2 sum_for_d_fm_V[d]/N)
     np.dot(x.T, a.d_fm_u, out=g.fm_V)
-    np.multiply(a.sum_for_d_fm_V, 2 / BATCH, out=a.u_d)
-    np.subtract(0.02 * N / BATCH, a.u_d, out=a.u_d)
+    np.multiply(a.sum_for_d_fm_V, 2 / N, out=a.u_d)
+    np.subtract(0.02, a.u_d, out=a.u_d)
     np.multiply(p.fm_V, a.u_d[:, None], out=a.v_dr)
     np.add(a.v_dr, g.fm_V, out=g.fm_V)
 
@@ -292,9 +289,9 @@ def loss(params: Params, *, x: np.ndarray, y: np.ndarray) -> float:
 class Part:
     """The rows of a batch that one thread computes, with a workspace and a gradient of its own."""
 
-    def __init__(self, rows: range, BATCH: int, g: Grads) -> None:
-        self.rows = slice(rows.start, rows.stop)
-        self.a, self.g = Workspace(len(rows), g.flat.dtype, BATCH), g
+    def __init__(self, rows: range, N: int, g: Grads) -> None:
+        self.rows, self.share = slice(rows.start, rows.stop), len(rows) / N
+        self.a, self.g = Workspace(len(rows), g.flat.dtype), g
 
     def gradient(self, p: Params, x: np.ndarray, y: np.ndarray) -> float:
         """Fill the gradient with this part's share of it, and return its share of the loss."""
@@ -302,7 +299,8 @@ class Part:
         forward(p, a, x)
         add_loss(p, a, y)
         backward(p, g, a, x)
-        return float(a.loss)
+        np.multiply(g.flat, self.share, out=g.flat)
+        return self.share * float(a.loss)
 
 
 class Team:
@@ -320,14 +318,13 @@ class Team:
     def gradient(self, p: Params, *batch: np.ndarray) -> float:
         """Fill the first gradient with that of a batch, and return its loss."""
         parts = self.parts_of(len(batch[0]))
-        jobs: list[Future[float]] = []
+        jobs = []
         with self.one_thread_of_blas():
-            for part, own in zip(parts, [p] * len(parts), strict=False):
+            for part in parts:
                 rows = [array[part.rows] for array in batch]
                 # In a copy of the context, numpy treats overflow as the caller told it to.
-                jobs.append(self.pool.submit(copy_context().run, part.gradient, own, *rows))
-            wait(jobs)
-        losses = [job.result() for job in jobs]
+                jobs.append(self.pool.submit(copy_context().run, part.gradient, p, *rows))
+            losses = [job.result() for job in jobs]
         first, *others = (part.g.flat for part in parts)
         for other in others:
             np.add(first, other, out=first)

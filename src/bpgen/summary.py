@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from bpgen.cost import Row, kernels, memory, rows
-from bpgen.emit.budget import workspace
+from bpgen.emit.budget import written
 from bpgen.ir.program import Program
 from bpgen.lower import in_memory
 
@@ -19,15 +19,24 @@ if TYPE_CHECKING:
 COLUMNS = ("shape", "params", "mult-adds", "bytes", "per byte", "saved", "share")
 ESSENTIAL = ("mult-adds", "bytes", "share")
 NARROW = 120
+EINSUM = "np.einsum("
 
 
 def as_json(program: Program, batch: int) -> dict[str, Any]:
     """Return the costs as a document; `share` is that of the step."""
-    costs, held = rows(in_memory(program), batch), workspace(program)
+    costs, code = rows(in_memory(program), batch), written(program)
+    held, loops = code.training(), code.written.calling(EINSUM)
     whole = sum(row.seconds for row in costs)
     return {
         "batch": batch,
-        "statements": [{**asdict(row), "share": row.seconds / whole} for row in costs],
+        "statements": [
+            {
+                **asdict(row),
+                "share": row.seconds / whole,
+                "einsum": (row.function, row.name) in loops,
+            }
+            for row in costs
+        ],
         **{name: total for name, total in _totals(costs).items() if name != "share"},
         "seconds": whole,
         "workspace": {
@@ -43,7 +52,8 @@ def table(program: Program, batch: int, width: int) -> Table:
 
     In less than `NARROW` columns some are left out, so that formulas have room.
     """
-    costs, held = rows(in_memory(program), batch), workspace(program)
+    costs, code = rows(in_memory(program), batch), written(program)
+    held, loops = code.training(), code.written.calling(EINSUM)
     whole, totals = sum(row.seconds for row in costs), _totals(costs)
     titles = [t for t in COLUMNS if width >= NARROW or t in ESSENTIAL]
     result = _empty(
@@ -51,7 +61,8 @@ def table(program: Program, batch: int, width: int) -> Table:
         f"{totals['multiply-adds']:,} multiply-adds; {_short(totals['saved'], 'B')} are saved for "
         f"the gradient. The workspace takes {held.bytes(batch):,} bytes; {held.bound(batch):,} are "
         f"needed at once, and each buffer apart would take {held.unshared(batch):,}. Per byte: "
-        "multiply-adds. Shares of the time are foretold, by rates of one core. ×2: in two turns."
+        "multiply-adds. Shares of the time are foretold, by rates of one core. ×2: in two turns. "
+        "(einsum): by a plain loop, since it is no product of matrices."
     )
     result.show_footer = True
     footer = {**_counts(totals), "share": "100%"}
@@ -64,7 +75,8 @@ def table(program: Program, batch: int, width: int) -> Table:
         for row in part:
             cells = {**_cells(row), "share": f"{row.seconds / whole:.1%}"}
             turns = f" ×{row.turns}" if row.turns > 1 else ""
-            result.add_row(row.formula + turns, *(cells[title] for title in titles))
+            loop = " (einsum)" if (row.function, row.name) in loops else ""
+            result.add_row(row.formula + turns + loop, *(cells[title] for title in titles))
         result.add_section()
     return result
 

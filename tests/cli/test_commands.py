@@ -203,6 +203,13 @@ def test_summary_counts_what_a_reader_can_count(bpgen):
     assert held["bytes"] >= 4 * 7 * (32 + 32 + 10)
 
 
+def test_summary_says_which_sum_is_no_product_of_matrices(bpgen):
+    found = json.loads(bpgen("summary", "factorization_machine", "--json").stdout)
+    slow = [row["formula"] for row in found["statements"] if row["einsum"]]
+    assert slow == ["sum_for_d_fm_V[d] = Σ_n x[n,d]² r[n]"]
+    assert f"{slow[0]} (einsum)" in bpgen("summary", "factorization_machine").stdout
+
+
 @pytest.mark.parametrize("width", [60, 80, 119, 160])
 def test_summary_fits_the_terminal_and_shows_repeated_blocks_once(bpgen, monkeypatch, width):
     from bpgen.cli import options

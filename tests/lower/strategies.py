@@ -66,6 +66,15 @@ def _attention(draw, h, k):
     return bp.define(f"mixed{k}", (n, t, d), bp.sum(a[n, t, s] * h[n, s, d], over=s))
 
 
+def _bilinear(draw, h, k):
+    """y[n,t,e] = Σ_{d,f} h[n,t,d] A[d,f,e] h[n,t,f]: three factors, taken two at a time."""
+    n, t, d = h.indices
+    f, e = bp.index(f"f{k}", d.extent.value), bp.index(f"e{k}", draw(st.sampled_from([2, 7])))
+    A = bp.parameter(f"both{k}_A", d, f, e)
+    both = bp.sum(h[n, t, d] * A[d, f, e] * h[n, t, f], over=(d, f))
+    return bp.define(f"both{k}", (n, t, e), both / 10)
+
+
 def _scaled(draw, h, k):
     """y = tanh(g[d] h + c[t]): broadcasts over leading and trailing axes."""
     n, t, d = h.indices
@@ -73,7 +82,9 @@ def _scaled(draw, h, k):
     return bp.define(f"scaled{k}", (n, t, d), sympy.tanh(g[d] * h[n, t, d] + c[t]))
 
 
-_STEPS = [_linear, _activation, _norm, _softmax, _skip, _gate, _mixing, _attention, _scaled]
+_STEPS = [
+    _linear, _activation, _norm, _softmax, _skip, _gate, _mixing, _attention, _bilinear, _scaled,
+]  # fmt: skip
 
 
 def _regression(h):

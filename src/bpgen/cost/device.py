@@ -67,7 +67,7 @@ def kernels(program: Program, batch: int) -> tuple[KernelRow, ...]:
     """Return the launches of a step, in order."""
     host, sizes = Memory.of(program), sizes_of(program, batch)
     device = DeviceMemory.of(program, host)
-    speller = FormulaSpeller(order_of(program.derivation.network.tensors.values()))
+    speller = FormulaSpeller(order_of(program.tensors.values()))
     written = CudaFunctions.of(program, device, speller)
     functions = {
         "forward": program.forward,

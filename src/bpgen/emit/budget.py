@@ -31,11 +31,16 @@ class Budget:
 
 def workspace(program: Program) -> Workspace:
     """Return the memory of a step of training, as the numpy module of `program` has it."""
+    return written(program).training()
+
+
+def written(program: Program) -> Workspaces:
+    """Return the functions of the numpy module of `program`, and what they compute in."""
     program = in_memory(program)
     memory, speller = Memory.of(program), FormulaSpeller(order_of(program.tensors.values()))
-    written = Functions.of(program, memory, speller)
-    written.views()
-    return Workspaces(program, memory, speller, written).training()
+    functions = Functions.of(program, memory, speller)
+    functions.views()
+    return Workspaces(program, memory, speller, functions)
 
 
 def within(program: Program, budget: Budget) -> Program:

@@ -28,7 +28,7 @@ class DeviceMemory:
     @classmethod
     def of(cls, program: Program, host: HostMemory) -> DeviceMemory:
         """Return where everything is, under the names that numpy's module has too."""
-        tensors = dict(program.derivation.network.tensors)
+        tensors = program.tensors
         first = steps_of(program.forward + program.loss + program.predict + program.score)
         later = steps_of(program.advance + program.backward)
         found = _views((*first, *later), host)

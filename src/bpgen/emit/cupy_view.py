@@ -30,7 +30,7 @@ _PRECONDITIONS = (
 def view_of(program: Program, declared_in: str, dtype: str) -> CudaModuleView:
     """Return the view of the module that trains `program` on a GPU."""
     host = Memory.of(program)
-    speller = FormulaSpeller(order_of(program.derivation.network.tensors.values()))
+    speller = FormulaSpeller(order_of(program.tensors.values()))
     contract = Contract(program, host, speller)
     memory, tensors, name = DeviceMemory.of(program, host), contract.tensors, program.network.name
     written = CudaFunctions.of(program, memory, speller)

@@ -13,7 +13,7 @@ from bpgen.emit.view import FunctionView, StepView
 from bpgen.emit.wrap import wrapped_code, wrapped_comment
 from bpgen.ir.index import BATCH, Scalar
 from bpgen.ir.optimizer import GRADIENT, THETA
-from bpgen.ir.program import Blocks, Part, Program, Step, Turns
+from bpgen.ir.program import Blocks, Part, Program, Step, Turns, steps_of
 from bpgen.ir.tensor import KEPT, Tensor
 from bpgen.lower.lives import SECOND, Moment, functions_of, predicting
 from bpgen.spell import FormulaSpeller
@@ -63,6 +63,16 @@ class Functions:
         """Return the functions that have a step."""
         parts = {**functions_of(self.program), "update": self.program.update}
         return tuple(self._view(name, steps) for name, steps in parts.items() if steps)
+
+    def calling(self, call: str) -> frozenset[tuple[str, str]]:
+        """Return each function and tensor whose code has a `call`, of the functions written."""
+        parts = functions_of(self.program)
+        return frozenset(
+            (function, step.equation.out.name)
+            for function, code in self.code.items()
+            for step, lines in zip(steps_of(parts[function]), code, strict=True)
+            if any(call in line for line in lines)
+        )
 
     def _view(self, name: str, parts: Sequence[Part]) -> FunctionView:
         views = tuple(v for part in parts for v in self._part(part, name, {}))

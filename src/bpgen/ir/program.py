@@ -186,7 +186,7 @@ class Program:
     a direction, if it is asked for. `again` names what `backward` computes a second time instead of
     reading what `forward` left, which costs time and saves memory. `in_turn` are tensors whose
     buffers lack the axis of a loop, since each turn writes them anew; `moves` are axes that lie
-    elsewhere in memory.
+    elsewhere in memory; `made` are tensors that no equation of the derivation defines.
     """
 
     network: Network
@@ -204,6 +204,7 @@ class Program:
     again: tuple[str, ...] = ()
     in_turn: Mapping[str, Tensor] = field(default_factory=dict)
     moves: Mapping[str, Move] = field(default_factory=dict)
+    made: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property
     def arrays(self) -> Mapping[str, Tensor]:
@@ -215,7 +216,7 @@ class Program:
     def tensors(self) -> Mapping[str, Tensor]:
         """Return every tensor that a function of the module may read, by name."""
         closed = self.hessian or self.derivation
-        return {**closed.network.tensors, **self.in_turn}
+        return {**closed.network.tensors, **self.made, **self.in_turn}
 
     @property
     def computed(self) -> tuple[Part, ...]:

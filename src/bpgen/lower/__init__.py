@@ -2,14 +2,16 @@
 
 In: `ir.Derivation` and `ir.Optimizer`. Out: `ir.Program`. True at the door: every buffer is written
 before it is read, the first statement of an equation assigns and the others add, nothing is
-computed that no gradient, output or loss needs.
+computed that no gradient, output or loss needs. Products of three and more factors are taken two at
+a time, in the order of fewest multiply-adds (`products`).
 
-`in_memory` says how numpy holds a program: gradients of stacked parameters move into their loop and
-buffers lose its axis (`turns`, `axes`), input gradients of windows are folded (`folds`), what is
-computed in turns lies turn by turn (`turns_first`), and where windows move the batch comes last
-(`batch_last`). `workspace` gives buffers addresses by their `lives`; `again` computes some a second
-time to save memory; `share` says whether examples may be divided among threads, and `meetings` what
-each of them does.
+`in_memory` says how numpy holds a program: matrices that a loop reads by columns are copied before
+it (`transposed`), gradients of stacked parameters move into their loop and buffers lose its axis
+(`turns`, `axes`), input gradients of windows are folded (`folds`), what is computed in turns lies
+turn by turn (`turns_first`), and where windows move the batch comes last (`batch_last`).
+`workspace` gives buffers addresses by their `lives`; `again` computes some a second time to save
+memory; `share` says whether examples may be divided among threads, and `meetings` what each of them
+does.
 """
 
 from bpgen.lower.memory import in_memory

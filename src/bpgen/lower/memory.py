@@ -5,10 +5,11 @@ from __future__ import annotations
 from bpgen.ir.program import Program
 from bpgen.lower.batch_last import batch_last
 from bpgen.lower.folds import folded
+from bpgen.lower.transposed import transposed
 from bpgen.lower.turns import by_turns
 from bpgen.lower.turns_first import turns_first
 
 
 def in_memory(program: Program) -> Program:
     """Return `program` with the loops, buffers and axes that suit a processor with caches."""
-    return batch_last(turns_first(folded(by_turns(program))))
+    return batch_last(turns_first(folded(by_turns(transposed(program)))))

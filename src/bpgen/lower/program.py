@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from bpgen.ir.derivation import Derivation
 from bpgen.ir.equation import Equation, needed
 from bpgen.ir.network import Network
 from bpgen.ir.optimizer import Optimizer
-from bpgen.ir.program import Part, Program
+from bpgen.ir.program import Program
 from bpgen.ir.tangent import Curvature
 from bpgen.ir.tensor import Role
 from bpgen.lower.loops import parts
+from bpgen.lower.products import Orders
 from bpgen.lower.update import update_parts
+
+# The functions that always run before another. The loss comes after `forward` or `predict`.
+_AFTER: dict[str, tuple[str, ...]] = {
+    "forward": (),
+    "loss": (),
+    "advance": ("forward", "loss"),
+    "backward": ("forward", "loss"),
+    "second": ("forward", "loss", "backward"),
+    "predict": (),
+    "score": ("predict",),
+}
 
 
 def lower(
@@ -22,46 +32,60 @@ def lower(
 
     With `hessian` it computes products with that, too.
     """
-    network = derivation.source
-    outputs = set(network.outputs.values()) or {network.loss}
-    forward = needed(network.equations, outputs)
-    loss = _without(needed(network.equations, {network.loss}), forward)
-    closed = derivation.network
-    gradients = {derivation.gradient_of(t.name) for t in network.parameters}
-    backward = _without(needed(closed.equations, gradients), forward + loss)
-    predict, score = _prediction(network, outputs)
-    if score == loss:
-        score = []
-
-    def steps(equations: Iterable[Equation]) -> tuple[Part, ...]:
-        return parts(equations, closed.tensors)
-
-    done = forward + loss + backward
+    network, tensors = derivation.source, (hessian or derivation).network.tensors
+    orders = Orders(tensors)
+    functions: dict[str, list[Equation]] = {}
+    for name, equations in _functions(derivation, hessian).items():
+        done = [e for before in _AFTER[name] for e in functions[before]]
+        functions[name] = orders.of(equations, done)
+    steps = {name: parts(found, {**tensors, **orders.made}) for name, found in functions.items()}
     program = Program(
         network,
         derivation,
-        forward=steps(forward),
-        loss=steps(loss),
-        backward=steps(_late(backward)),
-        predict=steps(predict),
-        score=steps(score),
+        forward=steps["forward"],
+        loss=steps["loss"],
+        backward=steps["backward"],
+        predict=steps["predict"],
+        score=steps["score"],
         update=update_parts(
-            optimizer.equations, closed.tensors, sum(t.entries for t in network.parameters)
+            optimizer.equations,
+            derivation.network.tensors,
+            sum(t.entries for t in network.parameters),
         ),
         optimizer=optimizer,
-        advance=steps(_without(needed(network.all_equations, _states(network)), forward + loss)),
-        second=_products(hessian, done) if hessian else (),
+        advance=steps["advance"],
+        second=steps["second"],
         hessian=hessian,
+        made=orders.made,
     )
     program.check()
     return program
 
 
-def _products(hessian: Curvature, done: list[Equation]) -> tuple[Part, ...]:
+def _functions(derivation: Derivation, hessian: Curvature | None) -> dict[str, list[Equation]]:
+    """Return the equations of each function, in order."""
+    network = derivation.source
+    outputs = set(network.outputs.values()) or {network.loss}
+    forward = needed(network.equations, outputs)
+    loss = _without(needed(network.equations, {network.loss}), forward)
+    gradients = {derivation.gradient_of(t.name) for t in network.parameters}
+    backward = _without(needed(derivation.network.equations, gradients), forward + loss)
+    states = needed(network.all_equations, _states(network))
+    predict, score = _prediction(network, outputs)
+    return {
+        "forward": forward,
+        "loss": loss,
+        "advance": _without(states, forward + loss),
+        "backward": _late(backward),
+        "second": _products(hessian, forward + loss + backward) if hessian else [],
+        "predict": predict,
+        "score": [] if score == loss else score,
+    }
+
+
+def _products(hessian: Curvature, done: list[Equation]) -> list[Equation]:
     """Return what a product with the Hessian takes, besides the equations that are `done`."""
-    network = hessian.network
-    wanted = needed(network.equations, hessian.parts.values())
-    return parts(_without(wanted, done), network.tensors)
+    return _without(needed(hessian.network.equations, hessian.parts.values()), done)
 
 
 def _states(network: Network) -> set[str]:

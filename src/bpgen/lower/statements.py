@@ -12,7 +12,7 @@ from sympy import Expr
 
 from bpgen.ir.affine import affine
 from bpgen.ir.equation import Equation, Op, Term
-from bpgen.ir.expr import Access, Delta, Digit, Pad, indices_of
+from bpgen.ir.expr import Access, Delta, Digit, Pad
 from bpgen.ir.index import Index
 from bpgen.ir.program import (
     Carry,
@@ -29,6 +29,7 @@ from bpgen.ir.program import (
 )
 from bpgen.ir.reshape import is_part
 from bpgen.ir.tensor import Role, Tensor
+from bpgen.lower.products import factors_of, paired
 
 
 def step(
@@ -176,41 +177,7 @@ def _place(out: Tensor, body: Expr, tensors: Mapping[str, Tensor]) -> Place:
 
 
 def _reduction(out: Tensor, term: Term, op: Op) -> Statement:
-    factors = sympy.Mul.make_args(term.body)
-    plain = [f for f in factors if not f.has(Access, Index)]
-    entries = [base for f in factors if f not in plain for base in _unsquared(f)]
-    if op is not Op.SUM or len(entries) < 2:
+    scale, factors = factors_of(term.body)
+    if op is not Op.SUM or len(factors) < 2:
         return Reduce(out, term.body, term.over, op)
-    groups = _grouped(entries)
-    return Contract(out, tuple(groups), term.over, sympy.Mul(*plain))
-
-
-def _unsquared(factor: Expr) -> tuple[Expr, ...]:
-    """Write the square of an entry as a product: its sum is that of a tensor with itself."""
-    base, exponent = factor.as_base_exp()
-    return (base, base) if isinstance(base, Access) and exponent == 2 else (factor,)
-
-
-def _grouped(factors: list[Expr]) -> list[Expr]:
-    """Multiply factors together until two are left, if that needs no larger iteration space.
-
-    A factor joins the smallest other one that has all its indices: `a[n] x[n,d] g[n,h]` becomes
-    `(a[n] x[n,d]) g[n,h]`.
-    """
-    groups = sorted(factors, key=lambda f: (len(indices_of(f)), sympy.default_sort_key(f)))
-    while len(groups) > 2:
-        place = next(
-            (
-                (k, j)
-                for k, small in enumerate(groups)
-                for j, large in enumerate(groups)
-                if j != k and indices_of(small) <= indices_of(large)
-            ),
-            None,
-        )
-        if place is None:
-            return groups
-        k, j = place
-        rest = [g for at, g in enumerate(groups) if at not in place]
-        groups = [groups[k] * groups[j], *rest]
-    return groups
+    return Contract(out, paired(factors, out.indices), term.over, scale)

@@ -273,7 +273,11 @@ def _scaled(body: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr]:
 
 
 def _memory_order(factor: sympy.Expr, space: Axes) -> Axes:
-    """Return the order of axes of a factor: its widest entry's, to read it as it lies."""
+    """Return the order of axes of a factor: its widest entry's, to read it as it lies.
+
+    Where no part of a product has all of its indices, those of the result and of the sum stay
+    together, as a product of matrices wants them.
+    """
     entries = accesses(factor)
     read = [max(entries, key=lambda a: len(a.indices))] if entries else []
     own = [i for a in read for i in a.indices if isinstance(i, Index)]
@@ -281,4 +285,7 @@ def _memory_order(factor: sympy.Expr, space: Axes) -> Axes:
         return tuple(dict.fromkeys(own))
     if any(len(indices_of(at)) > 1 for a in read for at in a.indices):
         return space
+    if own and all(indices_of(p) < indices_of(factor) for p in sympy.Mul.make_args(factor)):
+        begin = space.index(own[0])
+        return space[begin:] + space[:begin]
     return tuple(dict.fromkeys((*own, *space)))
