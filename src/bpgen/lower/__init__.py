@@ -6,9 +6,10 @@ computed that no gradient, output or loss needs.
 
 `in_memory` says how numpy holds a program: gradients of stacked parameters move into their loop and
 buffers lose its axis (`turns`, `axes`), input gradients of windows are folded (`folds`), what is
-computed in turns lies turn by turn (`turns_first`), and where windows move the batch comes last
-(`batch_last`). `workspace` gives buffers addresses by their `lives`; `again` computes some a second
-time to save memory; `share` says whether examples may be divided among threads.
+computed in turns lies turn by turn (`turns_first`), and the batch comes last where windows move
+(`batch_last`) and where features are few (`features_first`); there a bias is one more row of the
+weights (`bias_rows`). `workspace` gives buffers addresses by their `lives`; `again` computes some a
+second time to save memory; `share` says whether examples may be divided among threads.
 """
 
 from bpgen.lower.memory import in_memory
