@@ -55,6 +55,11 @@ class Params:
         self.dec1_b = self.flat[2600:2632].reshape((H,))
         self.dec2_W = self.flat[2632:4680].reshape((H, D))
         self.dec2_b = self.flat[4680:4744].reshape((D,))
+        # Weights and the bias behind them, as one matrix.
+        self.enc1_W_b = self.flat[0:2080].reshape((D + 1, H))
+        self.enc2_W_b = self.flat[2080:2344].reshape((H + 1, K))
+        self.dec1_W_b = self.flat[2344:2632].reshape((K + 1, H))
+        self.dec2_W_b = self.flat[2632:4744].reshape((H + 1, D))
 
 
 class Grads(Params):
@@ -65,50 +70,60 @@ class Activations:
     """What prediction computes for a batch of N examples.
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
-    the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
-    that threads share.
+    the first is needed no more when the second is written. Names in capitals are constants, such
+    as C_0_5 for 0.5; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
+    hand, of the BATCH that threads share.
     """
 
     def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
         BATCH = BATCH or N
         self.N, self.BATCH = N, BATCH
         rows_N = np.empty((320, N), dtype)
-        self.z1 = rows_N[0:32].reshape((N, H))  # z1[n,h]
-        self.code = np.empty((N, K), dtype)  # code[n,k]
+        self.x_1 = np.full((N, D + 1), 1, dtype)  # x_1[n,d]
+        self.relu1_1 = np.full((H + 1, N), 1, dtype)  # relu1_1[h,n]
+        self.relu1 = self.relu1_1[:H]  # relu1[h,n]
+        self.code_1 = np.full((K + 1, N), 1, dtype)  # code_1[k,n]
+        self.code = self.code_1[:K]  # code[k,n]
+        self.relu2_1 = np.full((H + 1, N), 1, dtype)  # relu2_1[h,n]
+        self.relu2 = self.relu2_1[:H]  # relu2[h,n]
         self.image = np.empty((N, D), dtype)  # image[n,d]
         self.loss = np.empty((), dtype)  # loss
-        self.relu1 = rows_N[0:32].reshape((N, H))  # relu1[n,h]
-        self.z2 = rows_N[64:96].reshape((N, H))  # z2[n,h]
-        self.relu2 = rows_N[64:96].reshape((N, H))  # relu2[n,h]
+        self.z1 = rows_N[0:32].reshape((H, N))  # z1[h,n]
+        self.z2 = rows_N[0:32].reshape((H, N))  # z2[h,n]
         self.logits = rows_N[0:64].reshape((N, D))  # logits[n,d]
         self.m = rows_N[64:128].reshape((N, D))  # m[n,d]
         self.e = rows_N[128:192].reshape((N, D))  # e[n,d]
         self.s = rows_N[192:256].reshape((N, D))  # s[n,d]
         self.u_nd = rows_N[128:192].reshape((N, D))
         self.v_nd = rows_N[256:320].reshape((N, D))
-        self.ZERO = np.zeros((), dtype)
+        self.C_1_OVER_BATCH_D = np.array(1 / (BATCH * D), dtype)
+        self.HALF = np.array(0.5, dtype)
+        self.ZERO = np.array(0, dtype)
 
 
 class Workspace(Activations):
     """What a step of training computes: activations, and cotangents from them.
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
-    the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
-    that threads share.
+    the first is needed no more when the second is written. Names in capitals are constants, such
+    as C_0_5 for 0.5; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
+    hand, of the BATCH that threads share.
     """
 
     def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
         BATCH = BATCH or N
         self.N, self.BATCH = N, BATCH
-        rows_N = np.empty((520, N), dtype)
+        rows_N = np.empty((448, N), dtype)
+        self.x_1 = np.full((N, D + 1), 1, dtype)  # x_1[n,d]
+        self.relu1_1 = np.full((H + 1, N), 1, dtype)  # relu1_1[h,n]
+        self.relu1 = self.relu1_1[:H]  # relu1[h,n]
+        self.code_1 = np.full((K + 1, N), 1, dtype)  # code_1[k,n]
+        self.code = self.code_1[:K]  # code[k,n]
+        self.relu2_1 = np.full((H + 1, N), 1, dtype)  # relu2_1[h,n]
+        self.relu2 = self.relu2_1[:H]  # relu2[h,n]
         self.loss = np.empty((), dtype)  # loss
-        self.z1 = rows_N[384:416].reshape((N, H))  # z1[n,h]
-        self.relu1 = rows_N[416:448].reshape((N, H))  # relu1[n,h]
-        self.code = rows_N[512:520].reshape((N, K))  # code[n,k]
-        self.z2 = rows_N[448:480].reshape((N, H))  # z2[n,h]
-        self.relu2 = rows_N[480:512].reshape((N, H))  # relu2[n,h]
+        self.z1 = rows_N[384:416].reshape((H, N))  # z1[h,n]
+        self.z2 = rows_N[416:448].reshape((H, N))  # z2[h,n]
         self.logits = rows_N[0:64].reshape((N, D))  # logits[n,d]
         self.image = rows_N[64:128].reshape((N, D))  # image[n,d]
         self.m = rows_N[64:128].reshape((N, D))  # m[n,d]
@@ -118,13 +133,14 @@ class Workspace(Activations):
         self.v_nd = rows_N[320:384].reshape((N, D))
         self.p = rows_N[128:192].reshape((N, D))  # p[n,d]
         self.d_logits = rows_N[128:192].reshape((N, D))  # ∂L/∂logits[n,d]
-        self.d_relu2 = rows_N[0:32].reshape((N, H))  # ∂L/∂relu2[n,h]
-        self.d_z2 = rows_N[448:480].reshape((N, H))  # ∂L/∂z2[n,h]
-        self.d_code = rows_N[32:40].reshape((N, K))  # ∂L/∂code[n,k]
-        self.d_relu1 = rows_N[0:32].reshape((N, H))  # ∂L/∂relu1[n,h]
-        self.d_z1 = rows_N[384:416].reshape((N, H))  # ∂L/∂z1[n,h]
-        self.ONES_N = np.ones(N, dtype)
-        self.ZERO = np.zeros((), dtype)
+        self.d_relu2 = rows_N[0:32].reshape((H, N))  # ∂L/∂relu2[h,n]
+        self.d_z2 = rows_N[416:448].reshape((H, N))  # ∂L/∂z2[h,n]
+        self.d_code = rows_N[32:40].reshape((K, N))  # ∂L/∂code[k,n]
+        self.d_relu1 = rows_N[0:32].reshape((H, N))  # ∂L/∂relu1[h,n]
+        self.d_z1 = rows_N[384:416].reshape((H, N))  # ∂L/∂z1[h,n]
+        self.C_1_OVER_BATCH_D = np.array(1 / (BATCH * D), dtype)
+        self.HALF = np.array(0.5, dtype)
+        self.ZERO = np.array(0, dtype)
 
 
 class State:
@@ -133,6 +149,10 @@ class State:
     def __init__(self, dtype: str = DTYPE) -> None:
         self.m = np.zeros(SIZE, dtype)  # m[i]
         self.v = np.zeros(SIZE, dtype)  # v[i]
+        self.C_0_001 = np.array(0.001, dtype)
+        self.C_0_1 = np.array(0.1, dtype)
+        self.C_0_9 = np.array(0.9, dtype)
+        self.C_0_999 = np.array(0.999, dtype)
         self.u_i = np.empty(SIZE, dtype)
         self.SMALL = np.finfo(dtype).tiny / np.finfo(dtype).eps
 
@@ -159,39 +179,36 @@ def init(seed: int = 0) -> Params:
 
 def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     """Compute the outputs of a batch into `a`."""
+    # x_1[n,d] = x[n,d] (1 outside)
+    np.copyto(a.x_1[:, :-1], x)
+
     # z1[n,h] = Σ_d x[n,d] enc1_W[d,h] + enc1_b[h]
-    np.dot(x, p.enc1_W, out=a.z1)
-    np.add(a.z1, p.enc1_b, out=a.z1)
+    np.dot(p.enc1_W_b.T, a.x_1.T, out=a.z1)
 
     # relu1[n,h] = max(0, z1[n,h])
     np.maximum(a.z1, a.ZERO, out=a.relu1)
 
     # code[n,k] = Σ_h enc2_W[h,k] relu1[n,h] + enc2_b[k]
-    np.dot(a.relu1, p.enc2_W, out=a.code)
-    np.add(a.code, p.enc2_b, out=a.code)
+    np.dot(p.enc2_W_b.T, a.relu1_1, out=a.code)
 
     # z2[n,h] = Σ_k dec1_W[k,h] code[n,k] + dec1_b[h]
-    np.dot(a.code, p.dec1_W, out=a.z2)
-    np.add(a.z2, p.dec1_b, out=a.z2)
+    np.dot(p.dec1_W_b.T, a.code_1, out=a.z2)
 
     # relu2[n,h] = max(0, z2[n,h])
     np.maximum(a.z2, a.ZERO, out=a.relu2)
 
     # logits[n,d] = Σ_h dec2_W[h,d] relu2[n,h] + dec2_b[d]
-    np.dot(a.relu2, p.dec2_W, out=a.logits)
-    np.add(a.logits, p.dec2_b, out=a.logits)
+    np.dot(a.relu2_1.T, p.dec2_W_b, out=a.logits)
 
     # image[n,d] = tanh(logits[n,d]/2)/2 + 1/2
-    np.multiply(a.logits, 0.5, out=a.image)
+    np.multiply(a.logits, a.HALF, out=a.image)
     np.tanh(a.image, out=a.image)
-    np.multiply(a.image, 0.5, out=a.image)
-    np.add(a.image, 0.5, out=a.image)
+    np.multiply(a.image, a.HALF, out=a.image)
+    np.add(a.image, a.HALF, out=a.image)
 
 
 def add_loss(a: Activations, x: np.ndarray) -> None:
     """Go on from the outputs to the loss."""
-    BATCH = a.BATCH
-
     # m[n,d] = max(0, logits[n,d])
     np.maximum(a.logits, a.ZERO, out=a.m)
 
@@ -210,60 +227,50 @@ def add_loss(a: Activations, x: np.ndarray) -> None:
     np.subtract(a.v_nd, a.u_nd, out=a.u_nd)
     np.add(a.u_nd, a.m, out=a.u_nd)
     np.add.reduce(a.u_nd, axis=(0, 1), out=a.loss)
-    np.multiply(a.loss, 1 / (BATCH * D), out=a.loss)
+    np.multiply(a.loss, a.C_1_OVER_BATCH_D, out=a.loss)
 
 
 def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray) -> None:
     """Fill `g` with the gradient, from what `forward` and `add_loss` left in `a`."""
-    BATCH = a.BATCH
-
     # p[n,d] = e[n,d]/s[n,d]
     np.divide(a.e, a.s, out=a.p)
 
     # ∂L/∂logits[n,d] = (p[n,d] - x[n,d])/(D N)
     np.subtract(a.p, x, out=a.d_logits)
-    np.multiply(a.d_logits, 1 / (BATCH * D), out=a.d_logits)
+    np.multiply(a.d_logits, a.C_1_OVER_BATCH_D, out=a.d_logits)
 
     # ∂L/∂relu2[n,h] = Σ_d dec2_W[h,d] ∂L/∂logits[n,d]
-    np.dot(a.d_logits, p.dec2_W.T, out=a.d_relu2)
+    np.dot(p.dec2_W, a.d_logits.T, out=a.d_relu2)
 
     # ∂L/∂z2[n,h] = [z2[n,h] > 0] ∂L/∂relu2[n,h]
     np.greater(a.z2, a.ZERO, out=a.d_z2)
     np.multiply(a.d_z2, a.d_relu2, out=a.d_z2)
 
     # ∂L/∂code[n,k] = Σ_h dec1_W[k,h] ∂L/∂z2[n,h]
-    np.dot(a.d_z2, p.dec1_W.T, out=a.d_code)
+    np.dot(p.dec1_W, a.d_z2, out=a.d_code)
 
     # ∂L/∂relu1[n,h] = Σ_k enc2_W[h,k] ∂L/∂code[n,k]
-    np.dot(a.d_code, p.enc2_W.T, out=a.d_relu1)
+    np.dot(p.enc2_W, a.d_code, out=a.d_relu1)
 
     # ∂L/∂z1[n,h] = [z1[n,h] > 0] ∂L/∂relu1[n,h]
     np.greater(a.z1, a.ZERO, out=a.d_z1)
     np.multiply(a.d_z1, a.d_relu1, out=a.d_z1)
 
-    # ∂L/∂enc1_W[d,h] = Σ_n x[n,d] ∂L/∂z1[n,h]
-    np.dot(x.T, a.d_z1, out=g.enc1_W)
-
+    # ∂L/∂enc1_W[d,h] = Σ_n x[n,d] ∂L/∂z1[n,h],
     # ∂L/∂enc1_b[h] = Σ_n ∂L/∂z1[n,h]
-    np.dot(a.ONES_N, a.d_z1, out=g.enc1_b)
+    np.dot(a.x_1.T, a.d_z1.T, out=g.enc1_W_b)
 
-    # ∂L/∂enc2_W[h,k] = Σ_n relu1[n,h] ∂L/∂code[n,k]
-    np.dot(a.relu1.T, a.d_code, out=g.enc2_W)
-
+    # ∂L/∂enc2_W[h,k] = Σ_n relu1[n,h] ∂L/∂code[n,k],
     # ∂L/∂enc2_b[k] = Σ_n ∂L/∂code[n,k]
-    np.dot(a.ONES_N, a.d_code, out=g.enc2_b)
+    np.dot(a.relu1_1, a.d_code.T, out=g.enc2_W_b)
 
-    # ∂L/∂dec1_W[k,h] = Σ_n code[n,k] ∂L/∂z2[n,h]
-    np.dot(a.code.T, a.d_z2, out=g.dec1_W)
-
+    # ∂L/∂dec1_W[k,h] = Σ_n code[n,k] ∂L/∂z2[n,h],
     # ∂L/∂dec1_b[h] = Σ_n ∂L/∂z2[n,h]
-    np.dot(a.ONES_N, a.d_z2, out=g.dec1_b)
+    np.dot(a.code_1, a.d_z2.T, out=g.dec1_W_b)
 
-    # ∂L/∂dec2_W[h,d] = Σ_n relu2[n,h] ∂L/∂logits[n,d]
-    np.dot(a.relu2.T, a.d_logits, out=g.dec2_W)
-
+    # ∂L/∂dec2_W[h,d] = Σ_n relu2[n,h] ∂L/∂logits[n,d],
     # ∂L/∂dec2_b[d] = Σ_n ∂L/∂logits[n,d]
-    np.dot(a.ONES_N, a.d_logits, out=g.dec2_b)
+    np.dot(a.relu2_1, a.d_logits, out=g.dec2_W_b)
 
 
 def update(p: Params, g: Grads, s: State, t: int) -> None:
@@ -278,14 +285,14 @@ def update(p: Params, g: Grads, s: State, t: int) -> None:
     lr_t = c2 * lr / (1 - 0.9**t)
 
     # m[i] ← 0.9 m[i] + 0.1 g[i]
-    np.multiply(s.m, 0.9, out=s.m)
-    np.multiply(g.flat, 0.1, out=s.u_i)
+    np.multiply(s.m, s.C_0_9, out=s.m)
+    np.multiply(g.flat, s.C_0_1, out=s.u_i)
     np.add(s.m, s.u_i, out=s.m)
 
     # v[i] ← 0.999 v[i] + 0.001 g[i]²
     np.multiply(g.flat, g.flat, out=s.u_i)
-    np.multiply(s.u_i, 0.001, out=s.u_i)
-    np.multiply(s.v, 0.999, out=s.v)
+    np.multiply(s.u_i, s.C_0_001, out=s.u_i)
+    np.multiply(s.v, s.C_0_999, out=s.v)
     np.add(s.u_i, s.v, out=s.v)
 
     # θ[i] ← θ[i] - lr_t m[i]/(1e-08 c2 + √v[i])
@@ -326,7 +333,7 @@ def predict(params: Params, *, x: np.ndarray) -> dict[str, np.ndarray]:
     x = real("x", x, (D,), dtype)
     a = Activations(len(x), dtype)
     forward(params, a, x)
-    return {"code": a.code, "image": a.image}
+    return {"code": a.code.T, "image": a.image}
 
 
 def loss(params: Params, *, x: np.ndarray) -> float:
@@ -351,6 +358,10 @@ class Part:
         forward(p, a, x)
         add_loss(a, x)
         backward(p, g, a, x)
+        np.multiply(g.enc1_b, a.N / a.BATCH, out=g.enc1_b)
+        np.multiply(g.enc2_b, a.N / a.BATCH, out=g.enc2_b)
+        np.multiply(g.dec1_b, a.N / a.BATCH, out=g.dec1_b)
+        np.multiply(g.dec2_b, a.N / a.BATCH, out=g.dec2_b)
         return float(a.loss)
 
 

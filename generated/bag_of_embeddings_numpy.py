@@ -11,7 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import copy_context
 from functools import partial
@@ -61,62 +61,71 @@ class Activations:
     """What prediction computes for a batch of N examples.
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
-    the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h].
+    the first is needed no more when the second is written. Names in capitals are constants, such
+    as C_0_5 for 0.5; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
+    hand, of the BATCH that threads share.
     """
 
-    def __init__(self, N: int, dtype: str = DTYPE) -> None:
-        self.N = N
+    def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
+        BATCH = BATCH or N
+        self.N, self.BATCH = N, BATCH
         rows_N = np.empty((2064, N), dtype)
         self.vector = rows_N[0:2048].reshape((N, D, H))  # vector[n,d,h]
-        self.logits = np.empty((N, K), dtype)  # logits[n,k]
+        self.logits = np.empty((K, N), dtype)  # logits[k,n]
         self.loss = np.empty((), dtype)  # loss
         self.bag = rows_N[2048:2064].reshape((N, H))  # bag[n,h]
         self.m = rows_N[6:7].reshape(N)  # m[n]
-        self.e = rows_N[0:6].reshape((N, K))  # e[n,k]
+        self.e = rows_N[0:6].reshape((K, N))  # e[k,n]
         self.s = rows_N[7:8].reshape(N)  # s[n]
         self.logits_at_topic = rows_N[2:3].reshape(N)  # logits_at_topic[n]
         self.i_n = lent(rows_N[0:2], np.intp, (N,))
         self.u_n = rows_N[0:1].reshape(N)
-        self.MEAN_N = np.full(N, 1 / N, dtype)
+        self.COUNT_N = np.array(N)
+        self.C_1_OVER_D = np.array(1 / D, dtype)
+        self.MEAN_N = np.full(N, 1 / BATCH, dtype)
         self.ONES_K = np.ones(K, dtype)
-        self.STARTS_N_K = K * np.arange(N)
+        self.RANGE_N = np.arange(N)
 
 
 class Workspace(Activations):
     """What a step of training computes: activations, and cotangents from them.
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
-    the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h].
+    the first is needed no more when the second is written. Names in capitals are constants, such
+    as C_0_5 for 0.5; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
+    hand, of the BATCH that threads share.
     """
 
-    def __init__(self, N: int, dtype: str = DTYPE) -> None:
-        self.N = N
+    def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
+        BATCH = BATCH or N
+        self.N, self.BATCH = N, BATCH
         rows_N = np.empty((12422, N), dtype)
         self.loss = np.empty((), dtype)  # loss
         self.vector = rows_N[0:2048].reshape((N, D, H))  # vector[n,d,h]
         self.bag = rows_N[12384:12400].reshape((N, H))  # bag[n,h]
-        self.logits = rows_N[0:6].reshape((N, K))  # logits[n,k]
+        self.logits = rows_N[0:6].reshape((K, N))  # logits[k,n]
         self.m = rows_N[14:15].reshape(N)  # m[n]
-        self.e = rows_N[6:12].reshape((N, K))  # e[n,k]
+        self.e = rows_N[6:12].reshape((K, N))  # e[k,n]
         self.s = rows_N[15:16].reshape(N)  # s[n]
         self.logits_at_topic = rows_N[16:17].reshape(N)  # logits_at_topic[n]
         self.i_n = lent(rows_N[12:14], np.intp, (N,))
         self.u_n = rows_N[0:1].reshape(N)
-        self.p = rows_N[6:12].reshape((N, K))  # p[n,k]
-        self.d_logits = rows_N[12416:12422].reshape((N, K))  # ∂L/∂logits[n,k]
-        self.d_bag = rows_N[12400:12416].reshape((N, H))  # ∂L/∂bag[n,h]
+        self.p = rows_N[6:12].reshape((K, N))  # p[k,n]
+        self.d_logits = rows_N[12416:12422].reshape((K, N))  # ∂L/∂logits[k,n]
+        self.d_bag = rows_N[12400:12416].reshape((H, N))  # ∂L/∂bag[h,n]
         self.sum_for_d_characters_W = rows_N[12288:12384].reshape(
             (N, V)
         )  # sum_for_d_characters_W[n,v]
         self.u_ndv = rows_N[0:12288].reshape((N, D, V))
-        self.MEAN_N = np.full(N, 1 / N, dtype)
+        self.COUNT_N = np.array(N)
+        self.C_1_OVER_BATCH = np.array(1 / BATCH, dtype)
+        self.C_1_OVER_D = np.array(1 / D, dtype)
+        self.MEAN_N = np.full(N, 1 / BATCH, dtype)
         self.ONES_K = np.ones(K, dtype)
         self.ONES_N = np.ones(N, dtype)
-        self.RANGE_K = np.arange(K)
-        self.RANGE_V = np.arange(V)
-        self.STARTS_N_K = K * np.arange(N)
+        self.ONE_HOT_K = np.eye(K, dtype=dtype)
+        self.ONE_HOT_V = np.eye(V, dtype=dtype)
+        self.RANGE_N = np.arange(N)
 
 
 class State:
@@ -125,6 +134,10 @@ class State:
     def __init__(self, dtype: str = DTYPE) -> None:
         self.m = np.zeros(SIZE, dtype)  # m[i]
         self.v = np.zeros(SIZE, dtype)  # v[i]
+        self.C_0_001 = np.array(0.001, dtype)
+        self.C_0_1 = np.array(0.1, dtype)
+        self.C_0_9 = np.array(0.9, dtype)
+        self.C_0_999 = np.array(0.999, dtype)
         self.u_i = np.empty(SIZE, dtype)
         self.SMALL = np.finfo(dtype).tiny / np.finfo(dtype).eps
 
@@ -154,27 +167,28 @@ def forward(p: Params, a: Activations, tokens: np.ndarray) -> None:
 
     # bag[n,h] = Σ_d vector[n,d,h]/D
     np.add.reduce(a.vector, axis=1, out=a.bag)
-    np.multiply(a.bag, 1 / D, out=a.bag)
+    np.multiply(a.bag, a.C_1_OVER_D, out=a.bag)
 
     # logits[n,k] = Σ_h fc_W[h,k] bag[n,h] + fc_b[k]
-    np.dot(a.bag, p.fc_W, out=a.logits)
-    np.add(a.logits, p.fc_b, out=a.logits)
+    np.dot(p.fc_W.T, a.bag.T, out=a.logits)
+    np.add(a.logits, p.fc_b[:, None], out=a.logits)
 
 
 def add_loss(a: Activations, topic: np.ndarray) -> None:
     """Go on from the outputs to the loss."""
     # m[n] = max_k logits[n,k]
-    np.maximum.reduce(a.logits, axis=1, out=a.m)
+    np.maximum.reduce(a.logits, axis=0, out=a.m)
 
     # e[n,k] = exp(logits[n,k] - m[n])
-    np.subtract(a.logits, a.m[:, None], out=a.e)
+    np.subtract(a.logits, a.m, out=a.e)
     np.exp(a.e, out=a.e)
 
     # s[n] = Σ_k e[n,k]
-    np.dot(a.e, a.ONES_K, out=a.s)
+    np.dot(a.ONES_K, a.e, out=a.s)
 
     # logits_at_topic[n] = logits[n,topic[n]]
-    np.add(a.STARTS_N_K, topic, out=a.i_n)
+    np.multiply(topic, a.COUNT_N, out=a.i_n)
+    np.add(a.i_n, a.RANGE_N, out=a.i_n)
     a.logits.take(a.i_n, out=a.logits_at_topic, mode="clip")
 
     # loss = Σ_n (m[n] + log(s[n]) - logits_at_topic[n])/N
@@ -186,32 +200,30 @@ def add_loss(a: Activations, topic: np.ndarray) -> None:
 
 def backward(p: Params, g: Grads, a: Workspace, tokens: np.ndarray, topic: np.ndarray) -> None:
     """Fill `g` with the gradient, from what `forward` and `add_loss` left in `a`."""
-    N = a.N
-
     # p[n,k] = e[n,k]/s[n]
-    np.divide(a.e, a.s[:, None], out=a.p)
+    np.divide(a.e, a.s, out=a.p)
 
     # ∂L/∂logits[n,k] = (p[n,k] - δ(k,topic[n]))/N
-    np.equal(topic[:, None], a.RANGE_K, out=a.d_logits)
+    a.ONE_HOT_K.take(topic, axis=1, out=a.d_logits, mode="clip")
     np.subtract(a.p, a.d_logits, out=a.d_logits)
-    np.multiply(a.d_logits, 1 / N, out=a.d_logits)
+    np.multiply(a.d_logits, a.C_1_OVER_BATCH, out=a.d_logits)
 
     # ∂L/∂bag[n,h] = Σ_k fc_W[h,k] ∂L/∂logits[n,k]
-    np.dot(a.d_logits, p.fc_W.T, out=a.d_bag)
+    np.dot(p.fc_W, a.d_logits, out=a.d_bag)
 
     # sum_for_d_characters_W[n,v] = Σ_d δ(v,tokens[n,d])
-    np.equal(tokens[:, :, None], a.RANGE_V, out=a.u_ndv)
+    a.ONE_HOT_V.take(tokens, axis=0, out=a.u_ndv, mode="clip")
     np.add.reduce(a.u_ndv, axis=1, out=a.sum_for_d_characters_W)
 
     # ∂L/∂characters_W[v,h] = Σ_n ∂L/∂bag[n,h] sum_for_d_characters_W[n,v]/D
-    np.dot(a.sum_for_d_characters_W.T, a.d_bag, out=g.characters_W)
-    np.multiply(g.characters_W, 1 / D, out=g.characters_W)
+    np.dot(a.sum_for_d_characters_W.T, a.d_bag.T, out=g.characters_W)
+    np.multiply(g.characters_W, a.C_1_OVER_D, out=g.characters_W)
 
     # ∂L/∂fc_W[h,k] = Σ_n bag[n,h] ∂L/∂logits[n,k]
-    np.dot(a.bag.T, a.d_logits, out=g.fc_W)
+    np.dot(a.bag.T, a.d_logits.T, out=g.fc_W)
 
     # ∂L/∂fc_b[k] = Σ_n ∂L/∂logits[n,k]
-    np.dot(a.ONES_N, a.d_logits, out=g.fc_b)
+    np.dot(a.d_logits, a.ONES_N, out=g.fc_b)
 
 
 def update(p: Params, g: Grads, s: State, t: int) -> None:
@@ -226,14 +238,14 @@ def update(p: Params, g: Grads, s: State, t: int) -> None:
     lr_t = c2 * lr / (1 - 0.9**t)
 
     # m[i] ← 0.9 m[i] + 0.1 g[i]
-    np.multiply(s.m, 0.9, out=s.m)
-    np.multiply(g.flat, 0.1, out=s.u_i)
+    np.multiply(s.m, s.C_0_9, out=s.m)
+    np.multiply(g.flat, s.C_0_1, out=s.u_i)
     np.add(s.m, s.u_i, out=s.m)
 
     # v[i] ← 0.999 v[i] + 0.001 g[i]²
     np.multiply(g.flat, g.flat, out=s.u_i)
-    np.multiply(s.u_i, 0.001, out=s.u_i)
-    np.multiply(s.v, 0.999, out=s.v)
+    np.multiply(s.u_i, s.C_0_001, out=s.u_i)
+    np.multiply(s.v, s.C_0_999, out=s.v)
     np.add(s.u_i, s.v, out=s.v)
 
     # θ[i] ← θ[i] - lr_t m[i]/(1e-08 c2 + √v[i])
@@ -252,8 +264,9 @@ def whole(name: str, value: np.ndarray, shape: tuple[int, ...], below: int) -> n
     if array.shape[1:] != shape or array.ndim == 0:
         raise ValueError(f"{name} has shape {array.shape}; expected one row an example of {shape}")
     array = array.astype(np.intp, copy=False)
-    # Seen without a sign, a negative number is a huge one: one comparison finds both.
-    if array.size and np.maximum.reduce(array.view(np.uintp), axis=None) >= below:
+    # Seen without a sign, a negative number is a huge one: the largest shows both.
+    codes = array.view(np.uintp)
+    if codes.size and codes.item(codes.argmax()) >= below:
         raise ValueError(f"{name} lies outside 0 … {below - 1}")
     return array
 
@@ -283,7 +296,7 @@ def predict(params: Params, *, tokens: np.ndarray) -> dict[str, np.ndarray]:
     tokens = whole("tokens", tokens, (D,), 96)
     a = Activations(len(tokens), dtype)
     forward(params, a, tokens)
-    return {"logits": a.logits}
+    return {"logits": a.logits.T}
 
 
 def loss(params: Params, *, tokens: np.ndarray, topic: np.ndarray) -> float:
@@ -298,9 +311,9 @@ def loss(params: Params, *, tokens: np.ndarray, topic: np.ndarray) -> float:
 class Part:
     """The rows of a batch that one thread computes, with a workspace and a gradient of its own."""
 
-    def __init__(self, rows: range, N: int, g: Grads) -> None:
-        self.rows, self.share = slice(rows.start, rows.stop), len(rows) / N
-        self.a, self.g = Workspace(len(rows), g.flat.dtype), g
+    def __init__(self, rows: range, BATCH: int, g: Grads) -> None:
+        self.rows = slice(rows.start, rows.stop)
+        self.a, self.g = Workspace(len(rows), g.flat.dtype, BATCH), g
 
     def gradient(self, p: Params, tokens: np.ndarray, topic: np.ndarray) -> float:
         """Fill the gradient with this part's share of it, and return its share of the loss."""
@@ -308,8 +321,7 @@ class Part:
         forward(p, a, tokens)
         add_loss(a, topic)
         backward(p, g, a, tokens, topic)
-        np.multiply(g.flat, self.share, out=g.flat)
-        return self.share * float(a.loss)
+        return float(a.loss)
 
 
 class Team:
@@ -327,13 +339,14 @@ class Team:
     def gradient(self, p: Params, *batch: np.ndarray) -> float:
         """Fill the first gradient with that of a batch, and return its loss."""
         parts = self.parts_of(len(batch[0]))
-        jobs = []
+        jobs: list[Future[float]] = []
         with self.one_thread_of_blas():
-            for part in parts:
+            for part, own in zip(parts, [p] * len(parts), strict=False):
                 rows = [array[part.rows] for array in batch]
                 # In a copy of the context, numpy treats overflow as the caller told it to.
-                jobs.append(self.pool.submit(copy_context().run, part.gradient, p, *rows))
-            losses = [job.result() for job in jobs]
+                jobs.append(self.pool.submit(copy_context().run, part.gradient, own, *rows))
+            wait(jobs)
+        losses = [job.result() for job in jobs]
         first, *others = (part.g.flat for part in parts)
         for other in others:
             np.add(first, other, out=first)

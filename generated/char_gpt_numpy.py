@@ -156,9 +156,9 @@ class Activations:
     """What prediction computes for a batch of N examples.
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
-    the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
-    that threads share.
+    the first is needed no more when the second is written. Names in capitals are constants, such
+    as C_0_5 for 0.5; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
+    hand, of the BATCH that threads share.
     """
 
     def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
@@ -230,9 +230,19 @@ class Activations:
         self.logits_at_next_token = rows_N[128:192].reshape((N, D))  # logits_at_next_token[n,d]
         self.i_nd = lent(rows_N[0:128], np.intp, (N, D))
         self.u_nd = rows_N[0:64].reshape((N, D))
+        self.COUNT_D = np.array(D)
+        self.COUNT_M = np.array(M)
+        self.C_0_7071067811865476 = np.array(0.7071067811865476, dtype)
+        self.C_1E_MINUS_05 = np.array(1e-05, dtype)
+        self.C_1_OVER_BATCH_D = np.array(1 / (BATCH * D), dtype)
+        self.C_1_OVER_H = np.array(1 / H, dtype)
+        self.C_MINUS_2_LOG_10000_OVER_K = np.array(-2 * math.log(10000) / K, dtype)
+        self.C_SQRT_1_OVER_K = np.array(math.sqrt(1 / K), dtype)
+        self.HALF = np.array(0.5, dtype)
         self.NUMBERS_D = np.arange(D, dtype=dtype)
         self.NUMBERS_J = np.arange(J, dtype=dtype)
         self.NUMBERS_S = np.arange(S, dtype=dtype)
+        self.ONE = np.array(1, dtype)
         self.PIECES = np.empty((3, ERF_PIECE), dtype)
         self.RANGE_D = np.arange(D)
         self.RANGE_F = np.arange(F)
@@ -245,9 +255,9 @@ class Workspace(Activations):
     """What a step of training computes: activations, and cotangents from them.
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
-    the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
-    that threads share.
+    the first is needed no more when the second is written. Names in capitals are constants, such
+    as C_0_5 for 0.5; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
+    hand, of the BATCH that threads share.
     """
 
     def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
@@ -350,17 +360,29 @@ class Workspace(Activations):
         self.xhat1_dot_d_xhat1 = rows_N[8192:8256].reshape((N, D))  # xhat1_dot_d_xhat1[n,d]
         self.sum_d_xhat1 = rows_N[8256:8320].reshape((N, D))  # sum_d_xhat1[n,d]
         self.u_ndv = rows_N[0:6144].reshape((N, D, V))
+        self.COUNT_D = np.array(D)
+        self.COUNT_M = np.array(M)
+        self.C_0_3989422804014327 = np.array(0.3989422804014327, dtype)
+        self.C_0_7071067811865476 = np.array(0.7071067811865476, dtype)
+        self.C_1E_MINUS_05 = np.array(1e-05, dtype)
+        self.C_1_OVER_BATCH_D = np.array(1 / (BATCH * D), dtype)
+        self.C_1_OVER_H = np.array(1 / H, dtype)
+        self.C_MINUS_0_5 = np.array(-0.5, dtype)
+        self.C_MINUS_2_LOG_10000_OVER_K = np.array(-2 * math.log(10000) / K, dtype)
+        self.C_SQRT_1_OVER_K = np.array(math.sqrt(1 / K), dtype)
+        self.HALF = np.array(0.5, dtype)
         self.NUMBERS_D = np.arange(D, dtype=dtype)
         self.NUMBERS_J = np.arange(J, dtype=dtype)
         self.NUMBERS_S = np.arange(S, dtype=dtype)
+        self.ONE = np.array(1, dtype)
+        self.ONE_HOT_M = np.eye(M, dtype=dtype)
+        self.ONE_HOT_V = np.eye(V, dtype=dtype)
         self.PIECES = np.empty((3, ERF_PIECE), dtype)
         self.RANGE_D = np.arange(D)
         self.RANGE_F = np.arange(F)
         self.RANGE_G = np.arange(G)
-        self.RANGE_M = np.arange(M)
         self.RANGE_N = np.arange(N)
         self.RANGE_S = np.arange(S)
-        self.RANGE_V = np.arange(V)
 
 
 class State:
@@ -369,6 +391,10 @@ class State:
     def __init__(self, dtype: str = DTYPE) -> None:
         self.m = np.zeros(SIZE, dtype)  # m[i]
         self.v = np.zeros(SIZE, dtype)  # v[i]
+        self.C_0_001 = np.array(0.001, dtype)
+        self.C_0_1 = np.array(0.1, dtype)
+        self.C_0_9 = np.array(0.9, dtype)
+        self.C_0_999 = np.array(0.999, dtype)
         self.u_i = np.empty(SIZE, dtype)
         self.SMALL = np.finfo(dtype).tiny / np.finfo(dtype).eps
 
@@ -414,7 +440,7 @@ def forward(p: Params, a: Activations, tokens: np.ndarray) -> None:
     p.characters_W.take(tokens, axis=0, out=a.y1, mode="clip")
 
     # angle1[d,j] = d exp(-2 j log(10000)/K)
-    np.multiply(a.NUMBERS_J, -2 * math.log(10000) / K, out=a.u_j)
+    np.multiply(a.NUMBERS_J, a.C_MINUS_2_LOG_10000_OVER_K, out=a.u_j)
     np.exp(a.u_j, out=a.u_j)
     np.multiply(a.u_j, a.NUMBERS_D[:, None], out=a.angle1)
 
@@ -430,7 +456,7 @@ def forward(p: Params, a: Activations, tokens: np.ndarray) -> None:
     np.copyto(a.turn1, a.u_dj[:, :, None, None], where=a.c_gf)
 
     # angle2[s,j] = exp(-2 j log(10000)/K) s
-    np.multiply(a.NUMBERS_J, -2 * math.log(10000) / K, out=a.u_j)
+    np.multiply(a.NUMBERS_J, a.C_MINUS_2_LOG_10000_OVER_K, out=a.u_j)
     np.exp(a.u_j, out=a.u_j)
     np.multiply(a.NUMBERS_S[:, None], a.u_j, out=a.angle2)
 
@@ -466,18 +492,18 @@ def forward(p: Params, a: Activations, tokens: np.ndarray) -> None:
 
         # mean1[b,n,d] = Σ_h block_before[b,n,d,h]/H
         np.add.reduce(a.block_before, axis=2, out=a.mean1)
-        np.multiply(a.mean1, 1 / H, out=a.mean1)
+        np.multiply(a.mean1, a.C_1_OVER_H, out=a.mean1)
 
         # var1[b,n,d] = Σ_h (block_before[b,n,d,h] - mean1[b,n,d])²/H
         np.subtract(a.block_before, a.mean1[:, :, None], out=a.u_ndh)
         np.multiply(a.u_ndh, a.u_ndh, out=a.u_ndh)
         np.add.reduce(a.u_ndh, axis=2, out=a.var1)
-        np.multiply(a.var1, 1 / H, out=a.var1)
+        np.multiply(a.var1, a.C_1_OVER_H, out=a.var1)
 
         # rstd1[b,n,d] = 1/√(var1[b,n,d] + 1e-05)
-        np.add(a.var1, 1e-05, out=a.rstd1[b])
+        np.add(a.var1, a.C_1E_MINUS_05, out=a.rstd1[b])
         np.sqrt(a.rstd1[b], out=a.rstd1[b])
-        np.divide(1, a.rstd1[b], out=a.rstd1[b])
+        np.divide(a.ONE, a.rstd1[b], out=a.rstd1[b])
 
         # xhat1[b,n,d,h] = (block_before[b,n,d,h] - mean1[b,n,d]) rstd1[b,n,d]
         np.subtract(a.block_before, a.mean1[:, :, None], out=a.xhat1[b])
@@ -536,7 +562,7 @@ def forward(p: Params, a: Activations, tokens: np.ndarray) -> None:
 
         # att_score[b,n,a,d,s] = Σ_k y3[b,n,d,a,k] y4[b,n,s,a,k]/√K
         np.matmul(a.y3[b].transpose(0, 2, 1, 3), a.y4[b].transpose(0, 2, 3, 1), out=a.att_score)
-        np.multiply(a.att_score, math.sqrt(1 / K), out=a.att_score)
+        np.multiply(a.att_score, a.C_SQRT_1_OVER_K, out=a.att_score)
 
         # m1[b,n,a,d] = max_s (att_score[b,n,a,d,s] if s ≤ d else att_score[b,n,a,d,0])
         np.less_equal(a.RANGE_S, a.RANGE_D[:, None], out=a.c_ds)
@@ -580,18 +606,18 @@ def forward(p: Params, a: Activations, tokens: np.ndarray) -> None:
 
         # mean2[b,n,d] = Σ_h sum1[b,n,d,h]/H
         np.add.reduce(a.sum1, axis=2, out=a.mean2)
-        np.multiply(a.mean2, 1 / H, out=a.mean2)
+        np.multiply(a.mean2, a.C_1_OVER_H, out=a.mean2)
 
         # var2[b,n,d] = Σ_h (sum1[b,n,d,h] - mean2[b,n,d])²/H
         np.subtract(a.sum1, a.mean2[:, :, None], out=a.u_ndh)
         np.multiply(a.u_ndh, a.u_ndh, out=a.u_ndh)
         np.add.reduce(a.u_ndh, axis=2, out=a.var2)
-        np.multiply(a.var2, 1 / H, out=a.var2)
+        np.multiply(a.var2, a.C_1_OVER_H, out=a.var2)
 
         # rstd2[b,n,d] = 1/√(var2[b,n,d] + 1e-05)
-        np.add(a.var2, 1e-05, out=a.rstd2[b])
+        np.add(a.var2, a.C_1E_MINUS_05, out=a.rstd2[b])
         np.sqrt(a.rstd2[b], out=a.rstd2[b])
-        np.divide(1, a.rstd2[b], out=a.rstd2[b])
+        np.divide(a.ONE, a.rstd2[b], out=a.rstd2[b])
 
         # xhat2[b,n,d,h] = (sum1[b,n,d,h] - mean2[b,n,d]) rstd2[b,n,d]
         np.subtract(a.sum1, a.mean2[:, :, None], out=a.xhat2[b])
@@ -606,10 +632,10 @@ def forward(p: Params, a: Activations, tokens: np.ndarray) -> None:
         np.add(a.z1[b], p.block_up_b[b], out=a.z1[b])
 
         # Phi1[b,n,d,e] = erf(√2 z1[b,n,d,e]/2)/2 + 1/2
-        np.multiply(a.z1[b], 0.7071067811865476, out=a.Phi1[b])
+        np.multiply(a.z1[b], a.C_0_7071067811865476, out=a.Phi1[b])
         erf(a.Phi1[b], a.PIECES, out=a.Phi1[b])
-        np.multiply(a.Phi1[b], 0.5, out=a.Phi1[b])
-        np.add(a.Phi1[b], 0.5, out=a.Phi1[b])
+        np.multiply(a.Phi1[b], a.HALF, out=a.Phi1[b])
+        np.add(a.Phi1[b], a.HALF, out=a.Phi1[b])
 
         # gelu1[b,n,d,e] = z1[b,n,d,e] Phi1[b,n,d,e]
         np.multiply(a.z1[b], a.Phi1[b], out=a.gelu1[b])
@@ -626,18 +652,18 @@ def forward(p: Params, a: Activations, tokens: np.ndarray) -> None:
 
     # mean3[n,d] = Σ_h h[n,d,h]/H
     np.add.reduce(a.h, axis=2, out=a.mean3)
-    np.multiply(a.mean3, 1 / H, out=a.mean3)
+    np.multiply(a.mean3, a.C_1_OVER_H, out=a.mean3)
 
     # var3[n,d] = Σ_h (h[n,d,h] - mean3[n,d])²/H
     np.subtract(a.h, a.mean3[:, :, None], out=a.u_ndh)
     np.multiply(a.u_ndh, a.u_ndh, out=a.u_ndh)
     np.add.reduce(a.u_ndh, axis=2, out=a.var3)
-    np.multiply(a.var3, 1 / H, out=a.var3)
+    np.multiply(a.var3, a.C_1_OVER_H, out=a.var3)
 
     # rstd3[n,d] = 1/√(var3[n,d] + 1e-05)
-    np.add(a.var3, 1e-05, out=a.rstd3)
+    np.add(a.var3, a.C_1E_MINUS_05, out=a.rstd3)
     np.sqrt(a.rstd3, out=a.rstd3)
-    np.divide(1, a.rstd3, out=a.rstd3)
+    np.divide(a.ONE, a.rstd3, out=a.rstd3)
 
     # xhat3[n,d,h] = (h[n,d,h] - mean3[n,d]) rstd3[n,d]
     np.subtract(a.h, a.mean3[:, :, None], out=a.xhat3)
@@ -654,8 +680,6 @@ def forward(p: Params, a: Activations, tokens: np.ndarray) -> None:
 
 def add_loss(a: Activations, next_token: np.ndarray) -> None:
     """Go on from the outputs to the loss."""
-    BATCH = a.BATCH
-
     # m2[n,d] = max_m logits[n,d,m]
     np.maximum.reduce(a.logits, axis=2, out=a.m2)
 
@@ -667,9 +691,9 @@ def add_loss(a: Activations, next_token: np.ndarray) -> None:
     np.add.reduce(a.e2, axis=2, out=a.s2)
 
     # logits_at_next_token[n,d] = logits[n,d,next_token[n,d]]
-    np.multiply(a.RANGE_N[:, None], D, out=a.i_nd)
+    np.multiply(a.RANGE_N[:, None], a.COUNT_D, out=a.i_nd)
     np.add(a.i_nd, a.RANGE_D, out=a.i_nd)
-    np.multiply(a.i_nd, M, out=a.i_nd)
+    np.multiply(a.i_nd, a.COUNT_M, out=a.i_nd)
     np.add(a.i_nd, next_token, out=a.i_nd)
     a.logits.take(a.i_nd, out=a.logits_at_next_token, mode="clip")
 
@@ -678,20 +702,18 @@ def add_loss(a: Activations, next_token: np.ndarray) -> None:
     np.add(a.u_nd, a.m2, out=a.u_nd)
     np.subtract(a.u_nd, a.logits_at_next_token, out=a.u_nd)
     np.add.reduce(a.u_nd, axis=(0, 1), out=a.loss)
-    np.multiply(a.loss, 1 / (BATCH * D), out=a.loss)
+    np.multiply(a.loss, a.C_1_OVER_BATCH_D, out=a.loss)
 
 
 def backward(p: Params, g: Grads, a: Workspace, tokens: np.ndarray, next_token: np.ndarray) -> None:
     """Fill `g` with the gradient, from what `forward` and `add_loss` left in `a`."""
-    BATCH = a.BATCH
-
     # p2[n,d,m] = e2[n,d,m]/s2[n,d]
     np.divide(a.e2, a.s2[:, :, None], out=a.p2)
 
     # ∂L/∂logits[n,d,m] = (p2[n,d,m] - δ(m,next_token[n,d]))/(D N)
-    np.equal(next_token[:, :, None], a.RANGE_M, out=a.d_logits)
+    a.ONE_HOT_M.take(next_token, axis=0, out=a.d_logits, mode="clip")
     np.subtract(a.p2, a.d_logits, out=a.d_logits)
-    np.multiply(a.d_logits, 1 / (BATCH * D), out=a.d_logits)
+    np.multiply(a.d_logits, a.C_1_OVER_BATCH_D, out=a.d_logits)
 
     # ∂L/∂y6[n,d,h] = Σ_m head_W[h,m] ∂L/∂logits[n,d,m]
     np.matmul(a.d_logits.reshape(-1, M), p.head_W.T, out=a.d_y6.reshape(-1, H))
@@ -717,10 +739,10 @@ def backward(p: Params, g: Grads, a: Workspace, tokens: np.ndarray, next_token: 
         if b < B - 1:
             np.copyto(a.d_block, a.d_block_before[b + 1])
         else:
-            np.multiply(a.xhat3_dot_d_xhat3, 1 / H, out=a.u_nd)
+            np.multiply(a.xhat3_dot_d_xhat3, a.C_1_OVER_H, out=a.u_nd)
             np.multiply(a.xhat3, a.u_nd[:, :, None], out=a.d_block)
             np.subtract(a.d_xhat3, a.d_block, out=a.d_block)
-            np.multiply(a.sum_d_xhat3, 1 / H, out=a.u_nd)
+            np.multiply(a.sum_d_xhat3, a.C_1_OVER_H, out=a.u_nd)
             np.subtract(a.d_block, a.u_nd[:, :, None], out=a.d_block)
             np.multiply(a.d_block, a.rstd3[:, :, None], out=a.d_block)
 
@@ -736,10 +758,10 @@ def backward(p: Params, g: Grads, a: Workspace, tokens: np.ndarray, next_token: 
         # ∂L/∂z1[b,n,d,e] = (√2 z1[b,n,d,e] exp(-z1[b,n,d,e]²/2)/(2 √π) + Phi1[b,n,d,e])
         #     ∂L/∂gelu1[b,n,d,e]
         np.multiply(a.z1[b], a.z1[b], out=a.d_z1)
-        np.multiply(a.d_z1, -0.5, out=a.d_z1)
+        np.multiply(a.d_z1, a.C_MINUS_0_5, out=a.d_z1)
         np.exp(a.d_z1, out=a.d_z1)
         np.multiply(a.d_z1, a.z1[b], out=a.d_z1)
-        np.multiply(a.d_z1, 0.3989422804014327, out=a.d_z1)
+        np.multiply(a.d_z1, a.C_0_3989422804014327, out=a.d_z1)
         np.add(a.d_z1, a.Phi1[b], out=a.d_z1)
         np.multiply(a.d_z1, a.d_gelu1, out=a.d_z1)
 
@@ -770,13 +792,13 @@ def backward(p: Params, g: Grads, a: Workspace, tokens: np.ndarray, next_token: 
         # ∂L/∂sum1[b,n,d,h] = rstd2[b,n,d] ∂L/∂xhat2[b,n,d,h] + ∂L/∂block[b,n,d,h] - rstd2[b,n,d]
         #     sum_d_xhat2[b,n,d]/H - rstd2[b,n,d] xhat2[b,n,d,h] xhat2_dot_d_xhat2[b,n,d]/H
         np.multiply(a.xhat2_dot_d_xhat2, a.rstd2[b], out=a.u_nd)
-        np.multiply(a.u_nd, 1 / H, out=a.u_nd)
+        np.multiply(a.u_nd, a.C_1_OVER_H, out=a.u_nd)
         np.multiply(a.xhat2[b], a.u_nd[:, :, None], out=a.d_sum1)
         np.multiply(a.d_xhat2, a.rstd2[b][:, :, None], out=a.u_ndh)
         np.subtract(a.u_ndh, a.d_sum1, out=a.d_sum1)
         np.add(a.d_sum1, a.d_block, out=a.d_sum1)
         np.multiply(a.sum_d_xhat2, a.rstd2[b], out=a.u_nd)
-        np.multiply(a.u_nd, 1 / H, out=a.u_nd)
+        np.multiply(a.u_nd, a.C_1_OVER_H, out=a.u_nd)
         np.subtract(a.d_sum1, a.u_nd[:, :, None], out=a.d_sum1)
 
         # ∂L/∂block_att_bo[b,h] = Σ_{n,d} ∂L/∂sum1[b,n,d,h]
@@ -815,7 +837,7 @@ def backward(p: Params, g: Grads, a: Workspace, tokens: np.ndarray, next_token: 
             a.y3[b].transpose(0, 2, 1, 3),
             out=a.d_y4.transpose(0, 2, 1, 3),
         )
-        np.multiply(a.d_y4, math.sqrt(1 / K), out=a.d_y4)
+        np.multiply(a.d_y4, a.C_SQRT_1_OVER_K, out=a.d_y4)
 
         # ∂L/∂pair2[b,n,s,a,j,f] = Σ_g turn2[s,j,g,f] ∂L/∂y4[b,n,s,a,2 j + g]
         np.multiply(
@@ -850,7 +872,7 @@ def backward(p: Params, g: Grads, a: Workspace, tokens: np.ndarray, next_token: 
 
         # ∂L/∂y3[b,n,d,a,k] = Σ_s y4[b,n,s,a,k] ∂L/∂att_score[b,n,a,d,s]/√K
         np.matmul(a.d_att_score, a.y4[b].transpose(0, 2, 1, 3), out=a.d_y3.transpose(0, 2, 1, 3))
-        np.multiply(a.d_y3, math.sqrt(1 / K), out=a.d_y3)
+        np.multiply(a.d_y3, a.C_SQRT_1_OVER_K, out=a.d_y3)
 
         # ∂L/∂pair1[b,n,d,a,j,f] = Σ_g turn1[d,j,g,f] ∂L/∂y3[b,n,d,a,2 j + g]
         np.multiply(
@@ -939,17 +961,17 @@ def backward(p: Params, g: Grads, a: Workspace, tokens: np.ndarray, next_token: 
         #     rstd1[b,n,d] sum_d_xhat1[b,n,d]/H - rstd1[b,n,d] xhat1[b,n,d,h]
         #     xhat1_dot_d_xhat1[b,n,d]/H
         np.multiply(a.xhat1_dot_d_xhat1, a.rstd1[b], out=a.u_nd)
-        np.multiply(a.u_nd, 1 / H, out=a.u_nd)
+        np.multiply(a.u_nd, a.C_1_OVER_H, out=a.u_nd)
         np.multiply(a.xhat1[b], a.u_nd[:, :, None], out=a.d_block_before[b])
         np.multiply(a.d_xhat1, a.rstd1[b][:, :, None], out=a.u_ndh)
         np.subtract(a.u_ndh, a.d_block_before[b], out=a.d_block_before[b])
         np.add(a.d_block_before[b], a.d_sum1, out=a.d_block_before[b])
         np.multiply(a.sum_d_xhat1, a.rstd1[b], out=a.u_nd)
-        np.multiply(a.u_nd, 1 / H, out=a.u_nd)
+        np.multiply(a.u_nd, a.C_1_OVER_H, out=a.u_nd)
         np.subtract(a.d_block_before[b], a.u_nd[:, :, None], out=a.d_block_before[b])
 
     # ∂L/∂characters_W[v,h] = Σ_{n,d} δ(v,tokens[n,d]) ∂L/∂block_before[0,n,d,h]
-    np.equal(tokens[:, :, None], a.RANGE_V, out=a.u_ndv)
+    a.ONE_HOT_V.take(tokens, axis=0, out=a.u_ndv, mode="clip")
     np.dot(a.u_ndv.reshape(-1, V).T, a.d_block_before[0].reshape(-1, H), out=g.characters_W)
 
     # ∂L/∂ln_gain[h] = Σ_{n,d} xhat3[n,d,h] ∂L/∂y6[n,d,h]
@@ -989,14 +1011,14 @@ def update(p: Params, g: Grads, s: State, t: int) -> None:
     np.multiply(g.flat, g_scale, out=g.flat)
 
     # m[i] ← 0.9 m[i] + 0.1 g[i]
-    np.multiply(s.m, 0.9, out=s.m)
-    np.multiply(g.flat, 0.1, out=s.u_i)
+    np.multiply(s.m, s.C_0_9, out=s.m)
+    np.multiply(g.flat, s.C_0_1, out=s.u_i)
     np.add(s.m, s.u_i, out=s.m)
 
     # v[i] ← 0.999 v[i] + 0.001 g[i]²
     np.multiply(g.flat, g.flat, out=s.u_i)
-    np.multiply(s.u_i, 0.001, out=s.u_i)
-    np.multiply(s.v, 0.999, out=s.v)
+    np.multiply(s.u_i, s.C_0_001, out=s.u_i)
+    np.multiply(s.v, s.C_0_999, out=s.v)
     np.add(s.u_i, s.v, out=s.v)
 
     # θ[i] ← θ[i] - 0.01 lr θ[i] - lr_t m[i]/(1e-08 c2 + √v[i])
@@ -1017,8 +1039,9 @@ def whole(name: str, value: np.ndarray, shape: tuple[int, ...], below: int) -> n
     if array.shape[1:] != shape or array.ndim == 0:
         raise ValueError(f"{name} has shape {array.shape}; expected one row an example of {shape}")
     array = array.astype(np.intp, copy=False)
-    # Seen without a sign, a negative number is a huge one: one comparison finds both.
-    if array.size and np.maximum.reduce(array.view(np.uintp), axis=None) >= below:
+    # Seen without a sign, a negative number is a huge one: the largest shows both.
+    codes = array.view(np.uintp)
+    if codes.size and codes.item(codes.argmax()) >= below:
         raise ValueError(f"{name} lies outside 0 … {below - 1}")
     return array
 

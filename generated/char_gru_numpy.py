@@ -69,9 +69,9 @@ class Activations:
     """What prediction computes for a batch of N examples.
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
-    the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
-    that threads share.
+    the first is needed no more when the second is written. Names in capitals are constants, such
+    as C_0_5 for 0.5; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
+    hand, of the BATCH that threads share.
     """
 
     def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
@@ -101,18 +101,23 @@ class Activations:
         self.logits_at_next_token = rows_N[128:192].reshape((N, D))  # logits_at_next_token[n,d]
         self.i_nd = lent(rows_N[0:128], np.intp, (N, D))
         self.u_nd = rows_N[0:64].reshape((N, D))
+        self.COUNT_D = np.array(D)
+        self.COUNT_E = np.array(E)
+        self.C_1_OVER_BATCH_D = np.array(1 / (BATCH * D), dtype)
+        self.HALF = np.array(0.5, dtype)
+        self.ONE = np.array(1, dtype)
         self.RANGE_D = np.arange(D)
         self.RANGE_N = np.arange(N)
-        self.ZERO = np.zeros((), dtype)
+        self.ZERO = np.array(0, dtype)
 
 
 class Workspace(Activations):
     """What a step of training computes: activations, and cotangents from them.
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
-    the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
-    that threads share.
+    the first is needed no more when the second is written. Names in capitals are constants, such
+    as C_0_5 for 0.5; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
+    hand, of the BATCH that threads share.
     """
 
     def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
@@ -159,11 +164,16 @@ class Workspace(Activations):
         self.d_y1 = rows_N[90112:92160].reshape((N, D, H))  # ∂L/∂y1[n,d,h]
         self.u_ndm = rows_N[49152:73728].reshape((N, D, M))
         self.u_ndv = rows_N[49152:55296].reshape((N, D, V))
+        self.COUNT_D = np.array(D)
+        self.COUNT_E = np.array(E)
+        self.C_1_OVER_BATCH_D = np.array(1 / (BATCH * D), dtype)
+        self.HALF = np.array(0.5, dtype)
+        self.ONE = np.array(1, dtype)
+        self.ONE_HOT_E = np.eye(E, dtype=dtype)
+        self.ONE_HOT_V = np.eye(V, dtype=dtype)
         self.RANGE_D = np.arange(D)
-        self.RANGE_E = np.arange(E)
         self.RANGE_N = np.arange(N)
-        self.RANGE_V = np.arange(V)
-        self.ZERO = np.zeros((), dtype)
+        self.ZERO = np.array(0, dtype)
 
 
 class State:
@@ -172,6 +182,10 @@ class State:
     def __init__(self, dtype: str = DTYPE) -> None:
         self.m = np.zeros(SIZE, dtype)  # m[i]
         self.v = np.zeros(SIZE, dtype)  # v[i]
+        self.C_0_001 = np.array(0.001, dtype)
+        self.C_0_1 = np.array(0.1, dtype)
+        self.C_0_9 = np.array(0.9, dtype)
+        self.C_0_999 = np.array(0.999, dtype)
         self.u_i = np.empty(SIZE, dtype)
         self.SMALL = np.finfo(dtype).tiny / np.finfo(dtype).eps
 
@@ -233,16 +247,16 @@ def forward(p: Params, a: Activations, tokens: np.ndarray) -> None:
         np.add(a.gru_v_by_gate[d, :, 1], a.gru_u_by_gate[:, 1], out=a.gru_zz)
 
         # gru_r[n,d,k] = tanh(gru_zr[n,d,k]/2)/2 + 1/2
-        np.multiply(a.gru_zr, 0.5, out=a.gru_r[d])
+        np.multiply(a.gru_zr, a.HALF, out=a.gru_r[d])
         np.tanh(a.gru_r[d], out=a.gru_r[d])
-        np.multiply(a.gru_r[d], 0.5, out=a.gru_r[d])
-        np.add(a.gru_r[d], 0.5, out=a.gru_r[d])
+        np.multiply(a.gru_r[d], a.HALF, out=a.gru_r[d])
+        np.add(a.gru_r[d], a.HALF, out=a.gru_r[d])
 
         # gru_z[n,d,k] = tanh(gru_zz[n,d,k]/2)/2 + 1/2
-        np.multiply(a.gru_zz, 0.5, out=a.gru_z[d])
+        np.multiply(a.gru_zz, a.HALF, out=a.gru_z[d])
         np.tanh(a.gru_z[d], out=a.gru_z[d])
-        np.multiply(a.gru_z[d], 0.5, out=a.gru_z[d])
-        np.add(a.gru_z[d], 0.5, out=a.gru_z[d])
+        np.multiply(a.gru_z[d], a.HALF, out=a.gru_z[d])
+        np.add(a.gru_z[d], a.HALF, out=a.gru_z[d])
 
         # gru_un[n,d,k] = gru_c[k] + gru_u_by_gate[n,d,2,k]
         np.add(a.gru_u_by_gate[:, 2], p.gru_c, out=a.gru_un[d])
@@ -255,7 +269,7 @@ def forward(p: Params, a: Activations, tokens: np.ndarray) -> None:
         np.tanh(a.gru_zn, out=a.gru_new[d])
 
         # gru_h[n,d,k] = gru_h_before[n,d,k] gru_z[n,d,k] + (1 - gru_z[n,d,k]) gru_new[n,d,k]
-        np.subtract(1, a.gru_z[d], out=a.gru_h[d])
+        np.subtract(a.ONE, a.gru_z[d], out=a.gru_h[d])
         np.multiply(a.gru_h[d], a.gru_new[d], out=a.gru_h[d])
         np.multiply(a.gru_z[d], a.gru_h_before[d], out=a.u_nk)
         np.add(a.gru_h[d], a.u_nk, out=a.gru_h[d])
@@ -268,8 +282,6 @@ def forward(p: Params, a: Activations, tokens: np.ndarray) -> None:
 
 def add_loss(a: Activations, next_token: np.ndarray) -> None:
     """Go on from the outputs to the loss."""
-    BATCH = a.BATCH
-
     # m[n,d] = max_e logits[n,d,e]
     np.maximum.reduce(a.logits, axis=2, out=a.m)
 
@@ -281,9 +293,9 @@ def add_loss(a: Activations, next_token: np.ndarray) -> None:
     np.add.reduce(a.e, axis=2, out=a.s)
 
     # logits_at_next_token[n,d] = logits[n,d,next_token[n,d]]
-    np.multiply(a.RANGE_N[:, None], D, out=a.i_nd)
+    np.multiply(a.RANGE_N[:, None], a.COUNT_D, out=a.i_nd)
     np.add(a.i_nd, a.RANGE_D, out=a.i_nd)
-    np.multiply(a.i_nd, E, out=a.i_nd)
+    np.multiply(a.i_nd, a.COUNT_E, out=a.i_nd)
     np.add(a.i_nd, next_token, out=a.i_nd)
     a.logits.take(a.i_nd, out=a.logits_at_next_token, mode="clip")
 
@@ -292,20 +304,20 @@ def add_loss(a: Activations, next_token: np.ndarray) -> None:
     np.add(a.u_nd, a.m, out=a.u_nd)
     np.subtract(a.u_nd, a.logits_at_next_token, out=a.u_nd)
     np.add.reduce(a.u_nd, axis=(0, 1), out=a.loss)
-    np.multiply(a.loss, 1 / (BATCH * D), out=a.loss)
+    np.multiply(a.loss, a.C_1_OVER_BATCH_D, out=a.loss)
 
 
 def backward(p: Params, g: Grads, a: Workspace, tokens: np.ndarray, next_token: np.ndarray) -> None:
     """Fill `g` with the gradient, from what `forward` and `add_loss` left in `a`."""
-    N, BATCH = a.N, a.BATCH
+    N = a.N
 
     # p[n,d,e] = e[n,d,e]/s[n,d]
     np.divide(a.e, a.s[:, :, None], out=a.p)
 
     # ∂L/∂logits[n,d,e] = (p[n,d,e] - δ(e,next_token[n,d]))/(D N)
-    np.equal(next_token[:, :, None], a.RANGE_E, out=a.d_logits)
+    a.ONE_HOT_E.take(next_token, axis=0, out=a.d_logits, mode="clip")
     np.subtract(a.p, a.d_logits, out=a.d_logits)
-    np.multiply(a.d_logits, 1 / (BATCH * D), out=a.d_logits)
+    np.multiply(a.d_logits, a.C_1_OVER_BATCH_D, out=a.d_logits)
 
     # ∂L/∂gru_h[n,d,k] = Σ_e head_W[k,e] ∂L/∂logits[n,d,e]
     np.copyto(a.u_dne, a.d_logits.transpose(1, 0, 2))
@@ -324,8 +336,8 @@ def backward(p: Params, g: Grads, a: Workspace, tokens: np.ndarray, next_token: 
 
         # ∂L/∂gru_zn[n,d,k] = (1 - gru_z[n,d,k]) (1 - gru_new[n,d,k]²) ∂L/∂gru_h[n,d,k]
         np.multiply(a.gru_new[d], a.gru_new[d], out=a.d_gru_zn[d])
-        np.subtract(1, a.d_gru_zn[d], out=a.d_gru_zn[d])
-        np.subtract(1, a.gru_z[d], out=a.u_nk)
+        np.subtract(a.ONE, a.d_gru_zn[d], out=a.d_gru_zn[d])
+        np.subtract(a.ONE, a.gru_z[d], out=a.u_nk)
         np.multiply(a.d_gru_zn[d], a.u_nk, out=a.d_gru_zn[d])
         np.multiply(a.d_gru_zn[d], a.d_gru_h[d], out=a.d_gru_zn[d])
 
@@ -335,13 +347,13 @@ def backward(p: Params, g: Grads, a: Workspace, tokens: np.ndarray, next_token: 
         # ∂L/∂gru_zz[n,d,k] = (gru_h_before[n,d,k] - gru_new[n,d,k]) gru_z[n,d,k] (1 - gru_z[n,d,k])
         #     ∂L/∂gru_h[n,d,k]
         np.subtract(a.gru_h_before[d], a.gru_new[d], out=a.d_gru_zz[d])
-        np.subtract(1, a.gru_z[d], out=a.u_nk)
+        np.subtract(a.ONE, a.gru_z[d], out=a.u_nk)
         np.multiply(a.d_gru_zz[d], a.u_nk, out=a.d_gru_zz[d])
         np.multiply(a.d_gru_zz[d], a.gru_z[d], out=a.d_gru_zz[d])
         np.multiply(a.d_gru_zz[d], a.d_gru_h[d], out=a.d_gru_zz[d])
 
         # ∂L/∂gru_zr[n,d,k] = gru_r[n,d,k] (1 - gru_r[n,d,k]) gru_un[n,d,k] ∂L/∂gru_zn[n,d,k]
-        np.subtract(1, a.gru_r[d], out=a.d_gru_zr[d])
+        np.subtract(a.ONE, a.gru_r[d], out=a.d_gru_zr[d])
         np.multiply(a.d_gru_zr[d], a.gru_un[d], out=a.d_gru_zr[d])
         np.multiply(a.d_gru_zr[d], a.gru_r[d], out=a.d_gru_zr[d])
         np.multiply(a.d_gru_zr[d], a.d_gru_zn[d], out=a.d_gru_zr[d])
@@ -372,7 +384,7 @@ def backward(p: Params, g: Grads, a: Workspace, tokens: np.ndarray, next_token: 
     np.matmul(a.u_ndm.reshape(N * D, M), p.gru_W.swapaxes(-1, -2), out=a.d_y1.reshape(N * D, H))
 
     # ∂L/∂characters_W[v,h] = Σ_{n,d} δ(v,tokens[n,d]) ∂L/∂y1[n,d,h]
-    np.equal(tokens[:, :, None], a.RANGE_V, out=a.u_ndv)
+    a.ONE_HOT_V.take(tokens, axis=0, out=a.u_ndv, mode="clip")
     np.dot(a.u_ndv.reshape(-1, V).T, a.d_y1.reshape(-1, H), out=g.characters_W)
 
     # ∂L/∂gru_W[h,m] = Σ_{n,d} y1[n,d,h] ∂L/∂gru_v[n,d,m]
@@ -420,14 +432,14 @@ def update(p: Params, g: Grads, s: State, t: int) -> None:
     np.multiply(g.flat, g_scale, out=g.flat)
 
     # m[i] ← 0.9 m[i] + 0.1 g[i]
-    np.multiply(s.m, 0.9, out=s.m)
-    np.multiply(g.flat, 0.1, out=s.u_i)
+    np.multiply(s.m, s.C_0_9, out=s.m)
+    np.multiply(g.flat, s.C_0_1, out=s.u_i)
     np.add(s.m, s.u_i, out=s.m)
 
     # v[i] ← 0.999 v[i] + 0.001 g[i]²
     np.multiply(g.flat, g.flat, out=s.u_i)
-    np.multiply(s.u_i, 0.001, out=s.u_i)
-    np.multiply(s.v, 0.999, out=s.v)
+    np.multiply(s.u_i, s.C_0_001, out=s.u_i)
+    np.multiply(s.v, s.C_0_999, out=s.v)
     np.add(s.u_i, s.v, out=s.v)
 
     # θ[i] ← θ[i] - lr_t m[i]/(1e-08 c2 + √v[i])
@@ -446,8 +458,9 @@ def whole(name: str, value: np.ndarray, shape: tuple[int, ...], below: int) -> n
     if array.shape[1:] != shape or array.ndim == 0:
         raise ValueError(f"{name} has shape {array.shape}; expected one row an example of {shape}")
     array = array.astype(np.intp, copy=False)
-    # Seen without a sign, a negative number is a huge one: one comparison finds both.
-    if array.size and np.maximum.reduce(array.view(np.uintp), axis=None) >= below:
+    # Seen without a sign, a negative number is a huge one: the largest shows both.
+    codes = array.view(np.uintp)
+    if codes.size and codes.item(codes.argmax()) >= below:
         raise ValueError(f"{name} lies outside 0 … {below - 1}")
     return array
 

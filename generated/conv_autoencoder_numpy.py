@@ -81,9 +81,9 @@ class Activations:
     """What prediction computes for a batch of N examples.
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
-    the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
-    that threads share.
+    the first is needed no more when the second is written. Names in capitals are constants, such
+    as C_0_5 for 0.5; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
+    hand, of the BATCH that threads share.
     """
 
     def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
@@ -126,7 +126,9 @@ class Activations:
         self.s = rows_N[192:256].reshape((N, E2))  # s[n,e2]
         self.u_ne2 = rows_N[128:192].reshape((N, E2))
         self.v_ne2 = rows_N[256:320].reshape((N, E2))
-        self.ZERO = np.zeros((), dtype)
+        self.C_1_OVER_BATCH_E2 = np.array(1 / (BATCH * E2), dtype)
+        self.HALF = np.array(0.5, dtype)
+        self.ZERO = np.array(0, dtype)
         self.code_pad_rj2k2nu3v3 = sliding_window_view(self.code_pad, (U3, V3), (1, 2))
         self.code_pad_rj2k2nu3v3 = self.code_pad_rj2k2nu3v3[:, :, :, :, ::-1, ::-1]
         self.grown_pad1_fj3k3nu3v3 = sliding_window_view(self.grown_pad1, (U3, V3), (1, 2))
@@ -141,9 +143,9 @@ class Workspace(Activations):
     """What a step of training computes: activations, and cotangents from them.
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
-    the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
-    that threads share.
+    the first is needed no more when the second is written. Names in capitals are constants, such
+    as C_0_5 for 0.5; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
+    hand, of the BATCH that threads share.
     """
 
     def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
@@ -230,7 +232,9 @@ class Workspace(Activations):
             (F, D2, Q, M, U3, V3)
         )  # split_d_up2_W[f,d2,q,m,u3,v3]
         self.u_fu3v3j3k3n = rows_N[0:800].reshape((F, U3, V3, J3, K3, N))
-        self.ZERO = np.zeros((), dtype)
+        self.C_1_OVER_BATCH_E2 = np.array(1 / (BATCH * E2), dtype)
+        self.HALF = np.array(0.5, dtype)
+        self.ZERO = np.array(0, dtype)
         self.code_pad_rj2k2nu3v3 = sliding_window_view(self.code_pad, (U3, V3), (1, 2))
         self.code_pad_rj2k2nu3v3 = self.code_pad_rj2k2nu3v3[:, :, :, :, ::-1, ::-1]
         self.grown_pad1_fj3k3nu3v3 = sliding_window_view(self.grown_pad1, (U3, V3), (1, 2))
@@ -255,6 +259,10 @@ class State:
     def __init__(self, dtype: str = DTYPE) -> None:
         self.m = np.zeros(SIZE, dtype)  # m[i]
         self.v = np.zeros(SIZE, dtype)  # v[i]
+        self.C_0_001 = np.array(0.001, dtype)
+        self.C_0_1 = np.array(0.1, dtype)
+        self.C_0_9 = np.array(0.9, dtype)
+        self.C_0_999 = np.array(0.999, dtype)
         self.u_i = np.empty(SIZE, dtype)
         self.SMALL = np.finfo(dtype).tiny / np.finfo(dtype).eps
 
@@ -365,16 +373,14 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.copyto(a.logits, a.drawn.reshape(E2, -1).T)
 
     # sigmoid1[n,e2] = tanh(logits[n,e2]/2)/2 + 1/2
-    np.multiply(a.logits, 0.5, out=a.sigmoid1)
+    np.multiply(a.logits, a.HALF, out=a.sigmoid1)
     np.tanh(a.sigmoid1, out=a.sigmoid1)
-    np.multiply(a.sigmoid1, 0.5, out=a.sigmoid1)
-    np.add(a.sigmoid1, 0.5, out=a.sigmoid1)
+    np.multiply(a.sigmoid1, a.HALF, out=a.sigmoid1)
+    np.add(a.sigmoid1, a.HALF, out=a.sigmoid1)
 
 
 def add_loss(a: Activations, x: np.ndarray) -> None:
     """Go on from the outputs to the loss."""
-    BATCH = a.BATCH
-
     # m[n,e2] = max(0, logits[n,e2])
     np.maximum(a.logits, a.ZERO, out=a.m)
 
@@ -393,12 +399,12 @@ def add_loss(a: Activations, x: np.ndarray) -> None:
     np.subtract(a.v_ne2, a.u_ne2, out=a.u_ne2)
     np.add(a.u_ne2, a.m, out=a.u_ne2)
     np.add.reduce(a.u_ne2, axis=(0, 1), out=a.loss)
-    np.multiply(a.loss, 1 / (BATCH * E2), out=a.loss)
+    np.multiply(a.loss, a.C_1_OVER_BATCH_E2, out=a.loss)
 
 
 def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray) -> None:
     """Fill `g` with the gradient, from what `forward` and `add_loss` left in `a`."""
-    N, BATCH = a.N, a.BATCH
+    N = a.N
 
     # p[n,e2] = e[n,e2]/s[n,e2]
     np.divide(a.e, a.s, out=a.p)
@@ -409,7 +415,7 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray) -> None:
         x.reshape(-1, D2, H, W).transpose(1, 2, 3, 0),
         out=a.d_drawn,
     )
-    np.multiply(a.d_drawn, 1 / (BATCH * E2), out=a.d_drawn)
+    np.multiply(a.d_drawn, a.C_1_OVER_BATCH_E2, out=a.d_drawn)
 
     # ∂L/∂grown2[n,d2,h4,w4] = ∂L/∂drawn[n,d2,h4-1,w4-1] (0 outside)
     np.copyto(a.d_grown2[:, 1:-1, 1:-1, :], a.d_drawn)
@@ -559,14 +565,14 @@ def update(p: Params, g: Grads, s: State, t: int) -> None:
     lr_t = c2 * lr / (1 - 0.9**t)
 
     # m[i] ← 0.9 m[i] + 0.1 g[i]
-    np.multiply(s.m, 0.9, out=s.m)
-    np.multiply(g.flat, 0.1, out=s.u_i)
+    np.multiply(s.m, s.C_0_9, out=s.m)
+    np.multiply(g.flat, s.C_0_1, out=s.u_i)
     np.add(s.m, s.u_i, out=s.m)
 
     # v[i] ← 0.999 v[i] + 0.001 g[i]²
     np.multiply(g.flat, g.flat, out=s.u_i)
-    np.multiply(s.u_i, 0.001, out=s.u_i)
-    np.multiply(s.v, 0.999, out=s.v)
+    np.multiply(s.u_i, s.C_0_001, out=s.u_i)
+    np.multiply(s.v, s.C_0_999, out=s.v)
     np.add(s.u_i, s.v, out=s.v)
 
     # θ[i] ← θ[i] - lr_t m[i]/(1e-08 c2 + √v[i])

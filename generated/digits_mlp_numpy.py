@@ -48,6 +48,9 @@ class Params:
         self.fc1_b = self.flat[2048:2080].reshape((H,))
         self.fc2_W = self.flat[2080:2400].reshape((H, K))
         self.fc2_b = self.flat[2400:2410].reshape((K,))
+        # Weights and the bias behind them, as one matrix.
+        self.fc1_W_b = self.flat[0:2080].reshape((D + 1, H))
+        self.fc2_W_b = self.flat[2080:2410].reshape((H + 1, K))
 
 
 class Grads(Params):
@@ -63,70 +66,81 @@ class Activations:
     """What prediction computes for a batch of N examples.
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
-    the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
-    that threads share.
+    the first is needed no more when the second is written. Names in capitals are constants, such
+    as C_0_5 for 0.5; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
+    hand, of the BATCH that threads share.
     """
 
     def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
         BATCH = BATCH or N
         self.N, self.BATCH = N, BATCH
         rows_N = np.empty((32, N), dtype)
-        self.z1 = rows_N[0:32].reshape((N, H))  # z1[n,h]
-        self.logits = np.empty((N, K), dtype)  # logits[n,k]
+        self.x_1 = np.full((N, D + 1), 1, dtype)  # x_1[n,d]
+        self.h_1 = np.full((H + 1, N), 1, dtype)  # h_1[h,n]
+        self.h = self.h_1[:H]  # h[h,n]
+        self.logits = np.empty((K, N), dtype)  # logits[k,n]
         self.loss = np.empty((), dtype)  # loss
-        self.h = rows_N[0:32].reshape((N, H))  # h[n,h]
+        self.z1 = rows_N[0:32].reshape((H, N))  # z1[h,n]
         self.m = rows_N[10:11].reshape(N)  # m[n]
-        self.e = rows_N[0:10].reshape((N, K))  # e[n,k]
+        self.e = rows_N[0:10].reshape((K, N))  # e[k,n]
         self.s = rows_N[11:12].reshape(N)  # s[n]
         self.average = rows_N[2:3].reshape(N)  # average[n]
         self.logits_at_digit = rows_N[3:4].reshape(N)  # logits_at_digit[n]
         self.i_n = lent(rows_N[0:2], np.intp, (N,))
         self.u_n = rows_N[0:1].reshape(N)
         self.v_n = rows_N[1:2].reshape(N)
+        self.COUNT_N = np.array(N)
+        self.C_0_1 = np.array(0.1, dtype)
+        self.C_0_9 = np.array(0.9, dtype)
         self.MEAN_K = np.full(K, 1 / K, dtype)
         self.MEAN_N = np.full(N, 1 / BATCH, dtype)
         self.ONES_K = np.ones(K, dtype)
-        self.STARTS_N_K = K * np.arange(N)
-        self.ZERO = np.zeros((), dtype)
+        self.RANGE_N = np.arange(N)
+        self.ZERO = np.array(0, dtype)
 
 
 class Workspace(Activations):
     """What a step of training computes: activations, and cotangents from them.
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
-    the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
-    that threads share.
+    the first is needed no more when the second is written. Names in capitals are constants, such
+    as C_0_5 for 0.5; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
+    hand, of the BATCH that threads share.
     """
 
     def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
         BATCH = BATCH or N
         self.N, self.BATCH = N, BATCH
-        rows_N = np.empty((106, N), dtype)
+        rows_N = np.empty((74, N), dtype)
+        self.x_1 = np.full((N, D + 1), 1, dtype)  # x_1[n,d]
+        self.h_1 = np.full((H + 1, N), 1, dtype)  # h_1[h,n]
+        self.h = self.h_1[:H]  # h[h,n]
         self.loss = np.empty((), dtype)  # loss
-        self.z1 = rows_N[0:32].reshape((N, H))  # z1[n,h]
-        self.h = rows_N[32:64].reshape((N, H))  # h[n,h]
-        self.logits = rows_N[64:74].reshape((N, K))  # logits[n,k]
-        self.m = rows_N[86:87].reshape(N)  # m[n]
-        self.e = rows_N[74:84].reshape((N, K))  # e[n,k]
-        self.s = rows_N[87:88].reshape(N)  # s[n]
-        self.average = rows_N[88:89].reshape(N)  # average[n]
-        self.logits_at_digit = rows_N[89:90].reshape(N)  # logits_at_digit[n]
-        self.i_n = lent(rows_N[84:86], np.intp, (N,))
-        self.u_n = rows_N[64:65].reshape(N)
-        self.v_n = rows_N[65:66].reshape(N)
-        self.p = rows_N[74:84].reshape((N, K))  # p[n,k]
-        self.d_logits = rows_N[96:106].reshape((N, K))  # ∂L/∂logits[n,k]
-        self.d_h = rows_N[64:96].reshape((N, H))  # ∂L/∂h[n,h]
-        self.d_z1 = rows_N[0:32].reshape((N, H))  # ∂L/∂z1[n,h]
+        self.z1 = rows_N[0:32].reshape((H, N))  # z1[h,n]
+        self.logits = rows_N[32:42].reshape((K, N))  # logits[k,n]
+        self.m = rows_N[54:55].reshape(N)  # m[n]
+        self.e = rows_N[42:52].reshape((K, N))  # e[k,n]
+        self.s = rows_N[55:56].reshape(N)  # s[n]
+        self.average = rows_N[56:57].reshape(N)  # average[n]
+        self.logits_at_digit = rows_N[57:58].reshape(N)  # logits_at_digit[n]
+        self.i_n = lent(rows_N[52:54], np.intp, (N,))
+        self.u_n = rows_N[32:33].reshape(N)
+        self.v_n = rows_N[33:34].reshape(N)
+        self.p = rows_N[42:52].reshape((K, N))  # p[k,n]
+        self.d_logits = rows_N[64:74].reshape((K, N))  # ∂L/∂logits[k,n]
+        self.d_h = rows_N[32:64].reshape((H, N))  # ∂L/∂h[h,n]
+        self.d_z1 = rows_N[0:32].reshape((H, N))  # ∂L/∂z1[h,n]
+        self.COUNT_N = np.array(N)
+        self.C_0_1 = np.array(0.1, dtype)
+        self.C_0_1_OVER_K = np.array(0.1 / K, dtype)
+        self.C_0_9 = np.array(0.9, dtype)
+        self.C_1_OVER_BATCH = np.array(1 / BATCH, dtype)
         self.MEAN_K = np.full(K, 1 / K, dtype)
         self.MEAN_N = np.full(N, 1 / BATCH, dtype)
         self.ONES_K = np.ones(K, dtype)
-        self.ONES_N = np.ones(N, dtype)
-        self.RANGE_K = np.arange(K)
-        self.STARTS_N_K = K * np.arange(N)
-        self.ZERO = np.zeros((), dtype)
+        self.ONE_HOT_K = np.eye(K, dtype=dtype)
+        self.RANGE_N = np.arange(N)
+        self.ZERO = np.array(0, dtype)
 
 
 class State:
@@ -134,6 +148,7 @@ class State:
 
     def __init__(self, dtype: str = DTYPE) -> None:
         self.u = np.zeros(SIZE, dtype)  # u[i]
+        self.C_0_9 = np.array(0.9, dtype)
         self.u_i = np.empty(SIZE, dtype)
         self.SMALL = np.finfo(dtype).tiny / np.finfo(dtype).eps
 
@@ -158,79 +173,75 @@ def init(seed: int = 0) -> Params:
 
 def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     """Compute the outputs of a batch into `a`."""
+    # x_1[n,d] = x[n,d] (1 outside)
+    np.copyto(a.x_1[:, :-1], x)
+
     # z1[n,h] = Σ_d x[n,d] fc1_W[d,h] + fc1_b[h]
-    np.dot(x, p.fc1_W, out=a.z1)
-    np.add(a.z1, p.fc1_b, out=a.z1)
+    np.dot(p.fc1_W_b.T, a.x_1.T, out=a.z1)
 
     # h[n,h] = max(0, z1[n,h])
     np.maximum(a.z1, a.ZERO, out=a.h)
 
     # logits[n,k] = Σ_h fc2_W[h,k] h[n,h] + fc2_b[k]
-    np.dot(a.h, p.fc2_W, out=a.logits)
-    np.add(a.logits, p.fc2_b, out=a.logits)
+    np.dot(p.fc2_W_b.T, a.h_1, out=a.logits)
 
 
 def add_loss(a: Activations, digit: np.ndarray) -> None:
     """Go on from the outputs to the loss."""
     # m[n] = max_k logits[n,k]
-    np.maximum.reduce(a.logits, axis=1, out=a.m)
+    np.maximum.reduce(a.logits, axis=0, out=a.m)
 
     # e[n,k] = exp(logits[n,k] - m[n])
-    np.subtract(a.logits, a.m[:, None], out=a.e)
+    np.subtract(a.logits, a.m, out=a.e)
     np.exp(a.e, out=a.e)
 
     # s[n] = Σ_k e[n,k]
-    np.dot(a.e, a.ONES_K, out=a.s)
+    np.dot(a.ONES_K, a.e, out=a.s)
 
     # average[n] = Σ_k logits[n,k]/K
-    np.dot(a.logits, a.MEAN_K, out=a.average)
+    np.dot(a.MEAN_K, a.logits, out=a.average)
 
     # logits_at_digit[n] = logits[n,digit[n]]
-    np.add(a.STARTS_N_K, digit, out=a.i_n)
+    np.multiply(digit, a.COUNT_N, out=a.i_n)
+    np.add(a.i_n, a.RANGE_N, out=a.i_n)
     a.logits.take(a.i_n, out=a.logits_at_digit, mode="clip")
 
     # loss = Σ_n (m[n] + log(s[n]) - 0.1 average[n] - 0.9 logits_at_digit[n])/N
-    np.multiply(a.logits_at_digit, 0.9, out=a.u_n)
+    np.multiply(a.logits_at_digit, a.C_0_9, out=a.u_n)
     np.log(a.s, out=a.v_n)
     np.subtract(a.v_n, a.u_n, out=a.u_n)
     np.add(a.u_n, a.m, out=a.u_n)
-    np.multiply(a.average, 0.1, out=a.v_n)
+    np.multiply(a.average, a.C_0_1, out=a.v_n)
     np.subtract(a.u_n, a.v_n, out=a.u_n)
     np.dot(a.u_n, a.MEAN_N, out=a.loss)
 
 
-def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray, digit: np.ndarray) -> None:
+def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     """Fill `g` with the gradient, from what `forward` and `add_loss` left in `a`."""
-    BATCH = a.BATCH
-
     # p[n,k] = e[n,k]/s[n]
-    np.divide(a.e, a.s[:, None], out=a.p)
+    np.divide(a.e, a.s, out=a.p)
 
     # ∂L/∂logits[n,k] = (p[n,k] - 0.1/K - 0.9 δ(k,digit[n]))/N
-    np.equal(digit[:, None], a.RANGE_K, out=a.d_logits)
-    np.multiply(a.d_logits, 0.9, out=a.d_logits)
+    a.ONE_HOT_K.take(digit, axis=1, out=a.d_logits, mode="clip")
+    np.multiply(a.d_logits, a.C_0_9, out=a.d_logits)
     np.subtract(a.p, a.d_logits, out=a.d_logits)
-    np.subtract(a.d_logits, 0.1 / K, out=a.d_logits)
-    np.multiply(a.d_logits, 1 / BATCH, out=a.d_logits)
+    np.subtract(a.d_logits, a.C_0_1_OVER_K, out=a.d_logits)
+    np.multiply(a.d_logits, a.C_1_OVER_BATCH, out=a.d_logits)
 
     # ∂L/∂h[n,h] = Σ_k fc2_W[h,k] ∂L/∂logits[n,k]
-    np.dot(a.d_logits, p.fc2_W.T, out=a.d_h)
+    np.dot(p.fc2_W, a.d_logits, out=a.d_h)
 
     # ∂L/∂z1[n,h] = [z1[n,h] > 0] ∂L/∂h[n,h]
     np.greater(a.z1, a.ZERO, out=a.d_z1)
     np.multiply(a.d_z1, a.d_h, out=a.d_z1)
 
-    # ∂L/∂fc1_W[d,h] = Σ_n x[n,d] ∂L/∂z1[n,h]
-    np.dot(x.T, a.d_z1, out=g.fc1_W)
-
+    # ∂L/∂fc1_W[d,h] = Σ_n x[n,d] ∂L/∂z1[n,h],
     # ∂L/∂fc1_b[h] = Σ_n ∂L/∂z1[n,h]
-    np.dot(a.ONES_N, a.d_z1, out=g.fc1_b)
+    np.dot(a.x_1.T, a.d_z1.T, out=g.fc1_W_b)
 
-    # ∂L/∂fc2_W[h,k] = Σ_n h[n,h] ∂L/∂logits[n,k]
-    np.dot(a.h.T, a.d_logits, out=g.fc2_W)
-
+    # ∂L/∂fc2_W[h,k] = Σ_n h[n,h] ∂L/∂logits[n,k],
     # ∂L/∂fc2_b[k] = Σ_n ∂L/∂logits[n,k]
-    np.dot(a.ONES_N, a.d_logits, out=g.fc2_b)
+    np.dot(a.h_1, a.d_logits.T, out=g.fc2_W_b)
 
 
 def update(p: Params, g: Grads, s: State) -> None:
@@ -239,7 +250,7 @@ def update(p: Params, g: Grads, s: State) -> None:
     lr = 0.1
 
     # u[i] ← g[i] + 0.9 u[i]
-    np.multiply(s.u, 0.9, out=s.u)
+    np.multiply(s.u, s.C_0_9, out=s.u)
     np.add(s.u, g.flat, out=s.u)
 
     # θ[i] ← θ[i] - lr u[i]
@@ -263,8 +274,9 @@ def whole(name: str, value: np.ndarray, shape: tuple[int, ...], below: int) -> n
     if array.shape[1:] != shape or array.ndim == 0:
         raise ValueError(f"{name} has shape {array.shape}; expected one row an example of {shape}")
     array = array.astype(np.intp, copy=False)
-    # Seen without a sign, a negative number is a huge one: one comparison finds both.
-    if array.size and np.maximum.reduce(array.view(np.uintp), axis=None) >= below:
+    # Seen without a sign, a negative number is a huge one: the largest shows both.
+    codes = array.view(np.uintp)
+    if codes.size and codes.item(codes.argmax()) >= below:
         raise ValueError(f"{name} lies outside 0 … {below - 1}")
     return array
 
@@ -284,7 +296,7 @@ def loss_and_grad(params: Params, *, x: np.ndarray, digit: np.ndarray) -> tuple[
     a, g = Workspace(len(x), params.flat.dtype), Grads(np.empty_like(params.flat))
     forward(params, a, x)
     add_loss(a, digit)
-    backward(params, g, a, x, digit)
+    backward(params, g, a, digit)
     return float(a.loss), g
 
 
@@ -294,7 +306,7 @@ def predict(params: Params, *, x: np.ndarray) -> dict[str, np.ndarray]:
     x = real("x", x, (D,), dtype)
     a = Activations(len(x), dtype)
     forward(params, a, x)
-    return {"logits": a.logits}
+    return {"logits": a.logits.T}
 
 
 def loss(params: Params, *, x: np.ndarray, digit: np.ndarray) -> float:
@@ -318,7 +330,9 @@ class Part:
         a, g = self.a, self.g
         forward(p, a, x)
         add_loss(a, digit)
-        backward(p, g, a, x, digit)
+        backward(p, g, a, digit)
+        np.multiply(g.fc1_b, a.N / a.BATCH, out=g.fc1_b)
+        np.multiply(g.fc2_b, a.N / a.BATCH, out=g.fc2_b)
         return float(a.loss)
 
 
@@ -447,7 +461,7 @@ class Trainer:
         a = self._workspace(len(x))
         forward(p, a, x)
         add_loss(a, digit)
-        backward(p, g, a, x, digit)
+        backward(p, g, a, digit)
         return float(a.loss)
 
     def _workspace(self, N: int) -> Workspace:

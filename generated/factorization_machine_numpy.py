@@ -11,7 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import copy_context
 from functools import partial
@@ -56,26 +56,32 @@ class Activations:
     """What prediction computes for a batch of N examples.
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
-    the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h].
+    the first is needed no more when the second is written. Names in capitals are constants, such
+    as C_0_5 for 0.5; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
+    hand, of the BATCH that threads share.
     """
 
-    def __init__(self, N: int, dtype: str = DTYPE) -> None:
-        self.N = N
+    def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
+        BATCH = BATCH or N
+        self.N, self.BATCH = N, BATCH
         rows_N = np.empty((18, N), dtype)
         rows = np.empty(40, dtype)
-        self.fm_u = rows_N[10:14].reshape((N, R))  # fm_u[n,r]
+        self.fm_u = rows_N[10:14].reshape((R, N))  # fm_u[r,n]
         self.fm_y = np.empty(N, dtype)  # fm_y[n]
         self.loss = np.empty((), dtype)  # loss
-        self.fm_q = rows_N[14:18].reshape((N, R))  # fm_q[n,r]
+        self.fm_q = rows_N[14:18].reshape((R, N))  # fm_q[r,n]
         self.u_dr = rows[0:40].reshape((D, R))
         self.v_nd = rows_N[0:10].reshape((N, D))
-        self.u_nr = rows_N[0:4].reshape((N, R))
-        self.v_nr = rows_N[4:8].reshape((N, R))
+        self.u_rn = rows_N[0:4].reshape((R, N))
+        self.v_rn = rows_N[4:8].reshape((R, N))
         self.v_n = rows_N[8:9].reshape(N)
         self.r = rows_N[0:1].reshape(N)  # r[n]
         self.mean_squared_error = rows[0:1].reshape(())  # mean_squared_error
         self.l2 = rows[1:2].reshape(())  # l2
+        self.C_0_01 = np.array(0.01, dtype)
+        self.C_1_OVER_BATCH = np.array(1 / BATCH, dtype)
+        self.C_N_OVER_BATCH = np.array(N / BATCH, dtype)
+        self.HALF = np.array(0.5, dtype)
         self.ONES_R = np.ones(R, dtype)
 
 
@@ -83,32 +89,40 @@ class Workspace(Activations):
     """What a step of training computes: activations, and cotangents from them.
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
-    the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h].
+    the first is needed no more when the second is written. Names in capitals are constants, such
+    as C_0_5 for 0.5; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
+    hand, of the BATCH that threads share.
     """
 
-    def __init__(self, N: int, dtype: str = DTYPE) -> None:
-        self.N = N
+    def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
+        BATCH = BATCH or N
+        self.N, self.BATCH = N, BATCH
         rows_N = np.empty((18, N), dtype)
         rows = np.empty(60, dtype)
         self.loss = np.empty((), dtype)  # loss
-        self.fm_u = rows_N[0:4].reshape((N, R))  # fm_u[n,r]
-        self.fm_q = rows_N[14:18].reshape((N, R))  # fm_q[n,r]
+        self.fm_u = rows_N[0:4].reshape((R, N))  # fm_u[r,n]
+        self.fm_q = rows_N[14:18].reshape((R, N))  # fm_q[r,n]
         self.u_dr = rows[0:40].reshape((D, R))
         self.v_nd = rows_N[4:14].reshape((N, D))
         self.fm_y = rows_N[4:5].reshape(N)  # fm_y[n]
-        self.u_nr = rows_N[5:9].reshape((N, R))
-        self.v_nr = rows_N[9:13].reshape((N, R))
+        self.u_rn = rows_N[5:9].reshape((R, N))
+        self.v_rn = rows_N[9:13].reshape((R, N))
         self.v_n = rows_N[13:14].reshape(N)
         self.r = rows_N[4:5].reshape(N)  # r[n]
         self.mean_squared_error = rows[0:1].reshape(())  # mean_squared_error
         self.l2 = rows[1:2].reshape(())  # l2
-        self.d_fm_u = rows_N[0:4].reshape((N, R))  # ∂L/∂fm_u[n,r]
+        self.d_fm_u = rows_N[0:4].reshape((R, N))  # ∂L/∂fm_u[r,n]
         self.u_n = rows_N[5:6].reshape(N)
         self.sum_for_d_fm_V = rows[40:50].reshape(D)  # sum_for_d_fm_V[d]
         self.u_nd = rows_N[5:15].reshape((N, D))
         self.u_d = rows[50:60].reshape(D)
         self.v_dr = rows[0:40].reshape((D, R))
+        self.C_0_01 = np.array(0.01, dtype)
+        self.C_0_02_N_OVER_BATCH = np.array(0.02 * N / BATCH, dtype)
+        self.C_1_OVER_BATCH = np.array(1 / BATCH, dtype)
+        self.C_2_OVER_BATCH = np.array(2 / BATCH, dtype)
+        self.C_N_OVER_BATCH = np.array(N / BATCH, dtype)
+        self.HALF = np.array(0.5, dtype)
         self.ONES_N = np.ones(N, dtype)
         self.ONES_R = np.ones(R, dtype)
 
@@ -119,6 +133,10 @@ class State:
     def __init__(self, dtype: str = DTYPE) -> None:
         self.m = np.zeros(SIZE, dtype)  # m[i]
         self.v = np.zeros(SIZE, dtype)  # v[i]
+        self.C_0_001 = np.array(0.001, dtype)
+        self.C_0_1 = np.array(0.1, dtype)
+        self.C_0_9 = np.array(0.9, dtype)
+        self.C_0_999 = np.array(0.999, dtype)
         self.u_i = np.empty(SIZE, dtype)
         self.SMALL = np.finfo(dtype).tiny / np.finfo(dtype).eps
 
@@ -143,28 +161,26 @@ def init(seed: int = 0) -> Params:
 def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     """Compute the outputs of a batch into `a`."""
     # fm_u[n,r] = Σ_d x[n,d] fm_V[d,r]
-    np.dot(x, p.fm_V, out=a.fm_u)
+    np.dot(p.fm_V.T, x.T, out=a.fm_u)
 
     # fm_q[n,r] = Σ_d x[n,d]² fm_V[d,r]²
     np.multiply(p.fm_V, p.fm_V, out=a.u_dr)
     np.multiply(x, x, out=a.v_nd)
-    np.dot(a.v_nd, a.u_dr, out=a.fm_q)
+    np.dot(a.u_dr.T, a.v_nd.T, out=a.fm_q)
 
     # fm_y[n] = Σ_d x[n,d] fm_w[d] + Σ_r (fm_u[n,r]²/2 - fm_q[n,r]/2) + fm_w0
     np.dot(p.fm_w, x.T, out=a.fm_y)
-    np.multiply(a.fm_u, a.fm_u, out=a.u_nr)
-    np.multiply(a.u_nr, 0.5, out=a.u_nr)
-    np.multiply(a.fm_q, 0.5, out=a.v_nr)
-    np.subtract(a.u_nr, a.v_nr, out=a.u_nr)
-    np.dot(a.u_nr, a.ONES_R, out=a.v_n)
+    np.multiply(a.fm_u, a.fm_u, out=a.u_rn)
+    np.multiply(a.u_rn, a.HALF, out=a.u_rn)
+    np.multiply(a.fm_q, a.HALF, out=a.v_rn)
+    np.subtract(a.u_rn, a.v_rn, out=a.u_rn)
+    np.dot(a.ONES_R, a.u_rn, out=a.v_n)
     np.add(a.fm_y, a.v_n, out=a.fm_y)
     np.add(a.fm_y, p.fm_w0, out=a.fm_y)
 
 
 def add_loss(p: Params, a: Activations, y: np.ndarray) -> None:
     """Go on from the outputs to the loss."""
-    N = a.N
-
     # target[n] = y[n,0]
     a.target = y[:, 0]
 
@@ -173,40 +189,39 @@ def add_loss(p: Params, a: Activations, y: np.ndarray) -> None:
 
     # mean_squared_error = Σ_n r[n]²/N
     np.dot(a.r, a.r, out=a.mean_squared_error)
-    np.multiply(a.mean_squared_error, 1 / N, out=a.mean_squared_error)
+    np.multiply(a.mean_squared_error, a.C_1_OVER_BATCH, out=a.mean_squared_error)
 
     # l2 = Σ_{d,r} 0.01 fm_V[d,r]²
     np.dot(p.fm_V.ravel(), p.fm_V.ravel(), out=a.l2)
-    np.multiply(a.l2, 0.01, out=a.l2)
+    np.multiply(a.l2, a.C_0_01, out=a.l2)
 
     # loss = mean_squared_error + l2
-    np.add(a.mean_squared_error, a.l2, out=a.loss)
+    np.multiply(a.l2, a.C_N_OVER_BATCH, out=a.loss)
+    np.add(a.loss, a.mean_squared_error, out=a.loss)
 
 
 def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray) -> None:
     """Fill `g` with the gradient, from what `forward` and `add_loss` left in `a`."""
-    N = a.N
-
     # ∂L/∂fm_u[n,r] = 2 fm_u[n,r] r[n]/N
-    np.multiply(a.r, 2 / N, out=a.u_n)
-    np.multiply(a.fm_u, a.u_n[:, None], out=a.d_fm_u)
+    np.multiply(a.r, a.C_2_OVER_BATCH, out=a.u_n)
+    np.multiply(a.fm_u, a.u_n, out=a.d_fm_u)
 
     # ∂L/∂fm_w0 = Σ_n 2 r[n]/N
     np.dot(a.r, a.ONES_N, out=g.fm_w0)
-    np.multiply(g.fm_w0, 2 / N, out=g.fm_w0)
+    np.multiply(g.fm_w0, a.C_2_OVER_BATCH, out=g.fm_w0)
 
     # ∂L/∂fm_w[d] = Σ_n 2 x[n,d] r[n]/N
     np.dot(a.r, x, out=g.fm_w)
-    np.multiply(g.fm_w, 2 / N, out=g.fm_w)
+    np.multiply(g.fm_w, a.C_2_OVER_BATCH, out=g.fm_w)
 
     # sum_for_d_fm_V[d] = Σ_n x[n,d]² r[n]
     np.multiply(x, a.r[:, None], out=a.u_nd)
     np.einsum("nd,nd->d", x, a.u_nd, out=a.sum_for_d_fm_V)
 
     # ∂L/∂fm_V[d,r] = Σ_n x[n,d] ∂L/∂fm_u[n,r] + fm_V[d,r] (0.02 - 2 sum_for_d_fm_V[d]/N)
-    np.dot(x.T, a.d_fm_u, out=g.fm_V)
-    np.multiply(a.sum_for_d_fm_V, 2 / N, out=a.u_d)
-    np.subtract(0.02, a.u_d, out=a.u_d)
+    np.dot(x.T, a.d_fm_u.T, out=g.fm_V)
+    np.multiply(a.sum_for_d_fm_V, a.C_2_OVER_BATCH, out=a.u_d)
+    np.subtract(a.C_0_02_N_OVER_BATCH, a.u_d, out=a.u_d)
     np.multiply(p.fm_V, a.u_d[:, None], out=a.v_dr)
     np.add(a.v_dr, g.fm_V, out=g.fm_V)
 
@@ -223,14 +238,14 @@ def update(p: Params, g: Grads, s: State, t: int) -> None:
     lr_t = c2 * lr / (1 - 0.9**t)
 
     # m[i] ← 0.9 m[i] + 0.1 g[i]
-    np.multiply(s.m, 0.9, out=s.m)
-    np.multiply(g.flat, 0.1, out=s.u_i)
+    np.multiply(s.m, s.C_0_9, out=s.m)
+    np.multiply(g.flat, s.C_0_1, out=s.u_i)
     np.add(s.m, s.u_i, out=s.m)
 
     # v[i] ← 0.999 v[i] + 0.001 g[i]²
     np.multiply(g.flat, g.flat, out=s.u_i)
-    np.multiply(s.u_i, 0.001, out=s.u_i)
-    np.multiply(s.v, 0.999, out=s.v)
+    np.multiply(s.u_i, s.C_0_001, out=s.u_i)
+    np.multiply(s.v, s.C_0_999, out=s.v)
     np.add(s.u_i, s.v, out=s.v)
 
     # θ[i] ← θ[i] - lr_t m[i]/(1e-08 c2 + √v[i])
@@ -289,9 +304,9 @@ def loss(params: Params, *, x: np.ndarray, y: np.ndarray) -> float:
 class Part:
     """The rows of a batch that one thread computes, with a workspace and a gradient of its own."""
 
-    def __init__(self, rows: range, N: int, g: Grads) -> None:
-        self.rows, self.share = slice(rows.start, rows.stop), len(rows) / N
-        self.a, self.g = Workspace(len(rows), g.flat.dtype), g
+    def __init__(self, rows: range, BATCH: int, g: Grads) -> None:
+        self.rows = slice(rows.start, rows.stop)
+        self.a, self.g = Workspace(len(rows), g.flat.dtype, BATCH), g
 
     def gradient(self, p: Params, x: np.ndarray, y: np.ndarray) -> float:
         """Fill the gradient with this part's share of it, and return its share of the loss."""
@@ -299,8 +314,7 @@ class Part:
         forward(p, a, x)
         add_loss(p, a, y)
         backward(p, g, a, x)
-        np.multiply(g.flat, self.share, out=g.flat)
-        return self.share * float(a.loss)
+        return float(a.loss)
 
 
 class Team:
@@ -318,13 +332,14 @@ class Team:
     def gradient(self, p: Params, *batch: np.ndarray) -> float:
         """Fill the first gradient with that of a batch, and return its loss."""
         parts = self.parts_of(len(batch[0]))
-        jobs = []
+        jobs: list[Future[float]] = []
         with self.one_thread_of_blas():
-            for part in parts:
+            for part, own in zip(parts, [p] * len(parts), strict=False):
                 rows = [array[part.rows] for array in batch]
                 # In a copy of the context, numpy treats overflow as the caller told it to.
-                jobs.append(self.pool.submit(copy_context().run, part.gradient, p, *rows))
-            losses = [job.result() for job in jobs]
+                jobs.append(self.pool.submit(copy_context().run, part.gradient, own, *rows))
+            wait(jobs)
+        losses = [job.result() for job in jobs]
         first, *others = (part.g.flat for part in parts)
         for other in others:
             np.add(first, other, out=first)

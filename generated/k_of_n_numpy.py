@@ -86,9 +86,9 @@ class Activations:
     """What prediction computes for a batch of N examples.
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
-    the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
-    that threads share.
+    the first is needed no more when the second is written. Names in capitals are constants, such
+    as C_0_5 for 0.5; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
+    hand, of the BATCH that threads share.
     """
 
     def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
@@ -97,29 +97,30 @@ class Activations:
         rows_N = np.empty((448, N), dtype)
         self.seen_pattern = TABLES["seen_pattern"].astype(np.intp)  # seen_pattern[h,j]
         self.x_at_seen_pattern = rows_N[0:384].reshape((N, H, J))  # x_at_seen_pattern[n,h,j]
-        self.logits = np.empty((N, K), dtype)  # logits[n,k]
+        self.logits = np.empty((K, N), dtype)  # logits[k,n]
         self.loss = np.empty((), dtype)  # loss
         self.z1 = rows_N[384:448].reshape((N, H))  # z1[n,h]
         self.h = rows_N[384:448].reshape((N, H))  # h[n,h]
         self.m = rows_N[10:11].reshape(N)  # m[n]
-        self.e = rows_N[0:10].reshape((N, K))  # e[n,k]
+        self.e = rows_N[0:10].reshape((K, N))  # e[k,n]
         self.s = rows_N[11:12].reshape(N)  # s[n]
         self.logits_at_digit = rows_N[2:3].reshape(N)  # logits_at_digit[n]
         self.i_n = lent(rows_N[0:2], np.intp, (N,))
         self.u_n = rows_N[0:1].reshape(N)
+        self.COUNT_N = np.array(N)
         self.MEAN_N = np.full(N, 1 / BATCH, dtype)
         self.ONES_K = np.ones(K, dtype)
-        self.STARTS_N_K = K * np.arange(N)
-        self.ZERO = np.zeros((), dtype)
+        self.RANGE_N = np.arange(N)
+        self.ZERO = np.array(0, dtype)
 
 
 class Workspace(Activations):
     """What a step of training computes: activations, and cotangents from them.
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
-    the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
-    that threads share.
+    the first is needed no more when the second is written. Names in capitals are constants, such
+    as C_0_5 for 0.5; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
+    hand, of the BATCH that threads share.
     """
 
     def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
@@ -131,23 +132,25 @@ class Workspace(Activations):
         self.x_at_seen_pattern = rows_N[0:384].reshape((N, H, J))  # x_at_seen_pattern[n,h,j]
         self.z1 = rows_N[384:448].reshape((N, H))  # z1[n,h]
         self.h = rows_N[448:512].reshape((N, H))  # h[n,h]
-        self.logits = rows_N[512:522].reshape((N, K))  # logits[n,k]
+        self.logits = rows_N[512:522].reshape((K, N))  # logits[k,n]
         self.m = rows_N[534:535].reshape(N)  # m[n]
-        self.e = rows_N[522:532].reshape((N, K))  # e[n,k]
+        self.e = rows_N[522:532].reshape((K, N))  # e[k,n]
         self.s = rows_N[535:536].reshape(N)  # s[n]
         self.logits_at_digit = rows_N[536:537].reshape(N)  # logits_at_digit[n]
         self.i_n = lent(rows_N[532:534], np.intp, (N,))
         self.u_n = rows_N[512:513].reshape(N)
-        self.p = rows_N[522:532].reshape((N, K))  # p[n,k]
-        self.d_logits = rows_N[576:586].reshape((N, K))  # ∂L/∂logits[n,k]
+        self.p = rows_N[522:532].reshape((K, N))  # p[k,n]
+        self.d_logits = rows_N[576:586].reshape((K, N))  # ∂L/∂logits[k,n]
         self.d_h = rows_N[512:576].reshape((N, H))  # ∂L/∂h[n,h]
         self.d_z1 = rows_N[384:448].reshape((N, H))  # ∂L/∂z1[n,h]
+        self.COUNT_N = np.array(N)
+        self.C_1_OVER_BATCH = np.array(1 / BATCH, dtype)
         self.MEAN_N = np.full(N, 1 / BATCH, dtype)
         self.ONES_K = np.ones(K, dtype)
         self.ONES_N = np.ones(N, dtype)
-        self.RANGE_K = np.arange(K)
-        self.STARTS_N_K = K * np.arange(N)
-        self.ZERO = np.zeros((), dtype)
+        self.ONE_HOT_K = np.eye(K, dtype=dtype)
+        self.RANGE_N = np.arange(N)
+        self.ZERO = np.array(0, dtype)
 
 
 class State:
@@ -156,6 +159,10 @@ class State:
     def __init__(self, dtype: str = DTYPE) -> None:
         self.m = np.zeros(SIZE, dtype)  # m[i]
         self.v = np.zeros(SIZE, dtype)  # v[i]
+        self.C_0_001 = np.array(0.001, dtype)
+        self.C_0_1 = np.array(0.1, dtype)
+        self.C_0_9 = np.array(0.9, dtype)
+        self.C_0_999 = np.array(0.999, dtype)
         self.u_i = np.empty(SIZE, dtype)
         self.SMALL = np.finfo(dtype).tiny / np.finfo(dtype).eps
 
@@ -191,24 +198,25 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.maximum(a.z1, a.ZERO, out=a.h)
 
     # logits[n,k] = Σ_h out_W[h,k] h[n,h] + out_b[k]
-    np.dot(a.h, p.out_W, out=a.logits)
-    np.add(a.logits, p.out_b, out=a.logits)
+    np.dot(p.out_W.T, a.h.T, out=a.logits)
+    np.add(a.logits, p.out_b[:, None], out=a.logits)
 
 
 def add_loss(a: Activations, digit: np.ndarray) -> None:
     """Go on from the outputs to the loss."""
     # m[n] = max_k logits[n,k]
-    np.maximum.reduce(a.logits, axis=1, out=a.m)
+    np.maximum.reduce(a.logits, axis=0, out=a.m)
 
     # e[n,k] = exp(logits[n,k] - m[n])
-    np.subtract(a.logits, a.m[:, None], out=a.e)
+    np.subtract(a.logits, a.m, out=a.e)
     np.exp(a.e, out=a.e)
 
     # s[n] = Σ_k e[n,k]
-    np.dot(a.e, a.ONES_K, out=a.s)
+    np.dot(a.ONES_K, a.e, out=a.s)
 
     # logits_at_digit[n] = logits[n,digit[n]]
-    np.add(a.STARTS_N_K, digit, out=a.i_n)
+    np.multiply(digit, a.COUNT_N, out=a.i_n)
+    np.add(a.i_n, a.RANGE_N, out=a.i_n)
     a.logits.take(a.i_n, out=a.logits_at_digit, mode="clip")
 
     # loss = Σ_n (m[n] + log(s[n]) - logits_at_digit[n])/N
@@ -220,18 +228,16 @@ def add_loss(a: Activations, digit: np.ndarray) -> None:
 
 def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     """Fill `g` with the gradient, from what `forward` and `add_loss` left in `a`."""
-    BATCH = a.BATCH
-
     # p[n,k] = e[n,k]/s[n]
-    np.divide(a.e, a.s[:, None], out=a.p)
+    np.divide(a.e, a.s, out=a.p)
 
     # ∂L/∂logits[n,k] = (p[n,k] - δ(k,digit[n]))/N
-    np.equal(digit[:, None], a.RANGE_K, out=a.d_logits)
+    a.ONE_HOT_K.take(digit, axis=1, out=a.d_logits, mode="clip")
     np.subtract(a.p, a.d_logits, out=a.d_logits)
-    np.multiply(a.d_logits, 1 / BATCH, out=a.d_logits)
+    np.multiply(a.d_logits, a.C_1_OVER_BATCH, out=a.d_logits)
 
     # ∂L/∂h[n,h] = Σ_k out_W[h,k] ∂L/∂logits[n,k]
-    np.dot(a.d_logits, p.out_W.T, out=a.d_h)
+    np.dot(a.d_logits.T, p.out_W.T, out=a.d_h)
 
     # ∂L/∂z1[n,h] = [z1[n,h] > 0] ∂L/∂h[n,h]
     np.greater(a.z1, a.ZERO, out=a.d_z1)
@@ -246,10 +252,10 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.dot(a.ONES_N, a.d_z1, out=g.seen_b)
 
     # ∂L/∂out_W[h,k] = Σ_n h[n,h] ∂L/∂logits[n,k]
-    np.dot(a.h.T, a.d_logits, out=g.out_W)
+    np.dot(a.h.T, a.d_logits.T, out=g.out_W)
 
     # ∂L/∂out_b[k] = Σ_n ∂L/∂logits[n,k]
-    np.dot(a.ONES_N, a.d_logits, out=g.out_b)
+    np.dot(a.d_logits, a.ONES_N, out=g.out_b)
 
 
 def update(p: Params, g: Grads, s: State, t: int) -> None:
@@ -264,14 +270,14 @@ def update(p: Params, g: Grads, s: State, t: int) -> None:
     lr_t = c2 * lr / (1 - 0.9**t)
 
     # m[i] ← 0.9 m[i] + 0.1 g[i]
-    np.multiply(s.m, 0.9, out=s.m)
-    np.multiply(g.flat, 0.1, out=s.u_i)
+    np.multiply(s.m, s.C_0_9, out=s.m)
+    np.multiply(g.flat, s.C_0_1, out=s.u_i)
     np.add(s.m, s.u_i, out=s.m)
 
     # v[i] ← 0.999 v[i] + 0.001 g[i]²
     np.multiply(g.flat, g.flat, out=s.u_i)
-    np.multiply(s.u_i, 0.001, out=s.u_i)
-    np.multiply(s.v, 0.999, out=s.v)
+    np.multiply(s.u_i, s.C_0_001, out=s.u_i)
+    np.multiply(s.v, s.C_0_999, out=s.v)
     np.add(s.u_i, s.v, out=s.v)
 
     # θ[i] ← θ[i] - lr_t m[i]/(1e-08 c2 + √v[i])
@@ -298,8 +304,9 @@ def whole(name: str, value: np.ndarray, shape: tuple[int, ...], below: int) -> n
     if array.shape[1:] != shape or array.ndim == 0:
         raise ValueError(f"{name} has shape {array.shape}; expected one row an example of {shape}")
     array = array.astype(np.intp, copy=False)
-    # Seen without a sign, a negative number is a huge one: one comparison finds both.
-    if array.size and np.maximum.reduce(array.view(np.uintp), axis=None) >= below:
+    # Seen without a sign, a negative number is a huge one: the largest shows both.
+    codes = array.view(np.uintp)
+    if codes.size and codes.item(codes.argmax()) >= below:
         raise ValueError(f"{name} lies outside 0 … {below - 1}")
     return array
 
@@ -329,7 +336,7 @@ def predict(params: Params, *, x: np.ndarray) -> dict[str, np.ndarray]:
     x = real("x", x, (D,), dtype)
     a = Activations(len(x), dtype)
     forward(params, a, x)
-    return {"logits": a.logits}
+    return {"logits": a.logits.T}
 
 
 def loss(params: Params, *, x: np.ndarray, digit: np.ndarray) -> float:

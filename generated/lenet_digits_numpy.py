@@ -80,9 +80,9 @@ class Activations:
     """What prediction computes for a batch of N examples.
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
-    the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
-    that threads share.
+    the first is needed no more when the second is written. Names in capitals are constants, such
+    as C_0_5 for 0.5; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
+    hand, of the BATCH that threads share.
     """
 
     def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
@@ -97,7 +97,7 @@ class Activations:
         rows_TILE = np.empty((1, TILE), dtype)
         self.image = rows_N[0:64].reshape((C, H, W, N))  # image[c,h,w,n]
         self.image_pad = np.zeros((C, A, B, N), dtype)  # image_pad[c,a,b,n]
-        self.logits = np.empty((N, D2), dtype)  # logits[n,d2]
+        self.logits = np.empty((D2, N), dtype)  # logits[d2,n]
         self.loss = np.empty((), dtype)  # loss
         self.z1 = rows_N[0:1024].reshape((F, H, W, N))  # z1[f,h,w,n]
         self.u_cuvh_wn = lent(rows_TILE[0:1], dtype, (C, U, V, rows_H_CNUVW, W, N))
@@ -111,18 +111,21 @@ class Activations:
         self.z3 = rows_N[128:192].reshape((N, S))  # z3[n,s]
         self.hidden = rows_N[128:192].reshape((N, S))  # hidden[n,s]
         self.m = rows_N[10:11].reshape(N)  # m[n]
-        self.e = rows_N[0:10].reshape((N, D2))  # e[n,d2]
+        self.e = rows_N[0:10].reshape((D2, N))  # e[d2,n]
         self.s = rows_N[11:12].reshape(N)  # s[n]
         self.average = rows_N[2:3].reshape(N)  # average[n]
         self.logits_at_digit = rows_N[3:4].reshape(N)  # logits_at_digit[n]
         self.i_n = lent(rows_N[0:2], np.intp, (N,))
         self.u_n = rows_N[0:1].reshape(N)
         self.v_n = rows_N[1:2].reshape(N)
+        self.COUNT_N = np.array(N)
+        self.C_0_1 = np.array(0.1, dtype)
+        self.C_0_9 = np.array(0.9, dtype)
         self.MEAN_D2 = np.full(D2, 1 / D2, dtype)
         self.MEAN_N = np.full(N, 1 / BATCH, dtype)
         self.ONES_D2 = np.ones(D2, dtype)
-        self.STARTS_N_D2 = D2 * np.arange(N)
-        self.ZERO = np.zeros((), dtype)
+        self.RANGE_N = np.arange(N)
+        self.ZERO = np.array(0, dtype)
         self.edges_fuvnrt = sliding_window_view(self.edges, (R, T), (1, 2))
         self.image_pad_chwnuv = sliding_window_view(self.image_pad, (U, V), (1, 2))
 
@@ -131,9 +134,9 @@ class Workspace(Activations):
     """What a step of training computes: activations, and cotangents from them.
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
-    the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
-    that threads share.
+    the first is needed no more when the second is written. Names in capitals are constants, such
+    as C_0_5 for 0.5; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
+    hand, of the BATCH that threads share.
     """
 
     def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
@@ -161,17 +164,17 @@ class Workspace(Activations):
         self.flat1 = rows_N[4480:4608].reshape((N, E))  # flat1[n,e]
         self.z3 = rows_N[4608:4672].reshape((N, S))  # z3[n,s]
         self.hidden = rows_N[4672:4736].reshape((N, S))  # hidden[n,s]
-        self.logits = rows_N[2560:2570].reshape((N, D2))  # logits[n,d2]
+        self.logits = rows_N[2560:2570].reshape((D2, N))  # logits[d2,n]
         self.m = rows_N[2582:2583].reshape(N)  # m[n]
-        self.e = rows_N[2570:2580].reshape((N, D2))  # e[n,d2]
+        self.e = rows_N[2570:2580].reshape((D2, N))  # e[d2,n]
         self.s = rows_N[2583:2584].reshape(N)  # s[n]
         self.average = rows_N[2584:2585].reshape(N)  # average[n]
         self.logits_at_digit = rows_N[2585:2586].reshape(N)  # logits_at_digit[n]
         self.i_n = lent(rows_N[2580:2582], np.intp, (N,))
         self.u_n = rows_N[2560:2561].reshape(N)
         self.v_n = rows_N[2561:2562].reshape(N)
-        self.p = rows_N[2570:2580].reshape((N, D2))  # p[n,d2]
-        self.d_logits = rows_N[4736:4746].reshape((N, D2))  # ∂L/∂logits[n,d2]
+        self.p = rows_N[2570:2580].reshape((D2, N))  # p[d2,n]
+        self.d_logits = rows_N[4736:4746].reshape((D2, N))  # ∂L/∂logits[d2,n]
         self.d_hidden = rows_N[2560:2624].reshape((N, S))  # ∂L/∂hidden[n,s]
         self.d_z3 = rows_N[4608:4672].reshape((N, S))  # ∂L/∂z3[n,s]
         self.d_flat1 = rows_N[2560:2688].reshape((N, E))  # ∂L/∂flat1[n,e]
@@ -188,13 +191,18 @@ class Workspace(Activations):
         self.d_z1 = rows_N[0:1024].reshape((F, H, W, N))  # ∂L/∂z1[f,h,w,n]
         self.v_fcuv = rows[0:144].reshape((F, C, U, V))
         self.v_qfuv = rows[0:4608].reshape((Q, F, U, V))
+        self.COUNT_N = np.array(N)
+        self.C_0_1 = np.array(0.1, dtype)
+        self.C_0_1_OVER_D2 = np.array(0.1 / D2, dtype)
+        self.C_0_9 = np.array(0.9, dtype)
+        self.C_1_OVER_BATCH = np.array(1 / BATCH, dtype)
         self.MEAN_D2 = np.full(D2, 1 / D2, dtype)
         self.MEAN_N = np.full(N, 1 / BATCH, dtype)
         self.ONES_D2 = np.ones(D2, dtype)
         self.ONES_N = np.ones(N, dtype)
-        self.RANGE_D2 = np.arange(D2)
-        self.STARTS_N_D2 = D2 * np.arange(N)
-        self.ZERO = np.zeros((), dtype)
+        self.ONE_HOT_D2 = np.eye(D2, dtype=dtype)
+        self.RANGE_N = np.arange(N)
+        self.ZERO = np.array(0, dtype)
         self.edges_fuvnrt = sliding_window_view(self.edges, (R, T), (1, 2))
         self.image_pad_chwnuv = sliding_window_view(self.image_pad, (U, V), (1, 2))
 
@@ -205,6 +213,10 @@ class State:
     def __init__(self, dtype: str = DTYPE) -> None:
         self.m = np.zeros(SIZE, dtype)  # m[i]
         self.v = np.zeros(SIZE, dtype)  # v[i]
+        self.C_0_001 = np.array(0.001, dtype)
+        self.C_0_1 = np.array(0.1, dtype)
+        self.C_0_9 = np.array(0.9, dtype)
+        self.C_0_999 = np.array(0.999, dtype)
         self.u_i = np.empty(SIZE, dtype)
         self.SMALL = np.finfo(dtype).tiny / np.finfo(dtype).eps
 
@@ -280,55 +292,54 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.maximum(a.z3, a.ZERO, out=a.hidden)
 
     # logits[n,d2] = Σ_s fc2_W[s,d2] hidden[n,s] + fc2_b[d2]
-    np.dot(a.hidden, p.fc2_W, out=a.logits)
-    np.add(a.logits, p.fc2_b, out=a.logits)
+    np.dot(p.fc2_W.T, a.hidden.T, out=a.logits)
+    np.add(a.logits, p.fc2_b[:, None], out=a.logits)
 
 
 def add_loss(a: Activations, digit: np.ndarray) -> None:
     """Go on from the outputs to the loss."""
     # m[n] = max_d2 logits[n,d2]
-    np.maximum.reduce(a.logits, axis=1, out=a.m)
+    np.maximum.reduce(a.logits, axis=0, out=a.m)
 
     # e[n,d2] = exp(logits[n,d2] - m[n])
-    np.subtract(a.logits, a.m[:, None], out=a.e)
+    np.subtract(a.logits, a.m, out=a.e)
     np.exp(a.e, out=a.e)
 
     # s[n] = Σ_d2 e[n,d2]
-    np.dot(a.e, a.ONES_D2, out=a.s)
+    np.dot(a.ONES_D2, a.e, out=a.s)
 
     # average[n] = Σ_d2 logits[n,d2]/D2
-    np.dot(a.logits, a.MEAN_D2, out=a.average)
+    np.dot(a.MEAN_D2, a.logits, out=a.average)
 
     # logits_at_digit[n] = logits[n,digit[n]]
-    np.add(a.STARTS_N_D2, digit, out=a.i_n)
+    np.multiply(digit, a.COUNT_N, out=a.i_n)
+    np.add(a.i_n, a.RANGE_N, out=a.i_n)
     a.logits.take(a.i_n, out=a.logits_at_digit, mode="clip")
 
     # loss = Σ_n (m[n] + log(s[n]) - 0.1 average[n] - 0.9 logits_at_digit[n])/N
-    np.multiply(a.logits_at_digit, 0.9, out=a.u_n)
+    np.multiply(a.logits_at_digit, a.C_0_9, out=a.u_n)
     np.log(a.s, out=a.v_n)
     np.subtract(a.v_n, a.u_n, out=a.u_n)
     np.add(a.u_n, a.m, out=a.u_n)
-    np.multiply(a.average, 0.1, out=a.v_n)
+    np.multiply(a.average, a.C_0_1, out=a.v_n)
     np.subtract(a.u_n, a.v_n, out=a.u_n)
     np.dot(a.u_n, a.MEAN_N, out=a.loss)
 
 
 def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     """Fill `g` with the gradient, from what `forward` and `add_loss` left in `a`."""
-    BATCH = a.BATCH
-
     # p[n,d2] = e[n,d2]/s[n]
-    np.divide(a.e, a.s[:, None], out=a.p)
+    np.divide(a.e, a.s, out=a.p)
 
     # ∂L/∂logits[n,d2] = (p[n,d2] - 0.1/D2 - 0.9 δ(d2,digit[n]))/N
-    np.equal(digit[:, None], a.RANGE_D2, out=a.d_logits)
-    np.multiply(a.d_logits, 0.9, out=a.d_logits)
+    a.ONE_HOT_D2.take(digit, axis=1, out=a.d_logits, mode="clip")
+    np.multiply(a.d_logits, a.C_0_9, out=a.d_logits)
     np.subtract(a.p, a.d_logits, out=a.d_logits)
-    np.subtract(a.d_logits, 0.1 / D2, out=a.d_logits)
-    np.multiply(a.d_logits, 1 / BATCH, out=a.d_logits)
+    np.subtract(a.d_logits, a.C_0_1_OVER_D2, out=a.d_logits)
+    np.multiply(a.d_logits, a.C_1_OVER_BATCH, out=a.d_logits)
 
     # ∂L/∂hidden[n,s] = Σ_d2 fc2_W[s,d2] ∂L/∂logits[n,d2]
-    np.dot(a.d_logits, p.fc2_W.T, out=a.d_hidden)
+    np.dot(a.d_logits.T, p.fc2_W.T, out=a.d_hidden)
 
     # ∂L/∂z3[n,s] = [z3[n,s] > 0] ∂L/∂hidden[n,s]
     np.greater(a.z3, a.ZERO, out=a.d_z3)
@@ -416,10 +427,10 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.dot(a.ONES_N, a.d_z3, out=g.fc1_b)
 
     # ∂L/∂fc2_W[s,d2] = Σ_n hidden[n,s] ∂L/∂logits[n,d2]
-    np.dot(a.hidden.T, a.d_logits, out=g.fc2_W)
+    np.dot(a.hidden.T, a.d_logits.T, out=g.fc2_W)
 
     # ∂L/∂fc2_b[d2] = Σ_n ∂L/∂logits[n,d2]
-    np.dot(a.ONES_N, a.d_logits, out=g.fc2_b)
+    np.dot(a.d_logits, a.ONES_N, out=g.fc2_b)
 
 
 def update(p: Params, g: Grads, s: State, t: int) -> None:
@@ -434,14 +445,14 @@ def update(p: Params, g: Grads, s: State, t: int) -> None:
     lr_t = c2 * lr / (1 - 0.9**t)
 
     # m[i] ← 0.9 m[i] + 0.1 g[i]
-    np.multiply(s.m, 0.9, out=s.m)
-    np.multiply(g.flat, 0.1, out=s.u_i)
+    np.multiply(s.m, s.C_0_9, out=s.m)
+    np.multiply(g.flat, s.C_0_1, out=s.u_i)
     np.add(s.m, s.u_i, out=s.m)
 
     # v[i] ← 0.999 v[i] + 0.001 g[i]²
     np.multiply(g.flat, g.flat, out=s.u_i)
-    np.multiply(s.u_i, 0.001, out=s.u_i)
-    np.multiply(s.v, 0.999, out=s.v)
+    np.multiply(s.u_i, s.C_0_001, out=s.u_i)
+    np.multiply(s.v, s.C_0_999, out=s.v)
     np.add(s.u_i, s.v, out=s.v)
 
     # θ[i] ← θ[i] - lr_t m[i]/(1e-08 c2 + √v[i])
@@ -468,8 +479,9 @@ def whole(name: str, value: np.ndarray, shape: tuple[int, ...], below: int) -> n
     if array.shape[1:] != shape or array.ndim == 0:
         raise ValueError(f"{name} has shape {array.shape}; expected one row an example of {shape}")
     array = array.astype(np.intp, copy=False)
-    # Seen without a sign, a negative number is a huge one: one comparison finds both.
-    if array.size and np.maximum.reduce(array.view(np.uintp), axis=None) >= below:
+    # Seen without a sign, a negative number is a huge one: the largest shows both.
+    codes = array.view(np.uintp)
+    if codes.size and codes.item(codes.argmax()) >= below:
         raise ValueError(f"{name} lies outside 0 … {below - 1}")
     return array
 
@@ -499,7 +511,7 @@ def predict(params: Params, *, x: np.ndarray) -> dict[str, np.ndarray]:
     x = real("x", x, (D,), dtype)
     a = Activations(len(x), dtype)
     forward(params, a, x)
-    return {"logits": a.logits}
+    return {"logits": a.logits.T}
 
 
 def loss(params: Params, *, x: np.ndarray, digit: np.ndarray) -> float:

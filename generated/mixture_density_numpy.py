@@ -56,6 +56,10 @@ class Params:
         self.width_b = self.flat[163:166].reshape((K,))
         self.centre_W = self.flat[166:226].reshape((H, K))
         self.centre_b = self.flat[226:229].reshape((K,))
+        # Weights and the bias behind them, as one matrix.
+        self.share_W_b = self.flat[40:103].reshape((H + 1, K))
+        self.width_W_b = self.flat[103:166].reshape((H + 1, K))
+        self.centre_W_b = self.flat[166:229].reshape((H + 1, K))
 
 
 class Grads(Params):
@@ -66,9 +70,9 @@ class Activations:
     """What prediction computes for a batch of N examples.
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
-    the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
-    that threads share.
+    the first is needed no more when the second is written. Names in capitals are constants, such
+    as C_0_5 for 0.5; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
+    hand, of the BATCH that threads share.
     """
 
     def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
@@ -76,12 +80,13 @@ class Activations:
         self.N, self.BATCH = N, BATCH
         rows_N = np.empty((21, N), dtype)
         self.centred = rows_N[20:21].reshape((N, D))  # centred[n,d]
+        self.hidden_1 = np.full((H + 1, N), 1, dtype)  # hidden_1[h,n]
+        self.hidden = self.hidden_1[:H]  # hidden[h,n]
         self.logits = np.empty((N, K), dtype)  # logits[n,k]
         self.log_scale = np.empty((N, K), dtype)  # log_scale[n,k]
         self.centre = np.empty((N, K), dtype)  # centre[n,k]
         self.loss = np.empty((), dtype)  # loss
-        self.z1 = rows_N[0:20].reshape((N, H))  # z1[n,h]
-        self.hidden = rows_N[0:20].reshape((N, H))  # hidden[n,h]
+        self.z1 = rows_N[0:20].reshape((H, N))  # z1[h,n]
         self.mean = rows_N[0:3].reshape((N, K, D))  # mean[n,k,d]
         self.distance = rows_N[3:6].reshape((N, K))  # distance[n,k]
         self.u_nkd = rows_N[6:9].reshape((N, K, D))
@@ -95,6 +100,10 @@ class Activations:
         self.s2 = rows_N[4:5].reshape(N)  # s2[n]
         self.u_n = rows_N[0:1].reshape(N)
         self.v_n = rows_N[1:2].reshape(N)
+        self.C_D = np.array(D, dtype)
+        self.C_D_LOG_2_PI_OVER_2 = np.array(D * math.log(2 * math.pi) / 2, dtype)
+        self.C_MINUS_2 = np.array(-2, dtype)
+        self.HALF = np.array(0.5, dtype)
         self.MEAN_N = np.full(N, 1 / BATCH, dtype)
         self.ONES_K = np.ones(K, dtype)
 
@@ -103,45 +112,52 @@ class Workspace(Activations):
     """What a step of training computes: activations, and cotangents from them.
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
-    the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
-    that threads share.
+    the first is needed no more when the second is written. Names in capitals are constants, such
+    as C_0_5 for 0.5; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
+    hand, of the BATCH that threads share.
     """
 
     def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
         BATCH = BATCH or N
         self.N, self.BATCH = N, BATCH
-        rows_N = np.empty((70, N), dtype)
+        rows_N = np.empty((50, N), dtype)
+        self.hidden_1 = np.full((H + 1, N), 1, dtype)  # hidden_1[h,n]
+        self.hidden = self.hidden_1[:H]  # hidden[h,n]
         self.loss = np.empty((), dtype)  # loss
-        self.centred = rows_N[69:70].reshape((N, D))  # centred[n,d]
-        self.z1 = rows_N[0:20].reshape((N, H))  # z1[n,h]
-        self.hidden = rows_N[0:20].reshape((N, H))  # hidden[n,h]
-        self.logits = rows_N[60:63].reshape((N, K))  # logits[n,k]
-        self.log_scale = rows_N[63:66].reshape((N, K))  # log_scale[n,k]
-        self.centre = rows_N[20:23].reshape((N, K))  # centre[n,k]
-        self.mean = rows_N[23:26].reshape((N, K, D))  # mean[n,k,d]
-        self.distance = rows_N[20:23].reshape((N, K))  # distance[n,k]
-        self.u_nkd = rows_N[26:29].reshape((N, K, D))
-        self.score = rows_N[26:29].reshape((N, K))  # score[n,k]
-        self.u_nk = rows_N[29:32].reshape((N, K))
-        self.m1 = rows_N[29:30].reshape(N)  # m1[n]
-        self.e1 = rows_N[60:63].reshape((N, K))  # e1[n,k]
-        self.s1 = rows_N[32:33].reshape(N)  # s1[n]
-        self.m2 = rows_N[30:31].reshape(N)  # m2[n]
-        self.e2 = rows_N[26:29].reshape((N, K))  # e2[n,k]
-        self.s2 = rows_N[31:32].reshape(N)  # s2[n]
-        self.u_n = rows_N[33:34].reshape(N)
-        self.v_n = rows_N[34:35].reshape(N)
-        self.p2 = rows_N[26:29].reshape((N, K))  # p2[n,k]
-        self.d_mean = rows_N[23:26].reshape((N, K, D))  # ∂L/∂mean[n,k,d]
-        self.d_centre = rows_N[66:69].reshape((N, K))  # ∂L/∂centre[n,k]
-        self.d_log_scale = rows_N[63:66].reshape((N, K))  # ∂L/∂log_scale[n,k]
-        self.p1 = rows_N[60:63].reshape((N, K))  # p1[n,k]
-        self.d_logits = rows_N[60:63].reshape((N, K))  # ∂L/∂logits[n,k]
-        self.d_hidden = rows_N[20:40].reshape((N, H))  # ∂L/∂hidden[n,h]
-        self.u_nh = rows_N[40:60].reshape((N, H))
-        self.d_z1 = rows_N[40:60].reshape((N, H))  # ∂L/∂z1[n,h]
+        self.centred = rows_N[49:50].reshape((N, D))  # centred[n,d]
+        self.z1 = rows_N[0:20].reshape((H, N))  # z1[h,n]
+        self.logits = rows_N[40:43].reshape((N, K))  # logits[n,k]
+        self.log_scale = rows_N[43:46].reshape((N, K))  # log_scale[n,k]
+        self.centre = rows_N[0:3].reshape((N, K))  # centre[n,k]
+        self.mean = rows_N[3:6].reshape((N, K, D))  # mean[n,k,d]
+        self.distance = rows_N[0:3].reshape((N, K))  # distance[n,k]
+        self.u_nkd = rows_N[6:9].reshape((N, K, D))
+        self.score = rows_N[6:9].reshape((N, K))  # score[n,k]
+        self.u_nk = rows_N[9:12].reshape((N, K))
+        self.m1 = rows_N[9:10].reshape(N)  # m1[n]
+        self.e1 = rows_N[40:43].reshape((N, K))  # e1[n,k]
+        self.s1 = rows_N[12:13].reshape(N)  # s1[n]
+        self.m2 = rows_N[10:11].reshape(N)  # m2[n]
+        self.e2 = rows_N[6:9].reshape((N, K))  # e2[n,k]
+        self.s2 = rows_N[11:12].reshape(N)  # s2[n]
+        self.u_n = rows_N[13:14].reshape(N)
+        self.v_n = rows_N[14:15].reshape(N)
+        self.p2 = rows_N[6:9].reshape((N, K))  # p2[n,k]
+        self.d_mean = rows_N[3:6].reshape((N, K, D))  # ∂L/∂mean[n,k,d]
+        self.d_centre = rows_N[46:49].reshape((N, K))  # ∂L/∂centre[n,k]
+        self.d_log_scale = rows_N[43:46].reshape((N, K))  # ∂L/∂log_scale[n,k]
+        self.p1 = rows_N[40:43].reshape((N, K))  # p1[n,k]
+        self.d_logits = rows_N[40:43].reshape((N, K))  # ∂L/∂logits[n,k]
+        self.d_hidden = rows_N[0:20].reshape((H, N))  # ∂L/∂hidden[h,n]
+        self.u_hn = rows_N[20:40].reshape((H, N))
+        self.d_z1 = rows_N[20:40].reshape((H, N))  # ∂L/∂z1[h,n]
+        self.C_1_OVER_BATCH = np.array(1 / BATCH, dtype)
+        self.C_D = np.array(D, dtype)
+        self.C_D_LOG_2_PI_OVER_2 = np.array(D * math.log(2 * math.pi) / 2, dtype)
+        self.C_MINUS_2 = np.array(-2, dtype)
+        self.HALF = np.array(0.5, dtype)
         self.MEAN_N = np.full(N, 1 / BATCH, dtype)
+        self.ONE = np.array(1, dtype)
         self.ONES_K = np.ones(K, dtype)
         self.ONES_N = np.ones(N, dtype)
 
@@ -152,6 +168,10 @@ class State:
     def __init__(self, dtype: str = DTYPE) -> None:
         self.m = np.zeros(SIZE, dtype)  # m[i]
         self.v = np.zeros(SIZE, dtype)  # v[i]
+        self.C_0_001 = np.array(0.001, dtype)
+        self.C_0_1 = np.array(0.1, dtype)
+        self.C_0_9 = np.array(0.9, dtype)
+        self.C_0_999 = np.array(0.999, dtype)
         self.u_i = np.empty(SIZE, dtype)
         self.SMALL = np.finfo(dtype).tiny / np.finfo(dtype).eps
 
@@ -179,26 +199,23 @@ def init(seed: int = 0) -> Params:
 def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     """Compute the outputs of a batch into `a`."""
     # centred[n,d] = x[n,d] - 1/2
-    np.subtract(x, 0.5, out=a.centred)
+    np.subtract(x, a.HALF, out=a.centred)
 
     # z1[n,h] = Σ_d hidden_W[d,h] centred[n,d] + hidden_b[h]
-    np.dot(a.centred, p.hidden_W, out=a.z1)
-    np.add(a.z1, p.hidden_b, out=a.z1)
+    np.dot(p.hidden_W.T, a.centred.T, out=a.z1)
+    np.add(a.z1, p.hidden_b[:, None], out=a.z1)
 
     # hidden[n,h] = tanh(z1[n,h])
     np.tanh(a.z1, out=a.hidden)
 
     # logits[n,k] = Σ_h share_W[h,k] hidden[n,h] + share_b[k]
-    np.dot(a.hidden, p.share_W, out=a.logits)
-    np.add(a.logits, p.share_b, out=a.logits)
+    np.dot(a.hidden_1.T, p.share_W_b, out=a.logits)
 
     # log_scale[n,k] = Σ_h width_W[h,k] hidden[n,h] + width_b[k]
-    np.dot(a.hidden, p.width_W, out=a.log_scale)
-    np.add(a.log_scale, p.width_b, out=a.log_scale)
+    np.dot(a.hidden_1.T, p.width_W_b, out=a.log_scale)
 
     # centre[n,k] = Σ_h centre_W[h,k] hidden[n,h] + centre_b[k]
-    np.dot(a.hidden, p.centre_W, out=a.centre)
-    np.add(a.centre, p.centre_b, out=a.centre)
+    np.dot(a.hidden_1.T, p.centre_W_b, out=a.centre)
 
 
 def add_loss(a: Activations, t: np.ndarray) -> None:
@@ -212,12 +229,12 @@ def add_loss(a: Activations, t: np.ndarray) -> None:
     np.add.reduce(a.u_nkd, axis=2, out=a.distance)
 
     # score[n,k] = logits[n,k] - D log_scale[n,k] - exp(-2 log_scale[n,k]) distance[n,k]/2
-    np.multiply(a.log_scale, -2, out=a.score)
+    np.multiply(a.log_scale, a.C_MINUS_2, out=a.score)
     np.exp(a.score, out=a.score)
     np.multiply(a.score, a.distance, out=a.score)
-    np.multiply(a.score, 0.5, out=a.score)
+    np.multiply(a.score, a.HALF, out=a.score)
     np.subtract(a.logits, a.score, out=a.score)
-    np.multiply(a.log_scale, D, out=a.u_nk)
+    np.multiply(a.log_scale, a.C_D, out=a.u_nk)
     np.subtract(a.score, a.u_nk, out=a.score)
 
     # m1[n] = max_k logits[n,k]
@@ -245,80 +262,72 @@ def add_loss(a: Activations, t: np.ndarray) -> None:
     np.log(a.s1, out=a.v_n)
     np.subtract(a.v_n, a.u_n, out=a.u_n)
     np.add(a.u_n, a.m1, out=a.u_n)
-    np.add(a.u_n, D * math.log(2 * math.pi) / 2, out=a.u_n)
+    np.add(a.u_n, a.C_D_LOG_2_PI_OVER_2, out=a.u_n)
     np.subtract(a.u_n, a.m2, out=a.u_n)
     np.dot(a.u_n, a.MEAN_N, out=a.loss)
 
 
 def backward(p: Params, g: Grads, a: Workspace, t: np.ndarray) -> None:
     """Fill `g` with the gradient, from what `forward` and `add_loss` left in `a`."""
-    BATCH = a.BATCH
-
     # p2[n,k] = e2[n,k]/s2[n]
     np.divide(a.e2, a.s2[:, None], out=a.p2)
 
     # ∂L/∂mean[n,k,d] = (mean[n,k,d] - t[n,d]) exp(-2 log_scale[n,k]) p2[n,k]/N
-    np.multiply(a.log_scale, -2, out=a.u_nk)
+    np.multiply(a.log_scale, a.C_MINUS_2, out=a.u_nk)
     np.exp(a.u_nk, out=a.u_nk)
     np.multiply(a.u_nk, a.p2, out=a.u_nk)
     np.subtract(a.mean, t[:, None, :], out=a.d_mean)
-    np.multiply(a.u_nk, 1 / BATCH, out=a.u_nk)
+    np.multiply(a.u_nk, a.C_1_OVER_BATCH, out=a.u_nk)
     np.multiply(a.d_mean, a.u_nk[:, :, None], out=a.d_mean)
 
     # ∂L/∂centre[n,k] = Σ_d ∂L/∂mean[n,k,d]
     np.add.reduce(a.d_mean, axis=2, out=a.d_centre)
 
     # ∂L/∂log_scale[n,k] = (D - exp(-2 log_scale[n,k]) distance[n,k]) p2[n,k]/N
-    np.multiply(a.log_scale, -2, out=a.d_log_scale)
+    np.multiply(a.log_scale, a.C_MINUS_2, out=a.d_log_scale)
     np.exp(a.d_log_scale, out=a.d_log_scale)
     np.multiply(a.d_log_scale, a.distance, out=a.d_log_scale)
-    np.subtract(D, a.d_log_scale, out=a.d_log_scale)
+    np.subtract(a.C_D, a.d_log_scale, out=a.d_log_scale)
     np.multiply(a.d_log_scale, a.p2, out=a.d_log_scale)
-    np.multiply(a.d_log_scale, 1 / BATCH, out=a.d_log_scale)
+    np.multiply(a.d_log_scale, a.C_1_OVER_BATCH, out=a.d_log_scale)
 
     # p1[n,k] = e1[n,k]/s1[n]
     np.divide(a.e1, a.s1[:, None], out=a.p1)
 
     # ∂L/∂logits[n,k] = (p1[n,k] - p2[n,k])/N
     np.subtract(a.p1, a.p2, out=a.d_logits)
-    np.multiply(a.d_logits, 1 / BATCH, out=a.d_logits)
+    np.multiply(a.d_logits, a.C_1_OVER_BATCH, out=a.d_logits)
 
     # ∂L/∂hidden[n,h] = Σ_k centre_W[h,k] ∂L/∂centre[n,k] + Σ_k width_W[h,k] ∂L/∂log_scale[n,k] +
     #     Σ_k share_W[h,k] ∂L/∂logits[n,k]
-    np.dot(a.d_centre, p.centre_W.T, out=a.d_hidden)
-    np.dot(a.d_log_scale, p.width_W.T, out=a.u_nh)
-    np.add(a.d_hidden, a.u_nh, out=a.d_hidden)
-    np.dot(a.d_logits, p.share_W.T, out=a.u_nh)
-    np.add(a.d_hidden, a.u_nh, out=a.d_hidden)
+    np.dot(p.centre_W, a.d_centre.T, out=a.d_hidden)
+    np.dot(p.width_W, a.d_log_scale.T, out=a.u_hn)
+    np.add(a.d_hidden, a.u_hn, out=a.d_hidden)
+    np.dot(p.share_W, a.d_logits.T, out=a.u_hn)
+    np.add(a.d_hidden, a.u_hn, out=a.d_hidden)
 
     # ∂L/∂z1[n,h] = (1 - hidden[n,h]²) ∂L/∂hidden[n,h]
     np.multiply(a.hidden, a.hidden, out=a.d_z1)
-    np.subtract(1, a.d_z1, out=a.d_z1)
+    np.subtract(a.ONE, a.d_z1, out=a.d_z1)
     np.multiply(a.d_z1, a.d_hidden, out=a.d_z1)
 
     # ∂L/∂hidden_W[d,h] = Σ_n centred[n,d] ∂L/∂z1[n,h]
-    np.dot(a.centred.T, a.d_z1, out=g.hidden_W)
+    np.dot(a.centred.T, a.d_z1.T, out=g.hidden_W)
 
     # ∂L/∂hidden_b[h] = Σ_n ∂L/∂z1[n,h]
-    np.dot(a.ONES_N, a.d_z1, out=g.hidden_b)
+    np.dot(a.d_z1, a.ONES_N, out=g.hidden_b)
 
-    # ∂L/∂share_W[h,k] = Σ_n hidden[n,h] ∂L/∂logits[n,k]
-    np.dot(a.hidden.T, a.d_logits, out=g.share_W)
-
+    # ∂L/∂share_W[h,k] = Σ_n hidden[n,h] ∂L/∂logits[n,k],
     # ∂L/∂share_b[k] = Σ_n ∂L/∂logits[n,k]
-    np.dot(a.ONES_N, a.d_logits, out=g.share_b)
+    np.dot(a.hidden_1, a.d_logits, out=g.share_W_b)
 
-    # ∂L/∂width_W[h,k] = Σ_n hidden[n,h] ∂L/∂log_scale[n,k]
-    np.dot(a.hidden.T, a.d_log_scale, out=g.width_W)
-
+    # ∂L/∂width_W[h,k] = Σ_n hidden[n,h] ∂L/∂log_scale[n,k],
     # ∂L/∂width_b[k] = Σ_n ∂L/∂log_scale[n,k]
-    np.dot(a.ONES_N, a.d_log_scale, out=g.width_b)
+    np.dot(a.hidden_1, a.d_log_scale, out=g.width_W_b)
 
-    # ∂L/∂centre_W[h,k] = Σ_n hidden[n,h] ∂L/∂centre[n,k]
-    np.dot(a.hidden.T, a.d_centre, out=g.centre_W)
-
+    # ∂L/∂centre_W[h,k] = Σ_n hidden[n,h] ∂L/∂centre[n,k],
     # ∂L/∂centre_b[k] = Σ_n ∂L/∂centre[n,k]
-    np.dot(a.ONES_N, a.d_centre, out=g.centre_b)
+    np.dot(a.hidden_1, a.d_centre, out=g.centre_W_b)
 
 
 def update(p: Params, g: Grads, s: State, t: int) -> None:
@@ -333,14 +342,14 @@ def update(p: Params, g: Grads, s: State, t: int) -> None:
     lr_t = c2 * lr / (1 - 0.9**t)
 
     # m[i] ← 0.9 m[i] + 0.1 g[i]
-    np.multiply(s.m, 0.9, out=s.m)
-    np.multiply(g.flat, 0.1, out=s.u_i)
+    np.multiply(s.m, s.C_0_9, out=s.m)
+    np.multiply(g.flat, s.C_0_1, out=s.u_i)
     np.add(s.m, s.u_i, out=s.m)
 
     # v[i] ← 0.999 v[i] + 0.001 g[i]²
     np.multiply(g.flat, g.flat, out=s.u_i)
-    np.multiply(s.u_i, 0.001, out=s.u_i)
-    np.multiply(s.v, 0.999, out=s.v)
+    np.multiply(s.u_i, s.C_0_001, out=s.u_i)
+    np.multiply(s.v, s.C_0_999, out=s.v)
     np.add(s.u_i, s.v, out=s.v)
 
     # θ[i] ← θ[i] - lr_t m[i]/(1e-08 c2 + √v[i])
@@ -409,6 +418,9 @@ class Part:
         forward(p, a, x)
         add_loss(a, t)
         backward(p, g, a, t)
+        np.multiply(g.share_b, a.N / a.BATCH, out=g.share_b)
+        np.multiply(g.width_b, a.N / a.BATCH, out=g.width_b)
+        np.multiply(g.centre_b, a.N / a.BATCH, out=g.centre_b)
         return float(a.loss)
 
 

@@ -48,6 +48,8 @@ class Params:
         self.fc1_b = self.flat[80:88].reshape((H,))
         self.fc2_W = self.flat[88:96].reshape((H, K))
         self.fc2_b = self.flat[96:97].reshape((K,))
+        # Weights and the bias behind them, as one matrix.
+        self.fc1_W_b = self.flat[0:88].reshape((D + 1, H))
 
 
 class Grads(Params):
@@ -58,42 +60,48 @@ class Activations:
     """What prediction computes for a batch of N examples.
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
-    the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
-    that threads share.
+    the first is needed no more when the second is written. Names in capitals are constants, such
+    as C_0_5 for 0.5; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
+    hand, of the BATCH that threads share.
     """
 
     def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
         BATCH = BATCH or N
         self.N, self.BATCH = N, BATCH
         rows_N = np.empty((8, N), dtype)
-        self.z1 = rows_N[0:8].reshape((N, H))  # z1[n,h]
+        self.x_1 = np.full((N, D + 1), 1, dtype)  # x_1[n,d]
         self.prediction = np.empty((N, K), dtype)  # prediction[n,k]
         self.loss = np.empty((), dtype)  # loss
-        self.h = rows_N[0:8].reshape((N, H))  # h[n,h]
+        self.z1 = rows_N[0:8].reshape((H, N))  # z1[h,n]
+        self.h = rows_N[0:8].reshape((H, N))  # h[h,n]
         self.r = rows_N[0:1].reshape((N, K))  # r[n,k]
+        self.C_1_OVER_BATCH_K = np.array(1 / (BATCH * K), dtype)
 
 
 class Workspace(Activations):
     """What a step of training computes: activations, and cotangents from them.
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
-    the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
-    that threads share.
+    the first is needed no more when the second is written. Names in capitals are constants, such
+    as C_0_5 for 0.5; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
+    hand, of the BATCH that threads share.
     """
 
     def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
         BATCH = BATCH or N
         self.N, self.BATCH = N, BATCH
         rows_N = np.empty((25, N), dtype)
+        self.x_1 = np.full((N, D + 1), 1, dtype)  # x_1[n,d]
         self.loss = np.empty((), dtype)  # loss
-        self.z1 = rows_N[0:8].reshape((N, H))  # z1[n,h]
-        self.h = rows_N[0:8].reshape((N, H))  # h[n,h]
+        self.z1 = rows_N[0:8].reshape((H, N))  # z1[h,n]
+        self.h = rows_N[0:8].reshape((H, N))  # h[h,n]
         self.prediction = rows_N[24:25].reshape((N, K))  # prediction[n,k]
         self.r = rows_N[24:25].reshape((N, K))  # r[n,k]
-        self.d_h = rows_N[8:16].reshape((N, H))  # ∂L/∂h[n,h]
-        self.d_z1 = rows_N[16:24].reshape((N, H))  # ∂L/∂z1[n,h]
+        self.d_h = rows_N[8:16].reshape((H, N))  # ∂L/∂h[h,n]
+        self.d_z1 = rows_N[16:24].reshape((H, N))  # ∂L/∂z1[h,n]
+        self.C_1_OVER_BATCH_K = np.array(1 / (BATCH * K), dtype)
+        self.C_2_OVER_BATCH_K = np.array(2 / (BATCH * K), dtype)
+        self.ONE = np.array(1, dtype)
         self.ONES_N = np.ones(N, dtype)
 
 
@@ -115,56 +123,52 @@ def init(seed: int = 0) -> Params:
 
 def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     """Compute the outputs of a batch into `a`."""
+    # x_1[n,d] = x[n,d] (1 outside)
+    np.copyto(a.x_1[:, :-1], x)
+
     # z1[n,h] = Σ_d x[n,d] fc1_W[d,h] + fc1_b[h]
-    np.dot(x, p.fc1_W, out=a.z1)
-    np.add(a.z1, p.fc1_b, out=a.z1)
+    np.dot(p.fc1_W_b.T, a.x_1.T, out=a.z1)
 
     # h[n,h] = tanh(z1[n,h])
     np.tanh(a.z1, out=a.h)
 
     # prediction[n,k] = Σ_h fc2_W[h,k] h[n,h] + fc2_b[k]
-    np.dot(a.h, p.fc2_W, out=a.prediction)
+    np.dot(a.h.T, p.fc2_W, out=a.prediction)
     np.add(a.prediction, p.fc2_b, out=a.prediction)
 
 
 def add_loss(a: Activations, y: np.ndarray) -> None:
     """Go on from the outputs to the loss."""
-    BATCH = a.BATCH
-
     # r[n,k] = prediction[n,k] - y[n,k]
     np.subtract(a.prediction, y, out=a.r)
 
     # loss = Σ_{n,k} r[n,k]²/(K N)
     np.dot(a.r.ravel(), a.r.ravel(), out=a.loss)
-    np.multiply(a.loss, 1 / (BATCH * K), out=a.loss)
+    np.multiply(a.loss, a.C_1_OVER_BATCH_K, out=a.loss)
 
 
-def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray) -> None:
+def backward(p: Params, g: Grads, a: Workspace) -> None:
     """Fill `g` with the gradient, from what `forward` and `add_loss` left in `a`."""
-    BATCH = a.BATCH
-
     # ∂L/∂h[n,h] = Σ_k 2 fc2_W[h,k] r[n,k]/(K N)
-    np.dot(a.r, p.fc2_W.T, out=a.d_h)
-    np.multiply(a.d_h, 2 / (BATCH * K), out=a.d_h)
+    np.dot(p.fc2_W, a.r.T, out=a.d_h)
+    np.multiply(a.d_h, a.C_2_OVER_BATCH_K, out=a.d_h)
 
     # ∂L/∂z1[n,h] = (1 - h[n,h]²) ∂L/∂h[n,h]
     np.multiply(a.h, a.h, out=a.d_z1)
-    np.subtract(1, a.d_z1, out=a.d_z1)
+    np.subtract(a.ONE, a.d_z1, out=a.d_z1)
     np.multiply(a.d_z1, a.d_h, out=a.d_z1)
 
-    # ∂L/∂fc1_W[d,h] = Σ_n x[n,d] ∂L/∂z1[n,h]
-    np.dot(x.T, a.d_z1, out=g.fc1_W)
-
+    # ∂L/∂fc1_W[d,h] = Σ_n x[n,d] ∂L/∂z1[n,h],
     # ∂L/∂fc1_b[h] = Σ_n ∂L/∂z1[n,h]
-    np.dot(a.ONES_N, a.d_z1, out=g.fc1_b)
+    np.dot(a.x_1.T, a.d_z1.T, out=g.fc1_W_b)
 
     # ∂L/∂fc2_W[h,k] = Σ_n 2 h[n,h] r[n,k]/(K N)
-    np.dot(a.h.T, a.r, out=g.fc2_W)
-    np.multiply(g.fc2_W, 2 / (BATCH * K), out=g.fc2_W)
+    np.dot(a.h, a.r, out=g.fc2_W)
+    np.multiply(g.fc2_W, a.C_2_OVER_BATCH_K, out=g.fc2_W)
 
     # ∂L/∂fc2_b[k] = Σ_n 2 r[n,k]/(K N)
     np.dot(a.ONES_N, a.r, out=g.fc2_b)
-    np.multiply(g.fc2_b, 2 / (BATCH * K), out=g.fc2_b)
+    np.multiply(g.fc2_b, a.C_2_OVER_BATCH_K, out=g.fc2_b)
 
 
 def update(p: Params, g: Grads, s: State) -> None:
@@ -200,7 +204,7 @@ def loss_and_grad(params: Params, *, x: np.ndarray, y: np.ndarray) -> tuple[floa
     a, g = Workspace(len(x), params.flat.dtype), Grads(np.empty_like(params.flat))
     forward(params, a, x)
     add_loss(a, y)
-    backward(params, g, a, x)
+    backward(params, g, a)
     return float(a.loss), g
 
 
@@ -234,7 +238,8 @@ class Part:
         a, g = self.a, self.g
         forward(p, a, x)
         add_loss(a, y)
-        backward(p, g, a, x)
+        backward(p, g, a)
+        np.multiply(g.fc1_b, a.N / a.BATCH, out=g.fc1_b)
         return float(a.loss)
 
 
@@ -361,7 +366,7 @@ class Trainer:
         a = self._workspace(len(x))
         forward(p, a, x)
         add_loss(a, y)
-        backward(p, g, a, x)
+        backward(p, g, a)
         return float(a.loss)
 
     def _workspace(self, N: int) -> Workspace:

@@ -52,6 +52,8 @@ class Params:
         self.fc2_b = self.flat[10304:10336].reshape((J,))
         self.fc3_W = self.flat[10336:10368].reshape((J, E))
         self.fc3_b = self.flat[10368:10369].reshape((E,))
+        # Weights and the bias behind them, as one matrix.
+        self.fc3_W_b = self.flat[10336:10369].reshape((J + 1, E))
 
 
 class Grads(Params):
@@ -62,9 +64,9 @@ class Activations:
     """What prediction computes for a batch of N examples.
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
-    the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
-    that threads share.
+    the first is needed no more when the second is written. Names in capitals are constants, such
+    as C_0_5 for 0.5; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
+    hand, of the BATCH that threads share.
     """
 
     def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
@@ -72,46 +74,53 @@ class Activations:
         self.N, self.BATCH = N, BATCH
         rows_N = np.empty((96, N), dtype)
         self.z1 = rows_N[0:64].reshape((N, H))  # z1[n,h]
+        self.h2_1 = np.full((J + 1, N), 1, dtype)  # h2_1[j,n]
+        self.h2 = self.h2_1[:J]  # h2[j,n]
         self.cents = np.empty((N, E), dtype)  # cents[n,e]
         self.loss = np.empty((), dtype)  # loss
         self.h1 = rows_N[0:64].reshape((N, H))  # h1[n,h]
-        self.z2 = rows_N[64:96].reshape((N, J))  # z2[n,j]
-        self.h2 = rows_N[64:96].reshape((N, J))  # h2[n,j]
+        self.z2 = rows_N[64:96].reshape((J, N))  # z2[j,n]
         self.z3 = rows_N[0:1].reshape((N, E))  # z3[n,e]
         self.r = rows_N[0:1].reshape((N, E))  # r[n,e]
         self.u_ne = rows_N[1:2].reshape((N, E))
-        self.ZERO = np.zeros((), dtype)
+        self.C_1_OVER_BATCH_E = np.array(1 / (BATCH * E), dtype)
+        self.C_50 = np.array(50, dtype)
+        self.ZERO = np.array(0, dtype)
 
 
 class Workspace(Activations):
     """What a step of training computes: activations, and cotangents from them.
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
-    the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
-    that threads share.
+    the first is needed no more when the second is written. Names in capitals are constants, such
+    as C_0_5 for 0.5; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
+    hand, of the BATCH that threads share.
     """
 
     def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
         BATCH = BATCH or N
         self.N, self.BATCH = N, BATCH
-        rows_N = np.empty((257, N), dtype)
+        rows_N = np.empty((225, N), dtype)
+        self.h2_1 = np.full((J + 1, N), 1, dtype)  # h2_1[j,n]
+        self.h2 = self.h2_1[:J]  # h2[j,n]
         self.loss = np.empty((), dtype)  # loss
         self.z1 = rows_N[0:64].reshape((N, H))  # z1[n,h]
         self.h1 = rows_N[64:128].reshape((N, H))  # h1[n,h]
-        self.z2 = rows_N[192:224].reshape((N, J))  # z2[n,j]
-        self.h2 = rows_N[224:256].reshape((N, J))  # h2[n,j]
-        self.z3 = rows_N[256:257].reshape((N, E))  # z3[n,e]
-        self.cents = rows_N[256:257].reshape((N, E))  # cents[n,e]
-        self.r = rows_N[256:257].reshape((N, E))  # r[n,e]
+        self.z2 = rows_N[192:224].reshape((J, N))  # z2[j,n]
+        self.z3 = rows_N[224:225].reshape((N, E))  # z3[n,e]
+        self.cents = rows_N[224:225].reshape((N, E))  # cents[n,e]
+        self.r = rows_N[224:225].reshape((N, E))  # r[n,e]
         self.u_ne = rows_N[128:129].reshape((N, E))
-        self.d_z3 = rows_N[256:257].reshape((N, E))  # ∂L/∂z3[n,e]
-        self.d_h2 = rows_N[128:160].reshape((N, J))  # ∂L/∂h2[n,j]
-        self.d_z2 = rows_N[192:224].reshape((N, J))  # ∂L/∂z2[n,j]
+        self.d_z3 = rows_N[224:225].reshape((N, E))  # ∂L/∂z3[n,e]
+        self.d_h2 = rows_N[128:160].reshape((J, N))  # ∂L/∂h2[j,n]
+        self.d_z2 = rows_N[192:224].reshape((J, N))  # ∂L/∂z2[j,n]
         self.d_h1 = rows_N[128:192].reshape((N, H))  # ∂L/∂h1[n,h]
         self.d_z1 = rows_N[0:64].reshape((N, H))  # ∂L/∂z1[n,h]
+        self.C_1_OVER_BATCH_E = np.array(1 / (BATCH * E), dtype)
+        self.C_50 = np.array(50, dtype)
+        self.C_50_OVER_BATCH_E = np.array(50 / (BATCH * E), dtype)
         self.ONES_N = np.ones(N, dtype)
-        self.ZERO = np.zeros((), dtype)
+        self.ZERO = np.array(0, dtype)
 
 
 class State:
@@ -120,6 +129,10 @@ class State:
     def __init__(self, dtype: str = DTYPE) -> None:
         self.m = np.zeros(SIZE, dtype)  # m[i]
         self.v = np.zeros(SIZE, dtype)  # v[i]
+        self.C_0_001 = np.array(0.001, dtype)
+        self.C_0_1 = np.array(0.1, dtype)
+        self.C_0_9 = np.array(0.9, dtype)
+        self.C_0_999 = np.array(0.999, dtype)
         self.u_i = np.empty(SIZE, dtype)
         self.SMALL = np.finfo(dtype).tiny / np.finfo(dtype).eps
 
@@ -153,50 +166,45 @@ def forward(p: Params, a: Activations, spectrum: np.ndarray) -> None:
     np.maximum(a.z1, a.ZERO, out=a.h1)
 
     # z2[n,j] = Σ_h fc2_W[h,j] h1[n,h] + fc2_b[j]
-    np.dot(a.h1, p.fc2_W, out=a.z2)
-    np.add(a.z2, p.fc2_b, out=a.z2)
+    np.dot(p.fc2_W.T, a.h1.T, out=a.z2)
+    np.add(a.z2, p.fc2_b[:, None], out=a.z2)
 
     # h2[n,j] = max(0, z2[n,j])
     np.maximum(a.z2, a.ZERO, out=a.h2)
 
     # z3[n,e] = Σ_j fc3_W[j,e] h2[n,j] + fc3_b[e]
-    np.dot(a.h2, p.fc3_W, out=a.z3)
-    np.add(a.z3, p.fc3_b, out=a.z3)
+    np.dot(a.h2_1.T, p.fc3_W_b, out=a.z3)
 
     # cents[n,e] = 50 z3[n,e]
-    np.multiply(a.z3, 50, out=a.cents)
+    np.multiply(a.z3, a.C_50, out=a.cents)
 
 
 def add_loss(a: Activations, error: np.ndarray) -> None:
     """Go on from the outputs to the loss."""
-    BATCH = a.BATCH
-
     # r[n,e] = cents[n,e] - error[n,e]
     np.subtract(a.cents, error, out=a.r)
 
     # loss = Σ_{n,e} |r[n,e]|/(E N)
     np.absolute(a.r, out=a.u_ne)
     np.add.reduce(a.u_ne, axis=(0, 1), out=a.loss)
-    np.multiply(a.loss, 1 / (BATCH * E), out=a.loss)
+    np.multiply(a.loss, a.C_1_OVER_BATCH_E, out=a.loss)
 
 
 def backward(p: Params, g: Grads, a: Workspace, spectrum: np.ndarray) -> None:
     """Fill `g` with the gradient, from what `forward` and `add_loss` left in `a`."""
-    BATCH = a.BATCH
-
     # ∂L/∂z3[n,e] = 50 sign(r[n,e])/(E N)
     np.sign(a.r, out=a.d_z3)
-    np.multiply(a.d_z3, 50 / (BATCH * E), out=a.d_z3)
+    np.multiply(a.d_z3, a.C_50_OVER_BATCH_E, out=a.d_z3)
 
     # ∂L/∂h2[n,j] = Σ_e fc3_W[j,e] ∂L/∂z3[n,e]
-    np.dot(a.d_z3, p.fc3_W.T, out=a.d_h2)
+    np.dot(p.fc3_W, a.d_z3.T, out=a.d_h2)
 
     # ∂L/∂z2[n,j] = [z2[n,j] > 0] ∂L/∂h2[n,j]
     np.greater(a.z2, a.ZERO, out=a.d_z2)
     np.multiply(a.d_z2, a.d_h2, out=a.d_z2)
 
     # ∂L/∂h1[n,h] = Σ_j fc2_W[h,j] ∂L/∂z2[n,j]
-    np.dot(a.d_z2, p.fc2_W.T, out=a.d_h1)
+    np.dot(a.d_z2.T, p.fc2_W.T, out=a.d_h1)
 
     # ∂L/∂z1[n,h] = [z1[n,h] > 0] ∂L/∂h1[n,h]
     np.greater(a.z1, a.ZERO, out=a.d_z1)
@@ -209,16 +217,14 @@ def backward(p: Params, g: Grads, a: Workspace, spectrum: np.ndarray) -> None:
     np.dot(a.ONES_N, a.d_z1, out=g.fc1_b)
 
     # ∂L/∂fc2_W[h,j] = Σ_n h1[n,h] ∂L/∂z2[n,j]
-    np.dot(a.h1.T, a.d_z2, out=g.fc2_W)
+    np.dot(a.h1.T, a.d_z2.T, out=g.fc2_W)
 
     # ∂L/∂fc2_b[j] = Σ_n ∂L/∂z2[n,j]
-    np.dot(a.ONES_N, a.d_z2, out=g.fc2_b)
+    np.dot(a.d_z2, a.ONES_N, out=g.fc2_b)
 
-    # ∂L/∂fc3_W[j,e] = Σ_n h2[n,j] ∂L/∂z3[n,e]
-    np.dot(a.h2.T, a.d_z3, out=g.fc3_W)
-
+    # ∂L/∂fc3_W[j,e] = Σ_n h2[n,j] ∂L/∂z3[n,e],
     # ∂L/∂fc3_b[e] = Σ_n ∂L/∂z3[n,e]
-    np.dot(a.ONES_N, a.d_z3, out=g.fc3_b)
+    np.dot(a.h2_1, a.d_z3, out=g.fc3_W_b)
 
 
 def update(p: Params, g: Grads, s: State, t: int) -> None:
@@ -233,14 +239,14 @@ def update(p: Params, g: Grads, s: State, t: int) -> None:
     lr_t = c2 * lr / (1 - 0.9**t)
 
     # m[i] ← 0.9 m[i] + 0.1 g[i]
-    np.multiply(s.m, 0.9, out=s.m)
-    np.multiply(g.flat, 0.1, out=s.u_i)
+    np.multiply(s.m, s.C_0_9, out=s.m)
+    np.multiply(g.flat, s.C_0_1, out=s.u_i)
     np.add(s.m, s.u_i, out=s.m)
 
     # v[i] ← 0.999 v[i] + 0.001 g[i]²
     np.multiply(g.flat, g.flat, out=s.u_i)
-    np.multiply(s.u_i, 0.001, out=s.u_i)
-    np.multiply(s.v, 0.999, out=s.v)
+    np.multiply(s.u_i, s.C_0_001, out=s.u_i)
+    np.multiply(s.v, s.C_0_999, out=s.v)
     np.add(s.u_i, s.v, out=s.v)
 
     # θ[i] ← θ[i] - lr_t m[i]/(1e-08 c2 + √v[i])
@@ -314,6 +320,7 @@ class Part:
         forward(p, a, spectrum)
         add_loss(a, error)
         backward(p, g, a, spectrum)
+        np.multiply(g.fc3_b, a.N / a.BATCH, out=g.fc3_b)
         return float(a.loss)
 
 

@@ -292,6 +292,28 @@ class Params:
         self.ln_shift = self.flat[45632:45664].reshape((H,))
         self.head_W = self.flat[45664:45984].reshape((H, J))
         self.head_b = self.flat[45984:45994].reshape((J,))
+        # Weights and the bias behind them, as one matrix.
+        self.stem_W_b = self.flat[0:2080].reshape((D + 1, H))
+        self.down1_W_b = self.flat[3200:4256].reshape((K + 1, H))
+        self.down2_W_b = self.flat[5376:6432].reshape((K + 1, H))
+        self.down3_W_b = self.flat[7552:8608].reshape((K + 1, H))
+        self.down4_W_b = self.flat[9728:10784].reshape((K + 1, H))
+        self.down5_W_b = self.flat[11904:12960].reshape((K + 1, H))
+        self.down6_W_b = self.flat[14080:15136].reshape((K + 1, H))
+        self.down7_W_b = self.flat[16256:17312].reshape((K + 1, H))
+        self.down8_W_b = self.flat[18432:19488].reshape((K + 1, H))
+        self.down9_W_b = self.flat[20608:21664].reshape((K + 1, H))
+        self.down10_W_b = self.flat[22784:23840].reshape((K + 1, H))
+        self.down11_W_b = self.flat[24960:26016].reshape((K + 1, H))
+        self.down12_W_b = self.flat[27136:28192].reshape((K + 1, H))
+        self.down13_W_b = self.flat[29312:30368].reshape((K + 1, H))
+        self.down14_W_b = self.flat[31488:32544].reshape((K + 1, H))
+        self.down15_W_b = self.flat[33664:34720].reshape((K + 1, H))
+        self.down16_W_b = self.flat[35840:36896].reshape((K + 1, H))
+        self.down17_W_b = self.flat[38016:39072].reshape((K + 1, H))
+        self.down18_W_b = self.flat[40192:41248].reshape((K + 1, H))
+        self.down19_W_b = self.flat[42368:43424].reshape((K + 1, H))
+        self.down20_W_b = self.flat[44544:45600].reshape((K + 1, H))
 
 
 class Grads(Params):
@@ -307,26 +329,66 @@ class Activations:
     """What prediction computes for a batch of N examples.
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
-    the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
-    that threads share.
+    the first is needed no more when the second is written. Names in capitals are constants, such
+    as C_0_5 for 0.5; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
+    hand, of the BATCH that threads share.
     """
 
     def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
         BATCH = BATCH or N
         self.N, self.BATCH = N, BATCH
         rows_N = np.empty((96, N), dtype)
-        self.z1 = rows_N[0:32].reshape((N, H))  # z1[n,h]
-        self.logits = np.empty((N, J), dtype)  # logits[n,j]
+        self.x_1 = np.full((N, D + 1), 1, dtype)  # x_1[n,d]
+        self.relu1_1 = np.full((K + 1, N), 1, dtype)  # relu1_1[k,n]
+        self.relu1 = self.relu1_1[:K]  # relu1[k,n]
+        self.relu2_1 = np.full((K + 1, N), 1, dtype)  # relu2_1[k,n]
+        self.relu2 = self.relu2_1[:K]  # relu2[k,n]
+        self.relu3_1 = np.full((K + 1, N), 1, dtype)  # relu3_1[k,n]
+        self.relu3 = self.relu3_1[:K]  # relu3[k,n]
+        self.relu4_1 = np.full((K + 1, N), 1, dtype)  # relu4_1[k,n]
+        self.relu4 = self.relu4_1[:K]  # relu4[k,n]
+        self.relu5_1 = np.full((K + 1, N), 1, dtype)  # relu5_1[k,n]
+        self.relu5 = self.relu5_1[:K]  # relu5[k,n]
+        self.relu6_1 = np.full((K + 1, N), 1, dtype)  # relu6_1[k,n]
+        self.relu6 = self.relu6_1[:K]  # relu6[k,n]
+        self.relu7_1 = np.full((K + 1, N), 1, dtype)  # relu7_1[k,n]
+        self.relu7 = self.relu7_1[:K]  # relu7[k,n]
+        self.relu8_1 = np.full((K + 1, N), 1, dtype)  # relu8_1[k,n]
+        self.relu8 = self.relu8_1[:K]  # relu8[k,n]
+        self.relu9_1 = np.full((K + 1, N), 1, dtype)  # relu9_1[k,n]
+        self.relu9 = self.relu9_1[:K]  # relu9[k,n]
+        self.relu10_1 = np.full((K + 1, N), 1, dtype)  # relu10_1[k,n]
+        self.relu10 = self.relu10_1[:K]  # relu10[k,n]
+        self.relu11_1 = np.full((K + 1, N), 1, dtype)  # relu11_1[k,n]
+        self.relu11 = self.relu11_1[:K]  # relu11[k,n]
+        self.relu12_1 = np.full((K + 1, N), 1, dtype)  # relu12_1[k,n]
+        self.relu12 = self.relu12_1[:K]  # relu12[k,n]
+        self.relu13_1 = np.full((K + 1, N), 1, dtype)  # relu13_1[k,n]
+        self.relu13 = self.relu13_1[:K]  # relu13[k,n]
+        self.relu14_1 = np.full((K + 1, N), 1, dtype)  # relu14_1[k,n]
+        self.relu14 = self.relu14_1[:K]  # relu14[k,n]
+        self.relu15_1 = np.full((K + 1, N), 1, dtype)  # relu15_1[k,n]
+        self.relu15 = self.relu15_1[:K]  # relu15[k,n]
+        self.relu16_1 = np.full((K + 1, N), 1, dtype)  # relu16_1[k,n]
+        self.relu16 = self.relu16_1[:K]  # relu16[k,n]
+        self.relu17_1 = np.full((K + 1, N), 1, dtype)  # relu17_1[k,n]
+        self.relu17 = self.relu17_1[:K]  # relu17[k,n]
+        self.relu18_1 = np.full((K + 1, N), 1, dtype)  # relu18_1[k,n]
+        self.relu18 = self.relu18_1[:K]  # relu18[k,n]
+        self.relu19_1 = np.full((K + 1, N), 1, dtype)  # relu19_1[k,n]
+        self.relu19 = self.relu19_1[:K]  # relu19[k,n]
+        self.relu20_1 = np.full((K + 1, N), 1, dtype)  # relu20_1[k,n]
+        self.relu20 = self.relu20_1[:K]  # relu20[k,n]
+        self.logits = np.empty((J, N), dtype)  # logits[j,n]
         self.loss = np.empty((), dtype)  # loss
+        self.z1 = rows_N[0:32].reshape((N, H))  # z1[n,h]
         self.mean1 = rows_N[64:65].reshape(N)  # mean1[n]
         self.var1 = rows_N[65:66].reshape(N)  # var1[n]
         self.u_nh = rows_N[32:64].reshape((N, H))
         self.rstd1 = rows_N[65:66].reshape(N)  # rstd1[n]
         self.xhat1 = rows_N[32:64].reshape((N, H))  # xhat1[n,h]
         self.y1 = rows_N[32:64].reshape((N, H))  # y1[n,h]
-        self.z2 = rows_N[64:96].reshape((N, K))  # z2[n,k]
-        self.relu1 = rows_N[64:96].reshape((N, K))  # relu1[n,k]
+        self.z2 = rows_N[64:96].reshape((K, N))  # z2[k,n]
         self.z3 = rows_N[32:64].reshape((N, H))  # z3[n,h]
         self.sum1 = rows_N[0:32].reshape((N, H))  # sum1[n,h]
         self.mean2 = rows_N[64:65].reshape(N)  # mean2[n]
@@ -334,8 +396,7 @@ class Activations:
         self.rstd2 = rows_N[65:66].reshape(N)  # rstd2[n]
         self.xhat2 = rows_N[32:64].reshape((N, H))  # xhat2[n,h]
         self.y2 = rows_N[32:64].reshape((N, H))  # y2[n,h]
-        self.z4 = rows_N[64:96].reshape((N, K))  # z4[n,k]
-        self.relu2 = rows_N[64:96].reshape((N, K))  # relu2[n,k]
+        self.z4 = rows_N[64:96].reshape((K, N))  # z4[k,n]
         self.z5 = rows_N[32:64].reshape((N, H))  # z5[n,h]
         self.sum2 = rows_N[0:32].reshape((N, H))  # sum2[n,h]
         self.mean3 = rows_N[64:65].reshape(N)  # mean3[n]
@@ -343,8 +404,7 @@ class Activations:
         self.rstd3 = rows_N[65:66].reshape(N)  # rstd3[n]
         self.xhat3 = rows_N[32:64].reshape((N, H))  # xhat3[n,h]
         self.y3 = rows_N[32:64].reshape((N, H))  # y3[n,h]
-        self.z6 = rows_N[64:96].reshape((N, K))  # z6[n,k]
-        self.relu3 = rows_N[64:96].reshape((N, K))  # relu3[n,k]
+        self.z6 = rows_N[64:96].reshape((K, N))  # z6[k,n]
         self.z7 = rows_N[32:64].reshape((N, H))  # z7[n,h]
         self.sum3 = rows_N[0:32].reshape((N, H))  # sum3[n,h]
         self.mean4 = rows_N[64:65].reshape(N)  # mean4[n]
@@ -352,8 +412,7 @@ class Activations:
         self.rstd4 = rows_N[65:66].reshape(N)  # rstd4[n]
         self.xhat4 = rows_N[32:64].reshape((N, H))  # xhat4[n,h]
         self.y4 = rows_N[32:64].reshape((N, H))  # y4[n,h]
-        self.z8 = rows_N[64:96].reshape((N, K))  # z8[n,k]
-        self.relu4 = rows_N[64:96].reshape((N, K))  # relu4[n,k]
+        self.z8 = rows_N[64:96].reshape((K, N))  # z8[k,n]
         self.z9 = rows_N[32:64].reshape((N, H))  # z9[n,h]
         self.sum4 = rows_N[0:32].reshape((N, H))  # sum4[n,h]
         self.mean5 = rows_N[64:65].reshape(N)  # mean5[n]
@@ -361,8 +420,7 @@ class Activations:
         self.rstd5 = rows_N[65:66].reshape(N)  # rstd5[n]
         self.xhat5 = rows_N[32:64].reshape((N, H))  # xhat5[n,h]
         self.y5 = rows_N[32:64].reshape((N, H))  # y5[n,h]
-        self.z10 = rows_N[64:96].reshape((N, K))  # z10[n,k]
-        self.relu5 = rows_N[64:96].reshape((N, K))  # relu5[n,k]
+        self.z10 = rows_N[64:96].reshape((K, N))  # z10[k,n]
         self.z11 = rows_N[32:64].reshape((N, H))  # z11[n,h]
         self.sum5 = rows_N[0:32].reshape((N, H))  # sum5[n,h]
         self.mean6 = rows_N[64:65].reshape(N)  # mean6[n]
@@ -370,8 +428,7 @@ class Activations:
         self.rstd6 = rows_N[65:66].reshape(N)  # rstd6[n]
         self.xhat6 = rows_N[32:64].reshape((N, H))  # xhat6[n,h]
         self.y6 = rows_N[32:64].reshape((N, H))  # y6[n,h]
-        self.z12 = rows_N[64:96].reshape((N, K))  # z12[n,k]
-        self.relu6 = rows_N[64:96].reshape((N, K))  # relu6[n,k]
+        self.z12 = rows_N[64:96].reshape((K, N))  # z12[k,n]
         self.z13 = rows_N[32:64].reshape((N, H))  # z13[n,h]
         self.sum6 = rows_N[0:32].reshape((N, H))  # sum6[n,h]
         self.mean7 = rows_N[64:65].reshape(N)  # mean7[n]
@@ -379,8 +436,7 @@ class Activations:
         self.rstd7 = rows_N[65:66].reshape(N)  # rstd7[n]
         self.xhat7 = rows_N[32:64].reshape((N, H))  # xhat7[n,h]
         self.y7 = rows_N[32:64].reshape((N, H))  # y7[n,h]
-        self.z14 = rows_N[64:96].reshape((N, K))  # z14[n,k]
-        self.relu7 = rows_N[64:96].reshape((N, K))  # relu7[n,k]
+        self.z14 = rows_N[64:96].reshape((K, N))  # z14[k,n]
         self.z15 = rows_N[32:64].reshape((N, H))  # z15[n,h]
         self.sum7 = rows_N[0:32].reshape((N, H))  # sum7[n,h]
         self.mean8 = rows_N[64:65].reshape(N)  # mean8[n]
@@ -388,8 +444,7 @@ class Activations:
         self.rstd8 = rows_N[65:66].reshape(N)  # rstd8[n]
         self.xhat8 = rows_N[32:64].reshape((N, H))  # xhat8[n,h]
         self.y8 = rows_N[32:64].reshape((N, H))  # y8[n,h]
-        self.z16 = rows_N[64:96].reshape((N, K))  # z16[n,k]
-        self.relu8 = rows_N[64:96].reshape((N, K))  # relu8[n,k]
+        self.z16 = rows_N[64:96].reshape((K, N))  # z16[k,n]
         self.z17 = rows_N[32:64].reshape((N, H))  # z17[n,h]
         self.sum8 = rows_N[0:32].reshape((N, H))  # sum8[n,h]
         self.mean9 = rows_N[64:65].reshape(N)  # mean9[n]
@@ -397,8 +452,7 @@ class Activations:
         self.rstd9 = rows_N[65:66].reshape(N)  # rstd9[n]
         self.xhat9 = rows_N[32:64].reshape((N, H))  # xhat9[n,h]
         self.y9 = rows_N[32:64].reshape((N, H))  # y9[n,h]
-        self.z18 = rows_N[64:96].reshape((N, K))  # z18[n,k]
-        self.relu9 = rows_N[64:96].reshape((N, K))  # relu9[n,k]
+        self.z18 = rows_N[64:96].reshape((K, N))  # z18[k,n]
         self.z19 = rows_N[32:64].reshape((N, H))  # z19[n,h]
         self.sum9 = rows_N[0:32].reshape((N, H))  # sum9[n,h]
         self.mean10 = rows_N[64:65].reshape(N)  # mean10[n]
@@ -406,8 +460,7 @@ class Activations:
         self.rstd10 = rows_N[65:66].reshape(N)  # rstd10[n]
         self.xhat10 = rows_N[32:64].reshape((N, H))  # xhat10[n,h]
         self.y10 = rows_N[32:64].reshape((N, H))  # y10[n,h]
-        self.z20 = rows_N[64:96].reshape((N, K))  # z20[n,k]
-        self.relu10 = rows_N[64:96].reshape((N, K))  # relu10[n,k]
+        self.z20 = rows_N[64:96].reshape((K, N))  # z20[k,n]
         self.z21 = rows_N[32:64].reshape((N, H))  # z21[n,h]
         self.sum10 = rows_N[0:32].reshape((N, H))  # sum10[n,h]
         self.mean11 = rows_N[64:65].reshape(N)  # mean11[n]
@@ -415,8 +468,7 @@ class Activations:
         self.rstd11 = rows_N[65:66].reshape(N)  # rstd11[n]
         self.xhat11 = rows_N[32:64].reshape((N, H))  # xhat11[n,h]
         self.y11 = rows_N[32:64].reshape((N, H))  # y11[n,h]
-        self.z22 = rows_N[64:96].reshape((N, K))  # z22[n,k]
-        self.relu11 = rows_N[64:96].reshape((N, K))  # relu11[n,k]
+        self.z22 = rows_N[64:96].reshape((K, N))  # z22[k,n]
         self.z23 = rows_N[32:64].reshape((N, H))  # z23[n,h]
         self.sum11 = rows_N[0:32].reshape((N, H))  # sum11[n,h]
         self.mean12 = rows_N[64:65].reshape(N)  # mean12[n]
@@ -424,8 +476,7 @@ class Activations:
         self.rstd12 = rows_N[65:66].reshape(N)  # rstd12[n]
         self.xhat12 = rows_N[32:64].reshape((N, H))  # xhat12[n,h]
         self.y12 = rows_N[32:64].reshape((N, H))  # y12[n,h]
-        self.z24 = rows_N[64:96].reshape((N, K))  # z24[n,k]
-        self.relu12 = rows_N[64:96].reshape((N, K))  # relu12[n,k]
+        self.z24 = rows_N[64:96].reshape((K, N))  # z24[k,n]
         self.z25 = rows_N[32:64].reshape((N, H))  # z25[n,h]
         self.sum12 = rows_N[0:32].reshape((N, H))  # sum12[n,h]
         self.mean13 = rows_N[64:65].reshape(N)  # mean13[n]
@@ -433,8 +484,7 @@ class Activations:
         self.rstd13 = rows_N[65:66].reshape(N)  # rstd13[n]
         self.xhat13 = rows_N[32:64].reshape((N, H))  # xhat13[n,h]
         self.y13 = rows_N[32:64].reshape((N, H))  # y13[n,h]
-        self.z26 = rows_N[64:96].reshape((N, K))  # z26[n,k]
-        self.relu13 = rows_N[64:96].reshape((N, K))  # relu13[n,k]
+        self.z26 = rows_N[64:96].reshape((K, N))  # z26[k,n]
         self.z27 = rows_N[32:64].reshape((N, H))  # z27[n,h]
         self.sum13 = rows_N[0:32].reshape((N, H))  # sum13[n,h]
         self.mean14 = rows_N[64:65].reshape(N)  # mean14[n]
@@ -442,8 +492,7 @@ class Activations:
         self.rstd14 = rows_N[65:66].reshape(N)  # rstd14[n]
         self.xhat14 = rows_N[32:64].reshape((N, H))  # xhat14[n,h]
         self.y14 = rows_N[32:64].reshape((N, H))  # y14[n,h]
-        self.z28 = rows_N[64:96].reshape((N, K))  # z28[n,k]
-        self.relu14 = rows_N[64:96].reshape((N, K))  # relu14[n,k]
+        self.z28 = rows_N[64:96].reshape((K, N))  # z28[k,n]
         self.z29 = rows_N[32:64].reshape((N, H))  # z29[n,h]
         self.sum14 = rows_N[0:32].reshape((N, H))  # sum14[n,h]
         self.mean15 = rows_N[64:65].reshape(N)  # mean15[n]
@@ -451,8 +500,7 @@ class Activations:
         self.rstd15 = rows_N[65:66].reshape(N)  # rstd15[n]
         self.xhat15 = rows_N[32:64].reshape((N, H))  # xhat15[n,h]
         self.y15 = rows_N[32:64].reshape((N, H))  # y15[n,h]
-        self.z30 = rows_N[64:96].reshape((N, K))  # z30[n,k]
-        self.relu15 = rows_N[64:96].reshape((N, K))  # relu15[n,k]
+        self.z30 = rows_N[64:96].reshape((K, N))  # z30[k,n]
         self.z31 = rows_N[32:64].reshape((N, H))  # z31[n,h]
         self.sum15 = rows_N[0:32].reshape((N, H))  # sum15[n,h]
         self.mean16 = rows_N[64:65].reshape(N)  # mean16[n]
@@ -460,8 +508,7 @@ class Activations:
         self.rstd16 = rows_N[65:66].reshape(N)  # rstd16[n]
         self.xhat16 = rows_N[32:64].reshape((N, H))  # xhat16[n,h]
         self.y16 = rows_N[32:64].reshape((N, H))  # y16[n,h]
-        self.z32 = rows_N[64:96].reshape((N, K))  # z32[n,k]
-        self.relu16 = rows_N[64:96].reshape((N, K))  # relu16[n,k]
+        self.z32 = rows_N[64:96].reshape((K, N))  # z32[k,n]
         self.z33 = rows_N[32:64].reshape((N, H))  # z33[n,h]
         self.sum16 = rows_N[0:32].reshape((N, H))  # sum16[n,h]
         self.mean17 = rows_N[64:65].reshape(N)  # mean17[n]
@@ -469,8 +516,7 @@ class Activations:
         self.rstd17 = rows_N[65:66].reshape(N)  # rstd17[n]
         self.xhat17 = rows_N[32:64].reshape((N, H))  # xhat17[n,h]
         self.y17 = rows_N[32:64].reshape((N, H))  # y17[n,h]
-        self.z34 = rows_N[64:96].reshape((N, K))  # z34[n,k]
-        self.relu17 = rows_N[64:96].reshape((N, K))  # relu17[n,k]
+        self.z34 = rows_N[64:96].reshape((K, N))  # z34[k,n]
         self.z35 = rows_N[32:64].reshape((N, H))  # z35[n,h]
         self.sum17 = rows_N[0:32].reshape((N, H))  # sum17[n,h]
         self.mean18 = rows_N[64:65].reshape(N)  # mean18[n]
@@ -478,8 +524,7 @@ class Activations:
         self.rstd18 = rows_N[65:66].reshape(N)  # rstd18[n]
         self.xhat18 = rows_N[32:64].reshape((N, H))  # xhat18[n,h]
         self.y18 = rows_N[32:64].reshape((N, H))  # y18[n,h]
-        self.z36 = rows_N[64:96].reshape((N, K))  # z36[n,k]
-        self.relu18 = rows_N[64:96].reshape((N, K))  # relu18[n,k]
+        self.z36 = rows_N[64:96].reshape((K, N))  # z36[k,n]
         self.z37 = rows_N[32:64].reshape((N, H))  # z37[n,h]
         self.sum18 = rows_N[0:32].reshape((N, H))  # sum18[n,h]
         self.mean19 = rows_N[64:65].reshape(N)  # mean19[n]
@@ -487,8 +532,7 @@ class Activations:
         self.rstd19 = rows_N[65:66].reshape(N)  # rstd19[n]
         self.xhat19 = rows_N[32:64].reshape((N, H))  # xhat19[n,h]
         self.y19 = rows_N[32:64].reshape((N, H))  # y19[n,h]
-        self.z38 = rows_N[64:96].reshape((N, K))  # z38[n,k]
-        self.relu19 = rows_N[64:96].reshape((N, K))  # relu19[n,k]
+        self.z38 = rows_N[64:96].reshape((K, N))  # z38[k,n]
         self.z39 = rows_N[32:64].reshape((N, H))  # z39[n,h]
         self.sum19 = rows_N[0:32].reshape((N, H))  # sum19[n,h]
         self.mean20 = rows_N[64:65].reshape(N)  # mean20[n]
@@ -496,8 +540,7 @@ class Activations:
         self.rstd20 = rows_N[65:66].reshape(N)  # rstd20[n]
         self.xhat20 = rows_N[32:64].reshape((N, H))  # xhat20[n,h]
         self.y20 = rows_N[32:64].reshape((N, H))  # y20[n,h]
-        self.a = rows_N[64:96].reshape((N, K))  # a[n,k]
-        self.relu20 = rows_N[64:96].reshape((N, K))  # relu20[n,k]
+        self.a = rows_N[64:96].reshape((K, N))  # a[k,n]
         self.z40 = rows_N[32:64].reshape((N, H))  # z40[n,h]
         self.h = rows_N[0:32].reshape((N, H))  # h[n,h]
         self.mean21 = rows_N[64:65].reshape(N)  # mean21[n]
@@ -506,381 +549,410 @@ class Activations:
         self.xhat21 = rows_N[0:32].reshape((N, H))  # xhat21[n,h]
         self.y21 = rows_N[0:32].reshape((N, H))  # y21[n,h]
         self.m = rows_N[10:11].reshape(N)  # m[n]
-        self.e = rows_N[0:10].reshape((N, J))  # e[n,j]
+        self.e = rows_N[0:10].reshape((J, N))  # e[j,n]
         self.s = rows_N[11:12].reshape(N)  # s[n]
         self.logits_at_digit = rows_N[2:3].reshape(N)  # logits_at_digit[n]
         self.i_n = lent(rows_N[0:2], np.intp, (N,))
         self.u_n = rows_N[0:1].reshape(N)
+        self.COUNT_N = np.array(N)
+        self.C_1E_MINUS_05 = np.array(1e-05, dtype)
         self.MEAN_H = np.full(H, 1 / H, dtype)
         self.MEAN_N = np.full(N, 1 / BATCH, dtype)
+        self.ONE = np.array(1, dtype)
         self.ONES_J = np.ones(J, dtype)
-        self.STARTS_N_J = J * np.arange(N)
-        self.ZERO = np.zeros((), dtype)
+        self.RANGE_N = np.arange(N)
+        self.ZERO = np.array(0, dtype)
 
 
 class Workspace(Activations):
     """What a step of training computes: activations, and cotangents from them.
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
-    the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
-    that threads share.
+    the first is needed no more when the second is written. Names in capitals are constants, such
+    as C_0_5 for 0.5; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
+    hand, of the BATCH that threads share.
     """
 
     def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
         BATCH = BATCH or N
         self.N, self.BATCH = N, BATCH
-        rows_N = np.empty((4046, N), dtype)
+        rows_N = np.empty((3406, N), dtype)
+        self.x_1 = np.full((N, D + 1), 1, dtype)  # x_1[n,d]
+        self.relu1_1 = np.full((K + 1, N), 1, dtype)  # relu1_1[k,n]
+        self.relu1 = self.relu1_1[:K]  # relu1[k,n]
+        self.relu2_1 = np.full((K + 1, N), 1, dtype)  # relu2_1[k,n]
+        self.relu2 = self.relu2_1[:K]  # relu2[k,n]
+        self.relu3_1 = np.full((K + 1, N), 1, dtype)  # relu3_1[k,n]
+        self.relu3 = self.relu3_1[:K]  # relu3[k,n]
+        self.relu4_1 = np.full((K + 1, N), 1, dtype)  # relu4_1[k,n]
+        self.relu4 = self.relu4_1[:K]  # relu4[k,n]
+        self.relu5_1 = np.full((K + 1, N), 1, dtype)  # relu5_1[k,n]
+        self.relu5 = self.relu5_1[:K]  # relu5[k,n]
+        self.relu6_1 = np.full((K + 1, N), 1, dtype)  # relu6_1[k,n]
+        self.relu6 = self.relu6_1[:K]  # relu6[k,n]
+        self.relu7_1 = np.full((K + 1, N), 1, dtype)  # relu7_1[k,n]
+        self.relu7 = self.relu7_1[:K]  # relu7[k,n]
+        self.relu8_1 = np.full((K + 1, N), 1, dtype)  # relu8_1[k,n]
+        self.relu8 = self.relu8_1[:K]  # relu8[k,n]
+        self.relu9_1 = np.full((K + 1, N), 1, dtype)  # relu9_1[k,n]
+        self.relu9 = self.relu9_1[:K]  # relu9[k,n]
+        self.relu10_1 = np.full((K + 1, N), 1, dtype)  # relu10_1[k,n]
+        self.relu10 = self.relu10_1[:K]  # relu10[k,n]
+        self.relu11_1 = np.full((K + 1, N), 1, dtype)  # relu11_1[k,n]
+        self.relu11 = self.relu11_1[:K]  # relu11[k,n]
+        self.relu12_1 = np.full((K + 1, N), 1, dtype)  # relu12_1[k,n]
+        self.relu12 = self.relu12_1[:K]  # relu12[k,n]
+        self.relu13_1 = np.full((K + 1, N), 1, dtype)  # relu13_1[k,n]
+        self.relu13 = self.relu13_1[:K]  # relu13[k,n]
+        self.relu14_1 = np.full((K + 1, N), 1, dtype)  # relu14_1[k,n]
+        self.relu14 = self.relu14_1[:K]  # relu14[k,n]
+        self.relu15_1 = np.full((K + 1, N), 1, dtype)  # relu15_1[k,n]
+        self.relu15 = self.relu15_1[:K]  # relu15[k,n]
+        self.relu16_1 = np.full((K + 1, N), 1, dtype)  # relu16_1[k,n]
+        self.relu16 = self.relu16_1[:K]  # relu16[k,n]
+        self.relu17_1 = np.full((K + 1, N), 1, dtype)  # relu17_1[k,n]
+        self.relu17 = self.relu17_1[:K]  # relu17[k,n]
+        self.relu18_1 = np.full((K + 1, N), 1, dtype)  # relu18_1[k,n]
+        self.relu18 = self.relu18_1[:K]  # relu18[k,n]
+        self.relu19_1 = np.full((K + 1, N), 1, dtype)  # relu19_1[k,n]
+        self.relu19 = self.relu19_1[:K]  # relu19[k,n]
+        self.relu20_1 = np.full((K + 1, N), 1, dtype)  # relu20_1[k,n]
+        self.relu20 = self.relu20_1[:K]  # relu20[k,n]
         self.loss = np.empty((), dtype)  # loss
         self.z1 = rows_N[0:32].reshape((N, H))  # z1[n,h]
         self.mean1 = rows_N[96:97].reshape(N)  # mean1[n]
-        self.var1 = rows_N[4042:4043].reshape(N)  # var1[n]
+        self.var1 = rows_N[3402:3403].reshape(N)  # var1[n]
         self.u_nh = rows_N[32:64].reshape((N, H))
-        self.rstd1 = rows_N[4042:4043].reshape(N)  # rstd1[n]
+        self.rstd1 = rows_N[3402:3403].reshape(N)  # rstd1[n]
         self.xhat1 = rows_N[64:96].reshape((N, H))  # xhat1[n,h]
         self.y1 = rows_N[96:128].reshape((N, H))  # y1[n,h]
-        self.z2 = rows_N[128:160].reshape((N, K))  # z2[n,k]
-        self.relu1 = rows_N[160:192].reshape((N, K))  # relu1[n,k]
+        self.z2 = rows_N[128:160].reshape((K, N))  # z2[k,n]
         self.z3 = rows_N[32:64].reshape((N, H))  # z3[n,h]
         self.sum1 = rows_N[0:32].reshape((N, H))  # sum1[n,h]
-        self.mean2 = rows_N[224:225].reshape(N)  # mean2[n]
-        self.var2 = rows_N[3968:3969].reshape(N)  # var2[n]
-        self.rstd2 = rows_N[3968:3969].reshape(N)  # rstd2[n]
-        self.xhat2 = rows_N[192:224].reshape((N, H))  # xhat2[n,h]
-        self.y2 = rows_N[224:256].reshape((N, H))  # y2[n,h]
-        self.z4 = rows_N[256:288].reshape((N, K))  # z4[n,k]
-        self.relu2 = rows_N[288:320].reshape((N, K))  # relu2[n,k]
+        self.mean2 = rows_N[192:193].reshape(N)  # mean2[n]
+        self.var2 = rows_N[3328:3329].reshape(N)  # var2[n]
+        self.rstd2 = rows_N[3328:3329].reshape(N)  # rstd2[n]
+        self.xhat2 = rows_N[160:192].reshape((N, H))  # xhat2[n,h]
+        self.y2 = rows_N[192:224].reshape((N, H))  # y2[n,h]
+        self.z4 = rows_N[224:256].reshape((K, N))  # z4[k,n]
         self.z5 = rows_N[32:64].reshape((N, H))  # z5[n,h]
         self.sum2 = rows_N[0:32].reshape((N, H))  # sum2[n,h]
-        self.mean3 = rows_N[352:353].reshape(N)  # mean3[n]
-        self.var3 = rows_N[3904:3905].reshape(N)  # var3[n]
-        self.rstd3 = rows_N[3904:3905].reshape(N)  # rstd3[n]
-        self.xhat3 = rows_N[320:352].reshape((N, H))  # xhat3[n,h]
-        self.y3 = rows_N[352:384].reshape((N, H))  # y3[n,h]
-        self.z6 = rows_N[384:416].reshape((N, K))  # z6[n,k]
-        self.relu3 = rows_N[416:448].reshape((N, K))  # relu3[n,k]
+        self.mean3 = rows_N[288:289].reshape(N)  # mean3[n]
+        self.var3 = rows_N[3264:3265].reshape(N)  # var3[n]
+        self.rstd3 = rows_N[3264:3265].reshape(N)  # rstd3[n]
+        self.xhat3 = rows_N[256:288].reshape((N, H))  # xhat3[n,h]
+        self.y3 = rows_N[288:320].reshape((N, H))  # y3[n,h]
+        self.z6 = rows_N[320:352].reshape((K, N))  # z6[k,n]
         self.z7 = rows_N[32:64].reshape((N, H))  # z7[n,h]
         self.sum3 = rows_N[0:32].reshape((N, H))  # sum3[n,h]
-        self.mean4 = rows_N[480:481].reshape(N)  # mean4[n]
-        self.var4 = rows_N[3840:3841].reshape(N)  # var4[n]
-        self.rstd4 = rows_N[3840:3841].reshape(N)  # rstd4[n]
-        self.xhat4 = rows_N[448:480].reshape((N, H))  # xhat4[n,h]
-        self.y4 = rows_N[480:512].reshape((N, H))  # y4[n,h]
-        self.z8 = rows_N[512:544].reshape((N, K))  # z8[n,k]
-        self.relu4 = rows_N[544:576].reshape((N, K))  # relu4[n,k]
+        self.mean4 = rows_N[384:385].reshape(N)  # mean4[n]
+        self.var4 = rows_N[3200:3201].reshape(N)  # var4[n]
+        self.rstd4 = rows_N[3200:3201].reshape(N)  # rstd4[n]
+        self.xhat4 = rows_N[352:384].reshape((N, H))  # xhat4[n,h]
+        self.y4 = rows_N[384:416].reshape((N, H))  # y4[n,h]
+        self.z8 = rows_N[416:448].reshape((K, N))  # z8[k,n]
         self.z9 = rows_N[32:64].reshape((N, H))  # z9[n,h]
         self.sum4 = rows_N[0:32].reshape((N, H))  # sum4[n,h]
-        self.mean5 = rows_N[608:609].reshape(N)  # mean5[n]
-        self.var5 = rows_N[3776:3777].reshape(N)  # var5[n]
-        self.rstd5 = rows_N[3776:3777].reshape(N)  # rstd5[n]
-        self.xhat5 = rows_N[576:608].reshape((N, H))  # xhat5[n,h]
-        self.y5 = rows_N[608:640].reshape((N, H))  # y5[n,h]
-        self.z10 = rows_N[640:672].reshape((N, K))  # z10[n,k]
-        self.relu5 = rows_N[672:704].reshape((N, K))  # relu5[n,k]
+        self.mean5 = rows_N[480:481].reshape(N)  # mean5[n]
+        self.var5 = rows_N[3136:3137].reshape(N)  # var5[n]
+        self.rstd5 = rows_N[3136:3137].reshape(N)  # rstd5[n]
+        self.xhat5 = rows_N[448:480].reshape((N, H))  # xhat5[n,h]
+        self.y5 = rows_N[480:512].reshape((N, H))  # y5[n,h]
+        self.z10 = rows_N[512:544].reshape((K, N))  # z10[k,n]
         self.z11 = rows_N[32:64].reshape((N, H))  # z11[n,h]
         self.sum5 = rows_N[0:32].reshape((N, H))  # sum5[n,h]
-        self.mean6 = rows_N[736:737].reshape(N)  # mean6[n]
-        self.var6 = rows_N[3712:3713].reshape(N)  # var6[n]
-        self.rstd6 = rows_N[3712:3713].reshape(N)  # rstd6[n]
-        self.xhat6 = rows_N[704:736].reshape((N, H))  # xhat6[n,h]
-        self.y6 = rows_N[736:768].reshape((N, H))  # y6[n,h]
-        self.z12 = rows_N[768:800].reshape((N, K))  # z12[n,k]
-        self.relu6 = rows_N[800:832].reshape((N, K))  # relu6[n,k]
+        self.mean6 = rows_N[576:577].reshape(N)  # mean6[n]
+        self.var6 = rows_N[3072:3073].reshape(N)  # var6[n]
+        self.rstd6 = rows_N[3072:3073].reshape(N)  # rstd6[n]
+        self.xhat6 = rows_N[544:576].reshape((N, H))  # xhat6[n,h]
+        self.y6 = rows_N[576:608].reshape((N, H))  # y6[n,h]
+        self.z12 = rows_N[608:640].reshape((K, N))  # z12[k,n]
         self.z13 = rows_N[32:64].reshape((N, H))  # z13[n,h]
         self.sum6 = rows_N[0:32].reshape((N, H))  # sum6[n,h]
-        self.mean7 = rows_N[864:865].reshape(N)  # mean7[n]
-        self.var7 = rows_N[3648:3649].reshape(N)  # var7[n]
-        self.rstd7 = rows_N[3648:3649].reshape(N)  # rstd7[n]
-        self.xhat7 = rows_N[832:864].reshape((N, H))  # xhat7[n,h]
-        self.y7 = rows_N[864:896].reshape((N, H))  # y7[n,h]
-        self.z14 = rows_N[896:928].reshape((N, K))  # z14[n,k]
-        self.relu7 = rows_N[928:960].reshape((N, K))  # relu7[n,k]
+        self.mean7 = rows_N[672:673].reshape(N)  # mean7[n]
+        self.var7 = rows_N[3008:3009].reshape(N)  # var7[n]
+        self.rstd7 = rows_N[3008:3009].reshape(N)  # rstd7[n]
+        self.xhat7 = rows_N[640:672].reshape((N, H))  # xhat7[n,h]
+        self.y7 = rows_N[672:704].reshape((N, H))  # y7[n,h]
+        self.z14 = rows_N[704:736].reshape((K, N))  # z14[k,n]
         self.z15 = rows_N[32:64].reshape((N, H))  # z15[n,h]
         self.sum7 = rows_N[0:32].reshape((N, H))  # sum7[n,h]
-        self.mean8 = rows_N[992:993].reshape(N)  # mean8[n]
-        self.var8 = rows_N[3584:3585].reshape(N)  # var8[n]
-        self.rstd8 = rows_N[3584:3585].reshape(N)  # rstd8[n]
-        self.xhat8 = rows_N[960:992].reshape((N, H))  # xhat8[n,h]
-        self.y8 = rows_N[992:1024].reshape((N, H))  # y8[n,h]
-        self.z16 = rows_N[1024:1056].reshape((N, K))  # z16[n,k]
-        self.relu8 = rows_N[1056:1088].reshape((N, K))  # relu8[n,k]
+        self.mean8 = rows_N[768:769].reshape(N)  # mean8[n]
+        self.var8 = rows_N[2944:2945].reshape(N)  # var8[n]
+        self.rstd8 = rows_N[2944:2945].reshape(N)  # rstd8[n]
+        self.xhat8 = rows_N[736:768].reshape((N, H))  # xhat8[n,h]
+        self.y8 = rows_N[768:800].reshape((N, H))  # y8[n,h]
+        self.z16 = rows_N[800:832].reshape((K, N))  # z16[k,n]
         self.z17 = rows_N[32:64].reshape((N, H))  # z17[n,h]
         self.sum8 = rows_N[0:32].reshape((N, H))  # sum8[n,h]
-        self.mean9 = rows_N[1120:1121].reshape(N)  # mean9[n]
-        self.var9 = rows_N[3520:3521].reshape(N)  # var9[n]
-        self.rstd9 = rows_N[3520:3521].reshape(N)  # rstd9[n]
-        self.xhat9 = rows_N[1088:1120].reshape((N, H))  # xhat9[n,h]
-        self.y9 = rows_N[1120:1152].reshape((N, H))  # y9[n,h]
-        self.z18 = rows_N[1152:1184].reshape((N, K))  # z18[n,k]
-        self.relu9 = rows_N[1184:1216].reshape((N, K))  # relu9[n,k]
+        self.mean9 = rows_N[864:865].reshape(N)  # mean9[n]
+        self.var9 = rows_N[2880:2881].reshape(N)  # var9[n]
+        self.rstd9 = rows_N[2880:2881].reshape(N)  # rstd9[n]
+        self.xhat9 = rows_N[832:864].reshape((N, H))  # xhat9[n,h]
+        self.y9 = rows_N[864:896].reshape((N, H))  # y9[n,h]
+        self.z18 = rows_N[896:928].reshape((K, N))  # z18[k,n]
         self.z19 = rows_N[32:64].reshape((N, H))  # z19[n,h]
         self.sum9 = rows_N[0:32].reshape((N, H))  # sum9[n,h]
-        self.mean10 = rows_N[1248:1249].reshape(N)  # mean10[n]
-        self.var10 = rows_N[3456:3457].reshape(N)  # var10[n]
-        self.rstd10 = rows_N[3456:3457].reshape(N)  # rstd10[n]
-        self.xhat10 = rows_N[1216:1248].reshape((N, H))  # xhat10[n,h]
-        self.y10 = rows_N[1248:1280].reshape((N, H))  # y10[n,h]
-        self.z20 = rows_N[1280:1312].reshape((N, K))  # z20[n,k]
-        self.relu10 = rows_N[1312:1344].reshape((N, K))  # relu10[n,k]
+        self.mean10 = rows_N[960:961].reshape(N)  # mean10[n]
+        self.var10 = rows_N[2816:2817].reshape(N)  # var10[n]
+        self.rstd10 = rows_N[2816:2817].reshape(N)  # rstd10[n]
+        self.xhat10 = rows_N[928:960].reshape((N, H))  # xhat10[n,h]
+        self.y10 = rows_N[960:992].reshape((N, H))  # y10[n,h]
+        self.z20 = rows_N[992:1024].reshape((K, N))  # z20[k,n]
         self.z21 = rows_N[32:64].reshape((N, H))  # z21[n,h]
         self.sum10 = rows_N[0:32].reshape((N, H))  # sum10[n,h]
-        self.mean11 = rows_N[1376:1377].reshape(N)  # mean11[n]
-        self.var11 = rows_N[3392:3393].reshape(N)  # var11[n]
-        self.rstd11 = rows_N[3392:3393].reshape(N)  # rstd11[n]
-        self.xhat11 = rows_N[1344:1376].reshape((N, H))  # xhat11[n,h]
-        self.y11 = rows_N[1376:1408].reshape((N, H))  # y11[n,h]
-        self.z22 = rows_N[1408:1440].reshape((N, K))  # z22[n,k]
-        self.relu11 = rows_N[1440:1472].reshape((N, K))  # relu11[n,k]
+        self.mean11 = rows_N[1056:1057].reshape(N)  # mean11[n]
+        self.var11 = rows_N[2752:2753].reshape(N)  # var11[n]
+        self.rstd11 = rows_N[2752:2753].reshape(N)  # rstd11[n]
+        self.xhat11 = rows_N[1024:1056].reshape((N, H))  # xhat11[n,h]
+        self.y11 = rows_N[1056:1088].reshape((N, H))  # y11[n,h]
+        self.z22 = rows_N[1088:1120].reshape((K, N))  # z22[k,n]
         self.z23 = rows_N[32:64].reshape((N, H))  # z23[n,h]
         self.sum11 = rows_N[0:32].reshape((N, H))  # sum11[n,h]
-        self.mean12 = rows_N[1504:1505].reshape(N)  # mean12[n]
-        self.var12 = rows_N[3328:3329].reshape(N)  # var12[n]
-        self.rstd12 = rows_N[3328:3329].reshape(N)  # rstd12[n]
-        self.xhat12 = rows_N[1472:1504].reshape((N, H))  # xhat12[n,h]
-        self.y12 = rows_N[1504:1536].reshape((N, H))  # y12[n,h]
-        self.z24 = rows_N[1536:1568].reshape((N, K))  # z24[n,k]
-        self.relu12 = rows_N[1568:1600].reshape((N, K))  # relu12[n,k]
+        self.mean12 = rows_N[1152:1153].reshape(N)  # mean12[n]
+        self.var12 = rows_N[2688:2689].reshape(N)  # var12[n]
+        self.rstd12 = rows_N[2688:2689].reshape(N)  # rstd12[n]
+        self.xhat12 = rows_N[1120:1152].reshape((N, H))  # xhat12[n,h]
+        self.y12 = rows_N[1152:1184].reshape((N, H))  # y12[n,h]
+        self.z24 = rows_N[1184:1216].reshape((K, N))  # z24[k,n]
         self.z25 = rows_N[32:64].reshape((N, H))  # z25[n,h]
         self.sum12 = rows_N[0:32].reshape((N, H))  # sum12[n,h]
-        self.mean13 = rows_N[1632:1633].reshape(N)  # mean13[n]
-        self.var13 = rows_N[3264:3265].reshape(N)  # var13[n]
-        self.rstd13 = rows_N[3264:3265].reshape(N)  # rstd13[n]
-        self.xhat13 = rows_N[1600:1632].reshape((N, H))  # xhat13[n,h]
-        self.y13 = rows_N[1632:1664].reshape((N, H))  # y13[n,h]
-        self.z26 = rows_N[1664:1696].reshape((N, K))  # z26[n,k]
-        self.relu13 = rows_N[1696:1728].reshape((N, K))  # relu13[n,k]
+        self.mean13 = rows_N[1248:1249].reshape(N)  # mean13[n]
+        self.var13 = rows_N[2624:2625].reshape(N)  # var13[n]
+        self.rstd13 = rows_N[2624:2625].reshape(N)  # rstd13[n]
+        self.xhat13 = rows_N[1216:1248].reshape((N, H))  # xhat13[n,h]
+        self.y13 = rows_N[1248:1280].reshape((N, H))  # y13[n,h]
+        self.z26 = rows_N[1280:1312].reshape((K, N))  # z26[k,n]
         self.z27 = rows_N[32:64].reshape((N, H))  # z27[n,h]
         self.sum13 = rows_N[0:32].reshape((N, H))  # sum13[n,h]
-        self.mean14 = rows_N[1760:1761].reshape(N)  # mean14[n]
-        self.var14 = rows_N[3200:3201].reshape(N)  # var14[n]
-        self.rstd14 = rows_N[3200:3201].reshape(N)  # rstd14[n]
-        self.xhat14 = rows_N[1728:1760].reshape((N, H))  # xhat14[n,h]
-        self.y14 = rows_N[1760:1792].reshape((N, H))  # y14[n,h]
-        self.z28 = rows_N[1792:1824].reshape((N, K))  # z28[n,k]
-        self.relu14 = rows_N[1824:1856].reshape((N, K))  # relu14[n,k]
+        self.mean14 = rows_N[1344:1345].reshape(N)  # mean14[n]
+        self.var14 = rows_N[2560:2561].reshape(N)  # var14[n]
+        self.rstd14 = rows_N[2560:2561].reshape(N)  # rstd14[n]
+        self.xhat14 = rows_N[1312:1344].reshape((N, H))  # xhat14[n,h]
+        self.y14 = rows_N[1344:1376].reshape((N, H))  # y14[n,h]
+        self.z28 = rows_N[1376:1408].reshape((K, N))  # z28[k,n]
         self.z29 = rows_N[32:64].reshape((N, H))  # z29[n,h]
         self.sum14 = rows_N[0:32].reshape((N, H))  # sum14[n,h]
-        self.mean15 = rows_N[1888:1889].reshape(N)  # mean15[n]
-        self.var15 = rows_N[3136:3137].reshape(N)  # var15[n]
-        self.rstd15 = rows_N[3136:3137].reshape(N)  # rstd15[n]
-        self.xhat15 = rows_N[1856:1888].reshape((N, H))  # xhat15[n,h]
-        self.y15 = rows_N[1888:1920].reshape((N, H))  # y15[n,h]
-        self.z30 = rows_N[1920:1952].reshape((N, K))  # z30[n,k]
-        self.relu15 = rows_N[1952:1984].reshape((N, K))  # relu15[n,k]
+        self.mean15 = rows_N[1440:1441].reshape(N)  # mean15[n]
+        self.var15 = rows_N[2496:2497].reshape(N)  # var15[n]
+        self.rstd15 = rows_N[2496:2497].reshape(N)  # rstd15[n]
+        self.xhat15 = rows_N[1408:1440].reshape((N, H))  # xhat15[n,h]
+        self.y15 = rows_N[1440:1472].reshape((N, H))  # y15[n,h]
+        self.z30 = rows_N[1472:1504].reshape((K, N))  # z30[k,n]
         self.z31 = rows_N[32:64].reshape((N, H))  # z31[n,h]
         self.sum15 = rows_N[0:32].reshape((N, H))  # sum15[n,h]
-        self.mean16 = rows_N[2016:2017].reshape(N)  # mean16[n]
-        self.var16 = rows_N[3072:3073].reshape(N)  # var16[n]
-        self.rstd16 = rows_N[3072:3073].reshape(N)  # rstd16[n]
-        self.xhat16 = rows_N[1984:2016].reshape((N, H))  # xhat16[n,h]
-        self.y16 = rows_N[2016:2048].reshape((N, H))  # y16[n,h]
-        self.z32 = rows_N[2048:2080].reshape((N, K))  # z32[n,k]
-        self.relu16 = rows_N[2080:2112].reshape((N, K))  # relu16[n,k]
+        self.mean16 = rows_N[1536:1537].reshape(N)  # mean16[n]
+        self.var16 = rows_N[2432:2433].reshape(N)  # var16[n]
+        self.rstd16 = rows_N[2432:2433].reshape(N)  # rstd16[n]
+        self.xhat16 = rows_N[1504:1536].reshape((N, H))  # xhat16[n,h]
+        self.y16 = rows_N[1536:1568].reshape((N, H))  # y16[n,h]
+        self.z32 = rows_N[1568:1600].reshape((K, N))  # z32[k,n]
         self.z33 = rows_N[32:64].reshape((N, H))  # z33[n,h]
         self.sum16 = rows_N[0:32].reshape((N, H))  # sum16[n,h]
-        self.mean17 = rows_N[2144:2145].reshape(N)  # mean17[n]
-        self.var17 = rows_N[3008:3009].reshape(N)  # var17[n]
-        self.rstd17 = rows_N[3008:3009].reshape(N)  # rstd17[n]
-        self.xhat17 = rows_N[2112:2144].reshape((N, H))  # xhat17[n,h]
-        self.y17 = rows_N[2144:2176].reshape((N, H))  # y17[n,h]
-        self.z34 = rows_N[2176:2208].reshape((N, K))  # z34[n,k]
-        self.relu17 = rows_N[2208:2240].reshape((N, K))  # relu17[n,k]
+        self.mean17 = rows_N[1632:1633].reshape(N)  # mean17[n]
+        self.var17 = rows_N[2368:2369].reshape(N)  # var17[n]
+        self.rstd17 = rows_N[2368:2369].reshape(N)  # rstd17[n]
+        self.xhat17 = rows_N[1600:1632].reshape((N, H))  # xhat17[n,h]
+        self.y17 = rows_N[1632:1664].reshape((N, H))  # y17[n,h]
+        self.z34 = rows_N[1664:1696].reshape((K, N))  # z34[k,n]
         self.z35 = rows_N[32:64].reshape((N, H))  # z35[n,h]
         self.sum17 = rows_N[0:32].reshape((N, H))  # sum17[n,h]
-        self.mean18 = rows_N[2272:2273].reshape(N)  # mean18[n]
-        self.var18 = rows_N[2944:2945].reshape(N)  # var18[n]
-        self.rstd18 = rows_N[2944:2945].reshape(N)  # rstd18[n]
-        self.xhat18 = rows_N[2240:2272].reshape((N, H))  # xhat18[n,h]
-        self.y18 = rows_N[2272:2304].reshape((N, H))  # y18[n,h]
-        self.z36 = rows_N[2304:2336].reshape((N, K))  # z36[n,k]
-        self.relu18 = rows_N[2336:2368].reshape((N, K))  # relu18[n,k]
+        self.mean18 = rows_N[1728:1729].reshape(N)  # mean18[n]
+        self.var18 = rows_N[2304:2305].reshape(N)  # var18[n]
+        self.rstd18 = rows_N[2304:2305].reshape(N)  # rstd18[n]
+        self.xhat18 = rows_N[1696:1728].reshape((N, H))  # xhat18[n,h]
+        self.y18 = rows_N[1728:1760].reshape((N, H))  # y18[n,h]
+        self.z36 = rows_N[1760:1792].reshape((K, N))  # z36[k,n]
         self.z37 = rows_N[32:64].reshape((N, H))  # z37[n,h]
         self.sum18 = rows_N[0:32].reshape((N, H))  # sum18[n,h]
-        self.mean19 = rows_N[2400:2401].reshape(N)  # mean19[n]
-        self.var19 = rows_N[2880:2881].reshape(N)  # var19[n]
-        self.rstd19 = rows_N[2880:2881].reshape(N)  # rstd19[n]
-        self.xhat19 = rows_N[2368:2400].reshape((N, H))  # xhat19[n,h]
-        self.y19 = rows_N[2400:2432].reshape((N, H))  # y19[n,h]
-        self.z38 = rows_N[2432:2464].reshape((N, K))  # z38[n,k]
-        self.relu19 = rows_N[2464:2496].reshape((N, K))  # relu19[n,k]
+        self.mean19 = rows_N[1824:1825].reshape(N)  # mean19[n]
+        self.var19 = rows_N[2240:2241].reshape(N)  # var19[n]
+        self.rstd19 = rows_N[2240:2241].reshape(N)  # rstd19[n]
+        self.xhat19 = rows_N[1792:1824].reshape((N, H))  # xhat19[n,h]
+        self.y19 = rows_N[1824:1856].reshape((N, H))  # y19[n,h]
+        self.z38 = rows_N[1856:1888].reshape((K, N))  # z38[k,n]
         self.z39 = rows_N[32:64].reshape((N, H))  # z39[n,h]
         self.sum19 = rows_N[0:32].reshape((N, H))  # sum19[n,h]
-        self.mean20 = rows_N[2528:2529].reshape(N)  # mean20[n]
-        self.var20 = rows_N[2816:2817].reshape(N)  # var20[n]
-        self.rstd20 = rows_N[2816:2817].reshape(N)  # rstd20[n]
-        self.xhat20 = rows_N[2496:2528].reshape((N, H))  # xhat20[n,h]
-        self.y20 = rows_N[2528:2560].reshape((N, H))  # y20[n,h]
-        self.a = rows_N[2560:2592].reshape((N, K))  # a[n,k]
-        self.relu20 = rows_N[2592:2624].reshape((N, K))  # relu20[n,k]
+        self.mean20 = rows_N[1920:1921].reshape(N)  # mean20[n]
+        self.var20 = rows_N[2176:2177].reshape(N)  # var20[n]
+        self.rstd20 = rows_N[2176:2177].reshape(N)  # rstd20[n]
+        self.xhat20 = rows_N[1888:1920].reshape((N, H))  # xhat20[n,h]
+        self.y20 = rows_N[1920:1952].reshape((N, H))  # y20[n,h]
+        self.a = rows_N[1952:1984].reshape((K, N))  # a[k,n]
         self.z40 = rows_N[32:64].reshape((N, H))  # z40[n,h]
         self.h = rows_N[0:32].reshape((N, H))  # h[n,h]
-        self.mean21 = rows_N[2624:2625].reshape(N)  # mean21[n]
-        self.var21 = rows_N[2720:2721].reshape(N)  # var21[n]
-        self.rstd21 = rows_N[2720:2721].reshape(N)  # rstd21[n]
+        self.mean21 = rows_N[1984:1985].reshape(N)  # mean21[n]
+        self.var21 = rows_N[2080:2081].reshape(N)  # var21[n]
+        self.rstd21 = rows_N[2080:2081].reshape(N)  # rstd21[n]
         self.xhat21 = rows_N[0:32].reshape((N, H))  # xhat21[n,h]
-        self.y21 = rows_N[2624:2656].reshape((N, H))  # y21[n,h]
-        self.logits = rows_N[32:42].reshape((N, J))  # logits[n,j]
+        self.y21 = rows_N[1984:2016].reshape((N, H))  # y21[n,h]
+        self.logits = rows_N[32:42].reshape((J, N))  # logits[j,n]
         self.m = rows_N[54:55].reshape(N)  # m[n]
-        self.e = rows_N[42:52].reshape((N, J))  # e[n,j]
+        self.e = rows_N[42:52].reshape((J, N))  # e[j,n]
         self.s = rows_N[55:56].reshape(N)  # s[n]
         self.logits_at_digit = rows_N[56:57].reshape(N)  # logits_at_digit[n]
         self.i_n = lent(rows_N[52:54], np.intp, (N,))
-        self.u_n = rows_N[4043:4044].reshape(N)
-        self.p = rows_N[42:52].reshape((N, J))  # p[n,j]
-        self.d_logits = rows_N[4032:4042].reshape((N, J))  # ∂L/∂logits[n,j]
-        self.d_y21 = rows_N[2656:2688].reshape((N, H))  # ∂L/∂y21[n,h]
+        self.u_n = rows_N[3403:3404].reshape(N)
+        self.p = rows_N[42:52].reshape((J, N))  # p[j,n]
+        self.d_logits = rows_N[3392:3402].reshape((J, N))  # ∂L/∂logits[j,n]
+        self.d_y21 = rows_N[2016:2048].reshape((N, H))  # ∂L/∂y21[n,h]
         self.d_xhat21 = rows_N[32:64].reshape((N, H))  # ∂L/∂xhat21[n,h]
-        self.xhat21_dot_d_xhat21 = rows_N[2721:2722].reshape(N)  # xhat21_dot_d_xhat21[n]
-        self.sum_d_xhat21 = rows_N[2722:2723].reshape(N)  # sum_d_xhat21[n]
-        self.d_h = rows_N[2688:2720].reshape((N, H))  # ∂L/∂h[n,h]
-        self.d_relu20 = rows_N[32:64].reshape((N, K))  # ∂L/∂relu20[n,k]
-        self.d_a = rows_N[2560:2592].reshape((N, K))  # ∂L/∂a[n,k]
-        self.d_y20 = rows_N[2720:2752].reshape((N, H))  # ∂L/∂y20[n,h]
-        self.d_xhat20 = rows_N[2752:2784].reshape((N, H))  # ∂L/∂xhat20[n,h]
-        self.xhat20_dot_d_xhat20 = rows_N[2817:2818].reshape(N)  # xhat20_dot_d_xhat20[n]
-        self.sum_d_xhat20 = rows_N[2818:2819].reshape(N)  # sum_d_xhat20[n]
-        self.d_sum19 = rows_N[2784:2816].reshape((N, H))  # ∂L/∂sum19[n,h]
-        self.d_relu19 = rows_N[32:64].reshape((N, K))  # ∂L/∂relu19[n,k]
-        self.d_z38 = rows_N[2432:2464].reshape((N, K))  # ∂L/∂z38[n,k]
-        self.d_y19 = rows_N[2752:2784].reshape((N, H))  # ∂L/∂y19[n,h]
-        self.d_xhat19 = rows_N[2816:2848].reshape((N, H))  # ∂L/∂xhat19[n,h]
-        self.xhat19_dot_d_xhat19 = rows_N[2881:2882].reshape(N)  # xhat19_dot_d_xhat19[n]
-        self.sum_d_xhat19 = rows_N[2882:2883].reshape(N)  # sum_d_xhat19[n]
-        self.d_sum18 = rows_N[2848:2880].reshape((N, H))  # ∂L/∂sum18[n,h]
-        self.d_relu18 = rows_N[32:64].reshape((N, K))  # ∂L/∂relu18[n,k]
-        self.d_z36 = rows_N[2304:2336].reshape((N, K))  # ∂L/∂z36[n,k]
-        self.d_y18 = rows_N[2816:2848].reshape((N, H))  # ∂L/∂y18[n,h]
-        self.d_xhat18 = rows_N[2880:2912].reshape((N, H))  # ∂L/∂xhat18[n,h]
-        self.xhat18_dot_d_xhat18 = rows_N[2945:2946].reshape(N)  # xhat18_dot_d_xhat18[n]
-        self.sum_d_xhat18 = rows_N[2946:2947].reshape(N)  # sum_d_xhat18[n]
-        self.d_sum17 = rows_N[2912:2944].reshape((N, H))  # ∂L/∂sum17[n,h]
-        self.d_relu17 = rows_N[32:64].reshape((N, K))  # ∂L/∂relu17[n,k]
-        self.d_z34 = rows_N[2176:2208].reshape((N, K))  # ∂L/∂z34[n,k]
-        self.d_y17 = rows_N[2880:2912].reshape((N, H))  # ∂L/∂y17[n,h]
-        self.d_xhat17 = rows_N[2944:2976].reshape((N, H))  # ∂L/∂xhat17[n,h]
-        self.xhat17_dot_d_xhat17 = rows_N[3009:3010].reshape(N)  # xhat17_dot_d_xhat17[n]
-        self.sum_d_xhat17 = rows_N[3010:3011].reshape(N)  # sum_d_xhat17[n]
-        self.d_sum16 = rows_N[2976:3008].reshape((N, H))  # ∂L/∂sum16[n,h]
-        self.d_relu16 = rows_N[32:64].reshape((N, K))  # ∂L/∂relu16[n,k]
-        self.d_z32 = rows_N[2048:2080].reshape((N, K))  # ∂L/∂z32[n,k]
-        self.d_y16 = rows_N[2944:2976].reshape((N, H))  # ∂L/∂y16[n,h]
-        self.d_xhat16 = rows_N[3008:3040].reshape((N, H))  # ∂L/∂xhat16[n,h]
-        self.xhat16_dot_d_xhat16 = rows_N[3073:3074].reshape(N)  # xhat16_dot_d_xhat16[n]
-        self.sum_d_xhat16 = rows_N[3074:3075].reshape(N)  # sum_d_xhat16[n]
-        self.d_sum15 = rows_N[3040:3072].reshape((N, H))  # ∂L/∂sum15[n,h]
-        self.d_relu15 = rows_N[32:64].reshape((N, K))  # ∂L/∂relu15[n,k]
-        self.d_z30 = rows_N[1920:1952].reshape((N, K))  # ∂L/∂z30[n,k]
-        self.d_y15 = rows_N[3008:3040].reshape((N, H))  # ∂L/∂y15[n,h]
-        self.d_xhat15 = rows_N[3072:3104].reshape((N, H))  # ∂L/∂xhat15[n,h]
-        self.xhat15_dot_d_xhat15 = rows_N[3137:3138].reshape(N)  # xhat15_dot_d_xhat15[n]
-        self.sum_d_xhat15 = rows_N[3138:3139].reshape(N)  # sum_d_xhat15[n]
-        self.d_sum14 = rows_N[3104:3136].reshape((N, H))  # ∂L/∂sum14[n,h]
-        self.d_relu14 = rows_N[32:64].reshape((N, K))  # ∂L/∂relu14[n,k]
-        self.d_z28 = rows_N[1792:1824].reshape((N, K))  # ∂L/∂z28[n,k]
-        self.d_y14 = rows_N[3072:3104].reshape((N, H))  # ∂L/∂y14[n,h]
-        self.d_xhat14 = rows_N[3136:3168].reshape((N, H))  # ∂L/∂xhat14[n,h]
-        self.xhat14_dot_d_xhat14 = rows_N[3201:3202].reshape(N)  # xhat14_dot_d_xhat14[n]
-        self.sum_d_xhat14 = rows_N[3202:3203].reshape(N)  # sum_d_xhat14[n]
-        self.d_sum13 = rows_N[3168:3200].reshape((N, H))  # ∂L/∂sum13[n,h]
-        self.d_relu13 = rows_N[32:64].reshape((N, K))  # ∂L/∂relu13[n,k]
-        self.d_z26 = rows_N[1664:1696].reshape((N, K))  # ∂L/∂z26[n,k]
-        self.d_y13 = rows_N[3136:3168].reshape((N, H))  # ∂L/∂y13[n,h]
-        self.d_xhat13 = rows_N[3200:3232].reshape((N, H))  # ∂L/∂xhat13[n,h]
-        self.xhat13_dot_d_xhat13 = rows_N[3265:3266].reshape(N)  # xhat13_dot_d_xhat13[n]
-        self.sum_d_xhat13 = rows_N[3266:3267].reshape(N)  # sum_d_xhat13[n]
-        self.d_sum12 = rows_N[3232:3264].reshape((N, H))  # ∂L/∂sum12[n,h]
-        self.d_relu12 = rows_N[32:64].reshape((N, K))  # ∂L/∂relu12[n,k]
-        self.d_z24 = rows_N[1536:1568].reshape((N, K))  # ∂L/∂z24[n,k]
-        self.d_y12 = rows_N[3200:3232].reshape((N, H))  # ∂L/∂y12[n,h]
-        self.d_xhat12 = rows_N[3264:3296].reshape((N, H))  # ∂L/∂xhat12[n,h]
-        self.xhat12_dot_d_xhat12 = rows_N[3329:3330].reshape(N)  # xhat12_dot_d_xhat12[n]
-        self.sum_d_xhat12 = rows_N[3330:3331].reshape(N)  # sum_d_xhat12[n]
-        self.d_sum11 = rows_N[3296:3328].reshape((N, H))  # ∂L/∂sum11[n,h]
-        self.d_relu11 = rows_N[32:64].reshape((N, K))  # ∂L/∂relu11[n,k]
-        self.d_z22 = rows_N[1408:1440].reshape((N, K))  # ∂L/∂z22[n,k]
-        self.d_y11 = rows_N[3264:3296].reshape((N, H))  # ∂L/∂y11[n,h]
-        self.d_xhat11 = rows_N[3328:3360].reshape((N, H))  # ∂L/∂xhat11[n,h]
-        self.xhat11_dot_d_xhat11 = rows_N[3393:3394].reshape(N)  # xhat11_dot_d_xhat11[n]
-        self.sum_d_xhat11 = rows_N[3394:3395].reshape(N)  # sum_d_xhat11[n]
-        self.d_sum10 = rows_N[3360:3392].reshape((N, H))  # ∂L/∂sum10[n,h]
-        self.d_relu10 = rows_N[32:64].reshape((N, K))  # ∂L/∂relu10[n,k]
-        self.d_z20 = rows_N[1280:1312].reshape((N, K))  # ∂L/∂z20[n,k]
-        self.d_y10 = rows_N[3328:3360].reshape((N, H))  # ∂L/∂y10[n,h]
-        self.d_xhat10 = rows_N[3392:3424].reshape((N, H))  # ∂L/∂xhat10[n,h]
-        self.xhat10_dot_d_xhat10 = rows_N[3457:3458].reshape(N)  # xhat10_dot_d_xhat10[n]
-        self.sum_d_xhat10 = rows_N[3458:3459].reshape(N)  # sum_d_xhat10[n]
-        self.d_sum9 = rows_N[3424:3456].reshape((N, H))  # ∂L/∂sum9[n,h]
-        self.d_relu9 = rows_N[32:64].reshape((N, K))  # ∂L/∂relu9[n,k]
-        self.d_z18 = rows_N[1152:1184].reshape((N, K))  # ∂L/∂z18[n,k]
-        self.d_y9 = rows_N[3392:3424].reshape((N, H))  # ∂L/∂y9[n,h]
-        self.d_xhat9 = rows_N[3456:3488].reshape((N, H))  # ∂L/∂xhat9[n,h]
-        self.xhat9_dot_d_xhat9 = rows_N[3521:3522].reshape(N)  # xhat9_dot_d_xhat9[n]
-        self.sum_d_xhat9 = rows_N[3522:3523].reshape(N)  # sum_d_xhat9[n]
-        self.d_sum8 = rows_N[3488:3520].reshape((N, H))  # ∂L/∂sum8[n,h]
-        self.d_relu8 = rows_N[32:64].reshape((N, K))  # ∂L/∂relu8[n,k]
-        self.d_z16 = rows_N[1024:1056].reshape((N, K))  # ∂L/∂z16[n,k]
-        self.d_y8 = rows_N[3456:3488].reshape((N, H))  # ∂L/∂y8[n,h]
-        self.d_xhat8 = rows_N[3520:3552].reshape((N, H))  # ∂L/∂xhat8[n,h]
-        self.xhat8_dot_d_xhat8 = rows_N[3585:3586].reshape(N)  # xhat8_dot_d_xhat8[n]
-        self.sum_d_xhat8 = rows_N[3586:3587].reshape(N)  # sum_d_xhat8[n]
-        self.d_sum7 = rows_N[3552:3584].reshape((N, H))  # ∂L/∂sum7[n,h]
-        self.d_relu7 = rows_N[32:64].reshape((N, K))  # ∂L/∂relu7[n,k]
-        self.d_z14 = rows_N[896:928].reshape((N, K))  # ∂L/∂z14[n,k]
-        self.d_y7 = rows_N[3520:3552].reshape((N, H))  # ∂L/∂y7[n,h]
-        self.d_xhat7 = rows_N[3584:3616].reshape((N, H))  # ∂L/∂xhat7[n,h]
-        self.xhat7_dot_d_xhat7 = rows_N[3649:3650].reshape(N)  # xhat7_dot_d_xhat7[n]
-        self.sum_d_xhat7 = rows_N[3650:3651].reshape(N)  # sum_d_xhat7[n]
-        self.d_sum6 = rows_N[3616:3648].reshape((N, H))  # ∂L/∂sum6[n,h]
-        self.d_relu6 = rows_N[32:64].reshape((N, K))  # ∂L/∂relu6[n,k]
-        self.d_z12 = rows_N[768:800].reshape((N, K))  # ∂L/∂z12[n,k]
-        self.d_y6 = rows_N[3584:3616].reshape((N, H))  # ∂L/∂y6[n,h]
-        self.d_xhat6 = rows_N[3648:3680].reshape((N, H))  # ∂L/∂xhat6[n,h]
-        self.xhat6_dot_d_xhat6 = rows_N[3713:3714].reshape(N)  # xhat6_dot_d_xhat6[n]
-        self.sum_d_xhat6 = rows_N[3714:3715].reshape(N)  # sum_d_xhat6[n]
-        self.d_sum5 = rows_N[3680:3712].reshape((N, H))  # ∂L/∂sum5[n,h]
-        self.d_relu5 = rows_N[32:64].reshape((N, K))  # ∂L/∂relu5[n,k]
-        self.d_z10 = rows_N[640:672].reshape((N, K))  # ∂L/∂z10[n,k]
-        self.d_y5 = rows_N[3648:3680].reshape((N, H))  # ∂L/∂y5[n,h]
-        self.d_xhat5 = rows_N[3712:3744].reshape((N, H))  # ∂L/∂xhat5[n,h]
-        self.xhat5_dot_d_xhat5 = rows_N[3777:3778].reshape(N)  # xhat5_dot_d_xhat5[n]
-        self.sum_d_xhat5 = rows_N[3778:3779].reshape(N)  # sum_d_xhat5[n]
-        self.d_sum4 = rows_N[3744:3776].reshape((N, H))  # ∂L/∂sum4[n,h]
-        self.d_relu4 = rows_N[32:64].reshape((N, K))  # ∂L/∂relu4[n,k]
-        self.d_z8 = rows_N[512:544].reshape((N, K))  # ∂L/∂z8[n,k]
-        self.d_y4 = rows_N[3712:3744].reshape((N, H))  # ∂L/∂y4[n,h]
-        self.d_xhat4 = rows_N[3776:3808].reshape((N, H))  # ∂L/∂xhat4[n,h]
-        self.xhat4_dot_d_xhat4 = rows_N[3841:3842].reshape(N)  # xhat4_dot_d_xhat4[n]
-        self.sum_d_xhat4 = rows_N[3842:3843].reshape(N)  # sum_d_xhat4[n]
-        self.d_sum3 = rows_N[3808:3840].reshape((N, H))  # ∂L/∂sum3[n,h]
-        self.d_relu3 = rows_N[32:64].reshape((N, K))  # ∂L/∂relu3[n,k]
-        self.d_z6 = rows_N[384:416].reshape((N, K))  # ∂L/∂z6[n,k]
-        self.d_y3 = rows_N[3776:3808].reshape((N, H))  # ∂L/∂y3[n,h]
-        self.d_xhat3 = rows_N[3840:3872].reshape((N, H))  # ∂L/∂xhat3[n,h]
-        self.xhat3_dot_d_xhat3 = rows_N[3905:3906].reshape(N)  # xhat3_dot_d_xhat3[n]
-        self.sum_d_xhat3 = rows_N[3906:3907].reshape(N)  # sum_d_xhat3[n]
-        self.d_sum2 = rows_N[3872:3904].reshape((N, H))  # ∂L/∂sum2[n,h]
-        self.d_relu2 = rows_N[32:64].reshape((N, K))  # ∂L/∂relu2[n,k]
-        self.d_z4 = rows_N[256:288].reshape((N, K))  # ∂L/∂z4[n,k]
-        self.d_y2 = rows_N[3840:3872].reshape((N, H))  # ∂L/∂y2[n,h]
-        self.d_xhat2 = rows_N[3904:3936].reshape((N, H))  # ∂L/∂xhat2[n,h]
-        self.xhat2_dot_d_xhat2 = rows_N[3969:3970].reshape(N)  # xhat2_dot_d_xhat2[n]
-        self.sum_d_xhat2 = rows_N[3970:3971].reshape(N)  # sum_d_xhat2[n]
-        self.d_sum1 = rows_N[3936:3968].reshape((N, H))  # ∂L/∂sum1[n,h]
-        self.d_relu1 = rows_N[32:64].reshape((N, K))  # ∂L/∂relu1[n,k]
-        self.d_z2 = rows_N[128:160].reshape((N, K))  # ∂L/∂z2[n,k]
-        self.d_y1 = rows_N[3904:3936].reshape((N, H))  # ∂L/∂y1[n,h]
-        self.d_xhat1 = rows_N[3968:4000].reshape((N, H))  # ∂L/∂xhat1[n,h]
-        self.xhat1_dot_d_xhat1 = rows_N[4044:4045].reshape(N)  # xhat1_dot_d_xhat1[n]
-        self.sum_d_xhat1 = rows_N[4045:4046].reshape(N)  # sum_d_xhat1[n]
-        self.d_z1 = rows_N[4000:4032].reshape((N, H))  # ∂L/∂z1[n,h]
+        self.xhat21_dot_d_xhat21 = rows_N[2081:2082].reshape(N)  # xhat21_dot_d_xhat21[n]
+        self.sum_d_xhat21 = rows_N[2082:2083].reshape(N)  # sum_d_xhat21[n]
+        self.d_h = rows_N[2048:2080].reshape((N, H))  # ∂L/∂h[n,h]
+        self.d_relu20 = rows_N[32:64].reshape((K, N))  # ∂L/∂relu20[k,n]
+        self.d_a = rows_N[1952:1984].reshape((K, N))  # ∂L/∂a[k,n]
+        self.d_y20 = rows_N[2080:2112].reshape((N, H))  # ∂L/∂y20[n,h]
+        self.d_xhat20 = rows_N[2112:2144].reshape((N, H))  # ∂L/∂xhat20[n,h]
+        self.xhat20_dot_d_xhat20 = rows_N[2177:2178].reshape(N)  # xhat20_dot_d_xhat20[n]
+        self.sum_d_xhat20 = rows_N[2178:2179].reshape(N)  # sum_d_xhat20[n]
+        self.d_sum19 = rows_N[2144:2176].reshape((N, H))  # ∂L/∂sum19[n,h]
+        self.d_relu19 = rows_N[32:64].reshape((K, N))  # ∂L/∂relu19[k,n]
+        self.d_z38 = rows_N[1856:1888].reshape((K, N))  # ∂L/∂z38[k,n]
+        self.d_y19 = rows_N[2112:2144].reshape((N, H))  # ∂L/∂y19[n,h]
+        self.d_xhat19 = rows_N[2176:2208].reshape((N, H))  # ∂L/∂xhat19[n,h]
+        self.xhat19_dot_d_xhat19 = rows_N[2241:2242].reshape(N)  # xhat19_dot_d_xhat19[n]
+        self.sum_d_xhat19 = rows_N[2242:2243].reshape(N)  # sum_d_xhat19[n]
+        self.d_sum18 = rows_N[2208:2240].reshape((N, H))  # ∂L/∂sum18[n,h]
+        self.d_relu18 = rows_N[32:64].reshape((K, N))  # ∂L/∂relu18[k,n]
+        self.d_z36 = rows_N[1760:1792].reshape((K, N))  # ∂L/∂z36[k,n]
+        self.d_y18 = rows_N[2176:2208].reshape((N, H))  # ∂L/∂y18[n,h]
+        self.d_xhat18 = rows_N[2240:2272].reshape((N, H))  # ∂L/∂xhat18[n,h]
+        self.xhat18_dot_d_xhat18 = rows_N[2305:2306].reshape(N)  # xhat18_dot_d_xhat18[n]
+        self.sum_d_xhat18 = rows_N[2306:2307].reshape(N)  # sum_d_xhat18[n]
+        self.d_sum17 = rows_N[2272:2304].reshape((N, H))  # ∂L/∂sum17[n,h]
+        self.d_relu17 = rows_N[32:64].reshape((K, N))  # ∂L/∂relu17[k,n]
+        self.d_z34 = rows_N[1664:1696].reshape((K, N))  # ∂L/∂z34[k,n]
+        self.d_y17 = rows_N[2240:2272].reshape((N, H))  # ∂L/∂y17[n,h]
+        self.d_xhat17 = rows_N[2304:2336].reshape((N, H))  # ∂L/∂xhat17[n,h]
+        self.xhat17_dot_d_xhat17 = rows_N[2369:2370].reshape(N)  # xhat17_dot_d_xhat17[n]
+        self.sum_d_xhat17 = rows_N[2370:2371].reshape(N)  # sum_d_xhat17[n]
+        self.d_sum16 = rows_N[2336:2368].reshape((N, H))  # ∂L/∂sum16[n,h]
+        self.d_relu16 = rows_N[32:64].reshape((K, N))  # ∂L/∂relu16[k,n]
+        self.d_z32 = rows_N[1568:1600].reshape((K, N))  # ∂L/∂z32[k,n]
+        self.d_y16 = rows_N[2304:2336].reshape((N, H))  # ∂L/∂y16[n,h]
+        self.d_xhat16 = rows_N[2368:2400].reshape((N, H))  # ∂L/∂xhat16[n,h]
+        self.xhat16_dot_d_xhat16 = rows_N[2433:2434].reshape(N)  # xhat16_dot_d_xhat16[n]
+        self.sum_d_xhat16 = rows_N[2434:2435].reshape(N)  # sum_d_xhat16[n]
+        self.d_sum15 = rows_N[2400:2432].reshape((N, H))  # ∂L/∂sum15[n,h]
+        self.d_relu15 = rows_N[32:64].reshape((K, N))  # ∂L/∂relu15[k,n]
+        self.d_z30 = rows_N[1472:1504].reshape((K, N))  # ∂L/∂z30[k,n]
+        self.d_y15 = rows_N[2368:2400].reshape((N, H))  # ∂L/∂y15[n,h]
+        self.d_xhat15 = rows_N[2432:2464].reshape((N, H))  # ∂L/∂xhat15[n,h]
+        self.xhat15_dot_d_xhat15 = rows_N[2497:2498].reshape(N)  # xhat15_dot_d_xhat15[n]
+        self.sum_d_xhat15 = rows_N[2498:2499].reshape(N)  # sum_d_xhat15[n]
+        self.d_sum14 = rows_N[2464:2496].reshape((N, H))  # ∂L/∂sum14[n,h]
+        self.d_relu14 = rows_N[32:64].reshape((K, N))  # ∂L/∂relu14[k,n]
+        self.d_z28 = rows_N[1376:1408].reshape((K, N))  # ∂L/∂z28[k,n]
+        self.d_y14 = rows_N[2432:2464].reshape((N, H))  # ∂L/∂y14[n,h]
+        self.d_xhat14 = rows_N[2496:2528].reshape((N, H))  # ∂L/∂xhat14[n,h]
+        self.xhat14_dot_d_xhat14 = rows_N[2561:2562].reshape(N)  # xhat14_dot_d_xhat14[n]
+        self.sum_d_xhat14 = rows_N[2562:2563].reshape(N)  # sum_d_xhat14[n]
+        self.d_sum13 = rows_N[2528:2560].reshape((N, H))  # ∂L/∂sum13[n,h]
+        self.d_relu13 = rows_N[32:64].reshape((K, N))  # ∂L/∂relu13[k,n]
+        self.d_z26 = rows_N[1280:1312].reshape((K, N))  # ∂L/∂z26[k,n]
+        self.d_y13 = rows_N[2496:2528].reshape((N, H))  # ∂L/∂y13[n,h]
+        self.d_xhat13 = rows_N[2560:2592].reshape((N, H))  # ∂L/∂xhat13[n,h]
+        self.xhat13_dot_d_xhat13 = rows_N[2625:2626].reshape(N)  # xhat13_dot_d_xhat13[n]
+        self.sum_d_xhat13 = rows_N[2626:2627].reshape(N)  # sum_d_xhat13[n]
+        self.d_sum12 = rows_N[2592:2624].reshape((N, H))  # ∂L/∂sum12[n,h]
+        self.d_relu12 = rows_N[32:64].reshape((K, N))  # ∂L/∂relu12[k,n]
+        self.d_z24 = rows_N[1184:1216].reshape((K, N))  # ∂L/∂z24[k,n]
+        self.d_y12 = rows_N[2560:2592].reshape((N, H))  # ∂L/∂y12[n,h]
+        self.d_xhat12 = rows_N[2624:2656].reshape((N, H))  # ∂L/∂xhat12[n,h]
+        self.xhat12_dot_d_xhat12 = rows_N[2689:2690].reshape(N)  # xhat12_dot_d_xhat12[n]
+        self.sum_d_xhat12 = rows_N[2690:2691].reshape(N)  # sum_d_xhat12[n]
+        self.d_sum11 = rows_N[2656:2688].reshape((N, H))  # ∂L/∂sum11[n,h]
+        self.d_relu11 = rows_N[32:64].reshape((K, N))  # ∂L/∂relu11[k,n]
+        self.d_z22 = rows_N[1088:1120].reshape((K, N))  # ∂L/∂z22[k,n]
+        self.d_y11 = rows_N[2624:2656].reshape((N, H))  # ∂L/∂y11[n,h]
+        self.d_xhat11 = rows_N[2688:2720].reshape((N, H))  # ∂L/∂xhat11[n,h]
+        self.xhat11_dot_d_xhat11 = rows_N[2753:2754].reshape(N)  # xhat11_dot_d_xhat11[n]
+        self.sum_d_xhat11 = rows_N[2754:2755].reshape(N)  # sum_d_xhat11[n]
+        self.d_sum10 = rows_N[2720:2752].reshape((N, H))  # ∂L/∂sum10[n,h]
+        self.d_relu10 = rows_N[32:64].reshape((K, N))  # ∂L/∂relu10[k,n]
+        self.d_z20 = rows_N[992:1024].reshape((K, N))  # ∂L/∂z20[k,n]
+        self.d_y10 = rows_N[2688:2720].reshape((N, H))  # ∂L/∂y10[n,h]
+        self.d_xhat10 = rows_N[2752:2784].reshape((N, H))  # ∂L/∂xhat10[n,h]
+        self.xhat10_dot_d_xhat10 = rows_N[2817:2818].reshape(N)  # xhat10_dot_d_xhat10[n]
+        self.sum_d_xhat10 = rows_N[2818:2819].reshape(N)  # sum_d_xhat10[n]
+        self.d_sum9 = rows_N[2784:2816].reshape((N, H))  # ∂L/∂sum9[n,h]
+        self.d_relu9 = rows_N[32:64].reshape((K, N))  # ∂L/∂relu9[k,n]
+        self.d_z18 = rows_N[896:928].reshape((K, N))  # ∂L/∂z18[k,n]
+        self.d_y9 = rows_N[2752:2784].reshape((N, H))  # ∂L/∂y9[n,h]
+        self.d_xhat9 = rows_N[2816:2848].reshape((N, H))  # ∂L/∂xhat9[n,h]
+        self.xhat9_dot_d_xhat9 = rows_N[2881:2882].reshape(N)  # xhat9_dot_d_xhat9[n]
+        self.sum_d_xhat9 = rows_N[2882:2883].reshape(N)  # sum_d_xhat9[n]
+        self.d_sum8 = rows_N[2848:2880].reshape((N, H))  # ∂L/∂sum8[n,h]
+        self.d_relu8 = rows_N[32:64].reshape((K, N))  # ∂L/∂relu8[k,n]
+        self.d_z16 = rows_N[800:832].reshape((K, N))  # ∂L/∂z16[k,n]
+        self.d_y8 = rows_N[2816:2848].reshape((N, H))  # ∂L/∂y8[n,h]
+        self.d_xhat8 = rows_N[2880:2912].reshape((N, H))  # ∂L/∂xhat8[n,h]
+        self.xhat8_dot_d_xhat8 = rows_N[2945:2946].reshape(N)  # xhat8_dot_d_xhat8[n]
+        self.sum_d_xhat8 = rows_N[2946:2947].reshape(N)  # sum_d_xhat8[n]
+        self.d_sum7 = rows_N[2912:2944].reshape((N, H))  # ∂L/∂sum7[n,h]
+        self.d_relu7 = rows_N[32:64].reshape((K, N))  # ∂L/∂relu7[k,n]
+        self.d_z14 = rows_N[704:736].reshape((K, N))  # ∂L/∂z14[k,n]
+        self.d_y7 = rows_N[2880:2912].reshape((N, H))  # ∂L/∂y7[n,h]
+        self.d_xhat7 = rows_N[2944:2976].reshape((N, H))  # ∂L/∂xhat7[n,h]
+        self.xhat7_dot_d_xhat7 = rows_N[3009:3010].reshape(N)  # xhat7_dot_d_xhat7[n]
+        self.sum_d_xhat7 = rows_N[3010:3011].reshape(N)  # sum_d_xhat7[n]
+        self.d_sum6 = rows_N[2976:3008].reshape((N, H))  # ∂L/∂sum6[n,h]
+        self.d_relu6 = rows_N[32:64].reshape((K, N))  # ∂L/∂relu6[k,n]
+        self.d_z12 = rows_N[608:640].reshape((K, N))  # ∂L/∂z12[k,n]
+        self.d_y6 = rows_N[2944:2976].reshape((N, H))  # ∂L/∂y6[n,h]
+        self.d_xhat6 = rows_N[3008:3040].reshape((N, H))  # ∂L/∂xhat6[n,h]
+        self.xhat6_dot_d_xhat6 = rows_N[3073:3074].reshape(N)  # xhat6_dot_d_xhat6[n]
+        self.sum_d_xhat6 = rows_N[3074:3075].reshape(N)  # sum_d_xhat6[n]
+        self.d_sum5 = rows_N[3040:3072].reshape((N, H))  # ∂L/∂sum5[n,h]
+        self.d_relu5 = rows_N[32:64].reshape((K, N))  # ∂L/∂relu5[k,n]
+        self.d_z10 = rows_N[512:544].reshape((K, N))  # ∂L/∂z10[k,n]
+        self.d_y5 = rows_N[3008:3040].reshape((N, H))  # ∂L/∂y5[n,h]
+        self.d_xhat5 = rows_N[3072:3104].reshape((N, H))  # ∂L/∂xhat5[n,h]
+        self.xhat5_dot_d_xhat5 = rows_N[3137:3138].reshape(N)  # xhat5_dot_d_xhat5[n]
+        self.sum_d_xhat5 = rows_N[3138:3139].reshape(N)  # sum_d_xhat5[n]
+        self.d_sum4 = rows_N[3104:3136].reshape((N, H))  # ∂L/∂sum4[n,h]
+        self.d_relu4 = rows_N[32:64].reshape((K, N))  # ∂L/∂relu4[k,n]
+        self.d_z8 = rows_N[416:448].reshape((K, N))  # ∂L/∂z8[k,n]
+        self.d_y4 = rows_N[3072:3104].reshape((N, H))  # ∂L/∂y4[n,h]
+        self.d_xhat4 = rows_N[3136:3168].reshape((N, H))  # ∂L/∂xhat4[n,h]
+        self.xhat4_dot_d_xhat4 = rows_N[3201:3202].reshape(N)  # xhat4_dot_d_xhat4[n]
+        self.sum_d_xhat4 = rows_N[3202:3203].reshape(N)  # sum_d_xhat4[n]
+        self.d_sum3 = rows_N[3168:3200].reshape((N, H))  # ∂L/∂sum3[n,h]
+        self.d_relu3 = rows_N[32:64].reshape((K, N))  # ∂L/∂relu3[k,n]
+        self.d_z6 = rows_N[320:352].reshape((K, N))  # ∂L/∂z6[k,n]
+        self.d_y3 = rows_N[3136:3168].reshape((N, H))  # ∂L/∂y3[n,h]
+        self.d_xhat3 = rows_N[3200:3232].reshape((N, H))  # ∂L/∂xhat3[n,h]
+        self.xhat3_dot_d_xhat3 = rows_N[3265:3266].reshape(N)  # xhat3_dot_d_xhat3[n]
+        self.sum_d_xhat3 = rows_N[3266:3267].reshape(N)  # sum_d_xhat3[n]
+        self.d_sum2 = rows_N[3232:3264].reshape((N, H))  # ∂L/∂sum2[n,h]
+        self.d_relu2 = rows_N[32:64].reshape((K, N))  # ∂L/∂relu2[k,n]
+        self.d_z4 = rows_N[224:256].reshape((K, N))  # ∂L/∂z4[k,n]
+        self.d_y2 = rows_N[3200:3232].reshape((N, H))  # ∂L/∂y2[n,h]
+        self.d_xhat2 = rows_N[3264:3296].reshape((N, H))  # ∂L/∂xhat2[n,h]
+        self.xhat2_dot_d_xhat2 = rows_N[3329:3330].reshape(N)  # xhat2_dot_d_xhat2[n]
+        self.sum_d_xhat2 = rows_N[3330:3331].reshape(N)  # sum_d_xhat2[n]
+        self.d_sum1 = rows_N[3296:3328].reshape((N, H))  # ∂L/∂sum1[n,h]
+        self.d_relu1 = rows_N[32:64].reshape((K, N))  # ∂L/∂relu1[k,n]
+        self.d_z2 = rows_N[128:160].reshape((K, N))  # ∂L/∂z2[k,n]
+        self.d_y1 = rows_N[3264:3296].reshape((N, H))  # ∂L/∂y1[n,h]
+        self.d_xhat1 = rows_N[3328:3360].reshape((N, H))  # ∂L/∂xhat1[n,h]
+        self.xhat1_dot_d_xhat1 = rows_N[3404:3405].reshape(N)  # xhat1_dot_d_xhat1[n]
+        self.sum_d_xhat1 = rows_N[3405:3406].reshape(N)  # sum_d_xhat1[n]
+        self.d_z1 = rows_N[3360:3392].reshape((N, H))  # ∂L/∂z1[n,h]
+        self.COUNT_N = np.array(N)
+        self.C_1E_MINUS_05 = np.array(1e-05, dtype)
+        self.C_1_OVER_BATCH = np.array(1 / BATCH, dtype)
+        self.C_1_OVER_H = np.array(1 / H, dtype)
         self.MEAN_H = np.full(H, 1 / H, dtype)
         self.MEAN_N = np.full(N, 1 / BATCH, dtype)
+        self.ONE = np.array(1, dtype)
         self.ONES_H = np.ones(H, dtype)
         self.ONES_J = np.ones(J, dtype)
         self.ONES_N = np.ones(N, dtype)
-        self.RANGE_J = np.arange(J)
-        self.STARTS_N_J = J * np.arange(N)
-        self.ZERO = np.zeros((), dtype)
+        self.ONE_HOT_J = np.eye(J, dtype=dtype)
+        self.RANGE_N = np.arange(N)
+        self.ZERO = np.array(0, dtype)
 
 
 class State:
@@ -889,6 +961,10 @@ class State:
     def __init__(self, dtype: str = DTYPE) -> None:
         self.m = np.zeros(SIZE, dtype)  # m[i]
         self.v = np.zeros(SIZE, dtype)  # v[i]
+        self.C_0_001 = np.array(0.001, dtype)
+        self.C_0_1 = np.array(0.1, dtype)
+        self.C_0_9 = np.array(0.9, dtype)
+        self.C_0_999 = np.array(0.999, dtype)
         self.u_i = np.empty(SIZE, dtype)
         self.SMALL = np.finfo(dtype).tiny / np.finfo(dtype).eps
 
@@ -974,9 +1050,11 @@ def init(seed: int = 0) -> Params:
 
 def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     """Compute the outputs of a batch into `a`."""
+    # x_1[n,d] = x[n,d] (1 outside)
+    np.copyto(a.x_1[:, :-1], x)
+
     # z1[n,h] = Σ_d x[n,d] stem_W[d,h] + stem_b[h]
-    np.dot(x, p.stem_W, out=a.z1)
-    np.add(a.z1, p.stem_b, out=a.z1)
+    np.dot(a.x_1, p.stem_W_b, out=a.z1)
 
     # mean1[n] = Σ_h z1[n,h]/H
     np.dot(a.z1, a.MEAN_H, out=a.mean1)
@@ -987,9 +1065,9 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.dot(a.u_nh, a.MEAN_H, out=a.var1)
 
     # rstd1[n] = 1/√(var1[n] + 1e-05)
-    np.add(a.var1, 1e-05, out=a.rstd1)
+    np.add(a.var1, a.C_1E_MINUS_05, out=a.rstd1)
     np.sqrt(a.rstd1, out=a.rstd1)
-    np.divide(1, a.rstd1, out=a.rstd1)
+    np.divide(a.ONE, a.rstd1, out=a.rstd1)
 
     # xhat1[n,h] = (z1[n,h] - mean1[n]) rstd1[n]
     np.subtract(a.z1, a.mean1[:, None], out=a.xhat1)
@@ -1000,15 +1078,14 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.add(a.y1, p.ln1_shift, out=a.y1)
 
     # z2[n,k] = Σ_h up1_W[h,k] y1[n,h] + up1_b[k]
-    np.dot(a.y1, p.up1_W, out=a.z2)
-    np.add(a.z2, p.up1_b, out=a.z2)
+    np.dot(p.up1_W.T, a.y1.T, out=a.z2)
+    np.add(a.z2, p.up1_b[:, None], out=a.z2)
 
     # relu1[n,k] = max(0, z2[n,k])
     np.maximum(a.z2, a.ZERO, out=a.relu1)
 
     # z3[n,h] = Σ_k down1_W[k,h] relu1[n,k] + down1_b[h]
-    np.dot(a.relu1, p.down1_W, out=a.z3)
-    np.add(a.z3, p.down1_b, out=a.z3)
+    np.dot(a.relu1_1.T, p.down1_W_b, out=a.z3)
 
     # sum1[n,h] = z1[n,h] + z3[n,h]
     np.add(a.z3, a.z1, out=a.sum1)
@@ -1022,9 +1099,9 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.dot(a.u_nh, a.MEAN_H, out=a.var2)
 
     # rstd2[n] = 1/√(var2[n] + 1e-05)
-    np.add(a.var2, 1e-05, out=a.rstd2)
+    np.add(a.var2, a.C_1E_MINUS_05, out=a.rstd2)
     np.sqrt(a.rstd2, out=a.rstd2)
-    np.divide(1, a.rstd2, out=a.rstd2)
+    np.divide(a.ONE, a.rstd2, out=a.rstd2)
 
     # xhat2[n,h] = (sum1[n,h] - mean2[n]) rstd2[n]
     np.subtract(a.sum1, a.mean2[:, None], out=a.xhat2)
@@ -1035,15 +1112,14 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.add(a.y2, p.ln2_shift, out=a.y2)
 
     # z4[n,k] = Σ_h up2_W[h,k] y2[n,h] + up2_b[k]
-    np.dot(a.y2, p.up2_W, out=a.z4)
-    np.add(a.z4, p.up2_b, out=a.z4)
+    np.dot(p.up2_W.T, a.y2.T, out=a.z4)
+    np.add(a.z4, p.up2_b[:, None], out=a.z4)
 
     # relu2[n,k] = max(0, z4[n,k])
     np.maximum(a.z4, a.ZERO, out=a.relu2)
 
     # z5[n,h] = Σ_k down2_W[k,h] relu2[n,k] + down2_b[h]
-    np.dot(a.relu2, p.down2_W, out=a.z5)
-    np.add(a.z5, p.down2_b, out=a.z5)
+    np.dot(a.relu2_1.T, p.down2_W_b, out=a.z5)
 
     # sum2[n,h] = sum1[n,h] + z5[n,h]
     np.add(a.z5, a.sum1, out=a.sum2)
@@ -1057,9 +1133,9 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.dot(a.u_nh, a.MEAN_H, out=a.var3)
 
     # rstd3[n] = 1/√(var3[n] + 1e-05)
-    np.add(a.var3, 1e-05, out=a.rstd3)
+    np.add(a.var3, a.C_1E_MINUS_05, out=a.rstd3)
     np.sqrt(a.rstd3, out=a.rstd3)
-    np.divide(1, a.rstd3, out=a.rstd3)
+    np.divide(a.ONE, a.rstd3, out=a.rstd3)
 
     # xhat3[n,h] = (sum2[n,h] - mean3[n]) rstd3[n]
     np.subtract(a.sum2, a.mean3[:, None], out=a.xhat3)
@@ -1070,15 +1146,14 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.add(a.y3, p.ln3_shift, out=a.y3)
 
     # z6[n,k] = Σ_h up3_W[h,k] y3[n,h] + up3_b[k]
-    np.dot(a.y3, p.up3_W, out=a.z6)
-    np.add(a.z6, p.up3_b, out=a.z6)
+    np.dot(p.up3_W.T, a.y3.T, out=a.z6)
+    np.add(a.z6, p.up3_b[:, None], out=a.z6)
 
     # relu3[n,k] = max(0, z6[n,k])
     np.maximum(a.z6, a.ZERO, out=a.relu3)
 
     # z7[n,h] = Σ_k down3_W[k,h] relu3[n,k] + down3_b[h]
-    np.dot(a.relu3, p.down3_W, out=a.z7)
-    np.add(a.z7, p.down3_b, out=a.z7)
+    np.dot(a.relu3_1.T, p.down3_W_b, out=a.z7)
 
     # sum3[n,h] = sum2[n,h] + z7[n,h]
     np.add(a.z7, a.sum2, out=a.sum3)
@@ -1092,9 +1167,9 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.dot(a.u_nh, a.MEAN_H, out=a.var4)
 
     # rstd4[n] = 1/√(var4[n] + 1e-05)
-    np.add(a.var4, 1e-05, out=a.rstd4)
+    np.add(a.var4, a.C_1E_MINUS_05, out=a.rstd4)
     np.sqrt(a.rstd4, out=a.rstd4)
-    np.divide(1, a.rstd4, out=a.rstd4)
+    np.divide(a.ONE, a.rstd4, out=a.rstd4)
 
     # xhat4[n,h] = (sum3[n,h] - mean4[n]) rstd4[n]
     np.subtract(a.sum3, a.mean4[:, None], out=a.xhat4)
@@ -1105,15 +1180,14 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.add(a.y4, p.ln4_shift, out=a.y4)
 
     # z8[n,k] = Σ_h up4_W[h,k] y4[n,h] + up4_b[k]
-    np.dot(a.y4, p.up4_W, out=a.z8)
-    np.add(a.z8, p.up4_b, out=a.z8)
+    np.dot(p.up4_W.T, a.y4.T, out=a.z8)
+    np.add(a.z8, p.up4_b[:, None], out=a.z8)
 
     # relu4[n,k] = max(0, z8[n,k])
     np.maximum(a.z8, a.ZERO, out=a.relu4)
 
     # z9[n,h] = Σ_k down4_W[k,h] relu4[n,k] + down4_b[h]
-    np.dot(a.relu4, p.down4_W, out=a.z9)
-    np.add(a.z9, p.down4_b, out=a.z9)
+    np.dot(a.relu4_1.T, p.down4_W_b, out=a.z9)
 
     # sum4[n,h] = sum3[n,h] + z9[n,h]
     np.add(a.z9, a.sum3, out=a.sum4)
@@ -1127,9 +1201,9 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.dot(a.u_nh, a.MEAN_H, out=a.var5)
 
     # rstd5[n] = 1/√(var5[n] + 1e-05)
-    np.add(a.var5, 1e-05, out=a.rstd5)
+    np.add(a.var5, a.C_1E_MINUS_05, out=a.rstd5)
     np.sqrt(a.rstd5, out=a.rstd5)
-    np.divide(1, a.rstd5, out=a.rstd5)
+    np.divide(a.ONE, a.rstd5, out=a.rstd5)
 
     # xhat5[n,h] = (sum4[n,h] - mean5[n]) rstd5[n]
     np.subtract(a.sum4, a.mean5[:, None], out=a.xhat5)
@@ -1140,15 +1214,14 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.add(a.y5, p.ln5_shift, out=a.y5)
 
     # z10[n,k] = Σ_h up5_W[h,k] y5[n,h] + up5_b[k]
-    np.dot(a.y5, p.up5_W, out=a.z10)
-    np.add(a.z10, p.up5_b, out=a.z10)
+    np.dot(p.up5_W.T, a.y5.T, out=a.z10)
+    np.add(a.z10, p.up5_b[:, None], out=a.z10)
 
     # relu5[n,k] = max(0, z10[n,k])
     np.maximum(a.z10, a.ZERO, out=a.relu5)
 
     # z11[n,h] = Σ_k down5_W[k,h] relu5[n,k] + down5_b[h]
-    np.dot(a.relu5, p.down5_W, out=a.z11)
-    np.add(a.z11, p.down5_b, out=a.z11)
+    np.dot(a.relu5_1.T, p.down5_W_b, out=a.z11)
 
     # sum5[n,h] = sum4[n,h] + z11[n,h]
     np.add(a.z11, a.sum4, out=a.sum5)
@@ -1162,9 +1235,9 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.dot(a.u_nh, a.MEAN_H, out=a.var6)
 
     # rstd6[n] = 1/√(var6[n] + 1e-05)
-    np.add(a.var6, 1e-05, out=a.rstd6)
+    np.add(a.var6, a.C_1E_MINUS_05, out=a.rstd6)
     np.sqrt(a.rstd6, out=a.rstd6)
-    np.divide(1, a.rstd6, out=a.rstd6)
+    np.divide(a.ONE, a.rstd6, out=a.rstd6)
 
     # xhat6[n,h] = (sum5[n,h] - mean6[n]) rstd6[n]
     np.subtract(a.sum5, a.mean6[:, None], out=a.xhat6)
@@ -1175,15 +1248,14 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.add(a.y6, p.ln6_shift, out=a.y6)
 
     # z12[n,k] = Σ_h up6_W[h,k] y6[n,h] + up6_b[k]
-    np.dot(a.y6, p.up6_W, out=a.z12)
-    np.add(a.z12, p.up6_b, out=a.z12)
+    np.dot(p.up6_W.T, a.y6.T, out=a.z12)
+    np.add(a.z12, p.up6_b[:, None], out=a.z12)
 
     # relu6[n,k] = max(0, z12[n,k])
     np.maximum(a.z12, a.ZERO, out=a.relu6)
 
     # z13[n,h] = Σ_k down6_W[k,h] relu6[n,k] + down6_b[h]
-    np.dot(a.relu6, p.down6_W, out=a.z13)
-    np.add(a.z13, p.down6_b, out=a.z13)
+    np.dot(a.relu6_1.T, p.down6_W_b, out=a.z13)
 
     # sum6[n,h] = sum5[n,h] + z13[n,h]
     np.add(a.z13, a.sum5, out=a.sum6)
@@ -1197,9 +1269,9 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.dot(a.u_nh, a.MEAN_H, out=a.var7)
 
     # rstd7[n] = 1/√(var7[n] + 1e-05)
-    np.add(a.var7, 1e-05, out=a.rstd7)
+    np.add(a.var7, a.C_1E_MINUS_05, out=a.rstd7)
     np.sqrt(a.rstd7, out=a.rstd7)
-    np.divide(1, a.rstd7, out=a.rstd7)
+    np.divide(a.ONE, a.rstd7, out=a.rstd7)
 
     # xhat7[n,h] = (sum6[n,h] - mean7[n]) rstd7[n]
     np.subtract(a.sum6, a.mean7[:, None], out=a.xhat7)
@@ -1210,15 +1282,14 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.add(a.y7, p.ln7_shift, out=a.y7)
 
     # z14[n,k] = Σ_h up7_W[h,k] y7[n,h] + up7_b[k]
-    np.dot(a.y7, p.up7_W, out=a.z14)
-    np.add(a.z14, p.up7_b, out=a.z14)
+    np.dot(p.up7_W.T, a.y7.T, out=a.z14)
+    np.add(a.z14, p.up7_b[:, None], out=a.z14)
 
     # relu7[n,k] = max(0, z14[n,k])
     np.maximum(a.z14, a.ZERO, out=a.relu7)
 
     # z15[n,h] = Σ_k down7_W[k,h] relu7[n,k] + down7_b[h]
-    np.dot(a.relu7, p.down7_W, out=a.z15)
-    np.add(a.z15, p.down7_b, out=a.z15)
+    np.dot(a.relu7_1.T, p.down7_W_b, out=a.z15)
 
     # sum7[n,h] = sum6[n,h] + z15[n,h]
     np.add(a.z15, a.sum6, out=a.sum7)
@@ -1232,9 +1303,9 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.dot(a.u_nh, a.MEAN_H, out=a.var8)
 
     # rstd8[n] = 1/√(var8[n] + 1e-05)
-    np.add(a.var8, 1e-05, out=a.rstd8)
+    np.add(a.var8, a.C_1E_MINUS_05, out=a.rstd8)
     np.sqrt(a.rstd8, out=a.rstd8)
-    np.divide(1, a.rstd8, out=a.rstd8)
+    np.divide(a.ONE, a.rstd8, out=a.rstd8)
 
     # xhat8[n,h] = (sum7[n,h] - mean8[n]) rstd8[n]
     np.subtract(a.sum7, a.mean8[:, None], out=a.xhat8)
@@ -1245,15 +1316,14 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.add(a.y8, p.ln8_shift, out=a.y8)
 
     # z16[n,k] = Σ_h up8_W[h,k] y8[n,h] + up8_b[k]
-    np.dot(a.y8, p.up8_W, out=a.z16)
-    np.add(a.z16, p.up8_b, out=a.z16)
+    np.dot(p.up8_W.T, a.y8.T, out=a.z16)
+    np.add(a.z16, p.up8_b[:, None], out=a.z16)
 
     # relu8[n,k] = max(0, z16[n,k])
     np.maximum(a.z16, a.ZERO, out=a.relu8)
 
     # z17[n,h] = Σ_k down8_W[k,h] relu8[n,k] + down8_b[h]
-    np.dot(a.relu8, p.down8_W, out=a.z17)
-    np.add(a.z17, p.down8_b, out=a.z17)
+    np.dot(a.relu8_1.T, p.down8_W_b, out=a.z17)
 
     # sum8[n,h] = sum7[n,h] + z17[n,h]
     np.add(a.z17, a.sum7, out=a.sum8)
@@ -1267,9 +1337,9 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.dot(a.u_nh, a.MEAN_H, out=a.var9)
 
     # rstd9[n] = 1/√(var9[n] + 1e-05)
-    np.add(a.var9, 1e-05, out=a.rstd9)
+    np.add(a.var9, a.C_1E_MINUS_05, out=a.rstd9)
     np.sqrt(a.rstd9, out=a.rstd9)
-    np.divide(1, a.rstd9, out=a.rstd9)
+    np.divide(a.ONE, a.rstd9, out=a.rstd9)
 
     # xhat9[n,h] = (sum8[n,h] - mean9[n]) rstd9[n]
     np.subtract(a.sum8, a.mean9[:, None], out=a.xhat9)
@@ -1280,15 +1350,14 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.add(a.y9, p.ln9_shift, out=a.y9)
 
     # z18[n,k] = Σ_h up9_W[h,k] y9[n,h] + up9_b[k]
-    np.dot(a.y9, p.up9_W, out=a.z18)
-    np.add(a.z18, p.up9_b, out=a.z18)
+    np.dot(p.up9_W.T, a.y9.T, out=a.z18)
+    np.add(a.z18, p.up9_b[:, None], out=a.z18)
 
     # relu9[n,k] = max(0, z18[n,k])
     np.maximum(a.z18, a.ZERO, out=a.relu9)
 
     # z19[n,h] = Σ_k down9_W[k,h] relu9[n,k] + down9_b[h]
-    np.dot(a.relu9, p.down9_W, out=a.z19)
-    np.add(a.z19, p.down9_b, out=a.z19)
+    np.dot(a.relu9_1.T, p.down9_W_b, out=a.z19)
 
     # sum9[n,h] = sum8[n,h] + z19[n,h]
     np.add(a.z19, a.sum8, out=a.sum9)
@@ -1302,9 +1371,9 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.dot(a.u_nh, a.MEAN_H, out=a.var10)
 
     # rstd10[n] = 1/√(var10[n] + 1e-05)
-    np.add(a.var10, 1e-05, out=a.rstd10)
+    np.add(a.var10, a.C_1E_MINUS_05, out=a.rstd10)
     np.sqrt(a.rstd10, out=a.rstd10)
-    np.divide(1, a.rstd10, out=a.rstd10)
+    np.divide(a.ONE, a.rstd10, out=a.rstd10)
 
     # xhat10[n,h] = (sum9[n,h] - mean10[n]) rstd10[n]
     np.subtract(a.sum9, a.mean10[:, None], out=a.xhat10)
@@ -1315,15 +1384,14 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.add(a.y10, p.ln10_shift, out=a.y10)
 
     # z20[n,k] = Σ_h up10_W[h,k] y10[n,h] + up10_b[k]
-    np.dot(a.y10, p.up10_W, out=a.z20)
-    np.add(a.z20, p.up10_b, out=a.z20)
+    np.dot(p.up10_W.T, a.y10.T, out=a.z20)
+    np.add(a.z20, p.up10_b[:, None], out=a.z20)
 
     # relu10[n,k] = max(0, z20[n,k])
     np.maximum(a.z20, a.ZERO, out=a.relu10)
 
     # z21[n,h] = Σ_k down10_W[k,h] relu10[n,k] + down10_b[h]
-    np.dot(a.relu10, p.down10_W, out=a.z21)
-    np.add(a.z21, p.down10_b, out=a.z21)
+    np.dot(a.relu10_1.T, p.down10_W_b, out=a.z21)
 
     # sum10[n,h] = sum9[n,h] + z21[n,h]
     np.add(a.z21, a.sum9, out=a.sum10)
@@ -1337,9 +1405,9 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.dot(a.u_nh, a.MEAN_H, out=a.var11)
 
     # rstd11[n] = 1/√(var11[n] + 1e-05)
-    np.add(a.var11, 1e-05, out=a.rstd11)
+    np.add(a.var11, a.C_1E_MINUS_05, out=a.rstd11)
     np.sqrt(a.rstd11, out=a.rstd11)
-    np.divide(1, a.rstd11, out=a.rstd11)
+    np.divide(a.ONE, a.rstd11, out=a.rstd11)
 
     # xhat11[n,h] = (sum10[n,h] - mean11[n]) rstd11[n]
     np.subtract(a.sum10, a.mean11[:, None], out=a.xhat11)
@@ -1350,15 +1418,14 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.add(a.y11, p.ln11_shift, out=a.y11)
 
     # z22[n,k] = Σ_h up11_W[h,k] y11[n,h] + up11_b[k]
-    np.dot(a.y11, p.up11_W, out=a.z22)
-    np.add(a.z22, p.up11_b, out=a.z22)
+    np.dot(p.up11_W.T, a.y11.T, out=a.z22)
+    np.add(a.z22, p.up11_b[:, None], out=a.z22)
 
     # relu11[n,k] = max(0, z22[n,k])
     np.maximum(a.z22, a.ZERO, out=a.relu11)
 
     # z23[n,h] = Σ_k down11_W[k,h] relu11[n,k] + down11_b[h]
-    np.dot(a.relu11, p.down11_W, out=a.z23)
-    np.add(a.z23, p.down11_b, out=a.z23)
+    np.dot(a.relu11_1.T, p.down11_W_b, out=a.z23)
 
     # sum11[n,h] = sum10[n,h] + z23[n,h]
     np.add(a.z23, a.sum10, out=a.sum11)
@@ -1372,9 +1439,9 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.dot(a.u_nh, a.MEAN_H, out=a.var12)
 
     # rstd12[n] = 1/√(var12[n] + 1e-05)
-    np.add(a.var12, 1e-05, out=a.rstd12)
+    np.add(a.var12, a.C_1E_MINUS_05, out=a.rstd12)
     np.sqrt(a.rstd12, out=a.rstd12)
-    np.divide(1, a.rstd12, out=a.rstd12)
+    np.divide(a.ONE, a.rstd12, out=a.rstd12)
 
     # xhat12[n,h] = (sum11[n,h] - mean12[n]) rstd12[n]
     np.subtract(a.sum11, a.mean12[:, None], out=a.xhat12)
@@ -1385,15 +1452,14 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.add(a.y12, p.ln12_shift, out=a.y12)
 
     # z24[n,k] = Σ_h up12_W[h,k] y12[n,h] + up12_b[k]
-    np.dot(a.y12, p.up12_W, out=a.z24)
-    np.add(a.z24, p.up12_b, out=a.z24)
+    np.dot(p.up12_W.T, a.y12.T, out=a.z24)
+    np.add(a.z24, p.up12_b[:, None], out=a.z24)
 
     # relu12[n,k] = max(0, z24[n,k])
     np.maximum(a.z24, a.ZERO, out=a.relu12)
 
     # z25[n,h] = Σ_k down12_W[k,h] relu12[n,k] + down12_b[h]
-    np.dot(a.relu12, p.down12_W, out=a.z25)
-    np.add(a.z25, p.down12_b, out=a.z25)
+    np.dot(a.relu12_1.T, p.down12_W_b, out=a.z25)
 
     # sum12[n,h] = sum11[n,h] + z25[n,h]
     np.add(a.z25, a.sum11, out=a.sum12)
@@ -1407,9 +1473,9 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.dot(a.u_nh, a.MEAN_H, out=a.var13)
 
     # rstd13[n] = 1/√(var13[n] + 1e-05)
-    np.add(a.var13, 1e-05, out=a.rstd13)
+    np.add(a.var13, a.C_1E_MINUS_05, out=a.rstd13)
     np.sqrt(a.rstd13, out=a.rstd13)
-    np.divide(1, a.rstd13, out=a.rstd13)
+    np.divide(a.ONE, a.rstd13, out=a.rstd13)
 
     # xhat13[n,h] = (sum12[n,h] - mean13[n]) rstd13[n]
     np.subtract(a.sum12, a.mean13[:, None], out=a.xhat13)
@@ -1420,15 +1486,14 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.add(a.y13, p.ln13_shift, out=a.y13)
 
     # z26[n,k] = Σ_h up13_W[h,k] y13[n,h] + up13_b[k]
-    np.dot(a.y13, p.up13_W, out=a.z26)
-    np.add(a.z26, p.up13_b, out=a.z26)
+    np.dot(p.up13_W.T, a.y13.T, out=a.z26)
+    np.add(a.z26, p.up13_b[:, None], out=a.z26)
 
     # relu13[n,k] = max(0, z26[n,k])
     np.maximum(a.z26, a.ZERO, out=a.relu13)
 
     # z27[n,h] = Σ_k down13_W[k,h] relu13[n,k] + down13_b[h]
-    np.dot(a.relu13, p.down13_W, out=a.z27)
-    np.add(a.z27, p.down13_b, out=a.z27)
+    np.dot(a.relu13_1.T, p.down13_W_b, out=a.z27)
 
     # sum13[n,h] = sum12[n,h] + z27[n,h]
     np.add(a.z27, a.sum12, out=a.sum13)
@@ -1442,9 +1507,9 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.dot(a.u_nh, a.MEAN_H, out=a.var14)
 
     # rstd14[n] = 1/√(var14[n] + 1e-05)
-    np.add(a.var14, 1e-05, out=a.rstd14)
+    np.add(a.var14, a.C_1E_MINUS_05, out=a.rstd14)
     np.sqrt(a.rstd14, out=a.rstd14)
-    np.divide(1, a.rstd14, out=a.rstd14)
+    np.divide(a.ONE, a.rstd14, out=a.rstd14)
 
     # xhat14[n,h] = (sum13[n,h] - mean14[n]) rstd14[n]
     np.subtract(a.sum13, a.mean14[:, None], out=a.xhat14)
@@ -1455,15 +1520,14 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.add(a.y14, p.ln14_shift, out=a.y14)
 
     # z28[n,k] = Σ_h up14_W[h,k] y14[n,h] + up14_b[k]
-    np.dot(a.y14, p.up14_W, out=a.z28)
-    np.add(a.z28, p.up14_b, out=a.z28)
+    np.dot(p.up14_W.T, a.y14.T, out=a.z28)
+    np.add(a.z28, p.up14_b[:, None], out=a.z28)
 
     # relu14[n,k] = max(0, z28[n,k])
     np.maximum(a.z28, a.ZERO, out=a.relu14)
 
     # z29[n,h] = Σ_k down14_W[k,h] relu14[n,k] + down14_b[h]
-    np.dot(a.relu14, p.down14_W, out=a.z29)
-    np.add(a.z29, p.down14_b, out=a.z29)
+    np.dot(a.relu14_1.T, p.down14_W_b, out=a.z29)
 
     # sum14[n,h] = sum13[n,h] + z29[n,h]
     np.add(a.z29, a.sum13, out=a.sum14)
@@ -1477,9 +1541,9 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.dot(a.u_nh, a.MEAN_H, out=a.var15)
 
     # rstd15[n] = 1/√(var15[n] + 1e-05)
-    np.add(a.var15, 1e-05, out=a.rstd15)
+    np.add(a.var15, a.C_1E_MINUS_05, out=a.rstd15)
     np.sqrt(a.rstd15, out=a.rstd15)
-    np.divide(1, a.rstd15, out=a.rstd15)
+    np.divide(a.ONE, a.rstd15, out=a.rstd15)
 
     # xhat15[n,h] = (sum14[n,h] - mean15[n]) rstd15[n]
     np.subtract(a.sum14, a.mean15[:, None], out=a.xhat15)
@@ -1490,15 +1554,14 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.add(a.y15, p.ln15_shift, out=a.y15)
 
     # z30[n,k] = Σ_h up15_W[h,k] y15[n,h] + up15_b[k]
-    np.dot(a.y15, p.up15_W, out=a.z30)
-    np.add(a.z30, p.up15_b, out=a.z30)
+    np.dot(p.up15_W.T, a.y15.T, out=a.z30)
+    np.add(a.z30, p.up15_b[:, None], out=a.z30)
 
     # relu15[n,k] = max(0, z30[n,k])
     np.maximum(a.z30, a.ZERO, out=a.relu15)
 
     # z31[n,h] = Σ_k down15_W[k,h] relu15[n,k] + down15_b[h]
-    np.dot(a.relu15, p.down15_W, out=a.z31)
-    np.add(a.z31, p.down15_b, out=a.z31)
+    np.dot(a.relu15_1.T, p.down15_W_b, out=a.z31)
 
     # sum15[n,h] = sum14[n,h] + z31[n,h]
     np.add(a.z31, a.sum14, out=a.sum15)
@@ -1512,9 +1575,9 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.dot(a.u_nh, a.MEAN_H, out=a.var16)
 
     # rstd16[n] = 1/√(var16[n] + 1e-05)
-    np.add(a.var16, 1e-05, out=a.rstd16)
+    np.add(a.var16, a.C_1E_MINUS_05, out=a.rstd16)
     np.sqrt(a.rstd16, out=a.rstd16)
-    np.divide(1, a.rstd16, out=a.rstd16)
+    np.divide(a.ONE, a.rstd16, out=a.rstd16)
 
     # xhat16[n,h] = (sum15[n,h] - mean16[n]) rstd16[n]
     np.subtract(a.sum15, a.mean16[:, None], out=a.xhat16)
@@ -1525,15 +1588,14 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.add(a.y16, p.ln16_shift, out=a.y16)
 
     # z32[n,k] = Σ_h up16_W[h,k] y16[n,h] + up16_b[k]
-    np.dot(a.y16, p.up16_W, out=a.z32)
-    np.add(a.z32, p.up16_b, out=a.z32)
+    np.dot(p.up16_W.T, a.y16.T, out=a.z32)
+    np.add(a.z32, p.up16_b[:, None], out=a.z32)
 
     # relu16[n,k] = max(0, z32[n,k])
     np.maximum(a.z32, a.ZERO, out=a.relu16)
 
     # z33[n,h] = Σ_k down16_W[k,h] relu16[n,k] + down16_b[h]
-    np.dot(a.relu16, p.down16_W, out=a.z33)
-    np.add(a.z33, p.down16_b, out=a.z33)
+    np.dot(a.relu16_1.T, p.down16_W_b, out=a.z33)
 
     # sum16[n,h] = sum15[n,h] + z33[n,h]
     np.add(a.z33, a.sum15, out=a.sum16)
@@ -1547,9 +1609,9 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.dot(a.u_nh, a.MEAN_H, out=a.var17)
 
     # rstd17[n] = 1/√(var17[n] + 1e-05)
-    np.add(a.var17, 1e-05, out=a.rstd17)
+    np.add(a.var17, a.C_1E_MINUS_05, out=a.rstd17)
     np.sqrt(a.rstd17, out=a.rstd17)
-    np.divide(1, a.rstd17, out=a.rstd17)
+    np.divide(a.ONE, a.rstd17, out=a.rstd17)
 
     # xhat17[n,h] = (sum16[n,h] - mean17[n]) rstd17[n]
     np.subtract(a.sum16, a.mean17[:, None], out=a.xhat17)
@@ -1560,15 +1622,14 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.add(a.y17, p.ln17_shift, out=a.y17)
 
     # z34[n,k] = Σ_h up17_W[h,k] y17[n,h] + up17_b[k]
-    np.dot(a.y17, p.up17_W, out=a.z34)
-    np.add(a.z34, p.up17_b, out=a.z34)
+    np.dot(p.up17_W.T, a.y17.T, out=a.z34)
+    np.add(a.z34, p.up17_b[:, None], out=a.z34)
 
     # relu17[n,k] = max(0, z34[n,k])
     np.maximum(a.z34, a.ZERO, out=a.relu17)
 
     # z35[n,h] = Σ_k down17_W[k,h] relu17[n,k] + down17_b[h]
-    np.dot(a.relu17, p.down17_W, out=a.z35)
-    np.add(a.z35, p.down17_b, out=a.z35)
+    np.dot(a.relu17_1.T, p.down17_W_b, out=a.z35)
 
     # sum17[n,h] = sum16[n,h] + z35[n,h]
     np.add(a.z35, a.sum16, out=a.sum17)
@@ -1582,9 +1643,9 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.dot(a.u_nh, a.MEAN_H, out=a.var18)
 
     # rstd18[n] = 1/√(var18[n] + 1e-05)
-    np.add(a.var18, 1e-05, out=a.rstd18)
+    np.add(a.var18, a.C_1E_MINUS_05, out=a.rstd18)
     np.sqrt(a.rstd18, out=a.rstd18)
-    np.divide(1, a.rstd18, out=a.rstd18)
+    np.divide(a.ONE, a.rstd18, out=a.rstd18)
 
     # xhat18[n,h] = (sum17[n,h] - mean18[n]) rstd18[n]
     np.subtract(a.sum17, a.mean18[:, None], out=a.xhat18)
@@ -1595,15 +1656,14 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.add(a.y18, p.ln18_shift, out=a.y18)
 
     # z36[n,k] = Σ_h up18_W[h,k] y18[n,h] + up18_b[k]
-    np.dot(a.y18, p.up18_W, out=a.z36)
-    np.add(a.z36, p.up18_b, out=a.z36)
+    np.dot(p.up18_W.T, a.y18.T, out=a.z36)
+    np.add(a.z36, p.up18_b[:, None], out=a.z36)
 
     # relu18[n,k] = max(0, z36[n,k])
     np.maximum(a.z36, a.ZERO, out=a.relu18)
 
     # z37[n,h] = Σ_k down18_W[k,h] relu18[n,k] + down18_b[h]
-    np.dot(a.relu18, p.down18_W, out=a.z37)
-    np.add(a.z37, p.down18_b, out=a.z37)
+    np.dot(a.relu18_1.T, p.down18_W_b, out=a.z37)
 
     # sum18[n,h] = sum17[n,h] + z37[n,h]
     np.add(a.z37, a.sum17, out=a.sum18)
@@ -1617,9 +1677,9 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.dot(a.u_nh, a.MEAN_H, out=a.var19)
 
     # rstd19[n] = 1/√(var19[n] + 1e-05)
-    np.add(a.var19, 1e-05, out=a.rstd19)
+    np.add(a.var19, a.C_1E_MINUS_05, out=a.rstd19)
     np.sqrt(a.rstd19, out=a.rstd19)
-    np.divide(1, a.rstd19, out=a.rstd19)
+    np.divide(a.ONE, a.rstd19, out=a.rstd19)
 
     # xhat19[n,h] = (sum18[n,h] - mean19[n]) rstd19[n]
     np.subtract(a.sum18, a.mean19[:, None], out=a.xhat19)
@@ -1630,15 +1690,14 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.add(a.y19, p.ln19_shift, out=a.y19)
 
     # z38[n,k] = Σ_h up19_W[h,k] y19[n,h] + up19_b[k]
-    np.dot(a.y19, p.up19_W, out=a.z38)
-    np.add(a.z38, p.up19_b, out=a.z38)
+    np.dot(p.up19_W.T, a.y19.T, out=a.z38)
+    np.add(a.z38, p.up19_b[:, None], out=a.z38)
 
     # relu19[n,k] = max(0, z38[n,k])
     np.maximum(a.z38, a.ZERO, out=a.relu19)
 
     # z39[n,h] = Σ_k down19_W[k,h] relu19[n,k] + down19_b[h]
-    np.dot(a.relu19, p.down19_W, out=a.z39)
-    np.add(a.z39, p.down19_b, out=a.z39)
+    np.dot(a.relu19_1.T, p.down19_W_b, out=a.z39)
 
     # sum19[n,h] = sum18[n,h] + z39[n,h]
     np.add(a.z39, a.sum18, out=a.sum19)
@@ -1652,9 +1711,9 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.dot(a.u_nh, a.MEAN_H, out=a.var20)
 
     # rstd20[n] = 1/√(var20[n] + 1e-05)
-    np.add(a.var20, 1e-05, out=a.rstd20)
+    np.add(a.var20, a.C_1E_MINUS_05, out=a.rstd20)
     np.sqrt(a.rstd20, out=a.rstd20)
-    np.divide(1, a.rstd20, out=a.rstd20)
+    np.divide(a.ONE, a.rstd20, out=a.rstd20)
 
     # xhat20[n,h] = (sum19[n,h] - mean20[n]) rstd20[n]
     np.subtract(a.sum19, a.mean20[:, None], out=a.xhat20)
@@ -1665,15 +1724,14 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.add(a.y20, p.ln20_shift, out=a.y20)
 
     # a[n,k] = Σ_h up20_W[h,k] y20[n,h] + up20_b[k]
-    np.dot(a.y20, p.up20_W, out=a.a)
-    np.add(a.a, p.up20_b, out=a.a)
+    np.dot(p.up20_W.T, a.y20.T, out=a.a)
+    np.add(a.a, p.up20_b[:, None], out=a.a)
 
     # relu20[n,k] = max(0, a[n,k])
     np.maximum(a.a, a.ZERO, out=a.relu20)
 
     # z40[n,h] = Σ_k down20_W[k,h] relu20[n,k] + down20_b[h]
-    np.dot(a.relu20, p.down20_W, out=a.z40)
-    np.add(a.z40, p.down20_b, out=a.z40)
+    np.dot(a.relu20_1.T, p.down20_W_b, out=a.z40)
 
     # h[n,h] = sum19[n,h] + z40[n,h]
     np.add(a.z40, a.sum19, out=a.h)
@@ -1687,9 +1745,9 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.dot(a.u_nh, a.MEAN_H, out=a.var21)
 
     # rstd21[n] = 1/√(var21[n] + 1e-05)
-    np.add(a.var21, 1e-05, out=a.rstd21)
+    np.add(a.var21, a.C_1E_MINUS_05, out=a.rstd21)
     np.sqrt(a.rstd21, out=a.rstd21)
-    np.divide(1, a.rstd21, out=a.rstd21)
+    np.divide(a.ONE, a.rstd21, out=a.rstd21)
 
     # xhat21[n,h] = (h[n,h] - mean21[n]) rstd21[n]
     np.subtract(a.h, a.mean21[:, None], out=a.xhat21)
@@ -1700,24 +1758,25 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.add(a.y21, p.ln_shift, out=a.y21)
 
     # logits[n,j] = Σ_h head_W[h,j] y21[n,h] + head_b[j]
-    np.dot(a.y21, p.head_W, out=a.logits)
-    np.add(a.logits, p.head_b, out=a.logits)
+    np.dot(p.head_W.T, a.y21.T, out=a.logits)
+    np.add(a.logits, p.head_b[:, None], out=a.logits)
 
 
 def add_loss(a: Activations, digit: np.ndarray) -> None:
     """Go on from the outputs to the loss."""
     # m[n] = max_j logits[n,j]
-    np.maximum.reduce(a.logits, axis=1, out=a.m)
+    np.maximum.reduce(a.logits, axis=0, out=a.m)
 
     # e[n,j] = exp(logits[n,j] - m[n])
-    np.subtract(a.logits, a.m[:, None], out=a.e)
+    np.subtract(a.logits, a.m, out=a.e)
     np.exp(a.e, out=a.e)
 
     # s[n] = Σ_j e[n,j]
-    np.dot(a.e, a.ONES_J, out=a.s)
+    np.dot(a.ONES_J, a.e, out=a.s)
 
     # logits_at_digit[n] = logits[n,digit[n]]
-    np.add(a.STARTS_N_J, digit, out=a.i_n)
+    np.multiply(digit, a.COUNT_N, out=a.i_n)
+    np.add(a.i_n, a.RANGE_N, out=a.i_n)
     a.logits.take(a.i_n, out=a.logits_at_digit, mode="clip")
 
     # loss = Σ_n (m[n] + log(s[n]) - logits_at_digit[n])/N
@@ -1727,20 +1786,18 @@ def add_loss(a: Activations, digit: np.ndarray) -> None:
     np.dot(a.u_n, a.MEAN_N, out=a.loss)
 
 
-def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray, digit: np.ndarray) -> None:
+def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     """Fill `g` with the gradient, from what `forward` and `add_loss` left in `a`."""
-    BATCH = a.BATCH
-
     # p[n,j] = e[n,j]/s[n]
-    np.divide(a.e, a.s[:, None], out=a.p)
+    np.divide(a.e, a.s, out=a.p)
 
     # ∂L/∂logits[n,j] = (p[n,j] - δ(j,digit[n]))/N
-    np.equal(digit[:, None], a.RANGE_J, out=a.d_logits)
+    a.ONE_HOT_J.take(digit, axis=1, out=a.d_logits, mode="clip")
     np.subtract(a.p, a.d_logits, out=a.d_logits)
-    np.multiply(a.d_logits, 1 / BATCH, out=a.d_logits)
+    np.multiply(a.d_logits, a.C_1_OVER_BATCH, out=a.d_logits)
 
     # ∂L/∂y21[n,h] = Σ_j head_W[h,j] ∂L/∂logits[n,j]
-    np.dot(a.d_logits, p.head_W.T, out=a.d_y21)
+    np.dot(a.d_logits.T, p.head_W.T, out=a.d_y21)
 
     # ∂L/∂xhat21[n,h] = ln_gain[h] ∂L/∂y21[n,h]
     np.multiply(a.d_y21, p.ln_gain, out=a.d_xhat21)
@@ -1753,22 +1810,22 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray, digit: np.ndarray
 
     # ∂L/∂h[n,h] = rstd21[n] (∂L/∂xhat21[n,h] - xhat21[n,h] xhat21_dot_d_xhat21[n]/H -
     #     sum_d_xhat21[n]/H)
-    np.multiply(a.xhat21_dot_d_xhat21, 1 / H, out=a.u_n)
+    np.multiply(a.xhat21_dot_d_xhat21, a.C_1_OVER_H, out=a.u_n)
     np.multiply(a.xhat21, a.u_n[:, None], out=a.d_h)
     np.subtract(a.d_xhat21, a.d_h, out=a.d_h)
-    np.multiply(a.sum_d_xhat21, 1 / H, out=a.u_n)
+    np.multiply(a.sum_d_xhat21, a.C_1_OVER_H, out=a.u_n)
     np.subtract(a.d_h, a.u_n[:, None], out=a.d_h)
     np.multiply(a.d_h, a.rstd21[:, None], out=a.d_h)
 
     # ∂L/∂relu20[n,k] = Σ_h down20_W[k,h] ∂L/∂h[n,h]
-    np.dot(a.d_h, p.down20_W.T, out=a.d_relu20)
+    np.dot(p.down20_W, a.d_h.T, out=a.d_relu20)
 
     # ∂L/∂a[n,k] = [a[n,k] > 0] ∂L/∂relu20[n,k]
     np.greater(a.a, a.ZERO, out=a.d_a)
     np.multiply(a.d_a, a.d_relu20, out=a.d_a)
 
     # ∂L/∂y20[n,h] = Σ_k up20_W[h,k] ∂L/∂a[n,k]
-    np.dot(a.d_a, p.up20_W.T, out=a.d_y20)
+    np.dot(a.d_a.T, p.up20_W.T, out=a.d_y20)
 
     # ∂L/∂xhat20[n,h] = ln20_gain[h] ∂L/∂y20[n,h]
     np.multiply(a.d_y20, p.ln20_gain, out=a.d_xhat20)
@@ -1782,24 +1839,24 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray, digit: np.ndarray
     # ∂L/∂sum19[n,h] = rstd20[n] ∂L/∂xhat20[n,h] + ∂L/∂h[n,h] - rstd20[n] sum_d_xhat20[n]/H -
     #     rstd20[n] xhat20[n,h] xhat20_dot_d_xhat20[n]/H
     np.multiply(a.xhat20_dot_d_xhat20, a.rstd20, out=a.u_n)
-    np.multiply(a.u_n, 1 / H, out=a.u_n)
+    np.multiply(a.u_n, a.C_1_OVER_H, out=a.u_n)
     np.multiply(a.xhat20, a.u_n[:, None], out=a.d_sum19)
     np.multiply(a.d_xhat20, a.rstd20[:, None], out=a.u_nh)
     np.subtract(a.u_nh, a.d_sum19, out=a.d_sum19)
     np.add(a.d_sum19, a.d_h, out=a.d_sum19)
     np.multiply(a.sum_d_xhat20, a.rstd20, out=a.u_n)
-    np.multiply(a.u_n, 1 / H, out=a.u_n)
+    np.multiply(a.u_n, a.C_1_OVER_H, out=a.u_n)
     np.subtract(a.d_sum19, a.u_n[:, None], out=a.d_sum19)
 
     # ∂L/∂relu19[n,k] = Σ_h down19_W[k,h] ∂L/∂sum19[n,h]
-    np.dot(a.d_sum19, p.down19_W.T, out=a.d_relu19)
+    np.dot(p.down19_W, a.d_sum19.T, out=a.d_relu19)
 
     # ∂L/∂z38[n,k] = [z38[n,k] > 0] ∂L/∂relu19[n,k]
     np.greater(a.z38, a.ZERO, out=a.d_z38)
     np.multiply(a.d_z38, a.d_relu19, out=a.d_z38)
 
     # ∂L/∂y19[n,h] = Σ_k up19_W[h,k] ∂L/∂z38[n,k]
-    np.dot(a.d_z38, p.up19_W.T, out=a.d_y19)
+    np.dot(a.d_z38.T, p.up19_W.T, out=a.d_y19)
 
     # ∂L/∂xhat19[n,h] = ln19_gain[h] ∂L/∂y19[n,h]
     np.multiply(a.d_y19, p.ln19_gain, out=a.d_xhat19)
@@ -1813,24 +1870,24 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray, digit: np.ndarray
     # ∂L/∂sum18[n,h] = rstd19[n] ∂L/∂xhat19[n,h] + ∂L/∂sum19[n,h] - rstd19[n] sum_d_xhat19[n]/H -
     #     rstd19[n] xhat19[n,h] xhat19_dot_d_xhat19[n]/H
     np.multiply(a.xhat19_dot_d_xhat19, a.rstd19, out=a.u_n)
-    np.multiply(a.u_n, 1 / H, out=a.u_n)
+    np.multiply(a.u_n, a.C_1_OVER_H, out=a.u_n)
     np.multiply(a.xhat19, a.u_n[:, None], out=a.d_sum18)
     np.multiply(a.d_xhat19, a.rstd19[:, None], out=a.u_nh)
     np.subtract(a.u_nh, a.d_sum18, out=a.d_sum18)
     np.add(a.d_sum18, a.d_sum19, out=a.d_sum18)
     np.multiply(a.sum_d_xhat19, a.rstd19, out=a.u_n)
-    np.multiply(a.u_n, 1 / H, out=a.u_n)
+    np.multiply(a.u_n, a.C_1_OVER_H, out=a.u_n)
     np.subtract(a.d_sum18, a.u_n[:, None], out=a.d_sum18)
 
     # ∂L/∂relu18[n,k] = Σ_h down18_W[k,h] ∂L/∂sum18[n,h]
-    np.dot(a.d_sum18, p.down18_W.T, out=a.d_relu18)
+    np.dot(p.down18_W, a.d_sum18.T, out=a.d_relu18)
 
     # ∂L/∂z36[n,k] = [z36[n,k] > 0] ∂L/∂relu18[n,k]
     np.greater(a.z36, a.ZERO, out=a.d_z36)
     np.multiply(a.d_z36, a.d_relu18, out=a.d_z36)
 
     # ∂L/∂y18[n,h] = Σ_k up18_W[h,k] ∂L/∂z36[n,k]
-    np.dot(a.d_z36, p.up18_W.T, out=a.d_y18)
+    np.dot(a.d_z36.T, p.up18_W.T, out=a.d_y18)
 
     # ∂L/∂xhat18[n,h] = ln18_gain[h] ∂L/∂y18[n,h]
     np.multiply(a.d_y18, p.ln18_gain, out=a.d_xhat18)
@@ -1844,24 +1901,24 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray, digit: np.ndarray
     # ∂L/∂sum17[n,h] = rstd18[n] ∂L/∂xhat18[n,h] + ∂L/∂sum18[n,h] - rstd18[n] sum_d_xhat18[n]/H -
     #     rstd18[n] xhat18[n,h] xhat18_dot_d_xhat18[n]/H
     np.multiply(a.xhat18_dot_d_xhat18, a.rstd18, out=a.u_n)
-    np.multiply(a.u_n, 1 / H, out=a.u_n)
+    np.multiply(a.u_n, a.C_1_OVER_H, out=a.u_n)
     np.multiply(a.xhat18, a.u_n[:, None], out=a.d_sum17)
     np.multiply(a.d_xhat18, a.rstd18[:, None], out=a.u_nh)
     np.subtract(a.u_nh, a.d_sum17, out=a.d_sum17)
     np.add(a.d_sum17, a.d_sum18, out=a.d_sum17)
     np.multiply(a.sum_d_xhat18, a.rstd18, out=a.u_n)
-    np.multiply(a.u_n, 1 / H, out=a.u_n)
+    np.multiply(a.u_n, a.C_1_OVER_H, out=a.u_n)
     np.subtract(a.d_sum17, a.u_n[:, None], out=a.d_sum17)
 
     # ∂L/∂relu17[n,k] = Σ_h down17_W[k,h] ∂L/∂sum17[n,h]
-    np.dot(a.d_sum17, p.down17_W.T, out=a.d_relu17)
+    np.dot(p.down17_W, a.d_sum17.T, out=a.d_relu17)
 
     # ∂L/∂z34[n,k] = [z34[n,k] > 0] ∂L/∂relu17[n,k]
     np.greater(a.z34, a.ZERO, out=a.d_z34)
     np.multiply(a.d_z34, a.d_relu17, out=a.d_z34)
 
     # ∂L/∂y17[n,h] = Σ_k up17_W[h,k] ∂L/∂z34[n,k]
-    np.dot(a.d_z34, p.up17_W.T, out=a.d_y17)
+    np.dot(a.d_z34.T, p.up17_W.T, out=a.d_y17)
 
     # ∂L/∂xhat17[n,h] = ln17_gain[h] ∂L/∂y17[n,h]
     np.multiply(a.d_y17, p.ln17_gain, out=a.d_xhat17)
@@ -1875,24 +1932,24 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray, digit: np.ndarray
     # ∂L/∂sum16[n,h] = rstd17[n] ∂L/∂xhat17[n,h] + ∂L/∂sum17[n,h] - rstd17[n] sum_d_xhat17[n]/H -
     #     rstd17[n] xhat17[n,h] xhat17_dot_d_xhat17[n]/H
     np.multiply(a.xhat17_dot_d_xhat17, a.rstd17, out=a.u_n)
-    np.multiply(a.u_n, 1 / H, out=a.u_n)
+    np.multiply(a.u_n, a.C_1_OVER_H, out=a.u_n)
     np.multiply(a.xhat17, a.u_n[:, None], out=a.d_sum16)
     np.multiply(a.d_xhat17, a.rstd17[:, None], out=a.u_nh)
     np.subtract(a.u_nh, a.d_sum16, out=a.d_sum16)
     np.add(a.d_sum16, a.d_sum17, out=a.d_sum16)
     np.multiply(a.sum_d_xhat17, a.rstd17, out=a.u_n)
-    np.multiply(a.u_n, 1 / H, out=a.u_n)
+    np.multiply(a.u_n, a.C_1_OVER_H, out=a.u_n)
     np.subtract(a.d_sum16, a.u_n[:, None], out=a.d_sum16)
 
     # ∂L/∂relu16[n,k] = Σ_h down16_W[k,h] ∂L/∂sum16[n,h]
-    np.dot(a.d_sum16, p.down16_W.T, out=a.d_relu16)
+    np.dot(p.down16_W, a.d_sum16.T, out=a.d_relu16)
 
     # ∂L/∂z32[n,k] = [z32[n,k] > 0] ∂L/∂relu16[n,k]
     np.greater(a.z32, a.ZERO, out=a.d_z32)
     np.multiply(a.d_z32, a.d_relu16, out=a.d_z32)
 
     # ∂L/∂y16[n,h] = Σ_k up16_W[h,k] ∂L/∂z32[n,k]
-    np.dot(a.d_z32, p.up16_W.T, out=a.d_y16)
+    np.dot(a.d_z32.T, p.up16_W.T, out=a.d_y16)
 
     # ∂L/∂xhat16[n,h] = ln16_gain[h] ∂L/∂y16[n,h]
     np.multiply(a.d_y16, p.ln16_gain, out=a.d_xhat16)
@@ -1906,24 +1963,24 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray, digit: np.ndarray
     # ∂L/∂sum15[n,h] = rstd16[n] ∂L/∂xhat16[n,h] + ∂L/∂sum16[n,h] - rstd16[n] sum_d_xhat16[n]/H -
     #     rstd16[n] xhat16[n,h] xhat16_dot_d_xhat16[n]/H
     np.multiply(a.xhat16_dot_d_xhat16, a.rstd16, out=a.u_n)
-    np.multiply(a.u_n, 1 / H, out=a.u_n)
+    np.multiply(a.u_n, a.C_1_OVER_H, out=a.u_n)
     np.multiply(a.xhat16, a.u_n[:, None], out=a.d_sum15)
     np.multiply(a.d_xhat16, a.rstd16[:, None], out=a.u_nh)
     np.subtract(a.u_nh, a.d_sum15, out=a.d_sum15)
     np.add(a.d_sum15, a.d_sum16, out=a.d_sum15)
     np.multiply(a.sum_d_xhat16, a.rstd16, out=a.u_n)
-    np.multiply(a.u_n, 1 / H, out=a.u_n)
+    np.multiply(a.u_n, a.C_1_OVER_H, out=a.u_n)
     np.subtract(a.d_sum15, a.u_n[:, None], out=a.d_sum15)
 
     # ∂L/∂relu15[n,k] = Σ_h down15_W[k,h] ∂L/∂sum15[n,h]
-    np.dot(a.d_sum15, p.down15_W.T, out=a.d_relu15)
+    np.dot(p.down15_W, a.d_sum15.T, out=a.d_relu15)
 
     # ∂L/∂z30[n,k] = [z30[n,k] > 0] ∂L/∂relu15[n,k]
     np.greater(a.z30, a.ZERO, out=a.d_z30)
     np.multiply(a.d_z30, a.d_relu15, out=a.d_z30)
 
     # ∂L/∂y15[n,h] = Σ_k up15_W[h,k] ∂L/∂z30[n,k]
-    np.dot(a.d_z30, p.up15_W.T, out=a.d_y15)
+    np.dot(a.d_z30.T, p.up15_W.T, out=a.d_y15)
 
     # ∂L/∂xhat15[n,h] = ln15_gain[h] ∂L/∂y15[n,h]
     np.multiply(a.d_y15, p.ln15_gain, out=a.d_xhat15)
@@ -1937,24 +1994,24 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray, digit: np.ndarray
     # ∂L/∂sum14[n,h] = rstd15[n] ∂L/∂xhat15[n,h] + ∂L/∂sum15[n,h] - rstd15[n] sum_d_xhat15[n]/H -
     #     rstd15[n] xhat15[n,h] xhat15_dot_d_xhat15[n]/H
     np.multiply(a.xhat15_dot_d_xhat15, a.rstd15, out=a.u_n)
-    np.multiply(a.u_n, 1 / H, out=a.u_n)
+    np.multiply(a.u_n, a.C_1_OVER_H, out=a.u_n)
     np.multiply(a.xhat15, a.u_n[:, None], out=a.d_sum14)
     np.multiply(a.d_xhat15, a.rstd15[:, None], out=a.u_nh)
     np.subtract(a.u_nh, a.d_sum14, out=a.d_sum14)
     np.add(a.d_sum14, a.d_sum15, out=a.d_sum14)
     np.multiply(a.sum_d_xhat15, a.rstd15, out=a.u_n)
-    np.multiply(a.u_n, 1 / H, out=a.u_n)
+    np.multiply(a.u_n, a.C_1_OVER_H, out=a.u_n)
     np.subtract(a.d_sum14, a.u_n[:, None], out=a.d_sum14)
 
     # ∂L/∂relu14[n,k] = Σ_h down14_W[k,h] ∂L/∂sum14[n,h]
-    np.dot(a.d_sum14, p.down14_W.T, out=a.d_relu14)
+    np.dot(p.down14_W, a.d_sum14.T, out=a.d_relu14)
 
     # ∂L/∂z28[n,k] = [z28[n,k] > 0] ∂L/∂relu14[n,k]
     np.greater(a.z28, a.ZERO, out=a.d_z28)
     np.multiply(a.d_z28, a.d_relu14, out=a.d_z28)
 
     # ∂L/∂y14[n,h] = Σ_k up14_W[h,k] ∂L/∂z28[n,k]
-    np.dot(a.d_z28, p.up14_W.T, out=a.d_y14)
+    np.dot(a.d_z28.T, p.up14_W.T, out=a.d_y14)
 
     # ∂L/∂xhat14[n,h] = ln14_gain[h] ∂L/∂y14[n,h]
     np.multiply(a.d_y14, p.ln14_gain, out=a.d_xhat14)
@@ -1968,24 +2025,24 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray, digit: np.ndarray
     # ∂L/∂sum13[n,h] = rstd14[n] ∂L/∂xhat14[n,h] + ∂L/∂sum14[n,h] - rstd14[n] sum_d_xhat14[n]/H -
     #     rstd14[n] xhat14[n,h] xhat14_dot_d_xhat14[n]/H
     np.multiply(a.xhat14_dot_d_xhat14, a.rstd14, out=a.u_n)
-    np.multiply(a.u_n, 1 / H, out=a.u_n)
+    np.multiply(a.u_n, a.C_1_OVER_H, out=a.u_n)
     np.multiply(a.xhat14, a.u_n[:, None], out=a.d_sum13)
     np.multiply(a.d_xhat14, a.rstd14[:, None], out=a.u_nh)
     np.subtract(a.u_nh, a.d_sum13, out=a.d_sum13)
     np.add(a.d_sum13, a.d_sum14, out=a.d_sum13)
     np.multiply(a.sum_d_xhat14, a.rstd14, out=a.u_n)
-    np.multiply(a.u_n, 1 / H, out=a.u_n)
+    np.multiply(a.u_n, a.C_1_OVER_H, out=a.u_n)
     np.subtract(a.d_sum13, a.u_n[:, None], out=a.d_sum13)
 
     # ∂L/∂relu13[n,k] = Σ_h down13_W[k,h] ∂L/∂sum13[n,h]
-    np.dot(a.d_sum13, p.down13_W.T, out=a.d_relu13)
+    np.dot(p.down13_W, a.d_sum13.T, out=a.d_relu13)
 
     # ∂L/∂z26[n,k] = [z26[n,k] > 0] ∂L/∂relu13[n,k]
     np.greater(a.z26, a.ZERO, out=a.d_z26)
     np.multiply(a.d_z26, a.d_relu13, out=a.d_z26)
 
     # ∂L/∂y13[n,h] = Σ_k up13_W[h,k] ∂L/∂z26[n,k]
-    np.dot(a.d_z26, p.up13_W.T, out=a.d_y13)
+    np.dot(a.d_z26.T, p.up13_W.T, out=a.d_y13)
 
     # ∂L/∂xhat13[n,h] = ln13_gain[h] ∂L/∂y13[n,h]
     np.multiply(a.d_y13, p.ln13_gain, out=a.d_xhat13)
@@ -1999,24 +2056,24 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray, digit: np.ndarray
     # ∂L/∂sum12[n,h] = rstd13[n] ∂L/∂xhat13[n,h] + ∂L/∂sum13[n,h] - rstd13[n] sum_d_xhat13[n]/H -
     #     rstd13[n] xhat13[n,h] xhat13_dot_d_xhat13[n]/H
     np.multiply(a.xhat13_dot_d_xhat13, a.rstd13, out=a.u_n)
-    np.multiply(a.u_n, 1 / H, out=a.u_n)
+    np.multiply(a.u_n, a.C_1_OVER_H, out=a.u_n)
     np.multiply(a.xhat13, a.u_n[:, None], out=a.d_sum12)
     np.multiply(a.d_xhat13, a.rstd13[:, None], out=a.u_nh)
     np.subtract(a.u_nh, a.d_sum12, out=a.d_sum12)
     np.add(a.d_sum12, a.d_sum13, out=a.d_sum12)
     np.multiply(a.sum_d_xhat13, a.rstd13, out=a.u_n)
-    np.multiply(a.u_n, 1 / H, out=a.u_n)
+    np.multiply(a.u_n, a.C_1_OVER_H, out=a.u_n)
     np.subtract(a.d_sum12, a.u_n[:, None], out=a.d_sum12)
 
     # ∂L/∂relu12[n,k] = Σ_h down12_W[k,h] ∂L/∂sum12[n,h]
-    np.dot(a.d_sum12, p.down12_W.T, out=a.d_relu12)
+    np.dot(p.down12_W, a.d_sum12.T, out=a.d_relu12)
 
     # ∂L/∂z24[n,k] = [z24[n,k] > 0] ∂L/∂relu12[n,k]
     np.greater(a.z24, a.ZERO, out=a.d_z24)
     np.multiply(a.d_z24, a.d_relu12, out=a.d_z24)
 
     # ∂L/∂y12[n,h] = Σ_k up12_W[h,k] ∂L/∂z24[n,k]
-    np.dot(a.d_z24, p.up12_W.T, out=a.d_y12)
+    np.dot(a.d_z24.T, p.up12_W.T, out=a.d_y12)
 
     # ∂L/∂xhat12[n,h] = ln12_gain[h] ∂L/∂y12[n,h]
     np.multiply(a.d_y12, p.ln12_gain, out=a.d_xhat12)
@@ -2030,24 +2087,24 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray, digit: np.ndarray
     # ∂L/∂sum11[n,h] = rstd12[n] ∂L/∂xhat12[n,h] + ∂L/∂sum12[n,h] - rstd12[n] sum_d_xhat12[n]/H -
     #     rstd12[n] xhat12[n,h] xhat12_dot_d_xhat12[n]/H
     np.multiply(a.xhat12_dot_d_xhat12, a.rstd12, out=a.u_n)
-    np.multiply(a.u_n, 1 / H, out=a.u_n)
+    np.multiply(a.u_n, a.C_1_OVER_H, out=a.u_n)
     np.multiply(a.xhat12, a.u_n[:, None], out=a.d_sum11)
     np.multiply(a.d_xhat12, a.rstd12[:, None], out=a.u_nh)
     np.subtract(a.u_nh, a.d_sum11, out=a.d_sum11)
     np.add(a.d_sum11, a.d_sum12, out=a.d_sum11)
     np.multiply(a.sum_d_xhat12, a.rstd12, out=a.u_n)
-    np.multiply(a.u_n, 1 / H, out=a.u_n)
+    np.multiply(a.u_n, a.C_1_OVER_H, out=a.u_n)
     np.subtract(a.d_sum11, a.u_n[:, None], out=a.d_sum11)
 
     # ∂L/∂relu11[n,k] = Σ_h down11_W[k,h] ∂L/∂sum11[n,h]
-    np.dot(a.d_sum11, p.down11_W.T, out=a.d_relu11)
+    np.dot(p.down11_W, a.d_sum11.T, out=a.d_relu11)
 
     # ∂L/∂z22[n,k] = [z22[n,k] > 0] ∂L/∂relu11[n,k]
     np.greater(a.z22, a.ZERO, out=a.d_z22)
     np.multiply(a.d_z22, a.d_relu11, out=a.d_z22)
 
     # ∂L/∂y11[n,h] = Σ_k up11_W[h,k] ∂L/∂z22[n,k]
-    np.dot(a.d_z22, p.up11_W.T, out=a.d_y11)
+    np.dot(a.d_z22.T, p.up11_W.T, out=a.d_y11)
 
     # ∂L/∂xhat11[n,h] = ln11_gain[h] ∂L/∂y11[n,h]
     np.multiply(a.d_y11, p.ln11_gain, out=a.d_xhat11)
@@ -2061,24 +2118,24 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray, digit: np.ndarray
     # ∂L/∂sum10[n,h] = rstd11[n] ∂L/∂xhat11[n,h] + ∂L/∂sum11[n,h] - rstd11[n] sum_d_xhat11[n]/H -
     #     rstd11[n] xhat11[n,h] xhat11_dot_d_xhat11[n]/H
     np.multiply(a.xhat11_dot_d_xhat11, a.rstd11, out=a.u_n)
-    np.multiply(a.u_n, 1 / H, out=a.u_n)
+    np.multiply(a.u_n, a.C_1_OVER_H, out=a.u_n)
     np.multiply(a.xhat11, a.u_n[:, None], out=a.d_sum10)
     np.multiply(a.d_xhat11, a.rstd11[:, None], out=a.u_nh)
     np.subtract(a.u_nh, a.d_sum10, out=a.d_sum10)
     np.add(a.d_sum10, a.d_sum11, out=a.d_sum10)
     np.multiply(a.sum_d_xhat11, a.rstd11, out=a.u_n)
-    np.multiply(a.u_n, 1 / H, out=a.u_n)
+    np.multiply(a.u_n, a.C_1_OVER_H, out=a.u_n)
     np.subtract(a.d_sum10, a.u_n[:, None], out=a.d_sum10)
 
     # ∂L/∂relu10[n,k] = Σ_h down10_W[k,h] ∂L/∂sum10[n,h]
-    np.dot(a.d_sum10, p.down10_W.T, out=a.d_relu10)
+    np.dot(p.down10_W, a.d_sum10.T, out=a.d_relu10)
 
     # ∂L/∂z20[n,k] = [z20[n,k] > 0] ∂L/∂relu10[n,k]
     np.greater(a.z20, a.ZERO, out=a.d_z20)
     np.multiply(a.d_z20, a.d_relu10, out=a.d_z20)
 
     # ∂L/∂y10[n,h] = Σ_k up10_W[h,k] ∂L/∂z20[n,k]
-    np.dot(a.d_z20, p.up10_W.T, out=a.d_y10)
+    np.dot(a.d_z20.T, p.up10_W.T, out=a.d_y10)
 
     # ∂L/∂xhat10[n,h] = ln10_gain[h] ∂L/∂y10[n,h]
     np.multiply(a.d_y10, p.ln10_gain, out=a.d_xhat10)
@@ -2092,24 +2149,24 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray, digit: np.ndarray
     # ∂L/∂sum9[n,h] = rstd10[n] ∂L/∂xhat10[n,h] + ∂L/∂sum10[n,h] - rstd10[n] sum_d_xhat10[n]/H -
     #     rstd10[n] xhat10[n,h] xhat10_dot_d_xhat10[n]/H
     np.multiply(a.xhat10_dot_d_xhat10, a.rstd10, out=a.u_n)
-    np.multiply(a.u_n, 1 / H, out=a.u_n)
+    np.multiply(a.u_n, a.C_1_OVER_H, out=a.u_n)
     np.multiply(a.xhat10, a.u_n[:, None], out=a.d_sum9)
     np.multiply(a.d_xhat10, a.rstd10[:, None], out=a.u_nh)
     np.subtract(a.u_nh, a.d_sum9, out=a.d_sum9)
     np.add(a.d_sum9, a.d_sum10, out=a.d_sum9)
     np.multiply(a.sum_d_xhat10, a.rstd10, out=a.u_n)
-    np.multiply(a.u_n, 1 / H, out=a.u_n)
+    np.multiply(a.u_n, a.C_1_OVER_H, out=a.u_n)
     np.subtract(a.d_sum9, a.u_n[:, None], out=a.d_sum9)
 
     # ∂L/∂relu9[n,k] = Σ_h down9_W[k,h] ∂L/∂sum9[n,h]
-    np.dot(a.d_sum9, p.down9_W.T, out=a.d_relu9)
+    np.dot(p.down9_W, a.d_sum9.T, out=a.d_relu9)
 
     # ∂L/∂z18[n,k] = [z18[n,k] > 0] ∂L/∂relu9[n,k]
     np.greater(a.z18, a.ZERO, out=a.d_z18)
     np.multiply(a.d_z18, a.d_relu9, out=a.d_z18)
 
     # ∂L/∂y9[n,h] = Σ_k up9_W[h,k] ∂L/∂z18[n,k]
-    np.dot(a.d_z18, p.up9_W.T, out=a.d_y9)
+    np.dot(a.d_z18.T, p.up9_W.T, out=a.d_y9)
 
     # ∂L/∂xhat9[n,h] = ln9_gain[h] ∂L/∂y9[n,h]
     np.multiply(a.d_y9, p.ln9_gain, out=a.d_xhat9)
@@ -2123,24 +2180,24 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray, digit: np.ndarray
     # ∂L/∂sum8[n,h] = rstd9[n] ∂L/∂xhat9[n,h] + ∂L/∂sum9[n,h] - rstd9[n] sum_d_xhat9[n]/H - rstd9[n]
     #     xhat9[n,h] xhat9_dot_d_xhat9[n]/H
     np.multiply(a.xhat9_dot_d_xhat9, a.rstd9, out=a.u_n)
-    np.multiply(a.u_n, 1 / H, out=a.u_n)
+    np.multiply(a.u_n, a.C_1_OVER_H, out=a.u_n)
     np.multiply(a.xhat9, a.u_n[:, None], out=a.d_sum8)
     np.multiply(a.d_xhat9, a.rstd9[:, None], out=a.u_nh)
     np.subtract(a.u_nh, a.d_sum8, out=a.d_sum8)
     np.add(a.d_sum8, a.d_sum9, out=a.d_sum8)
     np.multiply(a.sum_d_xhat9, a.rstd9, out=a.u_n)
-    np.multiply(a.u_n, 1 / H, out=a.u_n)
+    np.multiply(a.u_n, a.C_1_OVER_H, out=a.u_n)
     np.subtract(a.d_sum8, a.u_n[:, None], out=a.d_sum8)
 
     # ∂L/∂relu8[n,k] = Σ_h down8_W[k,h] ∂L/∂sum8[n,h]
-    np.dot(a.d_sum8, p.down8_W.T, out=a.d_relu8)
+    np.dot(p.down8_W, a.d_sum8.T, out=a.d_relu8)
 
     # ∂L/∂z16[n,k] = [z16[n,k] > 0] ∂L/∂relu8[n,k]
     np.greater(a.z16, a.ZERO, out=a.d_z16)
     np.multiply(a.d_z16, a.d_relu8, out=a.d_z16)
 
     # ∂L/∂y8[n,h] = Σ_k up8_W[h,k] ∂L/∂z16[n,k]
-    np.dot(a.d_z16, p.up8_W.T, out=a.d_y8)
+    np.dot(a.d_z16.T, p.up8_W.T, out=a.d_y8)
 
     # ∂L/∂xhat8[n,h] = ln8_gain[h] ∂L/∂y8[n,h]
     np.multiply(a.d_y8, p.ln8_gain, out=a.d_xhat8)
@@ -2154,24 +2211,24 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray, digit: np.ndarray
     # ∂L/∂sum7[n,h] = rstd8[n] ∂L/∂xhat8[n,h] + ∂L/∂sum8[n,h] - rstd8[n] sum_d_xhat8[n]/H - rstd8[n]
     #     xhat8[n,h] xhat8_dot_d_xhat8[n]/H
     np.multiply(a.xhat8_dot_d_xhat8, a.rstd8, out=a.u_n)
-    np.multiply(a.u_n, 1 / H, out=a.u_n)
+    np.multiply(a.u_n, a.C_1_OVER_H, out=a.u_n)
     np.multiply(a.xhat8, a.u_n[:, None], out=a.d_sum7)
     np.multiply(a.d_xhat8, a.rstd8[:, None], out=a.u_nh)
     np.subtract(a.u_nh, a.d_sum7, out=a.d_sum7)
     np.add(a.d_sum7, a.d_sum8, out=a.d_sum7)
     np.multiply(a.sum_d_xhat8, a.rstd8, out=a.u_n)
-    np.multiply(a.u_n, 1 / H, out=a.u_n)
+    np.multiply(a.u_n, a.C_1_OVER_H, out=a.u_n)
     np.subtract(a.d_sum7, a.u_n[:, None], out=a.d_sum7)
 
     # ∂L/∂relu7[n,k] = Σ_h down7_W[k,h] ∂L/∂sum7[n,h]
-    np.dot(a.d_sum7, p.down7_W.T, out=a.d_relu7)
+    np.dot(p.down7_W, a.d_sum7.T, out=a.d_relu7)
 
     # ∂L/∂z14[n,k] = [z14[n,k] > 0] ∂L/∂relu7[n,k]
     np.greater(a.z14, a.ZERO, out=a.d_z14)
     np.multiply(a.d_z14, a.d_relu7, out=a.d_z14)
 
     # ∂L/∂y7[n,h] = Σ_k up7_W[h,k] ∂L/∂z14[n,k]
-    np.dot(a.d_z14, p.up7_W.T, out=a.d_y7)
+    np.dot(a.d_z14.T, p.up7_W.T, out=a.d_y7)
 
     # ∂L/∂xhat7[n,h] = ln7_gain[h] ∂L/∂y7[n,h]
     np.multiply(a.d_y7, p.ln7_gain, out=a.d_xhat7)
@@ -2185,24 +2242,24 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray, digit: np.ndarray
     # ∂L/∂sum6[n,h] = rstd7[n] ∂L/∂xhat7[n,h] + ∂L/∂sum7[n,h] - rstd7[n] sum_d_xhat7[n]/H - rstd7[n]
     #     xhat7[n,h] xhat7_dot_d_xhat7[n]/H
     np.multiply(a.xhat7_dot_d_xhat7, a.rstd7, out=a.u_n)
-    np.multiply(a.u_n, 1 / H, out=a.u_n)
+    np.multiply(a.u_n, a.C_1_OVER_H, out=a.u_n)
     np.multiply(a.xhat7, a.u_n[:, None], out=a.d_sum6)
     np.multiply(a.d_xhat7, a.rstd7[:, None], out=a.u_nh)
     np.subtract(a.u_nh, a.d_sum6, out=a.d_sum6)
     np.add(a.d_sum6, a.d_sum7, out=a.d_sum6)
     np.multiply(a.sum_d_xhat7, a.rstd7, out=a.u_n)
-    np.multiply(a.u_n, 1 / H, out=a.u_n)
+    np.multiply(a.u_n, a.C_1_OVER_H, out=a.u_n)
     np.subtract(a.d_sum6, a.u_n[:, None], out=a.d_sum6)
 
     # ∂L/∂relu6[n,k] = Σ_h down6_W[k,h] ∂L/∂sum6[n,h]
-    np.dot(a.d_sum6, p.down6_W.T, out=a.d_relu6)
+    np.dot(p.down6_W, a.d_sum6.T, out=a.d_relu6)
 
     # ∂L/∂z12[n,k] = [z12[n,k] > 0] ∂L/∂relu6[n,k]
     np.greater(a.z12, a.ZERO, out=a.d_z12)
     np.multiply(a.d_z12, a.d_relu6, out=a.d_z12)
 
     # ∂L/∂y6[n,h] = Σ_k up6_W[h,k] ∂L/∂z12[n,k]
-    np.dot(a.d_z12, p.up6_W.T, out=a.d_y6)
+    np.dot(a.d_z12.T, p.up6_W.T, out=a.d_y6)
 
     # ∂L/∂xhat6[n,h] = ln6_gain[h] ∂L/∂y6[n,h]
     np.multiply(a.d_y6, p.ln6_gain, out=a.d_xhat6)
@@ -2216,24 +2273,24 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray, digit: np.ndarray
     # ∂L/∂sum5[n,h] = rstd6[n] ∂L/∂xhat6[n,h] + ∂L/∂sum6[n,h] - rstd6[n] sum_d_xhat6[n]/H - rstd6[n]
     #     xhat6[n,h] xhat6_dot_d_xhat6[n]/H
     np.multiply(a.xhat6_dot_d_xhat6, a.rstd6, out=a.u_n)
-    np.multiply(a.u_n, 1 / H, out=a.u_n)
+    np.multiply(a.u_n, a.C_1_OVER_H, out=a.u_n)
     np.multiply(a.xhat6, a.u_n[:, None], out=a.d_sum5)
     np.multiply(a.d_xhat6, a.rstd6[:, None], out=a.u_nh)
     np.subtract(a.u_nh, a.d_sum5, out=a.d_sum5)
     np.add(a.d_sum5, a.d_sum6, out=a.d_sum5)
     np.multiply(a.sum_d_xhat6, a.rstd6, out=a.u_n)
-    np.multiply(a.u_n, 1 / H, out=a.u_n)
+    np.multiply(a.u_n, a.C_1_OVER_H, out=a.u_n)
     np.subtract(a.d_sum5, a.u_n[:, None], out=a.d_sum5)
 
     # ∂L/∂relu5[n,k] = Σ_h down5_W[k,h] ∂L/∂sum5[n,h]
-    np.dot(a.d_sum5, p.down5_W.T, out=a.d_relu5)
+    np.dot(p.down5_W, a.d_sum5.T, out=a.d_relu5)
 
     # ∂L/∂z10[n,k] = [z10[n,k] > 0] ∂L/∂relu5[n,k]
     np.greater(a.z10, a.ZERO, out=a.d_z10)
     np.multiply(a.d_z10, a.d_relu5, out=a.d_z10)
 
     # ∂L/∂y5[n,h] = Σ_k up5_W[h,k] ∂L/∂z10[n,k]
-    np.dot(a.d_z10, p.up5_W.T, out=a.d_y5)
+    np.dot(a.d_z10.T, p.up5_W.T, out=a.d_y5)
 
     # ∂L/∂xhat5[n,h] = ln5_gain[h] ∂L/∂y5[n,h]
     np.multiply(a.d_y5, p.ln5_gain, out=a.d_xhat5)
@@ -2247,24 +2304,24 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray, digit: np.ndarray
     # ∂L/∂sum4[n,h] = rstd5[n] ∂L/∂xhat5[n,h] + ∂L/∂sum5[n,h] - rstd5[n] sum_d_xhat5[n]/H - rstd5[n]
     #     xhat5[n,h] xhat5_dot_d_xhat5[n]/H
     np.multiply(a.xhat5_dot_d_xhat5, a.rstd5, out=a.u_n)
-    np.multiply(a.u_n, 1 / H, out=a.u_n)
+    np.multiply(a.u_n, a.C_1_OVER_H, out=a.u_n)
     np.multiply(a.xhat5, a.u_n[:, None], out=a.d_sum4)
     np.multiply(a.d_xhat5, a.rstd5[:, None], out=a.u_nh)
     np.subtract(a.u_nh, a.d_sum4, out=a.d_sum4)
     np.add(a.d_sum4, a.d_sum5, out=a.d_sum4)
     np.multiply(a.sum_d_xhat5, a.rstd5, out=a.u_n)
-    np.multiply(a.u_n, 1 / H, out=a.u_n)
+    np.multiply(a.u_n, a.C_1_OVER_H, out=a.u_n)
     np.subtract(a.d_sum4, a.u_n[:, None], out=a.d_sum4)
 
     # ∂L/∂relu4[n,k] = Σ_h down4_W[k,h] ∂L/∂sum4[n,h]
-    np.dot(a.d_sum4, p.down4_W.T, out=a.d_relu4)
+    np.dot(p.down4_W, a.d_sum4.T, out=a.d_relu4)
 
     # ∂L/∂z8[n,k] = [z8[n,k] > 0] ∂L/∂relu4[n,k]
     np.greater(a.z8, a.ZERO, out=a.d_z8)
     np.multiply(a.d_z8, a.d_relu4, out=a.d_z8)
 
     # ∂L/∂y4[n,h] = Σ_k up4_W[h,k] ∂L/∂z8[n,k]
-    np.dot(a.d_z8, p.up4_W.T, out=a.d_y4)
+    np.dot(a.d_z8.T, p.up4_W.T, out=a.d_y4)
 
     # ∂L/∂xhat4[n,h] = ln4_gain[h] ∂L/∂y4[n,h]
     np.multiply(a.d_y4, p.ln4_gain, out=a.d_xhat4)
@@ -2278,24 +2335,24 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray, digit: np.ndarray
     # ∂L/∂sum3[n,h] = rstd4[n] ∂L/∂xhat4[n,h] + ∂L/∂sum4[n,h] - rstd4[n] sum_d_xhat4[n]/H - rstd4[n]
     #     xhat4[n,h] xhat4_dot_d_xhat4[n]/H
     np.multiply(a.xhat4_dot_d_xhat4, a.rstd4, out=a.u_n)
-    np.multiply(a.u_n, 1 / H, out=a.u_n)
+    np.multiply(a.u_n, a.C_1_OVER_H, out=a.u_n)
     np.multiply(a.xhat4, a.u_n[:, None], out=a.d_sum3)
     np.multiply(a.d_xhat4, a.rstd4[:, None], out=a.u_nh)
     np.subtract(a.u_nh, a.d_sum3, out=a.d_sum3)
     np.add(a.d_sum3, a.d_sum4, out=a.d_sum3)
     np.multiply(a.sum_d_xhat4, a.rstd4, out=a.u_n)
-    np.multiply(a.u_n, 1 / H, out=a.u_n)
+    np.multiply(a.u_n, a.C_1_OVER_H, out=a.u_n)
     np.subtract(a.d_sum3, a.u_n[:, None], out=a.d_sum3)
 
     # ∂L/∂relu3[n,k] = Σ_h down3_W[k,h] ∂L/∂sum3[n,h]
-    np.dot(a.d_sum3, p.down3_W.T, out=a.d_relu3)
+    np.dot(p.down3_W, a.d_sum3.T, out=a.d_relu3)
 
     # ∂L/∂z6[n,k] = [z6[n,k] > 0] ∂L/∂relu3[n,k]
     np.greater(a.z6, a.ZERO, out=a.d_z6)
     np.multiply(a.d_z6, a.d_relu3, out=a.d_z6)
 
     # ∂L/∂y3[n,h] = Σ_k up3_W[h,k] ∂L/∂z6[n,k]
-    np.dot(a.d_z6, p.up3_W.T, out=a.d_y3)
+    np.dot(a.d_z6.T, p.up3_W.T, out=a.d_y3)
 
     # ∂L/∂xhat3[n,h] = ln3_gain[h] ∂L/∂y3[n,h]
     np.multiply(a.d_y3, p.ln3_gain, out=a.d_xhat3)
@@ -2309,24 +2366,24 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray, digit: np.ndarray
     # ∂L/∂sum2[n,h] = rstd3[n] ∂L/∂xhat3[n,h] + ∂L/∂sum3[n,h] - rstd3[n] sum_d_xhat3[n]/H - rstd3[n]
     #     xhat3[n,h] xhat3_dot_d_xhat3[n]/H
     np.multiply(a.xhat3_dot_d_xhat3, a.rstd3, out=a.u_n)
-    np.multiply(a.u_n, 1 / H, out=a.u_n)
+    np.multiply(a.u_n, a.C_1_OVER_H, out=a.u_n)
     np.multiply(a.xhat3, a.u_n[:, None], out=a.d_sum2)
     np.multiply(a.d_xhat3, a.rstd3[:, None], out=a.u_nh)
     np.subtract(a.u_nh, a.d_sum2, out=a.d_sum2)
     np.add(a.d_sum2, a.d_sum3, out=a.d_sum2)
     np.multiply(a.sum_d_xhat3, a.rstd3, out=a.u_n)
-    np.multiply(a.u_n, 1 / H, out=a.u_n)
+    np.multiply(a.u_n, a.C_1_OVER_H, out=a.u_n)
     np.subtract(a.d_sum2, a.u_n[:, None], out=a.d_sum2)
 
     # ∂L/∂relu2[n,k] = Σ_h down2_W[k,h] ∂L/∂sum2[n,h]
-    np.dot(a.d_sum2, p.down2_W.T, out=a.d_relu2)
+    np.dot(p.down2_W, a.d_sum2.T, out=a.d_relu2)
 
     # ∂L/∂z4[n,k] = [z4[n,k] > 0] ∂L/∂relu2[n,k]
     np.greater(a.z4, a.ZERO, out=a.d_z4)
     np.multiply(a.d_z4, a.d_relu2, out=a.d_z4)
 
     # ∂L/∂y2[n,h] = Σ_k up2_W[h,k] ∂L/∂z4[n,k]
-    np.dot(a.d_z4, p.up2_W.T, out=a.d_y2)
+    np.dot(a.d_z4.T, p.up2_W.T, out=a.d_y2)
 
     # ∂L/∂xhat2[n,h] = ln2_gain[h] ∂L/∂y2[n,h]
     np.multiply(a.d_y2, p.ln2_gain, out=a.d_xhat2)
@@ -2340,24 +2397,24 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray, digit: np.ndarray
     # ∂L/∂sum1[n,h] = rstd2[n] ∂L/∂xhat2[n,h] + ∂L/∂sum2[n,h] - rstd2[n] sum_d_xhat2[n]/H - rstd2[n]
     #     xhat2[n,h] xhat2_dot_d_xhat2[n]/H
     np.multiply(a.xhat2_dot_d_xhat2, a.rstd2, out=a.u_n)
-    np.multiply(a.u_n, 1 / H, out=a.u_n)
+    np.multiply(a.u_n, a.C_1_OVER_H, out=a.u_n)
     np.multiply(a.xhat2, a.u_n[:, None], out=a.d_sum1)
     np.multiply(a.d_xhat2, a.rstd2[:, None], out=a.u_nh)
     np.subtract(a.u_nh, a.d_sum1, out=a.d_sum1)
     np.add(a.d_sum1, a.d_sum2, out=a.d_sum1)
     np.multiply(a.sum_d_xhat2, a.rstd2, out=a.u_n)
-    np.multiply(a.u_n, 1 / H, out=a.u_n)
+    np.multiply(a.u_n, a.C_1_OVER_H, out=a.u_n)
     np.subtract(a.d_sum1, a.u_n[:, None], out=a.d_sum1)
 
     # ∂L/∂relu1[n,k] = Σ_h down1_W[k,h] ∂L/∂sum1[n,h]
-    np.dot(a.d_sum1, p.down1_W.T, out=a.d_relu1)
+    np.dot(p.down1_W, a.d_sum1.T, out=a.d_relu1)
 
     # ∂L/∂z2[n,k] = [z2[n,k] > 0] ∂L/∂relu1[n,k]
     np.greater(a.z2, a.ZERO, out=a.d_z2)
     np.multiply(a.d_z2, a.d_relu1, out=a.d_z2)
 
     # ∂L/∂y1[n,h] = Σ_k up1_W[h,k] ∂L/∂z2[n,k]
-    np.dot(a.d_z2, p.up1_W.T, out=a.d_y1)
+    np.dot(a.d_z2.T, p.up1_W.T, out=a.d_y1)
 
     # ∂L/∂xhat1[n,h] = ln1_gain[h] ∂L/∂y1[n,h]
     np.multiply(a.d_y1, p.ln1_gain, out=a.d_xhat1)
@@ -2371,20 +2428,18 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray, digit: np.ndarray
     # ∂L/∂z1[n,h] = rstd1[n] ∂L/∂xhat1[n,h] + ∂L/∂sum1[n,h] - rstd1[n] sum_d_xhat1[n]/H - rstd1[n]
     #     xhat1[n,h] xhat1_dot_d_xhat1[n]/H
     np.multiply(a.xhat1_dot_d_xhat1, a.rstd1, out=a.u_n)
-    np.multiply(a.u_n, 1 / H, out=a.u_n)
+    np.multiply(a.u_n, a.C_1_OVER_H, out=a.u_n)
     np.multiply(a.xhat1, a.u_n[:, None], out=a.d_z1)
     np.multiply(a.d_xhat1, a.rstd1[:, None], out=a.u_nh)
     np.subtract(a.u_nh, a.d_z1, out=a.d_z1)
     np.add(a.d_z1, a.d_sum1, out=a.d_z1)
     np.multiply(a.sum_d_xhat1, a.rstd1, out=a.u_n)
-    np.multiply(a.u_n, 1 / H, out=a.u_n)
+    np.multiply(a.u_n, a.C_1_OVER_H, out=a.u_n)
     np.subtract(a.d_z1, a.u_n[:, None], out=a.d_z1)
 
-    # ∂L/∂stem_W[d,h] = Σ_n x[n,d] ∂L/∂z1[n,h]
-    np.dot(x.T, a.d_z1, out=g.stem_W)
-
+    # ∂L/∂stem_W[d,h] = Σ_n x[n,d] ∂L/∂z1[n,h],
     # ∂L/∂stem_b[h] = Σ_n ∂L/∂z1[n,h]
-    np.dot(a.ONES_N, a.d_z1, out=g.stem_b)
+    np.dot(a.x_1.T, a.d_z1, out=g.stem_W_b)
 
     # ∂L/∂ln1_gain[h] = Σ_n xhat1[n,h] ∂L/∂y1[n,h]
     np.einsum("nh,nh->h", a.d_y1, a.xhat1, out=g.ln1_gain)
@@ -2393,16 +2448,14 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray, digit: np.ndarray
     np.dot(a.ONES_N, a.d_y1, out=g.ln1_shift)
 
     # ∂L/∂up1_W[h,k] = Σ_n y1[n,h] ∂L/∂z2[n,k]
-    np.dot(a.y1.T, a.d_z2, out=g.up1_W)
+    np.dot(a.y1.T, a.d_z2.T, out=g.up1_W)
 
     # ∂L/∂up1_b[k] = Σ_n ∂L/∂z2[n,k]
-    np.dot(a.ONES_N, a.d_z2, out=g.up1_b)
+    np.dot(a.d_z2, a.ONES_N, out=g.up1_b)
 
-    # ∂L/∂down1_W[k,h] = Σ_n relu1[n,k] ∂L/∂sum1[n,h]
-    np.dot(a.relu1.T, a.d_sum1, out=g.down1_W)
-
+    # ∂L/∂down1_W[k,h] = Σ_n relu1[n,k] ∂L/∂sum1[n,h],
     # ∂L/∂down1_b[h] = Σ_n ∂L/∂sum1[n,h]
-    np.dot(a.ONES_N, a.d_sum1, out=g.down1_b)
+    np.dot(a.relu1_1, a.d_sum1, out=g.down1_W_b)
 
     # ∂L/∂ln2_gain[h] = Σ_n xhat2[n,h] ∂L/∂y2[n,h]
     np.einsum("nh,nh->h", a.d_y2, a.xhat2, out=g.ln2_gain)
@@ -2411,16 +2464,14 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray, digit: np.ndarray
     np.dot(a.ONES_N, a.d_y2, out=g.ln2_shift)
 
     # ∂L/∂up2_W[h,k] = Σ_n y2[n,h] ∂L/∂z4[n,k]
-    np.dot(a.y2.T, a.d_z4, out=g.up2_W)
+    np.dot(a.y2.T, a.d_z4.T, out=g.up2_W)
 
     # ∂L/∂up2_b[k] = Σ_n ∂L/∂z4[n,k]
-    np.dot(a.ONES_N, a.d_z4, out=g.up2_b)
+    np.dot(a.d_z4, a.ONES_N, out=g.up2_b)
 
-    # ∂L/∂down2_W[k,h] = Σ_n relu2[n,k] ∂L/∂sum2[n,h]
-    np.dot(a.relu2.T, a.d_sum2, out=g.down2_W)
-
+    # ∂L/∂down2_W[k,h] = Σ_n relu2[n,k] ∂L/∂sum2[n,h],
     # ∂L/∂down2_b[h] = Σ_n ∂L/∂sum2[n,h]
-    np.dot(a.ONES_N, a.d_sum2, out=g.down2_b)
+    np.dot(a.relu2_1, a.d_sum2, out=g.down2_W_b)
 
     # ∂L/∂ln3_gain[h] = Σ_n xhat3[n,h] ∂L/∂y3[n,h]
     np.einsum("nh,nh->h", a.d_y3, a.xhat3, out=g.ln3_gain)
@@ -2429,16 +2480,14 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray, digit: np.ndarray
     np.dot(a.ONES_N, a.d_y3, out=g.ln3_shift)
 
     # ∂L/∂up3_W[h,k] = Σ_n y3[n,h] ∂L/∂z6[n,k]
-    np.dot(a.y3.T, a.d_z6, out=g.up3_W)
+    np.dot(a.y3.T, a.d_z6.T, out=g.up3_W)
 
     # ∂L/∂up3_b[k] = Σ_n ∂L/∂z6[n,k]
-    np.dot(a.ONES_N, a.d_z6, out=g.up3_b)
+    np.dot(a.d_z6, a.ONES_N, out=g.up3_b)
 
-    # ∂L/∂down3_W[k,h] = Σ_n relu3[n,k] ∂L/∂sum3[n,h]
-    np.dot(a.relu3.T, a.d_sum3, out=g.down3_W)
-
+    # ∂L/∂down3_W[k,h] = Σ_n relu3[n,k] ∂L/∂sum3[n,h],
     # ∂L/∂down3_b[h] = Σ_n ∂L/∂sum3[n,h]
-    np.dot(a.ONES_N, a.d_sum3, out=g.down3_b)
+    np.dot(a.relu3_1, a.d_sum3, out=g.down3_W_b)
 
     # ∂L/∂ln4_gain[h] = Σ_n xhat4[n,h] ∂L/∂y4[n,h]
     np.einsum("nh,nh->h", a.d_y4, a.xhat4, out=g.ln4_gain)
@@ -2447,16 +2496,14 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray, digit: np.ndarray
     np.dot(a.ONES_N, a.d_y4, out=g.ln4_shift)
 
     # ∂L/∂up4_W[h,k] = Σ_n y4[n,h] ∂L/∂z8[n,k]
-    np.dot(a.y4.T, a.d_z8, out=g.up4_W)
+    np.dot(a.y4.T, a.d_z8.T, out=g.up4_W)
 
     # ∂L/∂up4_b[k] = Σ_n ∂L/∂z8[n,k]
-    np.dot(a.ONES_N, a.d_z8, out=g.up4_b)
+    np.dot(a.d_z8, a.ONES_N, out=g.up4_b)
 
-    # ∂L/∂down4_W[k,h] = Σ_n relu4[n,k] ∂L/∂sum4[n,h]
-    np.dot(a.relu4.T, a.d_sum4, out=g.down4_W)
-
+    # ∂L/∂down4_W[k,h] = Σ_n relu4[n,k] ∂L/∂sum4[n,h],
     # ∂L/∂down4_b[h] = Σ_n ∂L/∂sum4[n,h]
-    np.dot(a.ONES_N, a.d_sum4, out=g.down4_b)
+    np.dot(a.relu4_1, a.d_sum4, out=g.down4_W_b)
 
     # ∂L/∂ln5_gain[h] = Σ_n xhat5[n,h] ∂L/∂y5[n,h]
     np.einsum("nh,nh->h", a.d_y5, a.xhat5, out=g.ln5_gain)
@@ -2465,16 +2512,14 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray, digit: np.ndarray
     np.dot(a.ONES_N, a.d_y5, out=g.ln5_shift)
 
     # ∂L/∂up5_W[h,k] = Σ_n y5[n,h] ∂L/∂z10[n,k]
-    np.dot(a.y5.T, a.d_z10, out=g.up5_W)
+    np.dot(a.y5.T, a.d_z10.T, out=g.up5_W)
 
     # ∂L/∂up5_b[k] = Σ_n ∂L/∂z10[n,k]
-    np.dot(a.ONES_N, a.d_z10, out=g.up5_b)
+    np.dot(a.d_z10, a.ONES_N, out=g.up5_b)
 
-    # ∂L/∂down5_W[k,h] = Σ_n relu5[n,k] ∂L/∂sum5[n,h]
-    np.dot(a.relu5.T, a.d_sum5, out=g.down5_W)
-
+    # ∂L/∂down5_W[k,h] = Σ_n relu5[n,k] ∂L/∂sum5[n,h],
     # ∂L/∂down5_b[h] = Σ_n ∂L/∂sum5[n,h]
-    np.dot(a.ONES_N, a.d_sum5, out=g.down5_b)
+    np.dot(a.relu5_1, a.d_sum5, out=g.down5_W_b)
 
     # ∂L/∂ln6_gain[h] = Σ_n xhat6[n,h] ∂L/∂y6[n,h]
     np.einsum("nh,nh->h", a.d_y6, a.xhat6, out=g.ln6_gain)
@@ -2483,16 +2528,14 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray, digit: np.ndarray
     np.dot(a.ONES_N, a.d_y6, out=g.ln6_shift)
 
     # ∂L/∂up6_W[h,k] = Σ_n y6[n,h] ∂L/∂z12[n,k]
-    np.dot(a.y6.T, a.d_z12, out=g.up6_W)
+    np.dot(a.y6.T, a.d_z12.T, out=g.up6_W)
 
     # ∂L/∂up6_b[k] = Σ_n ∂L/∂z12[n,k]
-    np.dot(a.ONES_N, a.d_z12, out=g.up6_b)
+    np.dot(a.d_z12, a.ONES_N, out=g.up6_b)
 
-    # ∂L/∂down6_W[k,h] = Σ_n relu6[n,k] ∂L/∂sum6[n,h]
-    np.dot(a.relu6.T, a.d_sum6, out=g.down6_W)
-
+    # ∂L/∂down6_W[k,h] = Σ_n relu6[n,k] ∂L/∂sum6[n,h],
     # ∂L/∂down6_b[h] = Σ_n ∂L/∂sum6[n,h]
-    np.dot(a.ONES_N, a.d_sum6, out=g.down6_b)
+    np.dot(a.relu6_1, a.d_sum6, out=g.down6_W_b)
 
     # ∂L/∂ln7_gain[h] = Σ_n xhat7[n,h] ∂L/∂y7[n,h]
     np.einsum("nh,nh->h", a.d_y7, a.xhat7, out=g.ln7_gain)
@@ -2501,16 +2544,14 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray, digit: np.ndarray
     np.dot(a.ONES_N, a.d_y7, out=g.ln7_shift)
 
     # ∂L/∂up7_W[h,k] = Σ_n y7[n,h] ∂L/∂z14[n,k]
-    np.dot(a.y7.T, a.d_z14, out=g.up7_W)
+    np.dot(a.y7.T, a.d_z14.T, out=g.up7_W)
 
     # ∂L/∂up7_b[k] = Σ_n ∂L/∂z14[n,k]
-    np.dot(a.ONES_N, a.d_z14, out=g.up7_b)
+    np.dot(a.d_z14, a.ONES_N, out=g.up7_b)
 
-    # ∂L/∂down7_W[k,h] = Σ_n relu7[n,k] ∂L/∂sum7[n,h]
-    np.dot(a.relu7.T, a.d_sum7, out=g.down7_W)
-
+    # ∂L/∂down7_W[k,h] = Σ_n relu7[n,k] ∂L/∂sum7[n,h],
     # ∂L/∂down7_b[h] = Σ_n ∂L/∂sum7[n,h]
-    np.dot(a.ONES_N, a.d_sum7, out=g.down7_b)
+    np.dot(a.relu7_1, a.d_sum7, out=g.down7_W_b)
 
     # ∂L/∂ln8_gain[h] = Σ_n xhat8[n,h] ∂L/∂y8[n,h]
     np.einsum("nh,nh->h", a.d_y8, a.xhat8, out=g.ln8_gain)
@@ -2519,16 +2560,14 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray, digit: np.ndarray
     np.dot(a.ONES_N, a.d_y8, out=g.ln8_shift)
 
     # ∂L/∂up8_W[h,k] = Σ_n y8[n,h] ∂L/∂z16[n,k]
-    np.dot(a.y8.T, a.d_z16, out=g.up8_W)
+    np.dot(a.y8.T, a.d_z16.T, out=g.up8_W)
 
     # ∂L/∂up8_b[k] = Σ_n ∂L/∂z16[n,k]
-    np.dot(a.ONES_N, a.d_z16, out=g.up8_b)
+    np.dot(a.d_z16, a.ONES_N, out=g.up8_b)
 
-    # ∂L/∂down8_W[k,h] = Σ_n relu8[n,k] ∂L/∂sum8[n,h]
-    np.dot(a.relu8.T, a.d_sum8, out=g.down8_W)
-
+    # ∂L/∂down8_W[k,h] = Σ_n relu8[n,k] ∂L/∂sum8[n,h],
     # ∂L/∂down8_b[h] = Σ_n ∂L/∂sum8[n,h]
-    np.dot(a.ONES_N, a.d_sum8, out=g.down8_b)
+    np.dot(a.relu8_1, a.d_sum8, out=g.down8_W_b)
 
     # ∂L/∂ln9_gain[h] = Σ_n xhat9[n,h] ∂L/∂y9[n,h]
     np.einsum("nh,nh->h", a.d_y9, a.xhat9, out=g.ln9_gain)
@@ -2537,16 +2576,14 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray, digit: np.ndarray
     np.dot(a.ONES_N, a.d_y9, out=g.ln9_shift)
 
     # ∂L/∂up9_W[h,k] = Σ_n y9[n,h] ∂L/∂z18[n,k]
-    np.dot(a.y9.T, a.d_z18, out=g.up9_W)
+    np.dot(a.y9.T, a.d_z18.T, out=g.up9_W)
 
     # ∂L/∂up9_b[k] = Σ_n ∂L/∂z18[n,k]
-    np.dot(a.ONES_N, a.d_z18, out=g.up9_b)
+    np.dot(a.d_z18, a.ONES_N, out=g.up9_b)
 
-    # ∂L/∂down9_W[k,h] = Σ_n relu9[n,k] ∂L/∂sum9[n,h]
-    np.dot(a.relu9.T, a.d_sum9, out=g.down9_W)
-
+    # ∂L/∂down9_W[k,h] = Σ_n relu9[n,k] ∂L/∂sum9[n,h],
     # ∂L/∂down9_b[h] = Σ_n ∂L/∂sum9[n,h]
-    np.dot(a.ONES_N, a.d_sum9, out=g.down9_b)
+    np.dot(a.relu9_1, a.d_sum9, out=g.down9_W_b)
 
     # ∂L/∂ln10_gain[h] = Σ_n xhat10[n,h] ∂L/∂y10[n,h]
     np.einsum("nh,nh->h", a.d_y10, a.xhat10, out=g.ln10_gain)
@@ -2555,16 +2592,14 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray, digit: np.ndarray
     np.dot(a.ONES_N, a.d_y10, out=g.ln10_shift)
 
     # ∂L/∂up10_W[h,k] = Σ_n y10[n,h] ∂L/∂z20[n,k]
-    np.dot(a.y10.T, a.d_z20, out=g.up10_W)
+    np.dot(a.y10.T, a.d_z20.T, out=g.up10_W)
 
     # ∂L/∂up10_b[k] = Σ_n ∂L/∂z20[n,k]
-    np.dot(a.ONES_N, a.d_z20, out=g.up10_b)
+    np.dot(a.d_z20, a.ONES_N, out=g.up10_b)
 
-    # ∂L/∂down10_W[k,h] = Σ_n relu10[n,k] ∂L/∂sum10[n,h]
-    np.dot(a.relu10.T, a.d_sum10, out=g.down10_W)
-
+    # ∂L/∂down10_W[k,h] = Σ_n relu10[n,k] ∂L/∂sum10[n,h],
     # ∂L/∂down10_b[h] = Σ_n ∂L/∂sum10[n,h]
-    np.dot(a.ONES_N, a.d_sum10, out=g.down10_b)
+    np.dot(a.relu10_1, a.d_sum10, out=g.down10_W_b)
 
     # ∂L/∂ln11_gain[h] = Σ_n xhat11[n,h] ∂L/∂y11[n,h]
     np.einsum("nh,nh->h", a.d_y11, a.xhat11, out=g.ln11_gain)
@@ -2573,16 +2608,14 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray, digit: np.ndarray
     np.dot(a.ONES_N, a.d_y11, out=g.ln11_shift)
 
     # ∂L/∂up11_W[h,k] = Σ_n y11[n,h] ∂L/∂z22[n,k]
-    np.dot(a.y11.T, a.d_z22, out=g.up11_W)
+    np.dot(a.y11.T, a.d_z22.T, out=g.up11_W)
 
     # ∂L/∂up11_b[k] = Σ_n ∂L/∂z22[n,k]
-    np.dot(a.ONES_N, a.d_z22, out=g.up11_b)
+    np.dot(a.d_z22, a.ONES_N, out=g.up11_b)
 
-    # ∂L/∂down11_W[k,h] = Σ_n relu11[n,k] ∂L/∂sum11[n,h]
-    np.dot(a.relu11.T, a.d_sum11, out=g.down11_W)
-
+    # ∂L/∂down11_W[k,h] = Σ_n relu11[n,k] ∂L/∂sum11[n,h],
     # ∂L/∂down11_b[h] = Σ_n ∂L/∂sum11[n,h]
-    np.dot(a.ONES_N, a.d_sum11, out=g.down11_b)
+    np.dot(a.relu11_1, a.d_sum11, out=g.down11_W_b)
 
     # ∂L/∂ln12_gain[h] = Σ_n xhat12[n,h] ∂L/∂y12[n,h]
     np.einsum("nh,nh->h", a.d_y12, a.xhat12, out=g.ln12_gain)
@@ -2591,16 +2624,14 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray, digit: np.ndarray
     np.dot(a.ONES_N, a.d_y12, out=g.ln12_shift)
 
     # ∂L/∂up12_W[h,k] = Σ_n y12[n,h] ∂L/∂z24[n,k]
-    np.dot(a.y12.T, a.d_z24, out=g.up12_W)
+    np.dot(a.y12.T, a.d_z24.T, out=g.up12_W)
 
     # ∂L/∂up12_b[k] = Σ_n ∂L/∂z24[n,k]
-    np.dot(a.ONES_N, a.d_z24, out=g.up12_b)
+    np.dot(a.d_z24, a.ONES_N, out=g.up12_b)
 
-    # ∂L/∂down12_W[k,h] = Σ_n relu12[n,k] ∂L/∂sum12[n,h]
-    np.dot(a.relu12.T, a.d_sum12, out=g.down12_W)
-
+    # ∂L/∂down12_W[k,h] = Σ_n relu12[n,k] ∂L/∂sum12[n,h],
     # ∂L/∂down12_b[h] = Σ_n ∂L/∂sum12[n,h]
-    np.dot(a.ONES_N, a.d_sum12, out=g.down12_b)
+    np.dot(a.relu12_1, a.d_sum12, out=g.down12_W_b)
 
     # ∂L/∂ln13_gain[h] = Σ_n xhat13[n,h] ∂L/∂y13[n,h]
     np.einsum("nh,nh->h", a.d_y13, a.xhat13, out=g.ln13_gain)
@@ -2609,16 +2640,14 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray, digit: np.ndarray
     np.dot(a.ONES_N, a.d_y13, out=g.ln13_shift)
 
     # ∂L/∂up13_W[h,k] = Σ_n y13[n,h] ∂L/∂z26[n,k]
-    np.dot(a.y13.T, a.d_z26, out=g.up13_W)
+    np.dot(a.y13.T, a.d_z26.T, out=g.up13_W)
 
     # ∂L/∂up13_b[k] = Σ_n ∂L/∂z26[n,k]
-    np.dot(a.ONES_N, a.d_z26, out=g.up13_b)
+    np.dot(a.d_z26, a.ONES_N, out=g.up13_b)
 
-    # ∂L/∂down13_W[k,h] = Σ_n relu13[n,k] ∂L/∂sum13[n,h]
-    np.dot(a.relu13.T, a.d_sum13, out=g.down13_W)
-
+    # ∂L/∂down13_W[k,h] = Σ_n relu13[n,k] ∂L/∂sum13[n,h],
     # ∂L/∂down13_b[h] = Σ_n ∂L/∂sum13[n,h]
-    np.dot(a.ONES_N, a.d_sum13, out=g.down13_b)
+    np.dot(a.relu13_1, a.d_sum13, out=g.down13_W_b)
 
     # ∂L/∂ln14_gain[h] = Σ_n xhat14[n,h] ∂L/∂y14[n,h]
     np.einsum("nh,nh->h", a.d_y14, a.xhat14, out=g.ln14_gain)
@@ -2627,16 +2656,14 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray, digit: np.ndarray
     np.dot(a.ONES_N, a.d_y14, out=g.ln14_shift)
 
     # ∂L/∂up14_W[h,k] = Σ_n y14[n,h] ∂L/∂z28[n,k]
-    np.dot(a.y14.T, a.d_z28, out=g.up14_W)
+    np.dot(a.y14.T, a.d_z28.T, out=g.up14_W)
 
     # ∂L/∂up14_b[k] = Σ_n ∂L/∂z28[n,k]
-    np.dot(a.ONES_N, a.d_z28, out=g.up14_b)
+    np.dot(a.d_z28, a.ONES_N, out=g.up14_b)
 
-    # ∂L/∂down14_W[k,h] = Σ_n relu14[n,k] ∂L/∂sum14[n,h]
-    np.dot(a.relu14.T, a.d_sum14, out=g.down14_W)
-
+    # ∂L/∂down14_W[k,h] = Σ_n relu14[n,k] ∂L/∂sum14[n,h],
     # ∂L/∂down14_b[h] = Σ_n ∂L/∂sum14[n,h]
-    np.dot(a.ONES_N, a.d_sum14, out=g.down14_b)
+    np.dot(a.relu14_1, a.d_sum14, out=g.down14_W_b)
 
     # ∂L/∂ln15_gain[h] = Σ_n xhat15[n,h] ∂L/∂y15[n,h]
     np.einsum("nh,nh->h", a.d_y15, a.xhat15, out=g.ln15_gain)
@@ -2645,16 +2672,14 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray, digit: np.ndarray
     np.dot(a.ONES_N, a.d_y15, out=g.ln15_shift)
 
     # ∂L/∂up15_W[h,k] = Σ_n y15[n,h] ∂L/∂z30[n,k]
-    np.dot(a.y15.T, a.d_z30, out=g.up15_W)
+    np.dot(a.y15.T, a.d_z30.T, out=g.up15_W)
 
     # ∂L/∂up15_b[k] = Σ_n ∂L/∂z30[n,k]
-    np.dot(a.ONES_N, a.d_z30, out=g.up15_b)
+    np.dot(a.d_z30, a.ONES_N, out=g.up15_b)
 
-    # ∂L/∂down15_W[k,h] = Σ_n relu15[n,k] ∂L/∂sum15[n,h]
-    np.dot(a.relu15.T, a.d_sum15, out=g.down15_W)
-
+    # ∂L/∂down15_W[k,h] = Σ_n relu15[n,k] ∂L/∂sum15[n,h],
     # ∂L/∂down15_b[h] = Σ_n ∂L/∂sum15[n,h]
-    np.dot(a.ONES_N, a.d_sum15, out=g.down15_b)
+    np.dot(a.relu15_1, a.d_sum15, out=g.down15_W_b)
 
     # ∂L/∂ln16_gain[h] = Σ_n xhat16[n,h] ∂L/∂y16[n,h]
     np.einsum("nh,nh->h", a.d_y16, a.xhat16, out=g.ln16_gain)
@@ -2663,16 +2688,14 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray, digit: np.ndarray
     np.dot(a.ONES_N, a.d_y16, out=g.ln16_shift)
 
     # ∂L/∂up16_W[h,k] = Σ_n y16[n,h] ∂L/∂z32[n,k]
-    np.dot(a.y16.T, a.d_z32, out=g.up16_W)
+    np.dot(a.y16.T, a.d_z32.T, out=g.up16_W)
 
     # ∂L/∂up16_b[k] = Σ_n ∂L/∂z32[n,k]
-    np.dot(a.ONES_N, a.d_z32, out=g.up16_b)
+    np.dot(a.d_z32, a.ONES_N, out=g.up16_b)
 
-    # ∂L/∂down16_W[k,h] = Σ_n relu16[n,k] ∂L/∂sum16[n,h]
-    np.dot(a.relu16.T, a.d_sum16, out=g.down16_W)
-
+    # ∂L/∂down16_W[k,h] = Σ_n relu16[n,k] ∂L/∂sum16[n,h],
     # ∂L/∂down16_b[h] = Σ_n ∂L/∂sum16[n,h]
-    np.dot(a.ONES_N, a.d_sum16, out=g.down16_b)
+    np.dot(a.relu16_1, a.d_sum16, out=g.down16_W_b)
 
     # ∂L/∂ln17_gain[h] = Σ_n xhat17[n,h] ∂L/∂y17[n,h]
     np.einsum("nh,nh->h", a.d_y17, a.xhat17, out=g.ln17_gain)
@@ -2681,16 +2704,14 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray, digit: np.ndarray
     np.dot(a.ONES_N, a.d_y17, out=g.ln17_shift)
 
     # ∂L/∂up17_W[h,k] = Σ_n y17[n,h] ∂L/∂z34[n,k]
-    np.dot(a.y17.T, a.d_z34, out=g.up17_W)
+    np.dot(a.y17.T, a.d_z34.T, out=g.up17_W)
 
     # ∂L/∂up17_b[k] = Σ_n ∂L/∂z34[n,k]
-    np.dot(a.ONES_N, a.d_z34, out=g.up17_b)
+    np.dot(a.d_z34, a.ONES_N, out=g.up17_b)
 
-    # ∂L/∂down17_W[k,h] = Σ_n relu17[n,k] ∂L/∂sum17[n,h]
-    np.dot(a.relu17.T, a.d_sum17, out=g.down17_W)
-
+    # ∂L/∂down17_W[k,h] = Σ_n relu17[n,k] ∂L/∂sum17[n,h],
     # ∂L/∂down17_b[h] = Σ_n ∂L/∂sum17[n,h]
-    np.dot(a.ONES_N, a.d_sum17, out=g.down17_b)
+    np.dot(a.relu17_1, a.d_sum17, out=g.down17_W_b)
 
     # ∂L/∂ln18_gain[h] = Σ_n xhat18[n,h] ∂L/∂y18[n,h]
     np.einsum("nh,nh->h", a.d_y18, a.xhat18, out=g.ln18_gain)
@@ -2699,16 +2720,14 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray, digit: np.ndarray
     np.dot(a.ONES_N, a.d_y18, out=g.ln18_shift)
 
     # ∂L/∂up18_W[h,k] = Σ_n y18[n,h] ∂L/∂z36[n,k]
-    np.dot(a.y18.T, a.d_z36, out=g.up18_W)
+    np.dot(a.y18.T, a.d_z36.T, out=g.up18_W)
 
     # ∂L/∂up18_b[k] = Σ_n ∂L/∂z36[n,k]
-    np.dot(a.ONES_N, a.d_z36, out=g.up18_b)
+    np.dot(a.d_z36, a.ONES_N, out=g.up18_b)
 
-    # ∂L/∂down18_W[k,h] = Σ_n relu18[n,k] ∂L/∂sum18[n,h]
-    np.dot(a.relu18.T, a.d_sum18, out=g.down18_W)
-
+    # ∂L/∂down18_W[k,h] = Σ_n relu18[n,k] ∂L/∂sum18[n,h],
     # ∂L/∂down18_b[h] = Σ_n ∂L/∂sum18[n,h]
-    np.dot(a.ONES_N, a.d_sum18, out=g.down18_b)
+    np.dot(a.relu18_1, a.d_sum18, out=g.down18_W_b)
 
     # ∂L/∂ln19_gain[h] = Σ_n xhat19[n,h] ∂L/∂y19[n,h]
     np.einsum("nh,nh->h", a.d_y19, a.xhat19, out=g.ln19_gain)
@@ -2717,16 +2736,14 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray, digit: np.ndarray
     np.dot(a.ONES_N, a.d_y19, out=g.ln19_shift)
 
     # ∂L/∂up19_W[h,k] = Σ_n y19[n,h] ∂L/∂z38[n,k]
-    np.dot(a.y19.T, a.d_z38, out=g.up19_W)
+    np.dot(a.y19.T, a.d_z38.T, out=g.up19_W)
 
     # ∂L/∂up19_b[k] = Σ_n ∂L/∂z38[n,k]
-    np.dot(a.ONES_N, a.d_z38, out=g.up19_b)
+    np.dot(a.d_z38, a.ONES_N, out=g.up19_b)
 
-    # ∂L/∂down19_W[k,h] = Σ_n relu19[n,k] ∂L/∂sum19[n,h]
-    np.dot(a.relu19.T, a.d_sum19, out=g.down19_W)
-
+    # ∂L/∂down19_W[k,h] = Σ_n relu19[n,k] ∂L/∂sum19[n,h],
     # ∂L/∂down19_b[h] = Σ_n ∂L/∂sum19[n,h]
-    np.dot(a.ONES_N, a.d_sum19, out=g.down19_b)
+    np.dot(a.relu19_1, a.d_sum19, out=g.down19_W_b)
 
     # ∂L/∂ln20_gain[h] = Σ_n xhat20[n,h] ∂L/∂y20[n,h]
     np.einsum("nh,nh->h", a.d_y20, a.xhat20, out=g.ln20_gain)
@@ -2735,16 +2752,14 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray, digit: np.ndarray
     np.dot(a.ONES_N, a.d_y20, out=g.ln20_shift)
 
     # ∂L/∂up20_W[h,k] = Σ_n y20[n,h] ∂L/∂a[n,k]
-    np.dot(a.y20.T, a.d_a, out=g.up20_W)
+    np.dot(a.y20.T, a.d_a.T, out=g.up20_W)
 
     # ∂L/∂up20_b[k] = Σ_n ∂L/∂a[n,k]
-    np.dot(a.ONES_N, a.d_a, out=g.up20_b)
+    np.dot(a.d_a, a.ONES_N, out=g.up20_b)
 
-    # ∂L/∂down20_W[k,h] = Σ_n relu20[n,k] ∂L/∂h[n,h]
-    np.dot(a.relu20.T, a.d_h, out=g.down20_W)
-
+    # ∂L/∂down20_W[k,h] = Σ_n relu20[n,k] ∂L/∂h[n,h],
     # ∂L/∂down20_b[h] = Σ_n ∂L/∂h[n,h]
-    np.dot(a.ONES_N, a.d_h, out=g.down20_b)
+    np.dot(a.relu20_1, a.d_h, out=g.down20_W_b)
 
     # ∂L/∂ln_gain[h] = Σ_n xhat21[n,h] ∂L/∂y21[n,h]
     np.einsum("nh,nh->h", a.d_y21, a.xhat21, out=g.ln_gain)
@@ -2753,10 +2768,10 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray, digit: np.ndarray
     np.dot(a.ONES_N, a.d_y21, out=g.ln_shift)
 
     # ∂L/∂head_W[h,j] = Σ_n y21[n,h] ∂L/∂logits[n,j]
-    np.dot(a.y21.T, a.d_logits, out=g.head_W)
+    np.dot(a.y21.T, a.d_logits.T, out=g.head_W)
 
     # ∂L/∂head_b[j] = Σ_n ∂L/∂logits[n,j]
-    np.dot(a.ONES_N, a.d_logits, out=g.head_b)
+    np.dot(a.d_logits, a.ONES_N, out=g.head_b)
 
 
 def update(p: Params, g: Grads, s: State, t: int) -> None:
@@ -2783,14 +2798,14 @@ def update(p: Params, g: Grads, s: State, t: int) -> None:
     np.multiply(g.flat, g_scale, out=g.flat)
 
     # m[i] ← 0.9 m[i] + 0.1 g[i]
-    np.multiply(s.m, 0.9, out=s.m)
-    np.multiply(g.flat, 0.1, out=s.u_i)
+    np.multiply(s.m, s.C_0_9, out=s.m)
+    np.multiply(g.flat, s.C_0_1, out=s.u_i)
     np.add(s.m, s.u_i, out=s.m)
 
     # v[i] ← 0.999 v[i] + 0.001 g[i]²
     np.multiply(g.flat, g.flat, out=s.u_i)
-    np.multiply(s.u_i, 0.001, out=s.u_i)
-    np.multiply(s.v, 0.999, out=s.v)
+    np.multiply(s.u_i, s.C_0_001, out=s.u_i)
+    np.multiply(s.v, s.C_0_999, out=s.v)
     np.add(s.u_i, s.v, out=s.v)
 
     # θ[i] ← θ[i] - lr_t m[i]/(1e-08 c2 + √v[i]) - 0.01 lr θ[i]
@@ -2819,8 +2834,9 @@ def whole(name: str, value: np.ndarray, shape: tuple[int, ...], below: int) -> n
     if array.shape[1:] != shape or array.ndim == 0:
         raise ValueError(f"{name} has shape {array.shape}; expected one row an example of {shape}")
     array = array.astype(np.intp, copy=False)
-    # Seen without a sign, a negative number is a huge one: one comparison finds both.
-    if array.size and np.maximum.reduce(array.view(np.uintp), axis=None) >= below:
+    # Seen without a sign, a negative number is a huge one: the largest shows both.
+    codes = array.view(np.uintp)
+    if codes.size and codes.item(codes.argmax()) >= below:
         raise ValueError(f"{name} lies outside 0 … {below - 1}")
     return array
 
@@ -2840,7 +2856,7 @@ def loss_and_grad(params: Params, *, x: np.ndarray, digit: np.ndarray) -> tuple[
     a, g = Workspace(len(x), params.flat.dtype), Grads(np.empty_like(params.flat))
     forward(params, a, x)
     add_loss(a, digit)
-    backward(params, g, a, x, digit)
+    backward(params, g, a, digit)
     return float(a.loss), g
 
 
@@ -2850,7 +2866,7 @@ def predict(params: Params, *, x: np.ndarray) -> dict[str, np.ndarray]:
     x = real("x", x, (D,), dtype)
     a = Activations(len(x), dtype)
     forward(params, a, x)
-    return {"logits": a.logits}
+    return {"logits": a.logits.T}
 
 
 def loss(params: Params, *, x: np.ndarray, digit: np.ndarray) -> float:
@@ -2874,7 +2890,28 @@ class Part:
         a, g = self.a, self.g
         forward(p, a, x)
         add_loss(a, digit)
-        backward(p, g, a, x, digit)
+        backward(p, g, a, digit)
+        np.multiply(g.stem_b, a.N / a.BATCH, out=g.stem_b)
+        np.multiply(g.down1_b, a.N / a.BATCH, out=g.down1_b)
+        np.multiply(g.down2_b, a.N / a.BATCH, out=g.down2_b)
+        np.multiply(g.down3_b, a.N / a.BATCH, out=g.down3_b)
+        np.multiply(g.down4_b, a.N / a.BATCH, out=g.down4_b)
+        np.multiply(g.down5_b, a.N / a.BATCH, out=g.down5_b)
+        np.multiply(g.down6_b, a.N / a.BATCH, out=g.down6_b)
+        np.multiply(g.down7_b, a.N / a.BATCH, out=g.down7_b)
+        np.multiply(g.down8_b, a.N / a.BATCH, out=g.down8_b)
+        np.multiply(g.down9_b, a.N / a.BATCH, out=g.down9_b)
+        np.multiply(g.down10_b, a.N / a.BATCH, out=g.down10_b)
+        np.multiply(g.down11_b, a.N / a.BATCH, out=g.down11_b)
+        np.multiply(g.down12_b, a.N / a.BATCH, out=g.down12_b)
+        np.multiply(g.down13_b, a.N / a.BATCH, out=g.down13_b)
+        np.multiply(g.down14_b, a.N / a.BATCH, out=g.down14_b)
+        np.multiply(g.down15_b, a.N / a.BATCH, out=g.down15_b)
+        np.multiply(g.down16_b, a.N / a.BATCH, out=g.down16_b)
+        np.multiply(g.down17_b, a.N / a.BATCH, out=g.down17_b)
+        np.multiply(g.down18_b, a.N / a.BATCH, out=g.down18_b)
+        np.multiply(g.down19_b, a.N / a.BATCH, out=g.down19_b)
+        np.multiply(g.down20_b, a.N / a.BATCH, out=g.down20_b)
         return float(a.loss)
 
 
@@ -3003,7 +3040,7 @@ class Trainer:
         a = self._workspace(len(x))
         forward(p, a, x)
         add_loss(a, digit)
-        backward(p, g, a, x, digit)
+        backward(p, g, a, digit)
         return float(a.loss)
 
     def _workspace(self, N: int) -> Workspace:

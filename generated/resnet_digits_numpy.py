@@ -163,9 +163,9 @@ class Activations:
     """What prediction computes for a batch of N examples.
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
-    the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
-    that threads share.
+    the first is needed no more when the second is written. Names in capitals are constants, such
+    as C_0_5 for 0.5; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
+    hand, of the BATCH that threads share.
     """
 
     def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
@@ -197,7 +197,7 @@ class Activations:
         self.relu2_pad1 = np.zeros((E, A, B, N), dtype)  # relu2_pad1[e,a,b,n]
         self.relu3_pad1 = np.zeros((F, R, T, N), dtype)  # relu3_pad1[f,r,t,n]
         self.relu4_pad1 = np.zeros((G, A2, B2, N), dtype)  # relu4_pad1[g,a2,b2,n]
-        self.logits = np.empty((N, H2), dtype)  # logits[n,h2]
+        self.logits = np.empty((H2, N), dtype)  # logits[h2,n]
         self.loss = np.empty((), dtype)  # loss
         self.z1 = rows_N[0:1024].reshape((F, H, W, N))  # z1[f,h,w,n]
         self.u_cuvh_wn = lent(rows_TILE[0:1], dtype, (C, U, V, rows_H_CNUVW, W, N))
@@ -251,18 +251,24 @@ class Activations:
         self.h = rows_N[1024:1536].reshape((G, J, K, N))  # h[g,j,k,n]
         self.pooled1 = rows_N[0:32].reshape((N, G))  # pooled1[n,g]
         self.m = rows_N[10:11].reshape(N)  # m[n]
-        self.e = rows_N[0:10].reshape((N, H2))  # e[n,h2]
+        self.e = rows_N[0:10].reshape((H2, N))  # e[h2,n]
         self.s = rows_N[11:12].reshape(N)  # s[n]
         self.average = rows_N[2:3].reshape(N)  # average[n]
         self.logits_at_digit = rows_N[3:4].reshape(N)  # logits_at_digit[n]
         self.i_n = lent(rows_N[0:2], np.intp, (N,))
         self.u_n = rows_N[0:1].reshape(N)
         self.v_n = rows_N[1:2].reshape(N)
+        self.COUNT_N = np.array(N)
+        self.C_0_1 = np.array(0.1, dtype)
+        self.C_0_9 = np.array(0.9, dtype)
+        self.C_1E_MINUS_05 = np.array(1e-05, dtype)
+        self.C_1_OVER_J_K = np.array(1 / (J * K), dtype)
         self.MEAN_H2 = np.full(H2, 1 / H2, dtype)
         self.MEAN_N = np.full(N, 1 / BATCH, dtype)
+        self.ONE = np.array(1, dtype)
         self.ONES_H2 = np.ones(H2, dtype)
-        self.STARTS_N_H2 = H2 * np.arange(N)
-        self.ZERO = np.zeros((), dtype)
+        self.RANGE_N = np.arange(N)
+        self.ZERO = np.array(0, dtype)
         self.relu1_pad1_fhwnuv = sliding_window_view(self.relu1_pad1, (U, V), (1, 2))
         self.relu2_pad1_ehwnuv = sliding_window_view(self.relu2_pad1, (U, V), (1, 2))
         self.relu3_pad1_fjknuv = sliding_window_view(self.relu3_pad1, (U, V), (1, 2))
@@ -278,9 +284,9 @@ class Workspace(Activations):
     """What a step of training computes: activations, and cotangents from them.
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
-    the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
-    that threads share.
+    the first is needed no more when the second is written. Names in capitals are constants, such
+    as C_0_5 for 0.5; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
+    hand, of the BATCH that threads share.
     """
 
     def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
@@ -375,9 +381,9 @@ class Workspace(Activations):
         self.sum2 = rows_N[7168:7680].reshape((G, J, K, N))  # sum2[g,j,k,n]
         self.h = rows_N[9728:10240].reshape((G, J, K, N))  # h[g,j,k,n]
         self.pooled1 = rows_N[16960:16992].reshape((N, G))  # pooled1[n,g]
-        self.logits = rows_N[9738:9748].reshape((N, H2))  # logits[n,h2]
+        self.logits = rows_N[9738:9748].reshape((H2, N))  # logits[h2,n]
         self.m = rows_N[9749:9750].reshape(N)  # m[n]
-        self.e = rows_N[9728:9738].reshape((N, H2))  # e[n,h2]
+        self.e = rows_N[9728:9738].reshape((H2, N))  # e[h2,n]
         self.s = rows_N[9748:9749].reshape(N)  # s[n]
         self.average = rows_N[9750:9751].reshape(N)  # average[n]
         self.logits_at_digit = rows_N[9751:9752].reshape(N)  # logits_at_digit[n]
@@ -388,8 +394,8 @@ class Workspace(Activations):
         self.u_e = rows[256:272].reshape(E)
         self.u_g = rows[256:288].reshape(G)
         self.u_s = rows[0:32].reshape(S)
-        self.p = rows_N[9728:9738].reshape((N, H2))  # p[n,h2]
-        self.d_logits = rows_N[16992:17002].reshape((N, H2))  # ∂L/∂logits[n,h2]
+        self.p = rows_N[9728:9738].reshape((H2, N))  # p[h2,n]
+        self.d_logits = rows_N[16992:17002].reshape((H2, N))  # ∂L/∂logits[h2,n]
         self.d_pooled1 = rows_N[9728:9760].reshape((N, G))  # ∂L/∂pooled1[n,g]
         self.d_sum2 = rows_N[7168:7680].reshape((G, J, K, N))  # ∂L/∂sum2[g,j,k,n]
         self.u_gn = rows_N[9760:9792].reshape((G, N))
@@ -445,13 +451,29 @@ class Workspace(Activations):
         self.v_gf = rows[512:1024].reshape((G, F))
         self.v_gfuv = rows[0:4608].reshape((G, F, U, V))
         self.v_sguv = rows[0:9216].reshape((S, G, U, V))
+        self.COUNT_N = np.array(N)
+        self.C_0_1 = np.array(0.1, dtype)
+        self.C_0_1_BATCH_H_W_OVER_MAX_1_BATCH_H_W_MINUS_1 = np.array(
+            0.1 * BATCH * H * W / max(1, BATCH * H * W - 1), dtype
+        )
+        self.C_0_1_BATCH_J_K_OVER_MAX_1_BATCH_J_K_MINUS_1 = np.array(
+            0.1 * BATCH * J * K / max(1, BATCH * J * K - 1), dtype
+        )
+        self.C_0_1_OVER_H2 = np.array(0.1 / H2, dtype)
+        self.C_0_9 = np.array(0.9, dtype)
+        self.C_1E_MINUS_05 = np.array(1e-05, dtype)
+        self.C_1_OVER_BATCH = np.array(1 / BATCH, dtype)
+        self.C_1_OVER_BATCH_H_W = np.array(1 / (BATCH * H * W), dtype)
+        self.C_1_OVER_BATCH_J_K = np.array(1 / (BATCH * J * K), dtype)
+        self.C_1_OVER_J_K = np.array(1 / (J * K), dtype)
         self.MEAN_H2 = np.full(H2, 1 / H2, dtype)
         self.MEAN_N = np.full(N, 1 / BATCH, dtype)
+        self.ONE = np.array(1, dtype)
         self.ONES_H2 = np.ones(H2, dtype)
         self.ONES_N = np.ones(N, dtype)
-        self.RANGE_H2 = np.arange(H2)
-        self.STARTS_N_H2 = H2 * np.arange(N)
-        self.ZERO = np.zeros((), dtype)
+        self.ONE_HOT_H2 = np.eye(H2, dtype=dtype)
+        self.RANGE_N = np.arange(N)
+        self.ZERO = np.array(0, dtype)
         self.relu1_pad1_fhwnuv = sliding_window_view(self.relu1_pad1, (U, V), (1, 2))
         self.relu2_pad1_ehwnuv = sliding_window_view(self.relu2_pad1, (U, V), (1, 2))
         self.relu3_pad1_fjknuv = sliding_window_view(self.relu3_pad1, (U, V), (1, 2))
@@ -466,6 +488,10 @@ class State:
     def __init__(self, dtype: str = DTYPE) -> None:
         self.m = np.zeros(SIZE, dtype)  # m[i]
         self.v = np.zeros(SIZE, dtype)  # v[i]
+        self.C_0_001 = np.array(0.001, dtype)
+        self.C_0_1 = np.array(0.1, dtype)
+        self.C_0_9 = np.array(0.9, dtype)
+        self.C_0_999 = np.array(0.999, dtype)
         self.u_i = np.empty(SIZE, dtype)
         self.SMALL = np.finfo(dtype).tiny / np.finfo(dtype).eps
 
@@ -507,7 +533,7 @@ def init(seed: int = 0) -> Params:
 
 def forward(p: Params, a: Workspace, x: np.ndarray) -> None:
     """Compute the outputs of a batch into `a`."""
-    N, BATCH = a.N, a.BATCH
+    N = a.N
 
     # shaped1[n,c,h,w] = x[n,64 c + 8 h + w]
     np.copyto(a.shaped1, x.reshape(-1, C, H, W).transpose(1, 2, 3, 0))
@@ -526,20 +552,20 @@ def forward(p: Params, a: Workspace, x: np.ndarray) -> None:
 
     # mean1[f] = Σ_{n,h,w} z1[n,f,h,w]/(H N W)
     np.add.reduce(a.z1, axis=(1, 2, 3), out=a.mean1)
-    np.multiply(a.mean1, 1 / (BATCH * H * W), out=a.mean1)
+    np.multiply(a.mean1, a.C_1_OVER_BATCH_H_W, out=a.mean1)
     a.meet(a.mean1)
 
     # var1[f] = Σ_{n,h,w} (z1[n,f,h,w] - mean1[f])²/(H N W)
     np.subtract(a.z1, a.mean1[:, None, None, None], out=a.u_fhwn)
     np.multiply(a.u_fhwn, a.u_fhwn, out=a.u_fhwn)
     np.add.reduce(a.u_fhwn, axis=(1, 2, 3), out=a.var1)
-    np.multiply(a.var1, 1 / (BATCH * H * W), out=a.var1)
+    np.multiply(a.var1, a.C_1_OVER_BATCH_H_W, out=a.var1)
     a.meet(a.var1)
 
     # rstd1[f] = 1/√(var1[f] + 1e-05)
-    np.add(a.var1, 1e-05, out=a.rstd1)
+    np.add(a.var1, a.C_1E_MINUS_05, out=a.rstd1)
     np.sqrt(a.rstd1, out=a.rstd1)
-    np.divide(1, a.rstd1, out=a.rstd1)
+    np.divide(a.ONE, a.rstd1, out=a.rstd1)
 
     # xhat1[n,f,h,w] = (z1[n,f,h,w] - mean1[f]) rstd1[f]
     np.subtract(a.z1, a.mean1[:, None, None, None], out=a.xhat1)
@@ -566,20 +592,20 @@ def forward(p: Params, a: Workspace, x: np.ndarray) -> None:
 
     # mean2[e] = Σ_{n,h,w} z2[n,e,h,w]/(H N W)
     np.add.reduce(a.z2, axis=(1, 2, 3), out=a.mean2)
-    np.multiply(a.mean2, 1 / (BATCH * H * W), out=a.mean2)
+    np.multiply(a.mean2, a.C_1_OVER_BATCH_H_W, out=a.mean2)
     a.meet(a.mean2)
 
     # var2[e] = Σ_{n,h,w} (z2[n,e,h,w] - mean2[e])²/(H N W)
     np.subtract(a.z2, a.mean2[:, None, None, None], out=a.u_ehwn)
     np.multiply(a.u_ehwn, a.u_ehwn, out=a.u_ehwn)
     np.add.reduce(a.u_ehwn, axis=(1, 2, 3), out=a.var2)
-    np.multiply(a.var2, 1 / (BATCH * H * W), out=a.var2)
+    np.multiply(a.var2, a.C_1_OVER_BATCH_H_W, out=a.var2)
     a.meet(a.var2)
 
     # rstd2[e] = 1/√(var2[e] + 1e-05)
-    np.add(a.var2, 1e-05, out=a.rstd2)
+    np.add(a.var2, a.C_1E_MINUS_05, out=a.rstd2)
     np.sqrt(a.rstd2, out=a.rstd2)
-    np.divide(1, a.rstd2, out=a.rstd2)
+    np.divide(a.ONE, a.rstd2, out=a.rstd2)
 
     # xhat2[n,e,h,w] = (z2[n,e,h,w] - mean2[e]) rstd2[e]
     np.subtract(a.z2, a.mean2[:, None, None, None], out=a.xhat2)
@@ -606,20 +632,20 @@ def forward(p: Params, a: Workspace, x: np.ndarray) -> None:
 
     # mean3[f] = Σ_{n,h,w} z3[n,f,h,w]/(H N W)
     np.add.reduce(a.z3, axis=(1, 2, 3), out=a.mean3)
-    np.multiply(a.mean3, 1 / (BATCH * H * W), out=a.mean3)
+    np.multiply(a.mean3, a.C_1_OVER_BATCH_H_W, out=a.mean3)
     a.meet(a.mean3)
 
     # var3[f] = Σ_{n,h,w} (z3[n,f,h,w] - mean3[f])²/(H N W)
     np.subtract(a.z3, a.mean3[:, None, None, None], out=a.u_fhwn)
     np.multiply(a.u_fhwn, a.u_fhwn, out=a.u_fhwn)
     np.add.reduce(a.u_fhwn, axis=(1, 2, 3), out=a.var3)
-    np.multiply(a.var3, 1 / (BATCH * H * W), out=a.var3)
+    np.multiply(a.var3, a.C_1_OVER_BATCH_H_W, out=a.var3)
     a.meet(a.var3)
 
     # rstd3[f] = 1/√(var3[f] + 1e-05)
-    np.add(a.var3, 1e-05, out=a.rstd3)
+    np.add(a.var3, a.C_1E_MINUS_05, out=a.rstd3)
     np.sqrt(a.rstd3, out=a.rstd3)
-    np.divide(1, a.rstd3, out=a.rstd3)
+    np.divide(a.ONE, a.rstd3, out=a.rstd3)
 
     # xhat3[n,f,h,w] = (z3[n,f,h,w] - mean3[f]) rstd3[f]
     np.subtract(a.z3, a.mean3[:, None, None, None], out=a.xhat3)
@@ -644,20 +670,20 @@ def forward(p: Params, a: Workspace, x: np.ndarray) -> None:
 
     # mean4[g] = Σ_{n,j,k} z4[n,g,j,k]/(J K N)
     np.add.reduce(a.z4, axis=(1, 2, 3), out=a.mean4)
-    np.multiply(a.mean4, 1 / (BATCH * J * K), out=a.mean4)
+    np.multiply(a.mean4, a.C_1_OVER_BATCH_J_K, out=a.mean4)
     a.meet(a.mean4)
 
     # var4[g] = Σ_{n,j,k} (z4[n,g,j,k] - mean4[g])²/(J K N)
     np.subtract(a.z4, a.mean4[:, None, None, None], out=a.u_gjkn)
     np.multiply(a.u_gjkn, a.u_gjkn, out=a.u_gjkn)
     np.add.reduce(a.u_gjkn, axis=(1, 2, 3), out=a.var4)
-    np.multiply(a.var4, 1 / (BATCH * J * K), out=a.var4)
+    np.multiply(a.var4, a.C_1_OVER_BATCH_J_K, out=a.var4)
     a.meet(a.var4)
 
     # rstd4[g] = 1/√(var4[g] + 1e-05)
-    np.add(a.var4, 1e-05, out=a.rstd4)
+    np.add(a.var4, a.C_1E_MINUS_05, out=a.rstd4)
     np.sqrt(a.rstd4, out=a.rstd4)
-    np.divide(1, a.rstd4, out=a.rstd4)
+    np.divide(a.ONE, a.rstd4, out=a.rstd4)
 
     # xhat4[n,g,j,k] = (z4[n,g,j,k] - mean4[g]) rstd4[g]
     np.subtract(a.z4, a.mean4[:, None, None, None], out=a.xhat4)
@@ -681,20 +707,20 @@ def forward(p: Params, a: Workspace, x: np.ndarray) -> None:
 
     # mean5[g] = Σ_{n,j,k} z5[n,g,j,k]/(J K N)
     np.add.reduce(a.z5, axis=(1, 2, 3), out=a.mean5)
-    np.multiply(a.mean5, 1 / (BATCH * J * K), out=a.mean5)
+    np.multiply(a.mean5, a.C_1_OVER_BATCH_J_K, out=a.mean5)
     a.meet(a.mean5)
 
     # var5[g] = Σ_{n,j,k} (z5[n,g,j,k] - mean5[g])²/(J K N)
     np.subtract(a.z5, a.mean5[:, None, None, None], out=a.u_gjkn)
     np.multiply(a.u_gjkn, a.u_gjkn, out=a.u_gjkn)
     np.add.reduce(a.u_gjkn, axis=(1, 2, 3), out=a.var5)
-    np.multiply(a.var5, 1 / (BATCH * J * K), out=a.var5)
+    np.multiply(a.var5, a.C_1_OVER_BATCH_J_K, out=a.var5)
     a.meet(a.var5)
 
     # rstd5[g] = 1/√(var5[g] + 1e-05)
-    np.add(a.var5, 1e-05, out=a.rstd5)
+    np.add(a.var5, a.C_1E_MINUS_05, out=a.rstd5)
     np.sqrt(a.rstd5, out=a.rstd5)
-    np.divide(1, a.rstd5, out=a.rstd5)
+    np.divide(a.ONE, a.rstd5, out=a.rstd5)
 
     # xhat5[n,g,j,k] = (z5[n,g,j,k] - mean5[g]) rstd5[g]
     np.subtract(a.z5, a.mean5[:, None, None, None], out=a.xhat5)
@@ -721,20 +747,20 @@ def forward(p: Params, a: Workspace, x: np.ndarray) -> None:
 
     # mean6[s] = Σ_{n,j,k} z6[n,s,j,k]/(J K N)
     np.add.reduce(a.z6, axis=(1, 2, 3), out=a.mean6)
-    np.multiply(a.mean6, 1 / (BATCH * J * K), out=a.mean6)
+    np.multiply(a.mean6, a.C_1_OVER_BATCH_J_K, out=a.mean6)
     a.meet(a.mean6)
 
     # var6[s] = Σ_{n,j,k} (z6[n,s,j,k] - mean6[s])²/(J K N)
     np.subtract(a.z6, a.mean6[:, None, None, None], out=a.u_sjkn)
     np.multiply(a.u_sjkn, a.u_sjkn, out=a.u_sjkn)
     np.add.reduce(a.u_sjkn, axis=(1, 2, 3), out=a.var6)
-    np.multiply(a.var6, 1 / (BATCH * J * K), out=a.var6)
+    np.multiply(a.var6, a.C_1_OVER_BATCH_J_K, out=a.var6)
     a.meet(a.var6)
 
     # rstd6[s] = 1/√(var6[s] + 1e-05)
-    np.add(a.var6, 1e-05, out=a.rstd6)
+    np.add(a.var6, a.C_1E_MINUS_05, out=a.rstd6)
     np.sqrt(a.rstd6, out=a.rstd6)
-    np.divide(1, a.rstd6, out=a.rstd6)
+    np.divide(a.ONE, a.rstd6, out=a.rstd6)
 
     # xhat6[n,s,j,k] = (z6[n,s,j,k] - mean6[s]) rstd6[s]
     np.subtract(a.z6, a.mean6[:, None, None, None], out=a.xhat6)
@@ -752,38 +778,39 @@ def forward(p: Params, a: Workspace, x: np.ndarray) -> None:
 
     # pooled1[n,g] = Σ_{j,k} h[n,g,j,k]/(J K)
     np.add.reduce(a.h, axis=(1, 2), out=a.pooled1.T)
-    np.multiply(a.pooled1.T, 1 / (J * K), out=a.pooled1.T)
+    np.multiply(a.pooled1.T, a.C_1_OVER_J_K, out=a.pooled1.T)
 
     # logits[n,h2] = Σ_g fc_W[g,h2] pooled1[n,g] + fc_b[h2]
-    np.dot(a.pooled1, p.fc_W, out=a.logits)
-    np.add(a.logits, p.fc_b, out=a.logits)
+    np.dot(p.fc_W.T, a.pooled1.T, out=a.logits)
+    np.add(a.logits, p.fc_b[:, None], out=a.logits)
 
 
 def add_loss(a: Activations, digit: np.ndarray) -> None:
     """Go on from the outputs to the loss."""
     # m[n] = max_h2 logits[n,h2]
-    np.maximum.reduce(a.logits, axis=1, out=a.m)
+    np.maximum.reduce(a.logits, axis=0, out=a.m)
 
     # e[n,h2] = exp(logits[n,h2] - m[n])
-    np.subtract(a.logits, a.m[:, None], out=a.e)
+    np.subtract(a.logits, a.m, out=a.e)
     np.exp(a.e, out=a.e)
 
     # s[n] = Σ_h2 e[n,h2]
-    np.dot(a.e, a.ONES_H2, out=a.s)
+    np.dot(a.ONES_H2, a.e, out=a.s)
 
     # average[n] = Σ_h2 logits[n,h2]/H2
-    np.dot(a.logits, a.MEAN_H2, out=a.average)
+    np.dot(a.MEAN_H2, a.logits, out=a.average)
 
     # logits_at_digit[n] = logits[n,digit[n]]
-    np.add(a.STARTS_N_H2, digit, out=a.i_n)
+    np.multiply(digit, a.COUNT_N, out=a.i_n)
+    np.add(a.i_n, a.RANGE_N, out=a.i_n)
     a.logits.take(a.i_n, out=a.logits_at_digit, mode="clip")
 
     # loss = Σ_n (m[n] + log(s[n]) - 0.1 average[n] - 0.9 logits_at_digit[n])/N
-    np.multiply(a.logits_at_digit, 0.9, out=a.u_n)
+    np.multiply(a.logits_at_digit, a.C_0_9, out=a.u_n)
     np.log(a.s, out=a.v_n)
     np.subtract(a.v_n, a.u_n, out=a.u_n)
     np.add(a.u_n, a.m, out=a.u_n)
-    np.multiply(a.average, 0.1, out=a.v_n)
+    np.multiply(a.average, a.C_0_1, out=a.v_n)
     np.subtract(a.u_n, a.v_n, out=a.u_n)
     np.dot(a.u_n, a.MEAN_N, out=a.loss)
 
@@ -814,9 +841,9 @@ def infer(p: Params, a: Activations, x: np.ndarray) -> None:
     np.copyto(a.var1, p.stem_norm_var)
 
     # rstd1[f] = 1/√(var1[f] + 1e-05)
-    np.add(a.var1, 1e-05, out=a.rstd1)
+    np.add(a.var1, a.C_1E_MINUS_05, out=a.rstd1)
     np.sqrt(a.rstd1, out=a.rstd1)
-    np.divide(1, a.rstd1, out=a.rstd1)
+    np.divide(a.ONE, a.rstd1, out=a.rstd1)
 
     # xhat1[n,f,h,w] = (z1[n,f,h,w] - mean1[f]) rstd1[f]
     np.subtract(a.z1, a.mean1[:, None, None, None], out=a.xhat1)
@@ -848,9 +875,9 @@ def infer(p: Params, a: Activations, x: np.ndarray) -> None:
     np.copyto(a.var2, p.block1_conv1_norm_var)
 
     # rstd2[e] = 1/√(var2[e] + 1e-05)
-    np.add(a.var2, 1e-05, out=a.rstd2)
+    np.add(a.var2, a.C_1E_MINUS_05, out=a.rstd2)
     np.sqrt(a.rstd2, out=a.rstd2)
-    np.divide(1, a.rstd2, out=a.rstd2)
+    np.divide(a.ONE, a.rstd2, out=a.rstd2)
 
     # xhat2[n,e,h,w] = (z2[n,e,h,w] - mean2[e]) rstd2[e]
     np.subtract(a.z2, a.mean2[:, None, None, None], out=a.xhat2)
@@ -882,9 +909,9 @@ def infer(p: Params, a: Activations, x: np.ndarray) -> None:
     np.copyto(a.var3, p.block1_conv2_norm_var)
 
     # rstd3[f] = 1/√(var3[f] + 1e-05)
-    np.add(a.var3, 1e-05, out=a.rstd3)
+    np.add(a.var3, a.C_1E_MINUS_05, out=a.rstd3)
     np.sqrt(a.rstd3, out=a.rstd3)
-    np.divide(1, a.rstd3, out=a.rstd3)
+    np.divide(a.ONE, a.rstd3, out=a.rstd3)
 
     # xhat3[n,f,h,w] = (z3[n,f,h,w] - mean3[f]) rstd3[f]
     np.subtract(a.z3, a.mean3[:, None, None, None], out=a.xhat3)
@@ -914,9 +941,9 @@ def infer(p: Params, a: Activations, x: np.ndarray) -> None:
     np.copyto(a.var4, p.block2_skip_norm_var)
 
     # rstd4[g] = 1/√(var4[g] + 1e-05)
-    np.add(a.var4, 1e-05, out=a.rstd4)
+    np.add(a.var4, a.C_1E_MINUS_05, out=a.rstd4)
     np.sqrt(a.rstd4, out=a.rstd4)
-    np.divide(1, a.rstd4, out=a.rstd4)
+    np.divide(a.ONE, a.rstd4, out=a.rstd4)
 
     # xhat4[n,g,j,k] = (z4[n,g,j,k] - mean4[g]) rstd4[g]
     np.subtract(a.z4, a.mean4[:, None, None, None], out=a.xhat4)
@@ -945,9 +972,9 @@ def infer(p: Params, a: Activations, x: np.ndarray) -> None:
     np.copyto(a.var5, p.block2_conv1_norm_var)
 
     # rstd5[g] = 1/√(var5[g] + 1e-05)
-    np.add(a.var5, 1e-05, out=a.rstd5)
+    np.add(a.var5, a.C_1E_MINUS_05, out=a.rstd5)
     np.sqrt(a.rstd5, out=a.rstd5)
-    np.divide(1, a.rstd5, out=a.rstd5)
+    np.divide(a.ONE, a.rstd5, out=a.rstd5)
 
     # xhat5[n,g,j,k] = (z5[n,g,j,k] - mean5[g]) rstd5[g]
     np.subtract(a.z5, a.mean5[:, None, None, None], out=a.xhat5)
@@ -979,9 +1006,9 @@ def infer(p: Params, a: Activations, x: np.ndarray) -> None:
     np.copyto(a.var6, p.block2_conv2_norm_var)
 
     # rstd6[s] = 1/√(var6[s] + 1e-05)
-    np.add(a.var6, 1e-05, out=a.rstd6)
+    np.add(a.var6, a.C_1E_MINUS_05, out=a.rstd6)
     np.sqrt(a.rstd6, out=a.rstd6)
-    np.divide(1, a.rstd6, out=a.rstd6)
+    np.divide(a.ONE, a.rstd6, out=a.rstd6)
 
     # xhat6[n,s,j,k] = (z6[n,s,j,k] - mean6[s]) rstd6[s]
     np.subtract(a.z6, a.mean6[:, None, None, None], out=a.xhat6)
@@ -999,98 +1026,94 @@ def infer(p: Params, a: Activations, x: np.ndarray) -> None:
 
     # pooled1[n,g] = Σ_{j,k} h[n,g,j,k]/(J K)
     np.add.reduce(a.h, axis=(1, 2), out=a.pooled1.T)
-    np.multiply(a.pooled1.T, 1 / (J * K), out=a.pooled1.T)
+    np.multiply(a.pooled1.T, a.C_1_OVER_J_K, out=a.pooled1.T)
 
     # logits[n,h2] = Σ_g fc_W[g,h2] pooled1[n,g] + fc_b[h2]
-    np.dot(a.pooled1, p.fc_W, out=a.logits)
-    np.add(a.logits, p.fc_b, out=a.logits)
+    np.dot(p.fc_W.T, a.pooled1.T, out=a.logits)
+    np.add(a.logits, p.fc_b[:, None], out=a.logits)
 
 
 def advance(p: Params, a: Workspace) -> None:
     """Give every state its next value, from what the forward pass left in `a`."""
-    BATCH = a.BATCH
-
     # stem_norm_mean[f] ← 0.9 stem_norm_mean[f] + 0.1 mean1[f]
-    np.multiply(p.stem_norm_mean, 0.9, out=p.stem_norm_mean)
-    np.multiply(a.mean1, 0.1, out=a.u_f)
+    np.multiply(p.stem_norm_mean, a.C_0_9, out=p.stem_norm_mean)
+    np.multiply(a.mean1, a.C_0_1, out=a.u_f)
     np.add(p.stem_norm_mean, a.u_f, out=p.stem_norm_mean)
 
     # stem_norm_var[f] ← 0.9 stem_norm_var[f] + 0.1 H N W var1[f]/max(1, H N W - 1)
-    np.multiply(a.var1, 0.1 * BATCH * H * W / max(1, BATCH * H * W - 1), out=a.u_f)
-    np.multiply(p.stem_norm_var, 0.9, out=p.stem_norm_var)
+    np.multiply(a.var1, a.C_0_1_BATCH_H_W_OVER_MAX_1_BATCH_H_W_MINUS_1, out=a.u_f)
+    np.multiply(p.stem_norm_var, a.C_0_9, out=p.stem_norm_var)
     np.add(a.u_f, p.stem_norm_var, out=p.stem_norm_var)
 
     # block1_conv1_norm_mean[e] ← 0.9 block1_conv1_norm_mean[e] + 0.1 mean2[e]
-    np.multiply(p.block1_conv1_norm_mean, 0.9, out=p.block1_conv1_norm_mean)
-    np.multiply(a.mean2, 0.1, out=a.u_e)
+    np.multiply(p.block1_conv1_norm_mean, a.C_0_9, out=p.block1_conv1_norm_mean)
+    np.multiply(a.mean2, a.C_0_1, out=a.u_e)
     np.add(p.block1_conv1_norm_mean, a.u_e, out=p.block1_conv1_norm_mean)
 
     # block1_conv1_norm_var[e] ← 0.9 block1_conv1_norm_var[e] + 0.1 H N W var2[e]/max(1, H N W - 1)
-    np.multiply(a.var2, 0.1 * BATCH * H * W / max(1, BATCH * H * W - 1), out=a.u_e)
-    np.multiply(p.block1_conv1_norm_var, 0.9, out=p.block1_conv1_norm_var)
+    np.multiply(a.var2, a.C_0_1_BATCH_H_W_OVER_MAX_1_BATCH_H_W_MINUS_1, out=a.u_e)
+    np.multiply(p.block1_conv1_norm_var, a.C_0_9, out=p.block1_conv1_norm_var)
     np.add(a.u_e, p.block1_conv1_norm_var, out=p.block1_conv1_norm_var)
 
     # block1_conv2_norm_mean[f] ← 0.9 block1_conv2_norm_mean[f] + 0.1 mean3[f]
-    np.multiply(p.block1_conv2_norm_mean, 0.9, out=p.block1_conv2_norm_mean)
-    np.multiply(a.mean3, 0.1, out=a.u_f)
+    np.multiply(p.block1_conv2_norm_mean, a.C_0_9, out=p.block1_conv2_norm_mean)
+    np.multiply(a.mean3, a.C_0_1, out=a.u_f)
     np.add(p.block1_conv2_norm_mean, a.u_f, out=p.block1_conv2_norm_mean)
 
     # block1_conv2_norm_var[f] ← 0.9 block1_conv2_norm_var[f] + 0.1 H N W var3[f]/max(1, H N W - 1)
-    np.multiply(a.var3, 0.1 * BATCH * H * W / max(1, BATCH * H * W - 1), out=a.u_f)
-    np.multiply(p.block1_conv2_norm_var, 0.9, out=p.block1_conv2_norm_var)
+    np.multiply(a.var3, a.C_0_1_BATCH_H_W_OVER_MAX_1_BATCH_H_W_MINUS_1, out=a.u_f)
+    np.multiply(p.block1_conv2_norm_var, a.C_0_9, out=p.block1_conv2_norm_var)
     np.add(a.u_f, p.block1_conv2_norm_var, out=p.block1_conv2_norm_var)
 
     # block2_skip_norm_mean[g] ← 0.9 block2_skip_norm_mean[g] + 0.1 mean4[g]
-    np.multiply(p.block2_skip_norm_mean, 0.9, out=p.block2_skip_norm_mean)
-    np.multiply(a.mean4, 0.1, out=a.u_g)
+    np.multiply(p.block2_skip_norm_mean, a.C_0_9, out=p.block2_skip_norm_mean)
+    np.multiply(a.mean4, a.C_0_1, out=a.u_g)
     np.add(p.block2_skip_norm_mean, a.u_g, out=p.block2_skip_norm_mean)
 
     # block2_skip_norm_var[g] ← 0.9 block2_skip_norm_var[g] + 0.1 J K N var4[g]/max(1, J K N - 1)
-    np.multiply(a.var4, 0.1 * BATCH * J * K / max(1, BATCH * J * K - 1), out=a.u_g)
-    np.multiply(p.block2_skip_norm_var, 0.9, out=p.block2_skip_norm_var)
+    np.multiply(a.var4, a.C_0_1_BATCH_J_K_OVER_MAX_1_BATCH_J_K_MINUS_1, out=a.u_g)
+    np.multiply(p.block2_skip_norm_var, a.C_0_9, out=p.block2_skip_norm_var)
     np.add(a.u_g, p.block2_skip_norm_var, out=p.block2_skip_norm_var)
 
     # block2_conv1_norm_mean[g] ← 0.9 block2_conv1_norm_mean[g] + 0.1 mean5[g]
-    np.multiply(p.block2_conv1_norm_mean, 0.9, out=p.block2_conv1_norm_mean)
-    np.multiply(a.mean5, 0.1, out=a.u_g)
+    np.multiply(p.block2_conv1_norm_mean, a.C_0_9, out=p.block2_conv1_norm_mean)
+    np.multiply(a.mean5, a.C_0_1, out=a.u_g)
     np.add(p.block2_conv1_norm_mean, a.u_g, out=p.block2_conv1_norm_mean)
 
     # block2_conv1_norm_var[g] ← 0.9 block2_conv1_norm_var[g] + 0.1 J K N var5[g]/max(1, J K N - 1)
-    np.multiply(a.var5, 0.1 * BATCH * J * K / max(1, BATCH * J * K - 1), out=a.u_g)
-    np.multiply(p.block2_conv1_norm_var, 0.9, out=p.block2_conv1_norm_var)
+    np.multiply(a.var5, a.C_0_1_BATCH_J_K_OVER_MAX_1_BATCH_J_K_MINUS_1, out=a.u_g)
+    np.multiply(p.block2_conv1_norm_var, a.C_0_9, out=p.block2_conv1_norm_var)
     np.add(a.u_g, p.block2_conv1_norm_var, out=p.block2_conv1_norm_var)
 
     # block2_conv2_norm_mean[s] ← 0.9 block2_conv2_norm_mean[s] + 0.1 mean6[s]
-    np.multiply(p.block2_conv2_norm_mean, 0.9, out=p.block2_conv2_norm_mean)
-    np.multiply(a.mean6, 0.1, out=a.u_s)
+    np.multiply(p.block2_conv2_norm_mean, a.C_0_9, out=p.block2_conv2_norm_mean)
+    np.multiply(a.mean6, a.C_0_1, out=a.u_s)
     np.add(p.block2_conv2_norm_mean, a.u_s, out=p.block2_conv2_norm_mean)
 
     # block2_conv2_norm_var[s] ← 0.9 block2_conv2_norm_var[s] + 0.1 J K N var6[s]/max(1, J K N - 1)
-    np.multiply(a.var6, 0.1 * BATCH * J * K / max(1, BATCH * J * K - 1), out=a.u_s)
-    np.multiply(p.block2_conv2_norm_var, 0.9, out=p.block2_conv2_norm_var)
+    np.multiply(a.var6, a.C_0_1_BATCH_J_K_OVER_MAX_1_BATCH_J_K_MINUS_1, out=a.u_s)
+    np.multiply(p.block2_conv2_norm_var, a.C_0_9, out=p.block2_conv2_norm_var)
     np.add(a.u_s, p.block2_conv2_norm_var, out=p.block2_conv2_norm_var)
 
 
 def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     """Fill `g` with the gradient, from what `forward` and `add_loss` left in `a`."""
-    BATCH = a.BATCH
-
     # p[n,h2] = e[n,h2]/s[n]
-    np.divide(a.e, a.s[:, None], out=a.p)
+    np.divide(a.e, a.s, out=a.p)
 
     # ∂L/∂logits[n,h2] = (p[n,h2] - 0.1/H2 - 0.9 δ(h2,digit[n]))/N
-    np.equal(digit[:, None], a.RANGE_H2, out=a.d_logits)
-    np.multiply(a.d_logits, 0.9, out=a.d_logits)
+    a.ONE_HOT_H2.take(digit, axis=1, out=a.d_logits, mode="clip")
+    np.multiply(a.d_logits, a.C_0_9, out=a.d_logits)
     np.subtract(a.p, a.d_logits, out=a.d_logits)
-    np.subtract(a.d_logits, 0.1 / H2, out=a.d_logits)
-    np.multiply(a.d_logits, 1 / BATCH, out=a.d_logits)
+    np.subtract(a.d_logits, a.C_0_1_OVER_H2, out=a.d_logits)
+    np.multiply(a.d_logits, a.C_1_OVER_BATCH, out=a.d_logits)
 
     # ∂L/∂pooled1[n,g] = Σ_h2 fc_W[g,h2] ∂L/∂logits[n,h2]
-    np.dot(a.d_logits, p.fc_W.T, out=a.d_pooled1)
+    np.dot(a.d_logits.T, p.fc_W.T, out=a.d_pooled1)
 
     # ∂L/∂sum2[n,g,j,k] = [sum2[n,g,j,k] > 0] ∂L/∂pooled1[n,g]/(J K)
     np.greater(a.sum2, a.ZERO, out=a.d_sum2)
-    np.multiply(a.d_pooled1.T, 1 / (J * K), out=a.u_gn)
+    np.multiply(a.d_pooled1.T, a.C_1_OVER_J_K, out=a.u_gn)
     np.multiply(a.d_sum2, a.u_gn[:, None, None, :], out=a.d_sum2)
 
     # ∂L/∂xhat6[n,s,j,k] = block2_conv2_norm_gain[s] ∂L/∂sum2[n,s,j,k]
@@ -1106,10 +1129,10 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
 
     # ∂L/∂z6[n,s,j,k] = rstd6[s] (∂L/∂xhat6[n,s,j,k] - xhat6[n,s,j,k] xhat6_dot_d_xhat6[s]/(J K N) -
     #     sum_d_xhat6[s]/(J K N))
-    np.multiply(a.xhat6_dot_d_xhat6, 1 / (BATCH * J * K), out=a.u_s)
+    np.multiply(a.xhat6_dot_d_xhat6, a.C_1_OVER_BATCH_J_K, out=a.u_s)
     np.multiply(a.xhat6, a.u_s[:, None, None, None], out=a.d_z6)
     np.subtract(a.d_xhat6, a.d_z6, out=a.d_z6)
-    np.multiply(a.sum_d_xhat6, 1 / (BATCH * J * K), out=a.u_s)
+    np.multiply(a.sum_d_xhat6, a.C_1_OVER_BATCH_J_K, out=a.u_s)
     np.subtract(a.d_z6, a.u_s[:, None, None, None], out=a.d_z6)
     np.multiply(a.d_z6, a.rstd6[:, None, None, None], out=a.d_z6)
 
@@ -1143,10 +1166,10 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
 
     # ∂L/∂z5[n,g,j,k] = rstd5[g] (∂L/∂xhat5[n,g,j,k] - xhat5[n,g,j,k] xhat5_dot_d_xhat5[g]/(J K N) -
     #     sum_d_xhat5[g]/(J K N))
-    np.multiply(a.xhat5_dot_d_xhat5, 1 / (BATCH * J * K), out=a.u_g)
+    np.multiply(a.xhat5_dot_d_xhat5, a.C_1_OVER_BATCH_J_K, out=a.u_g)
     np.multiply(a.xhat5, a.u_g[:, None, None, None], out=a.d_z5)
     np.subtract(a.d_xhat5, a.d_z5, out=a.d_z5)
-    np.multiply(a.sum_d_xhat5, 1 / (BATCH * J * K), out=a.u_g)
+    np.multiply(a.sum_d_xhat5, a.C_1_OVER_BATCH_J_K, out=a.u_g)
     np.subtract(a.d_z5, a.u_g[:, None, None, None], out=a.d_z5)
     np.multiply(a.d_z5, a.rstd5[:, None, None, None], out=a.d_z5)
 
@@ -1189,10 +1212,10 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
 
     # ∂L/∂z4[n,g,j,k] = rstd4[g] (∂L/∂xhat4[n,g,j,k] - xhat4[n,g,j,k] xhat4_dot_d_xhat4[g]/(J K N) -
     #     sum_d_xhat4[g]/(J K N))
-    np.multiply(a.xhat4_dot_d_xhat4, 1 / (BATCH * J * K), out=a.u_g)
+    np.multiply(a.xhat4_dot_d_xhat4, a.C_1_OVER_BATCH_J_K, out=a.u_g)
     np.multiply(a.xhat4, a.u_g[:, None, None, None], out=a.d_z4)
     np.subtract(a.d_xhat4, a.d_z4, out=a.d_z4)
-    np.multiply(a.sum_d_xhat4, 1 / (BATCH * J * K), out=a.u_g)
+    np.multiply(a.sum_d_xhat4, a.C_1_OVER_BATCH_J_K, out=a.u_g)
     np.subtract(a.d_z4, a.u_g[:, None, None, None], out=a.d_z4)
     np.multiply(a.d_z4, a.rstd4[:, None, None, None], out=a.d_z4)
 
@@ -1223,10 +1246,10 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
 
     # ∂L/∂z3[n,f,h,w] = rstd3[f] (∂L/∂xhat3[n,f,h,w] - xhat3[n,f,h,w] xhat3_dot_d_xhat3[f]/(H N W) -
     #     sum_d_xhat3[f]/(H N W))
-    np.multiply(a.xhat3_dot_d_xhat3, 1 / (BATCH * H * W), out=a.u_f)
+    np.multiply(a.xhat3_dot_d_xhat3, a.C_1_OVER_BATCH_H_W, out=a.u_f)
     np.multiply(a.xhat3, a.u_f[:, None, None, None], out=a.d_z3)
     np.subtract(a.d_xhat3, a.d_z3, out=a.d_z3)
-    np.multiply(a.sum_d_xhat3, 1 / (BATCH * H * W), out=a.u_f)
+    np.multiply(a.sum_d_xhat3, a.C_1_OVER_BATCH_H_W, out=a.u_f)
     np.subtract(a.d_z3, a.u_f[:, None, None, None], out=a.d_z3)
     np.multiply(a.d_z3, a.rstd3[:, None, None, None], out=a.d_z3)
 
@@ -1259,10 +1282,10 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
 
     # ∂L/∂z2[n,e,h,w] = rstd2[e] (∂L/∂xhat2[n,e,h,w] - xhat2[n,e,h,w] xhat2_dot_d_xhat2[e]/(H N W) -
     #     sum_d_xhat2[e]/(H N W))
-    np.multiply(a.xhat2_dot_d_xhat2, 1 / (BATCH * H * W), out=a.u_e)
+    np.multiply(a.xhat2_dot_d_xhat2, a.C_1_OVER_BATCH_H_W, out=a.u_e)
     np.multiply(a.xhat2, a.u_e[:, None, None, None], out=a.d_z2)
     np.subtract(a.d_xhat2, a.d_z2, out=a.d_z2)
-    np.multiply(a.sum_d_xhat2, 1 / (BATCH * H * W), out=a.u_e)
+    np.multiply(a.sum_d_xhat2, a.C_1_OVER_BATCH_H_W, out=a.u_e)
     np.subtract(a.d_z2, a.u_e[:, None, None, None], out=a.d_z2)
     np.multiply(a.d_z2, a.rstd2[:, None, None, None], out=a.d_z2)
 
@@ -1296,10 +1319,10 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
 
     # ∂L/∂z1[n,f,h,w] = rstd1[f] (∂L/∂xhat1[n,f,h,w] - xhat1[n,f,h,w] xhat1_dot_d_xhat1[f]/(H N W) -
     #     sum_d_xhat1[f]/(H N W))
-    np.multiply(a.xhat1_dot_d_xhat1, 1 / (BATCH * H * W), out=a.u_f)
+    np.multiply(a.xhat1_dot_d_xhat1, a.C_1_OVER_BATCH_H_W, out=a.u_f)
     np.multiply(a.xhat1, a.u_f[:, None, None, None], out=a.d_z1)
     np.subtract(a.d_xhat1, a.d_z1, out=a.d_z1)
-    np.multiply(a.sum_d_xhat1, 1 / (BATCH * H * W), out=a.u_f)
+    np.multiply(a.sum_d_xhat1, a.C_1_OVER_BATCH_H_W, out=a.u_f)
     np.subtract(a.d_z1, a.u_f[:, None, None, None], out=a.d_z1)
     np.multiply(a.d_z1, a.rstd1[:, None, None, None], out=a.d_z1)
 
@@ -1407,10 +1430,10 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.add.reduce(a.d_sum2, axis=(1, 2, 3), out=g.block2_conv2_norm_shift)
 
     # ∂L/∂fc_W[g,h2] = Σ_n pooled1[n,g] ∂L/∂logits[n,h2]
-    np.dot(a.pooled1.T, a.d_logits, out=g.fc_W)
+    np.dot(a.pooled1.T, a.d_logits.T, out=g.fc_W)
 
     # ∂L/∂fc_b[h2] = Σ_n ∂L/∂logits[n,h2]
-    np.dot(a.ONES_N, a.d_logits, out=g.fc_b)
+    np.dot(a.d_logits, a.ONES_N, out=g.fc_b)
 
 
 def update(p: Params, g: Grads, s: State, t: int) -> None:
@@ -1432,14 +1455,14 @@ def update(p: Params, g: Grads, s: State, t: int) -> None:
     lr_t = c2 * lr / (1 - 0.9**t)
 
     # m[i] ← 0.9 m[i] + 0.1 g[i]
-    np.multiply(s.m, 0.9, out=s.m)
-    np.multiply(g.flat, 0.1, out=s.u_i)
+    np.multiply(s.m, s.C_0_9, out=s.m)
+    np.multiply(g.flat, s.C_0_1, out=s.u_i)
     np.add(s.m, s.u_i, out=s.m)
 
     # v[i] ← 0.999 v[i] + 0.001 g[i]²
     np.multiply(g.flat, g.flat, out=s.u_i)
-    np.multiply(s.u_i, 0.001, out=s.u_i)
-    np.multiply(s.v, 0.999, out=s.v)
+    np.multiply(s.u_i, s.C_0_001, out=s.u_i)
+    np.multiply(s.v, s.C_0_999, out=s.v)
     np.add(s.u_i, s.v, out=s.v)
 
     # θ[i] ← θ[i] - lr_t m[i]/(1e-08 c2 + √v[i]) - 0.05 lr θ[i]
@@ -1468,8 +1491,9 @@ def whole(name: str, value: np.ndarray, shape: tuple[int, ...], below: int) -> n
     if array.shape[1:] != shape or array.ndim == 0:
         raise ValueError(f"{name} has shape {array.shape}; expected one row an example of {shape}")
     array = array.astype(np.intp, copy=False)
-    # Seen without a sign, a negative number is a huge one: one comparison finds both.
-    if array.size and np.maximum.reduce(array.view(np.uintp), axis=None) >= below:
+    # Seen without a sign, a negative number is a huge one: the largest shows both.
+    codes = array.view(np.uintp)
+    if codes.size and codes.item(codes.argmax()) >= below:
         raise ValueError(f"{name} lies outside 0 … {below - 1}")
     return array
 
@@ -1499,7 +1523,7 @@ def predict(params: Params, *, x: np.ndarray) -> dict[str, np.ndarray]:
     x = real("x", x, (D,), dtype)
     a = Activations(len(x), dtype)
     infer(params, a, x)
-    return {"logits": a.logits}
+    return {"logits": a.logits.T}
 
 
 def loss(params: Params, *, x: np.ndarray, digit: np.ndarray) -> float:

@@ -52,6 +52,9 @@ class Params:
         self.fc2_b = self.flat[6208:6240].reshape((K,))
         self.fc3_W = self.flat[6240:6560].reshape((K, J))
         self.fc3_b = self.flat[6560:6570].reshape((J,))
+        # Weights and the bias behind them, as one matrix.
+        self.fc1_W_b = self.flat[0:4160].reshape((D + 1, H))
+        self.fc3_W_b = self.flat[6240:6570].reshape((K + 1, J))
 
 
 class Grads(Params):
@@ -67,70 +70,77 @@ class Activations:
     """What prediction computes for a batch of N examples.
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
-    the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
-    that threads share.
+    the first is needed no more when the second is written. Names in capitals are constants, such
+    as C_0_5 for 0.5; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
+    hand, of the BATCH that threads share.
     """
 
     def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
         BATCH = BATCH or N
         self.N, self.BATCH = N, BATCH
         rows_N = np.empty((96, N), dtype)
-        self.z1 = rows_N[0:64].reshape((N, H))  # z1[n,h]
-        self.logits = np.empty((N, J), dtype)  # logits[n,j]
+        self.x_1 = np.full((N, D + 1), 1, dtype)  # x_1[n,d]
+        self.h2_1 = np.full((K + 1, N), 1, dtype)  # h2_1[k,n]
+        self.h2 = self.h2_1[:K]  # h2[k,n]
+        self.logits = np.empty((J, N), dtype)  # logits[j,n]
         self.loss = np.empty((), dtype)  # loss
+        self.z1 = rows_N[0:64].reshape((N, H))  # z1[n,h]
         self.h1 = rows_N[0:64].reshape((N, H))  # h1[n,h]
-        self.z2 = rows_N[64:96].reshape((N, K))  # z2[n,k]
-        self.h2 = rows_N[64:96].reshape((N, K))  # h2[n,k]
+        self.z2 = rows_N[64:96].reshape((K, N))  # z2[k,n]
         self.m = rows_N[10:11].reshape(N)  # m[n]
-        self.e = rows_N[0:10].reshape((N, J))  # e[n,j]
+        self.e = rows_N[0:10].reshape((J, N))  # e[j,n]
         self.s = rows_N[11:12].reshape(N)  # s[n]
         self.logits_at_digit = rows_N[2:3].reshape(N)  # logits_at_digit[n]
         self.i_n = lent(rows_N[0:2], np.intp, (N,))
         self.u_n = rows_N[0:1].reshape(N)
+        self.COUNT_N = np.array(N)
         self.MEAN_N = np.full(N, 1 / BATCH, dtype)
         self.ONES_J = np.ones(J, dtype)
-        self.STARTS_N_J = J * np.arange(N)
-        self.ZERO = np.zeros((), dtype)
+        self.RANGE_N = np.arange(N)
+        self.ZERO = np.array(0, dtype)
 
 
 class Workspace(Activations):
     """What a step of training computes: activations, and cotangents from them.
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
-    the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
-    that threads share.
+    the first is needed no more when the second is written. Names in capitals are constants, such
+    as C_0_5 for 0.5; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
+    hand, of the BATCH that threads share.
     """
 
     def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
         BATCH = BATCH or N
         self.N, self.BATCH = N, BATCH
-        rows_N = np.empty((266, N), dtype)
+        rows_N = np.empty((234, N), dtype)
+        self.x_1 = np.full((N, D + 1), 1, dtype)  # x_1[n,d]
+        self.h2_1 = np.full((K + 1, N), 1, dtype)  # h2_1[k,n]
+        self.h2 = self.h2_1[:K]  # h2[k,n]
         self.loss = np.empty((), dtype)  # loss
         self.z1 = rows_N[0:64].reshape((N, H))  # z1[n,h]
         self.h1 = rows_N[64:128].reshape((N, H))  # h1[n,h]
-        self.z2 = rows_N[192:224].reshape((N, K))  # z2[n,k]
-        self.h2 = rows_N[224:256].reshape((N, K))  # h2[n,k]
-        self.logits = rows_N[128:138].reshape((N, J))  # logits[n,j]
+        self.z2 = rows_N[192:224].reshape((K, N))  # z2[k,n]
+        self.logits = rows_N[128:138].reshape((J, N))  # logits[j,n]
         self.m = rows_N[150:151].reshape(N)  # m[n]
-        self.e = rows_N[138:148].reshape((N, J))  # e[n,j]
+        self.e = rows_N[138:148].reshape((J, N))  # e[j,n]
         self.s = rows_N[151:152].reshape(N)  # s[n]
         self.logits_at_digit = rows_N[152:153].reshape(N)  # logits_at_digit[n]
         self.i_n = lent(rows_N[148:150], np.intp, (N,))
         self.u_n = rows_N[128:129].reshape(N)
-        self.p = rows_N[138:148].reshape((N, J))  # p[n,j]
-        self.d_logits = rows_N[256:266].reshape((N, J))  # ∂L/∂logits[n,j]
-        self.d_h2 = rows_N[128:160].reshape((N, K))  # ∂L/∂h2[n,k]
-        self.d_z2 = rows_N[192:224].reshape((N, K))  # ∂L/∂z2[n,k]
+        self.p = rows_N[138:148].reshape((J, N))  # p[j,n]
+        self.d_logits = rows_N[224:234].reshape((J, N))  # ∂L/∂logits[j,n]
+        self.d_h2 = rows_N[128:160].reshape((K, N))  # ∂L/∂h2[k,n]
+        self.d_z2 = rows_N[192:224].reshape((K, N))  # ∂L/∂z2[k,n]
         self.d_h1 = rows_N[128:192].reshape((N, H))  # ∂L/∂h1[n,h]
         self.d_z1 = rows_N[0:64].reshape((N, H))  # ∂L/∂z1[n,h]
+        self.COUNT_N = np.array(N)
+        self.C_1_OVER_BATCH = np.array(1 / BATCH, dtype)
         self.MEAN_N = np.full(N, 1 / BATCH, dtype)
         self.ONES_J = np.ones(J, dtype)
         self.ONES_N = np.ones(N, dtype)
-        self.RANGE_J = np.arange(J)
-        self.STARTS_N_J = J * np.arange(N)
-        self.ZERO = np.zeros((), dtype)
+        self.ONE_HOT_J = np.eye(J, dtype=dtype)
+        self.RANGE_N = np.arange(N)
+        self.ZERO = np.array(0, dtype)
 
 
 class State:
@@ -139,6 +149,10 @@ class State:
     def __init__(self, dtype: str = DTYPE) -> None:
         self.m = np.zeros(SIZE, dtype)  # m[i]
         self.v = np.zeros(SIZE, dtype)  # v[i]
+        self.C_0_001 = np.array(0.001, dtype)
+        self.C_0_1 = np.array(0.1, dtype)
+        self.C_0_9 = np.array(0.9, dtype)
+        self.C_0_999 = np.array(0.999, dtype)
         self.u_i = np.empty(SIZE, dtype)
         self.SMALL = np.finfo(dtype).tiny / np.finfo(dtype).eps
 
@@ -164,39 +178,41 @@ def init(seed: int = 0) -> Params:
 
 def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     """Compute the outputs of a batch into `a`."""
+    # x_1[n,d] = x[n,d] (1 outside)
+    np.copyto(a.x_1[:, :-1], x)
+
     # z1[n,h] = Σ_d x[n,d] fc1_W[d,h] + fc1_b[h]
-    np.dot(x, p.fc1_W, out=a.z1)
-    np.add(a.z1, p.fc1_b, out=a.z1)
+    np.dot(a.x_1, p.fc1_W_b, out=a.z1)
 
     # h1[n,h] = max(0, z1[n,h])
     np.maximum(a.z1, a.ZERO, out=a.h1)
 
     # z2[n,k] = Σ_h fc2_W[h,k] h1[n,h] + fc2_b[k]
-    np.dot(a.h1, p.fc2_W, out=a.z2)
-    np.add(a.z2, p.fc2_b, out=a.z2)
+    np.dot(p.fc2_W.T, a.h1.T, out=a.z2)
+    np.add(a.z2, p.fc2_b[:, None], out=a.z2)
 
     # h2[n,k] = max(0, z2[n,k])
     np.maximum(a.z2, a.ZERO, out=a.h2)
 
     # logits[n,j] = Σ_k fc3_W[k,j] h2[n,k] + fc3_b[j]
-    np.dot(a.h2, p.fc3_W, out=a.logits)
-    np.add(a.logits, p.fc3_b, out=a.logits)
+    np.dot(p.fc3_W_b.T, a.h2_1, out=a.logits)
 
 
 def add_loss(a: Activations, digit: np.ndarray) -> None:
     """Go on from the outputs to the loss."""
     # m[n] = max_j logits[n,j]
-    np.maximum.reduce(a.logits, axis=1, out=a.m)
+    np.maximum.reduce(a.logits, axis=0, out=a.m)
 
     # e[n,j] = exp(logits[n,j] - m[n])
-    np.subtract(a.logits, a.m[:, None], out=a.e)
+    np.subtract(a.logits, a.m, out=a.e)
     np.exp(a.e, out=a.e)
 
     # s[n] = Σ_j e[n,j]
-    np.dot(a.e, a.ONES_J, out=a.s)
+    np.dot(a.ONES_J, a.e, out=a.s)
 
     # logits_at_digit[n] = logits[n,digit[n]]
-    np.add(a.STARTS_N_J, digit, out=a.i_n)
+    np.multiply(digit, a.COUNT_N, out=a.i_n)
+    np.add(a.i_n, a.RANGE_N, out=a.i_n)
     a.logits.take(a.i_n, out=a.logits_at_digit, mode="clip")
 
     # loss = Σ_n (m[n] + log(s[n]) - logits_at_digit[n])/N
@@ -206,49 +222,43 @@ def add_loss(a: Activations, digit: np.ndarray) -> None:
     np.dot(a.u_n, a.MEAN_N, out=a.loss)
 
 
-def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray, digit: np.ndarray) -> None:
+def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     """Fill `g` with the gradient, from what `forward` and `add_loss` left in `a`."""
-    BATCH = a.BATCH
-
     # p[n,j] = e[n,j]/s[n]
-    np.divide(a.e, a.s[:, None], out=a.p)
+    np.divide(a.e, a.s, out=a.p)
 
     # ∂L/∂logits[n,j] = (p[n,j] - δ(j,digit[n]))/N
-    np.equal(digit[:, None], a.RANGE_J, out=a.d_logits)
+    a.ONE_HOT_J.take(digit, axis=1, out=a.d_logits, mode="clip")
     np.subtract(a.p, a.d_logits, out=a.d_logits)
-    np.multiply(a.d_logits, 1 / BATCH, out=a.d_logits)
+    np.multiply(a.d_logits, a.C_1_OVER_BATCH, out=a.d_logits)
 
     # ∂L/∂h2[n,k] = Σ_j fc3_W[k,j] ∂L/∂logits[n,j]
-    np.dot(a.d_logits, p.fc3_W.T, out=a.d_h2)
+    np.dot(p.fc3_W, a.d_logits, out=a.d_h2)
 
     # ∂L/∂z2[n,k] = [z2[n,k] > 0] ∂L/∂h2[n,k]
     np.greater(a.z2, a.ZERO, out=a.d_z2)
     np.multiply(a.d_z2, a.d_h2, out=a.d_z2)
 
     # ∂L/∂h1[n,h] = Σ_k fc2_W[h,k] ∂L/∂z2[n,k]
-    np.dot(a.d_z2, p.fc2_W.T, out=a.d_h1)
+    np.dot(a.d_z2.T, p.fc2_W.T, out=a.d_h1)
 
     # ∂L/∂z1[n,h] = [z1[n,h] > 0] ∂L/∂h1[n,h]
     np.greater(a.z1, a.ZERO, out=a.d_z1)
     np.multiply(a.d_z1, a.d_h1, out=a.d_z1)
 
-    # ∂L/∂fc1_W[d,h] = Σ_n x[n,d] ∂L/∂z1[n,h]
-    np.dot(x.T, a.d_z1, out=g.fc1_W)
-
+    # ∂L/∂fc1_W[d,h] = Σ_n x[n,d] ∂L/∂z1[n,h],
     # ∂L/∂fc1_b[h] = Σ_n ∂L/∂z1[n,h]
-    np.dot(a.ONES_N, a.d_z1, out=g.fc1_b)
+    np.dot(a.x_1.T, a.d_z1, out=g.fc1_W_b)
 
     # ∂L/∂fc2_W[h,k] = Σ_n h1[n,h] ∂L/∂z2[n,k]
-    np.dot(a.h1.T, a.d_z2, out=g.fc2_W)
+    np.dot(a.h1.T, a.d_z2.T, out=g.fc2_W)
 
     # ∂L/∂fc2_b[k] = Σ_n ∂L/∂z2[n,k]
-    np.dot(a.ONES_N, a.d_z2, out=g.fc2_b)
+    np.dot(a.d_z2, a.ONES_N, out=g.fc2_b)
 
-    # ∂L/∂fc3_W[k,j] = Σ_n h2[n,k] ∂L/∂logits[n,j]
-    np.dot(a.h2.T, a.d_logits, out=g.fc3_W)
-
+    # ∂L/∂fc3_W[k,j] = Σ_n h2[n,k] ∂L/∂logits[n,j],
     # ∂L/∂fc3_b[j] = Σ_n ∂L/∂logits[n,j]
-    np.dot(a.ONES_N, a.d_logits, out=g.fc3_b)
+    np.dot(a.h2_1, a.d_logits.T, out=g.fc3_W_b)
 
 
 def update(p: Params, g: Grads, s: State, t: int) -> None:
@@ -263,14 +273,14 @@ def update(p: Params, g: Grads, s: State, t: int) -> None:
     lr_t = c2 * lr / (1 - 0.9**t)
 
     # m[i] ← 0.9 m[i] + 0.1 g[i]
-    np.multiply(s.m, 0.9, out=s.m)
-    np.multiply(g.flat, 0.1, out=s.u_i)
+    np.multiply(s.m, s.C_0_9, out=s.m)
+    np.multiply(g.flat, s.C_0_1, out=s.u_i)
     np.add(s.m, s.u_i, out=s.m)
 
     # v[i] ← 0.999 v[i] + 0.001 g[i]²
     np.multiply(g.flat, g.flat, out=s.u_i)
-    np.multiply(s.u_i, 0.001, out=s.u_i)
-    np.multiply(s.v, 0.999, out=s.v)
+    np.multiply(s.u_i, s.C_0_001, out=s.u_i)
+    np.multiply(s.v, s.C_0_999, out=s.v)
     np.add(s.u_i, s.v, out=s.v)
 
     # θ[i] ← θ[i] - lr_t m[i]/(1e-08 c2 + √v[i])
@@ -297,8 +307,9 @@ def whole(name: str, value: np.ndarray, shape: tuple[int, ...], below: int) -> n
     if array.shape[1:] != shape or array.ndim == 0:
         raise ValueError(f"{name} has shape {array.shape}; expected one row an example of {shape}")
     array = array.astype(np.intp, copy=False)
-    # Seen without a sign, a negative number is a huge one: one comparison finds both.
-    if array.size and np.maximum.reduce(array.view(np.uintp), axis=None) >= below:
+    # Seen without a sign, a negative number is a huge one: the largest shows both.
+    codes = array.view(np.uintp)
+    if codes.size and codes.item(codes.argmax()) >= below:
         raise ValueError(f"{name} lies outside 0 … {below - 1}")
     return array
 
@@ -318,7 +329,7 @@ def loss_and_grad(params: Params, *, x: np.ndarray, digit: np.ndarray) -> tuple[
     a, g = Workspace(len(x), params.flat.dtype), Grads(np.empty_like(params.flat))
     forward(params, a, x)
     add_loss(a, digit)
-    backward(params, g, a, x, digit)
+    backward(params, g, a, digit)
     return float(a.loss), g
 
 
@@ -328,7 +339,7 @@ def predict(params: Params, *, x: np.ndarray) -> dict[str, np.ndarray]:
     x = real("x", x, (D,), dtype)
     a = Activations(len(x), dtype)
     forward(params, a, x)
-    return {"logits": a.logits}
+    return {"logits": a.logits.T}
 
 
 def loss(params: Params, *, x: np.ndarray, digit: np.ndarray) -> float:
@@ -352,7 +363,9 @@ class Part:
         a, g = self.a, self.g
         forward(p, a, x)
         add_loss(a, digit)
-        backward(p, g, a, x, digit)
+        backward(p, g, a, digit)
+        np.multiply(g.fc1_b, a.N / a.BATCH, out=g.fc1_b)
+        np.multiply(g.fc3_b, a.N / a.BATCH, out=g.fc3_b)
         return float(a.loss)
 
 
@@ -481,7 +494,7 @@ class Trainer:
         a = self._workspace(len(x))
         forward(p, a, x)
         add_loss(a, digit)
-        backward(p, g, a, x, digit)
+        backward(p, g, a, digit)
         return float(a.loss)
 
     def _workspace(self, N: int) -> Workspace:

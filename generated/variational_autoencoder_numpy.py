@@ -59,6 +59,8 @@ class Params:
         self.dec_b = self.flat[5712:5776].reshape((H,))
         self.pixels_W = self.flat[5776:9872].reshape((H, D))
         self.pixels_b = self.flat[9872:9936].reshape((D,))
+        # Weights and the bias behind them, as one matrix.
+        self.enc_W_b = self.flat[0:4160].reshape((D + 1, H))
 
 
 class Grads(Params):
@@ -74,9 +76,9 @@ class Activations:
     """What prediction computes for a batch of N examples.
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
-    the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
-    that threads share.
+    the first is needed no more when the second is written. Names in capitals are constants, such
+    as C_0_5 for 0.5; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
+    hand, of the BATCH that threads share.
     """
 
     def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
@@ -84,10 +86,11 @@ class Activations:
         self.N, self.BATCH = N, BATCH
         rows_N = np.empty((336, N), dtype)
         rows = np.empty(2, dtype)
-        self.z1 = rows_N[0:64].reshape((N, H))  # z1[n,h]
+        self.x_1 = np.full((N, D + 1), 1, dtype)  # x_1[n,d]
         self.code = np.empty((N, K), dtype)  # code[n,k]
         self.image = np.empty((N, D), dtype)  # image[n,d]
         self.loss = np.empty((), dtype)  # loss
+        self.z1 = rows_N[0:64].reshape((N, H))  # z1[n,h]
         self.encoded = rows_N[0:64].reshape((N, H))  # encoded[n,h]
         self.mean = rows_N[320:328].reshape((N, K))  # mean[n,k]
         self.z2 = rows_N[64:128].reshape((N, H))  # z2[n,h]
@@ -105,18 +108,21 @@ class Activations:
         self.u_nk = rows_N[0:8].reshape((N, K))
         self.v_nk = rows_N[8:16].reshape((N, K))
         self.evidence_lower_bound = rows[1:2].reshape(())  # evidence_lower_bound
+        self.C_1_OVER_BATCH_D = np.array(1 / (BATCH * D), dtype)
+        self.C_64 = np.array(64, dtype)
+        self.HALF = np.array(0.5, dtype)
         self.MEAN_N = np.full(N, 1 / BATCH, dtype)
         self.ONES_K = np.ones(K, dtype)
-        self.ZERO = np.zeros((), dtype)
+        self.ZERO = np.array(0, dtype)
 
 
 class Workspace(Activations):
     """What a step of training computes: activations, and cotangents from them.
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
-    the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
-    that threads share.
+    the first is needed no more when the second is written. Names in capitals are constants, such
+    as C_0_5 for 0.5; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
+    hand, of the BATCH that threads share.
     """
 
     def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
@@ -125,6 +131,7 @@ class Workspace(Activations):
         rows_N = np.empty((672, N), dtype)
         rows = np.empty(2, dtype)
         self.epsilon = rows_N[640:648].reshape((N, K))  # epsilon[n,k]
+        self.x_1 = np.full((N, D + 1), 1, dtype)  # x_1[n,d]
         self.loss = np.empty((), dtype)  # loss
         self.x_nk = lent(rows_N[0:16], np.float64, (N, K))
         self.z1 = rows_N[0:64].reshape((N, H))  # z1[n,h]
@@ -157,10 +164,17 @@ class Workspace(Activations):
         self.d_encoded = rows_N[256:320].reshape((N, H))  # ∂L/∂encoded[n,h]
         self.u_nh = rows_N[320:384].reshape((N, H))
         self.d_z1 = rows_N[0:64].reshape((N, H))  # ∂L/∂z1[n,h]
+        self.C_1_OVER_2_BATCH = np.array(1 / (2 * BATCH), dtype)
+        self.C_1_OVER_BATCH = np.array(1 / BATCH, dtype)
+        self.C_1_OVER_BATCH_D = np.array(1 / (BATCH * D), dtype)
+        self.C_64 = np.array(64, dtype)
+        self.C_64_OVER_BATCH_D = np.array(64 / (BATCH * D), dtype)
+        self.HALF = np.array(0.5, dtype)
         self.MEAN_N = np.full(N, 1 / BATCH, dtype)
+        self.ONE = np.array(1, dtype)
         self.ONES_K = np.ones(K, dtype)
         self.ONES_N = np.ones(N, dtype)
-        self.ZERO = np.zeros((), dtype)
+        self.ZERO = np.array(0, dtype)
 
 
 class State:
@@ -169,6 +183,10 @@ class State:
     def __init__(self, dtype: str = DTYPE) -> None:
         self.m = np.zeros(SIZE, dtype)  # m[i]
         self.v = np.zeros(SIZE, dtype)  # v[i]
+        self.C_0_001 = np.array(0.001, dtype)
+        self.C_0_1 = np.array(0.1, dtype)
+        self.C_0_9 = np.array(0.9, dtype)
+        self.C_0_999 = np.array(0.999, dtype)
         self.u_i = np.empty(SIZE, dtype)
         self.SMALL = np.finfo(dtype).tiny / np.finfo(dtype).eps
 
@@ -196,9 +214,11 @@ def init(seed: int = 0) -> Params:
 
 def forward(p: Params, a: Workspace, x: np.ndarray) -> None:
     """Compute the outputs of a batch into `a`."""
+    # x_1[n,d] = x[n,d] (1 outside)
+    np.copyto(a.x_1[:, :-1], x)
+
     # z1[n,h] = Σ_d x[n,d] enc_W[d,h] + enc_b[h]
-    np.dot(x, p.enc_W, out=a.z1)
-    np.add(a.z1, p.enc_b, out=a.z1)
+    np.dot(a.x_1, p.enc_W_b, out=a.z1)
 
     # encoded[n,h] = max(0, z1[n,h])
     np.maximum(a.z1, a.ZERO, out=a.encoded)
@@ -212,7 +232,7 @@ def forward(p: Params, a: Workspace, x: np.ndarray) -> None:
     np.add(a.log_variance, p.log_variance_b, out=a.log_variance)
 
     # code[n,k] = epsilon[n,k] exp(log_variance[n,k]/2) + mean[n,k]
-    np.multiply(a.log_variance, 0.5, out=a.code)
+    np.multiply(a.log_variance, a.HALF, out=a.code)
     np.exp(a.code, out=a.code)
     np.multiply(a.code, a.epsilon, out=a.code)
     np.add(a.code, a.mean, out=a.code)
@@ -229,16 +249,14 @@ def forward(p: Params, a: Workspace, x: np.ndarray) -> None:
     np.add(a.logits, p.pixels_b, out=a.logits)
 
     # image[n,d] = tanh(logits[n,d]/2)/2 + 1/2
-    np.multiply(a.logits, 0.5, out=a.image)
+    np.multiply(a.logits, a.HALF, out=a.image)
     np.tanh(a.image, out=a.image)
-    np.multiply(a.image, 0.5, out=a.image)
-    np.add(a.image, 0.5, out=a.image)
+    np.multiply(a.image, a.HALF, out=a.image)
+    np.add(a.image, a.HALF, out=a.image)
 
 
 def add_loss(a: Workspace, x: np.ndarray) -> None:
     """Go on from the outputs to the loss."""
-    BATCH = a.BATCH
-
     # m[n,d] = max(0, logits[n,d])
     np.maximum(a.logits, a.ZERO, out=a.m)
 
@@ -257,20 +275,20 @@ def add_loss(a: Workspace, x: np.ndarray) -> None:
     np.subtract(a.v_nd, a.u_nd, out=a.u_nd)
     np.add(a.u_nd, a.m, out=a.u_nd)
     np.add.reduce(a.u_nd, axis=(0, 1), out=a.cross_entropy)
-    np.multiply(a.cross_entropy, 1 / (BATCH * D), out=a.cross_entropy)
+    np.multiply(a.cross_entropy, a.C_1_OVER_BATCH_D, out=a.cross_entropy)
 
     # product1 = 64 cross_entropy
-    np.multiply(a.cross_entropy, 64, out=a.product1)
+    np.multiply(a.cross_entropy, a.C_64, out=a.product1)
 
     # divergence[n] = Σ_k (mean[n,k]²/2 + exp(log_variance[n,k])/2 - log_variance[n,k]/2 - 1/2)
     np.multiply(a.mean, a.mean, out=a.u_nk)
-    np.multiply(a.u_nk, 0.5, out=a.u_nk)
+    np.multiply(a.u_nk, a.HALF, out=a.u_nk)
     np.exp(a.log_variance, out=a.v_nk)
-    np.multiply(a.v_nk, 0.5, out=a.v_nk)
+    np.multiply(a.v_nk, a.HALF, out=a.v_nk)
     np.add(a.u_nk, a.v_nk, out=a.u_nk)
-    np.multiply(a.log_variance, 0.5, out=a.v_nk)
+    np.multiply(a.log_variance, a.HALF, out=a.v_nk)
     np.subtract(a.u_nk, a.v_nk, out=a.u_nk)
-    np.subtract(a.u_nk, 0.5, out=a.u_nk)
+    np.subtract(a.u_nk, a.HALF, out=a.u_nk)
     np.dot(a.u_nk, a.ONES_K, out=a.divergence)
 
     # evidence_lower_bound = Σ_n divergence[n]/N
@@ -282,9 +300,11 @@ def add_loss(a: Workspace, x: np.ndarray) -> None:
 
 def infer(p: Params, a: Activations, x: np.ndarray) -> None:
     """Compute the outputs as they are predicted."""
+    # x_1[n,d] = x[n,d] (1 outside)
+    np.copyto(a.x_1[:, :-1], x)
+
     # z1[n,h] = Σ_d x[n,d] enc_W[d,h] + enc_b[h]
-    np.dot(x, p.enc_W, out=a.z1)
-    np.add(a.z1, p.enc_b, out=a.z1)
+    np.dot(a.x_1, p.enc_W_b, out=a.z1)
 
     # encoded[n,h] = max(0, z1[n,h])
     np.maximum(a.z1, a.ZERO, out=a.encoded)
@@ -308,16 +328,14 @@ def infer(p: Params, a: Activations, x: np.ndarray) -> None:
     np.add(a.logits, p.pixels_b, out=a.logits)
 
     # image[n,d] = tanh(logits[n,d]/2)/2 + 1/2
-    np.multiply(a.logits, 0.5, out=a.image)
+    np.multiply(a.logits, a.HALF, out=a.image)
     np.tanh(a.image, out=a.image)
-    np.multiply(a.image, 0.5, out=a.image)
-    np.add(a.image, 0.5, out=a.image)
+    np.multiply(a.image, a.HALF, out=a.image)
+    np.add(a.image, a.HALF, out=a.image)
 
 
 def add_score(p: Params, a: Activations, x: np.ndarray) -> None:
     """Go on from predicted outputs to the loss."""
-    BATCH = a.BATCH
-
     # log_variance[n,k] = Σ_h log_variance_W[h,k] encoded[n,h] + log_variance_b[k]
     np.dot(a.encoded, p.log_variance_W, out=a.log_variance)
     np.add(a.log_variance, p.log_variance_b, out=a.log_variance)
@@ -340,20 +358,20 @@ def add_score(p: Params, a: Activations, x: np.ndarray) -> None:
     np.subtract(a.v_nd, a.u_nd, out=a.u_nd)
     np.add(a.u_nd, a.m, out=a.u_nd)
     np.add.reduce(a.u_nd, axis=(0, 1), out=a.cross_entropy)
-    np.multiply(a.cross_entropy, 1 / (BATCH * D), out=a.cross_entropy)
+    np.multiply(a.cross_entropy, a.C_1_OVER_BATCH_D, out=a.cross_entropy)
 
     # product1 = 64 cross_entropy
-    np.multiply(a.cross_entropy, 64, out=a.product1)
+    np.multiply(a.cross_entropy, a.C_64, out=a.product1)
 
     # divergence[n] = Σ_k (mean[n,k]²/2 + exp(log_variance[n,k])/2 - log_variance[n,k]/2 - 1/2)
     np.multiply(a.mean, a.mean, out=a.u_nk)
-    np.multiply(a.u_nk, 0.5, out=a.u_nk)
+    np.multiply(a.u_nk, a.HALF, out=a.u_nk)
     np.exp(a.log_variance, out=a.v_nk)
-    np.multiply(a.v_nk, 0.5, out=a.v_nk)
+    np.multiply(a.v_nk, a.HALF, out=a.v_nk)
     np.add(a.u_nk, a.v_nk, out=a.u_nk)
-    np.multiply(a.log_variance, 0.5, out=a.v_nk)
+    np.multiply(a.log_variance, a.HALF, out=a.v_nk)
     np.subtract(a.u_nk, a.v_nk, out=a.u_nk)
-    np.subtract(a.u_nk, 0.5, out=a.u_nk)
+    np.subtract(a.u_nk, a.HALF, out=a.u_nk)
     np.dot(a.u_nk, a.ONES_K, out=a.divergence)
 
     # evidence_lower_bound = Σ_n divergence[n]/N
@@ -365,14 +383,12 @@ def add_score(p: Params, a: Activations, x: np.ndarray) -> None:
 
 def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray) -> None:
     """Fill `g` with the gradient, from what `forward` and `add_loss` left in `a`."""
-    BATCH = a.BATCH
-
     # p[n,d] = e[n,d]/s[n,d]
     np.divide(a.e, a.s, out=a.p)
 
     # ∂L/∂logits[n,d] = 64 (p[n,d] - x[n,d])/(D N)
     np.subtract(a.p, x, out=a.d_logits)
-    np.multiply(a.d_logits, 64 / (BATCH * D), out=a.d_logits)
+    np.multiply(a.d_logits, a.C_64_OVER_BATCH_D, out=a.d_logits)
 
     # ∂L/∂decoded[n,h] = Σ_d pixels_W[h,d] ∂L/∂logits[n,d]
     np.dot(a.d_logits, p.pixels_W.T, out=a.d_decoded)
@@ -386,18 +402,18 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray) -> None:
 
     # ∂L/∂log_variance[n,k] = epsilon[n,k] exp(log_variance[n,k]/2) ∂L/∂code[n,k]/2 - (1 -
     #     exp(log_variance[n,k]))/(2 N)
-    np.multiply(a.log_variance, 0.5, out=a.d_log_variance)
+    np.multiply(a.log_variance, a.HALF, out=a.d_log_variance)
     np.exp(a.d_log_variance, out=a.d_log_variance)
     np.multiply(a.d_log_variance, a.epsilon, out=a.d_log_variance)
     np.multiply(a.d_log_variance, a.d_code, out=a.d_log_variance)
-    np.multiply(a.d_log_variance, 0.5, out=a.d_log_variance)
+    np.multiply(a.d_log_variance, a.HALF, out=a.d_log_variance)
     np.exp(a.log_variance, out=a.u_nk)
-    np.subtract(1, a.u_nk, out=a.u_nk)
-    np.multiply(a.u_nk, 1 / (2 * BATCH), out=a.u_nk)
+    np.subtract(a.ONE, a.u_nk, out=a.u_nk)
+    np.multiply(a.u_nk, a.C_1_OVER_2_BATCH, out=a.u_nk)
     np.subtract(a.d_log_variance, a.u_nk, out=a.d_log_variance)
 
     # ∂L/∂mean[n,k] = mean[n,k]/N + ∂L/∂code[n,k]
-    np.multiply(a.mean, 1 / BATCH, out=a.d_mean)
+    np.multiply(a.mean, a.C_1_OVER_BATCH, out=a.d_mean)
     np.add(a.d_mean, a.d_code, out=a.d_mean)
 
     # ∂L/∂encoded[n,h] = Σ_k log_variance_W[h,k] ∂L/∂log_variance[n,k] + Σ_k mean_W[h,k]
@@ -410,11 +426,9 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray) -> None:
     np.greater(a.z1, a.ZERO, out=a.d_z1)
     np.multiply(a.d_z1, a.d_encoded, out=a.d_z1)
 
-    # ∂L/∂enc_W[d,h] = Σ_n x[n,d] ∂L/∂z1[n,h]
-    np.dot(x.T, a.d_z1, out=g.enc_W)
-
+    # ∂L/∂enc_W[d,h] = Σ_n x[n,d] ∂L/∂z1[n,h],
     # ∂L/∂enc_b[h] = Σ_n ∂L/∂z1[n,h]
-    np.dot(a.ONES_N, a.d_z1, out=g.enc_b)
+    np.dot(a.x_1.T, a.d_z1, out=g.enc_W_b)
 
     # ∂L/∂mean_W[h,k] = Σ_n encoded[n,h] ∂L/∂mean[n,k]
     np.dot(a.encoded.T, a.d_mean, out=g.mean_W)
@@ -453,14 +467,14 @@ def update(p: Params, g: Grads, s: State, t: int) -> None:
     lr_t = c2 * lr / (1 - 0.9**t)
 
     # m[i] ← 0.9 m[i] + 0.1 g[i]
-    np.multiply(s.m, 0.9, out=s.m)
-    np.multiply(g.flat, 0.1, out=s.u_i)
+    np.multiply(s.m, s.C_0_9, out=s.m)
+    np.multiply(g.flat, s.C_0_1, out=s.u_i)
     np.add(s.m, s.u_i, out=s.m)
 
     # v[i] ← 0.999 v[i] + 0.001 g[i]²
     np.multiply(g.flat, g.flat, out=s.u_i)
-    np.multiply(s.u_i, 0.001, out=s.u_i)
-    np.multiply(s.v, 0.999, out=s.v)
+    np.multiply(s.u_i, s.C_0_001, out=s.u_i)
+    np.multiply(s.v, s.C_0_999, out=s.v)
     np.add(s.u_i, s.v, out=s.v)
 
     # θ[i] ← θ[i] - lr_t m[i]/(1e-08 c2 + √v[i])
@@ -554,6 +568,7 @@ class Part:
         forward(p, a, x)
         add_loss(a, x)
         backward(p, g, a, x)
+        np.multiply(g.enc_b, a.N / a.BATCH, out=g.enc_b)
         return float(a.loss)
 
 

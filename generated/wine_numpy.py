@@ -63,9 +63,9 @@ class Activations:
     """What prediction computes for a batch of N examples.
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
-    the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
-    that threads share.
+    the first is needed no more when the second is written. Names in capitals are constants, such
+    as C_0_5 for 0.5; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
+    hand, of the BATCH that threads share.
     """
 
     def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
@@ -73,12 +73,12 @@ class Activations:
         self.N, self.BATCH = N, BATCH
         rows_N = np.empty((8, N), dtype)
         rows = np.empty(3, dtype)
-        self.z1 = rows_N[0:8].reshape((N, H))  # z1[n,h]
-        self.logits = np.empty((N, K), dtype)  # logits[n,k]
+        self.z1 = rows_N[0:8].reshape((H, N))  # z1[h,n]
+        self.logits = np.empty((K, N), dtype)  # logits[k,n]
         self.loss = np.empty((), dtype)  # loss
-        self.h = rows_N[0:8].reshape((N, H))  # h[n,h]
+        self.h = rows_N[0:8].reshape((H, N))  # h[h,n]
         self.m = rows_N[3:4].reshape(N)  # m[n]
-        self.e = rows_N[0:3].reshape((N, K))  # e[n,k]
+        self.e = rows_N[0:3].reshape((K, N))  # e[k,n]
         self.s = rows_N[4:5].reshape(N)  # s[n]
         self.logits_at_cultivar = rows_N[2:3].reshape(N)  # logits_at_cultivar[n]
         self.i_n = lent(rows_N[0:2], np.intp, (N,))
@@ -86,18 +86,21 @@ class Activations:
         self.u_n = rows_N[0:1].reshape(N)
         self.l2 = rows[1:2].reshape(())  # l2
         self.u_ = rows[2:3].reshape(())
+        self.COUNT_N = np.array(N)
+        self.C_0_001 = np.array(0.001, dtype)
+        self.C_N_OVER_BATCH = np.array(N / BATCH, dtype)
         self.MEAN_N = np.full(N, 1 / BATCH, dtype)
         self.ONES_K = np.ones(K, dtype)
-        self.STARTS_N_K = K * np.arange(N)
+        self.RANGE_N = np.arange(N)
 
 
 class Workspace(Activations):
     """What a step of training computes: activations, and cotangents from them.
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
-    the first is needed no more when the second is written. Names in capitals are constants; a name
-    such as u_nh is scratch memory u, seen as [n,h]. N examples are at hand, of the BATCH
-    that threads share.
+    the first is needed no more when the second is written. Names in capitals are constants, such
+    as C_0_5 for 0.5; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
+    hand, of the BATCH that threads share.
     """
 
     def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
@@ -106,11 +109,11 @@ class Workspace(Activations):
         rows_N = np.empty((27, N), dtype)
         rows = np.empty(104, dtype)
         self.loss = np.empty((), dtype)  # loss
-        self.z1 = rows_N[0:8].reshape((N, H))  # z1[n,h]
-        self.h = rows_N[0:8].reshape((N, H))  # h[n,h]
-        self.logits = rows_N[8:11].reshape((N, K))  # logits[n,k]
+        self.z1 = rows_N[0:8].reshape((H, N))  # z1[h,n]
+        self.h = rows_N[0:8].reshape((H, N))  # h[h,n]
+        self.logits = rows_N[8:11].reshape((K, N))  # logits[k,n]
         self.m = rows_N[16:17].reshape(N)  # m[n]
-        self.e = rows_N[11:14].reshape((N, K))  # e[n,k]
+        self.e = rows_N[11:14].reshape((K, N))  # e[k,n]
         self.s = rows_N[17:18].reshape(N)  # s[n]
         self.logits_at_cultivar = rows_N[18:19].reshape(N)  # logits_at_cultivar[n]
         self.i_n = lent(rows_N[14:16], np.intp, (N,))
@@ -118,17 +121,23 @@ class Workspace(Activations):
         self.u_n = rows_N[8:9].reshape(N)
         self.l2 = rows[1:2].reshape(())  # l2
         self.u_ = rows[2:3].reshape(())
-        self.p = rows_N[11:14].reshape((N, K))  # p[n,k]
-        self.d_logits = rows_N[24:27].reshape((N, K))  # ∂L/∂logits[n,k]
-        self.d_h = rows_N[8:16].reshape((N, H))  # ∂L/∂h[n,h]
-        self.d_z1 = rows_N[16:24].reshape((N, H))  # ∂L/∂z1[n,h]
+        self.p = rows_N[11:14].reshape((K, N))  # p[k,n]
+        self.d_logits = rows_N[24:27].reshape((K, N))  # ∂L/∂logits[k,n]
+        self.d_h = rows_N[8:16].reshape((H, N))  # ∂L/∂h[h,n]
+        self.d_z1 = rows_N[16:24].reshape((H, N))  # ∂L/∂z1[h,n]
         self.u_dh = rows[0:104].reshape((D, H))
         self.u_hk = rows[0:24].reshape((H, K))
+        self.COUNT_N = np.array(N)
+        self.C_0_001 = np.array(0.001, dtype)
+        self.C_0_002_N_OVER_BATCH = np.array(0.002 * N / BATCH, dtype)
+        self.C_1_OVER_BATCH = np.array(1 / BATCH, dtype)
+        self.C_N_OVER_BATCH = np.array(N / BATCH, dtype)
         self.MEAN_N = np.full(N, 1 / BATCH, dtype)
+        self.ONE = np.array(1, dtype)
         self.ONES_K = np.ones(K, dtype)
         self.ONES_N = np.ones(N, dtype)
-        self.RANGE_K = np.arange(K)
-        self.STARTS_N_K = K * np.arange(N)
+        self.ONE_HOT_K = np.eye(K, dtype=dtype)
+        self.RANGE_N = np.arange(N)
 
 
 class State:
@@ -137,6 +146,10 @@ class State:
     def __init__(self, dtype: str = DTYPE) -> None:
         self.m = np.zeros(SIZE, dtype)  # m[i]
         self.v = np.zeros(SIZE, dtype)  # v[i]
+        self.C_0_001 = np.array(0.001, dtype)
+        self.C_0_1 = np.array(0.1, dtype)
+        self.C_0_9 = np.array(0.9, dtype)
+        self.C_0_999 = np.array(0.999, dtype)
         self.u_i = np.empty(SIZE, dtype)
         self.SMALL = np.finfo(dtype).tiny / np.finfo(dtype).eps
 
@@ -162,33 +175,32 @@ def init(seed: int = 0) -> Params:
 def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     """Compute the outputs of a batch into `a`."""
     # z1[n,h] = Σ_d x[n,d] fc1_W[d,h] + fc1_b[h]
-    np.dot(x, p.fc1_W, out=a.z1)
-    np.add(a.z1, p.fc1_b, out=a.z1)
+    np.dot(p.fc1_W.T, x.T, out=a.z1)
+    np.add(a.z1, p.fc1_b[:, None], out=a.z1)
 
     # h[n,h] = tanh(z1[n,h])
     np.tanh(a.z1, out=a.h)
 
     # logits[n,k] = Σ_h fc2_W[h,k] h[n,h] + fc2_b[k]
-    np.dot(a.h, p.fc2_W, out=a.logits)
-    np.add(a.logits, p.fc2_b, out=a.logits)
+    np.dot(p.fc2_W.T, a.h, out=a.logits)
+    np.add(a.logits, p.fc2_b[:, None], out=a.logits)
 
 
 def add_loss(p: Params, a: Activations, cultivar: np.ndarray) -> None:
     """Go on from the outputs to the loss."""
-    N, BATCH = a.N, a.BATCH
-
     # m[n] = max_k logits[n,k]
-    np.maximum.reduce(a.logits, axis=1, out=a.m)
+    np.maximum.reduce(a.logits, axis=0, out=a.m)
 
     # e[n,k] = exp(logits[n,k] - m[n])
-    np.subtract(a.logits, a.m[:, None], out=a.e)
+    np.subtract(a.logits, a.m, out=a.e)
     np.exp(a.e, out=a.e)
 
     # s[n] = Σ_k e[n,k]
-    np.dot(a.e, a.ONES_K, out=a.s)
+    np.dot(a.ONES_K, a.e, out=a.s)
 
     # logits_at_cultivar[n] = logits[n,cultivar[n]]
-    np.add(a.STARTS_N_K, cultivar, out=a.i_n)
+    np.multiply(cultivar, a.COUNT_N, out=a.i_n)
+    np.add(a.i_n, a.RANGE_N, out=a.i_n)
     a.logits.take(a.i_n, out=a.logits_at_cultivar, mode="clip")
 
     # cross_entropy = Σ_n (m[n] + log(s[n]) - logits_at_cultivar[n])/N
@@ -199,51 +211,49 @@ def add_loss(p: Params, a: Activations, cultivar: np.ndarray) -> None:
 
     # l2 = Σ_{d,h} 0.001 fc1_W[d,h]² + Σ_{h,k} 0.001 fc2_W[h,k]²
     np.dot(p.fc1_W.ravel(), p.fc1_W.ravel(), out=a.l2)
-    np.multiply(a.l2, 0.001, out=a.l2)
+    np.multiply(a.l2, a.C_0_001, out=a.l2)
     np.dot(p.fc2_W.ravel(), p.fc2_W.ravel(), out=a.u_)
-    np.multiply(a.u_, 0.001, out=a.u_)
+    np.multiply(a.u_, a.C_0_001, out=a.u_)
     np.add(a.l2, a.u_, out=a.l2)
 
     # loss = cross_entropy + l2
-    np.multiply(a.l2, N / BATCH, out=a.loss)
+    np.multiply(a.l2, a.C_N_OVER_BATCH, out=a.loss)
     np.add(a.loss, a.cross_entropy, out=a.loss)
 
 
 def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray, cultivar: np.ndarray) -> None:
     """Fill `g` with the gradient, from what `forward` and `add_loss` left in `a`."""
-    N, BATCH = a.N, a.BATCH
-
     # p[n,k] = e[n,k]/s[n]
-    np.divide(a.e, a.s[:, None], out=a.p)
+    np.divide(a.e, a.s, out=a.p)
 
     # ∂L/∂logits[n,k] = (p[n,k] - δ(k,cultivar[n]))/N
-    np.equal(cultivar[:, None], a.RANGE_K, out=a.d_logits)
+    a.ONE_HOT_K.take(cultivar, axis=1, out=a.d_logits, mode="clip")
     np.subtract(a.p, a.d_logits, out=a.d_logits)
-    np.multiply(a.d_logits, 1 / BATCH, out=a.d_logits)
+    np.multiply(a.d_logits, a.C_1_OVER_BATCH, out=a.d_logits)
 
     # ∂L/∂h[n,h] = Σ_k fc2_W[h,k] ∂L/∂logits[n,k]
-    np.dot(a.d_logits, p.fc2_W.T, out=a.d_h)
+    np.dot(p.fc2_W, a.d_logits, out=a.d_h)
 
     # ∂L/∂z1[n,h] = (1 - h[n,h]²) ∂L/∂h[n,h]
     np.multiply(a.h, a.h, out=a.d_z1)
-    np.subtract(1, a.d_z1, out=a.d_z1)
+    np.subtract(a.ONE, a.d_z1, out=a.d_z1)
     np.multiply(a.d_z1, a.d_h, out=a.d_z1)
 
     # ∂L/∂fc1_W[d,h] = Σ_n x[n,d] ∂L/∂z1[n,h] + 0.002 fc1_W[d,h]
-    np.dot(x.T, a.d_z1, out=g.fc1_W)
-    np.multiply(p.fc1_W, 0.002 * N / BATCH, out=a.u_dh)
+    np.dot(x.T, a.d_z1.T, out=g.fc1_W)
+    np.multiply(p.fc1_W, a.C_0_002_N_OVER_BATCH, out=a.u_dh)
     np.add(a.u_dh, g.fc1_W, out=g.fc1_W)
 
     # ∂L/∂fc1_b[h] = Σ_n ∂L/∂z1[n,h]
-    np.dot(a.ONES_N, a.d_z1, out=g.fc1_b)
+    np.dot(a.d_z1, a.ONES_N, out=g.fc1_b)
 
     # ∂L/∂fc2_W[h,k] = Σ_n h[n,h] ∂L/∂logits[n,k] + 0.002 fc2_W[h,k]
-    np.dot(a.h.T, a.d_logits, out=g.fc2_W)
-    np.multiply(p.fc2_W, 0.002 * N / BATCH, out=a.u_hk)
+    np.dot(a.h, a.d_logits.T, out=g.fc2_W)
+    np.multiply(p.fc2_W, a.C_0_002_N_OVER_BATCH, out=a.u_hk)
     np.add(a.u_hk, g.fc2_W, out=g.fc2_W)
 
     # ∂L/∂fc2_b[k] = Σ_n ∂L/∂logits[n,k]
-    np.dot(a.ONES_N, a.d_logits, out=g.fc2_b)
+    np.dot(a.d_logits, a.ONES_N, out=g.fc2_b)
 
 
 def update(p: Params, g: Grads, s: State, t: int) -> None:
@@ -258,14 +268,14 @@ def update(p: Params, g: Grads, s: State, t: int) -> None:
     lr_t = c2 * lr / (1 - 0.9**t)
 
     # m[i] ← 0.9 m[i] + 0.1 g[i]
-    np.multiply(s.m, 0.9, out=s.m)
-    np.multiply(g.flat, 0.1, out=s.u_i)
+    np.multiply(s.m, s.C_0_9, out=s.m)
+    np.multiply(g.flat, s.C_0_1, out=s.u_i)
     np.add(s.m, s.u_i, out=s.m)
 
     # v[i] ← 0.999 v[i] + 0.001 g[i]²
     np.multiply(g.flat, g.flat, out=s.u_i)
-    np.multiply(s.u_i, 0.001, out=s.u_i)
-    np.multiply(s.v, 0.999, out=s.v)
+    np.multiply(s.u_i, s.C_0_001, out=s.u_i)
+    np.multiply(s.v, s.C_0_999, out=s.v)
     np.add(s.u_i, s.v, out=s.v)
 
     # θ[i] ← θ[i] - lr_t m[i]/(1e-08 c2 + √v[i])
@@ -292,8 +302,9 @@ def whole(name: str, value: np.ndarray, shape: tuple[int, ...], below: int) -> n
     if array.shape[1:] != shape or array.ndim == 0:
         raise ValueError(f"{name} has shape {array.shape}; expected one row an example of {shape}")
     array = array.astype(np.intp, copy=False)
-    # Seen without a sign, a negative number is a huge one: one comparison finds both.
-    if array.size and np.maximum.reduce(array.view(np.uintp), axis=None) >= below:
+    # Seen without a sign, a negative number is a huge one: the largest shows both.
+    codes = array.view(np.uintp)
+    if codes.size and codes.item(codes.argmax()) >= below:
         raise ValueError(f"{name} lies outside 0 … {below - 1}")
     return array
 
@@ -323,7 +334,7 @@ def predict(params: Params, *, x: np.ndarray) -> dict[str, np.ndarray]:
     x = real("x", x, (D,), dtype)
     a = Activations(len(x), dtype)
     forward(params, a, x)
-    return {"logits": a.logits}
+    return {"logits": a.logits.T}
 
 
 def loss(params: Params, *, x: np.ndarray, cultivar: np.ndarray) -> float:

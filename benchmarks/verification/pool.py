@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import Self, TypeVar
 
-In = TypeVar("In")
-Out = TypeVar("Out")
+In, Out = TypeVar("In"), TypeVar("Out")
 
 
 class Pool:

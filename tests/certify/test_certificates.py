@@ -95,7 +95,7 @@ def test_a_gradient_that_is_not_of_its_own_loss_is_seen_without_the_record(
     certified, certificate, tmp_path
 ):
     text = (certified / "float64.py").read_text()
-    line = next(s for s in text.splitlines() if "out=g.fc1_W)" in s)
+    line = next(s for s in text.splitlines() if "out=g.fc1_W" in s)
     edited = tmp_path / "edited.py"
     edited.write_text(text.replace(line, f"{line}\n    np.multiply(g.fc1_W, 1.001, out=g.fc1_W)"))
     seen = dict(rechecked(edited, certificate).seen)

@@ -22,9 +22,8 @@ from bpgen.errors import OptionError
 from bpgen.execute.load import load_module
 from bpgen.execute.proof import gradient_of
 from bpgen.ir.program import steps_of
-from bpgen.lower import lower
+from bpgen.lower import in_memory, lower
 from bpgen.lower.lives import TRAINING, Moment, lives
-from bpgen.lower.turns import by_turns
 from bpgen.lower.workspace import Workspace
 from bpgen.optimizers import sgd
 from bpgen.targets.numpy.scratch import Tile
@@ -135,7 +134,7 @@ def test_nothing_is_read_where_no_buffer_lives(name, tmp_path):
     program = program_of(name)
     net = loaded(program, tmp_path / f"{name}_numpy.py")
     loss, gradient = run(net)
-    with poisoned(net, lives(by_turns(program), TRAINING), workspace(program)) as done:
+    with poisoned(net, lives(in_memory(program), TRAINING), workspace(program)) as done:
         again, poisoned_gradient = run(net)
     assert done[0] > 0
     assert again == loss
@@ -143,9 +142,9 @@ def test_nothing_is_read_where_no_buffer_lives(name, tmp_path):
 
 
 def test_a_life_that_ends_too_early_is_found(tmp_path):
-    program = program_of("three_layer_relu")
+    program = program_of("mixture_density")
     net = loaded(program, tmp_path / "net.py")
-    alive, held = lives(by_turns(program), TRAINING), workspace(program)
+    alive, held = lives(in_memory(program), TRAINING), workspace(program)
     shared = {n: held.lives[n][-1] for n, rows in held.rows.items() if not rows.piece.of}
     saved, life = max(shared.items(), key=lambda item: len(item[1]))
     cut = {**held.lives, saved: (range(life.start, life.stop - 1),)}

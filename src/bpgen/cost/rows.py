@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bpgen.cost.rates import NUMPY, Rates
 from bpgen.cost.work import FLOAT, Sizes, Work, work
-from bpgen.emit.functions import sign
+from bpgen.emit.functions import formulas
 from bpgen.ir.index import Index
 from bpgen.ir.optimizer import ENTRY
 from bpgen.ir.program import Blocks, Part, Program, Step, Turns
@@ -99,11 +99,11 @@ class _Rows:
         equation = step.equation
         return Row(
             function=function,
-            formula=self._speller.equation(equation, sign(function, step)),
+            formula=" ".join(formulas(self._speller, function, step)),
             name=equation.out.name,
             shape=tuple(self._sizes.extent(i.extent) for i in equation.out.indices),
             turns=turns,
-            parameters=sum(self._unread.pop(name, 0) for name in equation.reads()),
+            parameters=sum(self._unread.pop(n, 0) for e in step.equations for n in e.reads()),
             multiply_adds=turns * cost.multiply_adds,
             bytes=turns * cost.bytes,
             saved=self._kept(function, equation.out),

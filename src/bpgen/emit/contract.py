@@ -47,6 +47,7 @@ class Contract:
             "has_labels": any(t.is_integer for t in net.inputs),
             "has_reals": not all(t.is_integer for t in net.inputs),
             "parameters": tensors.parameters(),
+            "joined": tensors.joined(),
             "tables": tensors.tables(),
             "states": tuple(FieldView(s.name, "", f"{s.name}[i]") for s in optimizer.states),
             "functions": tuple(functions),
@@ -98,6 +99,8 @@ class Contract:
     def _result(self, name: str) -> str:
         """Return what `predict` calls an output."""
         in_code = self._memory.names[name]
+        if name in self._program.moves:
+            return f"{in_code}.T"
         return f"params.{name}.copy()" if in_code == f"p.{name}" else in_code
 
     def extents(self) -> str:

@@ -129,10 +129,10 @@ class Functions:
         return [self._step(part, done[-1], name, len(fixed))]
 
     def _step(self, step: Step, code: Sequence[str], function: str, depth: int) -> StepView:
-        text = self.speller.equation(step.equation, sign(function, step))
-        formula = wrapped_comment(text, 4 * depth)
+        texts = formulas(self.speller, function, step)
+        formula = [line for text in texts for line in wrapped_comment(text, 4 * depth)]
         lines = [line for one in code for line in wrapped_code(one, 4 * depth)]
-        return StepView(formula, tuple(lines), "    " * depth)
+        return StepView(tuple(formula), tuple(lines), "    " * depth)
 
     def _blocks(self, part: Blocks, name: str, fixed: Fixed) -> list[StepView]:
         """Return a loop over blocks of the flat vectors; code calls a block as its formula does."""
@@ -166,6 +166,12 @@ def _in_block(names: Mapping[str, str]) -> dict[str, str]:
     """Return how code calls a block of each flat vector."""
     own = {THETA.name: "theta", GRADIENT.name: "grad"}
     return {name: own.get(name, name) for name in names}
+
+
+def formulas(speller: FormulaSpeller, function: str, step: Step) -> tuple[str, ...]:
+    """Return how comments write what a step computes: one formula, or several with commas."""
+    texts = [speller.equation(e, sign(function, step)) for e in step.equations]
+    return (*(f"{text}," for text in texts[:-1]), texts[-1])
 
 
 def sign(function: str, step: Step) -> str:

@@ -37,6 +37,8 @@ class Memory:
         gradients = {
             program.derivation.gradient_of(t.name): t.name for t in program.network.parameters
         }
+        wholes = [whole.tensor for whole in program.wholes]
+        gradients |= {t.name: t.of for t in wholes if t.role is Role.COTANGENT}
         names = {t.name: _name(t, gradients) for t in program.tensors.values()}
         inputs = {t.name for t in program.network.inputs}
         direction, product = (_free(letters, inputs) for letters in ("v", "hv"))

@@ -37,15 +37,17 @@ def view_of(program: Program, declared_in: str, dtype: str) -> NumpyModuleView:
     noise = contract.tensors.noise(written.network.scratch)
     inputs, drawn = [t.name for t in net.inputs], NOISE_ARGS if noise else ()
     workspaces = Workspaces(program, memory, speller, written).views()
+    whole, block = written.update.scratch, written.block.scratch
+    scratch = (*vector_lines(whole, "SIZE"), *vector_lines(block, "BLOCK"))
     code = "\n".join(
         [
             *init,
             *(line for f in functions for s in f.steps for line in s.lines),
             *(line for w in workspaces for line in (*w.tiles, *w.constants)),
             *(buffer.make for w in workspaces for buffer in w.buffers),
+            *scratch,
         ]
     )
-    whole, block = written.update.scratch, written.block.scratch
     return NumpyModuleView(
         origin=(
             plain(f"Written by `bpgen emit {net.name}` from {declared_in}; needs numpy alone."),
@@ -64,9 +66,7 @@ def view_of(program: Program, declared_in: str, dtype: str) -> NumpyModuleView:
         second=second_view(memory, functions, inputs, drawn),
         workspaces=workspaces,
         state_vectors=as_tuple(f"self.{s.name}" for s in program.optimizer.states),
-        update_scratch=tuple(
-            dict.fromkeys((*vector_lines(whole, "SIZE"), *vector_lines(block, "BLOCK")))
-        ),
+        update_scratch=tuple(dict.fromkeys(scratch)),
         block=next((str(p.size) for p in program.update if isinstance(p, Blocks)), ""),
         **share_fields(program, memory, found),
         **contract.fields(dtype, functions, has_noise=bool(noise)),

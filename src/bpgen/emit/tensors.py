@@ -53,6 +53,18 @@ class Tensors:
             begin += t.entries
         return tuple(found)
 
+    def joined(self) -> tuple[FieldView, ...]:
+        """Return the weights that a bias lies behind, as one array."""
+        begins, begin = {}, 0
+        for t in self.program.network.parameters:
+            begins[t.name] = begin
+            begin += t.entries
+        return tuple(
+            FieldView(t.name, _shape(t), span=span(begins[whole.parts[0]], t.entries))
+            for whole in self.program.wholes
+            if (t := whole.tensor).role is Role.PARAMETER
+        )
+
     def tables(self) -> tuple[TableView, ...]:
         """Return the tables, each with its numbers in lines."""
         found = []

@@ -105,6 +105,7 @@ class ModuleView:
     has_blocks: bool
     has_reals: bool
     parameters: tuple[FieldView, ...]
+    joined: tuple[FieldView, ...]
     kept: tuple[FieldView, ...]
     tables: tuple[TableView, ...]
     inputs: tuple[FieldView, ...]

@@ -64,7 +64,7 @@ class Workspaces:
         held = self._assigned(alive, held_buffers)
         users = Counter(rows.piece for rows in held.rows.values())
         shared = {piece: rows for piece, rows in held.pieces.items() if users[piece] > 1}
-        by_name, edges = {b.name: b for b in held_buffers}, borders(alive)
+        by_name, edges = {b.name: b for b in held_buffers}, borders(self.program, alive)
         fields = []
         for buffer in (by_name[name] for name in held.rows):
             rows = held.rows[buffer.name]
@@ -73,6 +73,7 @@ class Workspaces:
                 part = f"{_called(rows.piece)}[{rows.begin}:{rows.begin + rows.count}]"
                 made = _seen(part, buffer)
             fields.append(buffer_field(buffer.name, made, self._formula(buffer.name)))
+            fields += self._parts(buffer.name)
         return WorkspaceView(
             name,
             base,
@@ -136,6 +137,14 @@ class Workspaces:
                 made = f'TABLES["{t.name}"].astype({dtype})'
                 found.append(buffer_field(t.name, made, self._formula(t.name)))
         return tuple(found)
+
+    def _parts(self, name: str) -> Iterator[FieldView]:
+        """Yield the tensors that lie in a buffer before ones."""
+        for whole in self.program.wholes:
+            if whole.tensor.name == name:
+                for part in whole.parts:
+                    end = self.program.arrays[part].indices[0].extent
+                    yield buffer_field(part, f"self.{name}[:{end}]", self._formula(part))
 
     def _formula(self, name: str) -> str:
         """Return a tensor as formulas write it; registers have no formula."""

@@ -139,12 +139,27 @@ class Step:
 
     `adds` says that other terms of the same tensor have been computed before, outside a loop;
     `meets` that threads, of which each has summed over its rows of a batch, add up what they have.
+    `also` are equations that the same statements compute.
     """
 
     equation: Equation
     statements: tuple[Statement, ...]
     adds: bool = False
     meets: bool = False
+    also: tuple[Equation, ...] = ()
+
+    @property
+    def equations(self) -> tuple[Equation, ...]:
+        """Return all that the statements compute."""
+        return (self.equation, *self.also)
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A tensor in which others lie, one behind the other along its first axis, and then ones."""
+
+    tensor: Tensor
+    parts: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +201,8 @@ class Program:
     a direction, if it is asked for. `again` names what `backward` computes a second time instead of
     reading what `forward` left, which costs time and saves memory. `in_turn` are tensors whose
     buffers lack the axis of a loop, since each turn writes them anew; `moves` are axes that lie
-    elsewhere in memory; `made` are tensors that no equation of the derivation defines.
+    elsewhere in memory; `made` are tensors that no equation of the derivation defines. `wholes` are
+    tensors of no formula, in which others lie in memory.
     """
 
     network: Network
@@ -205,6 +221,7 @@ class Program:
     in_turn: Mapping[str, Tensor] = field(default_factory=dict)
     moves: Mapping[str, Move] = field(default_factory=dict)
     made: Mapping[str, Tensor] = field(default_factory=dict)
+    wholes: tuple[Whole, ...] = ()
 
     @property
     def arrays(self) -> Mapping[str, Tensor]:
@@ -216,7 +233,8 @@ class Program:
     def tensors(self) -> Mapping[str, Tensor]:
         """Return every tensor that a function of the module may read, by name."""
         closed = self.hessian or self.derivation
-        return {**closed.network.tensors, **self.made, **self.in_turn}
+        wholes = {whole.tensor.name: whole.tensor for whole in self.wholes}
+        return {**closed.network.tensors, **self.made, **self.in_turn, **wholes}
 
     @property
     def computed(self) -> tuple[Part, ...]:

@@ -8,7 +8,8 @@ a time, in the order of fewest multiply-adds (`products`).
 `in_memory` says how numpy holds a program: matrices that a loop reads by columns are copied before
 it (`transposed`), gradients of stacked parameters move into their loop and buffers lose its axis
 (`turns`, `axes`), input gradients of windows are folded (`folds`), what is computed in turns lies
-turn by turn (`turns_first`), and where windows move the batch comes last (`batch_last`).
+turn by turn (`turns_first`), and the batch comes last where windows move (`batch_last`) and where
+features are few (`features_first`); there a bias is one more row of the weights (`bias_rows`).
 `workspace` gives buffers addresses by their `lives`; `again` computes some a second time to save
 memory; `share` says whether examples may be divided among threads, and `meetings` what each of them
 does.

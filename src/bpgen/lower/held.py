@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import sympy
 from sympy import Expr
 
 from bpgen.ir.index import Extent
@@ -18,26 +19,28 @@ def buffers(program: Program, alive: Lives) -> list[Buffer]:
     net, tensors = program.network, program.arrays
     elsewhere = results_of(program)
     read = {net.loss} if alive.trains else {net.loss, *net.outputs.values()}
-    alone = {alive.root(name) for name in read} | set(borders(alive))
+    alone = {alive.root(name) for name in read} | set(borders(program, alive))
+    wholes = {part: whole.tensor for whole in program.wholes for part in whole.parts}
     always = (range(len(alive.steps)),)
     found = []
     for name, times in alive.lives.items():
-        tensor = tensors[name]
-        if name in elsewhere or tensor.role in (GIVEN | KEPT) - {Role.NOISE}:
+        if name in elsewhere or tensors[name].role in (GIVEN | KEPT) - {Role.NOISE}:
             continue
+        tensor = wholes.get(name, tensors[name])
         kind = "int" if tensor.is_integer else "float"
-        lives = always if name in alone else times
-        found.append(Buffer(name, tensor.indices, kind, lives, name in alone))
+        lives = always if tensor.name in alone else times
+        found.append(Buffer(tensor.name, tensor.indices, kind, lives, tensor.name in alone))
     return found
 
 
-def borders(alive: Lives) -> Mapping[str, Expr]:
+def borders(program: Program, alive: Lives) -> Mapping[str, Expr]:
     """Return what stands where no step writes, by the tensors that have such a border."""
-    return {
+    placed = {
         step.equation.out.name: first.pad.value
         for step in alive.steps
         if isinstance(step, Step) and isinstance(first := step.statements[0], Place)
     }
+    return placed | {whole.tensor.name: sympy.S.One for whole in program.wholes if whole.parts}
 
 
 def blocks(program: Program) -> frozenset[Extent]:

@@ -65,7 +65,8 @@ def functions_of(program: Program) -> dict[str, tuple[Part, ...]]:
 
 def results_of(program: Program) -> frozenset[str]:
     """Return the gradients, and the products with the Hessian: what callers are given."""
-    gradients = (program.derivation.gradient_of(t.name) for t in program.network.parameters)
+    gradients = [program.derivation.gradient_of(t.name) for t in program.network.parameters]
+    gradients += [w.tensor.name for w in program.wholes if w.tensor.role is Role.COTANGENT]
     return frozenset((*gradients, *(program.hessian.parts.values() if program.hessian else ())))
 
 

@@ -60,7 +60,7 @@ class _CoupledError(Exception):
 def shares_of(program: Program) -> Shares | Coupling:
     """Return how parts of a batch are trained on together, or what stands against it."""
     parts = (*program.forward, *program.loss, *program.advance, *program.backward)
-    steps, tensors = steps_of(parts), program.derivation.network.tensors
+    steps, tensors = steps_of(parts), {**program.derivation.network.tensors, **program.made}
     for step in steps:
         try:
             _check(step.equation, tensors)

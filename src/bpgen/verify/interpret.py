@@ -133,8 +133,7 @@ def _left_side(equation: Equation, reading: _Reading) -> Array:
     def tell(condition: str, found: Array, distances: Array) -> None:
         # What is held is one number to both sides of a proof, whichever way it was chosen.
         if equation.out.role is not Role.CONSTANT:
-            is_branch = equation.op is Op.SUM
-            reading.watch(Switch(equation, condition, found, distances, is_branch))
+            reading.watch(Switch(equation, condition, found, distances))
 
     sizes = reading.sizes(equation)
     parts = []

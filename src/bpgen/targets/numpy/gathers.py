@@ -42,7 +42,7 @@ def _address(arrays: Arrays, entry: Access, axes: Axes) -> tuple[Value, list[str
     places = [_place(arrays, at, axes) for at in entry.indices]
     lines, so_far = [], places[0]
     for extent, place in zip(extents[1:], places[1:], strict=True):
-        lines.append(f"np.multiply({so_far}, {extent.name}, out={value.text})")
+        lines.append(f"np.multiply({so_far}, {scratch.count(extent)}, out={value.text})")
         lines.append(f"np.add({value.text}, {place}, out={value.text})")
         so_far = value.text
     return (value, lines) if lines else (Value(so_far, axes), lines)

@@ -26,7 +26,7 @@ from bpgen.ir.expr import (
 )
 from bpgen.ir.index import Index
 from bpgen.targets.numpy.arrays import Arrays
-from bpgen.targets.numpy.integers import is_integer
+from bpgen.targets.numpy.integers import is_class, is_integer
 from bpgen.targets.numpy.scalar import is_scalar, scalar
 from bpgen.targets.numpy.scratch import Axes
 from bpgen.targets.numpy.values import in_order
@@ -43,13 +43,15 @@ _RELATIONS = {
 _CHOICES = {"max": "np.maximum", "min": "np.minimum", "abs": "np.absolute", "sign": "np.sign"}
 SELECT = "select"
 LAY_OUT = "lay out"
+TAKE = "take"
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
     """An operation on earlier nodes, at the places `args`, or the array `text` that is there.
 
-    An array whose axes are `digits` may have to be laid out, so that they are joined in memory.
+    An array whose axes are `digits` may have to be laid out, so that they are joined in memory. To
+    take rows, `text` is the call but for its end.
     """
 
     ufunc: str
@@ -77,10 +79,7 @@ class Graph:
             case Access():
                 return self._entry(expr)
             case _ if is_scalar(expr):
-                # An array spares numpy the conversion of a Python number in every call.
-                return self._put(
-                    Node("", (), (), self._scratch.zero() if expr == 0 else scalar(expr))
-                )
+                return self._put(Node("", (), (), self._scratch.number(expr)))
             case sympy.Add():
                 return self._sum(expr)
             case sympy.exp():
@@ -215,8 +214,16 @@ class Graph:
     # ---- whole numbers: in floats, numpy would go by way of float64 ------------------------------
 
     def _delta(self, expr: Delta) -> int:
-        """Compare an index with its address: 1 at that entry, 0 elsewhere."""
+        """Return 1 where an index is its address, else 0: a row for each, or a comparison."""
         index, at = expr.args
+        if isinstance(at, Access) and is_class(at, index, self._arrays.tensors):
+            address = in_order(self._arrays.read(at), self._space)
+            axes = tuple(i for i in self._space if i in {index, *address.axes})
+            for axis, order in enumerate([(*address.axes, index), (index, *address.axes)]):
+                if axes == order:
+                    rows = self._scratch.one_hot(index.extent)
+                    text = f"{rows}.take({address.text}, axis={axis}"
+                    return self._put(Node(TAKE, (), axes, text))
         return self._call("np.equal", self._integer(at), self._integer(index))
 
     def _digit(self, digit: Digit, kind: str = "float") -> int:

@@ -6,7 +6,6 @@ from bpgen.ir.index import Extent, Index
 from bpgen.ir.program import Place, View
 from bpgen.ir.reshape import split_axes
 from bpgen.targets.numpy.arrays import Arrays
-from bpgen.targets.numpy.scalar import scalar
 from bpgen.targets.numpy.values import Value, in_order, shape
 
 
@@ -42,17 +41,18 @@ def place(arrays: Arrays, statement: Place) -> list[str]:
     text = in_order(source, out.axes).along(out.axes)
     to = f"{out.text}{_subscript(at)}"
     if statement.scale != 1 and not statement.accumulate:
-        return [f"np.multiply({text}, {scalar(statement.scale)}, out={to})"]
+        return [f"np.multiply({text}, {arrays.scratch.number(statement.scale)}, out={to})"]
     if not statement.accumulate:
         return [f"np.copyto({to}, {text})"]
     if statement.scale in (1, -1):
         ufunc = "np.add" if statement.scale == 1 else "np.subtract"
         return [f"{ufunc}({to}, {text}, out={to})"]
+    scale = arrays.scratch.number(statement.scale)
     register = arrays.scratch.take(out.axes)
     arrays.scratch.free(register)
     part = f"{arrays.scratch.text(register)}{_subscript(at)}"
     return [
-        f"np.multiply({text}, {scalar(statement.scale)}, out={part})",
+        f"np.multiply({text}, {scale}, out={part})",
         f"np.add({to}, {part}, out={to})",
     ]
 

@@ -6,18 +6,22 @@ shapes share one piece of memory. `a.ONES_N` is a constant: it is made once.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from math import prod
 
 from sympy import Expr
 
-from bpgen.ir.index import Extent, Index
+from bpgen.ir.index import Extent, Index, Scalar
+from bpgen.targets.numpy.scalar import scalar
 
 Axes = tuple[Index, ...]
 # Entries of a tile of windows: 2 MB of float32, so that few tiles leave the cache. Measured: from
 # 0.3 to 4 MB the time of a product changes by less than a tenth.
 ENTRIES = 1 << 19
+_NUMBERS = {"0": "ZERO", "1": "ONE", "2": "TWO", "0.5": "HALF"}
+_WORDS = {"math.": "", "**": " POW ", "/": " OVER ", "+": " PLUS ", "-": " MINUS "}
 _LETTERS = {"float": "uvwqrst", "bool": "cbf", "int": "ijkl", "double": "xyz"}
 
 
@@ -80,6 +84,15 @@ def _letters(axes: Axes) -> str:
     return "".join(i.name for i in axes).replace("′", "p")
 
 
+def _named(number: str) -> str:
+    """Return what code calls a number: `C_0_9` is 0.9, `C_1_OVER_N` is 1/N."""
+    if number in _NUMBERS:
+        return _NUMBERS[number]
+    for sign, word in _WORDS.items():
+        number = number.replace(sign, word)
+    return "_".join(["C", *re.findall(r"[A-Za-z0-9]+", number)]).upper()
+
+
 @dataclass(slots=True)
 class Scratch:
     """The registers of one workspace: which are in use now, and every shape that was asked for.
@@ -129,9 +142,15 @@ class Scratch:
 
     # ---- constants -------------------------------------------------------------------------------
 
-    def zero(self) -> str:
-        """Return 0 as an array, which spares numpy the conversion of a number in every call."""
-        return self._constant("ZERO", "np.zeros((), dtype)")
+    def number(self, expr: Expr) -> str:
+        """Return a number as an array, which spares numpy its conversion in every call.
+
+        What a Python number is in it changes from call to call: that stays an expression.
+        """
+        text = scalar(expr)
+        if expr.atoms(Scalar):
+            return text
+        return self._constant(_named(text), f"np.array({text}, dtype)")
 
     def ones(self, extent: Extent) -> str:
         """Return the weights of a sum over `extent` entries."""
@@ -144,6 +163,14 @@ class Scratch:
     def range_of(self, extent: Extent) -> str:
         """Return the numbers 0 … extent-1."""
         return self._constant(f"RANGE_{extent}", f"np.arange({extent})")
+
+    def count(self, extent: Extent) -> str:
+        """Return how many values an index takes, as an array to calculate addresses with."""
+        return self._constant(f"COUNT_{extent}", f"np.array({extent})")
+
+    def one_hot(self, extent: Extent) -> str:
+        """Return the matrix whose row i is 1 at i, and 0 elsewhere."""
+        return self._constant(f"ONE_HOT_{extent}", f"np.eye({extent}, dtype=dtype)")
 
     def reals_of(self, extent: Extent) -> str:
         """Return the numbers 0 … extent-1, to calculate with."""
@@ -182,7 +209,7 @@ class Scratch:
         return text, Index(f"{axis.name}_", part)
 
     def _constant(self, name: str, made: str) -> str:
-        while name in self.taken:
+        while name in self.taken or self.constants.get(name, made) != made:
             name += "_"
         self.constants[name] = made
         self._use(name)

@@ -152,7 +152,7 @@ class NumpyTarget:
         axes = [str(array.axes.index(i)) for i in statement.over if i in found]
         where = axes[0] if len(axes) == 1 else f"({', '.join(axes)})"
         reduced = f"{call}({array.text}, axis={where}, out={out.text})"
-        return [reduced, *_scaling(out, scale), *lines]
+        return [reduced, *self._scaling(out, scale), *lines]
 
     def _laid_out(self, ufuncs: Ufuncs, array: Value) -> Value:
         """Copy a view whose entries lie apart: numpy would, in memory of its own."""
@@ -182,11 +182,11 @@ class NumpyTarget:
         fits = is_dense(out.text) and not outer_axes(call)
         call = call if fits else call.replace("np.dot", "np.matmul")
         product = call.format(weights=weights, out=f", out={out.text}")
-        return [product, *_scaling(out, scale), *lines]
+        return [product, *self._scaling(out, scale), *lines]
 
     def _fold(self, statement: Fold) -> list[str]:
         out = self._out(statement.out)
-        return [*fold(self._arrays, statement, out), *_scaling(out, statement.scale)]
+        return [*fold(self._arrays, statement, out), *self._scaling(out, statement.scale)]
 
     def _contract(self, statement: Contract) -> list[str]:
         ufuncs = Ufuncs(self._arrays)
@@ -208,7 +208,7 @@ class NumpyTarget:
         ufuncs.lines += self._product(arrays, over, out)
         for value in (*arrays, out):
             ufuncs.free(value)
-        return [*ufuncs.lines, *_scaling(out, statement.scale), *lines]
+        return [*ufuncs.lines, *self._scaling(out, statement.scale), *lines]
 
     def _product(self, arrays: list[Value], over: Axes, out: Value) -> list[str]:
         """Write a sum of products: by few terms, by views, by copies, or by a plain loop."""
@@ -224,6 +224,11 @@ class NumpyTarget:
             if lines is not None:
                 return lines
         return [einsum(arrays, out)]
+
+    def _scaling(self, out: Value, scale: sympy.Expr) -> list[str]:
+        if scale == 1:
+            return []
+        return [f"np.multiply({out.text}, {self.scratch.number(scale)}, out={out.text})"]
 
     def _target(self, statement: Reduce | Contract, axes: Axes) -> tuple[Value, list[str]]:
         """Return where a sum over the axes `axes` is written, and the lines that follow.
@@ -256,10 +261,6 @@ def _weighted(array: Value, over: Axes) -> str | None:
     if array.axes[-1] == over[0]:
         return f"np.dot({array.text}, {{weights}}{{out}})"
     return f"np.dot({{weights}}, {array.text}{{out}})"
-
-
-def _scaling(out: Value, scale: sympy.Expr) -> list[str]:
-    return [] if scale == 1 else [f"np.multiply({out.text}, {scalar(scale)}, out={out.text})"]
 
 
 def _times(number: str, scale: sympy.Expr) -> str:

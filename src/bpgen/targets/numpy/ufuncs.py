@@ -13,7 +13,7 @@ from sympy import Expr
 
 from bpgen.ir.expr import Access
 from bpgen.targets.numpy.arrays import Arrays
-from bpgen.targets.numpy.graph import LAY_OUT, SELECT, Graph, Node
+from bpgen.targets.numpy.graph import LAY_OUT, SELECT, TAKE, Graph, Node
 from bpgen.targets.numpy.scratch import Axes, Scratch
 from bpgen.targets.numpy.values import Value, in_order, is_dense, outer_axes, shape
 
@@ -84,6 +84,8 @@ class _Placement:
         if node.ufunc == LAY_OUT:
             line = f"np.copyto({out.text}.reshape({shape(node.digits)}), {node.text})"
             self._ufuncs.lines.append(line)
+        elif node.ufunc == TAKE:
+            self._ufuncs.lines.append(f'{node.text}, out={out.text}, mode="clip")')
         elif node.ufunc == SELECT:
             mask, chosen, other = args
             if other != out.text:
@@ -100,8 +102,8 @@ class _Placement:
     def _target(self, place: int, node: Node, dying: list[int]) -> Value:
         """Choose the memory of a result: the output, an operand read last here, or a register."""
         fits = node.kind == "float" and node.axes == self._out.axes and node.ufunc != LAY_OUT
-        # `erf` is a loop over blocks of memory, which has no gaps then.
-        fits = fits and (node.ufunc != "erf" or is_dense(self._out.text))
+        # `erf` is a loop over blocks of memory, which has no gaps then; nor have taken rows.
+        fits = fits and (node.ufunc not in {"erf", TAKE} or is_dense(self._out.text))
         # What is on its way to an output with gaps is computed where there are none.
         fits = fits and (place == self._root or not outer_axes(self._out.text))
         if fits and self._is_open(place, node):
