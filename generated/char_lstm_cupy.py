@@ -1130,7 +1130,7 @@ def upload(a: Activations, batch: dict[str, np.ndarray]) -> None:
     """Copy arrays of the host into the buffers of their names."""
     for name, array in batch.items():
         buffer = getattr(a, name)
-        buffer.set(np.ascontiguousarray(array, buffer.dtype))
+        buffer.set(np.asarray(array, buffer.dtype, order="C"))
 
 
 def loss_and_grad(

@@ -1145,19 +1145,18 @@ def upload(a: Activations, batch: dict[str, np.ndarray]) -> None:
     """Copy arrays of the host into the buffers of their names."""
     for name, array in batch.items():
         buffer = getattr(a, name)
-        buffer.set(np.ascontiguousarray(array, buffer.dtype))
+        buffer.set(np.asarray(array, buffer.dtype, order="C"))
 
 
-def draw(a: Activations, seed: int, step: int, noise: dict[str, np.ndarray] | None = None) -> None:
-    """Fill the noise of one step, each tensor from a stream keyed by seed, step and name.
+def noise_of(a: Workspace, seed: int, step: int) -> dict[str, np.ndarray]:
+    """Return what the host gives to the noise of a step, by name.
 
-    The host draws it, as numpy's module does. `noise` gives the values instead, by name.
+    Normal numbers are drawn here: numpy finds them by rejection, one after another.
     """
-    if noise is not None:
-        upload(a, noise)
-        return
+    found: dict[str, np.ndarray] = {}
     rng = np.random.Generator(np.random.Philox(key=[seed, 3191773720], counter=[0, 0, 0, step]))
-    a.epsilon.set(rng.standard_normal(a.epsilon.shape).astype(a.epsilon.dtype))
+    found["epsilon"] = rng.standard_normal(a.epsilon.shape)
+    return found
 
 
 def loss_and_grad(
@@ -1172,7 +1171,7 @@ def loss_and_grad(
     (x,) = checked(x, params.flat.dtype)
     a, g = Workspace(len(x), params.flat.dtype), Grads(cp.empty_like(params.flat))
     upload(a, {"x": x})
-    draw(a, seed, step, noise)
+    upload(a, noise_of(a, seed, step) if noise is None else noise)
     forward(params, a)
     add_loss(a)
     backward(params, g, a)
@@ -1231,7 +1230,7 @@ class Trainer:
         self.steps += 1
         with self.stream:
             upload(a, {"x": x})
-            draw(a, self.seed, self.steps)
+            upload(a, noise_of(a, self.seed, self.steps))
             self._run(a)
 
     def _run(self, a: Workspace) -> None:

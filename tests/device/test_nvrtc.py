@@ -49,6 +49,17 @@ def test_a_kernel_in_float_computes_nothing_in_double(model):
     assert found <= allowed
 
 
+def test_kernels_that_draw_noise_compile_for_every_gpu_and_compute_nothing_in_double(noisy):
+    source, kernels = kernels_of(bp.load(noisy).source("cupy"))
+    drawn = {name for name in kernels if "each_random(" in source.split(f"kernel_{name}(")[1][:300]}
+    assert {"mask1", "turned", "single"} <= drawn
+    for architecture in ARCHITECTURES:
+        found = usage(source, "float", architecture)
+        assert all(found[name].spills == 0 and found[name].registers <= 64 for name in drawn)
+    ptx = assembly(source, "float")
+    assert not any(".f64" in ptx[name] for name in drawn)
+
+
 def test_everything_that_a_module_takes_from_cupy_exists_there():
     """Attributes by name, and calls by the arguments they are given, of the CuPy installed."""
     seen = set()

@@ -130,6 +130,10 @@ static bool launch(unsigned blocks, unsigned threads, unsigned seed, std::functi
 
 }  // namespace host
 
+static inline unsigned long long __umul64hi(unsigned long long a, unsigned long long b) {
+    return static_cast<unsigned long long>(static_cast<unsigned __int128>(a) * b >> 64);
+}
+
 static inline void __syncwarp() { host::yield(host::AT_WARP); }
 static inline void __syncthreads() { host::yield(host::AT_BLOCK); }
 

@@ -26,7 +26,7 @@ HEADER = Path(__file__).with_name("cuda_host.h")
 _OPTIONS = ("-std=c++17", "-O1", "-w", "-ffp-contract=off", "-shared", "-fPIC")
 SANITIZED = ("-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined")
 _KERNEL = re.compile(r'extern "C" __global__ void (\w+)\(\s*([^)]*?)\s*\) \{')
-_TYPES = {"int": np.int32, "double": np.float64}
+_TYPES = {"int": np.int32, "double": np.float64, "word": np.uint64}
 
 
 def has_compiler() -> bool:

@@ -32,7 +32,9 @@ class CudaModuleView(ModuleView):
     cotangents: tuple[FieldView, ...]
     numbers: tuple[FieldView, ...]
     kernels: tuple[KernelView, ...]
-    draw: tuple[str, ...]
+    has_noise: bool
+    normals: tuple[str, ...]
+    is_drawn: bool
     batch_given: str
     batch_dict: str
     predict_dict: str

@@ -1,8 +1,8 @@
 """The CuPy target: equations as CUDA C++ kernels, and the lines of Python that launch them.
 
 Shared with numpy: the names of everything, the layout of parameters and gradients in one vector,
-checkpoints, the checks of a batch, `main`, and every random number, which numpy's generator draws
-on the host. What differs:
+checkpoints, the checks of a batch, `main`, and every random number: kernels draw those
+that numpy draws, from seed, step and name, and the host draws normal ones. What differs:
 
 - An equation is one kernel, whatever its statements are: `out[I] = Σ_R f + … + h`. A tensor is a
   pointer, and an entry of it is found by arithmetic on indices: windows, borders, digits, joins and
@@ -22,5 +22,6 @@ on the host. What differs:
   holds a whole step. What changes from step to step, the number of the step, lies in device memory.
 
 `speller` writes formulas in CUDA C++, `names` keeps a kernel's identifiers apart, `kernel` holds a
-kernel in writing; `maps`, `shapes`, `rows` and `matmul` write the shapes, `target` chooses.
+kernel in writing; `maps`, `shapes`, `rows`, `noise` and `matmul` write what there is to compute,
+`target` chooses.
 """

@@ -12,7 +12,7 @@ from bpgen.ir.expr import accesses
 from bpgen.ir.index import Index, Scalar
 from bpgen.ir.program import Part as ProgramPart
 from bpgen.ir.program import Step, Turns
-from bpgen.ir.tensor import KEPT, Role
+from bpgen.ir.tensor import KEPT, Role, Tensor
 from bpgen.spell import FormulaSpeller, order_of
 from bpgen.targets.cupy.fusion import Part, Total, joins, parts_of
 from bpgen.targets.cupy.kernel import Draft, Fixed, Kernel, Launch
@@ -20,6 +20,7 @@ from bpgen.targets.cupy.maps import write_maps
 from bpgen.targets.cupy.matmul import MATMUL, apart, matmul
 from bpgen.targets.cupy.memory import Memory
 from bpgen.targets.cupy.names import identifier
+from bpgen.targets.cupy.noise import draw_of, is_drawn
 from bpgen.targets.cupy.rows import row_of, write_rows
 from bpgen.targets.cupy.shapes import write
 
@@ -62,6 +63,15 @@ class CupyTarget:
         ]
         early = [part for part in parts if part not in late]
         return self._launches([*early, *late], function, {})
+
+    def draws(self, tensors: Iterable[Tensor]) -> tuple[Launch, ...]:
+        """Return what draws the noise of a step, as far as kernels do."""
+        found = []
+        for tensor in filter(is_drawn, tensors):
+            name = self._free([identifier(tensor.name)], "draw")
+            self.kernels[name], launch = draw_of(tensor, self.memory, name, self.speller)
+            found.append(launch)
+        return tuple(found)
 
     def updates(self, steps: Sequence[Step]) -> tuple[Launch | Rounds, ...]:
         """Return what the optimizer does: its numbers first, if nothing else decides them."""
@@ -174,8 +184,12 @@ class CupyTarget:
         out = self.memory.root(parts[-1].out.name)
         base = identifier(out)
         reads = [identifier(a.name) for p in parts for a in accesses(_body(p))]
-        wanted = [base, *(f"{base}_from_{r}" for r in reads[:1]), f"{base}_in_{function}"]
-        wanted += [f"{wanted[-1]}_{k}" for k in range(2, 2 + len(self.kernels))]
+        return self._free([base, *(f"{base}_from_{r}" for r in reads[:1])], function)
+
+    def _free(self, wanted: Sequence[str], function: str) -> str:
+        """Return the first of some names that no kernel has; else one that names the function."""
+        last = f"{wanted[0]}_in_{function}"
+        wanted = [*wanted, last, *(f"{last}_{k}" for k in range(2, 2 + len(self.kernels)))]
         return next(name for name in wanted if name not in {*self.kernels, MATMUL})
 
 
