@@ -295,19 +295,23 @@ __device__ void product(
     }
 }
 
-// out = scale left right + bias, or out += …, for stacks of matrices that lie in any order: where
-// cuBLASLt is missing, or has no way.
+// out = scale left right + bias, or out += …, for stacks of matrices that lie in any order, as many
+// in turn as there are: where cuBLASLt is missing, or has no way.
 extern "C" __global__ void kernel_matmul(
     const real *left, const real *right, const real *bias, real *out,
-    int stack, int rows, int columns, int length,
-    int left_s, int left_r, int left_k, int right_s, int right_k, int right_c, int out_s, int out_r,
-    int has_bias, int adds, double scale
+    int count, int rows, int columns, int length, int stack,
+    int left_t, int left_s, int left_r, int left_k, int right_t, int right_s, int right_k,
+    int right_c, int out_t, int out_s, int out_r, int has_bias, int adds, double scale
 ) {
-    product<4, by_row, by_row>(stack, rows, columns, length,
-        [=](int s, int r, int k) { return left[s * left_s + r * left_r + k * left_k]; },
-        [=](int s, int k, int c) { return right[s * right_s + k * right_k + c * right_c]; },
+    product<4, by_row, by_row>(count, rows, columns, length,
+        [=](int s, int r, int k) {
+            return left[s / stack * left_t + s % stack * left_s + r * left_r + k * left_k];
+        },
+        [=](int s, int k, int c) {
+            return right[s / stack * right_t + s % stack * right_s + k * right_k + c * right_c];
+        },
         [=](int s, int r, int c, real sum) {
-            const int at = s * out_s + r * out_r + c;
+            const int at = s / stack * out_t + s % stack * out_s + r * out_r + c;
             const real found = real(scale) * sum + (has_bias ? bias[c] : real(0));
             out[at] = adds ? out[at] + found : found;
         });
@@ -693,22 +697,30 @@ class Products:
     def multiply(
         self, arrays: tuple[cp.ndarray, ...], bias: cp.ndarray | None, scale: float, *, add: bool
     ) -> None:
-        """Multiply: out = scale left right + bias, or out += …; `arrays` are these three."""
-        plan = self._plan(arrays, bias, scale, add=add) if cublas is not None else None
-        if plan is not None:
-            plan.launch(arrays, self._room)
+        """Multiply: out = scale left right + bias, or out += …; `arrays` are these three.
+
+        Arrays with four axes are stacks that the library multiplies in turn.
+        """
+        turns = [arrays] if arrays[0].ndim < 4 else list(zip(*arrays, strict=True))
+        plans = [self._plan(turn, bias, scale, add=add) for turn in turns]
+        if None not in plans:
+            for plan, turn in zip(plans, turns, strict=True):
+                plan.launch(turn, self._room)
             return
-        left, right, out = (array if array.ndim == 3 else array[None] for array in arrays)
-        sizes = (*out.shape, left.shape[2])
+        left, right, out = (x[(None,) * (4 - x.ndim)] for x in arrays)
+        count, stack, rows, columns = out.shape
+        sizes = (count * stack, rows, columns)
         steps = [s // x.itemsize for x in (left, right, out) for s in x.strides]
         given = (left, right, out if bias is None else bias, out)
         flags = (int(bias is not None), int(add), np.float64(scale))
-        self._plain(*out.shape, *given, *sizes, *steps[:-1], *flags)
+        self._plain(*sizes, *given, *sizes, left.shape[3], stack, *steps[:-1], *flags)
 
     def _plan(
         self, arrays: tuple[cp.ndarray, ...], bias: cp.ndarray | None, scale: float, *, add: bool
     ) -> Plan | None:
         """Return how cuBLASLt multiplies these, planned once; None if it has no way."""
+        if cublas is None:
+            return None
         shapes = tuple((*x.shape, *x.strides, aligned(x)) for x in arrays)
         key = (shapes, 0 if bias is None else bias.data.ptr, scale, add)
         if key not in self._plans:

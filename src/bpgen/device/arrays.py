@@ -131,9 +131,10 @@ class ndarray:  # noqa: N801  CuPy's name
         """Return the number of rows."""
         return len(self.memory)
 
-    def __getitem__(self, at: slice | int | None) -> ndarray:
-        """Return some rows, a view; with None all of them, as the one entry of a stack."""
-        require(at is None or isinstance(at, slice | int), f"rows are taken, not {at!r}")
+    def __getitem__(self, at: slice | int | tuple[None, ...]) -> ndarray:
+        """Return some rows, a view; with Nones all of them, as the one entry of a stack."""
+        is_stack = isinstance(at, tuple) and set(at) <= {None}
+        require(is_stack or isinstance(at, slice | int), f"rows are taken, not {at!r}")
         return self._view(np.asarray(self.memory[at]))
 
     def reshape(self, *shape: Any) -> ndarray:

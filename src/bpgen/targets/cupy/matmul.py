@@ -1,11 +1,13 @@
 """Products of matrices that lie in memory as they are: a library multiplies them.
 
 `out = left right + bias` is one line, `k.matmul(a.x, p.W, a.z, bias=p.b)`: the operands are views,
-as numpy has them. What is no such product, or too small to be worth it, is a kernel.
+as numpy has them. Stacks of matrices are one product, or one for each entry of their first axis,
+as the heads of an attention. What is no such product, or too small to be worth it, is a kernel.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from math import prod
 
@@ -22,6 +24,7 @@ from bpgen.targets.cupy.shapes import Axes, Matrices, matrices
 
 MATMUL = "matmul"  # the kernel where the library is missing
 _WORTH = 2**18  # multiplications that are worth a library
+_NARROW = 8  # rows or columns of matrices in a stack, below which it is not
 _UNKNOWN = 64  # what a free extent counts as
 
 Terms = tuple[Term, ...]
@@ -31,21 +34,15 @@ def matmul(part: Part, fixed: Fixed, memory: Memory) -> str | None:
     """Return the line that multiplies matrices; None if `part` is no product, or a small one."""
     if not isinstance(part, Total) or part.op is not Op.SUM:
         return None
-    over = part.term.over
     of = matrices(part, tuple(i for i in part.out.indices if i not in fixed))
-    if of is None or not _is_worth((*of.stack, *of.rows, *of.columns, *over)):
+    if of is None:
         return None
-    bias = _bias(part, of, fixed, memory)
-    scale = _number(part.scale)
-    operands = (
-        _matrix(of.left, (of.stack, of.rows, over), fixed, memory),
-        _matrix(of.right, (of.stack, over, of.columns), fixed, memory),
-        _matrix(part.out.canonical, (of.stack, of.rows, of.columns), fixed, memory),
-    )
-    if bias is None or scale is None or None in operands:
+    bias, scale = _bias(part, of, fixed, memory), _number(part.scale)
+    ways = (_operands(part, of, turns, fixed, memory) for turns in _turns(of))
+    operands = next((found for found in ways if found), ())
+    if bias is None or scale is None or not operands:
         return None
-    given = [str(text) for text in operands]
-    given += [f"bias={bias}"] if bias else []
+    given = [*operands, *([f"bias={bias}"] if bias else [])]
     given += [f"scale={scale}"] if scale != "1.0" else []
     given += ["add=True"] if part.accumulate else []
     return f"k.matmul({', '.join(given)})"
@@ -63,8 +60,41 @@ def apart(part: Part, terms: Terms, fixed: Fixed, memory: Memory) -> tuple[tuple
     return ((alone, terms[:1]), (rest, terms[1:]))
 
 
-def _is_worth(indices: Axes) -> bool:
-    return prod(i.extent.value or _UNKNOWN for i in indices) >= _WORTH
+def _turns(of: Matrices) -> Iterator[Axes]:
+    """Yield over what stacks of matrices are multiplied in turn: over nothing, or over an index.
+
+    Matrices of a stack lie at equal steps. Those of all heads of all examples do not, but those of
+    one head do.
+    """
+    yield ()
+    known = [i for i in of.stack if i.extent.value is not None]
+    if len(of.stack) > 1:
+        yield from ((i,) for i in sorted(known, key=lambda i: _size((i,))))
+
+
+def _operands(
+    part: Total, of: Matrices, turns: Axes, fixed: Fixed, memory: Memory
+) -> tuple[str, ...]:
+    """Return the arrays of a product, and of its result; () if one is no view, or all are small."""
+    over = part.term.over
+    stack = tuple(i for i in of.stack if i not in turns)
+    is_narrow = bool(of.stack) and min(map(_size, (of.rows, of.columns, over))) < _NARROW
+    if is_narrow or _size((*stack, *of.rows, *of.columns, *over)) < _WORTH:
+        return ()
+    found = [
+        _matrix(read, (turns, stack, *own), fixed, memory)
+        for read, own in (
+            (of.left, (of.rows, over)),
+            (of.right, (over, of.columns)),
+            (part.out.canonical, (of.rows, of.columns)),
+        )
+    ]
+    return () if None in found else tuple(map(str, found))
+
+
+def _size(indices: Axes) -> int:
+    """Return how many entries there are over `indices`, as far as that is known."""
+    return prod(i.extent.value or _UNKNOWN for i in indices)
 
 
 def _bias(part: Total, of: Matrices, fixed: Fixed, memory: Memory) -> str | None:
@@ -93,7 +123,9 @@ def _matrix(read: Expr, groups: tuple[Axes, ...], fixed: Fixed, memory: Memory) 
         return None
     root, order = memory.root(read.name), list(read.indices)
     text, is_itself = memory.names[root], root == read.name
-    while is_itself and order and order[0] in fixed:
+    for axis, own in zip(axes, memory.tensors[root].indices, strict=False):
+        if order[0] not in fixed or axis.extent != own.extent:
+            break
         text += f"[{fixed[order.pop(0)]}]"
     wanted = [group for group in groups if group]
     if any(i not in order for group in wanted for i in group):
