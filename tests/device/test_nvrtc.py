@@ -89,14 +89,20 @@ def assert_binds(thing, call):
 
 def test_methods_of_arrays_and_streams_exist():
     """What modules call on arrays, streams and graphs; the stand-in offers the same."""
-    from bpgen.device import arrays, standin
+    from bpgen.device import arrays, standin, streams
 
     for real, ours in (
         (cupy.ndarray, arrays.ndarray),
-        (cupy.cuda.Stream, standin.Stream),
-        (cupy.cuda.Graph, standin.Graph),
+        (cupy.cuda.Stream, streams.Stream),
+        (cupy.cuda.Event, streams.Event),
+        (cupy.cuda.Graph, streams.Graph),
         (cupy.RawModule, standin.RawModule),
     ):
         for name in vars(ours):
-            if re.match("[a-z]", name) and name not in {"memory", "assert_intact"}:
+            if re.match("[a-z]", name) and name not in {
+                "memory",
+                "assert_intact",
+                "place",
+                "moment",
+            }:
                 assert hasattr(real, name), f"{real.__name__} has no {name}"

@@ -120,7 +120,7 @@ def test_captured_steps_are_eager_steps_bit_for_bit_and_so_is_another_run(
         steps = REHEARSED_STEPS if rehearses else STEPS
         losses = [trainer.step(**batches[step % 5]) for step in range(steps)]
         assert np.isfinite(losses).all()
-        assert (trainer._graphs.get(ROWS) is not None) is graph
+        assert all((turn.graph is not None) is graph for turn in trainer._turns[ROWS])
         ends.append((vector_of(trainer.params).get(), losses))
     for vector, losses in ends[1:]:
         np.testing.assert_array_equal(vector, ends[0][0])

@@ -60,6 +60,7 @@ def memory(program: Program, batch: int) -> dict[str, int]:
         "optimizer": FLOAT * own * len(program.optimizer.states),
         "activations": held(device.activations),
         "cotangents": held(device.cotangents),
+        "the next batch": held(device.sent),
     }
 
 

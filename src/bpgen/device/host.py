@@ -36,18 +36,27 @@ def has_compiler() -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """The parameters of a kernel: for each, its type, and whether it is a pointer."""
+    """The parameters of a kernel: for each, its type, and whether it is a pointer.
+
+    `written` says of which ones the kernel may write the memory.
+    """
 
     name: str
     parameters: tuple[tuple[str, bool], ...]
+    written: tuple[bool, ...]
 
 
 def signatures(source: str) -> dict[str, Signature]:
     """Return the signature of every kernel in `source`."""
     found = {}
     for name, text in _KERNEL.findall(source):
-        parts = [p.strip().removeprefix("const ") for p in text.split(",") if p.strip()]
-        found[name] = Signature(name, tuple((p.split(" ")[0], "*" in p) for p in parts))
+        given = [p.strip() for p in text.split(",") if p.strip()]
+        parts = [p.removeprefix("const ") for p in given]
+        found[name] = Signature(
+            name,
+            tuple((p.split(" ")[0], "*" in p) for p in parts),
+            tuple("*" in p and not p.startswith("const ") for p in given),
+        )
     return found
 
 

@@ -36,5 +36,7 @@ class CudaModuleView(ModuleView):
     normals: tuple[str, ...]
     is_drawn: bool
     batch_given: str
+    places: str
+    taken: str
     batch_dict: str
     predict_dict: str

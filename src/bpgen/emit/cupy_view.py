@@ -60,6 +60,8 @@ def view_of(program: Program, declared_in: str, dtype: str) -> CudaModuleView:
         normals=_normals(program),
         is_drawn=_is_drawn(functions),
         preconditions=_PRECONDITIONS,
+        train_line="trainer.start(**batch)",
+        loss_line="last = trainer.loss()  # the one that is waited for",
         **_needs(kernels, functions, init, tensors),
         **{**common, **own},
     )
@@ -95,6 +97,8 @@ def _in_cuda(program: Program) -> tuple[str, ...]:
 def _batch(program: Program, memory: DeviceMemory, tensors: Tensors) -> dict[str, Any]:
     """Return how a batch reaches the device, and how outputs are called there."""
     args = [t.name for t in program.network.inputs]
+    drawn = any(map(is_drawn, program.network.of_role(Role.NOISE)))
+    sent = [*(t.name for t in memory.sent), *(["random"] if drawn else [])]
     read = [name for name in args if name in tensors.predicted()]
     results = (
         f'"{label}": {_result(program, memory, name)}'
@@ -102,6 +106,8 @@ def _batch(program: Program, memory: DeviceMemory, tensors: Tensors) -> dict[str
     )
     return {
         "batch_dict": _dict(args),
+        "places": "{" + ", ".join(f'"{name}": a.{name}' for name in sent) + "}",
+        "taken": ", ".join(f"a.{name}" for name in sent) + ("," if len(sent) == 1 else ""),
         "batch_given": ", ".join(f"{a}={a}" for a in args),
         "predict_dict": _dict(read),
         "predict_result": ", ".join(results),

@@ -20,6 +20,8 @@ that numpy draws, from seed, step and name, and the host draws normal ones. What
 - Nothing is atomic and every sum has one order, so that each run gives the same bits.
 - All memory is there before a step, and nothing in a step waits for the device; so one CUDA graph
   holds a whole step. What changes from step to step, the number of the step, lies in device memory.
+- A batch is copied from pinned memory by a stream of its own, to one of two places in turn, while
+  the step before reads the other. A loss is read when somebody asks for it.
 
 `speller` writes formulas in CUDA C++, `names` keeps a kernel's identifiers apart, `kernel` holds a
 kernel in writing; `maps`, `shapes`, `rows`, `noise` and `matmul` write what there is to compute,
