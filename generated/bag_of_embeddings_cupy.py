@@ -802,7 +802,8 @@ class Trainer:
 
     def _run(self, a: Workspace, turn: Turn) -> None:
         """Launch a step, when its batch has come: its kernels, or the graph of them."""
-        a.tokens, a.topic = turn.device.values()
+        a.tokens = turn.device["tokens"]
+        a.topic = turn.device["topic"]
         with self.stream:
             self.stream.wait_event(turn.copied)
             if not self.graph or a.N not in self._compiled:
@@ -827,7 +828,10 @@ class Trainer:
         """Return the memory of a batch size, and make places for its batches if it is new."""
         if N not in self._workspaces:
             a = self._workspaces[N] = Workspace(N, self.params.flat.dtype)
-            one = {"tokens": a.tokens, "topic": a.topic}
+            one = {
+                "tokens": a.tokens,
+                "topic": a.topic,
+            }
             other = {name: cp.empty_like(array) for name, array in one.items()}
             self._turns[N] = Turn(one), Turn(other)
         return self._workspaces[N]

@@ -962,6 +962,7 @@ class Plan:
         compute = COMPUTE_AS[PRECISION] if single else "COMPUTE_64F"
         self.kind = 0 if single else 1  # CUDA_R_32F, CUDA_R_64F
         self.operation = cublasLt.matmul_desc_create(cublas.ComputeType[compute], self.kind)
+        self.stack = len(out) if out.ndim == 3 else 1
         self.layouts = self._layout(right, "A"), self._layout(left, "B"), self._layout(out)
         if bias is not None:
             self._tell("EPILOGUE", np.uint32(cublasLt.Epilogue.BIAS))
@@ -976,18 +977,20 @@ class Plan:
         cublasLt.matmul_desc_set_attribute(self.operation, which, held.ctypes.data, held.nbytes)
 
     def _layout(self, array: cp.ndarray, operand: str = "") -> int:
-        """Describe a stack of matrices, transposed; an operand's columns may run along memory."""
+        """Describe a stack of matrices, transposed; an operand's columns may run along memory.
+
+        An operand may be one matrix, the same for all of the stack.
+        """
         rows, columns = array.shape[-2:]
         down, along = (stride // array.itemsize for stride in array.strides[-2:])
         turned = along != 1
         inner, outer, step = (rows, columns, along) if turned else (columns, rows, down)
         found = cublasLt.matrix_layout_create(self.kind, inner, outer, max(step, inner))
-        if array.ndim == 3:
-            count, apart = np.array(array.shape[0], np.int32), np.array(array.strides[0])
-            apart //= array.itemsize
-            for name, value in (("BATCH_COUNT", count), ("STRIDED_BATCH_OFFSET", apart)):
-                which = cublasLt.MatrixLayoutAttribute[name]
-                cublasLt.matrix_layout_set_attribute(found, which, value.ctypes.data, value.nbytes)
+        apart = array.strides[0] // array.itemsize if array.ndim == 3 else 0
+        told = {"BATCH_COUNT": np.int32(self.stack), "STRIDED_BATCH_OFFSET": np.int64(apart)}
+        for name, value in told.items():
+            which, held = cublasLt.MatrixLayoutAttribute[name], np.array(value)
+            cublasLt.matrix_layout_set_attribute(found, which, held.ctypes.data, held.nbytes)
         if operand:
             self._tell(f"TRANS{operand}", np.int32(turned))
         return found
@@ -1044,7 +1047,8 @@ class Products:
     ) -> None:
         """Multiply: out = scale left right + bias, or out += …; `arrays` are these three.
 
-        Arrays with four axes are stacks that the library multiplies in turn.
+        Arrays with four axes are stacks that the library multiplies in turn. An operand with two
+        is the same for all of a stack.
         """
         turns = [arrays] if arrays[0].ndim < 4 else list(zip(*arrays, strict=True))
         plans = [self._plan(turn, bias, scale, add=add) for turn in turns]
@@ -1976,7 +1980,8 @@ class Trainer:
 
     def _run(self, a: Workspace, turn: Turn) -> None:
         """Launch a step, when its batch has come: its kernels, or the graph of them."""
-        a.tokens, a.next_token = turn.device.values()
+        a.tokens = turn.device["tokens"]
+        a.next_token = turn.device["next_token"]
         with self.stream:
             self.stream.wait_event(turn.copied)
             if not self.graph or a.N not in self._compiled:
@@ -2001,7 +2006,10 @@ class Trainer:
         """Return the memory of a batch size, and make places for its batches if it is new."""
         if N not in self._workspaces:
             a = self._workspaces[N] = Workspace(N, self.params.flat.dtype)
-            one = {"tokens": a.tokens, "next_token": a.next_token}
+            one = {
+                "tokens": a.tokens,
+                "next_token": a.next_token,
+            }
             other = {name: cp.empty_like(array) for name, array in one.items()}
             self._turns[N] = Turn(one), Turn(other)
         return self._workspaces[N]

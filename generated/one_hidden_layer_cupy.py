@@ -678,7 +678,8 @@ class Trainer:
 
     def _run(self, a: Workspace, turn: Turn) -> None:
         """Launch a step, when its batch has come: its kernels, or the graph of them."""
-        a.x, a.y = turn.device.values()
+        a.x = turn.device["x"]
+        a.y = turn.device["y"]
         with self.stream:
             self.stream.wait_event(turn.copied)
             if not self.graph or a.N not in self._compiled:
@@ -703,7 +704,10 @@ class Trainer:
         """Return the memory of a batch size, and make places for its batches if it is new."""
         if N not in self._workspaces:
             a = self._workspaces[N] = Workspace(N, self.params.flat.dtype)
-            one = {"x": a.x, "y": a.y}
+            one = {
+                "x": a.x,
+                "y": a.y,
+            }
             other = {name: cp.empty_like(array) for name, array in one.items()}
             self._turns[N] = Turn(one), Turn(other)
         return self._workspaces[N]

@@ -2993,7 +2993,8 @@ class Trainer:
 
     def _run(self, a: Workspace, turn: Turn) -> None:
         """Launch a step, when its batch has come: its kernels, or the graph of them."""
-        a.x, a.digit = turn.device.values()
+        a.x = turn.device["x"]
+        a.digit = turn.device["digit"]
         with self.stream:
             self.stream.wait_event(turn.copied)
             if not self.graph or a.N not in self._compiled:
@@ -3018,7 +3019,10 @@ class Trainer:
         """Return the memory of a batch size, and make places for its batches if it is new."""
         if N not in self._workspaces:
             a = self._workspaces[N] = Workspace(N, self.params.flat.dtype)
-            one = {"x": a.x, "digit": a.digit}
+            one = {
+                "x": a.x,
+                "digit": a.digit,
+            }
             other = {name: cp.empty_like(array) for name, array in one.items()}
             self._turns[N] = Turn(one), Turn(other)
         return self._workspaces[N]

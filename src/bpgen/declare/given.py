@@ -18,7 +18,7 @@ BATCH = make_index("n", None)
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}\Z")
 # Attributes of the emitted classes, which no tensor may hide; and, for inputs, which are arguments,
 # the names that the emitted functions use themselves.
-_ATTRIBUTES = frozenset({"N", "ZERO", "flat", "kernels", "random", "storage"})
+_ATTRIBUTES = frozenset({"N", "ZERO", "flat", "kernels", "random", "storage", "tiles"})
 _ARGUMENTS = _ATTRIBUTES | frozenset(
     "Activations Grads Params State Trainer Workspace a add_loss add_score advance backward "
     "checked cp draw dtype erf float forward g infer len loss math noise noise_of np p params real "

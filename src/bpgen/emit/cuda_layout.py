@@ -68,6 +68,7 @@ class DeviceMemory:
                 {n: t for n, t in names.items() if n in results or n not in views},
                 seen,
                 views,
+                "a.tiles",
             ),
             Memory(own, at, {}, {}),
             tuple(filter(held, made)),

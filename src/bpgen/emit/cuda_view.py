@@ -36,7 +36,6 @@ class CudaModuleView(ModuleView):
     normals: tuple[str, ...]
     is_drawn: bool
     batch_given: str
-    places: str
-    taken: str
+    sent: tuple[str, ...]
     batch_dict: str
     predict_dict: str

@@ -19,6 +19,7 @@ from bpgen.ir.program import Program
 from bpgen.ir.tensor import Role
 from bpgen.spell import FormulaSpeller, order_of
 from bpgen.targets.cupy.noise import is_drawn
+from bpgen.targets.cupy.tiles import made_of
 
 _PRECONDITIONS = (
     "if missing():",
@@ -52,7 +53,7 @@ def view_of(program: Program, declared_in: str, dtype: str) -> CudaModuleView:
         extents_in_cuda=_in_cuda(program),
         counts_steps=program.optimizer.counts_steps,
         numbers=number_fields(t for t in memory.numbers if launched(f"s.{t.name}", functions)),
-        activations=fields(memory.activations, speller),
+        activations=(*fields(memory.activations, speller), *_tiles(written)),
         cotangents=(*_random(functions), *fields(memory.cotangents, speller)),
         init=init,
         kernels=kernels,
@@ -98,7 +99,6 @@ def _batch(program: Program, memory: DeviceMemory, tensors: Tensors) -> dict[str
     """Return how a batch reaches the device, and how outputs are called there."""
     args = [t.name for t in program.network.inputs]
     drawn = any(map(is_drawn, program.network.of_role(Role.NOISE)))
-    sent = [*(t.name for t in memory.sent), *(["random"] if drawn else [])]
     read = [name for name in args if name in tensors.predicted()]
     results = (
         f'"{label}": {_result(program, memory, name)}'
@@ -106,8 +106,7 @@ def _batch(program: Program, memory: DeviceMemory, tensors: Tensors) -> dict[str
     )
     return {
         "batch_dict": _dict(args),
-        "places": "{" + ", ".join(f'"{name}": a.{name}' for name in sent) + "}",
-        "taken": ", ".join(f"a.{name}" for name in sent) + ("," if len(sent) == 1 else ""),
+        "sent": (*(t.name for t in memory.sent), *(["random"] if drawn else [])),
         "batch_given": ", ".join(f"{a}={a}" for a in args),
         "predict_dict": _dict(read),
         "predict_result": ", ".join(results),
@@ -145,6 +144,13 @@ def _calls(functions: Sequence[FunctionView]) -> dict[str, tuple[str, ...]]:
 def _is_drawn(functions: Sequence[FunctionView]) -> bool:
     """Whether kernels draw noise."""
     return any(f.name == "draw" for f in functions)
+
+
+def _tiles(written: CudaFunctions) -> tuple[FieldView, ...]:
+    """Return the memory of tiles, if there are any."""
+    tiles = written.target.tiles
+    made = FieldView("tiles", "", "copies that products read", make=made_of(tiles))
+    return (made,) if tiles else ()
 
 
 def _random(functions: Sequence[FunctionView]) -> tuple[FieldView, ...]:

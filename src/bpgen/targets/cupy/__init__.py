@@ -14,7 +14,8 @@ that numpy draws, from seed, step and name, and the host draws normal ones. What
   `product` multiplies matrices in tiles of shared memory, whatever formulas its operands are, so
   that a convolution is a product too.
 - A large product of matrices that lie in memory as they are is a line of Python, as in numpy, which
-  cuBLASLt carries out, or a kernel where that is missing.
+  cuBLASLt carries out, or a kernel where that is missing. The windows of a wide convolution are
+  copied to a tile first; of a narrow one nothing is.
 - Maps over the entries of a result are computed where it is stored: `fusion` decides that from the
   program alone.
 - Nothing is atomic and every sum has one order, so that each run gives the same bits.
@@ -24,6 +25,6 @@ that numpy draws, from seed, step and name, and the host draws normal ones. What
   the step before reads the other. A loss is read when somebody asks for it.
 
 `speller` writes formulas in CUDA C++, `names` keeps a kernel's identifiers apart, `kernel` holds a
-kernel in writing; `maps`, `shapes`, `rows`, `noise` and `matmul` write what there is to compute,
-`target` chooses.
+kernel in writing; `maps`, `shapes`, `rows`, `noise`, `tiles` and `matmul` write what there is
+to compute, `target` chooses.
 """

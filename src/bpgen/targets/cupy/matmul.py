@@ -2,50 +2,67 @@
 
 `out = left right + bias` is one line, `k.matmul(a.x, p.W, a.z, bias=p.b)`: the operands are views,
 as numpy has them. Stacks of matrices are one product, or one for each entry of their first axis,
-as the heads of an attention. What is no such product, or too small to be worth it, is a kernel.
+as the heads of an attention. An operand that is no matrix, as the windows of a convolution, is
+copied to a tile first, where enough is computed from it. What is no such product, or too small to
+be worth it, is a kernel.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import prod
 
 import sympy
 from sympy import Expr
 
 from bpgen.ir.equation import Op, Term
-from bpgen.ir.expr import Access
+from bpgen.ir.expr import Access, indices_of
 from bpgen.ir.index import Extent, Index
 from bpgen.targets.cupy.fusion import Entrywise, Part, Total
 from bpgen.targets.cupy.kernel import Fixed, count
 from bpgen.targets.cupy.memory import Memory
 from bpgen.targets.cupy.shapes import Axes, Matrices, matrices
+from bpgen.targets.cupy.tiles import Tile, tile_of
 
 MATMUL = "matmul"  # the kernel where the library is missing
 _WORTH = 2**18  # multiplications that are worth a library
 _NARROW = 8  # rows or columns of matrices in a stack, below which it is not
+_LARGE = 64  # rows, columns and what is summed of a product for which operands are copied
+_WORTH_A_COPY = 2**24  # its multiplications
+_TOO_LARGE = 2**27  # entries of a copy
 _UNKNOWN = 64  # what a free extent counts as
 
 Terms = tuple[Term, ...]
 
 
-def matmul(part: Part, fixed: Fixed, memory: Memory) -> str | None:
-    """Return the line that multiplies matrices; None if `part` is no product, or a small one."""
+@dataclass(frozen=True, slots=True)
+class Product:
+    """The line that multiplies matrices, and the tiles that are filled before."""
+
+    line: str
+    tiles: tuple[Tile, ...] = ()
+
+
+def matmul(part: Part, fixed: Fixed, memory: Memory) -> Product | None:
+    """Return how matrices are multiplied; None if `part` is no product, or a small one."""
     if not isinstance(part, Total) or part.op is not Op.SUM:
         return None
     of = matrices(part, tuple(i for i in part.out.indices if i not in fixed))
     if of is None:
         return None
     bias, scale = _bias(part, of, fixed, memory), _number(part.scale)
+    if bias is None or scale is None:
+        return None
     ways = (_operands(part, of, turns, fixed, memory) for turns in _turns(of))
-    operands = next((found for found in ways if found), ())
-    if bias is None or scale is None or not operands:
+    found = next(((operands, ()) for operands in ways if operands), None)
+    operands, tiles = found or _tiled(part, of, fixed, memory)
+    if not operands:
         return None
     given = [*operands, *([f"bias={bias}"] if bias else [])]
     given += [f"scale={scale}"] if scale != "1.0" else []
     given += ["add=True"] if part.accumulate else []
-    return f"k.matmul({', '.join(given)})"
+    return Product(f"k.matmul({', '.join(given)})", tiles)
 
 
 def apart(part: Part, terms: Terms, fixed: Fixed, memory: Memory) -> tuple[tuple[Part, Terms], ...]:
@@ -90,6 +107,41 @@ def _operands(
         )
     ]
     return () if None in found else tuple(map(str, found))
+
+
+def _tiled(
+    part: Total, of: Matrices, fixed: Fixed, memory: Memory
+) -> tuple[tuple[str, ...], tuple[Tile, ...]]:
+    """Return the arrays of a product, and the tiles among them; () if that is not worth it.
+
+    Where rows or columns of the result do not lie together, as n and h, w in z[n,f,h,w], what comes
+    first counts a stack. An operand that has not this index is the same for all of the stack.
+    """
+    over = part.term.over
+    if of.stack or not memory.tiles or _size((*of.rows, *of.columns, *over)) < _WORTH_A_COPY:
+        return (), ()
+    first = tuple(i for i in part.out.indices if i not in fixed)[:1]
+    for shared in ((), first):
+        rows, columns = (tuple(i for i in own if i not in shared) for own in (of.rows, of.columns))
+        if not rows or not columns:
+            return (), ()
+        out = _matrix(part.out.canonical, (shared, rows, columns), fixed, memory)
+        if out is not None:
+            break
+    if out is None or min(map(_size, (rows, columns, over))) < _LARGE:
+        return (), ()
+    texts, tiles = [], list[Tile]()
+    for read, own in ((of.left, (rows, over)), (of.right, (over, columns))):
+        groups = (shared, *own) if set(shared) <= indices_of(read) else own
+        text = _matrix(read, groups, fixed, memory)
+        if text is None:
+            tile = tile_of(read, groups, len(tiles), memory)
+            if tile is None or _size(tile.tensor.indices) > _TOO_LARGE:
+                return (), ()
+            tiles.append(tile)
+            text = _matrix(tile.tensor.canonical, groups, {}, tile.within(memory))
+        texts.append(str(text))
+    return (*texts, out), tuple(tiles)
 
 
 def _size(indices: Axes) -> int:

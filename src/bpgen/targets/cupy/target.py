@@ -14,7 +14,7 @@ from bpgen.ir.program import Part as ProgramPart
 from bpgen.ir.program import Step, Turns
 from bpgen.ir.tensor import KEPT, Role, Tensor
 from bpgen.spell import FormulaSpeller, order_of
-from bpgen.targets.cupy.fusion import Part, Total, joins, parts_of
+from bpgen.targets.cupy.fusion import Entrywise, Part, Total, joins, parts_of
 from bpgen.targets.cupy.kernel import Draft, Fixed, Kernel, Launch
 from bpgen.targets.cupy.maps import write_maps
 from bpgen.targets.cupy.matmul import MATMUL, apart, matmul
@@ -23,6 +23,7 @@ from bpgen.targets.cupy.names import identifier
 from bpgen.targets.cupy.noise import draw_of, is_drawn
 from bpgen.targets.cupy.rows import row_of, write_rows
 from bpgen.targets.cupy.shapes import write
+from bpgen.targets.cupy.tiles import Tile
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class CupyTarget:
     turn: dict[Index, str]
     kernels: dict[str, Kernel] = field(default_factory=dict)
     shapes: dict[tuple[str, ...], str] = field(default_factory=dict)
+    tiles: list[Tile] = field(default_factory=list)
 
     def launches(self, parts: Sequence[ProgramPart], function: str) -> tuple[Launch | Rounds, ...]:
         """Return what a function does, in order.
@@ -91,7 +93,7 @@ class CupyTarget:
 
         def close() -> None:
             if group:
-                found.append(self._launch(tuple(group), function, fixed))
+                found.extend(self._launch(tuple(group), function, fixed))
                 group.clear()
 
         for part in parts:
@@ -141,11 +143,29 @@ class CupyTarget:
             own = replace(step.equation, terms=terms)
             yield _Written(part, self.speller.equation(own, "+=" if place else first))
 
-    def _launch(self, group: Sequence[_Written], function: str, fixed: Fixed) -> Launch:
+    def _launch(self, group: Sequence[_Written], function: str, fixed: Fixed) -> Iterable[Launch]:
         parts = [w.part for w in group]
         product = matmul(parts[0], fixed, self.memory)
-        if product is not None:
-            return Launch((group[0].formula,), product)
+        if product is None:
+            yield self._kernel(group, function, fixed)
+            return
+        for tile in product.tiles:
+            self.tiles.append(tile)
+            yield self._filled(tile, function, fixed)
+        yield Launch((group[0].formula,), product.line)
+
+    def _filled(self, tile: Tile, function: str, fixed: Fixed) -> Launch:
+        """Return what copies entries to a tile."""
+        part, memory = Entrywise(tile.tensor, tile.read, accumulate=False), tile.within(self.memory)
+        draft = Draft(memory, fixed)
+        written = write_maps(draft, [part])
+        formula = f"{self.speller.spell(tile.tensor.canonical)} = {self.speller.spell(tile.read)}"
+        name = self._kept(draft, written.lines, [formula], [part], function)
+        given = ", ".join([f'"{name}"', *written.sizes, *draft.arguments()])
+        return Launch((formula,), f"k.{written.method}({given})")
+
+    def _kernel(self, group: Sequence[_Written], function: str, fixed: Fixed) -> Launch:
+        parts = [w.part for w in group]
         is_number = parts[-1].out.role is Role.SCALAR and not isinstance(parts[0], Total)
         order = order_of(self.memory.tensors.values())
         draft = Draft(self.memory, fixed, "double" if is_number else "real", order)
