@@ -17,6 +17,7 @@ def source_of_kernels(kernels, tensors):
         has_rows=True,
         has_products=True,
         has_matmul=False,
+        is_drawn=True,
         kernels=tuple(map(kernel_view, kernels)),
     )
     text = environment().get_template("cupy/source.py.jinja").render(view=view)
