@@ -20,14 +20,14 @@ needs_compiler = pytest.mark.skipif(not has_compiler(), reason="needs g++")
 
 
 @pytest.fixture
-def emitted(noisy, tmp_path):
+def emitted(noisy, tmp_path, device):
     """The host's and the device's module of a model with noise of every law."""
 
     def build(dtype="float32", seed=0):
         for target in ("numpy", "cupy"):
             path = tmp_path / f"{target}_{dtype}.py"
             path.write_text(bp.load(noisy).source(target, dtype), encoding="utf-8")
-        with installed(Device(seed)):
+        with installed(Device(seed, device.options)):
             return tuple(load_module(tmp_path / f"{t}_{dtype}.py") for t in ("numpy", "cupy"))
 
     return build
