@@ -217,7 +217,11 @@ class ndarray:  # noqa: N801  CuPy's name
         return self.memory.copy()
 
     def set(self, array: NDArray[Any], stream: Any = None) -> None:
-        """Copy from the host, which waits, unless a stream is given: then from pinned memory."""
+        """Copy from the host, in a stream or the current one; nobody waits for it.
+
+        Memory that is pinned is read meanwhile. Other memory is free when this returns, which may
+        take as long as the copy: so into a stream that is given comes pinned memory alone.
+        """
         self._device.refuse_in_capture("set")
         require(type(array) is np.ndarray, f"set takes an array of the host, not {type(array)}")
         require(array.dtype == self.dtype, f"set {array.dtype} into {self.dtype}")
@@ -227,13 +231,12 @@ class ndarray:  # noqa: N801  CuPy's name
         def copied() -> None:
             self.memory[...] = array
 
-        work = Work(copied, writes=(self.place,))
-        if stream is None:
-            self._device.at_once(work)
-            return
         own = [p for p in self._device.order.pins if np.may_share_memory(p.memory, array)]
-        require(bool(own), "a copy that nobody waits for reads memory that is not pinned")
-        own[0].lend(stream.ptr, self._device.run(work, stream.ptr))
+        require(bool(own) or stream is None, "a copy into a stream reads memory that is not pinned")
+        where = self._device.current if stream is None else stream.ptr
+        number = self._device.run(Work(copied, writes=(self.place,)), where)
+        for pinned in own:
+            pinned.lend(where, number)
 
     def __float__(self) -> float:
         """Copy a number to the host."""

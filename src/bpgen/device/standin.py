@@ -89,7 +89,7 @@ class Cupy:
         self.device.refuse_in_capture("asarray")
         require(type(array) is np.ndarray, f"asarray takes an array of the host, not {type(array)}")
         found = self.device.guarded(array)
-        self.device.at_once(Work(lambda: None, writes=(found.place,)))
+        self.device.do(Work(lambda: None, writes=(found.place,)))
         return found
 
     def module(self) -> ModuleType:
