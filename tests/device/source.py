@@ -14,6 +14,7 @@ def source_of_kernels(kernels, tensors):
         extents_in_cuda=(f"{known};",),
         has_values=True,
         has_reductions=True,
+        has_matches=True,
         has_rows=True,
         has_products=True,
         has_matmul=False,

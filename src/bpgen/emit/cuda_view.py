@@ -24,6 +24,7 @@ class CudaModuleView(ModuleView):
     extents_in_cuda: tuple[str, ...]
     has_values: bool
     has_reductions: bool
+    has_matches: bool
     has_rows: bool
     has_products: bool
     has_matmul: bool

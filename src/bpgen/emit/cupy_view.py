@@ -82,6 +82,7 @@ def _needs(
         "needs_orthogonal": "orthogonal(" in lines,
         "has_values": "each_of(" in kernels,
         "has_reductions": "by_" in kernels or "rows<" in kernels,
+        "has_matches": "by_match(" in kernels,
         "has_rows": "rows<" in kernels,
         "has_products": "product<" in kernels or multiplies,
         "has_matmul": multiplies,

@@ -17,12 +17,13 @@ from bpgen.spell import FormulaSpeller, order_of
 from bpgen.targets.cupy.fusion import Entrywise, Part, Total, joins, parts_of
 from bpgen.targets.cupy.kernel import Draft, Fixed, Kernel, Launch
 from bpgen.targets.cupy.maps import write_maps
+from bpgen.targets.cupy.matches import matches_of, write_matches
 from bpgen.targets.cupy.matmul import MATMUL, apart, matmul
 from bpgen.targets.cupy.memory import Memory
 from bpgen.targets.cupy.names import identifier
 from bpgen.targets.cupy.noise import draw_of, is_drawn
 from bpgen.targets.cupy.rows import row_of, write_rows
-from bpgen.targets.cupy.shapes import write
+from bpgen.targets.cupy.shapes import Written, write
 from bpgen.targets.cupy.tiles import Tile
 
 
@@ -169,15 +170,21 @@ class CupyTarget:
         is_number = parts[-1].out.role is Role.SCALAR and not isinstance(parts[0], Total)
         order = order_of(self.memory.tensors.values())
         draft = Draft(self.memory, fixed, "double" if is_number else "real", order)
-        row = row_of(parts, fixed, self.memory) if len(parts) > 1 else None
-        if row is not None:
-            written = write_rows(draft, parts, row)
-        else:
-            written = (write if isinstance(parts[0], Total) else write_maps)(draft, parts)
+        written = self._written(draft, parts)
         formulas = [w.formula for w in group]
         name = self._kept(draft, written.lines, formulas, parts, function)
         given = ", ".join([f'"{name}"', *written.sizes, *draft.arguments()])
         return Launch(tuple(formulas), f"k.{written.method}({given})")
+
+    def _written(self, draft: Draft, parts: Sequence[Part]) -> Written:
+        """Return the kernel of a group, in the shape that its first part asks for."""
+        row = row_of(parts, draft.fixed, self.memory) if len(parts) > 1 else None
+        if row is not None:
+            return write_rows(draft, parts, row)
+        matches = matches_of(parts[0], draft.moving(parts[0].out.indices))
+        if matches is not None:
+            return write_matches(draft, parts, matches)
+        return (write if isinstance(parts[0], Total) else write_maps)(draft, parts)
 
     def _kept(
         self,
