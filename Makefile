@@ -51,7 +51,7 @@ kernels: $(VENV)/.cuda
 sanitize: $(VENV)/.dev
 	LD_PRELOAD="$$(g++ -print-file-name=libasan.so) $$(g++ -print-file-name=libubsan.so)" \
 	  ASAN_OPTIONS=detect_leaks=0:detect_stack_use_after_return=0 \
-	  $(BIN)/pytest tests/device/test_zoo.py -k float64 --sanitize -n auto
+	  $(BIN)/pytest tests/device/test_zoo.py tests/device/test_noise.py -k float64 --sanitize -n auto
 
 gpu: $(VENV)/.gpu
 	$(BIN)/pytest -m gpu -rs -n 4

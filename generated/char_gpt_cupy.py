@@ -321,19 +321,23 @@ __device__ void product(
     }
 }
 
-// out = scale left right + bias, or out += …, for stacks of matrices that lie in any order: where
-// cuBLASLt is missing, or has no way.
+// out = scale left right + bias, or out += …, for stacks of matrices that lie in any order, as many
+// in turn as there are: where cuBLASLt is missing, or has no way.
 extern "C" __global__ void kernel_matmul(
     const real *left, const real *right, const real *bias, real *out,
-    int stack, int rows, int columns, int length,
-    int left_s, int left_r, int left_k, int right_s, int right_k, int right_c, int out_s, int out_r,
-    int has_bias, int adds, double scale
+    int count, int rows, int columns, int length, int stack,
+    int left_t, int left_s, int left_r, int left_k, int right_t, int right_s, int right_k,
+    int right_c, int out_t, int out_s, int out_r, int has_bias, int adds, double scale
 ) {
-    product<4, by_row, by_row>(stack, rows, columns, length,
-        [=](int s, int r, int k) { return left[s * left_s + r * left_r + k * left_k]; },
-        [=](int s, int k, int c) { return right[s * right_s + k * right_k + c * right_c]; },
+    product<4, by_row, by_row>(count, rows, columns, length,
+        [=](int s, int r, int k) {
+            return left[s / stack * left_t + s % stack * left_s + r * left_r + k * left_k];
+        },
+        [=](int s, int k, int c) {
+            return right[s / stack * right_t + s % stack * right_s + k * right_k + c * right_c];
+        },
         [=](int s, int r, int c, real sum) {
-            const int at = s * out_s + r * out_r + c;
+            const int at = s / stack * out_t + s % stack * out_s + r * out_r + c;
             const real found = real(scale) * sum + (has_bias ? bias[c] : real(0));
             out[at] = adds ? out[at] + found : found;
         });
@@ -456,24 +460,6 @@ extern "C" __global__ void kernel_turned2(
         });
 }
 
-// att_score[b,n,a,d,s] = Σ_k y3[b,n,d,a,k] y4[b,n,s,a,k]/√K
-extern "C" __global__ void kernel_att_score(
-    const real *turned1, const real *turned2, real *att_score, int N, int b
-) {
-    product<2, by_row, by_column>(N * A, D, S, K,
-        [=](int s, int d, int k) {
-            const int n = s / A, a = s % A;
-            return turned1[(((b * N + n) * D + d) * A + a) * K + k];
-        },
-        [=](int s, int k, int s_) {
-            const int n = s / A, a = s % A;
-            return turned2[(((b * N + n) * S + s_) * A + a) * K + k];
-        },
-        [=](int s, int d, int s_, real sum) {
-            att_score[((b * (N * A) + s) * D + d) * S + s_] = 0.1767766952966369_r * sum;
-        });
-}
-
 // m1[b,n,a,d] = max_s (att_score[b,n,a,d,s] if s ≤ d else att_score[b,n,a,d,0])
 // u1[b,n,a,d,s] = (att_score[b,n,a,d,s] - m1[b,n,a,d] if s ≤ d else 0)
 // e1[b,n,a,d,s] = [s ≤ d] exp(u1[b,n,a,d,s])
@@ -501,22 +487,6 @@ extern "C" __global__ void kernel_p1(
             p1[row * S + s] = e1[row * S + s] / s1[row];
         });
     });
-}
-
-// att_mixed[b,n,d,a,k] = Σ_s att_v[b,n,s,a,k] p1[b,n,a,d,s]
-extern "C" __global__ void kernel_att_mixed(
-    const real *p1, const real *att_v, real *att_mixed, int N, int b
-) {
-    product<2, by_row, by_row>(N * A, D, K, S,
-        [=](int s, int d, int s_) { return p1[((b * (N * A) + s) * D + d) * S + s_]; },
-        [=](int s, int s_, int k) {
-            const int n = s / A, a = s % A;
-            return att_v[(((b * N + n) * S + s_) * A + a) * K + k];
-        },
-        [=](int s, int d, int k, real sum) {
-            const int n = s / A, a = s % A;
-            att_mixed[(((b * N + n) * D + d) * A + a) * K + k] = sum;
-        });
 }
 
 // sum1[b,n,d,h] = block_before[b,n,d,h] + att_o[b,n,d,h]
@@ -695,6 +665,7 @@ extern "C" __global__ void kernel_d_z1(
 // sum_d_xhat2[b,n,d] = Σ_h ∂L/∂xhat2[b,n,d,h]
 // ∂L/∂sum1[b,n,d,h] = rstd2[b,n,d] ∂L/∂xhat2[b,n,d,h] + ∂L/∂block[b,n,d,h] - rstd2[b,n,d]
 //     sum_d_xhat2[b,n,d]/H - rstd2[b,n,d] xhat2[b,n,d,h] xhat2_dot_d_xhat2[b,n,d]/H
+// Likewise ∂L/∂block_before.
 extern "C" __global__ void kernel_d_sum1(
     const real *block_ln2_gain, const real *d_y5, const real *xhat2, const real *rstd2,
     const real *d_block, real *d_xhat2, real *xhat2_dot_d_xhat2, real *sum_d_xhat2, real *d_sum1,
@@ -721,24 +692,6 @@ extern "C" __global__ void kernel_d_sum1(
     });
 }
 
-// ∂L/∂p1[b,n,a,d,s] = Σ_k att_v[b,n,s,a,k] ∂L/∂att_mixed[b,n,d,a,k]
-extern "C" __global__ void kernel_d_p1(
-    const real *d_att_mixed, const real *att_v, real *d_p1, int N, int b
-) {
-    product<2, by_row, by_column>(N * A, D, S, K,
-        [=](int s, int d, int k) {
-            const int n = s / A, a = s % A;
-            return d_att_mixed[(((b * N + n) * D + d) * A + a) * K + k];
-        },
-        [=](int s, int k, int s_) {
-            const int n = s / A, a = s % A;
-            return att_v[(((b * N + n) * S + s_) * A + a) * K + k];
-        },
-        [=](int s, int d, int s_, real sum) {
-            d_p1[((b * (N * A) + s) * D + d) * S + s_] = sum;
-        });
-}
-
 // p1_dot_d_p1[b,n,a,d] = Σ_s p1[b,n,a,d,s] ∂L/∂p1[b,n,a,d,s]
 // ∂L/∂att_score[b,n,a,d,s] = [s ≤ d] p1[b,n,a,d,s] (∂L/∂p1[b,n,a,d,s] - p1_dot_d_p1[b,n,a,d])
 extern "C" __global__ void kernel_d_att_score(
@@ -759,24 +712,6 @@ extern "C" __global__ void kernel_d_att_score(
     });
 }
 
-// ∂L/∂y4[b,n,s,a,k] = Σ_d y3[b,n,d,a,k] ∂L/∂att_score[b,n,a,d,s]/√K
-extern "C" __global__ void kernel_d_y4(
-    const real *d_att_score, const real *turned1, real *d_y4, int N, int b
-) {
-    product<2, by_column, by_row>(N * A, S, K, D,
-        [=](int s, int s_, int d) {
-            return d_att_score[((b * (N * A) + s) * D + d) * S + s_];
-        },
-        [=](int s, int d, int k) {
-            const int n = s / A, a = s % A;
-            return turned1[(((b * N + n) * D + d) * A + a) * K + k];
-        },
-        [=](int s, int s_, int k, real sum) {
-            const int n = s / A, a = s % A;
-            d_y4[(((b * N + n) * S + s_) * A + a) * K + k] = 0.1767766952966369_r * sum;
-        });
-}
-
 // ∂L/∂pair2[b,n,s,a,j,f] = Σ_g turn2[s,j,g,f] ∂L/∂y4[b,n,s,a,2 j + g]
 extern "C" __global__ void kernel_d_pair2(
     const real *d_y4, const real *turn2, real *d_pair2, int N, int b
@@ -792,24 +727,6 @@ extern "C" __global__ void kernel_d_pair2(
             const int s_ = s / J, j = s % J;
             const int n = r / A, a = r % A;
             d_pair2[((((b * N + n) * S + s_) * A + a) * J + j) * F + f] = sum;
-        });
-}
-
-// ∂L/∂y3[b,n,d,a,k] = Σ_s y4[b,n,s,a,k] ∂L/∂att_score[b,n,a,d,s]/√K
-extern "C" __global__ void kernel_d_y3(
-    const real *d_att_score, const real *turned2, real *d_y3, int N, int b
-) {
-    product<2, by_row, by_row>(N * A, D, K, S,
-        [=](int s, int d, int s_) {
-            return d_att_score[((b * (N * A) + s) * D + d) * S + s_];
-        },
-        [=](int s, int s_, int k) {
-            const int n = s / A, a = s % A;
-            return turned2[(((b * N + n) * S + s_) * A + a) * K + k];
-        },
-        [=](int s, int d, int k, real sum) {
-            const int n = s / A, a = s % A;
-            d_y3[(((b * N + n) * D + d) * A + a) * K + k] = 0.1767766952966369_r * sum;
         });
 }
 
@@ -829,77 +746,6 @@ extern "C" __global__ void kernel_d_pair1(
             const int n = r / A, a = r % A;
             d_pair1[((((b * N + n) * D + d) * A + a) * J + j) * F + f] = sum;
         });
-}
-
-// ∂L/∂att_v[b,n,s,a,k] = Σ_d p1[b,n,a,d,s] ∂L/∂att_mixed[b,n,d,a,k]
-extern "C" __global__ void kernel_d_att_v(
-    const real *p1, const real *d_att_mixed, real *d_att_v, int N, int b
-) {
-    product<2, by_column, by_row>(N * A, S, K, D,
-        [=](int s, int s_, int d) { return p1[((b * (N * A) + s) * D + d) * S + s_]; },
-        [=](int s, int d, int k) {
-            const int n = s / A, a = s % A;
-            return d_att_mixed[(((b * N + n) * D + d) * A + a) * K + k];
-        },
-        [=](int s, int s_, int k, real sum) {
-            const int n = s / A, a = s % A;
-            d_att_v[(((b * N + n) * S + s_) * A + a) * K + k] = sum;
-        });
-}
-
-// ∂L/∂y2[b,n,d,h] += Σ_{a,k} block_att_Wk[b,h,a,k] ∂L/∂att_k[b,n,d,a,k]
-extern "C" __global__ void kernel_d_y2(
-    const real *d_pair2, const real *block_att_Wk, real *d_y2, int N, int b
-) {
-    product<2, by_row, by_column>(1, N * D, H, A * K,
-        [=](int, int r, int k) {
-            const int n = r / D, d = r % D;
-            return d_pair2[((b * N + n) * S + d) * (A * K) + k];
-        },
-        [=](int, int k, int h) { return block_att_Wk[(b * H + h) * (A * K) + k]; },
-        [=](int, int r, int h, real sum) { d_y2[(b * (N * D) + r) * H + h] += sum; });
-}
-
-// ∂L/∂y2[b,n,d,h] += Σ_{a,k} block_att_Wq[b,h,a,k] ∂L/∂att_q[b,n,d,a,k]
-// ∂L/∂xhat1[b,n,d,h] = block_ln1_gain[b,h] ∂L/∂y2[b,n,d,h]
-extern "C" __global__ void kernel_d_xhat1(
-    const real *d_pair1, const real *block_att_Wq, const real *block_ln1_gain, real *d_y2,
-    real *d_xhat1, int N, int b
-) {
-    product<2, by_row, by_column>(1, N * D, H, A * K,
-        [=](int, int r, int k) { return d_pair1[(b * (N * D) + r) * (A * K) + k]; },
-        [=](int, int k, int h) { return block_att_Wq[(b * H + h) * (A * K) + k]; },
-        [=](int, int r, int h, real sum) {
-            const int at = (b * (N * D) + r) * H + h;
-            d_y2[at] += sum;
-            d_xhat1[at] = block_ln1_gain[b * H + h] * d_y2[at];
-        });
-}
-
-// xhat1_dot_d_xhat1[b,n,d] = Σ_h xhat1[b,n,d,h] ∂L/∂xhat1[b,n,d,h]
-// sum_d_xhat1[b,n,d] = Σ_h ∂L/∂xhat1[b,n,d,h]
-// ∂L/∂block_before[b,n,d,h] = rstd1[b,n,d] ∂L/∂xhat1[b,n,d,h] + ∂L/∂sum1[b,n,d,h] - rstd1[b,n,d]
-//     sum_d_xhat1[b,n,d]/H - rstd1[b,n,d] xhat1[b,n,d,h] xhat1_dot_d_xhat1[b,n,d]/H
-extern "C" __global__ void kernel_d_block_before(
-    const real *xhat1, const real *d_xhat1, const real *rstd1, const real *d_sum1,
-    real *xhat1_dot_d_xhat1, real *sum_d_xhat1, real *d_block_before, int N, int b
-) {
-    rows<32>(N * D, [=](int i) {
-        const int row = b * (N * D) + i;
-        reduce_row<32, added>(H,
-            [=](int h) {
-                return xhat1[row * H + h] * d_xhat1[row * H + h];
-            },
-            [=](real sum) { xhat1_dot_d_xhat1[row] = sum; });
-        reduce_row<32, added>(H,
-            [=](int h) { return d_xhat1[row * H + h]; },
-            [=](real sum) { sum_d_xhat1[row] = sum; });
-        map_row<32>(H, [=](int h) {
-            d_block_before[row * H + h] = rstd1[row] * d_xhat1[row * H + h] + d_sum1[row * H + h] -
-                0.0078125_r * rstd1[row] * sum_d_xhat1[row] - 0.0078125_r * rstd1[row] *
-                xhat1[row * H + h] * xhat1_dot_d_xhat1[row];
-        });
-    });
 }
 
 // ∂L/∂characters_W[v,h] = Σ_{n,d} δ(v,tokens[n,d]) ∂L/∂block_before[0,n,d,h]
@@ -1050,9 +896,7 @@ KERNELS = (
     "y2",
     "turned1",
     "turned2",
-    "att_score",
     "p1",
-    "att_mixed",
     "y5",
     "gelu1",
     "block",
@@ -1064,16 +908,9 @@ KERNELS = (
     "d_block",
     "d_z1",
     "d_sum1",
-    "d_p1",
     "d_att_score",
-    "d_y4",
     "d_pair2",
-    "d_y3",
     "d_pair1",
-    "d_att_v",
-    "d_y2",
-    "d_xhat1",
-    "d_block_before",
     "d_characters_W",
     "d_block_ln1_gain",
     "d_block_ln1_shift",
@@ -1125,6 +962,7 @@ class Plan:
         compute = COMPUTE_AS[PRECISION] if single else "COMPUTE_64F"
         self.kind = 0 if single else 1  # CUDA_R_32F, CUDA_R_64F
         self.operation = cublasLt.matmul_desc_create(cublas.ComputeType[compute], self.kind)
+        self.stack = len(out) if out.ndim == 3 else 1
         self.layouts = self._layout(right, "A"), self._layout(left, "B"), self._layout(out)
         if bias is not None:
             self._tell("EPILOGUE", np.uint32(cublasLt.Epilogue.BIAS))
@@ -1139,18 +977,20 @@ class Plan:
         cublasLt.matmul_desc_set_attribute(self.operation, which, held.ctypes.data, held.nbytes)
 
     def _layout(self, array: cp.ndarray, operand: str = "") -> int:
-        """Describe a stack of matrices, transposed; an operand's columns may run along memory."""
+        """Describe a stack of matrices, transposed; an operand's columns may run along memory.
+
+        An operand may be one matrix, the same for all of the stack.
+        """
         rows, columns = array.shape[-2:]
         down, along = (stride // array.itemsize for stride in array.strides[-2:])
         turned = along != 1
         inner, outer, step = (rows, columns, along) if turned else (columns, rows, down)
         found = cublasLt.matrix_layout_create(self.kind, inner, outer, max(step, inner))
-        if array.ndim == 3:
-            count, apart = np.array(array.shape[0], np.int32), np.array(array.strides[0])
-            apart //= array.itemsize
-            for name, value in (("BATCH_COUNT", count), ("STRIDED_BATCH_OFFSET", apart)):
-                which = cublasLt.MatrixLayoutAttribute[name]
-                cublasLt.matrix_layout_set_attribute(found, which, value.ctypes.data, value.nbytes)
+        apart = array.strides[0] // array.itemsize if array.ndim == 3 else 0
+        told = {"BATCH_COUNT": np.int32(self.stack), "STRIDED_BATCH_OFFSET": np.int64(apart)}
+        for name, value in told.items():
+            which, held = cublasLt.MatrixLayoutAttribute[name], np.array(value)
+            cublasLt.matrix_layout_set_attribute(found, which, held.ctypes.data, held.nbytes)
         if operand:
             self._tell(f"TRANS{operand}", np.int32(turned))
         return found
@@ -1199,28 +1039,44 @@ class Products:
     def __init__(self, plain: Callable[..., None]) -> None:
         self._plain = plain
         self._plans: dict[object, Plan | None] = {}
-        if cublas is not None:
-            self._handle, self._room = cublasLt.create(), cp.empty(WORKSPACE, np.uint8)
+        self._rooms: dict[int, cp.ndarray] = {}
+        self._handle = cublasLt.create() if cublas is not None else 0
 
     def multiply(
         self, arrays: tuple[cp.ndarray, ...], bias: cp.ndarray | None, scale: float, *, add: bool
     ) -> None:
-        """Multiply: out = scale left right + bias, or out += …; `arrays` are these three."""
-        plan = self._plan(arrays, bias, scale, add=add) if cublas is not None else None
-        if plan is not None:
-            plan.launch(arrays, self._room)
+        """Multiply: out = scale left right + bias, or out += …; `arrays` are these three.
+
+        Arrays with four axes are stacks that the library multiplies in turn. An operand with two
+        is the same for all of a stack.
+        """
+        turns = [arrays] if arrays[0].ndim < 4 else list(zip(*arrays, strict=True))
+        plans = [self._plan(turn, bias, scale, add=add) for turn in turns]
+        if None not in plans:
+            room = self._room(cp.cuda.get_current_stream().ptr)
+            for plan, turn in zip(plans, turns, strict=True):
+                plan.launch(turn, room)
             return
-        left, right, out = (array if array.ndim == 3 else array[None] for array in arrays)
-        sizes = (*out.shape, left.shape[2])
+        left, right, out = (x[(None,) * (4 - x.ndim)] for x in arrays)
+        count, stack, rows, columns = out.shape
+        sizes = (count * stack, rows, columns)
         steps = [s // x.itemsize for x in (left, right, out) for s in x.strides]
         given = (left, right, out if bias is None else bias, out)
         flags = (int(bias is not None), int(add), np.float64(scale))
-        self._plain(*out.shape, *given, *sizes, *steps[:-1], *flags)
+        self._plain(*sizes, *given, *sizes, left.shape[3], stack, *steps[:-1], *flags)
+
+    def _room(self, stream: int) -> cp.ndarray:
+        """Return what cuBLASLt may write into meanwhile; each stream has its own."""
+        if stream not in self._rooms:
+            self._rooms[stream] = cp.empty(WORKSPACE, np.uint8)
+        return self._rooms[stream]
 
     def _plan(
         self, arrays: tuple[cp.ndarray, ...], bias: cp.ndarray | None, scale: float, *, add: bool
     ) -> Plan | None:
         """Return how cuBLASLt multiplies these, planned once; None if it has no way."""
+        if cublas is None:
+            return None
         shapes = tuple((*x.shape, *x.strides, aligned(x)) for x in arrays)
         key = (shapes, 0 if bias is None else bias.data.ptr, scale, add)
         if key not in self._plans:
@@ -1593,7 +1449,12 @@ def forward(p: Params, a: Activations) -> None:
         k.product("turned2", 16, S * J, N * A, G, a.att_k, a.turn2, a.turned2, N, b)
 
         # att_score[b,n,a,d,s] = Σ_k y3[b,n,d,a,k] y4[b,n,s,a,k]/√K
-        k.product("att_score", 32, N * A, D, S, a.turned1, a.turned2, a.att_score, N, b)
+        k.matmul(
+            a.turned1[b].reshape(N, D, A, K).transpose(2, 0, 1, 3),
+            a.turned2[b].reshape(N, S, A, K).transpose(2, 0, 3, 1),
+            a.att_score[b].transpose(1, 0, 2, 3),
+            scale=0.1767766952966369,
+        )
 
         # m1[b,n,a,d] = max_s (att_score[b,n,a,d,s] if s ≤ d else att_score[b,n,a,d,0])
         # u1[b,n,a,d,s] = (att_score[b,n,a,d,s] - m1[b,n,a,d] if s ≤ d else 0)
@@ -1603,7 +1464,11 @@ def forward(p: Params, a: Activations) -> None:
         k.by_warp("p1", N * A * D, a.att_score, a.m1, a.u1, a.e1, a.s1, a.p1, N, b)
 
         # att_mixed[b,n,d,a,k] = Σ_s att_v[b,n,s,a,k] p1[b,n,a,d,s]
-        k.product("att_mixed", 32, N * A, D, K, a.p1, a.att_v, a.att_mixed, N, b)
+        k.matmul(
+            a.p1[b].transpose(1, 0, 2, 3),
+            a.att_v[b].transpose(2, 0, 1, 3),
+            a.att_mixed[b].transpose(2, 0, 1, 3),
+        )
 
         # att_o[b,n,d,h] = Σ_{a,k} block_att_Wo[b,a,k,h] att_mixed[b,n,d,a,k] + block_att_bo[b,h]
         k.matmul(
@@ -1782,7 +1647,11 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
         )
 
         # ∂L/∂p1[b,n,a,d,s] = Σ_k att_v[b,n,s,a,k] ∂L/∂att_mixed[b,n,d,a,k]
-        k.product("d_p1", 32, N * A, D, S, a.d_att_mixed, a.att_v, a.d_p1, N, b)
+        k.matmul(
+            a.d_att_mixed[b].transpose(2, 0, 1, 3),
+            a.att_v[b].transpose(2, 0, 3, 1),
+            a.d_p1[b].transpose(1, 0, 2, 3),
+        )
 
         # p1_dot_d_p1[b,n,a,d] = Σ_s p1[b,n,a,d,s] ∂L/∂p1[b,n,a,d,s]
         # ∂L/∂att_score[b,n,a,d,s] = [s ≤ d] p1[b,n,a,d,s] (∂L/∂p1[b,n,a,d,s] -
@@ -1790,19 +1659,33 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
         k.by_warp("d_att_score", N * A * D, a.p1, a.d_p1, a.p1_dot_d_p1, a.d_att_score, N, b)
 
         # ∂L/∂y4[b,n,s,a,k] = Σ_d y3[b,n,d,a,k] ∂L/∂att_score[b,n,a,d,s]/√K
-        k.product("d_y4", 32, N * A, S, K, a.d_att_score, a.turned1, a.d_y4, N, b)
+        k.matmul(
+            a.d_att_score[b].transpose(1, 0, 3, 2),
+            a.turned1[b].reshape(N, D, A, K).transpose(2, 0, 1, 3),
+            a.d_y4[b].transpose(2, 0, 1, 3),
+            scale=0.1767766952966369,
+        )
 
         # ∂L/∂pair2[b,n,s,a,j,f] = Σ_g turn2[s,j,g,f] ∂L/∂y4[b,n,s,a,2 j + g]
         k.product("d_pair2", 16, S * J, N * A, F, a.d_y4, a.turn2, a.d_pair2, N, b)
 
         # ∂L/∂y3[b,n,d,a,k] = Σ_s y4[b,n,s,a,k] ∂L/∂att_score[b,n,a,d,s]/√K
-        k.product("d_y3", 32, N * A, D, K, a.d_att_score, a.turned2, a.d_y3, N, b)
+        k.matmul(
+            a.d_att_score[b].transpose(1, 0, 2, 3),
+            a.turned2[b].reshape(N, S, A, K).transpose(2, 0, 1, 3),
+            a.d_y3[b].transpose(2, 0, 1, 3),
+            scale=0.1767766952966369,
+        )
 
         # ∂L/∂pair1[b,n,d,a,j,f] = Σ_g turn1[d,j,g,f] ∂L/∂y3[b,n,d,a,2 j + g]
         k.product("d_pair1", 16, D * J, N * A, F, a.d_y3, a.turn1, a.d_pair1, N, b)
 
         # ∂L/∂att_v[b,n,s,a,k] = Σ_d p1[b,n,a,d,s] ∂L/∂att_mixed[b,n,d,a,k]
-        k.product("d_att_v", 32, N * A, S, K, a.p1, a.d_att_mixed, a.d_att_v, N, b)
+        k.matmul(
+            a.p1[b].transpose(1, 0, 3, 2),
+            a.d_att_mixed[b].transpose(2, 0, 1, 3),
+            a.d_att_v[b].transpose(2, 0, 1, 3),
+        )
 
         # ∂L/∂y2[b,n,d,h] = Σ_{a,k} block_att_Wv[b,h,a,k] ∂L/∂att_v[b,n,d,a,k]
         k.matmul(
@@ -1812,37 +1695,36 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
         )
 
         # ∂L/∂y2[b,n,d,h] += Σ_{a,k} block_att_Wk[b,h,a,k] ∂L/∂att_k[b,n,d,a,k]
-        k.product("d_y2", 32, 1, N * D, H, a.d_pair2, p.block_att_Wk, a.d_y2, N, b)
-
-        # ∂L/∂y2[b,n,d,h] += Σ_{a,k} block_att_Wq[b,h,a,k] ∂L/∂att_q[b,n,d,a,k]
-        # ∂L/∂xhat1[b,n,d,h] = block_ln1_gain[b,h] ∂L/∂y2[b,n,d,h]
-        k.product(
-            "d_xhat1",
-            32,
-            1,
-            N * D,
-            H,
-            a.d_pair1,
-            p.block_att_Wq,
-            p.block_ln1_gain,
-            a.d_y2,
-            a.d_xhat1,
-            N,
-            b,
+        k.matmul(
+            a.d_pair2[b].reshape(N * D, A * K),
+            p.block_att_Wk[b].reshape(H, A * K).T,
+            a.d_y2[b].reshape(N * D, H),
+            add=True,
         )
 
+        # ∂L/∂y2[b,n,d,h] += Σ_{a,k} block_att_Wq[b,h,a,k] ∂L/∂att_q[b,n,d,a,k]
+        k.matmul(
+            a.d_pair1[b].reshape(N * D, A * K),
+            p.block_att_Wq[b].reshape(H, A * K).T,
+            a.d_y2[b].reshape(N * D, H),
+            add=True,
+        )
+
+        # ∂L/∂xhat1[b,n,d,h] = block_ln1_gain[b,h] ∂L/∂y2[b,n,d,h]
         # xhat1_dot_d_xhat1[b,n,d] = Σ_h xhat1[b,n,d,h] ∂L/∂xhat1[b,n,d,h]
         # sum_d_xhat1[b,n,d] = Σ_h ∂L/∂xhat1[b,n,d,h]
         # ∂L/∂block_before[b,n,d,h] = rstd1[b,n,d] ∂L/∂xhat1[b,n,d,h] + ∂L/∂sum1[b,n,d,h] -
         #     rstd1[b,n,d] sum_d_xhat1[b,n,d]/H - rstd1[b,n,d] xhat1[b,n,d,h]
         #     xhat1_dot_d_xhat1[b,n,d]/H
         k.by_warp(
-            "d_block_before",
+            "d_sum1",
             N * D,
+            p.block_ln1_gain,
+            a.d_y2,
             a.xhat1,
-            a.d_xhat1,
             a.rstd1,
             a.d_sum1,
+            a.d_xhat1,
             a.xhat1_dot_d_xhat1,
             a.sum_d_xhat1,
             a.d_block_before,
@@ -1987,7 +1869,7 @@ def upload(a: Activations, batch: dict[str, np.ndarray]) -> None:
     """Copy arrays of the host into the buffers of their names."""
     for name, array in batch.items():
         buffer = getattr(a, name)
-        buffer.set(np.ascontiguousarray(array, buffer.dtype))
+        buffer.set(np.asarray(array, buffer.dtype, order="C"))
 
 
 def loss_and_grad(
@@ -2026,12 +1908,38 @@ def loss(params: Params, *, tokens: np.ndarray, next_token: np.ndarray) -> float
     return float(a.loss)
 
 
+class Turn:
+    """One of two places for a batch: while a step reads one, the next batch comes to the other.
+
+    The host writes into memory that is pinned, from where a stream of its own copies it.
+    """
+
+    def __init__(self, device: dict[str, cp.ndarray]) -> None:
+        self.device = device
+        self.host = {
+            name: np.ndarray(x.shape, x.dtype, cp.cuda.alloc_pinned_memory(x.nbytes))
+            for name, x in device.items()
+        }
+        self.copied = cp.cuda.Event(disable_timing=True)
+        self.read = cp.cuda.Event(disable_timing=True)
+        self.graph: cp.cuda.Graph | None = None
+
+    def send(self, batch: dict[str, np.ndarray], stream: cp.cuda.Stream) -> None:
+        """Copy a batch to the device, as soon as the step that reads the last one here is done."""
+        self.copied.synchronize()
+        stream.wait_event(self.read)
+        for name, array in batch.items():
+            np.copyto(self.host[name], array, casting="same_kind")
+            self.device[name].set(self.host[name], stream)
+        self.copied.record(stream)
+
+
 class Trainer:
     """Parameters in training, in memory that the first step of each batch size allocates.
 
-    The first step of a batch size launches its kernels one by one. The second records them as a
-    CUDA graph, which is launched from then on: one call a step. With `graph=False` every step is as
-    the first; the numbers are the same.
+    The first step of a batch size launches its kernels one by one. Later ones record them as a CUDA
+    graph, one for each place of a batch, which is launched from then on: one call a step. With
+    `graph=False` every step is as the first; the numbers are the same.
     """
 
     def __init__(
@@ -2041,36 +1949,52 @@ class Trainer:
         self.grads = Grads(cp.empty_like(params.flat))
         self.state = State(params.flat.dtype)
         self.batch, self.seed, self.steps, self.graph = batch, seed, 0, graph
-        self.stream = cp.cuda.Stream()
-        self._workspaces = {batch: Workspace(batch, params.flat.dtype)}
-        self._graphs: dict[int, cp.cuda.Graph | None] = {}
+        self.stream, self.copies = cp.cuda.Stream(), cp.cuda.Stream()
+        self._turns: dict[int, tuple[Turn, Turn]] = {}
+        self._workspaces: dict[int, Workspace] = {}
+        self._compiled: set[int] = set()
+        self._last = self._workspace(batch)
 
     def step(self, *, tokens: np.ndarray, next_token: np.ndarray) -> float:
         """Train on one batch: forward, backward, update. Return the loss before the update."""
         self.start(tokens=tokens, next_token=next_token)
+        return self.loss()
+
+    def loss(self) -> float:
+        """Return the loss of the last step, when it is done."""
         with self.stream:
-            return float(self._workspaces[len(tokens)].loss)
+            return float(self._last.loss)
 
     def start(self, *, tokens: np.ndarray, next_token: np.ndarray) -> None:
-        """Train on one batch without waiting for the device."""
+        """Train on one batch, as `step` does, without waiting for the device.
+
+        Meanwhile the step before may still run. Whoever asks for the loss waits: so ask seldom.
+        """
         tokens, next_token = checked(tokens, next_token)
         a = self._workspace(len(tokens))
+        turn = self._turns[a.N][self.steps % 2]
         self.steps += 1
-        with self.stream:
-            upload(a, {"tokens": tokens, "next_token": next_token})
-            self._run(a)
+        batch = {"tokens": tokens, "next_token": next_token}
+        turn.send(batch, self.copies)
+        self._run(a, turn)
+        self._last = a
 
-    def _run(self, a: Workspace) -> None:
-        """Launch a step: its kernels, or the graph of them."""
-        if not self.graph or a.N not in self._graphs:
-            self._graphs[a.N] = None
-            self._launch(a)
-            return
-        if self._graphs[a.N] is None:
-            self.stream.begin_capture()
-            self._launch(a)
-            self._graphs[a.N] = self.stream.end_capture()
-        self._graphs[a.N].launch(self.stream)
+    def _run(self, a: Workspace, turn: Turn) -> None:
+        """Launch a step, when its batch has come: its kernels, or the graph of them."""
+        a.tokens = turn.device["tokens"]
+        a.next_token = turn.device["next_token"]
+        with self.stream:
+            self.stream.wait_event(turn.copied)
+            if not self.graph or a.N not in self._compiled:
+                self._compiled.add(a.N)
+                self._launch(a)
+            else:
+                if turn.graph is None:
+                    self.stream.begin_capture()
+                    self._launch(a)
+                    turn.graph = self.stream.end_capture()
+                turn.graph.launch(self.stream)
+            turn.read.record(self.stream)
 
     def _launch(self, a: Workspace) -> None:
         p, g = self.params, self.grads
@@ -2080,8 +2004,15 @@ class Trainer:
         update(p, g, self.state)
 
     def _workspace(self, N: int) -> Workspace:
+        """Return the memory of a batch size, and make places for its batches if it is new."""
         if N not in self._workspaces:
-            self._workspaces[N] = Workspace(N, self.params.flat.dtype)
+            a = self._workspaces[N] = Workspace(N, self.params.flat.dtype)
+            one = {
+                "tokens": a.tokens,
+                "next_token": a.next_token,
+            }
+            other = {name: cp.empty_like(array) for name, array in one.items()}
+            self._turns[N] = Turn(one), Turn(other)
         return self._workspaces[N]
 
 
@@ -2216,7 +2147,8 @@ def main(argv: list[str] | None = None) -> int:
         begin = time.perf_counter()
         rng = np.random.default_rng([args.seed, trainer.steps])
         for batch in batches(data, args.batch, rng):
-            last = trainer.step(**batch)
+            trainer.start(**batch)
+        last = trainer.loss()  # the one that is waited for
         if not np.isfinite(last):
             print(f"the loss is {last} after step {trainer.steps}", file=sys.stderr)
             return 6

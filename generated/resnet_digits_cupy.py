@@ -2689,7 +2689,7 @@ def upload(a: Activations, batch: dict[str, np.ndarray]) -> None:
     """Copy arrays of the host into the buffers of their names."""
     for name, array in batch.items():
         buffer = getattr(a, name)
-        buffer.set(np.ascontiguousarray(array, buffer.dtype))
+        buffer.set(np.asarray(array, buffer.dtype, order="C"))
 
 
 def loss_and_grad(params: Params, *, x: np.ndarray, digit: np.ndarray) -> tuple[float, Grads]:
@@ -2723,12 +2723,38 @@ def loss(params: Params, *, x: np.ndarray, digit: np.ndarray) -> float:
     return float(a.loss)
 
 
+class Turn:
+    """One of two places for a batch: while a step reads one, the next batch comes to the other.
+
+    The host writes into memory that is pinned, from where a stream of its own copies it.
+    """
+
+    def __init__(self, device: dict[str, cp.ndarray]) -> None:
+        self.device = device
+        self.host = {
+            name: np.ndarray(x.shape, x.dtype, cp.cuda.alloc_pinned_memory(x.nbytes))
+            for name, x in device.items()
+        }
+        self.copied = cp.cuda.Event(disable_timing=True)
+        self.read = cp.cuda.Event(disable_timing=True)
+        self.graph: cp.cuda.Graph | None = None
+
+    def send(self, batch: dict[str, np.ndarray], stream: cp.cuda.Stream) -> None:
+        """Copy a batch to the device, as soon as the step that reads the last one here is done."""
+        self.copied.synchronize()
+        stream.wait_event(self.read)
+        for name, array in batch.items():
+            np.copyto(self.host[name], array, casting="same_kind")
+            self.device[name].set(self.host[name], stream)
+        self.copied.record(stream)
+
+
 class Trainer:
     """Parameters in training, in memory that the first step of each batch size allocates.
 
-    The first step of a batch size launches its kernels one by one. The second records them as a
-    CUDA graph, which is launched from then on: one call a step. With `graph=False` every step is as
-    the first; the numbers are the same.
+    The first step of a batch size launches its kernels one by one. Later ones record them as a CUDA
+    graph, one for each place of a batch, which is launched from then on: one call a step. With
+    `graph=False` every step is as the first; the numbers are the same.
     """
 
     def __init__(
@@ -2738,36 +2764,52 @@ class Trainer:
         self.grads = Grads(cp.empty_like(params.flat))
         self.state = State(params.flat.dtype)
         self.batch, self.seed, self.steps, self.graph = batch, seed, 0, graph
-        self.stream = cp.cuda.Stream()
-        self._workspaces = {batch: Workspace(batch, params.flat.dtype)}
-        self._graphs: dict[int, cp.cuda.Graph | None] = {}
+        self.stream, self.copies = cp.cuda.Stream(), cp.cuda.Stream()
+        self._turns: dict[int, tuple[Turn, Turn]] = {}
+        self._workspaces: dict[int, Workspace] = {}
+        self._compiled: set[int] = set()
+        self._last = self._workspace(batch)
 
     def step(self, *, x: np.ndarray, digit: np.ndarray) -> float:
         """Train on one batch: forward, backward, update. Return the loss before the update."""
         self.start(x=x, digit=digit)
+        return self.loss()
+
+    def loss(self) -> float:
+        """Return the loss of the last step, when it is done."""
         with self.stream:
-            return float(self._workspaces[len(x)].loss)
+            return float(self._last.loss)
 
     def start(self, *, x: np.ndarray, digit: np.ndarray) -> None:
-        """Train on one batch without waiting for the device."""
+        """Train on one batch, as `step` does, without waiting for the device.
+
+        Meanwhile the step before may still run. Whoever asks for the loss waits: so ask seldom.
+        """
         x, digit = checked(x, digit, self.params.flat.dtype)
         a = self._workspace(len(x))
+        turn = self._turns[a.N][self.steps % 2]
         self.steps += 1
-        with self.stream:
-            upload(a, {"x": x, "digit": digit})
-            self._run(a)
+        batch = {"x": x, "digit": digit}
+        turn.send(batch, self.copies)
+        self._run(a, turn)
+        self._last = a
 
-    def _run(self, a: Workspace) -> None:
-        """Launch a step: its kernels, or the graph of them."""
-        if not self.graph or a.N not in self._graphs:
-            self._graphs[a.N] = None
-            self._launch(a)
-            return
-        if self._graphs[a.N] is None:
-            self.stream.begin_capture()
-            self._launch(a)
-            self._graphs[a.N] = self.stream.end_capture()
-        self._graphs[a.N].launch(self.stream)
+    def _run(self, a: Workspace, turn: Turn) -> None:
+        """Launch a step, when its batch has come: its kernels, or the graph of them."""
+        a.x = turn.device["x"]
+        a.digit = turn.device["digit"]
+        with self.stream:
+            self.stream.wait_event(turn.copied)
+            if not self.graph or a.N not in self._compiled:
+                self._compiled.add(a.N)
+                self._launch(a)
+            else:
+                if turn.graph is None:
+                    self.stream.begin_capture()
+                    self._launch(a)
+                    turn.graph = self.stream.end_capture()
+                turn.graph.launch(self.stream)
+            turn.read.record(self.stream)
 
     def _launch(self, a: Workspace) -> None:
         p, g = self.params, self.grads
@@ -2778,8 +2820,15 @@ class Trainer:
         update(p, g, self.state)
 
     def _workspace(self, N: int) -> Workspace:
+        """Return the memory of a batch size, and make places for its batches if it is new."""
         if N not in self._workspaces:
-            self._workspaces[N] = Workspace(N, self.params.flat.dtype)
+            a = self._workspaces[N] = Workspace(N, self.params.flat.dtype)
+            one = {
+                "x": a.x,
+                "digit": a.digit,
+            }
+            other = {name: cp.empty_like(array) for name, array in one.items()}
+            self._turns[N] = Turn(one), Turn(other)
         return self._workspaces[N]
 
 
@@ -2915,7 +2964,8 @@ def main(argv: list[str] | None = None) -> int:
         begin = time.perf_counter()
         rng = np.random.default_rng([args.seed, trainer.steps])
         for batch in batches(data, args.batch, rng):
-            last = trainer.step(**batch)
+            trainer.start(**batch)
+        last = trainer.loss()  # the one that is waited for
         if not np.isfinite(last):
             print(f"the loss is {last} after step {trainer.steps}", file=sys.stderr)
             return 6

@@ -252,19 +252,23 @@ __device__ void product(
     }
 }
 
-// out = scale left right + bias, or out += …, for stacks of matrices that lie in any order: where
-// cuBLASLt is missing, or has no way.
+// out = scale left right + bias, or out += …, for stacks of matrices that lie in any order, as many
+// in turn as there are: where cuBLASLt is missing, or has no way.
 extern "C" __global__ void kernel_matmul(
     const real *left, const real *right, const real *bias, real *out,
-    int stack, int rows, int columns, int length,
-    int left_s, int left_r, int left_k, int right_s, int right_k, int right_c, int out_s, int out_r,
-    int has_bias, int adds, double scale
+    int count, int rows, int columns, int length, int stack,
+    int left_t, int left_s, int left_r, int left_k, int right_t, int right_s, int right_k,
+    int right_c, int out_t, int out_s, int out_r, int has_bias, int adds, double scale
 ) {
-    product<4, by_row, by_row>(stack, rows, columns, length,
-        [=](int s, int r, int k) { return left[s * left_s + r * left_r + k * left_k]; },
-        [=](int s, int k, int c) { return right[s * right_s + k * right_k + c * right_c]; },
+    product<4, by_row, by_row>(count, rows, columns, length,
+        [=](int s, int r, int k) {
+            return left[s / stack * left_t + s % stack * left_s + r * left_r + k * left_k];
+        },
+        [=](int s, int k, int c) {
+            return right[s / stack * right_t + s % stack * right_s + k * right_k + c * right_c];
+        },
         [=](int s, int r, int c, real sum) {
-            const int at = s * out_s + r * out_r + c;
+            const int at = s / stack * out_t + s % stack * out_s + r * out_r + c;
             const real found = real(scale) * sum + (has_bias ? bias[c] : real(0));
             out[at] = adds ? out[at] + found : found;
         });
@@ -601,6 +605,7 @@ class Plan:
         compute = COMPUTE_AS[PRECISION] if single else "COMPUTE_64F"
         self.kind = 0 if single else 1  # CUDA_R_32F, CUDA_R_64F
         self.operation = cublasLt.matmul_desc_create(cublas.ComputeType[compute], self.kind)
+        self.stack = len(out) if out.ndim == 3 else 1
         self.layouts = self._layout(right, "A"), self._layout(left, "B"), self._layout(out)
         if bias is not None:
             self._tell("EPILOGUE", np.uint32(cublasLt.Epilogue.BIAS))
@@ -615,18 +620,20 @@ class Plan:
         cublasLt.matmul_desc_set_attribute(self.operation, which, held.ctypes.data, held.nbytes)
 
     def _layout(self, array: cp.ndarray, operand: str = "") -> int:
-        """Describe a stack of matrices, transposed; an operand's columns may run along memory."""
+        """Describe a stack of matrices, transposed; an operand's columns may run along memory.
+
+        An operand may be one matrix, the same for all of the stack.
+        """
         rows, columns = array.shape[-2:]
         down, along = (stride // array.itemsize for stride in array.strides[-2:])
         turned = along != 1
         inner, outer, step = (rows, columns, along) if turned else (columns, rows, down)
         found = cublasLt.matrix_layout_create(self.kind, inner, outer, max(step, inner))
-        if array.ndim == 3:
-            count, apart = np.array(array.shape[0], np.int32), np.array(array.strides[0])
-            apart //= array.itemsize
-            for name, value in (("BATCH_COUNT", count), ("STRIDED_BATCH_OFFSET", apart)):
-                which = cublasLt.MatrixLayoutAttribute[name]
-                cublasLt.matrix_layout_set_attribute(found, which, value.ctypes.data, value.nbytes)
+        apart = array.strides[0] // array.itemsize if array.ndim == 3 else 0
+        told = {"BATCH_COUNT": np.int32(self.stack), "STRIDED_BATCH_OFFSET": np.int64(apart)}
+        for name, value in told.items():
+            which, held = cublasLt.MatrixLayoutAttribute[name], np.array(value)
+            cublasLt.matrix_layout_set_attribute(found, which, held.ctypes.data, held.nbytes)
         if operand:
             self._tell(f"TRANS{operand}", np.int32(turned))
         return found
@@ -675,28 +682,44 @@ class Products:
     def __init__(self, plain: Callable[..., None]) -> None:
         self._plain = plain
         self._plans: dict[object, Plan | None] = {}
-        if cublas is not None:
-            self._handle, self._room = cublasLt.create(), cp.empty(WORKSPACE, np.uint8)
+        self._rooms: dict[int, cp.ndarray] = {}
+        self._handle = cublasLt.create() if cublas is not None else 0
 
     def multiply(
         self, arrays: tuple[cp.ndarray, ...], bias: cp.ndarray | None, scale: float, *, add: bool
     ) -> None:
-        """Multiply: out = scale left right + bias, or out += …; `arrays` are these three."""
-        plan = self._plan(arrays, bias, scale, add=add) if cublas is not None else None
-        if plan is not None:
-            plan.launch(arrays, self._room)
+        """Multiply: out = scale left right + bias, or out += …; `arrays` are these three.
+
+        Arrays with four axes are stacks that the library multiplies in turn. An operand with two
+        is the same for all of a stack.
+        """
+        turns = [arrays] if arrays[0].ndim < 4 else list(zip(*arrays, strict=True))
+        plans = [self._plan(turn, bias, scale, add=add) for turn in turns]
+        if None not in plans:
+            room = self._room(cp.cuda.get_current_stream().ptr)
+            for plan, turn in zip(plans, turns, strict=True):
+                plan.launch(turn, room)
             return
-        left, right, out = (array if array.ndim == 3 else array[None] for array in arrays)
-        sizes = (*out.shape, left.shape[2])
+        left, right, out = (x[(None,) * (4 - x.ndim)] for x in arrays)
+        count, stack, rows, columns = out.shape
+        sizes = (count * stack, rows, columns)
         steps = [s // x.itemsize for x in (left, right, out) for s in x.strides]
         given = (left, right, out if bias is None else bias, out)
         flags = (int(bias is not None), int(add), np.float64(scale))
-        self._plain(*out.shape, *given, *sizes, *steps[:-1], *flags)
+        self._plain(*sizes, *given, *sizes, left.shape[3], stack, *steps[:-1], *flags)
+
+    def _room(self, stream: int) -> cp.ndarray:
+        """Return what cuBLASLt may write into meanwhile; each stream has its own."""
+        if stream not in self._rooms:
+            self._rooms[stream] = cp.empty(WORKSPACE, np.uint8)
+        return self._rooms[stream]
 
     def _plan(
         self, arrays: tuple[cp.ndarray, ...], bias: cp.ndarray | None, scale: float, *, add: bool
     ) -> Plan | None:
         """Return how cuBLASLt multiplies these, planned once; None if it has no way."""
+        if cublas is None:
+            return None
         shapes = tuple((*x.shape, *x.strides, aligned(x)) for x in arrays)
         key = (shapes, 0 if bias is None else bias.data.ptr, scale, add)
         if key not in self._plans:
@@ -1145,19 +1168,18 @@ def upload(a: Activations, batch: dict[str, np.ndarray]) -> None:
     """Copy arrays of the host into the buffers of their names."""
     for name, array in batch.items():
         buffer = getattr(a, name)
-        buffer.set(np.ascontiguousarray(array, buffer.dtype))
+        buffer.set(np.asarray(array, buffer.dtype, order="C"))
 
 
-def draw(a: Activations, seed: int, step: int, noise: dict[str, np.ndarray] | None = None) -> None:
-    """Fill the noise of one step, each tensor from a stream keyed by seed, step and name.
+def noise_of(a: Workspace, seed: int, step: int) -> dict[str, np.ndarray]:
+    """Return what the host gives to the noise of a step, by name.
 
-    The host draws it, as numpy's module does. `noise` gives the values instead, by name.
+    Normal numbers are drawn here: numpy finds them by rejection, one after another.
     """
-    if noise is not None:
-        upload(a, noise)
-        return
+    found: dict[str, np.ndarray] = {}
     rng = np.random.Generator(np.random.Philox(key=[seed, 3191773720], counter=[0, 0, 0, step]))
-    a.epsilon.set(rng.standard_normal(a.epsilon.shape).astype(a.epsilon.dtype))
+    found["epsilon"] = rng.standard_normal(a.epsilon.shape)
+    return found
 
 
 def loss_and_grad(
@@ -1172,7 +1194,7 @@ def loss_and_grad(
     (x,) = checked(x, params.flat.dtype)
     a, g = Workspace(len(x), params.flat.dtype), Grads(cp.empty_like(params.flat))
     upload(a, {"x": x})
-    draw(a, seed, step, noise)
+    upload(a, noise_of(a, seed, step) if noise is None else noise)
     forward(params, a)
     add_loss(a)
     backward(params, g, a)
@@ -1199,12 +1221,38 @@ def loss(params: Params, *, x: np.ndarray) -> float:
     return float(a.loss)
 
 
+class Turn:
+    """One of two places for a batch: while a step reads one, the next batch comes to the other.
+
+    The host writes into memory that is pinned, from where a stream of its own copies it.
+    """
+
+    def __init__(self, device: dict[str, cp.ndarray]) -> None:
+        self.device = device
+        self.host = {
+            name: np.ndarray(x.shape, x.dtype, cp.cuda.alloc_pinned_memory(x.nbytes))
+            for name, x in device.items()
+        }
+        self.copied = cp.cuda.Event(disable_timing=True)
+        self.read = cp.cuda.Event(disable_timing=True)
+        self.graph: cp.cuda.Graph | None = None
+
+    def send(self, batch: dict[str, np.ndarray], stream: cp.cuda.Stream) -> None:
+        """Copy a batch to the device, as soon as the step that reads the last one here is done."""
+        self.copied.synchronize()
+        stream.wait_event(self.read)
+        for name, array in batch.items():
+            np.copyto(self.host[name], array, casting="same_kind")
+            self.device[name].set(self.host[name], stream)
+        self.copied.record(stream)
+
+
 class Trainer:
     """Parameters in training, in memory that the first step of each batch size allocates.
 
-    The first step of a batch size launches its kernels one by one. The second records them as a
-    CUDA graph, which is launched from then on: one call a step. With `graph=False` every step is as
-    the first; the numbers are the same.
+    The first step of a batch size launches its kernels one by one. Later ones record them as a CUDA
+    graph, one for each place of a batch, which is launched from then on: one call a step. With
+    `graph=False` every step is as the first; the numbers are the same.
     """
 
     def __init__(
@@ -1214,37 +1262,53 @@ class Trainer:
         self.grads = Grads(cp.empty_like(params.flat))
         self.state = State(params.flat.dtype)
         self.batch, self.seed, self.steps, self.graph = batch, seed, 0, graph
-        self.stream = cp.cuda.Stream()
-        self._workspaces = {batch: Workspace(batch, params.flat.dtype)}
-        self._graphs: dict[int, cp.cuda.Graph | None] = {}
+        self.stream, self.copies = cp.cuda.Stream(), cp.cuda.Stream()
+        self._turns: dict[int, tuple[Turn, Turn]] = {}
+        self._workspaces: dict[int, Workspace] = {}
+        self._compiled: set[int] = set()
+        self._last = self._workspace(batch)
 
     def step(self, *, x: np.ndarray) -> float:
         """Train on one batch: forward, backward, update. Return the loss before the update."""
         self.start(x=x)
+        return self.loss()
+
+    def loss(self) -> float:
+        """Return the loss of the last step, when it is done."""
         with self.stream:
-            return float(self._workspaces[len(x)].loss)
+            return float(self._last.loss)
 
     def start(self, *, x: np.ndarray) -> None:
-        """Train on one batch without waiting for the device."""
+        """Train on one batch, as `step` does, without waiting for the device.
+
+        Meanwhile the step before may still run. Whoever asks for the loss waits: so ask seldom.
+        """
         (x,) = checked(x, self.params.flat.dtype)
         a = self._workspace(len(x))
+        turn = self._turns[a.N][self.steps % 2]
         self.steps += 1
-        with self.stream:
-            upload(a, {"x": x})
-            draw(a, self.seed, self.steps)
-            self._run(a)
+        batch = {"x": x}
+        batch |= noise_of(a, self.seed, self.steps)
+        turn.send(batch, self.copies)
+        self._run(a, turn)
+        self._last = a
 
-    def _run(self, a: Workspace) -> None:
-        """Launch a step: its kernels, or the graph of them."""
-        if not self.graph or a.N not in self._graphs:
-            self._graphs[a.N] = None
-            self._launch(a)
-            return
-        if self._graphs[a.N] is None:
-            self.stream.begin_capture()
-            self._launch(a)
-            self._graphs[a.N] = self.stream.end_capture()
-        self._graphs[a.N].launch(self.stream)
+    def _run(self, a: Workspace, turn: Turn) -> None:
+        """Launch a step, when its batch has come: its kernels, or the graph of them."""
+        a.x = turn.device["x"]
+        a.epsilon = turn.device["epsilon"]
+        with self.stream:
+            self.stream.wait_event(turn.copied)
+            if not self.graph or a.N not in self._compiled:
+                self._compiled.add(a.N)
+                self._launch(a)
+            else:
+                if turn.graph is None:
+                    self.stream.begin_capture()
+                    self._launch(a)
+                    turn.graph = self.stream.end_capture()
+                turn.graph.launch(self.stream)
+            turn.read.record(self.stream)
 
     def _launch(self, a: Workspace) -> None:
         p, g = self.params, self.grads
@@ -1254,8 +1318,15 @@ class Trainer:
         update(p, g, self.state)
 
     def _workspace(self, N: int) -> Workspace:
+        """Return the memory of a batch size, and make places for its batches if it is new."""
         if N not in self._workspaces:
-            self._workspaces[N] = Workspace(N, self.params.flat.dtype)
+            a = self._workspaces[N] = Workspace(N, self.params.flat.dtype)
+            one = {
+                "x": a.x,
+                "epsilon": a.epsilon,
+            }
+            other = {name: cp.empty_like(array) for name, array in one.items()}
+            self._turns[N] = Turn(one), Turn(other)
         return self._workspaces[N]
 
 
@@ -1389,7 +1460,8 @@ def main(argv: list[str] | None = None) -> int:
         begin = time.perf_counter()
         rng = np.random.default_rng([args.seed, trainer.steps])
         for batch in batches(data, args.batch, rng):
-            last = trainer.step(**batch)
+            trainer.start(**batch)
+        last = trainer.loss()  # the one that is waited for
         if not np.isfinite(last):
             print(f"the loss is {last} after step {trainer.steps}", file=sys.stderr)
             return 6

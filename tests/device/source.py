@@ -14,9 +14,11 @@ def source_of_kernels(kernels, tensors):
         extents_in_cuda=(f"{known};",),
         has_values=True,
         has_reductions=True,
+        has_matches=True,
         has_rows=True,
         has_products=True,
         has_matmul=False,
+        is_drawn=True,
         kernels=tuple(map(kernel_view, kernels)),
     )
     text = environment().get_template("cupy/source.py.jinja").render(view=view)

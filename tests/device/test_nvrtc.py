@@ -49,6 +49,17 @@ def test_a_kernel_in_float_computes_nothing_in_double(model):
     assert found <= allowed
 
 
+def test_kernels_that_draw_noise_compile_for_every_gpu_and_compute_nothing_in_double(noisy):
+    source, kernels = kernels_of(bp.load(noisy).source("cupy"))
+    drawn = {name for name in kernels if "each_random(" in source.split(f"kernel_{name}(")[1][:300]}
+    assert {"mask1", "turned", "single"} <= drawn
+    for architecture in ARCHITECTURES:
+        found = usage(source, "float", architecture)
+        assert all(found[name].spills == 0 and found[name].registers <= 64 for name in drawn)
+    ptx = assembly(source, "float")
+    assert not any(".f64" in ptx[name] for name in drawn)
+
+
 def test_everything_that_a_module_takes_from_cupy_exists_there():
     """Attributes by name, and calls by the arguments they are given, of the CuPy installed."""
     seen = set()
@@ -78,14 +89,20 @@ def assert_binds(thing, call):
 
 def test_methods_of_arrays_and_streams_exist():
     """What modules call on arrays, streams and graphs; the stand-in offers the same."""
-    from bpgen.device import arrays, standin
+    from bpgen.device import arrays, standin, streams
 
     for real, ours in (
         (cupy.ndarray, arrays.ndarray),
-        (cupy.cuda.Stream, standin.Stream),
-        (cupy.cuda.Graph, standin.Graph),
+        (cupy.cuda.Stream, streams.Stream),
+        (cupy.cuda.Event, streams.Event),
+        (cupy.cuda.Graph, streams.Graph),
         (cupy.RawModule, standin.RawModule),
     ):
         for name in vars(ours):
-            if re.match("[a-z]", name) and name not in {"memory", "assert_intact"}:
+            if re.match("[a-z]", name) and name not in {
+                "memory",
+                "assert_intact",
+                "place",
+                "moment",
+            }:
                 assert hasattr(real, name), f"{real.__name__} has no {name}"

@@ -22,13 +22,33 @@ MODEL, ROWS = "variational_autoencoder", 5  # seven products, transposed and wit
 needs_compiler = pytest.mark.skipif(not has_compiler(), reason="needs g++")
 
 
+HEADS = '''"""Attention of three heads."""
+import bpgen as bp
+from bpgen.layers import attention
+from bpgen.losses import mean_squared_error
+from bpgen.optimizers import sgd
+
+x, y = bp.input("x", 17, 57), bp.input("y", 17, 57)
+h = attention(x, 3, causal=True, name="att")
+model = bp.Model(mean_squared_error(h, y), {"h": h}, sgd(0.1))
+'''
+
+
+@pytest.fixture
+def heads(tmp_path):
+    """The path of a model with attention, whose heads are worth a library."""
+    path = tmp_path / "heads.py"
+    path.write_text(HEADS, encoding="utf-8")
+    return path
+
+
 @pytest.fixture
 def trained(tmp_path):
     """Three steps of a model on the device: losses, the gradient, what was launched."""
 
-    def train(precision="fp32", dtype="float32", **library):
+    def train(precision="fp32", dtype="float32", model=MODEL, **library):
         path, device = tmp_path / "net.py", Device()
-        path.write_text(bp.load(MODEL).source("cupy", dtype, precision=precision), encoding="utf-8")
+        path.write_text(bp.load(model).source("cupy", dtype, precision=precision), encoding="utf-8")
         with installed(device, **library):
             net: Any = load_module(path)
         trainer = net.Trainer(net.init(1), ROWS)
@@ -48,6 +68,18 @@ def test_the_library_and_the_kernel_in_its_place_compute_the_same(trained, dtype
     for other in found[1:]:
         np.testing.assert_allclose(other.losses, found[0].losses, rtol=rtol)
         assert other.launches == found[0].launches
+
+
+@needs_compiler
+def test_heads_are_stacks_of_matrices_that_the_library_multiplies_in_turn(trained, heads):
+    text = bp.load(heads).source("cupy", "float64")
+    assert "k.product(" not in text
+    # Three projections of x, which has no cotangent, twice; one more and two of heads thrice.
+    assert text.count("k.matmul(") == 15
+    found = [trained(dtype="float64", model=heads, **k) for k in ({}, {"with_library": False})]
+    np.testing.assert_allclose(found[1].losses, found[0].losses, rtol=1e-12)
+    scale = np.abs(found[0].gradient).max()
+    np.testing.assert_allclose(found[1].gradient, found[0].gradient, rtol=0, atol=1e-12 * scale)
 
 
 @needs_compiler

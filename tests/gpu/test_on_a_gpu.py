@@ -9,6 +9,10 @@ import sys
 
 import numpy as np
 import pytest
+from tests.device.conftest import NOISY
+from tests.device.test_matches import WORDS
+from tests.device.test_products import HEADS
+from tests.device.test_tiles import WIDE
 
 import bpgen as bp
 from bpgen.declare.load import zoo
@@ -109,6 +113,36 @@ def test_gradients_of_rounded_products_are_near_those_of_the_host(
         assert np.linalg.norm(got - expected) <= ROUNDED[precision] * size, tensor
 
 
+OTHERS = {"noise": NOISY, "wide convolutions": WIDE, "words": WORDS, "heads": HEADS}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_gradients_of_what_the_zoo_has_not_are_those_of_the_host(name, emitted, cupy, tmp_path):
+    """Noise that kernels draw, tiles of windows, rows that look for their own, stacks in turn."""
+    (tmp_path / "model.py").write_text(OTHERS[name], encoding="utf-8")
+    host, device = emitted(tmp_path / "model.py", "float64")
+    loss, grads, found, grads_found = both(host, device, "float64", cupy)
+    assert abs(found - loss) <= WITHIN["float64"] * abs(loss)
+    largest = np.abs(grads.flat).max()
+    np.testing.assert_allclose(
+        grads_found.flat.get(), grads.flat, rtol=0, atol=3 * WITHIN["float64"] * largest
+    )
+
+
+def test_who_does_not_wait_for_a_step_trains_as_who_does(model, emitted, rehearses):
+    """Each batch is copied while the step before runs."""
+    _, device = emitted(model)
+    batches = [device.example(ROWS, seed=seed) for seed in range(5)]
+    ends = []
+    for waits in (True, False):
+        trainer = device.Trainer(device.init(1), ROWS, seed=3)
+        for step in range(REHEARSED_STEPS if rehearses else STEPS):
+            (trainer.step if waits else trainer.start)(**batches[step % 5])
+        ends.append((trainer.loss(), vector_of(trainer.params).get()))
+    assert ends[0][0] == ends[1][0]
+    np.testing.assert_array_equal(ends[0][1], ends[1][1])
+
+
 def test_captured_steps_are_eager_steps_bit_for_bit_and_so_is_another_run(
     model, emitted, rehearses
 ):
@@ -120,7 +154,7 @@ def test_captured_steps_are_eager_steps_bit_for_bit_and_so_is_another_run(
         steps = REHEARSED_STEPS if rehearses else STEPS
         losses = [trainer.step(**batches[step % 5]) for step in range(steps)]
         assert np.isfinite(losses).all()
-        assert (trainer._graphs.get(ROWS) is not None) is graph
+        assert all((turn.graph is not None) is graph for turn in trainer._turns[ROWS])
         ends.append((vector_of(trainer.params).get(), losses))
     for vector, losses in ends[1:]:
         np.testing.assert_array_equal(vector, ends[0][0])

@@ -183,6 +183,36 @@ def test_windows_borders_and_addresses_are_arithmetic_on_indices(equation):
     assert_computed(equation)
 
 
+WORDS = Tensor("words", (index("j", 1013), n), Role.LABEL, below=131)
+word = index("w", 131)
+
+
+@pytest.mark.parametrize("wide", [index("c", 7), index("c", 293)], ids=["a part", "parts"])
+def test_each_of_many_rows_adds_up_what_is_sent_to_it(wide):
+    """Words that are never sent leave zeros; those sent often are added in their order."""
+    rng = np.random.default_rng(5)
+    far = Tensor("far", (j, wide), Role.INPUT)
+    known = {
+        "words": rng.integers(97, size=(1013, 2)) ** 2 % 131,
+        "far": rng.normal(size=(1013, wide.extent.value)),
+        "m": rng.normal(size=2),
+    }
+    body = Delta(word, WORDS.canonical) * far.canonical * m / 3
+    out_of = Tensor("sent", (word, wide), Role.ACTIVATION)
+    first = Equation(out_of, (Term(body, (j, n)),))
+    after = Equation(
+        Tensor("after", (word, wide), Role.ACTIVATION), (Term(out_of.canonical**2 + 1),)
+    )
+    extents = {i.extent: i.extent.value or 2 for i in (word, wide, j, n)}
+    found, kernels = compute([first, after], known, extents, more=(WORDS, far))
+    assert len(kernels) == 1
+    assert "by_match(" in "\n".join(kernels["after"].lines)
+    expected = evaluate([first, after], known, extents, FLOAT64)
+    assert (expected["sent"] == 0).any()
+    for name in ("sent", "after"):
+        np.testing.assert_allclose(found[name], expected[name], rtol=1e-12, atol=1e-13)
+
+
 @pytest.mark.parametrize("axes", [(n, (d,)), (d, (n,)), (h, (j,))])
 def test_a_maximum_and_its_address(axes):
     kept, over = axes

@@ -60,15 +60,31 @@ def memory(program: Program, batch: int) -> dict[str, int]:
         "optimizer": FLOAT * own * len(program.optimizer.states),
         "activations": held(device.activations),
         "cotangents": held(device.cotangents),
+        "the next batch": held(device.sent),
+        "tiles": FLOAT * _tiles(_written(program, device), sizes),
     }
+
+
+def _written(program: Program, device: DeviceMemory) -> CudaFunctions:
+    speller = FormulaSpeller(order_of(program.tensors.values()))
+    return CudaFunctions.of(program, device, speller)
+
+
+def _tiles(functions: CudaFunctions, sizes: Sizes) -> int:
+    """Return the entries of what products copy: for each place, of the largest copy there."""
+    functions.views()
+    most: dict[int, int] = {}
+    for tile in functions.target.tiles:
+        entries = sizes.entries(tile.tensor.indices)
+        most[tile.place] = max(entries, most.get(tile.place, 0))
+    return sum(most.values())
 
 
 def kernels(program: Program, batch: int) -> tuple[KernelRow, ...]:
     """Return the launches of a step, in order."""
     host, sizes = Memory.of(program), sizes_of(program, batch)
-    device = DeviceMemory.of(program, host)
-    speller = FormulaSpeller(order_of(program.tensors.values()))
-    written = CudaFunctions.of(program, device, speller)
+    written = _written(program, DeviceMemory.of(program, host))
+    speller = written.target.speller
     functions = {
         "forward": program.forward,
         "add_loss": program.loss,

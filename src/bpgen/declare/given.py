@@ -18,11 +18,13 @@ BATCH = make_index("n", None)
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}\Z")
 # Attributes of the emitted classes, which no tensor may hide; and, for inputs, which are arguments,
 # the names that the emitted functions use themselves.
-_ATTRIBUTES = frozenset({"BATCH", "N", "ZERO", "flat", "meet", "storage"})
+_ATTRIBUTES = frozenset(
+    {"BATCH", "N", "ZERO", "flat", "kernels", "meet", "random", "storage", "tiles"}
+)
 _ARGUMENTS = _ATTRIBUTES | frozenset(
     "Activations Grads Params State Trainer Workspace a add_loss add_score advance backward "
-    "checked cp draw dtype erf float forward g infer len loss math noise np p params real s seed "
-    "self step super update whole".split()
+    "checked cp draw dtype erf float forward g infer len loss math noise noise_of np p params real "
+    "s seed self step super update whole".split()
 )
 _LETTERS = {0: "", 1: "d", 2: "td", 3: "chw", 4: "cthw"}
 _MORE_LETTERS = "defghjkmqrsuv"

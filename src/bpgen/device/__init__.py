@@ -6,7 +6,8 @@ do wrong in silence, raises DeviceError here.
 
 - `cuda_host.h` is the part of CUDA that kernels use, on the CPU: each thread of a block is a fiber.
 - `host` compiles kernels with it, by g++, and launches them.
-- `arrays` is memory of the device, which the host sees by copies alone; `standin` is what modules
-  use of CuPy, on such memory; `cublas` what they use of cuBLASLt.
+- `arrays` is memory of the device, which the host sees by copies alone; `order` watches that no
+  stream uses it while another one does; `streams` has streams, events and graphs.
+- `standin` is what modules use of CuPy, on such memory; `cublas` what they use of cuBLASLt.
 - `nvrtc` asks NVIDIA's compiler, which needs no GPU.
 """

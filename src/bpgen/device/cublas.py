@@ -18,7 +18,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
-from bpgen.device.arrays import Device
+from bpgen.device.arrays import Device, Work
 from bpgen.device.fault import require
 
 # The values are NVIDIA's; a test compares them with those of nvmath.
@@ -159,8 +159,9 @@ class CublasLt:
 
     def matmul(self, handle: int, operation: int, *rest: int) -> None:
         """Multiply: D = alpha op(A) op(B) + beta C + bias, now or when the graph is launched."""
-        alpha, a, a_at, b, b_at, beta, c, c_at, d, d_at, algorithm, room, size, _stream = rest
+        alpha, a, a_at, b, b_at, beta, c, c_at, d, d_at, algorithm, room, size, stream = rest
         require(handle in self._kept, "no handle")
+        require(stream == self._device.current, "a product in another stream than its module's")
         chosen = np.frombuffer(ctypes.string_at(algorithm, 64), np.uint64)
         require(tuple(chosen[:2]) == (_ALGORITHM, operation), "the algorithm is another product's")
         told = self._kept[operation].told
@@ -191,7 +192,9 @@ class CublasLt:
                 found += self._device.at(bias, out.shape[1], dtype)[:, None]
             out[...] = found
 
-        self._device.do(run)
+        places = [self._device.place(x) for x in (a, b, *([bias] if has_bias else []))]
+        writes = (self._device.place(d), self._device.place(room))
+        self._device.do(Work(run, tuple(places), writes))
 
     def _keep(self, *made: int) -> int:
         number = next(self._numbers)

@@ -130,8 +130,25 @@ static bool launch(unsigned blocks, unsigned threads, unsigned seed, std::functi
 
 }  // namespace host
 
+static inline unsigned long long __umul64hi(unsigned long long a, unsigned long long b) {
+    return static_cast<unsigned long long>(static_cast<unsigned __int128>(a) * b >> 64);
+}
+
 static inline void __syncwarp() { host::yield(host::AT_WARP); }
 static inline void __syncthreads() { host::yield(host::AT_BLOCK); }
+
+static inline int __ffs(unsigned x) { return __builtin_ffs(static_cast<int>(x)); }
+
+static inline unsigned __ballot_sync(unsigned mask, bool holds) {
+    if (mask != ~0u) abort();
+    const unsigned own = threadIdx.x, phase = host::fibers[own].phase++ % 2;
+    host::slots[phase][own] = holds;
+    host::yield(host::AT_WARP);
+    unsigned found = 0;
+    for (unsigned lane = 0; lane < 32; ++lane)
+        found |= unsigned(host::slots[phase][own / 32 * 32 + lane] != 0) << lane;
+    return found;
+}
 
 template <class T> static T __shfl_down_sync(unsigned mask, T value, unsigned lanes) {
     if (mask != ~0u) abort();

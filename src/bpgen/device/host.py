@@ -26,7 +26,7 @@ HEADER = Path(__file__).with_name("cuda_host.h")
 _OPTIONS = ("-std=c++17", "-O1", "-w", "-ffp-contract=off", "-shared", "-fPIC")
 SANITIZED = ("-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined")
 _KERNEL = re.compile(r'extern "C" __global__ void (\w+)\(\s*([^)]*?)\s*\) \{')
-_TYPES = {"int": np.int32, "double": np.float64}
+_TYPES = {"int": np.int32, "double": np.float64, "word": np.uint64}
 
 
 def has_compiler() -> bool:
@@ -36,18 +36,27 @@ def has_compiler() -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """The parameters of a kernel: for each, its type, and whether it is a pointer."""
+    """The parameters of a kernel: for each, its type, and whether it is a pointer.
+
+    `written` says of which ones the kernel may write the memory.
+    """
 
     name: str
     parameters: tuple[tuple[str, bool], ...]
+    written: tuple[bool, ...]
 
 
 def signatures(source: str) -> dict[str, Signature]:
     """Return the signature of every kernel in `source`."""
     found = {}
     for name, text in _KERNEL.findall(source):
-        parts = [p.strip().removeprefix("const ") for p in text.split(",") if p.strip()]
-        found[name] = Signature(name, tuple((p.split(" ")[0], "*" in p) for p in parts))
+        given = [p.strip() for p in text.split(",") if p.strip()]
+        parts = [p.removeprefix("const ") for p in given]
+        found[name] = Signature(
+            name,
+            tuple((p.split(" ")[0], "*" in p) for p in parts),
+            tuple("*" in p and not p.startswith("const ") for p in given),
+        )
     return found
 
 

@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from bpgen.device.arrays import Device, ndarray
+from bpgen.device.arrays import Device, Work, ndarray
 from bpgen.device.cublas import nvmath_on
 from bpgen.device.fault import require
 from bpgen.device.host import HostModule
+from bpgen.device.streams import Event, Graph, Stream
 
 
 class RawModule:
@@ -44,6 +45,9 @@ class RawModule:
         require(0 < grid[0] < 2**31, f"{name}: a grid of {grid}")
         require(0 < block[0] <= 1024, f"{name}: blocks of {block}")
         arrays = [arg for arg in args if isinstance(arg, ndarray)]
+        written = self._module.signatures[name].written
+        writes = {arg.place for arg, is_out in zip(args, written, strict=False) if is_out}
+        reads = {array.place for array in arrays} - writes
         given = tuple(arg.memory if isinstance(arg, ndarray) else arg for arg in args)
 
         def run() -> None:
@@ -52,50 +56,7 @@ class RawModule:
             for array in arrays:
                 array.assert_intact(name)
 
-        self._device.do(run)
-
-
-class Graph:
-    """What was recorded."""
-
-    def __init__(self, device: Device, work: Sequence[Callable[[], None]]) -> None:
-        """Take the launches, in order."""
-        self._device, self._work = device, tuple(work)
-
-    def launch(self, stream: Stream | None = None) -> None:
-        """Run everything."""
-        require(isinstance(stream, Stream), "a graph is launched into a stream")
-        self._device.refuse_in_capture("launch of a graph")
-        for run in self._work:
-            run()
-
-
-class Stream:
-    """A stream: work in it is done at once."""
-
-    def __init__(self, device: Device) -> None:
-        """Take the device."""
-        self._device, self.ptr = device, 0
-
-    def __enter__(self) -> Stream:
-        """Become the current stream."""
-        self._device.stream = self
-        return self
-
-    def __exit__(self, *_exception: object) -> None:
-        """Give way to the null stream."""
-        self._device.stream = None
-
-    def begin_capture(self) -> None:
-        """Record what follows instead of doing it."""
-        require(self._device.stream is self, "the null stream cannot be recorded")
-        self._device.refuse_in_capture("a second capture")
-        self._device.recording = []
-
-    def end_capture(self) -> Graph:
-        """Return what was recorded."""
-        work, self._device.recording = self._device.recording or [], None
-        return Graph(self._device, work)
+        self._device.do(Work(run, tuple(reads), tuple(writes)))
 
 
 class Cupy:
@@ -115,7 +76,9 @@ class Cupy:
     def zeros(self, shape: Any, dtype: DTypeLike = float) -> ndarray:
         """Return zeros."""
         self.device.refuse_in_capture("allocation")
-        return self.device.guarded(np.zeros(shape, dtype))
+        found = self.device.guarded(np.zeros(shape, dtype))
+        self.device.do(Work(lambda: None, writes=(found.place,)))
+        return found
 
     def empty_like(self, array: ndarray) -> ndarray:
         """Return memory like that of `array`."""
@@ -125,7 +88,9 @@ class Cupy:
         """Copy an array of the host to the device."""
         self.device.refuse_in_capture("asarray")
         require(type(array) is np.ndarray, f"asarray takes an array of the host, not {type(array)}")
-        return self.device.guarded(array)
+        found = self.device.guarded(array)
+        self.device.do(Work(lambda: None, writes=(found.place,)))
+        return found
 
     def module(self) -> ModuleType:
         """Return what `import cupy` is to give."""
@@ -139,7 +104,9 @@ class Cupy:
             RawModule=on["RawModule"],
             cuda=SimpleNamespace(
                 Stream=on["Stream"],
+                Event=on["Event"],
                 Graph=Graph,
+                alloc_pinned_memory=self.device.pinned,
                 is_available=lambda: True,
                 get_current_stream=lambda: self.device.stream or current,
             ),
@@ -147,7 +114,11 @@ class Cupy:
         return found
 
 
-_ON_DEVICE: dict[str, Callable[..., Any]] = {"RawModule": RawModule, "Stream": Stream}
+_ON_DEVICE: dict[str, Callable[..., Any]] = {
+    "RawModule": RawModule,
+    "Stream": Stream,
+    "Event": Event,
+}
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from bpgen.emit.view import FunctionView, StepView
 from bpgen.emit.wrap import WIDTH, wrapped_code, wrapped_comment
 from bpgen.ir.index import Index
 from bpgen.ir.program import Part, Program, Turns, steps_of
+from bpgen.ir.tensor import Role
 from bpgen.spell import FormulaSpeller
 from bpgen.targets.cupy.kernel import Kernel, Launch
 from bpgen.targets.cupy.target import CupyTarget, Rounds
@@ -52,7 +53,9 @@ class CudaFunctions:
             ("advance", program.advance),
             ("backward", program.backward),
         )
-        found = [
+        draws = self.target.draws(program.network.of_role(Role.NOISE))
+        found = [self._view("draw", draws)] if draws else []
+        found += [
             self._view(name, self.target.launches(steps, name)) for name, steps in parts if steps
         ]
         launches = self.update.updates(steps_of(program.update))
@@ -80,7 +83,7 @@ def _args(name: str, text: str) -> str:
     kinds = {
         "p": "Params",
         "g": "Grads",
-        "a": "Workspace" if name in {"backward", "advance"} else "Activations",
+        "a": "Workspace" if name in {"draw", "backward", "advance"} else "Activations",
     }
     if name == "update":
         kinds = {"p": "Params", "g": "Grads", "s": "State"}

@@ -13,17 +13,22 @@ from bpgen.ir.program import Program, Step, View, steps_of
 from bpgen.ir.tensor import KEPT, Role, Tensor
 from bpgen.spell import FormulaSpeller
 from bpgen.targets.cupy.memory import Memory, is_same_memory
+from bpgen.targets.cupy.noise import is_drawn
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceMemory:
-    """The memory of a program: what a batch needs, and what the optimizer keeps."""
+    """The memory of a program: what a batch needs, and what the optimizer keeps.
+
+    `sent` are the tensors of a batch that the host gives.
+    """
 
     network: Memory
     update: Memory
     activations: tuple[Tensor, ...]
     cotangents: tuple[Tensor, ...]
     numbers: tuple[Tensor, ...]
+    sent: tuple[Tensor, ...]
 
     @classmethod
     def of(cls, program: Program, host: HostMemory) -> DeviceMemory:
@@ -40,7 +45,8 @@ class DeviceMemory:
         views = {name: view for name, view in found.items() if name not in seen}
         results = set(program.network.outputs.values())
         names = {**host.names, **{t.name: f"a.{t.name}" for t in program.network.inputs}}
-        given = (*program.network.inputs, *program.network.of_role(Role.TABLE, Role.NOISE))
+        noise = program.network.of_role(Role.NOISE)
+        given = (*program.network.inputs, *program.network.of_role(Role.TABLE), *noise)
         made = dict.fromkeys((*given, *(s.equation.out for s in first)))
         after = dict.fromkeys(s.equation.out for s in later)
 
@@ -62,11 +68,13 @@ class DeviceMemory:
                 {n: t for n, t in names.items() if n in results or n not in views},
                 seen,
                 views,
+                "a.tiles",
             ),
             Memory(own, at, {}, {}),
             tuple(filter(held, made)),
             tuple(t for t in after if held(t) and t not in made and t.role not in KEPT),
             tuple(dict.fromkeys(numbers)),
+            (*program.network.inputs, *(t for t in noise if not is_drawn(t))),
         )
 
 

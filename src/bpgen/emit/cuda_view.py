@@ -24,6 +24,7 @@ class CudaModuleView(ModuleView):
     extents_in_cuda: tuple[str, ...]
     has_values: bool
     has_reductions: bool
+    has_matches: bool
     has_rows: bool
     has_products: bool
     has_matmul: bool
@@ -32,7 +33,10 @@ class CudaModuleView(ModuleView):
     cotangents: tuple[FieldView, ...]
     numbers: tuple[FieldView, ...]
     kernels: tuple[KernelView, ...]
-    draw: tuple[str, ...]
+    has_noise: bool
+    normals: tuple[str, ...]
+    is_drawn: bool
     batch_given: str
+    sent: tuple[str, ...]
     batch_dict: str
     predict_dict: str

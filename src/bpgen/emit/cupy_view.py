@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import textwrap
-import zlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,11 +13,13 @@ from bpgen.emit.cuda_view import CudaModuleView, KernelView
 from bpgen.emit.functions import calls
 from bpgen.emit.layout import Memory
 from bpgen.emit.tensors import Tensors
-from bpgen.emit.view import FunctionView
+from bpgen.emit.view import FieldView, FunctionView
 from bpgen.emit.wrap import WIDTH, wrapped_code
 from bpgen.ir.program import Program
 from bpgen.ir.tensor import Role
 from bpgen.spell import FormulaSpeller, order_of
+from bpgen.targets.cupy.noise import is_drawn
+from bpgen.targets.cupy.tiles import made_of
 
 _PRECONDITIONS = (
     "if missing():",
@@ -35,14 +36,13 @@ def view_of(program: Program, declared_in: str, dtype: str) -> CudaModuleView:
     memory, tensors, name = DeviceMemory.of(program, host), contract.tensors, program.network.name
     written = CudaFunctions.of(program, memory, speller)
     functions, kernels = written.views(), written.kernels()
-    init, draw = tensors.init(), _draw(program)
-    common = contract.fields(dtype, functions, has_noise=bool(draw))
+    init, has_noise = tensors.init(), bool(program.network.of_role(Role.NOISE))
+    common = contract.fields(dtype, functions, has_noise=has_noise)
     own = {
         "accuracy": tuple(
             line.replace('"].argmax', '"].get().argmax') for line in common["accuracy"]
         ),
-        "train_calls": calls(functions, has_noise=bool(draw), drawn="a")["train_calls"],
-        "step_calls": calls(functions, has_noise=False)["step_calls"],  # noise is drawn before
+        **_calls(functions),
         **_batch(program, memory, tensors),
     }
     return CudaModuleView(
@@ -53,12 +53,16 @@ def view_of(program: Program, declared_in: str, dtype: str) -> CudaModuleView:
         extents_in_cuda=_in_cuda(program),
         counts_steps=program.optimizer.counts_steps,
         numbers=number_fields(t for t in memory.numbers if launched(f"s.{t.name}", functions)),
-        activations=fields(memory.activations, speller),
-        cotangents=fields(memory.cotangents, speller),
+        activations=(*fields(memory.activations, speller), *_tiles(written)),
+        cotangents=(*_random(functions), *fields(memory.cotangents, speller)),
         init=init,
         kernels=kernels,
-        draw=draw,
+        has_noise=has_noise,
+        normals=_normals(program),
+        is_drawn=_is_drawn(functions),
         preconditions=_PRECONDITIONS,
+        train_line="trainer.start(**batch)",
+        loss_line="last = trainer.loss()  # the one that is waited for",
         **_needs(kernels, functions, init, tensors),
         **{**common, **own},
     )
@@ -78,6 +82,7 @@ def _needs(
         "needs_orthogonal": "orthogonal(" in lines,
         "has_values": "each_of(" in kernels,
         "has_reductions": "by_" in kernels or "rows<" in kernels,
+        "has_matches": "by_match(" in kernels,
         "has_rows": "rows<" in kernels,
         "has_products": "product<" in kernels or multiplies,
         "has_matmul": multiplies,
@@ -94,6 +99,7 @@ def _in_cuda(program: Program) -> tuple[str, ...]:
 def _batch(program: Program, memory: DeviceMemory, tensors: Tensors) -> dict[str, Any]:
     """Return how a batch reaches the device, and how outputs are called there."""
     args = [t.name for t in program.network.inputs]
+    drawn = any(map(is_drawn, program.network.of_role(Role.NOISE)))
     read = [name for name in args if name in tensors.predicted()]
     results = (
         f'"{label}": {_result(program, memory, name)}'
@@ -101,6 +107,7 @@ def _batch(program: Program, memory: DeviceMemory, tensors: Tensors) -> dict[str
     )
     return {
         "batch_dict": _dict(args),
+        "sent": (*(t.name for t in memory.sent), *(["random"] if drawn else [])),
         "batch_given": ", ".join(f"{a}={a}" for a in args),
         "predict_dict": _dict(read),
         "predict_result": ", ".join(results),
@@ -123,17 +130,43 @@ def _dict(names: list[str]) -> str:
     return "{" + ", ".join(f'"{name}": {name}' for name in names) + "}"
 
 
-def _draw(program: Program) -> tuple[str, ...]:
-    """Return the lines that draw the noise of one step, by the same numbers as on the host."""
+def _calls(functions: Sequence[FunctionView]) -> dict[str, tuple[str, ...]]:
+    """Return what a gradient and a step call; noise that is given is not drawn."""
+    found = calls(functions, has_noise=False)
+    if not _is_drawn(functions):
+        return found
+    return {
+        **found,
+        "train_calls": ("if noise is None:", "    draw(a)", *found["train_calls"]),
+        "step_calls": ("draw(a)", *found["step_calls"]),
+    }
+
+
+def _is_drawn(functions: Sequence[FunctionView]) -> bool:
+    """Whether kernels draw noise."""
+    return any(f.name == "draw" for f in functions)
+
+
+def _tiles(written: CudaFunctions) -> tuple[FieldView, ...]:
+    """Return the memory of tiles, if there are any."""
+    tiles = written.target.tiles
+    made = FieldView("tiles", "", "copies that products read", make=made_of(tiles))
+    return (made,) if tiles else ()
+
+
+def _random(functions: Sequence[FunctionView]) -> tuple[FieldView, ...]:
+    """Return the buffer of what kernels draw noise from."""
+    made = FieldView("random", "", "seed and step", make="cp.empty(2, np.uint64)")
+    return (made,) if _is_drawn(functions) else ()
+
+
+def _normals(program: Program) -> tuple[str, ...]:
+    """Return the lines that draw the noise of one step that no kernel draws."""
     lines: list[str] = []
     for t in program.network.of_role(Role.NOISE):
-        assert t.noise is not None
-        key, at = zlib.crc32(t.name.encode()), f"a.{t.name}"
-        counter = f"np.random.Philox(key=[seed, {key}], counter=[0, 0, 0, step])"
-        law = "standard_normal" if t.noise.law == "normal" else "random"
-        drawn = f"rng.{law}({at}.shape)"
-        if t.noise.law == "bernoulli":
-            drawn = f"({drawn} < {t.noise.rate!r})"
+        if is_drawn(t):
+            continue
+        counter = f"np.random.Philox(key=[seed, {t.stream}], counter=[0, 0, 0, step])"
         lines.append(f"rng = np.random.Generator({counter})")
-        lines.append(f"{at}.set({drawn}.astype({at}.dtype))")
+        lines.append(f'found["{t.name}"] = rng.standard_normal(a.{t.name}.shape)')
     return tuple(part for line in lines for part in wrapped_code(line))

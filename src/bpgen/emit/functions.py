@@ -21,6 +21,7 @@ from bpgen.targets.numpy.target import NumpyTarget
 from bpgen.targets.numpy.turns import Fixed
 
 DOCS = {
+    "draw": "Draw the noise of a step, by what `random` holds, as numpy's module draws it.",
     "forward": "Compute the outputs of a batch into `a`.",
     "add_loss": "Go on from the outputs to the loss.",
     "infer": "Compute the outputs as they are predicted.",

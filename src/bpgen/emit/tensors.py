@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import textwrap
-import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -136,8 +135,8 @@ class Tensors:
 
     def _noise(self, t: Tensor, scratch: Scratch) -> list[str]:
         assert t.noise is not None
-        key, at = zlib.crc32(t.name.encode()), self.memory.names[t.name]
-        counter = f"np.random.Philox(key=[seed, {key}], counter=[0, 0, 0, step])"
+        at = self.memory.names[t.name]
+        counter = f"np.random.Philox(key=[seed, {t.stream}], counter=[0, 0, 0, step])"
         register = scratch.take(t.indices, "double")
         scratch.free(register)
         drawn = scratch.text(register)

@@ -137,6 +137,8 @@ class ModuleView:
     noise: tuple[str, ...] = ()
     preconditions: tuple[str, ...] = ()
     share: bool = False
+    train_line: str = "last = trainer.step(**batch)"
+    loss_line: str = ""
     precision: str = "fp32"  # of products on a GPU
 
 

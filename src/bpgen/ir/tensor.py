@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -114,6 +115,11 @@ class Tensor:
     def moved(self, move: Move) -> Tensor:
         """Return the tensor with one of its axes elsewhere."""
         return replace(self, indices=move.of(self.indices))
+
+    @property
+    def stream(self) -> int:
+        """Return the number of its name, by which its noise is drawn beside seed and step."""
+        return zlib.crc32(self.name.encode())
 
     @property
     def is_scalar(self) -> bool:

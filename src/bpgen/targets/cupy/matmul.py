@@ -1,54 +1,68 @@
 """Products of matrices that lie in memory as they are: a library multiplies them.
 
 `out = left right + bias` is one line, `k.matmul(a.x, p.W, a.z, bias=p.b)`: the operands are views,
-as numpy has them. What is no such product, or too small to be worth it, is a kernel.
+as numpy has them. Stacks of matrices are one product, or one for each entry of their first axis,
+as the heads of an attention. An operand that is no matrix, as the windows of a convolution, is
+copied to a tile first, where enough is computed from it. What is no such product, or too small to
+be worth it, is a kernel.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from math import prod
 
 import sympy
 from sympy import Expr
 
 from bpgen.ir.equation import Op, Term
-from bpgen.ir.expr import Access
+from bpgen.ir.expr import Access, indices_of
 from bpgen.ir.index import Extent, Index
 from bpgen.targets.cupy.fusion import Entrywise, Part, Total
 from bpgen.targets.cupy.kernel import Fixed, count
 from bpgen.targets.cupy.memory import Memory
 from bpgen.targets.cupy.shapes import Axes, Matrices, matrices
+from bpgen.targets.cupy.tiles import Tile, tile_of
 
 MATMUL = "matmul"  # the kernel where the library is missing
 _WORTH = 2**18  # multiplications that are worth a library
+_NARROW = 8  # rows or columns of matrices in a stack, below which it is not
+_LARGE = 64  # rows, columns and what is summed of a product for which operands are copied
+_WORTH_A_COPY = 2**24  # its multiplications
+_TOO_LARGE = 2**27  # entries of a copy
 _UNKNOWN = 64  # what a free extent counts as
 
 Terms = tuple[Term, ...]
 
 
-def matmul(part: Part, fixed: Fixed, memory: Memory) -> str | None:
-    """Return the line that multiplies matrices; None if `part` is no product, or a small one."""
+@dataclass(frozen=True, slots=True)
+class Product:
+    """The line that multiplies matrices, and the tiles that are filled before."""
+
+    line: str
+    tiles: tuple[Tile, ...] = ()
+
+
+def matmul(part: Part, fixed: Fixed, memory: Memory) -> Product | None:
+    """Return how matrices are multiplied; None if `part` is no product, or a small one."""
     if not isinstance(part, Total) or part.op is not Op.SUM:
         return None
-    over = part.term.over
     of = matrices(part, tuple(i for i in part.out.indices if i not in fixed))
-    if of is None or not _is_worth((*of.stack, *of.rows, *of.columns, *over)):
+    if of is None:
         return None
-    bias = _bias(part, of, fixed, memory)
-    scale = _number(part.scale)
-    operands = (
-        _matrix(of.left, (of.stack, of.rows, over), fixed, memory),
-        _matrix(of.right, (of.stack, over, of.columns), fixed, memory),
-        _matrix(part.out.canonical, (of.stack, of.rows, of.columns), fixed, memory),
-    )
-    if bias is None or scale is None or None in operands:
+    bias, scale = _bias(part, of, fixed, memory), _number(part.scale)
+    if bias is None or scale is None:
         return None
-    given = [str(text) for text in operands]
-    given += [f"bias={bias}"] if bias else []
+    ways = (_operands(part, of, turns, fixed, memory) for turns in _turns(of))
+    found = next(((operands, ()) for operands in ways if operands), None)
+    operands, tiles = found or _tiled(part, of, fixed, memory)
+    if not operands:
+        return None
+    given = [*operands, *([f"bias={bias}"] if bias else [])]
     given += [f"scale={scale}"] if scale != "1.0" else []
     given += ["add=True"] if part.accumulate else []
-    return f"k.matmul({', '.join(given)})"
+    return Product(f"k.matmul({', '.join(given)})", tiles)
 
 
 def apart(part: Part, terms: Terms, fixed: Fixed, memory: Memory) -> tuple[tuple[Part, Terms], ...]:
@@ -63,8 +77,76 @@ def apart(part: Part, terms: Terms, fixed: Fixed, memory: Memory) -> tuple[tuple
     return ((alone, terms[:1]), (rest, terms[1:]))
 
 
-def _is_worth(indices: Axes) -> bool:
-    return prod(i.extent.value or _UNKNOWN for i in indices) >= _WORTH
+def _turns(of: Matrices) -> Iterator[Axes]:
+    """Yield over what stacks of matrices are multiplied in turn: over nothing, or over an index.
+
+    Matrices of a stack lie at equal steps. Those of all heads of all examples do not, but those of
+    one head do.
+    """
+    yield ()
+    known = [i for i in of.stack if i.extent.value is not None]
+    if len(of.stack) > 1:
+        yield from ((i,) for i in sorted(known, key=lambda i: _size((i,))))
+
+
+def _operands(
+    part: Total, of: Matrices, turns: Axes, fixed: Fixed, memory: Memory
+) -> tuple[str, ...]:
+    """Return the arrays of a product, and of its result; () if one is no view, or all are small."""
+    over = part.term.over
+    stack = tuple(i for i in of.stack if i not in turns)
+    is_narrow = bool(of.stack) and min(map(_size, (of.rows, of.columns, over))) < _NARROW
+    if is_narrow or _size((*stack, *of.rows, *of.columns, *over)) < _WORTH:
+        return ()
+    found = [
+        _matrix(read, (turns, stack, *own), fixed, memory)
+        for read, own in (
+            (of.left, (of.rows, over)),
+            (of.right, (over, of.columns)),
+            (part.out.canonical, (of.rows, of.columns)),
+        )
+    ]
+    return () if None in found else tuple(map(str, found))
+
+
+def _tiled(
+    part: Total, of: Matrices, fixed: Fixed, memory: Memory
+) -> tuple[tuple[str, ...], tuple[Tile, ...]]:
+    """Return the arrays of a product, and the tiles among them; () if that is not worth it.
+
+    Where rows or columns of the result do not lie together, as n and h, w in z[n,f,h,w], what comes
+    first counts a stack. An operand that has not this index is the same for all of the stack.
+    """
+    over = part.term.over
+    if of.stack or not memory.tiles or _size((*of.rows, *of.columns, *over)) < _WORTH_A_COPY:
+        return (), ()
+    first = tuple(i for i in part.out.indices if i not in fixed)[:1]
+    for shared in ((), first):
+        rows, columns = (tuple(i for i in own if i not in shared) for own in (of.rows, of.columns))
+        if not rows or not columns:
+            return (), ()
+        out = _matrix(part.out.canonical, (shared, rows, columns), fixed, memory)
+        if out is not None:
+            break
+    if out is None or min(map(_size, (rows, columns, over))) < _LARGE:
+        return (), ()
+    texts, tiles = [], list[Tile]()
+    for read, own in ((of.left, (rows, over)), (of.right, (over, columns))):
+        groups = (shared, *own) if set(shared) <= indices_of(read) else own
+        text = _matrix(read, groups, fixed, memory)
+        if text is None:
+            tile = tile_of(read, groups, len(tiles), memory)
+            if tile is None or _size(tile.tensor.indices) > _TOO_LARGE:
+                return (), ()
+            tiles.append(tile)
+            text = _matrix(tile.tensor.canonical, groups, {}, tile.within(memory))
+        texts.append(str(text))
+    return (*texts, out), tuple(tiles)
+
+
+def _size(indices: Axes) -> int:
+    """Return how many entries there are over `indices`, as far as that is known."""
+    return prod(i.extent.value or _UNKNOWN for i in indices)
 
 
 def _bias(part: Total, of: Matrices, fixed: Fixed, memory: Memory) -> str | None:
@@ -93,7 +175,9 @@ def _matrix(read: Expr, groups: tuple[Axes, ...], fixed: Fixed, memory: Memory) 
         return None
     root, order = memory.root(read.name), list(read.indices)
     text, is_itself = memory.names[root], root == read.name
-    while is_itself and order and order[0] in fixed:
+    for axis, own in zip(axes, memory.tensors[root].indices, strict=False):
+        if order[0] not in fixed or axis.extent != own.extent:
+            break
         text += f"[{fixed[order.pop(0)]}]"
     wanted = [group for group in groups if group]
     if any(i not in order for group in wanted for i in group):

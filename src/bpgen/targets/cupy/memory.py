@@ -22,13 +22,15 @@ class Memory:
     """Every tensor by name; the expression of its memory in Python; whose entries it reads, if any.
 
     A tensor in `seen` is another one under other indices, entry for entry in the same order. One in
-    `views` is some entries of another: whatever reads it reads these, at once or later.
+    `views` is some entries of another: whatever reads it reads these, at once or later. `tiles` is
+    memory for tiles, if there is any.
     """
 
     tensors: Mapping[str, Tensor]
     names: Mapping[str, str]
     seen: Mapping[str, str]
     views: Mapping[str, View]
+    tiles: str = ""
 
     def root(self, name: str) -> str:
         """Return the tensor whose memory holds the entries of `name`."""

@@ -16,7 +16,7 @@ _TAKEN = frozenset(
     volatile wchar_t while xor xor_eq
     real
     rows map_row reduce_row once wait
-    each each_of few taken put FEW by_thread by_warp by_block by_columns
+    each each_random word each_of few taken put FEW by_thread by_warp by_block by_columns by_match
     product layout by_row by_column
     power maximum minimum sign added largest largest_at
     abs exp log sin cos tan sinh cosh tanh atan log1p expm1 erf sqrt rsqrt pow floor

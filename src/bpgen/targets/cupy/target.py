@@ -12,16 +12,19 @@ from bpgen.ir.expr import accesses
 from bpgen.ir.index import Index, Scalar
 from bpgen.ir.program import Part as ProgramPart
 from bpgen.ir.program import Step, Turns
-from bpgen.ir.tensor import KEPT, Role
+from bpgen.ir.tensor import KEPT, Role, Tensor
 from bpgen.spell import FormulaSpeller, order_of
-from bpgen.targets.cupy.fusion import Part, Total, joins, parts_of
+from bpgen.targets.cupy.fusion import Entrywise, Part, Total, joins, parts_of
 from bpgen.targets.cupy.kernel import Draft, Fixed, Kernel, Launch
 from bpgen.targets.cupy.maps import write_maps
+from bpgen.targets.cupy.matches import matches_of, write_matches
 from bpgen.targets.cupy.matmul import MATMUL, apart, matmul
 from bpgen.targets.cupy.memory import Memory
 from bpgen.targets.cupy.names import identifier
+from bpgen.targets.cupy.noise import draw_of, is_drawn
 from bpgen.targets.cupy.rows import row_of, write_rows
-from bpgen.targets.cupy.shapes import write
+from bpgen.targets.cupy.shapes import Written, write
+from bpgen.targets.cupy.tiles import Tile
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,7 @@ class CupyTarget:
     turn: dict[Index, str]
     kernels: dict[str, Kernel] = field(default_factory=dict)
     shapes: dict[tuple[str, ...], str] = field(default_factory=dict)
+    tiles: list[Tile] = field(default_factory=list)
 
     def launches(self, parts: Sequence[ProgramPart], function: str) -> tuple[Launch | Rounds, ...]:
         """Return what a function does, in order.
@@ -62,6 +66,15 @@ class CupyTarget:
         ]
         early = [part for part in parts if part not in late]
         return self._launches([*early, *late], function, {})
+
+    def draws(self, tensors: Iterable[Tensor]) -> tuple[Launch, ...]:
+        """Return what draws the noise of a step, as far as kernels do."""
+        found = []
+        for tensor in filter(is_drawn, tensors):
+            name = self._free([identifier(tensor.name)], "draw")
+            self.kernels[name], launch = draw_of(tensor, self.memory, name, self.speller)
+            found.append(launch)
+        return tuple(found)
 
     def updates(self, steps: Sequence[Step]) -> tuple[Launch | Rounds, ...]:
         """Return what the optimizer does: its numbers first, if nothing else decides them."""
@@ -81,7 +94,7 @@ class CupyTarget:
 
         def close() -> None:
             if group:
-                found.append(self._launch(tuple(group), function, fixed))
+                found.extend(self._launch(tuple(group), function, fixed))
                 group.clear()
 
         for part in parts:
@@ -131,23 +144,47 @@ class CupyTarget:
             own = replace(step.equation, terms=terms)
             yield _Written(part, self.speller.equation(own, "+=" if place else first))
 
-    def _launch(self, group: Sequence[_Written], function: str, fixed: Fixed) -> Launch:
+    def _launch(self, group: Sequence[_Written], function: str, fixed: Fixed) -> Iterable[Launch]:
         parts = [w.part for w in group]
         product = matmul(parts[0], fixed, self.memory)
-        if product is not None:
-            return Launch((group[0].formula,), product)
+        if product is None:
+            yield self._kernel(group, function, fixed)
+            return
+        for tile in product.tiles:
+            self.tiles.append(tile)
+            yield self._filled(tile, function, fixed)
+        yield Launch((group[0].formula,), product.line)
+
+    def _filled(self, tile: Tile, function: str, fixed: Fixed) -> Launch:
+        """Return what copies entries to a tile."""
+        part, memory = Entrywise(tile.tensor, tile.read, accumulate=False), tile.within(self.memory)
+        draft = Draft(memory, fixed)
+        written = write_maps(draft, [part])
+        formula = f"{self.speller.spell(tile.tensor.canonical)} = {self.speller.spell(tile.read)}"
+        name = self._kept(draft, written.lines, [formula], [part], function)
+        given = ", ".join([f'"{name}"', *written.sizes, *draft.arguments()])
+        return Launch((formula,), f"k.{written.method}({given})")
+
+    def _kernel(self, group: Sequence[_Written], function: str, fixed: Fixed) -> Launch:
+        parts = [w.part for w in group]
         is_number = parts[-1].out.role is Role.SCALAR and not isinstance(parts[0], Total)
         order = order_of(self.memory.tensors.values())
         draft = Draft(self.memory, fixed, "double" if is_number else "real", order)
-        row = row_of(parts, fixed, self.memory) if len(parts) > 1 else None
-        if row is not None:
-            written = write_rows(draft, parts, row)
-        else:
-            written = (write if isinstance(parts[0], Total) else write_maps)(draft, parts)
+        written = self._written(draft, parts)
         formulas = [w.formula for w in group]
         name = self._kept(draft, written.lines, formulas, parts, function)
         given = ", ".join([f'"{name}"', *written.sizes, *draft.arguments()])
         return Launch(tuple(formulas), f"k.{written.method}({given})")
+
+    def _written(self, draft: Draft, parts: Sequence[Part]) -> Written:
+        """Return the kernel of a group, in the shape that its first part asks for."""
+        row = row_of(parts, draft.fixed, self.memory) if len(parts) > 1 else None
+        if row is not None:
+            return write_rows(draft, parts, row)
+        matches = matches_of(parts[0], draft.moving(parts[0].out.indices))
+        if matches is not None:
+            return write_matches(draft, parts, matches)
+        return (write if isinstance(parts[0], Total) else write_maps)(draft, parts)
 
     def _kept(
         self,
@@ -174,8 +211,12 @@ class CupyTarget:
         out = self.memory.root(parts[-1].out.name)
         base = identifier(out)
         reads = [identifier(a.name) for p in parts for a in accesses(_body(p))]
-        wanted = [base, *(f"{base}_from_{r}" for r in reads[:1]), f"{base}_in_{function}"]
-        wanted += [f"{wanted[-1]}_{k}" for k in range(2, 2 + len(self.kernels))]
+        return self._free([base, *(f"{base}_from_{r}" for r in reads[:1])], function)
+
+    def _free(self, wanted: Sequence[str], function: str) -> str:
+        """Return the first of some names that no kernel has; else one that names the function."""
+        last = f"{wanted[0]}_in_{function}"
+        wanted = [*wanted, last, *(f"{last}_{k}" for k in range(2, 2 + len(self.kernels)))]
         return next(name for name in wanted if name not in {*self.kernels, MATMUL})
 
 
