@@ -29,11 +29,8 @@ def _processor() -> str:
     path = Path("/proc/cpuinfo")
     if not path.exists():
         return platform.processor()
-    facts = dict(
-        tuple(part.strip() for part in line.split(":", 1))
-        for line in path.read_text(encoding="utf-8").splitlines()
-        if ":" in line
-    )
+    pairs = (line.partition(":") for line in path.read_text(encoding="utf-8").splitlines())
+    facts = {name.strip(): value.strip() for name, _, value in pairs}
     widest = "AVX-512" if "avx512f" in facts["flags"].split() else "AVX2"
     family = f"family {facts['cpu family']}, model {facts['model']}"
     return f"{facts['model name']} ({family}, {widest})"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # read on import
     os.environ[name] = "1"
@@ -37,6 +38,10 @@ def entries(make: Callable[[np.ndarray, np.ndarray], object]) -> float:
     return seconds(lambda: make(x, out)) / ROWS
 
 
+def _apply(function: np.ufunc, x: np.ndarray, out: np.ndarray) -> object:
+    return function(x, out=out)
+
+
 def main() -> None:
     """Print every rate."""
     one, two, side = np.ones(1, FLOAT), np.ones(1, FLOAT), 256
@@ -46,10 +51,10 @@ def main() -> None:
     print(f"multiply-adds  {side**3 / seconds(lambda: np.dot(a, a, out=c), 2) / 1e9:.0f} G/s")
     for size in (1e5, 5e5, 4e6, 1.5e7, 1e8):
         u, v, w = (np.ones(int(size / 12), FLOAT) for _ in range(3))
-        rate = size / seconds(lambda u=u, v=v, w=w: np.add(u, v, out=w))
+        rate = size / seconds(partial(np.add, u, v, out=w))
         print(f"bytes          {rate / 1e9:.0f} G/s at {size / 1e6:.1f} MB")
     for function in (np.exp, np.log, np.tanh, np.sin, np.cos, np.sqrt):
-        taken = entries(lambda x, out, f=function: f(x, out=out))
+        taken = entries(partial(_apply, function))
         print(f"{function.__name__:14} {taken * 1e9:.2f} ns")
     mask = np.arange(ROWS) % 3 == 0
     at = np.random.default_rng(0).permutation(ROWS)

@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,9 @@ import bpgen as bp
 from benchmarks import machine
 from bpgen.emit import module
 from bpgen.execute.figure import figure
+from bpgen.ir.derivation import Derivation
 from bpgen.lower import lower
+from bpgen.model import Model
 
 RESULTS, REPEATS = Path(__file__).parent / "results", 3
 DECLARED = '''"""A perceptron."""
@@ -81,17 +84,18 @@ def main() -> None:
     draw(found, RESULTS / "scaling.svg")
 
 
+def _emitted(derivation: Derivation, model: Model) -> str:
+    return module(lower(derivation, model.optimizer), model.path.name)
+
+
 def _points(series: Series, folder: Path) -> Iterator[Point]:
     for depth, width in series.sizes:
         path = folder / "declared.py"
         body = series.body.format(depth=depth, width=width)
         path.write_text(DECLARED.format(width=width, body=body), encoding="utf-8")
-        load, model = _least(lambda path=path: bp.load(path))
-        derive, document = _least(lambda model=model: model.derive())
-        derivation = document.derivation
-        emit, text = _least(
-            lambda d=derivation, m=model: module(lower(d, m.optimizer), m.path.name)
-        )
+        load, model = _least(partial(bp.load, path))
+        derive, document = _least(model.derive)
+        emit, text = _least(partial(_emitted, document.derivation, model))
         yield Point(depth, width, load, derive, emit, text.count("\n"))
 
 

@@ -13,7 +13,7 @@ from jax import numpy as jnp
 from benchmarks.contestants import Case, Step
 
 Tree = Any
-Update = Callable[[Tree, Tree, Tree, jax.Array], tuple[Tree, Tree]]
+Update = Callable[[Tree, Tree, Tree, jax.Array, float], tuple[Tree, Tree]]
 
 
 def setup(case: Case) -> Step:
@@ -66,7 +66,7 @@ def _adam(
     return jax.tree.map(moved, p, m, v), [m, v]
 
 
-OPTIMIZERS = {
+OPTIMIZERS: dict[str, tuple[int, Update]] = {
     "sgd": (0, _sgd),
     "momentum": (1, _momentum),
     "adam": (2, _adam),

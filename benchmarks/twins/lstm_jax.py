@@ -14,7 +14,9 @@ start = kept
 def logits(p: Arrays, x: jax.Array) -> jax.Array:
     """Return the logits of every step; what the state does not change is one product before."""
 
-    def cell(state: tuple[jax.Array, jax.Array], z: jax.Array) -> tuple[tuple, jax.Array]:
+    def cell(
+        state: tuple[jax.Array, jax.Array], z: jax.Array
+    ) -> tuple[tuple[jax.Array, jax.Array], jax.Array]:
         h, c = state
         i, f, g, o = jnp.split(z + h @ p["rnn_U"], 4, axis=-1)
         c = sigmoid(f) * c + sigmoid(i) * jnp.tanh(g)

@@ -6,17 +6,18 @@ import json
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from tests.certify.edits import Edit, edits
 
+from benchmarks.verification.peers import TOOLS, Claim, Said, asked
 from benchmarks.verification.pool import Pool
 from benchmarks.verification.settings import Settings
 from benchmarks.verification.subjects import NAMES, Subject, subject
-from benchmarks.verification.table import table
+from benchmarks.verification.table import share, table
 from bpgen.certify import examined, rechecked
 from bpgen.certify.lines import block_of
 from bpgen.errors import BpgenError
@@ -33,7 +34,8 @@ _FAULTS = (ArithmeticError, LookupError, TypeError, ValueError, BpgenError)
 class Finding:
     """One edit: what was made of it, by the module's text and by its numbers alone.
 
-    `numbers` is "wrong", "does not run", "same" (bit by bit, at every point) or "rounding".
+    `numbers` is "wrong", "does not run", "same" (bit by bit, at every point) or "rounding". `peers`
+    are told the loss and the gradient of the edited file.
     """
 
     operator: str
@@ -43,6 +45,7 @@ class Finding:
     numbers: str
     names_statement: bool | None
     certificate: bool | None
+    peers: Mapping[str, Said]
 
 
 def section(settings: Settings) -> str:
@@ -57,8 +60,25 @@ def section(settings: Settings) -> str:
         " | do not run | wrong numbers | the statement is named by numbers alone"
         " | refuted by the numbers of a certificate"
     )
-    lines = [table(head, [*rows, _row("**all**", found)]), "", *_notes(found)]
+    shown = [f for f in found if f.peers]
+    beside = [share(sum(f.peers[tool].refutes for f in shown), len(shown)) for tool in TOOLS]
+    lines = [
+        table(head, [*rows, _row("**all**", found)]),
+        "",
+        *_notes(found),
+        "",
+        _SHOWN,
+        "",
+        table(
+            f"bpgen, by numbers alone | {' | '.join(TOOLS)}",
+            [[share(len(shown), len(shown)), *beside]],
+        ),
+    ]
     return "\n".join(lines)
+
+
+_SHOWN = """Of those with wrong numbers some are shown to other tools as well: the loss and the
+gradient of the edited file, as its user would wrap it."""
 
 
 def _row(title: str, found: Sequence[Finding]) -> list[str]:
@@ -96,7 +116,7 @@ def tried(task: tuple[str, Settings]) -> list[Finding]:
     chosen = [e for k, e in enumerate(edits(given.model.source())) if k % settings.share == 0]
     with tempfile.TemporaryDirectory() as folder, np.errstate(all="ignore"):
         bench = _Bench(given, Path(folder), settings.seed)
-        return [bench.finding(e, k % settings.peers == 0) for k, e in enumerate(chosen)]
+        return [bench.finding(e, is_shown=k % settings.peers == 0) for k, e in enumerate(chosen)]
 
 
 class _Bench:
@@ -111,8 +131,8 @@ class _Bench:
         found = given.model.certificate(given.model.check(seed))
         self._certificate.write_text(json.dumps(found), encoding="utf-8")
 
-    def finding(self, edit: Edit, is_certified: bool) -> Finding:
-        """Have one edit examined."""
+    def finding(self, edit: Edit, *, is_shown: bool) -> Finding:
+        """Have one edit examined, and if `is_shown` by a certificate and by other tools too."""
         path = self._folder / "edited.py"
         path.write_text(edit.text, encoding="utf-8")
         said = examined(
@@ -126,9 +146,11 @@ class _Bench:
         else:
             statement = self._is_statement(edit, said.reason)
         certificate = None
-        if is_certified and numbers == "wrong":
+        peers: Mapping[str, Said] = {}
+        if is_shown and numbers == "wrong":
             seen = rechecked(path, self._certificate)
             certificate = "nothing that the certificate records" not in seen.reason
+            peers = asked(self._claim(edit))
         return Finding(
             edit.operator,
             f"{self._given.name} {edit.line}: {edit.operator}, `{edit.what}`",
@@ -137,6 +159,7 @@ class _Bench:
             numbers,
             statement,
             certificate,
+            peers,
         )
 
     def _sameness(self, edit: Edit) -> str:
@@ -146,14 +169,28 @@ class _Bench:
             return "rounding"
         return "same" if found == self._right else "rounding"
 
+    def _claim(self, edit: Edit) -> Claim:
+        """Return what an edited file says of its own loss, at the first point."""
+        point, probe = self._points[0], self._probe(edit.text)
+        names = [p.name for p in self._given.problem().parameters]
+
+        def loss(values: Sequence[np.ndarray]) -> float:
+            return probe.gradient(dict(zip(names, values, strict=True)), point.values)[0]
+
+        at = [point.values[n] for n in names]
+        _, gradient = probe.gradient(dict(zip(names, at, strict=True)), point.values)
+        return Claim(loss, at, [gradient[n].copy() for n in names])
+
     def _run(self, text: str, point: Point) -> tuple[bytes, ...]:
         """Return the bits of the loss and of every gradient, in float64."""
+        own = {p.name: point.values[p.name] for p in self._given.problem().parameters}
+        loss, gradient = self._probe(text).gradient(own, point.values)
+        return (np.float64(loss).tobytes(), *(g.tobytes() for g in gradient.values()))
+
+    def _probe(self, text: str) -> Probe:
         path = self._folder / "module.py"
         path.write_text(text, encoding="utf-8")
-        probe: Probe = probe_of(load_module(path), self._given.model.network, "float64")
-        own = {p.name: point.values[p.name] for p in self._given.problem().parameters}
-        loss, gradient = probe.gradient(own, point.values)
-        return (np.float64(loss).tobytes(), *(g.tobytes() for g in gradient.values()))
+        return probe_of(load_module(path), self._given.model.network, "float64")
 
     def _is_statement(self, edit: Edit, reason: str) -> bool:
         """Whether the edited line is in the block of the tensor that is called wrong first."""

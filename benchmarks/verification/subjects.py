@@ -17,7 +17,7 @@ from bpgen.verify.points import Point, generic
 from bpgen.verify.problem import Problem, problem
 
 _MODELS = Path(__file__).parent / "models"
-NAMES = tuple(sorted(path.stem for path in _MODELS.glob("*.py")))
+NAMES = tuple(sorted(path.stem for path in _MODELS.glob("[!_]*.py")))
 SCALES = ("1", "1e-6", "1e6")
 _SCALED = """
 import sympy
@@ -47,7 +47,7 @@ class Subject:
         """
         subject, rng = self.problem(), np.random.default_rng(seed)
         names = {p.name for p in subject.parameters}
-        found = []
+        found: list[tuple[Point, Direction]] = []
         for k in range(count):
             point = generic(subject, rng)
             wide = {n: single(v * (1 + k / 8)) for n, v in point.values.items() if n in names}

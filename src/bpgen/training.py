@@ -74,6 +74,7 @@ def train(model: Model, plan: Plan, console: Console) -> Outcome:
     bounds: dict[str, Any] = {"memory": plan.memory, "batch": plan.batch}
     _prove(model, plan.seed, console, bounds)
     run = Run(plan.folder, model.network.name)
+    run.clean()
     write(run.derivation, _derivation(model))
     net = model.emit(target="numpy", path=run.module, **bounds)
     trainer = _resumed(net, run, plan) if plan.resume else _started(net, plan)

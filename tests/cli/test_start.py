@@ -6,7 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
+import pytest
+
 from bpgen import zoo
+from bpgen.cli.options import amount
 
 HELP_SECONDS = 0.1
 BPGEN = [sys.executable, "-c", "from bpgen.cli import main; main(prog_name='bpgen')"]
@@ -89,3 +93,17 @@ def test_a_new_model_can_be_a_copy_of_the_zoo(folder, bpgen):
     assert bpgen("new", "autoencoder").exit_code == 0
     original = Path(zoo.__file__).with_name("autoencoder.py")
     assert (folder / "model.py").read_text() == original.read_text()
+
+
+@pytest.mark.parametrize(
+    ("written", "bytes_"),
+    [("64MB", 64_000_000), ("1.5 GB", 1_500_000_000), ("500KB", 500_000), ("2KiB", 2048)],
+)
+def test_an_amount_of_memory_is_read_as_people_write_it(written, bytes_):
+    assert amount(written) == bytes_
+
+
+@pytest.mark.parametrize("written", ["", "MB", "64 elephants", "-1MB"])
+def test_what_is_no_amount_of_memory_is_refused(written):
+    with pytest.raises(click.BadParameter, match="no amount of memory"):
+        amount(written)

@@ -204,7 +204,7 @@ def _agrees(page, tensor, at, a):
     extents = page.shape(tensor)
     mine = [page.extent(b) for b in at]
     return len(extents) == len(mine) and all(
-        e == m or b == a for e, m, b in zip(extents, mine, at, strict=True)
+        e == m or (b == a and e is not None) for e, m, b in zip(extents, mine, at, strict=True)
     )
 
 

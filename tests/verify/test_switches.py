@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import sympy
-from tests.verify.planted import checked, mlp
+from tests.verify.planted import checked, mlp, scaled, tampered
 
 import bpgen as bp
 from bpgen.declare.network import network
@@ -60,6 +60,39 @@ def test_a_true_kink_at_every_point_is_undecided():
     verdict = checked(net, derive(net), seed=1)
     assert verdict.verdict == "UNDECIDED"
     assert "switch" in verdict.reason
+
+
+def far_branch(limit):
+    """A network that takes another branch where z < limit, far from where z usually is."""
+    x = bp.input("x", 2)
+    n, d = x.indices
+    w = bp.parameter("w", d, init=bp.init.normal(0.2))
+    z = bp.define("z", (n, d), x[n, d] * w[d])
+    y = bp.define("y", (n, d), bp.where(z[n, d] < limit, z[n, d] ** 2, sympy.sin(z[n, d])))
+    return network(bp.define("loss", (), bp.mean(y[n, d] ** 2, over=(n, d))), {}, name="far")
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_mistake_in_a_branch_that_is_rarely_taken_is_found(seed):
+    net = far_branch(-3)
+    z = net.tensors["z"].canonical
+    derivation = derive(net)
+    assert checked(net, derivation, seed=seed).verdict == "VERIFIED"
+    wrong = scaled(lambda n, d: bp.where(z < -3, 2, 1))
+    verdict = checked(net, tampered(derivation, "d_z", wrong), seed=seed)
+    assert verdict.verdict == "REFUTED"
+    assert any("times as wide" in point for point in verdict.agreement.points)
+
+
+def test_a_branch_that_is_never_taken_is_named():
+    net = far_branch(-1e6)
+    verdict = checked(net, derive(net), seed=1)
+    assert verdict.verdict == "VERIFIED", verdict.reason
+    (never,) = verdict.kinks.one_sided
+    assert "z[n,d] < -1000000" in never
+    assert never.split()[-1] in str(verdict)
+    reached = far_branch(-3)
+    assert not checked(reached, derive(reached), seed=1).kinks.one_sided
 
 
 def test_holding_the_shift_of_a_softmax_changes_nothing(net, derivation):

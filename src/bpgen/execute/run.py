@@ -48,6 +48,11 @@ class Run:
         """Return the checkpoint to continue from."""
         return self.folder / "last.npz"
 
+    def clean(self) -> None:
+        """Remove what a run that was killed had begun to write."""
+        for part in self.folder.glob("*.part"):
+            part.unlink()
+
     def parts(self) -> dict[str, Path]:
         """Return everything in the folder, by what it is."""
         picture = {"picture": self.picture} if self.picture.exists() else {}

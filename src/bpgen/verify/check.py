@@ -114,7 +114,7 @@ def _gathered(
     directions = _directions(subject, rng)
     stage("proof")
     trial = _tried(subject, point, directions, digits)
-    trials = (trial, *_elsewhere(trial, start, directions, digits, rng))
+    trials = tuple(_everywhere(trial, start, directions, digits, rng))
     holes = next((t.holes for t in trials if t.holes and not t.undecided), ())
     found = replace(blank, agreement=agreement(trials), kinks=kinks(trials), holes=holes)
     if trial.holes:
@@ -131,27 +131,28 @@ def _gathered(
     return found
 
 
-def _elsewhere(
+def _everywhere(
     trial: Trial,
     start: Point,
     directions: Sequence[Direction],
     digits: int,
     rng: np.random.Generator,
 ) -> Iterator[Trial]:
-    """Yield the trials beside the generic one: at the start, after training, on equal extents.
+    """Yield the generic trial, and those at the start, after training, on equal extents.
 
-    And at further generic points, as many as show entries that were 0 at the first.
+    And at further generic points, as many as show entries that were 0, or branches not taken.
     """
     subject = trial.base.problem
     second = _tried(subject, start, directions, digits, like=trial)
     if second.undecided:
         moved = start.moved(trial.point, _OFF_THE_SWITCH)
         second = _tried(subject, moved, directions, digits, like=trial)
-    yield second
+    tried = [trial, second]
     later = _tried(subject, trained(subject, start), directions[:1], digits, like=trial)
     if not later.undecided:
-        yield later
-    yield from further(trial, lambda: _another(trial, directions[:1], digits, rng))
+        tried.append(later)
+    yield from tried
+    yield from further(tried, lambda width: _another(trial, directions[:1], digits, rng, width))
     square = equal(subject, rng)
     if square is not None:
         point = replace(generic(square, rng), name="generic, all extents equal")
@@ -161,11 +162,20 @@ def _elsewhere(
 
 
 def _another(
-    trial: Trial, directions: Sequence[Direction], digits: int, rng: np.random.Generator
-) -> Trial:
+    trial: Trial,
+    directions: Sequence[Direction],
+    digits: int,
+    rng: np.random.Generator,
+    width: float,
+) -> Trial | None:
+    """Return the trial at another generic point, if the loss is finite so far out."""
     subject = trial.base.problem
-    point = replace(generic(subject, rng), name="another generic")
-    return _tried(subject, point, directions, digits, like=trial)
+    try:
+        point = generic(subject, rng, width)
+    except UndecidedError:
+        return None
+    name = "another generic" if width == 1 else f"generic, {width:g} times as wide"
+    return _tried(subject, replace(point, name=name), directions, digits, like=trial)
 
 
 def _with_levels(

@@ -6,7 +6,7 @@ A draw needs no declaration: its law, its shape and its seed are the tensor, to 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -29,6 +29,10 @@ class Draw:
     seed: int
     scale: float = 1.0
     centre: float = 0.0
+
+    def wider(self, width: float) -> Draw:
+        """Return the draw of normal entries so many times as far from their centre."""
+        return replace(self, scale=self.scale * width) if self.law == "normal" else self
 
     def values(self) -> Array:
         """Return the tensor."""

@@ -133,7 +133,8 @@ def _left_side(equation: Equation, reading: _Reading) -> Array:
     def tell(condition: str, found: Array, distances: Array) -> None:
         # What is held is one number to both sides of a proof, whichever way it was chosen.
         if equation.out.role is not Role.CONSTANT:
-            reading.watch(Switch(equation, condition, found, distances))
+            is_branch = equation.op is Op.SUM
+            reading.watch(Switch(equation, condition, found, distances, is_branch))
 
     sizes = reading.sizes(equation)
     parts = []

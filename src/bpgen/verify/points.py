@@ -48,8 +48,10 @@ class Point:
         return Point(f"{self.name}, moved by {step} off a switch", values)
 
 
-def generic(problem: Problem, rng: np.random.Generator) -> Point:
+def generic(problem: Problem, rng: np.random.Generator, width: float = 1.0) -> Point:
     """Return a point where no entry is special: weights of their usual size, no bias zero.
+
+    Everything normal is drawn `width` times as wide.
 
     Of several draws it is the first at which float32 is sure of every choice. Inputs are drawn from
     (0, 1) if the loss is not finite for normal ones (a logarithm of data).
@@ -58,7 +60,8 @@ def generic(problem: Problem, rng: np.random.Generator) -> Point:
     finite: list[Point] = []
     for draw in range(_DRAWS):
         positive = not finite and draw % 2 == 1
-        draws = _drawn(problem, rng, spread=True, positive=positive)
+        usual = _drawn(problem, rng, spread=True, positive=positive)
+        draws = tuple(d.wider(width) for d in usual)
         point = _point(problem, "generic", draws)
         if np.isfinite(problem.loss(lifted(point.values, FLOAT64), FLOAT64)):
             finite.append(point)

@@ -87,7 +87,7 @@ def _formula(shown: Agreement, seed: int) -> Iterator[str]:
     else:
         yield f"agrees with the Taylor coefficient of the forward formulas to {shown.worst} digits"
     yield f"({how}, {shown.numbers}, seed {seed},"
-    yield f"at {len(shown.points)} points ({'; '.join(shown.points)}),"
+    yield from wrap(f"at {len(shown.points)} points ({'; '.join(shown.points)}),", _WIDTH)
     yield f"along {shown.directions} Gaussian directions; worst: {worst})"
     if shown.outcome is Outcome.AGREES:
         yield f"an error of relative size >= {AGREEMENT:.0e} in any tensor:"
@@ -186,6 +186,9 @@ def _teeth(planted: Sequence[Canary]) -> str:
 def _not_shown(found: Verdict) -> str:
     text = "gradients at kinks; whether the forward formulas are the wanted ones; "
     text += f"extents but {_sizes(found.extents)}"
+    if found.kinks is not None and found.kinks.one_sided:
+        ways = "; ".join(" ".join(told.split()) for told in found.kinks.one_sided)
+        text += f"; the other side of what comes out one way at all points: {ways}"
     if found.declared and found.measured is None:
         text += f"; those declared are too large to be measured: {_sizes(found.declared)}"
     return "\n".join(wrap(text, _WIDTH))

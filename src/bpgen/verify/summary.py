@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from bpgen.verify.coverage import one_sided
 from bpgen.verify.evidence import Outcome
 from bpgen.verify.trial import Trial
 
@@ -29,13 +30,17 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True)
 class Kinks:
-    """The switches at the points: how many, how many tied for good, and the nearest."""
+    """The switches at the points: how many, how many tied for good, and the nearest.
+
+    Of those that are one-sided, one branch was taken by no entry at any point.
+    """
 
     switches: int
     ties: int
     distance: float
     nearest: str
     undecided: tuple[str, ...]
+    one_sided: tuple[str, ...]
 
 
 def agreement(trials: Sequence[Trial]) -> Agreement:
@@ -63,4 +68,5 @@ def kinks(trials: Sequence[Trial]) -> Kinks:
         nearest.nearest if nearest else math.inf,
         str(nearest) if nearest else "",
         tuple(str(s) for s in switches if s.undecided),
+        one_sided(trials),
     )

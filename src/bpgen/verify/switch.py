@@ -18,12 +18,14 @@ class Switch:
 
     A sign of 0 is a tie that stays one along the line (both sides are equal, and move alike):
     harmless. UNDECIDED is a sign that the numbers do not prove; or the point lies on the switch.
+    A branch may be taken or not; the largest entry exceeds the others in any case.
     """
 
     equation: Equation
     condition: str
     signs: NDArray[np.int8]
     distances: NDArray[np.float64]
+    is_branch: bool = True
 
     @property
     def undecided(self) -> int:
