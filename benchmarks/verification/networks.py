@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -41,6 +42,8 @@ def section(settings: Settings) -> str:
     with Pool() as pool:
         for chunk in pool.each(searched, starts):
             found.append(chunk)
+            networks = sum(len(c.proved) for c in found)
+            print(f"\r{networks:,} networks", end="", file=sys.stderr, flush=True)
             if chunk.broken or time.perf_counter() > until:
                 break
     wall = time.perf_counter() - begin
@@ -58,7 +61,8 @@ def searched(start: int) -> Chunk:
 
     def law(text: str) -> bool:
         name = hashlib.blake2b(text.encode(), digest_size=8).digest()
-        seen[name] = laws.is_proved(text)
+        if name not in seen:
+            seen[name] = laws.is_proved(text)
         return seen[name]
 
     begin, broken = time.process_time(), ""

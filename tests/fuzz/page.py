@@ -5,6 +5,7 @@ The text is the description: a network is what running it declares, and a failur
 
 import math
 import re
+from typing import Any
 
 from hypothesis import strategies as st
 
@@ -27,6 +28,23 @@ class Refused(Exception):  # noqa: N818  it is what became of a line
     """The last line of the page cannot be run."""
 
 
+class Text(str):
+    """The text of a model, which an error shows once, not twice; and the model that it declares.
+
+    It is None where a line cannot be run.
+    """
+
+    __slots__ = ("model",)
+
+    def __new__(cls, text, model):
+        own: Any = super().__new__(cls, text)
+        own.model = model
+        return own
+
+    def __repr__(self):
+        return f"a model of {self.count(chr(10))} lines"
+
+
 class Page:
     """What a drawn model has written so far; each line is run as soon as it stands there."""
 
@@ -43,7 +61,7 @@ class Page:
 
     @property
     def text(self):
-        return "\n".join(self._lines) + "\n"
+        return Text("\n".join(self._lines) + "\n", self._values.get("model"))
 
     # ---- choices ---------------------------------------------------------------------------------
 
