@@ -358,10 +358,6 @@ class Part:
         forward(p, a, x)
         add_loss(a, x)
         backward(p, g, a, x)
-        np.multiply(g.enc1_b, a.N / a.BATCH, out=g.enc1_b)
-        np.multiply(g.enc2_b, a.N / a.BATCH, out=g.enc2_b)
-        np.multiply(g.dec1_b, a.N / a.BATCH, out=g.dec1_b)
-        np.multiply(g.dec2_b, a.N / a.BATCH, out=g.dec2_b)
         return float(a.loss)
 
 

@@ -331,8 +331,6 @@ class Part:
         forward(p, a, x)
         add_loss(a, digit)
         backward(p, g, a, digit)
-        np.multiply(g.fc1_b, a.N / a.BATCH, out=g.fc1_b)
-        np.multiply(g.fc2_b, a.N / a.BATCH, out=g.fc2_b)
         return float(a.loss)
 
 

@@ -418,9 +418,6 @@ class Part:
         forward(p, a, x)
         add_loss(a, t)
         backward(p, g, a, t)
-        np.multiply(g.share_b, a.N / a.BATCH, out=g.share_b)
-        np.multiply(g.width_b, a.N / a.BATCH, out=g.width_b)
-        np.multiply(g.centre_b, a.N / a.BATCH, out=g.centre_b)
         return float(a.loss)
 
 

@@ -239,7 +239,6 @@ class Part:
         forward(p, a, x)
         add_loss(a, y)
         backward(p, g, a)
-        np.multiply(g.fc1_b, a.N / a.BATCH, out=g.fc1_b)
         return float(a.loss)
 
 

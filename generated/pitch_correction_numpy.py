@@ -320,7 +320,6 @@ class Part:
         forward(p, a, spectrum)
         add_loss(a, error)
         backward(p, g, a, spectrum)
-        np.multiply(g.fc3_b, a.N / a.BATCH, out=g.fc3_b)
         return float(a.loss)
 
 

@@ -568,7 +568,6 @@ class Part:
         forward(p, a, x)
         add_loss(a, x)
         backward(p, g, a, x)
-        np.multiply(g.enc_b, a.N / a.BATCH, out=g.enc_b)
         return float(a.loss)
 
 

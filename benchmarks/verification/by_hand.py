@@ -10,15 +10,21 @@ from benchmarks.verification.settings import Settings
 from benchmarks.verification.subjects import subject
 from benchmarks.verification.table import table
 
+_EPS = r"a\.C_1E_MINUS_05"
 # What is done, in which network, and the first line that fits with what takes its place.
 _EDITS = (
     ("a sign", "dense", r"np\.subtract\((.*)\)", r"np.add(\1)"),
-    ("a constant", "mixture", r"np\.multiply\((.*), 0\.5,", r"np.multiply(\1, 0.6,"),
+    ("a constant", "mixture", r"np\.multiply\((.*), a\.HALF,", r"np.multiply(\1, 0.6,"),
     ("an axis", "attention", r"np\.add\.reduce\((.*)axis=3", r"np.add.reduce(\1axis=2"),
-    ("a missing eps", "norms", r"np\.add\((.*), 1e-05, (.*)\)", r"np.add(\1, 0, \2)"),
-    ("eps of 1e-6, not 1e-5", "norms", r"np\.add\((.*), 1e-05, (.*)\)", r"np.add(\1, 1e-06, \2)"),
+    ("a missing eps", "norms", rf"np\.add\((.*), {_EPS}, (.*)\)", r"np.add(\1, 0, \2)"),
+    ("eps of 1e-6, not 1e-5", "norms", rf"np\.add\((.*), {_EPS}, (.*)\)", r"np.add(\1, 1e-06, \2)"),
     ("a missing transposition", "attention", r"np\.dot\((.*)\.T, (.*)\)", r"np.dot(\1, \2)"),
-    ("a missing mean", "states", r"(.*) / N\b(.*)", r"\1\2"),
+    (
+        "a missing mean",
+        "states",
+        r"np\.multiply\((.*), a\.C_1_OVER_BATCH, (.*)\)",
+        r"np.multiply(\1, 1, \2)",
+    ),
     ("a lost update of a turn", "memory", r"np\.add\((.*)\)", r"pass"),
     ("the other side of a switch", "switches", r"np\.greater\((.*)\)", r"np.less(\1)"),
 )

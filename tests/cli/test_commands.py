@@ -188,14 +188,15 @@ def test_emit_refuses_plainly_what_it_cannot_do(words, bpgen, files):
 
 def test_summary_counts_what_a_reader_can_count(bpgen):
     found = json.loads(bpgen("summary", "digits_mlp", "--batch", "7", "--json").stdout)
-    first = found["statements"][0]
+    first = next(row for row in found["statements"] if row["name"] == "z1")
     assert first["parameters"] == 64 * 32 + 32
-    assert first["multiply_adds"] == 7 * 64 * 32
-    # The product reads x and W and writes z; the bias is added in one more call.
-    assert first["bytes"] == 4 * (7 * 64 + 64 * 32 + 7 * 32 + 3 * 7 * 32)
+    # The bias is one more row of the weights, and is multiplied by 1.
+    assert first["multiply_adds"] == 7 * 65 * 32
+    # The product reads x and W and writes z.
+    assert first["bytes"] == 4 * (7 * 65 + 65 * 32 + 7 * 32)
     assert found["parameters"] == 64 * 32 + 32 + 32 * 10 + 10
     # Forward, the gradient of both matrices, and that of the hidden layer.
-    assert found["multiply-adds"] == 7 * (2 * 64 * 32 + 3 * 32 * 10)
+    assert found["multiply-adds"] == 7 * (2 * 65 * 32 + 2 * 33 * 10 + 32 * 10)
     assert sum(row["share"] for row in found["statements"]) == pytest.approx(1)
     held = found["workspace"]
     assert held["bound"] <= held["bytes"] < held["unshared"]

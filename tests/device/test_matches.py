@@ -9,6 +9,8 @@ from bpgen.device.standin import installed
 from bpgen.execute.load import load_module
 
 WORDS = '''"""The mean of embedded words, and its class."""
+import sympy
+
 import bpgen as bp
 from bpgen.layers import embedding, linear
 from bpgen.losses import softmax_cross_entropy
@@ -18,7 +20,7 @@ words = bp.input("words", 5, dtype="int", below=137)
 kind = bp.label("kind", classes=3)
 h = embedding(words, 11, name="table")
 n, t, c = h.indices
-mean = bp.define("mean", (n, c), bp.mean(h[n, t, c], over=t))
+mean = bp.define("mean", (n, c), bp.mean(sympy.tanh(h[n, t, c]), over=t))
 logits = linear(mean, 3, name="fc")
 model = bp.Model(softmax_cross_entropy(logits, kind), {"logits": logits}, sgd(0.5))
 '''

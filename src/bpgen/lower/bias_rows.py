@@ -19,7 +19,7 @@ import sympy
 from bpgen.ir.equation import Equation, Op, Term
 from bpgen.ir.expr import Access, Pad, access
 from bpgen.ir.index import Extent, Index
-from bpgen.ir.program import Contract, Map, Part, Program, Reduce, Step, Whole
+from bpgen.ir.program import Contract, Map, Part, Program, Reduce, Step, Whole, steps_of
 from bpgen.ir.tensor import Role, Tensor
 from bpgen.lower.costs import ROWS_OF_WEIGHTS
 from bpgen.lower.features_first import FEATURES_FIRST
@@ -48,14 +48,18 @@ class _Layer:
 
 
 def _layers(program: Program) -> Iterator[_Layer]:
-    """Yield the layers whose product, and both of whose gradients, may be one product each."""
+    """Yield the layers whose product, and both of whose gradients, may be one product each.
+
+    What reads a gradient may need it before the other is known.
+    """
+    read = {name for s in steps_of(program.computed) for name in s.equation.reads()}
     beside = {(a.name, b.name) for a, b in pairwise(program.network.parameters)}
     steps = {s.equation.out.name: s for s in program.backward if isinstance(s, Step)}
     for part in program.forward:
         layer = _layer(part, program)
         if layer is not None and (layer.weights, layer.bias) in beside:
             names = map(program.derivation.gradient_of, (layer.weights, layer.bias))
-            gradients = [steps[name] for name in names if name in steps]
+            gradients = [steps[name] for name in names if name in steps and name not in read]
             if len(gradients) == 2 and _are_sums(layer, *gradients):
                 yield layer
 

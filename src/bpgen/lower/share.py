@@ -13,7 +13,7 @@ computes in full; it counts there by (rows of the part) / N.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import sympy
 from sympy import Expr
@@ -60,7 +60,8 @@ class _CoupledError(Exception):
 def shares_of(program: Program) -> Shares | Coupling:
     """Return how parts of a batch are trained on together, or what stands against it."""
     parts = (*program.forward, *program.loss, *program.advance, *program.backward)
-    steps, tensors = steps_of(parts), {**program.derivation.network.tensors, **program.made}
+    steps = [replace(s, equation=e) for s in steps_of(parts) for e in s.equations]
+    tensors = {**program.derivation.network.tensors, **program.made}
     for step in steps:
         try:
             _check(step.equation, tensors)
