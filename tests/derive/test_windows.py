@@ -154,6 +154,20 @@ def test_what_holds_the_first_entries_of_an_axis_names_no_others(derived):
     derived(bp.define("loss", (), bp.mean(sympy.sin(z[j] * x[n, j]), over=(n, j))))
 
 
+def test_beyond_the_part_of_a_tensor_that_is_read_there_is_no_gradient(derived):
+    a = bp.index("a", 5)
+    W = bp.parameter("W", a)
+    y = bp.define("y", (a,), sympy.tanh(W[a]))
+    k = bp.index("k", 2)
+    part = bp.define("part", (k,), bp.pad(y[k]) / 3 - 2)
+    i, u = bp.index("i", 4), bp.index("u", 1)
+    x = bp.input("x", 4)
+    n = x.indices[0]
+    # The gradient of part has a border of its own, into which y[2] must not look.
+    z = bp.define("z", (n, i), bp.max(bp.pad(part[i + u - 1]), over=u) * x[n, i])
+    derived(bp.define("loss", (), bp.mean(sympy.sin(z[n, i]), over=(n, i))))
+
+
 def test_windows_of_a_maximum_may_end_before_the_axis_does(derived):
     x = bp.input("x", 1, 7, 8)
     s = bp.parameter("s", *x.indices[1:])

@@ -80,8 +80,13 @@ class Border:
                 return self._padded(self._named(factor, f"slope_of_d_{self._of.name}"))
 
     def _ends(self, entry: Access) -> bool:
-        """Whether what `entry` reads ends where its indices do: beyond them, the product is 0."""
-        return self._helpers.is_whole(entry)
+        """Whether what `entry` reads ends where its indices do: beyond them, the product is 0.
+
+        An index that stands with a number, `k + 1`, leaves its range before the axis ends.
+        """
+        free = set(self._free)
+        alone = all(isinstance(at, Index) or not indices_of(at) & free for at in entry.indices)
+        return alone and self._helpers.is_whole(entry)
 
     def _padded(self, entry: Access) -> Expr:
         """Give the tensor a border as wide as the product needs it, and read inside it."""
