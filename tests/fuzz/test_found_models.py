@@ -87,6 +87,12 @@ V = bp.parameter("V", b, k)
 s = bp.define("s", (n, k), bp.sum(sympy.atan(y[n, 1, b]) * V[b, k], over=b))
 z = bp.define("z", (n, k), bp.sum(sympy.exp(-((s[n, k] - s[n, u]) ** 2)) * s[n, u], over=u))
 """,
+    "the gradient of a bias over turns lies as the bias does": """
+from bpgen import activations, layers
+wide = bp.repeat(lambda h: h + layers.linear(activations.tanh(h), 6), 2, y)
+z = bp.recurrence("z", (n, a, b), over=b)
+z.becomes(sympy.tanh(wide[n, a, b] + z[n, a, b - 1]))
+""",
     "a cotangent is 0 beyond its tensor, and what it reads is not": """
 h, i, j, u = bp.index("h", 1), bp.index("k", 1), bp.index("j", 6), bp.index("u", 1)
 t = bp.define("t", (n, h, b), bp.mean(y[n, h + u, b], over=u))

@@ -41,7 +41,8 @@ def turns_first(program: Program) -> Program:
 
 def _free(program: Program) -> Iterator[str]:
     """Yield the tensors that may be moved: buffers, which no user sees."""
-    seen = {program.network.loss, *program.network.outputs.values()}
+    gradients = (program.derivation.gradient_of(p.name) for p in program.network.parameters)
+    seen = {program.network.loss, *program.network.outputs.values(), *gradients}
     for tensor in program.tensors.values():
         if tensor.role not in GIVEN | {Role.SCALAR} and tensor.name not in seen:
             yield tensor.name
