@@ -93,6 +93,14 @@ wide = bp.repeat(lambda h: h + layers.linear(activations.tanh(h), 6), 2, y)
 z = bp.recurrence("z", (n, a, b), over=b)
 z.becomes(sympy.tanh(wide[n, a, b] + z[n, a, b - 1]))
 """,
+    "what lies turn by turn does not lie batch last as well": """
+h = bp.recurrence("h", (n, a, b), over=a)
+h.becomes(sympy.tanh(y[n, a, b] + h[n, a - 1, b]))
+i, u = bp.index("i", 4), bp.index("u", 3)
+V = bp.parameter("V", u)
+wide = bp.define("wide", (n, i, b), bp.sum(bp.pad(y[n, i - 2 * u + 2, b]) * V[u], over=u))
+z = bp.define("z", (n, i, b), wide[n, i, b] * h[n, i, b])
+""",
     "a cotangent is 0 beyond its tensor, and what it reads is not": """
 h, i, j, u = bp.index("h", 1), bp.index("k", 1), bp.index("j", 6), bp.index("u", 1)
 t = bp.define("t", (n, h, b), bp.mean(y[n, h + u, b], over=u))

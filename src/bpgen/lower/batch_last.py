@@ -41,10 +41,13 @@ def _turned(program: Program) -> frozenset[str]:
 
 
 def _free(program: Program) -> Iterator[str]:
-    """Yield the tensors that may be turned: buffers of a batch, which no loop and no user sees."""
+    """Yield the tensors that may be turned: buffers of a batch, which no loop and no user sees.
+
+    One whose turns come first stays so: an axis moves once.
+    """
     loops = steps_of(p for p in program.computed if not isinstance(p, Step))
     in_loops = {name for s in loops for name in (s.equation.out.name, *s.equation.reads())}
-    seen = {program.network.loss, *program.network.outputs.values(), *in_loops}
+    seen = {program.network.loss, *program.network.outputs.values(), *in_loops, *program.moves}
     for tensor in program.tensors.values():
         is_made = tensor.role not in GIVEN | {Role.SCALAR} and tensor.name not in seen
         sizes = tensor.shape
