@@ -101,6 +101,11 @@ V = bp.parameter("V", u)
 wide = bp.define("wide", (n, i, b), bp.sum(bp.pad(y[n, i - 2 * u + 2, b]) * V[u], over=u))
 z = bp.define("z", (n, i, b), wide[n, i, b] * h[n, i, b])
 """,
+    "a turn reads the run of an axis that two indices make up": """
+h = bp.recurrence("h", (n, a, b), over=a)
+h.becomes(sympy.tanh(y[n, a, b] + h[n, a - 1, b]))
+z = bp.define("z", (n, 6 * a + b), h[n, a, b])
+""",
     "a cotangent is 0 beyond its tensor, and what it reads is not": """
 h, i, j, u = bp.index("h", 1), bp.index("k", 1), bp.index("j", 6), bp.index("u", 1)
 t = bp.define("t", (n, h, b), bp.mean(y[n, h + u, b], over=u))

@@ -10,10 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+import sympy
 from sympy import Basic, Expr
 
+from bpgen.ir.affine import affine
 from bpgen.ir.expr import Access, access
-from bpgen.ir.index import Index
+from bpgen.ir.index import Extent, Index, Scalar
 from bpgen.ir.program import (
     Carry,
     Contract,
@@ -104,16 +106,40 @@ class Slices:
         return replace(tensor, name=entry.name, indices=axes)
 
     def _entry(self, name: str, ats: list[Expr]) -> Access:
-        picked = [scalar(place) if is_scalar(place) else None for place in ats]
+        own = self.tensors[name]
+        picked: list[str | None] = []
+        rest: list[Expr] = []
+        axes: list[Index] = []
+        for place, axis in zip(ats, own.indices, strict=True):
+            if is_scalar(place):
+                picked.append(scalar(place))
+                continue
+            cut, at, length = _run(place, axis)
+            picked.append(cut)
+            rest.append(at)
+            axes.append(length)
         if not any(picked):
             return access(name, ats)
-        rest = [place for place, pick in zip(ats, picked, strict=True) if pick is None]
         text = f"{self.names[name]}[{subscript(picked)}]"
-        own = self.tensors[name]
-        axes = tuple(i for i, pick in zip(own.indices, picked, strict=True) if pick is None)
         self._names[text] = text
-        self._tensors[text] = replace(own, name=text, indices=axes)
+        self._tensors[text] = replace(own, name=text, indices=tuple(axes))
         return access(text, rest)
+
+
+def _run(place: Expr, axis: Index) -> tuple[str | None, Expr, Index]:
+    """Return the run of an axis that a turn reads, and the place and the axis in it.
+
+    `x[2 t + u]` reads, at t, the U entries of `x[2 * t : 2 * t + U]` at u.
+    """
+    turn, moving = place.as_independent(Index, as_Add=True)
+    start = sympy.Add(*(term for term in sympy.Add.make_args(turn) if term.has(Scalar)))
+    within = affine(moving + turn - start)
+    if start == 0 or within is None:
+        return None, place, axis
+    length = within.most - within.least + 1
+    begin, end = start + within.least, start + within.most + 1
+    at = moving + turn - start - within.least
+    return f"{scalar(begin)} : {scalar(end)}", at, Index(axis.name, Extent(str(length), length))
 
 
 def at(target: NumpyTarget, statement: Statement, fixed: Fixed) -> list[str]:
