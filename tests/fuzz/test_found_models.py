@@ -106,6 +106,12 @@ h = bp.recurrence("h", (n, a, b), over=a)
 h.becomes(sympy.tanh(y[n, a, b] + h[n, a - 1, b]))
 z = bp.define("z", (n, 6 * a + b), h[n, a, b])
 """,
+    "a loop goes on beyond the part of a tensor that is read after it": """
+h = bp.recurrence("h", (n, a, b), over=a)
+h.becomes(sympy.tanh(y[n, a, b] + h[n, a + 1, b]))
+j = bp.index("j", 2)
+z = bp.define("z", (n, j, b), sympy.exp(sympy.tanh(bp.pad(h[n, j, b]))))
+""",
     "a cotangent is 0 beyond its tensor, and what it reads is not": """
 h, i, j, u = bp.index("h", 1), bp.index("k", 1), bp.index("j", 6), bp.index("u", 1)
 t = bp.define("t", (n, h, b), bp.mean(y[n, h + u, b], over=u))

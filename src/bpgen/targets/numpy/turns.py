@@ -152,7 +152,8 @@ def at(target: NumpyTarget, statement: Statement, fixed: Fixed) -> list[str]:
         return target.statement(statement)
     slices = Slices(target.names, target.tensors, fixed)
     inner = slices.statement(statement)
-    return target.seeing(slices).statement(inner)
+    lines = target.seeing(slices).statement(inner)
+    return _inside(target, statement, fixed, lines) if isinstance(statement, Place) else lines
 
 
 def written_at(target: NumpyTarget, step: Step, fixed: Fixed) -> str:
@@ -172,6 +173,23 @@ def _carried(target: NumpyTarget, statement: Carry, fixed: Fixed) -> list[str]:
         return lines
     start = at(target, Map(out, scale * statement.value, statement.accumulate), fixed)
     return [*lines, "else:", *(f"    {line}" for line in start)]
+
+
+def _inside(target: NumpyTarget, place: Place, fixed: Fixed, lines: list[str]) -> list[str]:
+    """Return the lines of a turn that lays a tensor into a larger one, if it is there at all."""
+    bounds = []
+    for index, (begin, end, _) in zip(place.out.indices, place.parts, strict=True):
+        if index in fixed:
+            turn = scalar(fixed[index])
+            bounds += [f"{turn} > {begin - 1}"] if begin > 0 else []
+            bounds += [f"{turn} < {end}"] if end < (index.extent.value or end) else []
+    if not bounds:
+        return lines
+    lines = [f"if {' and '.join(bounds)}:", *(f"    {line}" for line in lines)]
+    if place.accumulate:
+        return lines
+    outside = at(target, Map(place.out, place.scale * place.pad.value), fixed)
+    return [*lines, "else:", *(f"    {line}" for line in outside)]
 
 
 def _is_there(target: NumpyTarget, statement: Carry, fixed: Fixed) -> str:
