@@ -10,6 +10,7 @@ from tests.fuzz.search import Broken, search
 
 from bpgen.derive import chain_rule
 from bpgen.derive.merge import merged
+from bpgen.targets.numpy import turns
 
 # A maximum of equal values lies on its switch, wherever it is read; few models have one.
 _DECIDED = 0.9
@@ -29,6 +30,15 @@ def test_threads_find_the_loss_and_the_gradient_of_a_random_network(searched):
 
 def test_a_random_program_assigns_every_buffer_once_and_computes_nothing_in_vain(searched):
     searched(laws.is_lowered, 2_000_000)
+
+
+def test_a_fault_of_the_emitted_code_is_found_and_cut_down(monkeypatch):
+    # A turn of a loop looks beyond the end of what it lays into a larger tensor.
+    monkeypatch.setattr(turns, "_inside", lambda target, place, fixed, lines: lines)
+    with pytest.raises(Broken) as found:
+        search(laws.is_computed, networks=100, start=8003)
+    assert "IndexError" in str(found.value)
+    assert found.value.text.count("bp.define") + found.value.text.count("bp.recurrence") < 6
 
 
 def test_a_fault_of_the_chain_rule_is_found_and_shown_by_a_small_model_file(
