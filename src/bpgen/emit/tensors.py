@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from bpgen.emit.layout import Memory, span
@@ -46,20 +46,16 @@ class Tensors:
 
     def _stored(self, tensors: Iterable[Tensor], begin: int) -> tuple[FieldView, ...]:
         found = []
-        for t in tensors:
-            place = f'SPANS["{t.name}"]' if self.has_blocks else span(begin, t.entries)
+        for t, first in _places(tensors, begin):
+            place = f'SPANS["{t.name}"]' if self.has_blocks else span(first, t.entries)
             found.append(FieldView(t.name, _shape(t), self.speller.spell(t.canonical), place))
-            begin += t.entries
         return tuple(found)
 
     def joined(self) -> tuple[FieldView, ...]:
         """Return the weights that a bias lies behind, as one array."""
-        begins, begin = {}, 0
-        for t in self.program.network.parameters:
-            begins[t.name] = begin
-            begin += t.entries
+        firsts = {t.name: first for t, first in _places(self.program.network.parameters, 0)}
         return tuple(
-            FieldView(t.name, _shape(t), span=span(begins[whole.parts[0]], t.entries))
+            FieldView(t.name, _shape(t), span=span(firsts[whole.parts[0]], t.entries))
             for whole in self.program.wholes
             if (t := whole.tensor).role is Role.PARAMETER
         )
@@ -172,6 +168,13 @@ def as_tuple(items: Iterable[str]) -> str:
     """Return items as the text of a tuple."""
     found = list(items)
     return f"({found[0]},)" if len(found) == 1 else f"({', '.join(found)})"
+
+
+def _places(tensors: Iterable[Tensor], begin: int) -> Iterator[tuple[Tensor, int]]:
+    """Yield tensors that lie one behind the other, each with the place of its first number."""
+    for t in tensors:
+        yield t, begin
+        begin += t.entries
 
 
 def _shape(tensor: Tensor) -> str:
