@@ -158,7 +158,7 @@ class Workspace(Activations):
         TILE = max(C * U * V * rows_J_CKNUV * K * N, F * U * V * rows_H2_FNUVW2 * W2 * N)
         rows_N = np.empty((2432, N), dtype)
         rows_TILE = np.empty((1, TILE), dtype)
-        rows = np.empty(512, dtype)
+        rows = np.empty(576, dtype)
         self.image_pad = np.zeros((C, A, B, N), dtype)  # image_pad[c,a,b,n]
         self.halves_pad1 = np.zeros((F, T, S, N), dtype)  # halves_pad1[f,t,s,n]
         self.code_pad = np.zeros((R, A2, B2, N), dtype)  # code_pad[r,a2,b2,n]
@@ -221,9 +221,11 @@ class Workspace(Activations):
             (F, S2, G2, N)
         )  # joined_d_halves_pad1[f,s2,g2,n]
         self.d_z1 = rows_N[2048:2176].reshape((F, J, K, N))  # ∂L/∂z1[f,j,k,n]
-        self.v_fcuv = rows[0:72].reshape((F, C, U, V))
+        self.v_cuvf = rows[0:72].reshape((C, U, V, F))
+        self.w_cuvf = rows[72:144].reshape((C, U, V, F))
         self.u_fuvh2_w2n = lent(rows_TILE[0:1], dtype, (F, U, V, rows_H2_FNUVW2, W2, N))
-        self.v_rfuv = rows[0:288].reshape((R, F, U, V))
+        self.v_fuvr = rows[0:288].reshape((F, U, V, R))
+        self.w_fuvr = rows[288:576].reshape((F, U, V, R))
         self.split_d_up1_W = rows[0:512].reshape(
             (R, F, Q, M, U3, V3)
         )  # split_d_up1_W[r,f,q,m,u3,v3]
@@ -493,31 +495,33 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray) -> None:
     np.multiply(a.d_z1, a.joined_d_halves_pad1[:, 1:5, 1:5, :], out=a.d_z1)
 
     # ∂L/∂down1_W[f,c,u,v] = Σ_{n,j,k} image_pad[n,c,2 j + u,2 k + v] ∂L/∂z1[n,f,j,k]
-    g.down1_W[...] = 0
+    a.v_cuvf[...] = 0
     for tile in a.TILES_J_CKNUV:
         np.copyto(a.u_cuvj_kn, a.image_pad_cjknuv[:, tile].transpose(0, 4, 5, 1, 2, 3))
         np.matmul(
-            a.d_z1[:, tile].reshape(F, -1),
-            a.u_cuvj_kn.reshape(C * U * V, -1).swapaxes(-1, -2),
-            out=a.v_fcuv.reshape(F, C * U * V),
+            a.u_cuvj_kn.reshape(C * U * V, -1),
+            a.d_z1[:, tile].reshape(F, -1).swapaxes(-1, -2),
+            out=a.w_cuvf.reshape(C * U * V, F),
         )
-        np.add(g.down1_W, a.v_fcuv, out=g.down1_W)
+        np.add(a.v_cuvf, a.w_cuvf, out=a.v_cuvf)
+    np.copyto(g.down1_W, a.v_cuvf.transpose(3, 0, 1, 2))
 
     # ∂L/∂down1_b[f] = Σ_{n,j,k} ∂L/∂z1[n,f,j,k]
     np.add.reduce(a.d_z1, axis=(1, 2, 3), out=g.down1_b)
 
     # ∂L/∂down2_W[r,f,u,v] = Σ_{n,h2,w2} halves_pad1[n,f,2 h2 + u,2 w2 + v] ∂L/∂code[n,r,h2,w2]
-    g.down2_W[...] = 0
+    a.v_fuvr[...] = 0
     for tile in a.TILES_H2_FNUVW2:
         np.copyto(
             a.u_fuvh2_w2n, a.halves_pad1_fuvnh2w2[:, :, :, :, tile].transpose(0, 1, 2, 4, 5, 3)
         )
         np.matmul(
-            a.d_code[:, tile].reshape(R, -1),
-            a.u_fuvh2_w2n.reshape(F * U * V, -1).swapaxes(-1, -2),
-            out=a.v_rfuv.reshape(R, F * U * V),
+            a.u_fuvh2_w2n.reshape(F * U * V, -1),
+            a.d_code[:, tile].reshape(R, -1).swapaxes(-1, -2),
+            out=a.w_fuvr.reshape(F * U * V, R),
         )
-        np.add(g.down2_W, a.v_rfuv, out=g.down2_W)
+        np.add(a.v_fuvr, a.w_fuvr, out=a.v_fuvr)
+    np.copyto(g.down2_W, a.v_fuvr.transpose(3, 0, 1, 2))
 
     # ∂L/∂down2_b[r] = Σ_{n,h2,w2} ∂L/∂code[n,r,h2,w2]
     np.add.reduce(a.d_code, axis=(1, 2, 3), out=g.down2_b)

@@ -149,7 +149,7 @@ class Workspace(Activations):
         TILE = max(C * U * V * rows_H_CNUVW * W * N, F * U * V * rows_R_FNTUV * T * N)
         rows_N = np.empty((4746, N), dtype)
         rows_TILE = np.empty((1, TILE), dtype)
-        rows = np.empty(4608, dtype)
+        rows = np.empty(9216, dtype)
         self.image_pad = np.zeros((C, A, B, N), dtype)  # image_pad[c,a,b,n]
         self.loss = np.empty((), dtype)  # loss
         self.image = rows_N[0:64].reshape((C, H, W, N))  # image[c,h,w,n]
@@ -190,7 +190,8 @@ class Workspace(Activations):
         self.u_fhkn = rows_N[3584:4096].reshape((F, H, K, N))
         self.d_z1 = rows_N[0:1024].reshape((F, H, W, N))  # ∂L/∂z1[f,h,w,n]
         self.v_fcuv = rows[0:144].reshape((F, C, U, V))
-        self.v_qfuv = rows[0:4608].reshape((Q, F, U, V))
+        self.v_fuvq = rows[0:4608].reshape((F, U, V, Q))
+        self.w_fuvq = rows[4608:9216].reshape((F, U, V, Q))
         self.COUNT_N = np.array(N)
         self.C_0_1 = np.array(0.1, dtype)
         self.C_0_1_OVER_D2 = np.array(0.1 / D2, dtype)
@@ -407,15 +408,16 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.add.reduce(a.d_z1, axis=(1, 2, 3), out=g.conv1_b)
 
     # ∂L/∂conv2_W[q,f,u,v] = Σ_{n,r,t} edges[n,f,r+u,t+v] ∂L/∂z2[n,q,r,t]
-    g.conv2_W[...] = 0
+    a.v_fuvq[...] = 0
     for tile in a.TILES_R_FNTUV:
         np.copyto(a.u_fuvr_tn, a.edges_fuvnrt[:, :, :, :, tile].transpose(0, 1, 2, 4, 5, 3))
         np.matmul(
-            a.d_z2[:, tile].reshape(Q, -1),
-            a.u_fuvr_tn.reshape(F * U * V, -1).swapaxes(-1, -2),
-            out=a.v_qfuv.reshape(Q, F * U * V),
+            a.u_fuvr_tn.reshape(F * U * V, -1),
+            a.d_z2[:, tile].reshape(Q, -1).swapaxes(-1, -2),
+            out=a.w_fuvq.reshape(F * U * V, Q),
         )
-        np.add(g.conv2_W, a.v_qfuv, out=g.conv2_W)
+        np.add(a.v_fuvq, a.w_fuvq, out=a.v_fuvq)
+    np.copyto(g.conv2_W, a.v_fuvq.transpose(3, 0, 1, 2))
 
     # ∂L/∂conv2_b[q] = Σ_{n,r,t} ∂L/∂z2[n,q,r,t]
     np.add.reduce(a.d_z2, axis=(1, 2, 3), out=g.conv2_b)

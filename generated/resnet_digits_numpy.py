@@ -317,7 +317,7 @@ class Workspace(Activations):
         )
         rows_N = np.empty((17002, N), dtype)
         rows_TILE = np.empty((1, TILE), dtype)
-        rows = np.empty(9216, dtype)
+        rows = np.empty(18432, dtype)
         self.shaped1_pad = np.zeros((C, A, B, N), dtype)  # shaped1_pad[c,a,b,n]
         self.relu1_pad1 = np.zeros((F, A, B, N), dtype)  # relu1_pad1[f,a,b,n]
         self.relu2_pad1 = np.zeros((E, A, B, N), dtype)  # relu2_pad1[e,a,b,n]
@@ -444,13 +444,17 @@ class Workspace(Activations):
         self.sum_d_xhat1 = rows[16:32].reshape(F)  # sum_d_xhat1[f]
         self.d_z1 = rows_N[14336:15360].reshape((F, H, W, N))  # ∂L/∂z1[f,h,w,n]
         self.v_fcuv = rows[0:144].reshape((F, C, U, V))
-        self.v_efuv = rows[0:2304].reshape((E, F, U, V))
-        self.v_feuv = rows[0:2304].reshape((F, E, U, V))
+        self.v_fuve = rows[0:2304].reshape((F, U, V, E))
+        self.w_fuve = rows[2304:4608].reshape((F, U, V, E))
+        self.v_euvf = rows[0:2304].reshape((E, U, V, F))
+        self.w_euvf = rows[2304:4608].reshape((E, U, V, F))
         self.relu3_dot_d_z4 = rows[0:512].reshape((G, F))  # relu3_dot_d_z4[g,f]
         self.u_fj_kn = lent(rows_TILE[0:1], dtype, (F, rows_J_FKN, K, N))
         self.v_gf = rows[512:1024].reshape((G, F))
-        self.v_gfuv = rows[0:4608].reshape((G, F, U, V))
-        self.v_sguv = rows[0:9216].reshape((S, G, U, V))
+        self.v_fuvg = rows[0:4608].reshape((F, U, V, G))
+        self.w_fuvg = rows[4608:9216].reshape((F, U, V, G))
+        self.v_guvs = rows[0:9216].reshape((G, U, V, S))
+        self.w_guvs = rows[9216:18432].reshape((G, U, V, S))
         self.COUNT_N = np.array(N)
         self.C_0_1 = np.array(0.1, dtype)
         self.C_0_1_BATCH_H_W_OVER_MAX_1_BATCH_H_W_MINUS_1 = np.array(
@@ -1344,15 +1348,16 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.add.reduce(a.d_y1, axis=(1, 2, 3), out=g.stem_norm_shift)
 
     # ∂L/∂block1_conv1_W[e,f,u,v] = Σ_{n,h,w} relu1_pad1[n,f,h+u,v+w] ∂L/∂z2[n,e,h,w]
-    g.block1_conv1_W[...] = 0
+    a.v_fuve[...] = 0
     for tile in a.TILES_H_FNUVW:
         np.copyto(a.u_fuvh_wn, a.relu1_pad1_fhwnuv[:, tile].transpose(0, 4, 5, 1, 2, 3))
         np.matmul(
-            a.d_z2[:, tile].reshape(E, -1),
-            a.u_fuvh_wn.reshape(F * U * V, -1).swapaxes(-1, -2),
-            out=a.v_efuv.reshape(E, F * U * V),
+            a.u_fuvh_wn.reshape(F * U * V, -1),
+            a.d_z2[:, tile].reshape(E, -1).swapaxes(-1, -2),
+            out=a.w_fuve.reshape(F * U * V, E),
         )
-        np.add(g.block1_conv1_W, a.v_efuv, out=g.block1_conv1_W)
+        np.add(a.v_fuve, a.w_fuve, out=a.v_fuve)
+    np.copyto(g.block1_conv1_W, a.v_fuve.transpose(3, 0, 1, 2))
 
     # ∂L/∂block1_conv1_norm_gain[e] = Σ_{n,h,w} xhat2[n,e,h,w] ∂L/∂y2[n,e,h,w]
     np.einsum("ehwn,ehwn->e", a.d_y2, a.xhat2, out=g.block1_conv1_norm_gain)
@@ -1361,15 +1366,16 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.add.reduce(a.d_y2, axis=(1, 2, 3), out=g.block1_conv1_norm_shift)
 
     # ∂L/∂block1_conv2_W[f,e,u,v] = Σ_{n,h,w} relu2_pad1[n,e,h+u,v+w] ∂L/∂z3[n,f,h,w]
-    g.block1_conv2_W[...] = 0
+    a.v_euvf[...] = 0
     for tile in a.TILES_H_ENUVW:
         np.copyto(a.u_euvh_wn, a.relu2_pad1_ehwnuv[:, tile].transpose(0, 4, 5, 1, 2, 3))
         np.matmul(
-            a.d_z3[:, tile].reshape(F, -1),
-            a.u_euvh_wn.reshape(E * U * V, -1).swapaxes(-1, -2),
-            out=a.v_feuv.reshape(F, E * U * V),
+            a.u_euvh_wn.reshape(E * U * V, -1),
+            a.d_z3[:, tile].reshape(F, -1).swapaxes(-1, -2),
+            out=a.w_euvf.reshape(E * U * V, F),
         )
-        np.add(g.block1_conv2_W, a.v_feuv, out=g.block1_conv2_W)
+        np.add(a.v_euvf, a.w_euvf, out=a.v_euvf)
+    np.copyto(g.block1_conv2_W, a.v_euvf.transpose(3, 0, 1, 2))
 
     # ∂L/∂block1_conv2_norm_gain[f] = Σ_{n,h,w} xhat3[n,f,h,w] ∂L/∂sum1[n,f,h,w]
     np.einsum("fhwn,fhwn->f", a.d_sum1, a.xhat3, out=g.block1_conv2_norm_gain)
@@ -1396,15 +1402,16 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.add.reduce(a.d_sum2, axis=(1, 2, 3), out=g.block2_skip_norm_shift)
 
     # ∂L/∂block2_conv1_W[g,f,u,v] = Σ_{n,j,k} relu3_pad1[n,f,2 j + u,2 k + v] ∂L/∂z5[n,g,j,k]
-    g.block2_conv1_W[...] = 0
+    a.v_fuvg[...] = 0
     for tile in a.TILES_J_FKNUV:
         np.copyto(a.u_fuvj_kn, a.relu3_pad1_fjknuv[:, tile].transpose(0, 4, 5, 1, 2, 3))
         np.matmul(
-            a.d_z5[:, tile].reshape(G, -1),
-            a.u_fuvj_kn.reshape(F * U * V, -1).swapaxes(-1, -2),
-            out=a.v_gfuv.reshape(G, F * U * V),
+            a.u_fuvj_kn.reshape(F * U * V, -1),
+            a.d_z5[:, tile].reshape(G, -1).swapaxes(-1, -2),
+            out=a.w_fuvg.reshape(F * U * V, G),
         )
-        np.add(g.block2_conv1_W, a.v_gfuv, out=g.block2_conv1_W)
+        np.add(a.v_fuvg, a.w_fuvg, out=a.v_fuvg)
+    np.copyto(g.block2_conv1_W, a.v_fuvg.transpose(3, 0, 1, 2))
 
     # ∂L/∂block2_conv1_norm_gain[g] = Σ_{n,j,k} xhat5[n,g,j,k] ∂L/∂y5[n,g,j,k]
     np.einsum("gjkn,gjkn->g", a.d_y5, a.xhat5, out=g.block2_conv1_norm_gain)
@@ -1413,15 +1420,16 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.add.reduce(a.d_y5, axis=(1, 2, 3), out=g.block2_conv1_norm_shift)
 
     # ∂L/∂block2_conv2_W[s,g,u,v] = Σ_{n,j,k} relu4_pad1[n,g,j+u,k+v] ∂L/∂z6[n,s,j,k]
-    g.block2_conv2_W[...] = 0
+    a.v_guvs[...] = 0
     for tile in a.TILES_J_GKNUV:
         np.copyto(a.u_guvj_kn, a.relu4_pad1_gjknuv[:, tile].transpose(0, 4, 5, 1, 2, 3))
         np.matmul(
-            a.d_z6[:, tile].reshape(S, -1),
-            a.u_guvj_kn.reshape(G * U * V, -1).swapaxes(-1, -2),
-            out=a.v_sguv.reshape(S, G * U * V),
+            a.u_guvj_kn.reshape(G * U * V, -1),
+            a.d_z6[:, tile].reshape(S, -1).swapaxes(-1, -2),
+            out=a.w_guvs.reshape(G * U * V, S),
         )
-        np.add(g.block2_conv2_W, a.v_sguv, out=g.block2_conv2_W)
+        np.add(a.v_guvs, a.w_guvs, out=a.v_guvs)
+    np.copyto(g.block2_conv2_W, a.v_guvs.transpose(3, 0, 1, 2))
 
     # ∂L/∂block2_conv2_norm_gain[s] = Σ_{n,j,k} xhat6[n,s,j,k] ∂L/∂sum2[n,s,j,k]
     np.einsum("sjkn,sjkn->s", a.d_sum2, a.xhat6, out=g.block2_conv2_norm_gain)

@@ -1,5 +1,7 @@
 """What lowering decides about windows changes memory and time, and no number."""
 
+import re
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -104,6 +106,22 @@ def test_a_fold_never_makes_the_border_that_it_replaces():
     assert "padded_d_z1" in {s.equation.out.name for s in steps_of(before.backward)}
     assert len(statements(after, Contract)) == len(statements(before, Contract)) - 1
     after.check()
+
+
+# A sum along the rows of both operands is slow where the result has few rows.
+@pytest.mark.parametrize(("channels", "filters"), [(1, 64), (16, 16)])
+def test_a_weight_gradient_has_its_longer_side_first_while_tiles_are_summed(
+    channels, filters, tmp_path
+):
+    path = tmp_path / "layer.py"
+    path.write_text(module(program(conv(filters, 5), channels, 14, 14), "layer.py"), "utf-8")
+    lines = path.read_text("utf-8").split("# ∂L/∂c_W[")[1].split("\n\n")[0]
+    shape = re.search(r"out=\S+\.reshape\(([^,]+), ([^,]+)\)", lines)
+    assert shape is not None, lines
+    extents = vars(load_module(path))
+    rows, columns = (prod(extents[e] for e in size.split(" * ")) for size in shape.groups())
+    assert {rows, columns} == {filters, channels * 25}
+    assert rows > columns
 
 
 def test_the_place_in_a_window_is_called_as_no_argument_of_a_function(tmp_path):

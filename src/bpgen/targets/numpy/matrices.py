@@ -84,11 +84,11 @@ def _is_turned(value: Value, outer: Axes, inner: Axes) -> bool:
     if not outer or not inner:
         return False
     if value.strided:
-        return _length(outer[-1]) > _length(inner[-1])
+        return length(outer[-1]) > length(inner[-1])
     return value.axes[-1] in outer
 
 
-def _length(index: Index) -> float:
+def length(index: Index) -> float:
     """Return how long an axis is; one that is free until run time counts as the longest."""
     return math.inf if index.extent.value is None else index.extent.value
 

@@ -12,12 +12,13 @@ a batch without a stack are copied and multiplied tile by tile.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import prod
 
 from bpgen.ir.index import Index
-from bpgen.targets.numpy.matrices import Layout, cut, matmul, matrix, operand
+from bpgen.targets.numpy.matrices import Layout, cut, length, matmul, matrix, operand
 from bpgen.targets.numpy.scratch import Axes, Register, Scratch
-from bpgen.targets.numpy.values import Value, outer_axes
+from bpgen.targets.numpy.values import Value, in_order, outer_axes
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,30 +94,64 @@ def _tile_axis(product: Product) -> Index | None:
 
 def _by_tiles(product: Product, axis: Index, scratch: Scratch) -> list[str]:
     """Return a loop over tiles of the positions along `axis`: copy the windows, multiply."""
-    out, windows = product.out, product.left if product.left.strided else product.right
+    if axis in product.layout.over:
+        product = _tall(product)
+    windows = product.left if product.left.strided else product.right
     tiles, part = scratch.tiles(axis, tuple(i for i in windows.axes if i != axis))
-    layout = product.layout.instead(axis, part)
+    layout, out = product.layout.instead(axis, part), product.out
     left, right = (cut(v, axis, part, scratch.tile) for v in (product.left, product.right))
     taken: list[Register] = []
     before: list[str] = []
     within: list[str] = []
+    after: list[str] = []
     texts = []
     for value, groups in Product(layout, left, right, out).halves:
         text, more = operand(value, layout, groups, scratch, taken)
         texts.append(text)
         (within if part in value.axes else before).extend(more)
     if axis in product.layout.over:
-        register = scratch.take(out.axes)
+        total, after = _total(layout, out, scratch, taken)
+        register = scratch.take(total.axes)
         taken.append(register)
         text = scratch.text(register)
-        before.append(f"{out.text}[...] = 0")
+        before.append(f"{total.text}[...] = 0")
         within.append(matmul(texts, text, layout))
-        within.append(f"np.add({out.text}, {text}, out={out.text})")
+        within.append(f"np.add({total.text}, {text}, out={total.text})")
     else:
         within.append(matmul(texts, cut(out, axis, part, scratch.tile).text, layout))
     for register in taken:
         scratch.free(register)
-    return [*before, f"for {scratch.tile} in {tiles}:", *(f"    {line}" for line in within)]
+    return [*before, f"for {scratch.tile} in {tiles}:", *(f"    {line}" for line in within), *after]
+
+
+def _tall(product: Product) -> Product:
+    """Return the product of which the result has no fewer rows than columns.
+
+    A sum along both operands' rows, A Bᵀ, runs at two thirds of BLAS's rate where A has few rows.
+    """
+    layout = product.layout
+    if _count(layout.rows) >= _count(layout.columns):
+        return product
+    turned = replace(layout, rows=layout.columns, columns=layout.rows)
+    return Product(turned, product.right, product.left, product.out)
+
+
+def _count(axes: Axes) -> float:
+    """Return how many entries axes count; a batch counts as the most."""
+    return prod(length(i) for i in axes)
+
+
+def _total(
+    layout: Layout, out: Value, scratch: Scratch, taken: list[Register]
+) -> tuple[Value, list[str]]:
+    """Return where tiles are summed up, `out` or its like in another order, and how that ends."""
+    axes = (*layout.rows, *layout.columns)
+    if axes == out.axes:
+        return out, []
+    register = scratch.take(axes)
+    taken.append(register)
+    total = Value(scratch.text(register), axes, register)
+    return total, [f"np.copyto({out.text}, {in_order(total, out.axes).text})"]
 
 
 def _layout(a: Value, b: Value, over: Axes, out: Axes) -> tuple[Layout, bool] | None:
