@@ -53,6 +53,18 @@ def tiles(extent: int, entries: int) -> list[slice]:
     return [slice(row, row + rows) for row in range(0, extent, rows)]
 
 
+def pitch(columns: int) -> int:
+    """Return how far apart rows begin: evenly, they would fall into few places of a cache."""
+    return columns + 16 if columns % 512 == 0 else columns
+
+
+def apart(memory: np.ndarray, rows: int, shape: tuple[int, ...]) -> np.ndarray:
+    """Return memory as a tile of this shape: a matrix of so many rows, `pitch` apart."""
+    columns = math.prod(shape) // rows
+    whole = memory[: rows * pitch(columns)].reshape(rows, -1)
+    return whole[:, :columns].reshape(shape)
+
+
 class Params:
     """The parameters: named views into one flat vector, `flat`."""
 
@@ -72,11 +84,6 @@ class Grads(Params):
     """The gradient: `grads.W` is ∂L/∂W, in the same order in memory."""
 
 
-def lent(rows: np.ndarray, dtype: type, shape: tuple[int, ...]) -> np.ndarray:
-    """Return memory of floats as an array of another type, which needs no more than these rows."""
-    return rows.reshape(-1).view(dtype)[: math.prod(shape)].reshape(shape)
-
-
 class Activations:
     """What prediction computes for a batch of N examples.
 
@@ -91,7 +98,9 @@ class Activations:
         self.N, self.BATCH = N, BATCH
         self.TILES_J_CKNUV = tiles(J, C * K * N * U * V)
         rows_J_CKNUV = self.TILES_J_CKNUV[0].stop
+        TILE = C * U * V * pitch(rows_J_CKNUV * K * N)
         rows_N = np.empty((900, N), dtype)
+        rows_TILE = np.empty((1, TILE), dtype)
         rows = np.empty(512, dtype)
         self.image = rows_N[0:64].reshape((C, H, W, N))  # image[c,h,w,n]
         self.image_pad = np.zeros((C, A, B, N), dtype)  # image_pad[c,a,b,n]
@@ -102,7 +111,7 @@ class Activations:
         self.sigmoid1 = np.empty((N, E2), dtype)  # sigmoid1[n,e2]
         self.loss = np.empty((), dtype)  # loss
         self.z1 = rows_N[0:128].reshape((F, J, K, N))  # z1[f,j,k,n]
-        self.u_cuvj_kn = np.empty((C, U, V, rows_J_CKNUV, K, N), dtype)
+        self.u_cuvj_kn = apart(rows_TILE[0], C * U * V, (C, U, V, rows_J_CKNUV, K, N))
         self.halves = rows_N[0:128].reshape((F, J, K, N))  # halves[f,j,k,n]
         self.u_nh2w2fuv = rows_N[0:288].reshape((N, H2, W2, F, U, V))
         self.classes1 = rows_N[0:288].reshape((F, Q, M, J2, K2, N))  # classes1[f,q,m,j2,k2,n]
@@ -155,7 +164,9 @@ class Workspace(Activations):
         rows_H2_FNUVW2 = self.TILES_H2_FNUVW2[0].stop
         self.TILES_J_CKNUV = tiles(J, C * K * N * U * V)
         rows_J_CKNUV = self.TILES_J_CKNUV[0].stop
-        TILE = max(C * U * V * rows_J_CKNUV * K * N, F * U * V * rows_H2_FNUVW2 * W2 * N)
+        TILE = max(
+            C * U * V * pitch(rows_J_CKNUV * K * N), F * U * V * pitch(rows_H2_FNUVW2 * W2 * N)
+        )
         rows_N = np.empty((2432, N), dtype)
         rows_TILE = np.empty((1, TILE), dtype)
         rows = np.empty(576, dtype)
@@ -176,7 +187,7 @@ class Workspace(Activations):
         self.padded_down2_W = np.zeros((R, F, K, J), dtype)  # padded_down2_W[r,f,k,j]
         self.image = rows_N[0:64].reshape((C, H, W, N))  # image[c,h,w,n]
         self.z1 = rows_N[2048:2176].reshape((F, J, K, N))  # z1[f,j,k,n]
-        self.u_cuvj_kn = lent(rows_TILE[0:1], dtype, (C, U, V, rows_J_CKNUV, K, N))
+        self.u_cuvj_kn = apart(rows_TILE[0], C * U * V, (C, U, V, rows_J_CKNUV, K, N))
         self.halves = rows_N[0:128].reshape((F, J, K, N))  # halves[f,j,k,n]
         self.code = rows_N[288:304].reshape((N, R, H2, W2))  # code[n,r,h2,w2]
         self.u_nh2w2fuv = rows_N[0:288].reshape((N, H2, W2, F, U, V))
@@ -223,7 +234,7 @@ class Workspace(Activations):
         self.d_z1 = rows_N[2048:2176].reshape((F, J, K, N))  # ∂L/∂z1[f,j,k,n]
         self.v_cuvf = rows[0:72].reshape((C, U, V, F))
         self.w_cuvf = rows[72:144].reshape((C, U, V, F))
-        self.u_fuvh2_w2n = lent(rows_TILE[0:1], dtype, (F, U, V, rows_H2_FNUVW2, W2, N))
+        self.u_fuvh2_w2n = apart(rows_TILE[0], F * U * V, (F, U, V, rows_H2_FNUVW2, W2, N))
         self.v_fuvr = rows[0:288].reshape((F, U, V, R))
         self.w_fuvr = rows[288:576].reshape((F, U, V, R))
         self.split_d_up1_W = rows[0:512].reshape(

@@ -52,6 +52,18 @@ def tiles(extent: int, entries: int) -> list[slice]:
     return [slice(row, row + rows) for row in range(0, extent, rows)]
 
 
+def pitch(columns: int) -> int:
+    """Return how far apart rows begin: evenly, they would fall into few places of a cache."""
+    return columns + 16 if columns % 512 == 0 else columns
+
+
+def apart(memory: np.ndarray, rows: int, shape: tuple[int, ...]) -> np.ndarray:
+    """Return memory as a tile of this shape: a matrix of so many rows, `pitch` apart."""
+    columns = math.prod(shape) // rows
+    whole = memory[: rows * pitch(columns)].reshape(rows, -1)
+    return whole[:, :columns].reshape(shape)
+
+
 class Params:
     """The parameters: named views into one flat vector, `flat`."""
 
@@ -92,7 +104,7 @@ class Activations:
         rows_H_CNUVW = self.TILES_H_CNUVW[0].stop
         self.TILES_R_FNTUV = tiles(R, F * N * T * U * V)
         rows_R_FNTUV = self.TILES_R_FNTUV[0].stop
-        TILE = max(C * U * V * rows_H_CNUVW * W * N, F * U * V * rows_R_FNTUV * T * N)
+        TILE = max(C * U * V * pitch(rows_H_CNUVW * W * N), F * U * V * pitch(rows_R_FNTUV * T * N))
         rows_N = np.empty((1536, N), dtype)
         rows_TILE = np.empty((1, TILE), dtype)
         self.image = rows_N[0:64].reshape((C, H, W, N))  # image[c,h,w,n]
@@ -100,12 +112,12 @@ class Activations:
         self.logits = np.empty((D2, N), dtype)  # logits[d2,n]
         self.loss = np.empty((), dtype)  # loss
         self.z1 = rows_N[0:1024].reshape((F, H, W, N))  # z1[f,h,w,n]
-        self.u_cuvh_wn = lent(rows_TILE[0:1], dtype, (C, U, V, rows_H_CNUVW, W, N))
+        self.u_cuvh_wn = apart(rows_TILE[0], C * U * V, (C, U, V, rows_H_CNUVW, W, N))
         self.relu1 = rows_N[0:1024].reshape((F, H, W, N))  # relu1[f,h,w,n]
         self.pooled1 = rows_N[1024:1536].reshape((F, H, K, N))  # pooled1[f,h,k,n]
         self.edges = rows_N[0:256].reshape((F, J, K, N))  # edges[f,j,k,n]
         self.z2 = rows_N[256:384].reshape((Q, R, T, N))  # z2[q,r,t,n]
-        self.u_fuvr_tn = lent(rows_TILE[0:1], dtype, (F, U, V, rows_R_FNTUV, T, N))
+        self.u_fuvr_tn = apart(rows_TILE[0], F * U * V, (F, U, V, rows_R_FNTUV, T, N))
         self.strokes = rows_N[256:384].reshape((Q, R, T, N))  # strokes[q,r,t,n]
         self.flat1 = rows_N[0:128].reshape((N, E))  # flat1[n,e]
         self.z3 = rows_N[128:192].reshape((N, S))  # z3[n,s]
@@ -146,7 +158,7 @@ class Workspace(Activations):
         rows_H_CNUVW = self.TILES_H_CNUVW[0].stop
         self.TILES_R_FNTUV = tiles(R, F * N * T * U * V)
         rows_R_FNTUV = self.TILES_R_FNTUV[0].stop
-        TILE = max(C * U * V * rows_H_CNUVW * W * N, F * U * V * rows_R_FNTUV * T * N)
+        TILE = max(C * U * V * pitch(rows_H_CNUVW * W * N), F * U * V * pitch(rows_R_FNTUV * T * N))
         rows_N = np.empty((4746, N), dtype)
         rows_TILE = np.empty((1, TILE), dtype)
         rows = np.empty(9216, dtype)
@@ -154,12 +166,12 @@ class Workspace(Activations):
         self.loss = np.empty((), dtype)  # loss
         self.image = rows_N[0:64].reshape((C, H, W, N))  # image[c,h,w,n]
         self.z1 = rows_N[0:1024].reshape((F, H, W, N))  # z1[f,h,w,n]
-        self.u_cuvh_wn = lent(rows_TILE[0:1], dtype, (C, U, V, rows_H_CNUVW, W, N))
+        self.u_cuvh_wn = apart(rows_TILE[0], C * U * V, (C, U, V, rows_H_CNUVW, W, N))
         self.relu1 = rows_N[1024:2048].reshape((F, H, W, N))  # relu1[f,h,w,n]
         self.pooled1 = rows_N[2048:2560].reshape((F, H, K, N))  # pooled1[f,h,k,n]
         self.edges = rows_N[4096:4352].reshape((F, J, K, N))  # edges[f,j,k,n]
         self.z2 = rows_N[4352:4480].reshape((Q, R, T, N))  # z2[q,r,t,n]
-        self.u_fuvr_tn = lent(rows_TILE[0:1], dtype, (F, U, V, rows_R_FNTUV, T, N))
+        self.u_fuvr_tn = apart(rows_TILE[0], F * U * V, (F, U, V, rows_R_FNTUV, T, N))
         self.strokes = rows_N[2560:2688].reshape((Q, R, T, N))  # strokes[q,r,t,n]
         self.flat1 = rows_N[4480:4608].reshape((N, E))  # flat1[n,e]
         self.z3 = rows_N[4608:4672].reshape((N, S))  # z3[n,s]

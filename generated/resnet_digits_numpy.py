@@ -84,6 +84,18 @@ def tiles(extent: int, entries: int) -> list[slice]:
     return [slice(row, row + rows) for row in range(0, extent, rows)]
 
 
+def pitch(columns: int) -> int:
+    """Return how far apart rows begin: evenly, they would fall into few places of a cache."""
+    return columns + 16 if columns % 512 == 0 else columns
+
+
+def apart(memory: np.ndarray, rows: int, shape: tuple[int, ...]) -> np.ndarray:
+    """Return memory as a tile of this shape: a matrix of so many rows, `pitch` apart."""
+    columns = math.prod(shape) // rows
+    whole = memory[: rows * pitch(columns)].reshape(rows, -1)
+    return whole[:, :columns].reshape(shape)
+
+
 class Params:
     """The parameters and what is kept beside them: named views into one vector, `storage`.
 
@@ -182,11 +194,11 @@ class Activations:
         self.TILES_J_GKNUV = tiles(J, G * K * N * U * V)
         rows_J_GKNUV = self.TILES_J_GKNUV[0].stop
         TILE = max(
-            C * U * V * rows_H_CNUVW * W * N,
-            F * U * V * rows_H_FNUVW * W * N,
-            E * U * V * rows_H_ENUVW * W * N,
-            F * U * V * rows_J_FKNUV * K * N,
-            G * U * V * rows_J_GKNUV * K * N,
+            C * U * V * pitch(rows_H_CNUVW * W * N),
+            F * U * V * pitch(rows_H_FNUVW * W * N),
+            E * U * V * pitch(rows_H_ENUVW * W * N),
+            F * U * V * pitch(rows_J_FKNUV * K * N),
+            G * U * V * pitch(rows_J_GKNUV * K * N),
         )
         rows_N = np.empty((2048, N), dtype)
         rows_TILE = np.empty((1, TILE), dtype)
@@ -200,7 +212,7 @@ class Activations:
         self.logits = np.empty((H2, N), dtype)  # logits[h2,n]
         self.loss = np.empty((), dtype)  # loss
         self.z1 = rows_N[0:1024].reshape((F, H, W, N))  # z1[f,h,w,n]
-        self.u_cuvh_wn = lent(rows_TILE[0:1], dtype, (C, U, V, rows_H_CNUVW, W, N))
+        self.u_cuvh_wn = apart(rows_TILE[0], C * U * V, (C, U, V, rows_H_CNUVW, W, N))
         self.mean1 = rows[0:16].reshape(F)  # mean1[f]
         self.var1 = rows[16:32].reshape(F)  # var1[f]
         self.rstd1 = rows[16:32].reshape(F)  # rstd1[f]
@@ -208,7 +220,7 @@ class Activations:
         self.y1 = rows_N[0:1024].reshape((F, H, W, N))  # y1[f,h,w,n]
         self.relu1 = rows_N[0:1024].reshape((F, H, W, N))  # relu1[f,h,w,n]
         self.z2 = rows_N[1024:2048].reshape((E, H, W, N))  # z2[e,h,w,n]
-        self.u_fuvh_wn = lent(rows_TILE[0:1], dtype, (F, U, V, rows_H_FNUVW, W, N))
+        self.u_fuvh_wn = apart(rows_TILE[0], F * U * V, (F, U, V, rows_H_FNUVW, W, N))
         self.mean2 = rows[0:16].reshape(E)  # mean2[e]
         self.var2 = rows[16:32].reshape(E)  # var2[e]
         self.rstd2 = rows[16:32].reshape(E)  # rstd2[e]
@@ -216,7 +228,7 @@ class Activations:
         self.y2 = rows_N[1024:2048].reshape((E, H, W, N))  # y2[e,h,w,n]
         self.relu2 = rows_N[1024:2048].reshape((E, H, W, N))  # relu2[e,h,w,n]
         self.z3 = rows_N[1024:2048].reshape((F, H, W, N))  # z3[f,h,w,n]
-        self.u_euvh_wn = lent(rows_TILE[0:1], dtype, (E, U, V, rows_H_ENUVW, W, N))
+        self.u_euvh_wn = apart(rows_TILE[0], E * U * V, (E, U, V, rows_H_ENUVW, W, N))
         self.mean3 = rows[0:16].reshape(F)  # mean3[f]
         self.var3 = rows[16:32].reshape(F)  # var3[f]
         self.rstd3 = rows[16:32].reshape(F)  # rstd3[f]
@@ -233,7 +245,7 @@ class Activations:
         self.xhat4 = rows_N[1024:1536].reshape((G, J, K, N))  # xhat4[g,j,k,n]
         self.y4 = rows_N[1024:1536].reshape((G, J, K, N))  # y4[g,j,k,n]
         self.z5 = rows_N[0:512].reshape((G, J, K, N))  # z5[g,j,k,n]
-        self.u_fuvj_kn = lent(rows_TILE[0:1], dtype, (F, U, V, rows_J_FKNUV, K, N))
+        self.u_fuvj_kn = apart(rows_TILE[0], F * U * V, (F, U, V, rows_J_FKNUV, K, N))
         self.mean5 = rows[0:32].reshape(G)  # mean5[g]
         self.var5 = rows[32:64].reshape(G)  # var5[g]
         self.rstd5 = rows[32:64].reshape(G)  # rstd5[g]
@@ -241,7 +253,7 @@ class Activations:
         self.y5 = rows_N[0:512].reshape((G, J, K, N))  # y5[g,j,k,n]
         self.relu4 = rows_N[0:512].reshape((G, J, K, N))  # relu4[g,j,k,n]
         self.z6 = rows_N[0:512].reshape((S, J, K, N))  # z6[s,j,k,n]
-        self.u_guvj_kn = lent(rows_TILE[0:1], dtype, (G, U, V, rows_J_GKNUV, K, N))
+        self.u_guvj_kn = apart(rows_TILE[0], G * U * V, (G, U, V, rows_J_GKNUV, K, N))
         self.mean6 = rows[0:32].reshape(S)  # mean6[s]
         self.var6 = rows[32:64].reshape(S)  # var6[s]
         self.rstd6 = rows[32:64].reshape(S)  # rstd6[s]
@@ -307,13 +319,13 @@ class Workspace(Activations):
         self.TILES_J_GKNUV = tiles(J, G * K * N * U * V)
         rows_J_GKNUV = self.TILES_J_GKNUV[0].stop
         TILE = max(
-            C * U * V * rows_H_CNUVW * W * N,
-            F * U * V * rows_H_FNUVW * W * N,
-            E * U * V * rows_H_ENUVW * W * N,
-            F * U * V * rows_J_FKNUV * K * N,
-            G * U * V * rows_J_GKNUV * K * N,
-            F * Y * R2 * J2 * Z * rows_J_FJ2KNR2YZ * K * N,
-            F * rows_J_FKN * K * N,
+            C * U * V * pitch(rows_H_CNUVW * W * N),
+            F * U * V * pitch(rows_H_FNUVW * W * N),
+            E * U * V * pitch(rows_H_ENUVW * W * N),
+            F * U * V * pitch(rows_J_FKNUV * K * N),
+            G * U * V * pitch(rows_J_GKNUV * K * N),
+            F * Y * R2 * J2 * Z * pitch(rows_J_FJ2KNR2YZ * K * N),
+            F * pitch(rows_J_FKN * K * N),
         )
         rows_N = np.empty((17002, N), dtype)
         rows_TILE = np.empty((1, TILE), dtype)
@@ -327,7 +339,7 @@ class Workspace(Activations):
         self.padded_block2_conv1_W = np.zeros((G, F, K, J), dtype)  # padded_block2_conv1_W[g,f,k,j]
         self.shaped1 = rows_N[0:64].reshape((C, H, W, N))  # shaped1[c,h,w,n]
         self.z1 = rows_N[1024:2048].reshape((F, H, W, N))  # z1[f,h,w,n]
-        self.u_cuvh_wn = lent(rows_TILE[0:1], dtype, (C, U, V, rows_H_CNUVW, W, N))
+        self.u_cuvh_wn = apart(rows_TILE[0], C * U * V, (C, U, V, rows_H_CNUVW, W, N))
         self.mean1 = rows[512:528].reshape(F)  # mean1[f]
         self.var1 = rows[528:544].reshape(F)  # var1[f]
         self.u_fhwn = rows_N[14336:15360].reshape((F, H, W, N))
@@ -336,7 +348,7 @@ class Workspace(Activations):
         self.y1 = rows_N[5120:6144].reshape((F, H, W, N))  # y1[f,h,w,n]
         self.relu1 = rows_N[0:1024].reshape((F, H, W, N))  # relu1[f,h,w,n]
         self.z2 = rows_N[2048:3072].reshape((E, H, W, N))  # z2[e,h,w,n]
-        self.u_fuvh_wn = lent(rows_TILE[0:1], dtype, (F, U, V, rows_H_FNUVW, W, N))
+        self.u_fuvh_wn = apart(rows_TILE[0], F * U * V, (F, U, V, rows_H_FNUVW, W, N))
         self.mean2 = rows[544:560].reshape(E)  # mean2[e]
         self.var2 = rows[560:576].reshape(E)  # var2[e]
         self.u_ehwn = rows_N[3072:4096].reshape((E, H, W, N))
@@ -345,7 +357,7 @@ class Workspace(Activations):
         self.y2 = rows_N[3072:4096].reshape((E, H, W, N))  # y2[e,h,w,n]
         self.relu2 = rows_N[4096:5120].reshape((E, H, W, N))  # relu2[e,h,w,n]
         self.z3 = rows_N[4096:5120].reshape((F, H, W, N))  # z3[f,h,w,n]
-        self.u_euvh_wn = lent(rows_TILE[0:1], dtype, (E, U, V, rows_H_ENUVW, W, N))
+        self.u_euvh_wn = apart(rows_TILE[0], E * U * V, (E, U, V, rows_H_ENUVW, W, N))
         self.mean3 = rows[576:592].reshape(F)  # mean3[f]
         self.var3 = rows[592:608].reshape(F)  # var3[f]
         self.rstd3 = rows[8256:8272].reshape(F)  # rstd3[f]
@@ -363,7 +375,7 @@ class Workspace(Activations):
         self.xhat4 = rows_N[7680:8192].reshape((G, J, K, N))  # xhat4[g,j,k,n]
         self.y4 = rows_N[7168:7680].reshape((G, J, K, N))  # y4[g,j,k,n]
         self.z5 = rows_N[8192:8704].reshape((G, J, K, N))  # z5[g,j,k,n]
-        self.u_fuvj_kn = lent(rows_TILE[0:1], dtype, (F, U, V, rows_J_FKNUV, K, N))
+        self.u_fuvj_kn = apart(rows_TILE[0], F * U * V, (F, U, V, rows_J_FKNUV, K, N))
         self.mean5 = rows[64:96].reshape(G)  # mean5[g]
         self.var5 = rows[96:128].reshape(G)  # var5[g]
         self.rstd5 = rows[128:160].reshape(G)  # rstd5[g]
@@ -371,7 +383,7 @@ class Workspace(Activations):
         self.y5 = rows_N[8704:9216].reshape((G, J, K, N))  # y5[g,j,k,n]
         self.relu4 = rows_N[9216:9728].reshape((G, J, K, N))  # relu4[g,j,k,n]
         self.z6 = rows_N[9216:9728].reshape((S, J, K, N))  # z6[s,j,k,n]
-        self.u_guvj_kn = lent(rows_TILE[0:1], dtype, (G, U, V, rows_J_GKNUV, K, N))
+        self.u_guvj_kn = apart(rows_TILE[0], G * U * V, (G, U, V, rows_J_GKNUV, K, N))
         self.mean6 = rows[160:192].reshape(S)  # mean6[s]
         self.var6 = rows[192:224].reshape(S)  # var6[s]
         self.u_sjkn = rows_N[9728:10240].reshape((S, J, K, N))
@@ -413,7 +425,9 @@ class Workspace(Activations):
             (F, Y, R2, X, K2, N)
         )  # split_d_relu3_pad1[f,y,r2,x,k2,n]
         self.u_fyr2j2zg = rows[0:8192].reshape((F, Y, R2, J2, Z, G))
-        self.v_fyr2j2zj_kn = lent(rows_TILE[0:1], dtype, (F, Y, R2, J2, Z, rows_J_FJ2KNR2YZ, K, N))
+        self.v_fyr2j2zj_kn = apart(
+            rows_TILE[0], F * Y * R2 * J2 * Z, (F, Y, R2, J2, Z, rows_J_FJ2KNR2YZ, K, N)
+        )
         self.joined_d_relu3_pad1 = rows_N[12288:13888].reshape(
             (F, A, B, N)
         )  # joined_d_relu3_pad1[f,a,b,n]
@@ -449,7 +463,7 @@ class Workspace(Activations):
         self.v_euvf = rows[0:2304].reshape((E, U, V, F))
         self.w_euvf = rows[2304:4608].reshape((E, U, V, F))
         self.relu3_dot_d_z4 = rows[0:512].reshape((G, F))  # relu3_dot_d_z4[g,f]
-        self.u_fj_kn = lent(rows_TILE[0:1], dtype, (F, rows_J_FKN, K, N))
+        self.u_fj_kn = apart(rows_TILE[0], F, (F, rows_J_FKN, K, N))
         self.v_gf = rows[512:1024].reshape((G, F))
         self.v_fuvg = rows[0:4608].reshape((F, U, V, G))
         self.w_fuvg = rows[4608:9216].reshape((F, U, V, G))

@@ -124,6 +124,18 @@ def test_a_weight_gradient_has_its_longer_side_first_while_tiles_are_summed(
     assert rows > columns
 
 
+@pytest.mark.parametrize("batch", [5, 32, 64])
+def test_rows_of_a_tile_do_not_begin_a_multiple_of_2_kb_apart(batch, tmp_path):
+    path = tmp_path / "layer.py"
+    path.write_text(module(program(conv(16, 5), 3, 20, 20), "layer.py"), "utf-8")
+    net: Any = load_module(path)
+    held = vars(net.Workspace(batch))
+    (tile,) = (x for name, x in held.items() if name.startswith("u_cuv"))
+    rows = tile.reshape(3 * 25, -1)
+    assert np.shares_memory(rows, tile)  # no copy
+    assert rows.strides[0] % 2048 != 0
+
+
 def test_the_place_in_a_window_is_called_as_no_argument_of_a_function(tmp_path):
     # The third axis of such a window is called s: so is the memory of an optimizer.
     x, target = bp.input("x", 5), bp.input("target", 2, 1, 2, 3)

@@ -12,14 +12,14 @@ from bpgen.emit.second_view import second_view
 from bpgen.emit.share_view import share_fields
 from bpgen.emit.tensors import as_tuple
 from bpgen.emit.view import NumpyModuleView
-from bpgen.emit.workspaces import LENT, Workspaces
+from bpgen.emit.workspaces import APART, LENT, Workspaces
 from bpgen.emit.wrap import WIDTH
 from bpgen.ir.program import Blocks, Program
 from bpgen.lower import in_memory
 from bpgen.lower.meetings import with_meetings
 from bpgen.lower.share import Shares, shares_of
 from bpgen.spell import FormulaSpeller, derivatives_of, order_of
-from bpgen.targets.numpy.scratch import ENTRIES
+from bpgen.targets.numpy.scratch import ENTRIES, EVEN, GAP
 from bpgen.targets.numpy.windows import WINDOWS
 
 
@@ -53,7 +53,7 @@ def view_of(program: Program, declared_in: str, dtype: str) -> NumpyModuleView:
             plain(f"Written by `bpgen emit {net.name}` from {declared_in}; needs numpy alone."),
             *_again(program),
         ),
-        needs_math=any(f"{word}(" in code for word in (LENT, "orthogonal"))
+        needs_math=any(f"{word}(" in code for word in (LENT, APART, "orthogonal"))
         or "math." in code
         or contract.tensors.has_blocks,
         needs_erf="erf(" in code,
@@ -61,6 +61,8 @@ def view_of(program: Program, declared_in: str, dtype: str) -> NumpyModuleView:
         needs_windows=f"{WINDOWS}(" in code,
         needs_orthogonal="orthogonal(" in code,
         tile=str(ENTRIES) if "= tiles(" in code else "",
+        even=str(EVEN),
+        gap=str(GAP),
         init=init,
         noise=noise,
         second=second_view(memory, functions, inputs, drawn),

@@ -150,6 +150,8 @@ class NumpyModuleView(ModuleView):
     needs_lent: bool
     needs_windows: bool
     tile: str
+    even: str
+    gap: str
     abstract: str
     state_vectors: str
     trainer_doc: tuple[str, ...]

@@ -23,9 +23,10 @@ from bpgen.lower.workspace import Buffer, Piece, Workspace, assigned
 from bpgen.spell import FormulaSpeller
 from bpgen.targets.numpy.in_place import is_in_place
 from bpgen.targets.numpy.scalar import scalar
-from bpgen.targets.numpy.scratch import Part, Register, Scratch, Tile
+from bpgen.targets.numpy.scratch import Axes, Register, Scratch, Tile
 
 LENT = "lent"  # what code calls the function that sees rows as another type
+APART = "apart"  # … that sees them as a matrix whose rows do not touch
 _DTYPES = {"float": "dtype", "bool": "bool", "int": "np.intp", "double": "np.float64"}
 _DOCS = {
     "Activations": "What prediction computes for a batch of N examples.",
@@ -63,7 +64,12 @@ class Workspaces:
         held_buffers = self._buffers(alive)
         held = self._assigned(alive, held_buffers)
         users = Counter(rows.piece for rows in held.rows.values())
-        shared = {piece: rows for piece, rows in held.pieces.items() if users[piece] > 1}
+        shared = {
+            piece: rows
+            for piece, rows in held.pieces.items()
+            if users[piece] > 1 or any(isinstance(e, Tile) for e in piece.row)
+        }
+        tiles = {r.name: r for r in self._scratch.shapes if r.rows}
         by_name, edges = {b.name: b for b in held_buffers}, borders(self.program, alive)
         fields = []
         for buffer in (by_name[name] for name in held.rows):
@@ -71,7 +77,8 @@ class Workspaces:
             made = _made(buffer, edges.get(buffer.name))
             if rows.piece in shared:
                 part = f"{_called(rows.piece)}[{rows.begin}:{rows.begin + rows.count}]"
-                made = _seen(part, buffer)
+                tile = tiles.get(buffer.name)
+                made = _seen(part, buffer) if tile is None else _apart(_called(rows.piece), tile)
             fields.append(buffer_field(buffer.name, made, self._formula(buffer.name)))
             fields += self._parts(buffer.name)
         return WorkspaceView(
@@ -113,9 +120,9 @@ class Workspaces:
             times = tuple(range(t, t + 1) for m, t in alive.times.items() if m in moments)
             if times:
                 used[register] = times
-        tile = Tile.of(tuple(r.axes for r in used if _is_tile(r)))
+        tile = Tile.of(tuple((r.rows, r.columns) for r in used if r.rows))
         for register, times in used.items():
-            row = tile if _is_tile(register) else None
+            row = tile if register.rows else None
             found.append(Buffer(register.name, register.axes, register.kind, times, row=row))
         return found
 
@@ -152,16 +159,13 @@ class Workspaces:
         return "" if tensor is None else self.speller.spell(tensor.canonical)
 
 
-def _is_tile(register: Register) -> bool:
-    return any(isinstance(i.extent, Part) for i in register.axes)
-
-
 def _tile_sizes(pieces: Iterable[Piece]) -> Iterator[str]:
     """Yield the line that says how many entries the largest tile has, where tiles share memory."""
     for extent in (e for piece in pieces for e in piece.row):
         if isinstance(extent, Tile):
-            products = (" * ".join(i.extent.name for i in axes) for axes in extent.shapes)
-            sizes = list(dict.fromkeys(products))
+            sizes = list(
+                dict.fromkeys(f"{_count(r)} * pitch({_count(c)})" for r, c in extent.shapes)
+            )
             largest = f"max({', '.join(sizes)})" if len(sizes) > 1 else sizes[0]
             yield from wrapped_code(f"{extent} = {largest}", 4)
 
@@ -179,11 +183,22 @@ def _made(buffer: Buffer, border: Expr | None) -> str:
 
 def _seen(rows: str, buffer: Buffer) -> str:
     """Return the code that sees rows of a piece as the array that they are for a while."""
-    if buffer.kind == "float" and buffer.row is None:
+    if buffer.kind == "float":
         return f"{rows}.reshape({shape(buffer.indices)})"
-    return (
-        f"{LENT}({rows}, {_DTYPES[buffer.kind]}, {as_tuple(i.extent.name for i in buffer.indices)})"
-    )
+    return f"{LENT}({rows}, {_DTYPES[buffer.kind]}, {_sizes(buffer.indices)})"
+
+
+def _apart(memory: str, tile: Register) -> str:
+    """Return the code that sees memory as a tile, whose rows lie apart."""
+    return f"{APART}({memory}[0], {_count(tile.rows)}, {_sizes(tile.axes)})"
+
+
+def _count(axes: Axes) -> str:
+    return " * ".join(i.extent.name for i in axes)
+
+
+def _sizes(axes: Axes) -> str:
+    return as_tuple(i.extent.name for i in axes)
 
 
 def _called(piece: Piece) -> str:

@@ -36,7 +36,7 @@ def fold(arrays: Arrays, statement: Fold, out: Value) -> list[str]:
     left, before = operand(kernel, layout, (rows, statement.over), scratch, taken)
     tile = cut(entry, columns[0], part, scratch.tile)
     right, copies = operand(tile, layout, (statement.over, within), scratch, taken)
-    register = scratch.take((*rows, *within))
+    register = scratch.take((*rows, *within), rows=rows)
     product = scratch.text(register)
     for one in (*taken, register):
         scratch.free(one)

@@ -64,7 +64,8 @@ def operand(
     lines: list[str] = []
     if value.strided or value.axes not in (straight, turned):
         axes = turned if _is_turned(value, outer, inner) else straight
-        register = scratch.take(axes)
+        rows = inner if axes == turned else outer
+        register = scratch.take(axes, rows=rows if has_part(axes) else ())
         taken.append(register)
         copy = Value(scratch.text(register), axes, register)
         lines.append(f"np.copyto({copy.text}, {in_order(value, axes).text})")
@@ -105,8 +106,13 @@ def matrix(text: str, stack: Axes, rows: Axes, columns: Axes, whole: Axes | None
     return f"{text}.reshape({', '.join(sizes)})"
 
 
+def has_part(axes: Axes) -> bool:
+    """Whether an array of these axes is a tile."""
+    return any(isinstance(i.extent, Part) for i in axes)
+
+
 def _product(group: Axes) -> str:
-    if any(isinstance(i.extent, Part) for i in group):
+    if has_part(group):
         return "-1"
     return " * ".join(_size(i) for i in group) or "1"
 

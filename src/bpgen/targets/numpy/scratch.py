@@ -20,6 +20,10 @@ Axes = tuple[Index, ...]
 # Entries of a tile of windows: 2 MB of float32, so that few tiles leave the cache. Measured: from
 # 0.3 to 4 MB the time of a product changes by less than a tenth.
 ENTRIES = 1 << 19
+# Rows of a tile that begin a multiple of EVEN entries apart fall into few places of a cache, so GAP
+# entries lie between them. Measured: a product of 64 rows by 1024 columns takes 0.77 of the time.
+EVEN = 512
+GAP = 16
 _NUMBERS = {"0": "ZERO", "1": "ONE", "2": "TWO", "0.5": "HALF"}
 _WORDS = {"math.": "", "**": " POW ", "/": " OVER ", "+": " PLUS ", "-": " MINUS "}
 _LETTERS = {"float": "uvwqrst", "bool": "cbf", "int": "ijkl", "double": "xyz"}
@@ -50,29 +54,44 @@ class Part(Extent):
 
 
 class Tile(Extent):
-    """How many entries the largest of some tiles has."""
+    """How many entries the largest of some tiles has, with what lies between its rows."""
 
-    shapes: tuple[Axes, ...]
+    shapes: tuple[tuple[Axes, Axes], ...]
 
     @classmethod
-    def of(cls, shapes: tuple[Axes, ...]) -> Tile:
-        """Return the size that holds an array of each of `shapes`."""
+    def of(cls, shapes: tuple[tuple[Axes, Axes], ...]) -> Tile:
+        """Return the size that holds a matrix of each of `shapes`, its rows and its columns."""
         tile = cls("TILE", None)
         tile.shapes = shapes
         return tile
 
     def count(self, batch: int) -> int:
         """Return how many entries there are, with so many examples in a batch."""
-        return max(prod(i.extent.count(batch) for i in axes) for axes in self.shapes)
+
+        def size(axes: Axes) -> int:
+            return prod(i.extent.count(batch) for i in axes)
+
+        return max(size(rows) * pitch(size(columns)) for rows, columns in self.shapes)
+
+
+def pitch(columns: int) -> int:
+    """Return how far apart rows of so many entries begin in a tile."""
+    return columns + GAP if columns % EVEN == 0 else columns
 
 
 @dataclass(frozen=True, slots=True)
 class Register:
-    """One register under one shape."""
+    """One register under one shape; `rows` are the axes of a tile that are rows of its matrix."""
 
     letter: str
     axes: Axes
     kind: str
+    rows: Axes = ()
+
+    @property
+    def columns(self) -> Axes:
+        """Return the axes of a tile that are columns of its matrix."""
+        return self.axes[len(self.rows) :]
 
     @property
     def name(self) -> str:
@@ -114,9 +133,9 @@ class Scratch:
     used: dict[str, set[Hashable]] = field(default_factory=dict)
     step: Hashable = None
 
-    def take(self, axes: Axes, kind: str = "float") -> Register:
-        """Return a free register under the shape `axes`."""
-        registers = (Register(c, axes, kind) for c in _LETTERS[kind] if c not in self._busy)
+    def take(self, axes: Axes, kind: str = "float", rows: Axes = ()) -> Register:
+        """Return a free register under the shape `axes`; a tile says which of them are `rows`."""
+        registers = (Register(c, axes, kind, rows) for c in _LETTERS[kind] if c not in self._busy)
         register = next(r for r in registers if r.name not in self.taken)
         self._busy.add(register.letter)
         self.shapes[register] = None
