@@ -23,7 +23,7 @@ class Cost:
     """A formula, with the multiplications and additions of its sums, and the bytes of its tensors.
 
     `least` is the time of the operations at the rate of a large product, or of the bytes at that of
-    a large copy, whichever is more.
+    a large copy, whichever is more, and of the calls that numpy is given.
     """
 
     formula: str
@@ -39,9 +39,10 @@ class Cost:
         """Return the left side, by which a statement is known."""
         return self.formula.split(" = ")[0]
 
-    def least(self, limits: Limits) -> float:
-        """Return the seconds that the machine needs at least."""
-        return max(self.operations / limits.flops, self.traffic / limits.bytes)
+    def least(self, limits: Limits, calls: int) -> float:
+        """Return the seconds that the machine needs at least, with so many calls of numpy."""
+        work = max(self.operations / limits.flops, self.traffic / limits.bytes)
+        return work + calls * limits.call
 
 
 def costs(workload: Workload) -> Iterator[Cost]:

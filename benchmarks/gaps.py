@@ -12,7 +12,7 @@ import json
 import re
 import sys
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -26,6 +26,7 @@ from benchmarks.workload import WORKLOADS
 
 SECONDS, FEWEST, LONGEST = 2.0, 7, 6  # of profiling; steps; statements that are shown
 FORMULA = re.compile(r"^( +)# (\S.*?) (?:\+=|=|←) ")
+CALL = re.compile(r"^( +)(np\.|\S+\.take\()")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +66,52 @@ def noted(text: str) -> str:
 
 
 def profiled(case: Case) -> dict[str, float]:
-    """Return the seconds that each statement takes in a step, by the left side of its formula.
-
-    The module in the folder of the case is the one with the clock from then on.
-    """
+    """Return the seconds that each statement takes in a step, by the left side of its formula."""
     watch = Watch(clock(case.threads))
-    case.module.write_text(noted(case.module.read_text(encoding="utf-8")), encoding="utf-8")
-    step = bpgen.setup(case)
-    vars(sys.modules[case.module.stem])["clock"] = watch
-    return _per_step(step, watch)
+    text = case.module.read_text(encoding="utf-8")
+    return _per_step(_changed(case, noted(text), clock=watch), watch)
+
+
+def called(case: Case) -> Counter[str]:
+    """Return how often each statement calls numpy in a step, by the left side of its formula.
+
+    Threads that share a batch make their calls at the same time.
+    """
+    calls: Counter[str] = Counter()
+    text = case.module.read_text(encoding="utf-8")
+    step = _changed(case, counted(text), calls=calls)
+    calls.clear()
+    step()
+    at_once = case.threads if case.workload.shared else 1
+    return Counter({left: count // at_once for left, count in calls.items()})
+
+
+def counted(text: str) -> str:
+    """Return a module that adds to `calls` before each line on which it calls numpy."""
+    lines, left = [], ""
+    for line in text.splitlines():
+        if line.startswith("def "):
+            left = ""
+        if found := FORMULA.match(line):
+            left = found[2]
+        elif left and (found := CALL.match(line)):
+            lines.append(f"{found[1]}calls[{left!r}] += 1")
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def _changed(case: Case, text: str, **names: object) -> Callable[[], float]:
+    """Return the step of the module as `text` has it, with further names; a first one is taken."""
+    before = case.module.read_text(encoding="utf-8")
+    try:
+        case.module.write_text(text, encoding="utf-8")
+        sys.modules.pop(case.module.stem, None)
+        step = bpgen.setup(case)
+    finally:
+        case.module.write_text(before, encoding="utf-8")
+    vars(sys.modules[case.module.stem]).update(names)
+    step()
+    return step
 
 
 def _per_step(step: Callable[[], float], watch: Watch) -> dict[str, float]:
@@ -92,16 +130,16 @@ def _per_step(step: Callable[[], float], watch: Watch) -> dict[str, float]:
 
 def gaps(case: Case, limits: Limits) -> Iterator[Gap]:
     """Yield the whole step, and the statements that take the most time, the longest first."""
-    seconds = profiled(case)
+    seconds, calls = profiled(case), called(case)
     known: dict[str, Cost] = {}
     for cost in costs(case.workload):
         known[cost.left] = cost + known[cost.left] if cost.left in known else cost
-    total, least = sum(seconds.values()), sum(cost.least(limits) for cost in known.values())
-    yield Gap("the whole step", 1, total / least)
+    least = {left: cost.least(limits, calls[left]) for left, cost in known.items()}
+    total = sum(seconds.values())
+    yield Gap("the whole step", 1, total / sum(least.values()))
     for left, spent in sorted(seconds.items(), key=lambda item: -item[1])[:LONGEST]:
         cost = known.get(left, Cost(left, 0, 0))
-        own = cost.least(limits)
-        yield Gap(cost.formula, spent / total, spent / own if own else 0)
+        yield Gap(cost.formula, spent / total, spent / least[left] if left in least else 0)
 
 
 def main(name: str, folder: str, threads: str) -> None:

@@ -1,10 +1,11 @@
-"""What the machine can do: the rate of matrix products, and that of memory.
+"""What the machine can do: the rate of matrix products, that of memory, and a call of numpy.
 
     python -m benchmarks.limits THREADS
 
 Formula:
     flops = 2 K³ / seconds of a product of two K × K matrices of float32
     bytes = 2 · size / seconds of a copy of arrays too large for the caches
+    call = seconds of a sum of two numbers, which numpy needs for any work
 """
 
 from __future__ import annotations
@@ -20,14 +21,16 @@ import numpy as np
 from benchmarks.clock import clock
 
 K, SIZE, REPEATS = 768, 1 << 26, 60  # a matrix of K × K; bytes of an array
+CALLS = 1000  # in a row
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The most that was measured: operations and bytes in a second."""
+    """The most that was measured: operations and bytes in a second; and the least: of a call."""
 
     flops: float
     bytes: float
+    call: float
 
 
 def measured(threads: int) -> Limits:
@@ -38,7 +41,9 @@ def measured(threads: int) -> Limits:
     source, target = (np.ones((threads, SIZE // threads), np.uint8) for _ in range(2))
     with ThreadPoolExecutor(threads) as pool:
         copy = _least(lambda: list(pool.map(np.copyto, target, source)), now)
-    return Limits(2 * K**3 / product, 2 * SIZE / copy)
+    x, total = np.ones((2, 1), np.float32)
+    call = _least(lambda: [np.add(x, x, out=total) for _ in range(CALLS)], now) / CALLS
+    return Limits(2 * K**3 / product, 2 * SIZE / copy, call)
 
 
 def _least(work: Callable[[], object], now: Callable[[], float]) -> float:

@@ -120,9 +120,10 @@ def _compared(
 def _limits(rows: Sequence[Row]) -> Iterator[str]:
     flops = max((row.limits.flops for row in rows), default=0) / 1e9
     bandwidth = max((row.limits.bytes for row in rows), default=0) / 1e9
+    call = min((row.limits.call for row in rows), default=0) * 1e6
     yield (
         f"Measured beside: products of float32 at up to {flops:.0f} GFLOP/s, copies in memory at "
-        f"up to {bandwidth:.1f} GB/s."
+        f"up to {bandwidth:.1f} GB/s, a call of numpy in {call:.2f} µs."
     )
 
 
@@ -130,8 +131,9 @@ def _gaps(record: Record) -> Iterator[str]:
     yield (
         "The statements that take the most time of the emitted module's step: their share, and "
         "their time as a multiple of the least that was measured to be possible: multiply-adds at "
-        "the rate of a large product, or each tensor once through memory. A multiple below 1 "
-        "means that the caches served it."
+        "the rate of a large product, or each tensor once through memory, and for each call of "
+        "numpy what one takes that adds two numbers. A multiple below 1 means that the caches "
+        "served it."
     )
     for row in record.rows:
         if missed(row):

@@ -1,7 +1,7 @@
 """What was measured is reported as it is: figures, goals, and what was missed."""
 
 import pytest
-from benchmarks.gaps import Gap, noted
+from benchmarks.gaps import Gap, counted, noted
 from benchmarks.limits import Limits
 from benchmarks.race import Result, Row
 from benchmarks.record import Record, read, write
@@ -17,7 +17,7 @@ def row(name, own, *, threads=1):
         "bpgen": Result(0.25, 30_000_000, (2e-3 * own,) * 5, (2e-3 * own,) * 5),
         "torch": Result(3.0, 300_000_000, (2e-3,) * 5, (2e-3,) * 5),
     }
-    return Row(name, threads, 1.5, Limits(1e11, 1e10), results, (GAP,))
+    return Row(name, threads, 1.5, Limits(1e11, 1e10, 3e-7), results, (GAP,))
 
 
 def goal_line(name, own):
@@ -63,3 +63,25 @@ def test_the_clock_is_told_of_each_formula_before_its_line():
         "    # u[i] ← g[i]",
         "    copy()",
     ]
+
+
+def test_calls_of_numpy_are_counted_by_the_formula_above_them():
+    text = """
+def f():
+    np.seterr(all="raise")
+    # z[n] = Σ_d x[n,d]
+    np.add(
+        x, np.ones(3),
+    )
+    for t in range(3):
+        a.x.take(i)
+
+
+def g():
+    np.add(x, y)
+"""
+    counts = [line.strip() for line in counted(text).splitlines() if "calls[" in line]
+    assert counts == ["calls['z[n]'] += 1"] * 2
+    before, after = counted(text).split("        calls['z[n]'] += 1\n")
+    assert before.endswith("range(3):\n")
+    assert after.startswith("        a.x.take")
