@@ -334,6 +334,23 @@ extern "C" __global__ void kernel_d_logits(
     }, s, e, p, x, d_logits);
 }
 
+// ∂L/∂dec2_W[h,d] = Σ_n relu2[n,h] ∂L/∂logits[n,d]
+extern "C" __global__ void kernel_d_dec2_W(
+    const real *relu2, const real *d_logits, real *d_dec2_W, int N
+) {
+    product<1, by_column, by_row>(1, H, D, N,
+        [=](int, int h, int n) { return relu2[n * H + h]; },
+        [=](int, int n, int d) { return d_logits[n * D + d]; },
+        [=](int, int h, int d, real sum) { d_dec2_W[h * D + d] = sum; });
+}
+
+// ∂L/∂dec2_b[d] = Σ_n ∂L/∂logits[n,d]
+extern "C" __global__ void kernel_d_dec2_b(const real *d_logits, real *d_dec2_b, int N) {
+    by_columns<added>(D, N,
+        [=](int d, int n) { return d_logits[n * D + d]; },
+        [=](int d, real sum) { d_dec2_b[d] = sum; });
+}
+
 // ∂L/∂relu2[n,h] = Σ_d dec2_W[h,d] ∂L/∂logits[n,d]
 // ∂L/∂z2[n,h] = [z2[n,h] > 0] ∂L/∂relu2[n,h]
 extern "C" __global__ void kernel_d_z2(
@@ -349,6 +366,24 @@ extern "C" __global__ void kernel_d_z2(
         });
 }
 
+// ∂L/∂dec1_W[k,h] = Σ_n code[n,k] ∂L/∂z2[n,h]
+extern "C" __global__ void kernel_d_dec1_W(
+    const real *code, const real *d_z2, real *d_dec1_W, int N
+) {
+    product<1, by_column, by_row>(1, K, H, N,
+        [=](int, int k, int n) { return code[n * K + k]; },
+        [=](int, int n, int h) { return d_z2[n * H + h]; },
+        [=](int, int k, int h, real sum) { d_dec1_W[k * H + h] = sum; });
+}
+
+// ∂L/∂dec1_b[h] = Σ_n ∂L/∂z2[n,h]
+// Likewise ∂L/∂enc1_b.
+extern "C" __global__ void kernel_d_dec1_b(const real *d_z2, real *d_dec1_b, int N) {
+    by_columns<added>(H, N,
+        [=](int h, int n) { return d_z2[n * H + h]; },
+        [=](int h, real sum) { d_dec1_b[h] = sum; });
+}
+
 // ∂L/∂code[n,k] = Σ_h dec1_W[k,h] ∂L/∂z2[n,h]
 extern "C" __global__ void kernel_d_code(
     const real *d_z2, const real *dec1_W, real *d_code, int N
@@ -357,6 +392,23 @@ extern "C" __global__ void kernel_d_code(
         [=](int, int n, int h) { return d_z2[n * H + h]; },
         [=](int, int h, int k) { return dec1_W[k * H + h]; },
         [=](int, int n, int k, real sum) { d_code[n * K + k] = sum; });
+}
+
+// ∂L/∂enc2_W[h,k] = Σ_n relu1[n,h] ∂L/∂code[n,k]
+extern "C" __global__ void kernel_d_enc2_W(
+    const real *relu1, const real *d_code, real *d_enc2_W, int N
+) {
+    product<1, by_column, by_row>(1, H, K, N,
+        [=](int, int h, int n) { return relu1[n * H + h]; },
+        [=](int, int n, int k) { return d_code[n * K + k]; },
+        [=](int, int h, int k, real sum) { d_enc2_W[h * K + k] = sum; });
+}
+
+// ∂L/∂enc2_b[k] = Σ_n ∂L/∂code[n,k]
+extern "C" __global__ void kernel_d_enc2_b(const real *d_code, real *d_enc2_b, int N) {
+    by_columns<added>(K, N,
+        [=](int k, int n) { return d_code[n * K + k]; },
+        [=](int k, real sum) { d_enc2_b[k] = sum; });
 }
 
 // ∂L/∂relu1[n,h] = Σ_k enc2_W[h,k] ∂L/∂code[n,k]
@@ -382,58 +434,6 @@ extern "C" __global__ void kernel_d_enc1_W(
         [=](int, int d, int n) { return x[n * D + d]; },
         [=](int, int n, int h) { return d_z1[n * H + h]; },
         [=](int, int d, int h, real sum) { d_enc1_W[d * H + h] = sum; });
-}
-
-// ∂L/∂enc1_b[h] = Σ_n ∂L/∂z1[n,h]
-// Likewise ∂L/∂dec1_b.
-extern "C" __global__ void kernel_d_enc1_b(const real *d_z1, real *d_enc1_b, int N) {
-    by_columns<added>(H, N,
-        [=](int h, int n) { return d_z1[n * H + h]; },
-        [=](int h, real sum) { d_enc1_b[h] = sum; });
-}
-
-// ∂L/∂enc2_W[h,k] = Σ_n relu1[n,h] ∂L/∂code[n,k]
-extern "C" __global__ void kernel_d_enc2_W(
-    const real *relu1, const real *d_code, real *d_enc2_W, int N
-) {
-    product<1, by_column, by_row>(1, H, K, N,
-        [=](int, int h, int n) { return relu1[n * H + h]; },
-        [=](int, int n, int k) { return d_code[n * K + k]; },
-        [=](int, int h, int k, real sum) { d_enc2_W[h * K + k] = sum; });
-}
-
-// ∂L/∂enc2_b[k] = Σ_n ∂L/∂code[n,k]
-extern "C" __global__ void kernel_d_enc2_b(const real *d_code, real *d_enc2_b, int N) {
-    by_columns<added>(K, N,
-        [=](int k, int n) { return d_code[n * K + k]; },
-        [=](int k, real sum) { d_enc2_b[k] = sum; });
-}
-
-// ∂L/∂dec1_W[k,h] = Σ_n code[n,k] ∂L/∂z2[n,h]
-extern "C" __global__ void kernel_d_dec1_W(
-    const real *code, const real *d_z2, real *d_dec1_W, int N
-) {
-    product<1, by_column, by_row>(1, K, H, N,
-        [=](int, int k, int n) { return code[n * K + k]; },
-        [=](int, int n, int h) { return d_z2[n * H + h]; },
-        [=](int, int k, int h, real sum) { d_dec1_W[k * H + h] = sum; });
-}
-
-// ∂L/∂dec2_W[h,d] = Σ_n relu2[n,h] ∂L/∂logits[n,d]
-extern "C" __global__ void kernel_d_dec2_W(
-    const real *relu2, const real *d_logits, real *d_dec2_W, int N
-) {
-    product<1, by_column, by_row>(1, H, D, N,
-        [=](int, int h, int n) { return relu2[n * H + h]; },
-        [=](int, int n, int d) { return d_logits[n * D + d]; },
-        [=](int, int h, int d, real sum) { d_dec2_W[h * D + d] = sum; });
-}
-
-// ∂L/∂dec2_b[d] = Σ_n ∂L/∂logits[n,d]
-extern "C" __global__ void kernel_d_dec2_b(const real *d_logits, real *d_dec2_b, int N) {
-    by_columns<added>(D, N,
-        [=](int d, int n) { return d_logits[n * D + d]; },
-        [=](int d, real sum) { d_dec2_b[d] = sum; });
 }
 
 // c2 ← √(1 - 0.999^t)
@@ -471,16 +471,16 @@ KERNELS = (
     "s",
     "loss",
     "d_logits",
-    "d_z2",
-    "d_code",
-    "d_z1",
-    "d_enc1_W",
-    "d_enc1_b",
-    "d_enc2_W",
-    "d_enc2_b",
-    "d_dec1_W",
     "d_dec2_W",
     "d_dec2_b",
+    "d_z2",
+    "d_dec1_W",
+    "d_dec1_b",
+    "d_code",
+    "d_enc2_W",
+    "d_enc2_b",
+    "d_z1",
+    "d_enc1_W",
     "lr_t",
     "theta",
     "count_step",
@@ -703,12 +703,30 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     # ∂L/∂logits[n,d] = (p[n,d] - x[n,d])/(D N)
     k.each_of("d_logits", N * D, a.s, a.e, a.x, a.p, a.d_logits, N)
 
+    # ∂L/∂dec2_W[h,d] = Σ_n relu2[n,h] ∂L/∂logits[n,d]
+    k.product("d_dec2_W", 16, 1, H, D, a.relu2, a.d_logits, g.dec2_W, N)
+
+    # ∂L/∂dec2_b[d] = Σ_n ∂L/∂logits[n,d]
+    k.by_columns("d_dec2_b", D, a.d_logits, g.dec2_b, N)
+
     # ∂L/∂relu2[n,h] = Σ_d dec2_W[h,d] ∂L/∂logits[n,d]
     # ∂L/∂z2[n,h] = [z2[n,h] > 0] ∂L/∂relu2[n,h]
     k.product("d_z2", 32, 1, N, H, a.d_logits, p.dec2_W, a.z2, a.d_relu2, a.d_z2, N)
 
+    # ∂L/∂dec1_W[k,h] = Σ_n code[n,k] ∂L/∂z2[n,h]
+    k.product("d_dec1_W", 16, 1, K, H, a.code, a.d_z2, g.dec1_W, N)
+
+    # ∂L/∂dec1_b[h] = Σ_n ∂L/∂z2[n,h]
+    k.by_columns("d_dec1_b", H, a.d_z2, g.dec1_b, N)
+
     # ∂L/∂code[n,k] = Σ_h dec1_W[k,h] ∂L/∂z2[n,h]
     k.product("d_code", 16, 1, N, K, a.d_z2, p.dec1_W, a.d_code, N)
+
+    # ∂L/∂enc2_W[h,k] = Σ_n relu1[n,h] ∂L/∂code[n,k]
+    k.product("d_enc2_W", 16, 1, H, K, a.relu1, a.d_code, g.enc2_W, N)
+
+    # ∂L/∂enc2_b[k] = Σ_n ∂L/∂code[n,k]
+    k.by_columns("d_enc2_b", K, a.d_code, g.enc2_b, N)
 
     # ∂L/∂relu1[n,h] = Σ_k enc2_W[h,k] ∂L/∂code[n,k]
     # ∂L/∂z1[n,h] = [z1[n,h] > 0] ∂L/∂relu1[n,h]
@@ -718,25 +736,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.product("d_enc1_W", 16, 1, D, H, a.x, a.d_z1, g.enc1_W, N)
 
     # ∂L/∂enc1_b[h] = Σ_n ∂L/∂z1[n,h]
-    k.by_columns("d_enc1_b", H, a.d_z1, g.enc1_b, N)
-
-    # ∂L/∂enc2_W[h,k] = Σ_n relu1[n,h] ∂L/∂code[n,k]
-    k.product("d_enc2_W", 16, 1, H, K, a.relu1, a.d_code, g.enc2_W, N)
-
-    # ∂L/∂enc2_b[k] = Σ_n ∂L/∂code[n,k]
-    k.by_columns("d_enc2_b", K, a.d_code, g.enc2_b, N)
-
-    # ∂L/∂dec1_W[k,h] = Σ_n code[n,k] ∂L/∂z2[n,h]
-    k.product("d_dec1_W", 16, 1, K, H, a.code, a.d_z2, g.dec1_W, N)
-
-    # ∂L/∂dec1_b[h] = Σ_n ∂L/∂z2[n,h]
-    k.by_columns("d_enc1_b", H, a.d_z2, g.dec1_b, N)
-
-    # ∂L/∂dec2_W[h,d] = Σ_n relu2[n,h] ∂L/∂logits[n,d]
-    k.product("d_dec2_W", 16, 1, H, D, a.relu2, a.d_logits, g.dec2_W, N)
-
-    # ∂L/∂dec2_b[d] = Σ_n ∂L/∂logits[n,d]
-    k.by_columns("d_dec2_b", D, a.d_logits, g.dec2_b, N)
+    k.by_columns("d_dec1_b", H, a.d_z1, g.enc1_b, N)
 
 
 def update(p: Params, g: Grads, s: State) -> None:

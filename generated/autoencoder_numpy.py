@@ -239,6 +239,10 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray) -> None:
     np.subtract(a.p, x, out=a.d_logits)
     np.multiply(a.d_logits, a.C_1_OVER_BATCH_D, out=a.d_logits)
 
+    # ∂L/∂dec2_W[h,d] = Σ_n relu2[n,h] ∂L/∂logits[n,d],
+    # ∂L/∂dec2_b[d] = Σ_n ∂L/∂logits[n,d]
+    np.dot(a.relu2_1, a.d_logits, out=g.dec2_W_b)
+
     # ∂L/∂relu2[n,h] = Σ_d dec2_W[h,d] ∂L/∂logits[n,d]
     np.dot(p.dec2_W, a.d_logits.T, out=a.d_relu2)
 
@@ -246,8 +250,16 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray) -> None:
     np.greater(a.z2, a.ZERO, out=a.d_z2)
     np.multiply(a.d_z2, a.d_relu2, out=a.d_z2)
 
+    # ∂L/∂dec1_W[k,h] = Σ_n code[n,k] ∂L/∂z2[n,h],
+    # ∂L/∂dec1_b[h] = Σ_n ∂L/∂z2[n,h]
+    np.dot(a.code_1, a.d_z2.T, out=g.dec1_W_b)
+
     # ∂L/∂code[n,k] = Σ_h dec1_W[k,h] ∂L/∂z2[n,h]
     np.dot(p.dec1_W, a.d_z2, out=a.d_code)
+
+    # ∂L/∂enc2_W[h,k] = Σ_n relu1[n,h] ∂L/∂code[n,k],
+    # ∂L/∂enc2_b[k] = Σ_n ∂L/∂code[n,k]
+    np.dot(a.relu1_1, a.d_code.T, out=g.enc2_W_b)
 
     # ∂L/∂relu1[n,h] = Σ_k enc2_W[h,k] ∂L/∂code[n,k]
     np.dot(p.enc2_W, a.d_code, out=a.d_relu1)
@@ -259,18 +271,6 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray) -> None:
     # ∂L/∂enc1_W[d,h] = Σ_n x[n,d] ∂L/∂z1[n,h],
     # ∂L/∂enc1_b[h] = Σ_n ∂L/∂z1[n,h]
     np.dot(a.x_1.T, a.d_z1.T, out=g.enc1_W_b)
-
-    # ∂L/∂enc2_W[h,k] = Σ_n relu1[n,h] ∂L/∂code[n,k],
-    # ∂L/∂enc2_b[k] = Σ_n ∂L/∂code[n,k]
-    np.dot(a.relu1_1, a.d_code.T, out=g.enc2_W_b)
-
-    # ∂L/∂dec1_W[k,h] = Σ_n code[n,k] ∂L/∂z2[n,h],
-    # ∂L/∂dec1_b[h] = Σ_n ∂L/∂z2[n,h]
-    np.dot(a.code_1, a.d_z2.T, out=g.dec1_W_b)
-
-    # ∂L/∂dec2_W[h,d] = Σ_n relu2[n,h] ∂L/∂logits[n,d],
-    # ∂L/∂dec2_b[d] = Σ_n ∂L/∂logits[n,d]
-    np.dot(a.relu2_1, a.d_logits, out=g.dec2_W_b)
 
 
 def update(p: Params, g: Grads, s: State, t: int) -> None:

@@ -360,6 +360,23 @@ extern "C" __global__ void kernel_d_logits(
     }, e, p, d_logits);
 }
 
+// ∂L/∂fc_W[h,k] = Σ_n bag[n,h] ∂L/∂logits[n,k]
+extern "C" __global__ void kernel_d_fc_W(
+    const real *bag, const real *d_logits, real *d_fc_W, int N
+) {
+    product<1, by_column, by_row>(1, H, K, N,
+        [=](int, int h, int n) { return bag[n * H + h]; },
+        [=](int, int n, int k) { return d_logits[n * K + k]; },
+        [=](int, int h, int k, real sum) { d_fc_W[h * K + k] = sum; });
+}
+
+// ∂L/∂fc_b[k] = Σ_n ∂L/∂logits[n,k]
+extern "C" __global__ void kernel_d_fc_b(const real *d_logits, real *d_fc_b, int N) {
+    by_columns<added>(K, N,
+        [=](int k, int n) { return d_logits[n * K + k]; },
+        [=](int k, real sum) { d_fc_b[k] = sum; });
+}
+
 // ∂L/∂bag[n,h] = Σ_k fc_W[h,k] ∂L/∂logits[n,k]
 extern "C" __global__ void kernel_d_bag(
     const real *d_logits, const real *fc_W, real *d_bag, int N
@@ -390,23 +407,6 @@ extern "C" __global__ void kernel_d_characters_W(
         [=](int, int v, int n) { return sum_for_d_characters_W[n * V + v]; },
         [=](int, int n, int h) { return d_bag[n * H + h]; },
         [=](int, int v, int h, real sum) { d_characters_W[v * H + h] = 0.0078125_r * sum; });
-}
-
-// ∂L/∂fc_W[h,k] = Σ_n bag[n,h] ∂L/∂logits[n,k]
-extern "C" __global__ void kernel_d_fc_W(
-    const real *bag, const real *d_logits, real *d_fc_W, int N
-) {
-    product<1, by_column, by_row>(1, H, K, N,
-        [=](int, int h, int n) { return bag[n * H + h]; },
-        [=](int, int n, int k) { return d_logits[n * K + k]; },
-        [=](int, int h, int k, real sum) { d_fc_W[h * K + k] = sum; });
-}
-
-// ∂L/∂fc_b[k] = Σ_n ∂L/∂logits[n,k]
-extern "C" __global__ void kernel_d_fc_b(const real *d_logits, real *d_fc_b, int N) {
-    by_columns<added>(K, N,
-        [=](int k, int n) { return d_logits[n * K + k]; },
-        [=](int k, real sum) { d_fc_b[k] = sum; });
 }
 
 // c2 ← √(1 - 0.999^t)
@@ -443,11 +443,11 @@ KERNELS = (
     "logits_at_topic",
     "loss",
     "d_logits",
+    "d_fc_W",
+    "d_fc_b",
     "d_bag",
     "sum_for_d_characters_W",
     "d_characters_W",
-    "d_fc_W",
-    "d_fc_b",
     "lr_t",
     "theta",
     "count_step",
@@ -648,6 +648,12 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     # ∂L/∂logits[n,k] = (p[n,k] - δ(k,topic[n]))/N
     k.each_of("d_logits", N * K, a.s, a.e, a.topic, a.p, a.d_logits, N)
 
+    # ∂L/∂fc_W[h,k] = Σ_n bag[n,h] ∂L/∂logits[n,k]
+    k.product("d_fc_W", 16, 1, H, K, a.bag, a.d_logits, g.fc_W, N)
+
+    # ∂L/∂fc_b[k] = Σ_n ∂L/∂logits[n,k]
+    k.by_columns("d_fc_b", K, a.d_logits, g.fc_b, N)
+
     # ∂L/∂bag[n,h] = Σ_k fc_W[h,k] ∂L/∂logits[n,k]
     k.product("d_bag", 16, 1, N, H, a.d_logits, p.fc_W, a.d_bag, N)
 
@@ -656,12 +662,6 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # ∂L/∂characters_W[v,h] = Σ_n ∂L/∂bag[n,h] sum_for_d_characters_W[n,v]/D
     k.product("d_characters_W", 16, 1, V, H, a.sum_for_d_characters_W, a.d_bag, g.characters_W, N)
-
-    # ∂L/∂fc_W[h,k] = Σ_n bag[n,h] ∂L/∂logits[n,k]
-    k.product("d_fc_W", 16, 1, H, K, a.bag, a.d_logits, g.fc_W, N)
-
-    # ∂L/∂fc_b[k] = Σ_n ∂L/∂logits[n,k]
-    k.by_columns("d_fc_b", K, a.d_logits, g.fc_b, N)
 
 
 def update(p: Params, g: Grads, s: State) -> None:

@@ -99,10 +99,10 @@ class Workspace(Activations):
     def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
         BATCH = BATCH or N
         self.N, self.BATCH = N, BATCH
-        rows_N = np.empty((12422, N), dtype)
+        rows_N = np.empty((12400, N), dtype)
         self.loss = np.empty((), dtype)  # loss
         self.vector = rows_N[0:2048].reshape((N, D, H))  # vector[n,d,h]
-        self.bag = rows_N[12384:12400].reshape((N, H))  # bag[n,h]
+        self.bag = rows_N[2048:2064].reshape((N, H))  # bag[n,h]
         self.logits = rows_N[0:6].reshape((K, N))  # logits[k,n]
         self.m = rows_N[14:15].reshape(N)  # m[n]
         self.e = rows_N[6:12].reshape((K, N))  # e[k,n]
@@ -111,8 +111,8 @@ class Workspace(Activations):
         self.i_n = lent(rows_N[12:14], np.intp, (N,))
         self.u_n = rows_N[0:1].reshape(N)
         self.p = rows_N[6:12].reshape((K, N))  # p[k,n]
-        self.d_logits = rows_N[12416:12422].reshape((K, N))  # ∂L/∂logits[k,n]
-        self.d_bag = rows_N[12400:12416].reshape((H, N))  # ∂L/∂bag[h,n]
+        self.d_logits = rows_N[0:6].reshape((K, N))  # ∂L/∂logits[k,n]
+        self.d_bag = rows_N[12384:12400].reshape((H, N))  # ∂L/∂bag[h,n]
         self.sum_for_d_characters_W = rows_N[12288:12384].reshape(
             (N, V)
         )  # sum_for_d_characters_W[n,v]
@@ -208,6 +208,12 @@ def backward(p: Params, g: Grads, a: Workspace, tokens: np.ndarray, topic: np.nd
     np.subtract(a.p, a.d_logits, out=a.d_logits)
     np.multiply(a.d_logits, a.C_1_OVER_BATCH, out=a.d_logits)
 
+    # ∂L/∂fc_W[h,k] = Σ_n bag[n,h] ∂L/∂logits[n,k]
+    np.dot(a.bag.T, a.d_logits.T, out=g.fc_W)
+
+    # ∂L/∂fc_b[k] = Σ_n ∂L/∂logits[n,k]
+    np.dot(a.d_logits, a.ONES_N, out=g.fc_b)
+
     # ∂L/∂bag[n,h] = Σ_k fc_W[h,k] ∂L/∂logits[n,k]
     np.dot(p.fc_W, a.d_logits, out=a.d_bag)
 
@@ -218,12 +224,6 @@ def backward(p: Params, g: Grads, a: Workspace, tokens: np.ndarray, topic: np.nd
     # ∂L/∂characters_W[v,h] = Σ_n ∂L/∂bag[n,h] sum_for_d_characters_W[n,v]/D
     np.dot(a.sum_for_d_characters_W.T, a.d_bag.T, out=g.characters_W)
     np.multiply(g.characters_W, a.C_1_OVER_D, out=g.characters_W)
-
-    # ∂L/∂fc_W[h,k] = Σ_n bag[n,h] ∂L/∂logits[n,k]
-    np.dot(a.bag.T, a.d_logits.T, out=g.fc_W)
-
-    # ∂L/∂fc_b[k] = Σ_n ∂L/∂logits[n,k]
-    np.dot(a.d_logits, a.ONES_N, out=g.fc_b)
 
 
 def update(p: Params, g: Grads, s: State, t: int) -> None:

@@ -616,6 +616,29 @@ extern "C" __global__ void kernel_d_logits(
     }, e2, p2, d_logits);
 }
 
+// ∂L/∂head_b[m] = Σ_{n,d} ∂L/∂logits[n,d,m]
+extern "C" __global__ void kernel_d_head_b(const real *d_logits, real *d_head_b, int N) {
+    by_columns<added>(M, N * D,
+        [=](int m, int j) { return d_logits[j * M + m]; },
+        [=](int m, real sum) { d_head_b[m] = sum; });
+}
+
+// ∂L/∂ln_gain[h] = Σ_{n,d} xhat3[n,d,h] ∂L/∂y6[n,d,h]
+extern "C" __global__ void kernel_d_ln_gain(
+    const real *xhat3, const real *d_y6, real *d_ln_gain, int N
+) {
+    by_columns<added>(H, N * D,
+        [=](int h, int j) { return xhat3[j * H + h] * d_y6[j * H + h]; },
+        [=](int h, real sum) { d_ln_gain[h] = sum; });
+}
+
+// ∂L/∂ln_shift[h] = Σ_{n,d} ∂L/∂y6[n,d,h]
+extern "C" __global__ void kernel_d_ln_shift(const real *d_y6, real *d_ln_shift, int N) {
+    by_columns<added>(H, N * D,
+        [=](int h, int j) { return d_y6[j * H + h]; },
+        [=](int h, real sum) { d_ln_shift[h] = sum; });
+}
+
 // ∂L/∂xhat3[n,d,h] = ln_gain[h] ∂L/∂y6[n,d,h]
 // xhat3_dot_d_xhat3[n,d] = Σ_h xhat3[n,d,h] ∂L/∂xhat3[n,d,h]
 // sum_d_xhat3[n,d] = Σ_h ∂L/∂xhat3[n,d,h]
@@ -748,16 +771,6 @@ extern "C" __global__ void kernel_d_pair1(
         });
 }
 
-// ∂L/∂characters_W[v,h] = Σ_{n,d} δ(v,tokens[n,d]) ∂L/∂block_before[0,n,d,h]
-extern "C" __global__ void kernel_d_characters_W(
-    const int *tokens, const real *d_block_before, real *d_characters_W, int N
-) {
-    product<1, by_row, by_row>(1, V, H, N * D,
-        [=](int, int v, int k) { return real(v == tokens[k]); },
-        [=](int, int k, int h) { return d_block_before[k * H + h]; },
-        [=](int, int v, int h, real sum) { d_characters_W[v * H + h] = sum; });
-}
-
 // ∂L/∂block_ln1_gain[b,h] = Σ_{n,d} xhat1[b,n,d,h] ∂L/∂y2[b,n,d,h]
 // Likewise ∂L/∂block_ln2_gain.
 extern "C" __global__ void kernel_d_block_ln1_gain(
@@ -818,27 +831,14 @@ extern "C" __global__ void kernel_d_block_up_b(const real *d_z1, real *d_block_u
         [=](int i, real sum) { d_block_up_b[i] = sum; });
 }
 
-// ∂L/∂ln_gain[h] = Σ_{n,d} xhat3[n,d,h] ∂L/∂y6[n,d,h]
-extern "C" __global__ void kernel_d_ln_gain(
-    const real *xhat3, const real *d_y6, real *d_ln_gain, int N
+// ∂L/∂characters_W[v,h] = Σ_{n,d} δ(v,tokens[n,d]) ∂L/∂block_before[0,n,d,h]
+extern "C" __global__ void kernel_d_characters_W(
+    const int *tokens, const real *d_block_before, real *d_characters_W, int N
 ) {
-    by_columns<added>(H, N * D,
-        [=](int h, int j) { return xhat3[j * H + h] * d_y6[j * H + h]; },
-        [=](int h, real sum) { d_ln_gain[h] = sum; });
-}
-
-// ∂L/∂ln_shift[h] = Σ_{n,d} ∂L/∂y6[n,d,h]
-extern "C" __global__ void kernel_d_ln_shift(const real *d_y6, real *d_ln_shift, int N) {
-    by_columns<added>(H, N * D,
-        [=](int h, int j) { return d_y6[j * H + h]; },
-        [=](int h, real sum) { d_ln_shift[h] = sum; });
-}
-
-// ∂L/∂head_b[m] = Σ_{n,d} ∂L/∂logits[n,d,m]
-extern "C" __global__ void kernel_d_head_b(const real *d_logits, real *d_head_b, int N) {
-    by_columns<added>(M, N * D,
-        [=](int m, int j) { return d_logits[j * M + m]; },
-        [=](int m, real sum) { d_head_b[m] = sum; });
+    product<1, by_row, by_row>(1, V, H, N * D,
+        [=](int, int v, int k) { return real(v == tokens[k]); },
+        [=](int, int k, int h) { return d_block_before[k * H + h]; },
+        [=](int, int v, int h, real sum) { d_characters_W[v * H + h] = sum; });
 }
 
 // c2 ← √(1 - 0.999^t)
@@ -904,6 +904,9 @@ KERNELS = (
     "logits_at_next_token",
     "loss",
     "d_logits",
+    "d_head_b",
+    "d_ln_gain",
+    "d_ln_shift",
     "sum_d_xhat3",
     "d_block",
     "d_z1",
@@ -911,15 +914,12 @@ KERNELS = (
     "d_att_score",
     "d_pair2",
     "d_pair1",
-    "d_characters_W",
     "d_block_ln1_gain",
     "d_block_ln1_shift",
     "d_block_att_bq",
     "d_block_att_bv",
     "d_block_up_b",
-    "d_ln_gain",
-    "d_ln_shift",
-    "d_head_b",
+    "d_characters_W",
     "lr_t",
     "g_scale",
     "theta",
@@ -1571,8 +1571,20 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     # ∂L/∂logits[n,d,m] = (p2[n,d,m] - δ(m,next_token[n,d]))/(D N)
     k.each_of("d_logits", N * D * M, a.s2, a.e2, a.next_token, a.p2, a.d_logits, N)
 
+    # ∂L/∂head_W[h,m] = Σ_{n,d} y6[n,d,h] ∂L/∂logits[n,d,m]
+    k.matmul(a.y6.reshape(N * D, H).T, a.d_logits.reshape(N * D, M), g.head_W)
+
+    # ∂L/∂head_b[m] = Σ_{n,d} ∂L/∂logits[n,d,m]
+    k.by_columns("d_head_b", M, a.d_logits, g.head_b, N)
+
     # ∂L/∂y6[n,d,h] = Σ_m head_W[h,m] ∂L/∂logits[n,d,m]
     k.matmul(a.d_logits.reshape(N * D, M), p.head_W.T, a.d_y6.reshape(N * D, H))
+
+    # ∂L/∂ln_gain[h] = Σ_{n,d} xhat3[n,d,h] ∂L/∂y6[n,d,h]
+    k.by_columns("d_ln_gain", H, a.xhat3, a.d_y6, g.ln_gain, N)
+
+    # ∂L/∂ln_shift[h] = Σ_{n,d} ∂L/∂y6[n,d,h]
+    k.by_columns("d_ln_shift", H, a.d_y6, g.ln_shift, N)
 
     # ∂L/∂xhat3[n,d,h] = ln_gain[h] ∂L/∂y6[n,d,h]
     # xhat3_dot_d_xhat3[n,d] = Σ_h xhat3[n,d,h] ∂L/∂xhat3[n,d,h]
@@ -1732,9 +1744,6 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
             b,
         )
 
-    # ∂L/∂characters_W[v,h] = Σ_{n,d} δ(v,tokens[n,d]) ∂L/∂block_before[0,n,d,h]
-    k.product("d_characters_W", 16, 1, V, H, a.tokens, a.d_block_before, g.characters_W, N)
-
     # ∂L/∂block_ln1_gain[b,h] = Σ_{n,d} xhat1[b,n,d,h] ∂L/∂y2[b,n,d,h]
     k.by_columns("d_block_ln1_gain", B * H, a.xhat1, a.d_y2, g.block_ln1_gain, N)
 
@@ -1802,17 +1811,8 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     # ∂L/∂block_down_b[b,h] = Σ_{n,d} ∂L/∂block[b,n,d,h]
     k.by_columns("d_block_ln1_shift", B * H, a.d_block, g.block_down_b, N)
 
-    # ∂L/∂ln_gain[h] = Σ_{n,d} xhat3[n,d,h] ∂L/∂y6[n,d,h]
-    k.by_columns("d_ln_gain", H, a.xhat3, a.d_y6, g.ln_gain, N)
-
-    # ∂L/∂ln_shift[h] = Σ_{n,d} ∂L/∂y6[n,d,h]
-    k.by_columns("d_ln_shift", H, a.d_y6, g.ln_shift, N)
-
-    # ∂L/∂head_W[h,m] = Σ_{n,d} y6[n,d,h] ∂L/∂logits[n,d,m]
-    k.matmul(a.y6.reshape(N * D, H).T, a.d_logits.reshape(N * D, M), g.head_W)
-
-    # ∂L/∂head_b[m] = Σ_{n,d} ∂L/∂logits[n,d,m]
-    k.by_columns("d_head_b", M, a.d_logits, g.head_b, N)
+    # ∂L/∂characters_W[v,h] = Σ_{n,d} δ(v,tokens[n,d]) ∂L/∂block_before[0,n,d,h]
+    k.product("d_characters_W", 16, 1, V, H, a.tokens, a.d_block_before, g.characters_W, N)
 
 
 def update(p: Params, g: Grads, s: State) -> None:

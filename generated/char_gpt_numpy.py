@@ -263,7 +263,7 @@ class Workspace(Activations):
     def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
         BATCH = BATCH or N
         self.N, self.BATCH = N, BATCH
-        rows_N = np.empty((112832, N), dtype)
+        rows_N = np.empty((90304, N), dtype)
         rows = np.empty(12290, dtype)
         rows_B_N = np.empty((188544, B * N), dtype)
         self.loss = np.empty((), dtype)  # loss
@@ -318,27 +318,27 @@ class Workspace(Activations):
         self.var2 = rows_N[8256:8320].reshape((N, D))  # var2[n,d]
         self.z2 = rows_N[0:8192].reshape((N, D, H))  # z2[n,d,h]
         self.mean3 = rows_N[8192:8256].reshape((N, D))  # mean3[n,d]
-        self.var3 = rows_N[112640:112704].reshape((N, D))  # var3[n,d]
-        self.rstd3 = rows_N[112640:112704].reshape((N, D))  # rstd3[n,d]
+        self.var3 = rows_N[90112:90176].reshape((N, D))  # var3[n,d]
+        self.rstd3 = rows_N[90112:90176].reshape((N, D))  # rstd3[n,d]
         self.xhat3 = rows_N[65536:73728].reshape((N, D, H))  # xhat3[n,d,h]
-        self.y6 = rows_N[73728:81920].reshape((N, D, H))  # y6[n,d,h]
-        self.logits = rows_N[0:6144].reshape((N, D, M))  # logits[n,d,m]
-        self.m2 = rows_N[12416:12480].reshape((N, D))  # m2[n,d]
-        self.e2 = rows_N[6144:12288].reshape((N, D, M))  # e2[n,d,m]
-        self.s2 = rows_N[12480:12544].reshape((N, D))  # s2[n,d]
-        self.logits_at_next_token = rows_N[12544:12608].reshape((N, D))  # logits_at_next_token[n,d]
-        self.i_nd = lent(rows_N[12288:12416], np.intp, (N, D))
+        self.y6 = rows_N[0:8192].reshape((N, D, H))  # y6[n,d,h]
+        self.logits = rows_N[8192:14336].reshape((N, D, M))  # logits[n,d,m]
+        self.m2 = rows_N[20608:20672].reshape((N, D))  # m2[n,d]
+        self.e2 = rows_N[14336:20480].reshape((N, D, M))  # e2[n,d,m]
+        self.s2 = rows_N[20672:20736].reshape((N, D))  # s2[n,d]
+        self.logits_at_next_token = rows_N[20736:20800].reshape((N, D))  # logits_at_next_token[n,d]
+        self.i_nd = lent(rows_N[20480:20608], np.intp, (N, D))
         self.u_nd = rows_N[32768:32832].reshape((N, D))
-        self.p2 = rows_N[6144:12288].reshape((N, D, M))  # p2[n,d,m]
-        self.d_logits = rows_N[106496:112640].reshape((N, D, M))  # ∂L/∂logits[n,d,m]
-        self.d_y6 = rows_N[81920:90112].reshape((N, D, H))  # ∂L/∂y6[n,d,h]
-        self.d_xhat3 = rows_N[90112:98304].reshape((N, D, H))  # ∂L/∂xhat3[n,d,h]
-        self.xhat3_dot_d_xhat3 = rows_N[112704:112768].reshape((N, D))  # xhat3_dot_d_xhat3[n,d]
-        self.sum_d_xhat3 = rows_N[112768:112832].reshape((N, D))  # sum_d_xhat3[n,d]
+        self.p2 = rows_N[14336:20480].reshape((N, D, M))  # p2[n,d,m]
+        self.d_logits = rows_N[8192:14336].reshape((N, D, M))  # ∂L/∂logits[n,d,m]
+        self.d_y6 = rows_N[73728:81920].reshape((N, D, H))  # ∂L/∂y6[n,d,h]
+        self.d_xhat3 = rows_N[73728:81920].reshape((N, D, H))  # ∂L/∂xhat3[n,d,h]
+        self.xhat3_dot_d_xhat3 = rows_N[90176:90240].reshape((N, D))  # xhat3_dot_d_xhat3[n,d]
+        self.sum_d_xhat3 = rows_N[90240:90304].reshape((N, D))  # sum_d_xhat3[n,d]
         self.d_block_before = rows_B_N[114688:122880].reshape(
             (B, N, D, H)
         )  # ∂L/∂block_before[b,n,d,h]
-        self.d_block = rows_N[98304:106496].reshape((N, D, H))  # ∂L/∂block[n,d,h]
+        self.d_block = rows_N[81920:90112].reshape((N, D, H))  # ∂L/∂block[n,d,h]
         self.d_gelu1 = rows_N[0:32768].reshape((N, D, E))  # ∂L/∂gelu1[n,d,e]
         self.d_z1 = rows_N[32768:65536].reshape((N, D, E))  # ∂L/∂z1[n,d,e]
         self.d_y5 = rows_N[8192:16384].reshape((N, D, H))  # ∂L/∂y5[n,d,h]
@@ -715,8 +715,20 @@ def backward(p: Params, g: Grads, a: Workspace, tokens: np.ndarray, next_token: 
     np.subtract(a.p2, a.d_logits, out=a.d_logits)
     np.multiply(a.d_logits, a.C_1_OVER_BATCH_D, out=a.d_logits)
 
+    # ∂L/∂head_W[h,m] = Σ_{n,d} y6[n,d,h] ∂L/∂logits[n,d,m]
+    np.dot(a.y6.reshape(-1, H).T, a.d_logits.reshape(-1, M), out=g.head_W)
+
+    # ∂L/∂head_b[m] = Σ_{n,d} ∂L/∂logits[n,d,m]
+    np.add.reduce(a.d_logits, axis=(0, 1), out=g.head_b)
+
     # ∂L/∂y6[n,d,h] = Σ_m head_W[h,m] ∂L/∂logits[n,d,m]
     np.matmul(a.d_logits.reshape(-1, M), p.head_W.T, out=a.d_y6.reshape(-1, H))
+
+    # ∂L/∂ln_gain[h] = Σ_{n,d} xhat3[n,d,h] ∂L/∂y6[n,d,h]
+    np.einsum("ndh,ndh->h", a.d_y6, a.xhat3, out=g.ln_gain)
+
+    # ∂L/∂ln_shift[h] = Σ_{n,d} ∂L/∂y6[n,d,h]
+    np.add.reduce(a.d_y6, axis=(0, 1), out=g.ln_shift)
 
     # ∂L/∂xhat3[n,d,h] = ln_gain[h] ∂L/∂y6[n,d,h]
     np.multiply(a.d_y6, p.ln_gain, out=a.d_xhat3)
@@ -973,18 +985,6 @@ def backward(p: Params, g: Grads, a: Workspace, tokens: np.ndarray, next_token: 
     # ∂L/∂characters_W[v,h] = Σ_{n,d} δ(v,tokens[n,d]) ∂L/∂block_before[0,n,d,h]
     a.ONE_HOT_V.take(tokens, axis=0, out=a.u_ndv, mode="clip")
     np.dot(a.u_ndv.reshape(-1, V).T, a.d_block_before[0].reshape(-1, H), out=g.characters_W)
-
-    # ∂L/∂ln_gain[h] = Σ_{n,d} xhat3[n,d,h] ∂L/∂y6[n,d,h]
-    np.einsum("ndh,ndh->h", a.d_y6, a.xhat3, out=g.ln_gain)
-
-    # ∂L/∂ln_shift[h] = Σ_{n,d} ∂L/∂y6[n,d,h]
-    np.add.reduce(a.d_y6, axis=(0, 1), out=g.ln_shift)
-
-    # ∂L/∂head_W[h,m] = Σ_{n,d} y6[n,d,h] ∂L/∂logits[n,d,m]
-    np.dot(a.y6.reshape(-1, H).T, a.d_logits.reshape(-1, M), out=g.head_W)
-
-    # ∂L/∂head_b[m] = Σ_{n,d} ∂L/∂logits[n,d,m]
-    np.add.reduce(a.d_logits, axis=(0, 1), out=g.head_b)
 
 
 def update(p: Params, g: Grads, s: State, t: int) -> None:

@@ -420,6 +420,13 @@ extern "C" __global__ void kernel_d_logits(
     }, e, p, d_logits);
 }
 
+// ∂L/∂head_b[e] = Σ_{n,d} ∂L/∂logits[n,d,e]
+extern "C" __global__ void kernel_d_head_b(const real *d_logits, real *d_head_b, int N) {
+    by_columns<added>(E, N * D,
+        [=](int e, int j) { return d_logits[j * E + e]; },
+        [=](int e, real sum) { d_head_b[e] = sum; });
+}
+
 // ∂L/∂gru_h[n,d,k] += ∂L/∂gru_h_before[n,d+1,k] (0 outside)
 // ∂L/∂gru_zn[n,d,k] = (1 - gru_z[n,d,k]) (1 - gru_new[n,d,k]²) ∂L/∂gru_h[n,d,k]
 // ∂L/∂gru_un[n,d,k] = gru_r[n,d,k] ∂L/∂gru_zn[n,d,k]
@@ -471,6 +478,13 @@ extern "C" __global__ void kernel_d_gru_h_before(
         });
 }
 
+// ∂L/∂gru_c[k] = Σ_{n,d} ∂L/∂gru_un[n,d,k]
+extern "C" __global__ void kernel_d_gru_c(const real *d_gru_un, real *d_gru_c, int N) {
+    by_columns<added>(K, N * D,
+        [=](int k, int j) { return d_gru_un[j * K + k]; },
+        [=](int k, real sum) { d_gru_c[k] = sum; });
+}
+
 // ∂L/∂gru_v_by_gate[n,d,q,k] = δ(q,2) ∂L/∂gru_zn[n,d,k] + δ(q,1) ∂L/∂gru_zz[n,d,k] + δ(q,0)
 //     ∂L/∂gru_zr[n,d,k]
 extern "C" __global__ void kernel_d_gru_v_by_gate(
@@ -483,6 +497,13 @@ extern "C" __global__ void kernel_d_gru_v_by_gate(
     }, d_gru_v_by_gate);
 }
 
+// ∂L/∂gru_b[m] = Σ_{n,d} ∂L/∂gru_v[n,d,m]
+extern "C" __global__ void kernel_d_gru_b(const real *d_gru_v_by_gate, real *d_gru_b, int N) {
+    by_columns<added>(M, N * D,
+        [=](int m, int j) { return d_gru_v_by_gate[j * M + m]; },
+        [=](int m, real sum) { d_gru_b[m] = sum; });
+}
+
 // ∂L/∂characters_W[v,h] = Σ_{n,d} δ(v,tokens[n,d]) ∂L/∂y1[n,d,h]
 extern "C" __global__ void kernel_d_characters_W(
     const int *tokens, const real *d_y1, real *d_characters_W, int N
@@ -491,27 +512,6 @@ extern "C" __global__ void kernel_d_characters_W(
         [=](int, int v, int k) { return real(v == tokens[k]); },
         [=](int, int k, int h) { return d_y1[k * H + h]; },
         [=](int, int v, int h, real sum) { d_characters_W[v * H + h] = sum; });
-}
-
-// ∂L/∂gru_b[m] = Σ_{n,d} ∂L/∂gru_v[n,d,m]
-extern "C" __global__ void kernel_d_gru_b(const real *d_gru_v_by_gate, real *d_gru_b, int N) {
-    by_columns<added>(M, N * D,
-        [=](int m, int j) { return d_gru_v_by_gate[j * M + m]; },
-        [=](int m, real sum) { d_gru_b[m] = sum; });
-}
-
-// ∂L/∂gru_c[k] = Σ_{n,d} ∂L/∂gru_un[n,d,k]
-extern "C" __global__ void kernel_d_gru_c(const real *d_gru_un, real *d_gru_c, int N) {
-    by_columns<added>(K, N * D,
-        [=](int k, int j) { return d_gru_un[j * K + k]; },
-        [=](int k, real sum) { d_gru_c[k] = sum; });
-}
-
-// ∂L/∂head_b[e] = Σ_{n,d} ∂L/∂logits[n,d,e]
-extern "C" __global__ void kernel_d_head_b(const real *d_logits, real *d_head_b, int N) {
-    by_columns<added>(E, N * D,
-        [=](int e, int j) { return d_logits[j * E + e]; },
-        [=](int e, real sum) { d_head_b[e] = sum; });
 }
 
 // c2 ← √(1 - 0.999^t)
@@ -568,14 +568,14 @@ KERNELS = (
     "logits_at_next_token",
     "loss",
     "d_logits",
+    "d_head_b",
     "d_gru_zr",
     "d_gru_u_by_gate",
     "d_gru_h_before",
-    "d_gru_v_by_gate",
-    "d_characters_W",
-    "d_gru_b",
     "d_gru_c",
-    "d_head_b",
+    "d_gru_v_by_gate",
+    "d_gru_b",
+    "d_characters_W",
     "lr_t",
     "g_scale",
     "theta",
@@ -1028,6 +1028,12 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     # ∂L/∂logits[n,d,e] = (p[n,d,e] - δ(e,next_token[n,d]))/(D N)
     k.each_of("d_logits", N * D * E, a.s, a.e, a.next_token, a.p, a.d_logits, N)
 
+    # ∂L/∂head_W[k,e] = Σ_{n,d} gru_h[n,d,k] ∂L/∂logits[n,d,e]
+    k.matmul(a.gru_h.reshape(N * D, K).T, a.d_logits.reshape(N * D, E), g.head_W)
+
+    # ∂L/∂head_b[e] = Σ_{n,d} ∂L/∂logits[n,d,e]
+    k.by_columns("d_head_b", E, a.d_logits, g.head_b, N)
+
     # ∂L/∂gru_h[n,d,k] = Σ_e head_W[k,e] ∂L/∂logits[n,d,e]
     k.matmul(a.d_logits.reshape(N * D, E), p.head_W.T, a.d_gru_h.reshape(N * D, K))
 
@@ -1085,17 +1091,17 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
             d,
         )
 
+    # ∂L/∂gru_U[j,m] = Σ_{n,d} gru_h_before[n,d,j] ∂L/∂gru_u[n,d,m]
+    k.matmul(a.gru_h_before.reshape(N * D, J).T, a.d_gru_u_by_gate.reshape(N * D, M), g.gru_U)
+
+    # ∂L/∂gru_c[k] = Σ_{n,d} ∂L/∂gru_un[n,d,k]
+    k.by_columns("d_gru_c", K, a.d_gru_un, g.gru_c, N)
+
     # ∂L/∂gru_v_by_gate[n,d,q,k] = δ(q,2) ∂L/∂gru_zn[n,d,k] + δ(q,1) ∂L/∂gru_zz[n,d,k] + δ(q,0)
     #     ∂L/∂gru_zr[n,d,k]
     k.each_of(
         "d_gru_v_by_gate", N * D * Q * K, a.d_gru_zn, a.d_gru_zz, a.d_gru_zr, a.d_gru_v_by_gate, N
     )
-
-    # ∂L/∂y1[n,d,h] = Σ_m gru_W[h,m] ∂L/∂gru_v[n,d,m]
-    k.matmul(a.d_gru_v_by_gate.reshape(N * D, M), p.gru_W.T, a.d_y1.reshape(N * D, H))
-
-    # ∂L/∂characters_W[v,h] = Σ_{n,d} δ(v,tokens[n,d]) ∂L/∂y1[n,d,h]
-    k.product("d_characters_W", 16, 1, V, H, a.tokens, a.d_y1, g.characters_W, N)
 
     # ∂L/∂gru_W[h,m] = Σ_{n,d} y1[n,d,h] ∂L/∂gru_v[n,d,m]
     k.matmul(a.y1.reshape(N * D, H).T, a.d_gru_v_by_gate.reshape(N * D, M), g.gru_W)
@@ -1103,17 +1109,11 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     # ∂L/∂gru_b[m] = Σ_{n,d} ∂L/∂gru_v[n,d,m]
     k.by_columns("d_gru_b", M, a.d_gru_v_by_gate, g.gru_b, N)
 
-    # ∂L/∂gru_U[j,m] = Σ_{n,d} gru_h_before[n,d,j] ∂L/∂gru_u[n,d,m]
-    k.matmul(a.gru_h_before.reshape(N * D, J).T, a.d_gru_u_by_gate.reshape(N * D, M), g.gru_U)
+    # ∂L/∂y1[n,d,h] = Σ_m gru_W[h,m] ∂L/∂gru_v[n,d,m]
+    k.matmul(a.d_gru_v_by_gate.reshape(N * D, M), p.gru_W.T, a.d_y1.reshape(N * D, H))
 
-    # ∂L/∂gru_c[k] = Σ_{n,d} ∂L/∂gru_un[n,d,k]
-    k.by_columns("d_gru_c", K, a.d_gru_un, g.gru_c, N)
-
-    # ∂L/∂head_W[k,e] = Σ_{n,d} gru_h[n,d,k] ∂L/∂logits[n,d,e]
-    k.matmul(a.gru_h.reshape(N * D, K).T, a.d_logits.reshape(N * D, E), g.head_W)
-
-    # ∂L/∂head_b[e] = Σ_{n,d} ∂L/∂logits[n,d,e]
-    k.by_columns("d_head_b", E, a.d_logits, g.head_b, N)
+    # ∂L/∂characters_W[v,h] = Σ_{n,d} δ(v,tokens[n,d]) ∂L/∂y1[n,d,h]
+    k.product("d_characters_W", 16, 1, V, H, a.tokens, a.d_y1, g.characters_W, N)
 
 
 def update(p: Params, g: Grads, s: State) -> None:

@@ -123,22 +123,22 @@ class Workspace(Activations):
     def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
         BATCH = BATCH or N
         self.N, self.BATCH = N, BATCH
-        rows_N = np.empty((131200, N), dtype)
+        rows_N = np.empty((116864, N), dtype)
         self.loss = np.empty((), dtype)  # loss
-        self.y1 = rows_N[129024:131072].reshape((N, D, H))  # y1[n,d,h]
+        self.y1 = rows_N[114688:116736].reshape((N, D, H))  # y1[n,d,h]
         self.gru_v = rows_N[0:24576].reshape((D, N, M))  # gru_v[d,n,m]
-        self.u_dnh = rows_N[49152:51200].reshape((D, N, H))
-        self.gru_h = rows_N[73728:81920].reshape((D, N, K))  # gru_h[d,n,k]
-        self.gru_h_before = rows_N[81920:90112].reshape((D, N, K))  # gru_h_before[d,n,k]
-        self.gru_r = rows_N[24576:32768].reshape((D, N, K))  # gru_r[d,n,k]
-        self.gru_z = rows_N[32768:40960].reshape((D, N, K))  # gru_z[d,n,k]
-        self.gru_un = rows_N[40960:49152].reshape((D, N, K))  # gru_un[d,n,k]
-        self.gru_new = rows_N[49152:57344].reshape((D, N, K))  # gru_new[d,n,k]
-        self.gru_u = rows_N[57344:57728].reshape((N, M))  # gru_u[n,m]
-        self.gru_zr = rows_N[57728:57856].reshape((N, K))  # gru_zr[n,k]
-        self.gru_zz = rows_N[57856:57984].reshape((N, K))  # gru_zz[n,k]
-        self.gru_zn = rows_N[57344:57472].reshape((N, K))  # gru_zn[n,k]
-        self.u_nk = rows_N[131072:131200].reshape((N, K))
+        self.u_dnh = rows_N[24576:26624].reshape((D, N, H))
+        self.gru_h = rows_N[24576:32768].reshape((D, N, K))  # gru_h[d,n,k]
+        self.gru_h_before = rows_N[32768:40960].reshape((D, N, K))  # gru_h_before[d,n,k]
+        self.gru_r = rows_N[40960:49152].reshape((D, N, K))  # gru_r[d,n,k]
+        self.gru_z = rows_N[49152:57344].reshape((D, N, K))  # gru_z[d,n,k]
+        self.gru_un = rows_N[57344:65536].reshape((D, N, K))  # gru_un[d,n,k]
+        self.gru_new = rows_N[65536:73728].reshape((D, N, K))  # gru_new[d,n,k]
+        self.gru_u = rows_N[73728:74112].reshape((N, M))  # gru_u[n,m]
+        self.gru_zr = rows_N[74112:74240].reshape((N, K))  # gru_zr[n,k]
+        self.gru_zz = rows_N[74240:74368].reshape((N, K))  # gru_zz[n,k]
+        self.gru_zn = rows_N[73728:73856].reshape((N, K))  # gru_zn[n,k]
+        self.u_nk = rows_N[116736:116864].reshape((N, K))
         self.logits = rows_N[8192:14336].reshape((N, D, E))  # logits[n,d,e]
         self.u_ndk = rows_N[0:8192].reshape((N, D, K))
         self.m = rows_N[6272:6336].reshape((N, D))  # m[n,d]
@@ -148,22 +148,20 @@ class Workspace(Activations):
         self.i_nd = lent(rows_N[6144:6272], np.intp, (N, D))
         self.u_nd = rows_N[6144:6208].reshape((N, D))
         self.p = rows_N[0:6144].reshape((N, D, E))  # p[n,d,e]
-        self.d_logits = rows_N[122880:129024].reshape((N, D, E))  # ∂L/∂logits[n,d,e]
-        self.d_gru_h = rows_N[57344:65536].reshape((D, N, K))  # ∂L/∂gru_h[d,n,k]
+        self.d_logits = rows_N[6144:12288].reshape((N, D, E))  # ∂L/∂logits[n,d,e]
         self.u_dne = rows_N[0:6144].reshape((D, N, E))
+        self.d_gru_h = rows_N[24576:32768].reshape((D, N, K))  # ∂L/∂gru_h[d,n,k]
         self.transposed_gru_U = np.empty((M, K), dtype)  # transposed_gru_U[m,k]
-        self.d_gru_h_before = rows_N[65536:73728].reshape((D, N, K))  # ∂L/∂gru_h_before[d,n,k]
-        self.d_gru_zn = rows_N[90112:98304].reshape((D, N, K))  # ∂L/∂gru_zn[d,n,k]
-        self.d_gru_un = rows_N[98304:106496].reshape((D, N, K))  # ∂L/∂gru_un[d,n,k]
-        self.d_gru_zz = rows_N[106496:114688].reshape((D, N, K))  # ∂L/∂gru_zz[d,n,k]
-        self.d_gru_zr = rows_N[114688:122880].reshape((D, N, K))  # ∂L/∂gru_zr[d,n,k]
+        self.d_gru_h_before = rows_N[73728:81920].reshape((D, N, K))  # ∂L/∂gru_h_before[d,n,k]
+        self.d_gru_zn = rows_N[81920:90112].reshape((D, N, K))  # ∂L/∂gru_zn[d,n,k]
+        self.d_gru_un = rows_N[90112:98304].reshape((D, N, K))  # ∂L/∂gru_un[d,n,k]
+        self.d_gru_zz = rows_N[98304:106496].reshape((D, N, K))  # ∂L/∂gru_zz[d,n,k]
+        self.d_gru_zr = rows_N[106496:114688].reshape((D, N, K))  # ∂L/∂gru_zr[d,n,k]
         self.d_gru_u_by_gate = rows_N[0:24576].reshape((D, N, Q, K))  # ∂L/∂gru_u_by_gate[d,n,q,k]
-        self.d_gru_v_by_gate = rows_N[24576:49152].reshape(
-            (D, N, Q, K)
-        )  # ∂L/∂gru_v_by_gate[d,n,q,k]
-        self.d_y1 = rows_N[90112:92160].reshape((N, D, H))  # ∂L/∂y1[n,d,h]
-        self.u_ndm = rows_N[49152:73728].reshape((N, D, M))
-        self.u_ndv = rows_N[49152:55296].reshape((N, D, V))
+        self.d_gru_v_by_gate = rows_N[0:24576].reshape((D, N, Q, K))  # ∂L/∂gru_v_by_gate[d,n,q,k]
+        self.d_y1 = rows_N[49152:51200].reshape((N, D, H))  # ∂L/∂y1[n,d,h]
+        self.u_ndm = rows_N[24576:49152].reshape((N, D, M))
+        self.u_ndv = rows_N[0:6144].reshape((N, D, V))
         self.COUNT_D = np.array(D)
         self.COUNT_E = np.array(E)
         self.C_1_OVER_BATCH_D = np.array(1 / (BATCH * D), dtype)
@@ -319,6 +317,13 @@ def backward(p: Params, g: Grads, a: Workspace, tokens: np.ndarray, next_token: 
     np.subtract(a.p, a.d_logits, out=a.d_logits)
     np.multiply(a.d_logits, a.C_1_OVER_BATCH_D, out=a.d_logits)
 
+    # ∂L/∂head_W[k,e] = Σ_{n,d} gru_h[n,d,k] ∂L/∂logits[n,d,e]
+    np.copyto(a.u_dne, a.d_logits.transpose(1, 0, 2))
+    np.matmul(a.gru_h.reshape(D * N, K).swapaxes(-1, -2), a.u_dne.reshape(D * N, E), out=g.head_W)
+
+    # ∂L/∂head_b[e] = Σ_{n,d} ∂L/∂logits[n,d,e]
+    np.add.reduce(a.d_logits, axis=(0, 1), out=g.head_b)
+
     # ∂L/∂gru_h[n,d,k] = Σ_e head_W[k,e] ∂L/∂logits[n,d,e]
     np.copyto(a.u_dne, a.d_logits.transpose(1, 0, 2))
     np.matmul(a.u_dne.reshape(D * N, E), p.head_W.swapaxes(-1, -2), out=a.d_gru_h.reshape(D * N, K))
@@ -370,6 +375,12 @@ def backward(p: Params, g: Grads, a: Workspace, tokens: np.ndarray, next_token: 
         np.multiply(a.gru_z[d], a.d_gru_h[d], out=a.u_nk)
         np.add(a.u_nk, a.d_gru_h_before[d], out=a.d_gru_h_before[d])
 
+    # ∂L/∂gru_U[j,m] = Σ_{n,d} gru_h_before[n,d,j] ∂L/∂gru_u[n,d,m]
+    np.dot(a.gru_h_before.reshape(-1, J).T, a.d_gru_u.reshape(-1, M), out=g.gru_U)
+
+    # ∂L/∂gru_c[k] = Σ_{n,d} ∂L/∂gru_un[n,d,k]
+    np.add.reduce(a.d_gru_un, axis=(0, 1), out=g.gru_c)
+
     # ∂L/∂gru_v_by_gate[n,d,q,k] = δ(q,2) ∂L/∂gru_zn[n,d,k] + δ(q,1) ∂L/∂gru_zz[n,d,k] + δ(q,0)
     #     ∂L/∂gru_zr[n,d,k]
     np.copyto(a.d_gru_v_by_gate[:, :, 2], a.d_gru_zn)
@@ -379,14 +390,6 @@ def backward(p: Params, g: Grads, a: Workspace, tokens: np.ndarray, next_token: 
     # ∂L/∂gru_v[n,d,K q + k] = ∂L/∂gru_v_by_gate[n,d,q,k]
     a.d_gru_v = a.d_gru_v_by_gate.reshape(D, -1, M)
 
-    # ∂L/∂y1[n,d,h] = Σ_m gru_W[h,m] ∂L/∂gru_v[n,d,m]
-    np.copyto(a.u_ndm, a.d_gru_v.transpose(1, 0, 2))
-    np.matmul(a.u_ndm.reshape(N * D, M), p.gru_W.swapaxes(-1, -2), out=a.d_y1.reshape(N * D, H))
-
-    # ∂L/∂characters_W[v,h] = Σ_{n,d} δ(v,tokens[n,d]) ∂L/∂y1[n,d,h]
-    a.ONE_HOT_V.take(tokens, axis=0, out=a.u_ndv, mode="clip")
-    np.dot(a.u_ndv.reshape(-1, V).T, a.d_y1.reshape(-1, H), out=g.characters_W)
-
     # ∂L/∂gru_W[h,m] = Σ_{n,d} y1[n,d,h] ∂L/∂gru_v[n,d,m]
     np.copyto(a.u_dnh, a.y1.transpose(1, 0, 2))
     np.matmul(a.u_dnh.reshape(D * N, H).swapaxes(-1, -2), a.d_gru_v.reshape(D * N, M), out=g.gru_W)
@@ -394,18 +397,13 @@ def backward(p: Params, g: Grads, a: Workspace, tokens: np.ndarray, next_token: 
     # ∂L/∂gru_b[m] = Σ_{n,d} ∂L/∂gru_v[n,d,m]
     np.add.reduce(a.d_gru_v, axis=(0, 1), out=g.gru_b)
 
-    # ∂L/∂gru_U[j,m] = Σ_{n,d} gru_h_before[n,d,j] ∂L/∂gru_u[n,d,m]
-    np.dot(a.gru_h_before.reshape(-1, J).T, a.d_gru_u.reshape(-1, M), out=g.gru_U)
+    # ∂L/∂y1[n,d,h] = Σ_m gru_W[h,m] ∂L/∂gru_v[n,d,m]
+    np.copyto(a.u_ndm, a.d_gru_v.transpose(1, 0, 2))
+    np.matmul(a.u_ndm.reshape(N * D, M), p.gru_W.swapaxes(-1, -2), out=a.d_y1.reshape(N * D, H))
 
-    # ∂L/∂gru_c[k] = Σ_{n,d} ∂L/∂gru_un[n,d,k]
-    np.add.reduce(a.d_gru_un, axis=(0, 1), out=g.gru_c)
-
-    # ∂L/∂head_W[k,e] = Σ_{n,d} gru_h[n,d,k] ∂L/∂logits[n,d,e]
-    np.copyto(a.u_dne, a.d_logits.transpose(1, 0, 2))
-    np.matmul(a.gru_h.reshape(D * N, K).swapaxes(-1, -2), a.u_dne.reshape(D * N, E), out=g.head_W)
-
-    # ∂L/∂head_b[e] = Σ_{n,d} ∂L/∂logits[n,d,e]
-    np.add.reduce(a.d_logits, axis=(0, 1), out=g.head_b)
+    # ∂L/∂characters_W[v,h] = Σ_{n,d} δ(v,tokens[n,d]) ∂L/∂y1[n,d,h]
+    a.ONE_HOT_V.take(tokens, axis=0, out=a.u_ndv, mode="clip")
+    np.dot(a.u_ndv.reshape(-1, V).T, a.d_y1.reshape(-1, H), out=g.characters_W)
 
 
 def update(p: Params, g: Grads, s: State, t: int) -> None:

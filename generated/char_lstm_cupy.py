@@ -428,6 +428,13 @@ extern "C" __global__ void kernel_d_logits(
     }, e, p, d_logits);
 }
 
+// ∂L/∂head_b[e] = Σ_{n,d} ∂L/∂logits[n,d,e]
+extern "C" __global__ void kernel_d_head_b(const real *d_logits, real *d_head_b, int N) {
+    by_columns<added>(E, N * D,
+        [=](int e, int j) { return d_logits[j * E + e]; },
+        [=](int e, real sum) { d_head_b[e] = sum; });
+}
+
 // ∂L/∂lstm_h[n,d,k] += ∂L/∂lstm_h_before[n,d+1,k] (0 outside)
 // ∂L/∂lstm_c[n,d,k] = ∂L/∂lstm_c_before[n,d+1,k] (0 outside) + lstm_o[n,d,k] (1 -
 //     lstm_c_tanh[n,d,k]²) ∂L/∂lstm_h[n,d,k]
@@ -487,16 +494,6 @@ extern "C" __global__ void kernel_d_lstm_h_before(
         [=](int, int n, int k, real sum) { d_lstm_h_before[(n * D + d) * K + k] = sum; });
 }
 
-// ∂L/∂characters_W[v,h] = Σ_{n,d} δ(v,tokens[n,d]) ∂L/∂y1[n,d,h]
-extern "C" __global__ void kernel_d_characters_W(
-    const int *tokens, const real *d_y1, real *d_characters_W, int N
-) {
-    product<1, by_row, by_row>(1, V, H, N * D,
-        [=](int, int v, int k) { return real(v == tokens[k]); },
-        [=](int, int k, int h) { return d_y1[k * H + h]; },
-        [=](int, int v, int h, real sum) { d_characters_W[v * H + h] = sum; });
-}
-
 // ∂L/∂lstm_b[m] = Σ_{n,d} ∂L/∂lstm_z[n,d,m]
 extern "C" __global__ void kernel_d_lstm_b(
     const real *d_lstm_z_by_gate, real *d_lstm_b, int N
@@ -506,11 +503,14 @@ extern "C" __global__ void kernel_d_lstm_b(
         [=](int m, real sum) { d_lstm_b[m] = sum; });
 }
 
-// ∂L/∂head_b[e] = Σ_{n,d} ∂L/∂logits[n,d,e]
-extern "C" __global__ void kernel_d_head_b(const real *d_logits, real *d_head_b, int N) {
-    by_columns<added>(E, N * D,
-        [=](int e, int j) { return d_logits[j * E + e]; },
-        [=](int e, real sum) { d_head_b[e] = sum; });
+// ∂L/∂characters_W[v,h] = Σ_{n,d} δ(v,tokens[n,d]) ∂L/∂y1[n,d,h]
+extern "C" __global__ void kernel_d_characters_W(
+    const int *tokens, const real *d_y1, real *d_characters_W, int N
+) {
+    product<1, by_row, by_row>(1, V, H, N * D,
+        [=](int, int v, int k) { return real(v == tokens[k]); },
+        [=](int, int k, int h) { return d_y1[k * H + h]; },
+        [=](int, int v, int h, real sum) { d_characters_W[v * H + h] = sum; });
 }
 
 // c2 ← √(1 - 0.999^t)
@@ -568,13 +568,13 @@ KERNELS = (
     "logits_at_next_token",
     "loss",
     "d_logits",
+    "d_head_b",
     "d_lstm_c",
     "d_lstm_c_before",
     "d_lstm_z_by_gate",
     "d_lstm_h_before",
-    "d_characters_W",
     "d_lstm_b",
-    "d_head_b",
+    "d_characters_W",
     "lr_t",
     "g_scale",
     "theta",
@@ -1030,6 +1030,12 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     # ∂L/∂logits[n,d,e] = (p[n,d,e] - δ(e,next_token[n,d]))/(D N)
     k.each_of("d_logits", N * D * E, a.s, a.e, a.next_token, a.p, a.d_logits, N)
 
+    # ∂L/∂head_W[k,e] = Σ_{n,d} lstm_h[n,d,k] ∂L/∂logits[n,d,e]
+    k.matmul(a.lstm_h.reshape(N * D, K).T, a.d_logits.reshape(N * D, E), g.head_W)
+
+    # ∂L/∂head_b[e] = Σ_{n,d} ∂L/∂logits[n,d,e]
+    k.by_columns("d_head_b", E, a.d_logits, g.head_b, N)
+
     # ∂L/∂lstm_h[n,d,k] = Σ_e head_W[k,e] ∂L/∂logits[n,d,e]
     k.matmul(a.d_logits.reshape(N * D, E), p.head_W.T, a.d_lstm_h.reshape(N * D, K))
 
@@ -1078,12 +1084,6 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
             "d_lstm_h_before", 32, 1, N, K, a.d_lstm_z_by_gate, p.lstm_U, a.d_lstm_h_before, N, d
         )
 
-    # ∂L/∂y1[n,d,h] = Σ_m lstm_W[h,m] ∂L/∂lstm_z[n,d,m]
-    k.matmul(a.d_lstm_z_by_gate.reshape(N * D, M), p.lstm_W.T, a.d_y1.reshape(N * D, H))
-
-    # ∂L/∂characters_W[v,h] = Σ_{n,d} δ(v,tokens[n,d]) ∂L/∂y1[n,d,h]
-    k.product("d_characters_W", 16, 1, V, H, a.tokens, a.d_y1, g.characters_W, N)
-
     # ∂L/∂lstm_W[h,m] = Σ_{n,d} y1[n,d,h] ∂L/∂lstm_z[n,d,m]
     k.matmul(a.y1.reshape(N * D, H).T, a.d_lstm_z_by_gate.reshape(N * D, M), g.lstm_W)
 
@@ -1093,11 +1093,11 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     # ∂L/∂lstm_U[j,m] = Σ_{n,d} lstm_h_before[n,d,j] ∂L/∂lstm_z[n,d,m]
     k.matmul(a.lstm_h_before.reshape(N * D, J).T, a.d_lstm_z_by_gate.reshape(N * D, M), g.lstm_U)
 
-    # ∂L/∂head_W[k,e] = Σ_{n,d} lstm_h[n,d,k] ∂L/∂logits[n,d,e]
-    k.matmul(a.lstm_h.reshape(N * D, K).T, a.d_logits.reshape(N * D, E), g.head_W)
+    # ∂L/∂y1[n,d,h] = Σ_m lstm_W[h,m] ∂L/∂lstm_z[n,d,m]
+    k.matmul(a.d_lstm_z_by_gate.reshape(N * D, M), p.lstm_W.T, a.d_y1.reshape(N * D, H))
 
-    # ∂L/∂head_b[e] = Σ_{n,d} ∂L/∂logits[n,d,e]
-    k.by_columns("d_head_b", E, a.d_logits, g.head_b, N)
+    # ∂L/∂characters_W[v,h] = Σ_{n,d} δ(v,tokens[n,d]) ∂L/∂y1[n,d,h]
+    k.product("d_characters_W", 16, 1, V, H, a.tokens, a.d_y1, g.characters_W, N)
 
 
 def update(p: Params, g: Grads, s: State) -> None:

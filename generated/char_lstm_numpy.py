@@ -120,22 +120,22 @@ class Workspace(Activations):
     def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
         BATCH = BATCH or N
         self.N, self.BATCH = N, BATCH
-        rows_N = np.empty((131328, N), dtype)
+        rows_N = np.empty((125184, N), dtype)
         self.loss = np.empty((), dtype)  # loss
-        self.y1 = rows_N[129024:131072].reshape((N, D, H))  # y1[n,d,h]
+        self.y1 = rows_N[122880:124928].reshape((N, D, H))  # y1[n,d,h]
         self.lstm_z = rows_N[0:32768].reshape((D, N, M))  # lstm_z[d,n,m]
         self.u_dnh = rows_N[32768:34816].reshape((D, N, H))
-        self.lstm_h = rows_N[65536:73728].reshape((D, N, K))  # lstm_h[d,n,k]
-        self.lstm_h_before = rows_N[73728:81920].reshape((D, N, K))  # lstm_h_before[d,n,k]
-        self.lstm_i = rows_N[32768:40960].reshape((D, N, K))  # lstm_i[d,n,k]
-        self.lstm_f = rows_N[40960:49152].reshape((D, N, K))  # lstm_f[d,n,k]
-        self.lstm_g = rows_N[49152:57344].reshape((D, N, K))  # lstm_g[d,n,k]
-        self.lstm_o = rows_N[57344:65536].reshape((D, N, K))  # lstm_o[d,n,k]
+        self.lstm_h = rows_N[32768:40960].reshape((D, N, K))  # lstm_h[d,n,k]
+        self.lstm_h_before = rows_N[40960:49152].reshape((D, N, K))  # lstm_h_before[d,n,k]
+        self.lstm_i = rows_N[49152:57344].reshape((D, N, K))  # lstm_i[d,n,k]
+        self.lstm_f = rows_N[57344:65536].reshape((D, N, K))  # lstm_f[d,n,k]
+        self.lstm_g = rows_N[65536:73728].reshape((D, N, K))  # lstm_g[d,n,k]
+        self.lstm_o = rows_N[73728:81920].reshape((D, N, K))  # lstm_o[d,n,k]
         self.lstm_c = rows_N[81920:90112].reshape((D, N, K))  # lstm_c[d,n,k]
         self.lstm_c_before = rows_N[90112:98304].reshape((D, N, K))  # lstm_c_before[d,n,k]
         self.lstm_c_tanh = rows_N[98304:106496].reshape((D, N, K))  # lstm_c_tanh[d,n,k]
         self.u_nm = rows_N[106496:107008].reshape((N, M))
-        self.u_nk = rows_N[131072:131200].reshape((N, K))
+        self.u_nk = rows_N[124928:125056].reshape((N, K))
         self.logits = rows_N[8192:14336].reshape((N, D, E))  # logits[n,d,e]
         self.u_ndk = rows_N[0:8192].reshape((N, D, K))
         self.m = rows_N[6272:6336].reshape((N, D))  # m[n,d]
@@ -145,17 +145,17 @@ class Workspace(Activations):
         self.i_nd = lent(rows_N[6144:6272], np.intp, (N, D))
         self.u_nd = rows_N[6144:6208].reshape((N, D))
         self.p = rows_N[0:6144].reshape((N, D, E))  # p[n,d,e]
-        self.d_logits = rows_N[122880:129024].reshape((N, D, E))  # ∂L/∂logits[n,d,e]
-        self.d_lstm_h = rows_N[81920:90112].reshape((D, N, K))  # ∂L/∂lstm_h[d,n,k]
+        self.d_logits = rows_N[6144:12288].reshape((N, D, E))  # ∂L/∂logits[n,d,e]
         self.u_dne = rows_N[0:6144].reshape((D, N, E))
+        self.d_lstm_h = rows_N[81920:90112].reshape((D, N, K))  # ∂L/∂lstm_h[d,n,k]
         self.transposed_lstm_U = np.empty((M, K), dtype)  # transposed_lstm_U[m,k]
         self.d_lstm_h_before = rows_N[106496:114688].reshape((D, N, K))  # ∂L/∂lstm_h_before[d,n,k]
         self.d_lstm_c_before = rows_N[114688:122880].reshape((D, N, K))  # ∂L/∂lstm_c_before[d,n,k]
         self.d_lstm_z_by_gate = rows_N[0:32768].reshape((D, N, Q, K))  # ∂L/∂lstm_z_by_gate[d,n,q,k]
-        self.d_lstm_c = rows_N[131200:131328].reshape((N, K))  # ∂L/∂lstm_c[n,k]
-        self.d_y1 = rows_N[81920:83968].reshape((N, D, H))  # ∂L/∂y1[n,d,h]
+        self.d_lstm_c = rows_N[125056:125184].reshape((N, K))  # ∂L/∂lstm_c[n,k]
+        self.d_y1 = rows_N[65536:67584].reshape((N, D, H))  # ∂L/∂y1[n,d,h]
         self.u_ndm = rows_N[32768:65536].reshape((N, D, M))
-        self.u_ndv = rows_N[32768:38912].reshape((N, D, V))
+        self.u_ndv = rows_N[0:6144].reshape((N, D, V))
         self.COUNT_D = np.array(D)
         self.COUNT_E = np.array(E)
         self.C_1_OVER_BATCH_D = np.array(1 / (BATCH * D), dtype)
@@ -324,6 +324,13 @@ def backward(p: Params, g: Grads, a: Workspace, tokens: np.ndarray, next_token: 
     np.subtract(a.p, a.d_logits, out=a.d_logits)
     np.multiply(a.d_logits, a.C_1_OVER_BATCH_D, out=a.d_logits)
 
+    # ∂L/∂head_W[k,e] = Σ_{n,d} lstm_h[n,d,k] ∂L/∂logits[n,d,e]
+    np.copyto(a.u_dne, a.d_logits.transpose(1, 0, 2))
+    np.matmul(a.lstm_h.reshape(D * N, K).swapaxes(-1, -2), a.u_dne.reshape(D * N, E), out=g.head_W)
+
+    # ∂L/∂head_b[e] = Σ_{n,d} ∂L/∂logits[n,d,e]
+    np.add.reduce(a.d_logits, axis=(0, 1), out=g.head_b)
+
     # ∂L/∂lstm_h[n,d,k] = Σ_e head_W[k,e] ∂L/∂logits[n,d,e]
     np.copyto(a.u_dne, a.d_logits.transpose(1, 0, 2))
     np.matmul(
@@ -376,14 +383,6 @@ def backward(p: Params, g: Grads, a: Workspace, tokens: np.ndarray, next_token: 
         # ∂L/∂lstm_h_before[n,d,k] = Σ_m transposed_lstm_U[m,k] ∂L/∂lstm_z[n,d,m]
         np.dot(a.d_lstm_z[d], a.transposed_lstm_U, out=a.d_lstm_h_before[d])
 
-    # ∂L/∂y1[n,d,h] = Σ_m lstm_W[h,m] ∂L/∂lstm_z[n,d,m]
-    np.copyto(a.u_ndm, a.d_lstm_z.transpose(1, 0, 2))
-    np.matmul(a.u_ndm.reshape(N * D, M), p.lstm_W.swapaxes(-1, -2), out=a.d_y1.reshape(N * D, H))
-
-    # ∂L/∂characters_W[v,h] = Σ_{n,d} δ(v,tokens[n,d]) ∂L/∂y1[n,d,h]
-    a.ONE_HOT_V.take(tokens, axis=0, out=a.u_ndv, mode="clip")
-    np.dot(a.u_ndv.reshape(-1, V).T, a.d_y1.reshape(-1, H), out=g.characters_W)
-
     # ∂L/∂lstm_W[h,m] = Σ_{n,d} y1[n,d,h] ∂L/∂lstm_z[n,d,m]
     np.copyto(a.u_dnh, a.y1.transpose(1, 0, 2))
     np.matmul(
@@ -396,12 +395,13 @@ def backward(p: Params, g: Grads, a: Workspace, tokens: np.ndarray, next_token: 
     # ∂L/∂lstm_U[j,m] = Σ_{n,d} lstm_h_before[n,d,j] ∂L/∂lstm_z[n,d,m]
     np.dot(a.lstm_h_before.reshape(-1, J).T, a.d_lstm_z.reshape(-1, M), out=g.lstm_U)
 
-    # ∂L/∂head_W[k,e] = Σ_{n,d} lstm_h[n,d,k] ∂L/∂logits[n,d,e]
-    np.copyto(a.u_dne, a.d_logits.transpose(1, 0, 2))
-    np.matmul(a.lstm_h.reshape(D * N, K).swapaxes(-1, -2), a.u_dne.reshape(D * N, E), out=g.head_W)
+    # ∂L/∂y1[n,d,h] = Σ_m lstm_W[h,m] ∂L/∂lstm_z[n,d,m]
+    np.copyto(a.u_ndm, a.d_lstm_z.transpose(1, 0, 2))
+    np.matmul(a.u_ndm.reshape(N * D, M), p.lstm_W.swapaxes(-1, -2), out=a.d_y1.reshape(N * D, H))
 
-    # ∂L/∂head_b[e] = Σ_{n,d} ∂L/∂logits[n,d,e]
-    np.add.reduce(a.d_logits, axis=(0, 1), out=g.head_b)
+    # ∂L/∂characters_W[v,h] = Σ_{n,d} δ(v,tokens[n,d]) ∂L/∂y1[n,d,h]
+    a.ONE_HOT_V.take(tokens, axis=0, out=a.u_ndv, mode="clip")
+    np.dot(a.u_ndv.reshape(-1, V).T, a.d_y1.reshape(-1, H), out=g.characters_W)
 
 
 def update(p: Params, g: Grads, s: State, t: int) -> None:

@@ -24,7 +24,7 @@ except ImportError:  # `Kernels` says so when something is run
 DTYPE = "float32"
 D, F, C, U, V, R, U2, V2, D2, H, W, A, B, J, K, T = 64, 8, 1, 3, 3, 4, 4, 4, 1, 8, 8, 9, 9, 4, 4, 5
 S, H2, W2, A2, B2, Q, M, J2, K2, H3, W3, E, G, A3, B3 = 5, 2, 2, 4, 4, 2, 2, 3, 3, 6, 6, 4, 4, 6, 6
-J3, K3, H4, W4, E2, P, X, Y, R2, Z, S2, G2, U3, V3 = 5, 5, 10, 10, 64, 7, 7, 5, 2, 3, 6, 6, 2, 2
+J3, K3, H4, W4, E2, U3, V3, P, X, Y, R2, Z, S2, G2 = 5, 5, 10, 10, 64, 2, 2, 7, 7, 5, 2, 3, 6, 6
 Q2 = 2
 SIZE = 1021
 
@@ -60,8 +60,8 @@ constexpr __host__ __device__ real operator""_r(unsigned long long x) { return r
 constexpr int
     D = 64, F = 8, C = 1, U = 3, V = 3, R = 4, U2 = 4, V2 = 4, D2 = 1, H = 8, W = 8, A = 9, B = 9,
     J = 4, K = 4, T = 5, S = 5, H2 = 2, W2 = 2, A2 = 4, B2 = 4, Q = 2, M = 2, J2 = 3, K2 = 3,
-    H3 = 6, W3 = 6, E = 4, G = 4, A3 = 6, B3 = 6, J3 = 5, K3 = 5, H4 = 10, W4 = 10, E2 = 64, P = 7,
-    X = 7, Y = 5, R2 = 2, Z = 3, S2 = 6, G2 = 6, U3 = 2, V3 = 2, Q2 = 2;
+    H3 = 6, W3 = 6, E = 4, G = 4, A3 = 6, B3 = 6, J3 = 5, K3 = 5, H4 = 10, W4 = 10, E2 = 64, U3 = 2,
+    V3 = 2, P = 7, X = 7, Y = 5, R2 = 2, Z = 3, S2 = 6, G2 = 6, Q2 = 2;
 
 // x^N as products; maximum and minimum hand a NaN on.
 template <int N>
@@ -456,6 +456,16 @@ extern "C" __global__ void kernel_d_drawn(const real *x, const real *p, real *d_
     }, d_drawn);
 }
 
+// ∂L/∂up2_b[d2] = Σ_{n,h,w} ∂L/∂drawn[n,d2,h,w]
+extern "C" __global__ void kernel_d_up2_b(const real *d_drawn, real *d_up2_b, int N) {
+    by_block<added>(D2, N * H * W,
+        [=](int d2, int j) {
+            const int n = j / (H * W), h = j / W % H, w = j % W;
+            return d_drawn[((n * D2 + d2) * H + h) * W + w];
+        },
+        [=](int d2, real sum) { d_up2_b[d2] = sum; });
+}
+
 // ∂L/∂grown2[n,d2,h4,w4] = ∂L/∂drawn[n,d2,h4-1,w4-1] (0 outside)
 extern "C" __global__ void kernel_d_grown2(const real *d_drawn, real *d_grown2, int N) {
     each_of(N * D2 * H4 * W4, [=](int i, real &d_grown2) {
@@ -463,6 +473,37 @@ extern "C" __global__ void kernel_d_grown2(const real *d_drawn, real *d_grown2, 
         d_grown2 = h4 - 1 >= 0 && h4 - 1 < H && w4 - 1 >= 0 && w4 - 1 < W ?
             d_drawn[((n * D2 + d2) * H + h4 - 1) * W + w4 - 1] : 0_r;
     }, d_grown2);
+}
+
+// split_d_up2_W[f,d2,q,m,u3,v3] = Σ_{n,j3,k3} grown_pad1[n,f,j3 + 1 - u3,k3 + 1 - v3]
+//     ∂L/∂classes2[n,d2,q,m,j3,k3]
+extern "C" __global__ void kernel_split_d_up2_W(
+    const real *d_grown2, const real *grown_pad1, real *split_d_up2_W, int N
+) {
+    product<1, by_column, by_row>(1, D2 * Q * M, F * U3 * V3, N * J3 * K3,
+        [=](int, int r, int k) {
+            const int d2 = r / (Q * M), q = r / M % Q, m = r % M;
+            const int n = k / (J3 * K3), j3 = k / K3 % J3, k3 = k % K3;
+            return d_grown2[((n * D2 + d2) * H4 + 2 * j3 + q) * W4 + 2 * k3 + m];
+        },
+        [=](int, int k, int c) {
+            const int n = k / (J3 * K3), j3 = k / K3 % J3, k3 = k % K3;
+            const int f = c / (U3 * V3), u3 = c / V3 % U3, v3 = c % V3;
+            return grown_pad1[((n * F + f) * A3 + j3 - u3 + 1) * B3 + k3 - v3 + 1];
+        },
+        [=](int, int r, int c, real sum) {
+            const int f = c / (U3 * V3), u3 = c / V3 % U3, v3 = c % V3;
+            split_d_up2_W[((f * (D2 * Q * M) + r) * U3 + u3) * V3 + v3] = sum;
+        });
+}
+
+// ∂L/∂up2_W[f,d2,2 u3 + q,2 v3 + m] = split_d_up2_W[f,d2,q,m,u3,v3]
+extern "C" __global__ void kernel_d_up2_W(const real *split_d_up2_W, real *d_up2_W) {
+    each(F * D2 * U2 * V2, [=](int i) {
+        const int f = i / (D2 * U2 * V2), d2 = i / (U2 * V2) % D2, u2 = i / V2 % U2, v2 = i % V2;
+        d_up2_W[i] = split_d_up2_W[((((f * D2 + d2) * Q + u2 % Q) * M + v2 % M) * U3 + u2 / 2 % U3)
+            * V3 + v2 / 2 % V3];
+    });
 }
 
 // padded_d_classes2[n,d2,q,m,p,x] = ∂L/∂classes2[n,d2,q,m,p-1,x-1] (0 outside)
@@ -512,6 +553,16 @@ extern "C" __global__ void kernel_d_z2(
     }, z2, d_z2);
 }
 
+// ∂L/∂up1_b[f] = Σ_{n,e,g} ∂L/∂z2[n,f,e,g]
+extern "C" __global__ void kernel_d_up1_b(const real *d_z2, real *d_up1_b, int N) {
+    by_block<added>(F, N * E * G,
+        [=](int f, int j) {
+            const int n = j / (E * G), e = j / G % E, g = j % G;
+            return d_z2[((n * F + f) * E + e) * G + g];
+        },
+        [=](int f, real sum) { d_up1_b[f] = sum; });
+}
+
 // ∂L/∂grown1[n,f,h3,w3] = ∂L/∂z2[n,f,h3-1,w3-1] (0 outside)
 extern "C" __global__ void kernel_d_grown1(const real *d_z2, real *d_grown1, int N) {
     each_of(N * F * H3 * W3, [=](int i, real &d_grown1) {
@@ -519,6 +570,37 @@ extern "C" __global__ void kernel_d_grown1(const real *d_z2, real *d_grown1, int
         d_grown1 = h3 - 1 >= 0 && h3 - 1 < E && w3 - 1 >= 0 && w3 - 1 < G ?
             d_z2[((n * F + f) * E + h3 - 1) * G + w3 - 1] : 0_r;
     }, d_grown1);
+}
+
+// split_d_up1_W[r,f,q,m,u3,v3] = Σ_{n,j2,k2} code_pad[n,r,j2 + 1 - u3,k2 + 1 - v3]
+//     ∂L/∂classes1[n,f,q,m,j2,k2]
+extern "C" __global__ void kernel_split_d_up1_W(
+    const real *d_grown1, const real *code_pad, real *split_d_up1_W, int N
+) {
+    product<1, by_column, by_row>(1, F * Q * M, R * U3 * V3, N * J2 * K2,
+        [=](int, int r, int k) {
+            const int f = r / (Q * M), q = r / M % Q, m = r % M;
+            const int n = k / (J2 * K2), j2 = k / K2 % J2, k2 = k % K2;
+            return d_grown1[((n * F + f) * H3 + 2 * j2 + q) * W3 + 2 * k2 + m];
+        },
+        [=](int, int k, int c) {
+            const int n = k / (J2 * K2), j2 = k / K2 % J2, k2 = k % K2;
+            const int r_ = c / (U3 * V3), u3 = c / V3 % U3, v3 = c % V3;
+            return code_pad[((n * R + r_) * A2 + j2 - u3 + 1) * B2 + k2 - v3 + 1];
+        },
+        [=](int, int r, int c, real sum) {
+            const int r_ = c / (U3 * V3), u3 = c / V3 % U3, v3 = c % V3;
+            split_d_up1_W[((r_ * (F * Q * M) + r) * U3 + u3) * V3 + v3] = sum;
+        });
+}
+
+// ∂L/∂up1_W[r,f,2 u3 + q,2 v3 + m] = split_d_up1_W[r,f,q,m,u3,v3]
+extern "C" __global__ void kernel_d_up1_W(const real *split_d_up1_W, real *d_up1_W) {
+    each(R * F * U2 * V2, [=](int i) {
+        const int r = i / (F * U2 * V2), f = i / (U2 * V2) % F, u2 = i / V2 % U2, v2 = i % V2;
+        d_up1_W[i] = split_d_up1_W[((((r * F + f) * Q + u2 % Q) * M + v2 % M) * U3 + u2 / 2 % U3) *
+            V3 + v2 / 2 % V3];
+    });
 }
 
 // padded_d_classes1[n,f,q,m,s,y] = ∂L/∂classes1[n,f,q,m,s-1,y-1] (0 outside)
@@ -562,6 +644,33 @@ extern "C" __global__ void kernel_d_code(const real *d_code_pad, real *d_code, i
         const int n = i / (R * H2 * W2), r = i / (H2 * W2) % R, h2 = i / W2 % H2, w2 = i % W2;
         d_code = d_code_pad[((n * R + r) * A2 + h2 + 1) * B2 + w2 + 1];
     }, d_code);
+}
+
+// ∂L/∂down2_W[r,f,u,v] = Σ_{n,h2,w2} halves_pad1[n,f,2 h2 + u,2 w2 + v] ∂L/∂code[n,r,h2,w2]
+extern "C" __global__ void kernel_d_down2_W(
+    const real *d_code, const real *halves_pad1, real *d_down2_W, int N
+) {
+    product<1, by_row, by_column>(1, R, F * U * V, N * H2 * W2,
+        [=](int, int r, int k) {
+            const int n = k / (H2 * W2), h2 = k / W2 % H2, w2 = k % W2;
+            return d_code[((n * R + r) * H2 + h2) * W2 + w2];
+        },
+        [=](int, int k, int c) {
+            const int n = k / (H2 * W2), h2 = k / W2 % H2, w2 = k % W2;
+            const int f = c / (U * V), u = c / V % U, v = c % V;
+            return halves_pad1[((n * F + f) * T + 2 * h2 + u) * S + 2 * w2 + v];
+        },
+        [=](int, int r, int c, real sum) { d_down2_W[r * (F * U * V) + c] = sum; });
+}
+
+// ∂L/∂down2_b[r] = Σ_{n,h2,w2} ∂L/∂code[n,r,h2,w2]
+extern "C" __global__ void kernel_d_down2_b(const real *d_code, real *d_down2_b, int N) {
+    by_block<added>(R, N * H2 * W2,
+        [=](int r, int j) {
+            const int n = j / (H2 * W2), h2 = j / W2 % H2, w2 = j % W2;
+            return d_code[((n * R + r) * H2 + h2) * W2 + w2];
+        },
+        [=](int r, real sum) { d_down2_b[r] = sum; });
 }
 
 // padded_d_code[n,r,k,j] = ∂L/∂code[n,r,k-1,j-1] (0 outside)
@@ -643,115 +752,6 @@ extern "C" __global__ void kernel_d_down1_b(const real *d_z1, real *d_down1_b, i
         [=](int f, real sum) { d_down1_b[f] = sum; });
 }
 
-// ∂L/∂down2_W[r,f,u,v] = Σ_{n,h2,w2} halves_pad1[n,f,2 h2 + u,2 w2 + v] ∂L/∂code[n,r,h2,w2]
-extern "C" __global__ void kernel_d_down2_W(
-    const real *d_code, const real *halves_pad1, real *d_down2_W, int N
-) {
-    product<1, by_row, by_column>(1, R, F * U * V, N * H2 * W2,
-        [=](int, int r, int k) {
-            const int n = k / (H2 * W2), h2 = k / W2 % H2, w2 = k % W2;
-            return d_code[((n * R + r) * H2 + h2) * W2 + w2];
-        },
-        [=](int, int k, int c) {
-            const int n = k / (H2 * W2), h2 = k / W2 % H2, w2 = k % W2;
-            const int f = c / (U * V), u = c / V % U, v = c % V;
-            return halves_pad1[((n * F + f) * T + 2 * h2 + u) * S + 2 * w2 + v];
-        },
-        [=](int, int r, int c, real sum) { d_down2_W[r * (F * U * V) + c] = sum; });
-}
-
-// ∂L/∂down2_b[r] = Σ_{n,h2,w2} ∂L/∂code[n,r,h2,w2]
-extern "C" __global__ void kernel_d_down2_b(const real *d_code, real *d_down2_b, int N) {
-    by_block<added>(R, N * H2 * W2,
-        [=](int r, int j) {
-            const int n = j / (H2 * W2), h2 = j / W2 % H2, w2 = j % W2;
-            return d_code[((n * R + r) * H2 + h2) * W2 + w2];
-        },
-        [=](int r, real sum) { d_down2_b[r] = sum; });
-}
-
-// split_d_up1_W[r,f,q,m,u3,v3] = Σ_{n,j2,k2} code_pad[n,r,j2 + 1 - u3,k2 + 1 - v3]
-//     ∂L/∂classes1[n,f,q,m,j2,k2]
-extern "C" __global__ void kernel_split_d_up1_W(
-    const real *d_grown1, const real *code_pad, real *split_d_up1_W, int N
-) {
-    product<1, by_column, by_row>(1, F * Q * M, R * U3 * V3, N * J2 * K2,
-        [=](int, int r, int k) {
-            const int f = r / (Q * M), q = r / M % Q, m = r % M;
-            const int n = k / (J2 * K2), j2 = k / K2 % J2, k2 = k % K2;
-            return d_grown1[((n * F + f) * H3 + 2 * j2 + q) * W3 + 2 * k2 + m];
-        },
-        [=](int, int k, int c) {
-            const int n = k / (J2 * K2), j2 = k / K2 % J2, k2 = k % K2;
-            const int r_ = c / (U3 * V3), u3 = c / V3 % U3, v3 = c % V3;
-            return code_pad[((n * R + r_) * A2 + j2 - u3 + 1) * B2 + k2 - v3 + 1];
-        },
-        [=](int, int r, int c, real sum) {
-            const int r_ = c / (U3 * V3), u3 = c / V3 % U3, v3 = c % V3;
-            split_d_up1_W[((r_ * (F * Q * M) + r) * U3 + u3) * V3 + v3] = sum;
-        });
-}
-
-// ∂L/∂up1_W[r,f,2 u3 + q,2 v3 + m] = split_d_up1_W[r,f,q,m,u3,v3]
-extern "C" __global__ void kernel_d_up1_W(const real *split_d_up1_W, real *d_up1_W) {
-    each(R * F * U2 * V2, [=](int i) {
-        const int r = i / (F * U2 * V2), f = i / (U2 * V2) % F, u2 = i / V2 % U2, v2 = i % V2;
-        d_up1_W[i] = split_d_up1_W[((((r * F + f) * Q + u2 % Q) * M + v2 % M) * U3 + u2 / 2 % U3) *
-            V3 + v2 / 2 % V3];
-    });
-}
-
-// ∂L/∂up1_b[f] = Σ_{n,e,g} ∂L/∂z2[n,f,e,g]
-extern "C" __global__ void kernel_d_up1_b(const real *d_z2, real *d_up1_b, int N) {
-    by_block<added>(F, N * E * G,
-        [=](int f, int j) {
-            const int n = j / (E * G), e = j / G % E, g = j % G;
-            return d_z2[((n * F + f) * E + e) * G + g];
-        },
-        [=](int f, real sum) { d_up1_b[f] = sum; });
-}
-
-// split_d_up2_W[f,d2,q,m,u3,v3] = Σ_{n,j3,k3} grown_pad1[n,f,j3 + 1 - u3,k3 + 1 - v3]
-//     ∂L/∂classes2[n,d2,q,m,j3,k3]
-extern "C" __global__ void kernel_split_d_up2_W(
-    const real *d_grown2, const real *grown_pad1, real *split_d_up2_W, int N
-) {
-    product<1, by_column, by_row>(1, D2 * Q * M, F * U3 * V3, N * J3 * K3,
-        [=](int, int r, int k) {
-            const int d2 = r / (Q * M), q = r / M % Q, m = r % M;
-            const int n = k / (J3 * K3), j3 = k / K3 % J3, k3 = k % K3;
-            return d_grown2[((n * D2 + d2) * H4 + 2 * j3 + q) * W4 + 2 * k3 + m];
-        },
-        [=](int, int k, int c) {
-            const int n = k / (J3 * K3), j3 = k / K3 % J3, k3 = k % K3;
-            const int f = c / (U3 * V3), u3 = c / V3 % U3, v3 = c % V3;
-            return grown_pad1[((n * F + f) * A3 + j3 - u3 + 1) * B3 + k3 - v3 + 1];
-        },
-        [=](int, int r, int c, real sum) {
-            const int f = c / (U3 * V3), u3 = c / V3 % U3, v3 = c % V3;
-            split_d_up2_W[((f * (D2 * Q * M) + r) * U3 + u3) * V3 + v3] = sum;
-        });
-}
-
-// ∂L/∂up2_W[f,d2,2 u3 + q,2 v3 + m] = split_d_up2_W[f,d2,q,m,u3,v3]
-extern "C" __global__ void kernel_d_up2_W(const real *split_d_up2_W, real *d_up2_W) {
-    each(F * D2 * U2 * V2, [=](int i) {
-        const int f = i / (D2 * U2 * V2), d2 = i / (U2 * V2) % D2, u2 = i / V2 % U2, v2 = i % V2;
-        d_up2_W[i] = split_d_up2_W[((((f * D2 + d2) * Q + u2 % Q) * M + v2 % M) * U3 + u2 / 2 % U3)
-            * V3 + v2 / 2 % V3];
-    });
-}
-
-// ∂L/∂up2_b[d2] = Σ_{n,h,w} ∂L/∂drawn[n,d2,h,w]
-extern "C" __global__ void kernel_d_up2_b(const real *d_drawn, real *d_up2_b, int N) {
-    by_block<added>(D2, N * H * W,
-        [=](int d2, int j) {
-            const int n = j / (H * W), h = j / W % H, w = j % W;
-            return d_drawn[((n * D2 + d2) * H + h) * W + w];
-        },
-        [=](int d2, real sum) { d_up2_b[d2] = sum; });
-}
-
 // c2 ← √(1 - 0.999^t)
 // lr_t ← 0.003 c2/(1 - 0.9^t)
 extern "C" __global__ void kernel_lr_t(const int *t, double *c2, double *lr_t) {
@@ -797,28 +797,28 @@ KERNELS = (
     "loss",
     "p",
     "d_drawn",
+    "d_up2_b",
     "d_grown2",
+    "split_d_up2_W",
+    "d_up2_W",
     "padded_d_classes2",
     "d_grown_pad1",
     "d_z2",
+    "d_up1_b",
     "d_grown1",
+    "split_d_up1_W",
+    "d_up1_W",
     "padded_d_classes1",
     "d_code_pad",
     "d_code",
+    "d_down2_W",
+    "d_down2_b",
     "padded_d_code",
     "padded_down2_W",
     "split_d_halves_pad1",
     "d_z1",
     "d_down1_W",
     "d_down1_b",
-    "d_down2_W",
-    "d_down2_b",
-    "split_d_up1_W",
-    "d_up1_W",
-    "d_up1_b",
-    "split_d_up2_W",
-    "d_up2_W",
-    "d_up2_b",
     "lr_t",
     "theta",
     "count_step",
@@ -975,12 +975,14 @@ class Workspace(Activations):
         self.p = cp.empty((N, E2), dtype)  # p[n,e2]
         self.d_drawn = cp.empty((N, D2, H, W), dtype)  # ∂L/∂drawn[n,d2,h,w]
         self.d_grown2 = cp.empty((N, D2, H4, W4), dtype)  # ∂L/∂grown2[n,d2,h4,w4]
+        self.split_d_up2_W = cp.empty((F, D2, Q, M, U3, V3), dtype)  # split_d_up2_W[f,d2,q,m,u3,v3]
         self.padded_d_classes2 = cp.empty(
             (N, D2, Q, M, P, X), dtype
         )  # padded_d_classes2[n,d2,q,m,p,x]
         self.d_grown_pad1 = cp.empty((N, F, A3, B3), dtype)  # ∂L/∂grown_pad1[n,f,a3,b3]
         self.d_z2 = cp.empty((N, F, E, G), dtype)  # ∂L/∂z2[n,f,e,g]
         self.d_grown1 = cp.empty((N, F, H3, W3), dtype)  # ∂L/∂grown1[n,f,h3,w3]
+        self.split_d_up1_W = cp.empty((R, F, Q, M, U3, V3), dtype)  # split_d_up1_W[r,f,q,m,u3,v3]
         self.padded_d_classes1 = cp.empty(
             (N, F, Q, M, S, Y), dtype
         )  # padded_d_classes1[n,f,q,m,s,y]
@@ -992,8 +994,6 @@ class Workspace(Activations):
             (N, F, Q, R2, Z, K2), dtype
         )  # split_d_halves_pad1[n,f,q,r2,z,k2]
         self.d_z1 = cp.empty((N, F, J, K), dtype)  # ∂L/∂z1[n,f,j,k]
-        self.split_d_up1_W = cp.empty((R, F, Q, M, U3, V3), dtype)  # split_d_up1_W[r,f,q,m,u3,v3]
-        self.split_d_up2_W = cp.empty((F, D2, Q, M, U3, V3), dtype)  # split_d_up2_W[f,d2,q,m,u3,v3]
 
 
 class State:
@@ -1094,8 +1094,28 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     # ∂L/∂drawn[n,d2,h,w] = (p[n,H W d2 + W h + w] - x[n,H W d2 + W h + w])/(E2 N)
     k.each_of("d_drawn", N * D2 * H * W, a.x, a.p, a.d_drawn, N)
 
+    # ∂L/∂up2_b[d2] = Σ_{n,h,w} ∂L/∂drawn[n,d2,h,w]
+    k.by_block("d_up2_b", D2, a.d_drawn, g.up2_b, N)
+
     # ∂L/∂grown2[n,d2,h4,w4] = ∂L/∂drawn[n,d2,h4-1,w4-1] (0 outside)
     k.each_of("d_grown2", N * D2 * H4 * W4, a.d_drawn, a.d_grown2, N)
+
+    # split_d_up2_W[f,d2,q,m,u3,v3] = Σ_{n,j3,k3} grown_pad1[n,f,j3 + 1 - u3,k3 + 1 - v3]
+    #     ∂L/∂classes2[n,d2,q,m,j3,k3]
+    k.product(
+        "split_d_up2_W",
+        16,
+        1,
+        D2 * Q * M,
+        F * U3 * V3,
+        a.d_grown2,
+        a.grown_pad1,
+        a.split_d_up2_W,
+        N,
+    )
+
+    # ∂L/∂up2_W[f,d2,2 u3 + q,2 v3 + m] = split_d_up2_W[f,d2,q,m,u3,v3]
+    k.each("d_up2_W", F * D2 * U2 * V2, a.split_d_up2_W, g.up2_W)
 
     # padded_d_classes2[n,d2,q,m,p,x] = ∂L/∂classes2[n,d2,q,m,p-1,x-1] (0 outside)
     k.each_of("padded_d_classes2", N * D2 * Q * M * P * X, a.d_grown2, a.padded_d_classes2, N)
@@ -1109,8 +1129,20 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     # ∂L/∂z2[n,f,e,g] = [z2[n,f,e,g] > 0] ∂L/∂grown_pad1[n,f,e+1,g+1]
     k.each_of("d_z2", N * F * E * G, a.d_grown_pad1, a.z2, a.d_z2, N)
 
+    # ∂L/∂up1_b[f] = Σ_{n,e,g} ∂L/∂z2[n,f,e,g]
+    k.by_block("d_up1_b", F, a.d_z2, g.up1_b, N)
+
     # ∂L/∂grown1[n,f,h3,w3] = ∂L/∂z2[n,f,h3-1,w3-1] (0 outside)
     k.each_of("d_grown1", N * F * H3 * W3, a.d_z2, a.d_grown1, N)
+
+    # split_d_up1_W[r,f,q,m,u3,v3] = Σ_{n,j2,k2} code_pad[n,r,j2 + 1 - u3,k2 + 1 - v3]
+    #     ∂L/∂classes1[n,f,q,m,j2,k2]
+    k.product(
+        "split_d_up1_W", 16, 1, F * Q * M, R * U3 * V3, a.d_grown1, a.code_pad, a.split_d_up1_W, N
+    )
+
+    # ∂L/∂up1_W[r,f,2 u3 + q,2 v3 + m] = split_d_up1_W[r,f,q,m,u3,v3]
+    k.each("d_up1_W", R * F * U2 * V2, a.split_d_up1_W, g.up1_W)
 
     # padded_d_classes1[n,f,q,m,s,y] = ∂L/∂classes1[n,f,q,m,s-1,y-1] (0 outside)
     k.each_of("padded_d_classes1", N * F * Q * M * S * Y, a.d_grown1, a.padded_d_classes1, N)
@@ -1121,6 +1153,12 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # ∂L/∂code[n,r,h2,w2] = ∂L/∂code_pad[n,r,h2+1,w2+1]
     k.each_of("d_code", N * R * H2 * W2, a.d_code_pad, a.d_code, N)
+
+    # ∂L/∂down2_W[r,f,u,v] = Σ_{n,h2,w2} halves_pad1[n,f,2 h2 + u,2 w2 + v] ∂L/∂code[n,r,h2,w2]
+    k.product("d_down2_W", 16, 1, R, F * U * V, a.d_code, a.halves_pad1, g.down2_W, N)
+
+    # ∂L/∂down2_b[r] = Σ_{n,h2,w2} ∂L/∂code[n,r,h2,w2]
+    k.by_block("d_down2_b", R, a.d_code, g.down2_b, N)
 
     # padded_d_code[n,r,k,j] = ∂L/∂code[n,r,k-1,j-1] (0 outside)
     k.each_of("padded_d_code", N * R * K * J, a.d_code, a.padded_d_code, N)
@@ -1150,44 +1188,6 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # ∂L/∂down1_b[f] = Σ_{n,j,k} ∂L/∂z1[n,f,j,k]
     k.by_block("d_down1_b", F, a.d_z1, g.down1_b, N)
-
-    # ∂L/∂down2_W[r,f,u,v] = Σ_{n,h2,w2} halves_pad1[n,f,2 h2 + u,2 w2 + v] ∂L/∂code[n,r,h2,w2]
-    k.product("d_down2_W", 16, 1, R, F * U * V, a.d_code, a.halves_pad1, g.down2_W, N)
-
-    # ∂L/∂down2_b[r] = Σ_{n,h2,w2} ∂L/∂code[n,r,h2,w2]
-    k.by_block("d_down2_b", R, a.d_code, g.down2_b, N)
-
-    # split_d_up1_W[r,f,q,m,u3,v3] = Σ_{n,j2,k2} code_pad[n,r,j2 + 1 - u3,k2 + 1 - v3]
-    #     ∂L/∂classes1[n,f,q,m,j2,k2]
-    k.product(
-        "split_d_up1_W", 16, 1, F * Q * M, R * U3 * V3, a.d_grown1, a.code_pad, a.split_d_up1_W, N
-    )
-
-    # ∂L/∂up1_W[r,f,2 u3 + q,2 v3 + m] = split_d_up1_W[r,f,q,m,u3,v3]
-    k.each("d_up1_W", R * F * U2 * V2, a.split_d_up1_W, g.up1_W)
-
-    # ∂L/∂up1_b[f] = Σ_{n,e,g} ∂L/∂z2[n,f,e,g]
-    k.by_block("d_up1_b", F, a.d_z2, g.up1_b, N)
-
-    # split_d_up2_W[f,d2,q,m,u3,v3] = Σ_{n,j3,k3} grown_pad1[n,f,j3 + 1 - u3,k3 + 1 - v3]
-    #     ∂L/∂classes2[n,d2,q,m,j3,k3]
-    k.product(
-        "split_d_up2_W",
-        16,
-        1,
-        D2 * Q * M,
-        F * U3 * V3,
-        a.d_grown2,
-        a.grown_pad1,
-        a.split_d_up2_W,
-        N,
-    )
-
-    # ∂L/∂up2_W[f,d2,2 u3 + q,2 v3 + m] = split_d_up2_W[f,d2,q,m,u3,v3]
-    k.each("d_up2_W", F * D2 * U2 * V2, a.split_d_up2_W, g.up2_W)
-
-    # ∂L/∂up2_b[d2] = Σ_{n,h,w} ∂L/∂drawn[n,d2,h,w]
-    k.by_block("d_up2_b", D2, a.d_drawn, g.up2_b, N)
 
 
 def update(p: Params, g: Grads, s: State) -> None:

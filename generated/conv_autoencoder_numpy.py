@@ -24,7 +24,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 DTYPE = "float32"
 D, F, C, U, V, R, U2, V2, D2, H, W, A, B, J, K, T = 64, 8, 1, 3, 3, 4, 4, 4, 1, 8, 8, 9, 9, 4, 4, 5
 S, H2, W2, A2, B2, Q, M, J2, K2, H3, W3, E, G, A3, B3 = 5, 2, 2, 4, 4, 2, 2, 3, 3, 6, 6, 4, 4, 6, 6
-J3, K3, H4, W4, E2, P, X, Y, R2, Z, S2, G2, U3, V3 = 5, 5, 10, 10, 64, 7, 7, 5, 2, 3, 6, 6, 2, 2
+J3, K3, H4, W4, E2, U3, V3, P, X, Y, R2, Z, S2, G2 = 5, 5, 10, 10, 64, 2, 2, 7, 7, 5, 2, 3, 6, 6
 Q2 = 2
 SIZE = 1021
 
@@ -167,7 +167,7 @@ class Workspace(Activations):
         TILE = max(
             C * U * V * pitch(rows_J_CKNUV * K * N), F * U * V * pitch(rows_H2_FNUVW2 * W2 * N)
         )
-        rows_N = np.empty((2432, N), dtype)
+        rows_N = np.empty((2240, N), dtype)
         rows_TILE = np.empty((1, TILE), dtype)
         rows = np.empty(576, dtype)
         self.image_pad = np.zeros((C, A, B, N), dtype)  # image_pad[c,a,b,n]
@@ -197,9 +197,9 @@ class Workspace(Activations):
         self.grown_split1 = rows_N[288:576].reshape(
             (F, J2, Q, K2, M, N)
         )  # grown_split1[f,j2,q,k2,m,n]
-        self.z2 = rows_N[2176:2304].reshape((F, E, G, N))  # z2[f,e,g,n]
+        self.z2 = rows_N[864:992].reshape((F, E, G, N))  # z2[f,e,g,n]
         self.grown = rows_N[0:128].reshape((F, E, G, N))  # grown[f,e,g,n]
-        self.classes2 = rows_N[800:900].reshape((D2, Q, M, J3, K3, N))  # classes2[d2,q,m,j3,k3,n]
+        self.classes2 = rows_N[992:1092].reshape((D2, Q, M, J3, K3, N))  # classes2[d2,q,m,j3,k3,n]
         self.u_d2qmfu3v3 = rows[0:128].reshape((D2, Q, M, F, U3, V3))
         self.v_fu3v3j3k3n = rows_N[0:800].reshape((F, U3, V3, J3, K3, N))
         self.grown_split2 = rows_N[0:100].reshape(
@@ -214,15 +214,26 @@ class Workspace(Activations):
         self.u_ne2 = rows_N[256:320].reshape((N, E2))
         self.v_ne2 = rows_N[320:384].reshape((N, E2))
         self.p = rows_N[128:192].reshape((N, E2))  # p[n,e2]
-        self.d_drawn = rows_N[2304:2368].reshape((D2, H, W, N))  # ∂L/∂drawn[d2,h,w,n]
+        self.d_drawn = rows_N[0:64].reshape((D2, H, W, N))  # ∂L/∂drawn[d2,h,w,n]
+        self.split_d_up2_W = rows[0:128].reshape(
+            (F, D2, Q, M, U3, V3)
+        )  # split_d_up2_W[f,d2,q,m,u3,v3]
+        self.u_fu3v3j3k3n = rows_N[0:800].reshape((F, U3, V3, J3, K3, N))
         self.d_grown_pad1 = rows_N[576:864].reshape((F, A3, B3, N))  # ∂L/∂grown_pad1[f,a3,b3,n]
         self.u_d2qmu3v3f = rows[0:128].reshape((D2, Q, M, U3, V3, F))
         self.v_d2qmu3v3a3b3n = rows_N[0:576].reshape((D2, Q, M, U3, V3, A3, B3, N))
-        self.d_z2 = rows_N[2176:2304].reshape((F, E, G, N))  # ∂L/∂z2[f,e,g,n]
-        self.d_code_pad = rows_N[2368:2432].reshape((R, A2, B2, N))  # ∂L/∂code_pad[r,a2,b2,n]
+        self.d_z2 = rows_N[864:992].reshape((F, E, G, N))  # ∂L/∂z2[f,e,g,n]
+        self.split_d_up1_W = rows[0:512].reshape(
+            (R, F, Q, M, U3, V3)
+        )  # split_d_up1_W[r,f,q,m,u3,v3]
+        self.u_ru3v3j2k2n = rows_N[0:144].reshape((R, U3, V3, J2, K2, N))
+        self.d_code_pad = rows_N[2176:2240].reshape((R, A2, B2, N))  # ∂L/∂code_pad[r,a2,b2,n]
         self.u_fqmu3v3r = rows[0:512].reshape((F, Q, M, U3, V3, R))
         self.v_fqmu3v3a2b2n = rows_N[0:2048].reshape((F, Q, M, U3, V3, A2, B2, N))
-        self.d_code = rows_N[576:592].reshape((R, H2, W2, N))  # ∂L/∂code[r,h2,w2,n]
+        self.d_code = rows_N[0:16].reshape((R, H2, W2, N))  # ∂L/∂code[r,h2,w2,n]
+        self.u_fuvh2_w2n = apart(rows_TILE[0], F * U * V, (F, U, V, rows_H2_FNUVW2, W2, N))
+        self.v_fuvr = rows[0:288].reshape((F, U, V, R))
+        self.w_fuvr = rows[288:576].reshape((F, U, V, R))
         self.split_d_halves_pad1 = rows_N[0:288].reshape(
             (F, Q, R2, Z, K2, N)
         )  # split_d_halves_pad1[f,q,r2,z,k2,n]
@@ -234,17 +245,6 @@ class Workspace(Activations):
         self.d_z1 = rows_N[2048:2176].reshape((F, J, K, N))  # ∂L/∂z1[f,j,k,n]
         self.v_cuvf = rows[0:72].reshape((C, U, V, F))
         self.w_cuvf = rows[72:144].reshape((C, U, V, F))
-        self.u_fuvh2_w2n = apart(rows_TILE[0], F * U * V, (F, U, V, rows_H2_FNUVW2, W2, N))
-        self.v_fuvr = rows[0:288].reshape((F, U, V, R))
-        self.w_fuvr = rows[288:576].reshape((F, U, V, R))
-        self.split_d_up1_W = rows[0:512].reshape(
-            (R, F, Q, M, U3, V3)
-        )  # split_d_up1_W[r,f,q,m,u3,v3]
-        self.u_ru3v3j2k2n = rows_N[0:144].reshape((R, U3, V3, J2, K2, N))
-        self.split_d_up2_W = rows[0:128].reshape(
-            (F, D2, Q, M, U3, V3)
-        )  # split_d_up2_W[f,d2,q,m,u3,v3]
-        self.u_fu3v3j3k3n = rows_N[0:800].reshape((F, U3, V3, J3, K3, N))
         self.C_1_OVER_BATCH_E2 = np.array(1 / (BATCH * E2), dtype)
         self.HALF = np.array(0.5, dtype)
         self.ZERO = np.array(0, dtype)
@@ -430,11 +430,26 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray) -> None:
     )
     np.multiply(a.d_drawn, a.C_1_OVER_BATCH_E2, out=a.d_drawn)
 
+    # ∂L/∂up2_b[d2] = Σ_{n,h,w} ∂L/∂drawn[n,d2,h,w]
+    np.add.reduce(a.d_drawn, axis=(1, 2, 3), out=g.up2_b)
+
     # ∂L/∂grown2[n,d2,h4,w4] = ∂L/∂drawn[n,d2,h4-1,w4-1] (0 outside)
     np.copyto(a.d_grown2[:, 1:-1, 1:-1, :], a.d_drawn)
 
     # ∂L/∂classes2[n,d2,q,m,j3,k3] = ∂L/∂grown2[n,d2,2 j3 + q,2 k3 + m]
     a.d_classes2 = a.d_grown2.reshape(D2, J3, Q, K3, M, -1).transpose(0, 2, 4, 1, 3, 5)
+
+    # split_d_up2_W[f,d2,q,m,u3,v3] = Σ_{n,j3,k3} grown_pad1[n,f,j3 + 1 - u3,k3 + 1 - v3]
+    #     ∂L/∂classes2[n,d2,q,m,j3,k3]
+    np.copyto(a.u_fu3v3j3k3n, a.grown_pad1_fj3k3nu3v3.transpose(0, 4, 5, 1, 2, 3))
+    np.matmul(
+        a.d_classes2.reshape(D2 * Q * M, J3 * K3 * N),
+        a.u_fu3v3j3k3n.reshape(F, U3 * V3, J3 * K3 * N).swapaxes(-1, -2),
+        out=a.split_d_up2_W.reshape(F, D2 * Q * M, U3 * V3),
+    )
+
+    # ∂L/∂up2_W[f,d2,2 u3 + q,2 v3 + m] = split_d_up2_W[f,d2,q,m,u3,v3]
+    np.copyto(g.up2_W.reshape(F, D2, U3, Q, V3, M), a.split_d_up2_W.transpose(0, 1, 4, 2, 5, 3))
 
     # padded_d_classes2[n,d2,q,m,p,x] = ∂L/∂classes2[n,d2,q,m,p-1,x-1] (0 outside)
     np.copyto(a.padded_d_classes2[:, :, :, 1:-1, 1:-1, :], a.d_classes2)
@@ -455,11 +470,26 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray) -> None:
     np.greater(a.z2, a.ZERO, out=a.d_z2)
     np.multiply(a.d_z2, a.d_grown_pad1[:, 1:5, 1:5, :], out=a.d_z2)
 
+    # ∂L/∂up1_b[f] = Σ_{n,e,g} ∂L/∂z2[n,f,e,g]
+    np.add.reduce(a.d_z2, axis=(1, 2, 3), out=g.up1_b)
+
     # ∂L/∂grown1[n,f,h3,w3] = ∂L/∂z2[n,f,h3-1,w3-1] (0 outside)
     np.copyto(a.d_grown1[:, 1:-1, 1:-1, :], a.d_z2)
 
     # ∂L/∂classes1[n,f,q,m,j2,k2] = ∂L/∂grown1[n,f,2 j2 + q,2 k2 + m]
     a.d_classes1 = a.d_grown1.reshape(F, J2, Q, K2, M, -1).transpose(0, 2, 4, 1, 3, 5)
+
+    # split_d_up1_W[r,f,q,m,u3,v3] = Σ_{n,j2,k2} code_pad[n,r,j2 + 1 - u3,k2 + 1 - v3]
+    #     ∂L/∂classes1[n,f,q,m,j2,k2]
+    np.copyto(a.u_ru3v3j2k2n, a.code_pad_rj2k2nu3v3.transpose(0, 4, 5, 1, 2, 3))
+    np.matmul(
+        a.d_classes1.reshape(F * Q * M, J2 * K2 * N),
+        a.u_ru3v3j2k2n.reshape(R, U3 * V3, J2 * K2 * N).swapaxes(-1, -2),
+        out=a.split_d_up1_W.reshape(R, F * Q * M, U3 * V3),
+    )
+
+    # ∂L/∂up1_W[r,f,2 u3 + q,2 v3 + m] = split_d_up1_W[r,f,q,m,u3,v3]
+    np.copyto(g.up1_W.reshape(R, F, U3, Q, V3, M), a.split_d_up1_W.transpose(0, 1, 4, 2, 5, 3))
 
     # padded_d_classes1[n,f,q,m,s,y] = ∂L/∂classes1[n,f,q,m,s-1,y-1] (0 outside)
     np.copyto(a.padded_d_classes1[:, :, :, 1:-1, 1:-1, :], a.d_classes1)
@@ -476,6 +506,23 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray) -> None:
 
     # ∂L/∂code[n,r,h2,w2] = ∂L/∂code_pad[n,r,h2+1,w2+1]
     np.copyto(a.d_code, a.d_code_pad[:, 1:3, 1:3, :])
+
+    # ∂L/∂down2_W[r,f,u,v] = Σ_{n,h2,w2} halves_pad1[n,f,2 h2 + u,2 w2 + v] ∂L/∂code[n,r,h2,w2]
+    a.v_fuvr[...] = 0
+    for tile in a.TILES_H2_FNUVW2:
+        np.copyto(
+            a.u_fuvh2_w2n, a.halves_pad1_fuvnh2w2[:, :, :, :, tile].transpose(0, 1, 2, 4, 5, 3)
+        )
+        np.matmul(
+            a.u_fuvh2_w2n.reshape(F * U * V, -1),
+            a.d_code[:, tile].reshape(R, -1).swapaxes(-1, -2),
+            out=a.w_fuvr.reshape(F * U * V, R),
+        )
+        np.add(a.v_fuvr, a.w_fuvr, out=a.v_fuvr)
+    np.copyto(g.down2_W, a.v_fuvr.transpose(3, 0, 1, 2))
+
+    # ∂L/∂down2_b[r] = Σ_{n,h2,w2} ∂L/∂code[n,r,h2,w2]
+    np.add.reduce(a.d_code, axis=(1, 2, 3), out=g.down2_b)
 
     # padded_d_code[n,r,k,j] = ∂L/∂code[n,r,k-1,j-1] (0 outside)
     np.copyto(a.padded_d_code[:, 1:-1, 1:-1, :], a.d_code)
@@ -519,53 +566,6 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray) -> None:
 
     # ∂L/∂down1_b[f] = Σ_{n,j,k} ∂L/∂z1[n,f,j,k]
     np.add.reduce(a.d_z1, axis=(1, 2, 3), out=g.down1_b)
-
-    # ∂L/∂down2_W[r,f,u,v] = Σ_{n,h2,w2} halves_pad1[n,f,2 h2 + u,2 w2 + v] ∂L/∂code[n,r,h2,w2]
-    a.v_fuvr[...] = 0
-    for tile in a.TILES_H2_FNUVW2:
-        np.copyto(
-            a.u_fuvh2_w2n, a.halves_pad1_fuvnh2w2[:, :, :, :, tile].transpose(0, 1, 2, 4, 5, 3)
-        )
-        np.matmul(
-            a.u_fuvh2_w2n.reshape(F * U * V, -1),
-            a.d_code[:, tile].reshape(R, -1).swapaxes(-1, -2),
-            out=a.w_fuvr.reshape(F * U * V, R),
-        )
-        np.add(a.v_fuvr, a.w_fuvr, out=a.v_fuvr)
-    np.copyto(g.down2_W, a.v_fuvr.transpose(3, 0, 1, 2))
-
-    # ∂L/∂down2_b[r] = Σ_{n,h2,w2} ∂L/∂code[n,r,h2,w2]
-    np.add.reduce(a.d_code, axis=(1, 2, 3), out=g.down2_b)
-
-    # split_d_up1_W[r,f,q,m,u3,v3] = Σ_{n,j2,k2} code_pad[n,r,j2 + 1 - u3,k2 + 1 - v3]
-    #     ∂L/∂classes1[n,f,q,m,j2,k2]
-    np.copyto(a.u_ru3v3j2k2n, a.code_pad_rj2k2nu3v3.transpose(0, 4, 5, 1, 2, 3))
-    np.matmul(
-        a.d_classes1.reshape(F * Q * M, J2 * K2 * N),
-        a.u_ru3v3j2k2n.reshape(R, U3 * V3, J2 * K2 * N).swapaxes(-1, -2),
-        out=a.split_d_up1_W.reshape(R, F * Q * M, U3 * V3),
-    )
-
-    # ∂L/∂up1_W[r,f,2 u3 + q,2 v3 + m] = split_d_up1_W[r,f,q,m,u3,v3]
-    np.copyto(g.up1_W.reshape(R, F, U3, Q, V3, M), a.split_d_up1_W.transpose(0, 1, 4, 2, 5, 3))
-
-    # ∂L/∂up1_b[f] = Σ_{n,e,g} ∂L/∂z2[n,f,e,g]
-    np.add.reduce(a.d_z2, axis=(1, 2, 3), out=g.up1_b)
-
-    # split_d_up2_W[f,d2,q,m,u3,v3] = Σ_{n,j3,k3} grown_pad1[n,f,j3 + 1 - u3,k3 + 1 - v3]
-    #     ∂L/∂classes2[n,d2,q,m,j3,k3]
-    np.copyto(a.u_fu3v3j3k3n, a.grown_pad1_fj3k3nu3v3.transpose(0, 4, 5, 1, 2, 3))
-    np.matmul(
-        a.d_classes2.reshape(D2 * Q * M, J3 * K3 * N),
-        a.u_fu3v3j3k3n.reshape(F, U3 * V3, J3 * K3 * N).swapaxes(-1, -2),
-        out=a.split_d_up2_W.reshape(F, D2 * Q * M, U3 * V3),
-    )
-
-    # ∂L/∂up2_W[f,d2,2 u3 + q,2 v3 + m] = split_d_up2_W[f,d2,q,m,u3,v3]
-    np.copyto(g.up2_W.reshape(F, D2, U3, Q, V3, M), a.split_d_up2_W.transpose(0, 1, 4, 2, 5, 3))
-
-    # ∂L/∂up2_b[d2] = Σ_{n,h,w} ∂L/∂drawn[n,d2,h,w]
-    np.add.reduce(a.d_drawn, axis=(1, 2, 3), out=g.up2_b)
 
 
 def update(p: Params, g: Grads, s: State, t: int) -> None:

@@ -364,6 +364,23 @@ extern "C" __global__ void kernel_d_logits(
     }, e, p, d_logits);
 }
 
+// ∂L/∂fc2_W[h,k] = Σ_n h[n,h] ∂L/∂logits[n,k]
+extern "C" __global__ void kernel_d_fc2_W(
+    const real *h_, const real *d_logits, real *d_fc2_W, int N
+) {
+    product<1, by_column, by_row>(1, H, K, N,
+        [=](int, int h, int n) { return h_[n * H + h]; },
+        [=](int, int n, int k) { return d_logits[n * K + k]; },
+        [=](int, int h, int k, real sum) { d_fc2_W[h * K + k] = sum; });
+}
+
+// ∂L/∂fc2_b[k] = Σ_n ∂L/∂logits[n,k]
+extern "C" __global__ void kernel_d_fc2_b(const real *d_logits, real *d_fc2_b, int N) {
+    by_columns<added>(K, N,
+        [=](int k, int n) { return d_logits[n * K + k]; },
+        [=](int k, real sum) { d_fc2_b[k] = sum; });
+}
+
 // ∂L/∂h[n,h] = Σ_k fc2_W[h,k] ∂L/∂logits[n,k]
 // ∂L/∂z1[n,h] = [z1[n,h] > 0] ∂L/∂h[n,h]
 extern "C" __global__ void kernel_d_z1(
@@ -396,23 +413,6 @@ extern "C" __global__ void kernel_d_fc1_b(const real *d_z1, real *d_fc1_b, int N
         [=](int h, real sum) { d_fc1_b[h] = sum; });
 }
 
-// ∂L/∂fc2_W[h,k] = Σ_n h[n,h] ∂L/∂logits[n,k]
-extern "C" __global__ void kernel_d_fc2_W(
-    const real *h_, const real *d_logits, real *d_fc2_W, int N
-) {
-    product<1, by_column, by_row>(1, H, K, N,
-        [=](int, int h, int n) { return h_[n * H + h]; },
-        [=](int, int n, int k) { return d_logits[n * K + k]; },
-        [=](int, int h, int k, real sum) { d_fc2_W[h * K + k] = sum; });
-}
-
-// ∂L/∂fc2_b[k] = Σ_n ∂L/∂logits[n,k]
-extern "C" __global__ void kernel_d_fc2_b(const real *d_logits, real *d_fc2_b, int N) {
-    by_columns<added>(K, N,
-        [=](int k, int n) { return d_logits[n * K + k]; },
-        [=](int k, real sum) { d_fc2_b[k] = sum; });
-}
-
 // u[i] ← g[i] + 0.9 u[i]
 // θ[i] ← θ[i] - 0.1 u[i]
 extern "C" __global__ void kernel_theta(const real *g, real *u, real *theta, int P) {
@@ -428,11 +428,11 @@ KERNELS = (
     "logits_at_digit",
     "loss",
     "d_logits",
+    "d_fc2_W",
+    "d_fc2_b",
     "d_z1",
     "d_fc1_W",
     "d_fc1_b",
-    "d_fc2_W",
-    "d_fc2_b",
     "theta",
 )
 # A grid that fills any GPU of today many times over; what is left, its threads walk on to.
@@ -631,6 +631,12 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     # ∂L/∂logits[n,k] = (p[n,k] - 0.1/K - 0.9 δ(k,digit[n]))/N
     k.each_of("d_logits", N * K, a.s, a.e, a.digit, a.p, a.d_logits, N)
 
+    # ∂L/∂fc2_W[h,k] = Σ_n h[n,h] ∂L/∂logits[n,k]
+    k.product("d_fc2_W", 16, 1, H, K, a.h, a.d_logits, g.fc2_W, N)
+
+    # ∂L/∂fc2_b[k] = Σ_n ∂L/∂logits[n,k]
+    k.by_columns("d_fc2_b", K, a.d_logits, g.fc2_b, N)
+
     # ∂L/∂h[n,h] = Σ_k fc2_W[h,k] ∂L/∂logits[n,k]
     # ∂L/∂z1[n,h] = [z1[n,h] > 0] ∂L/∂h[n,h]
     k.product("d_z1", 32, 1, N, H, a.d_logits, p.fc2_W, a.z1, a.d_h, a.d_z1, N)
@@ -640,12 +646,6 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # ∂L/∂fc1_b[h] = Σ_n ∂L/∂z1[n,h]
     k.by_columns("d_fc1_b", H, a.d_z1, g.fc1_b, N)
-
-    # ∂L/∂fc2_W[h,k] = Σ_n h[n,h] ∂L/∂logits[n,k]
-    k.product("d_fc2_W", 16, 1, H, K, a.h, a.d_logits, g.fc2_W, N)
-
-    # ∂L/∂fc2_b[k] = Σ_n ∂L/∂logits[n,k]
-    k.by_columns("d_fc2_b", K, a.d_logits, g.fc2_b, N)
 
 
 def update(p: Params, g: Grads, s: State) -> None:

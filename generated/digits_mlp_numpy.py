@@ -228,6 +228,10 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.subtract(a.d_logits, a.C_0_1_OVER_K, out=a.d_logits)
     np.multiply(a.d_logits, a.C_1_OVER_BATCH, out=a.d_logits)
 
+    # ∂L/∂fc2_W[h,k] = Σ_n h[n,h] ∂L/∂logits[n,k],
+    # ∂L/∂fc2_b[k] = Σ_n ∂L/∂logits[n,k]
+    np.dot(a.h_1, a.d_logits.T, out=g.fc2_W_b)
+
     # ∂L/∂h[n,h] = Σ_k fc2_W[h,k] ∂L/∂logits[n,k]
     np.dot(p.fc2_W, a.d_logits, out=a.d_h)
 
@@ -238,10 +242,6 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     # ∂L/∂fc1_W[d,h] = Σ_n x[n,d] ∂L/∂z1[n,h],
     # ∂L/∂fc1_b[h] = Σ_n ∂L/∂z1[n,h]
     np.dot(a.x_1.T, a.d_z1.T, out=g.fc1_W_b)
-
-    # ∂L/∂fc2_W[h,k] = Σ_n h[n,h] ∂L/∂logits[n,k],
-    # ∂L/∂fc2_b[k] = Σ_n ∂L/∂logits[n,k]
-    np.dot(a.h_1, a.d_logits.T, out=g.fc2_W_b)
 
 
 def update(p: Params, g: Grads, s: State) -> None:

@@ -302,14 +302,6 @@ extern "C" __global__ void kernel_loss(
         });
 }
 
-// ∂L/∂fm_u[n,r] = 2 fm_u[n,r] r[n]/N
-extern "C" __global__ void kernel_d_fm_u(const real *fm_u, const real *r, real *d_fm_u, int N) {
-    each_of(N * R, [=](int i, real fm_u, real &d_fm_u) {
-        const int n = i / R;
-        d_fm_u = 2_r * fm_u * r[n] / real(N);
-    }, fm_u, d_fm_u);
-}
-
 // ∂L/∂fm_w0 = Σ_n 2 r[n]/N
 extern "C" __global__ void kernel_d_fm_w0(const real *r, real *d_fm_w0, int N) {
     by_block<added>(1, N,
@@ -322,6 +314,14 @@ extern "C" __global__ void kernel_d_fm_w(const real *x, const real *r, real *d_f
     by_columns<added>(D, N,
         [=](int d, int n) { return 2_r * x[n * D + d] * r[n] / real(N); },
         [=](int d, real sum) { d_fm_w[d] = sum; });
+}
+
+// ∂L/∂fm_u[n,r] = 2 fm_u[n,r] r[n]/N
+extern "C" __global__ void kernel_d_fm_u(const real *fm_u, const real *r, real *d_fm_u, int N) {
+    each_of(N * R, [=](int i, real fm_u, real &d_fm_u) {
+        const int n = i / R;
+        d_fm_u = 2_r * fm_u * r[n] / real(N);
+    }, fm_u, d_fm_u);
 }
 
 // sum_for_d_fm_V[d] = Σ_n x[n,d]² r[n]
@@ -382,9 +382,9 @@ KERNELS = (
     "r",
     "mean_squared_error",
     "loss",
-    "d_fm_u",
     "d_fm_w0",
     "d_fm_w",
+    "d_fm_u",
     "sum_for_d_fm_V",
     "d_fm_V",
     "lr_t",
@@ -583,14 +583,14 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k = a.kernels
     N = a.N
 
-    # ∂L/∂fm_u[n,r] = 2 fm_u[n,r] r[n]/N
-    k.each_of("d_fm_u", N * R, a.fm_u, a.r, a.d_fm_u, N)
-
     # ∂L/∂fm_w0 = Σ_n 2 r[n]/N
     k.by_block("d_fm_w0", 1, a.r, g.fm_w0, N)
 
     # ∂L/∂fm_w[d] = Σ_n 2 x[n,d] r[n]/N
     k.by_columns("d_fm_w", D, a.x, a.r, g.fm_w, N)
+
+    # ∂L/∂fm_u[n,r] = 2 fm_u[n,r] r[n]/N
+    k.each_of("d_fm_u", N * R, a.fm_u, a.r, a.d_fm_u, N)
 
     # sum_for_d_fm_V[d] = Σ_n x[n,d]² r[n]
     k.by_columns("sum_for_d_fm_V", D, a.x, a.r, a.sum_for_d_fm_V, N)

@@ -202,10 +202,6 @@ def add_loss(p: Params, a: Activations, y: np.ndarray) -> None:
 
 def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray) -> None:
     """Fill `g` with the gradient, from what `forward` and `add_loss` left in `a`."""
-    # ∂L/∂fm_u[n,r] = 2 fm_u[n,r] r[n]/N
-    np.multiply(a.r, a.C_2_OVER_BATCH, out=a.u_n)
-    np.multiply(a.fm_u, a.u_n, out=a.d_fm_u)
-
     # ∂L/∂fm_w0 = Σ_n 2 r[n]/N
     np.dot(a.r, a.ONES_N, out=g.fm_w0)
     np.multiply(g.fm_w0, a.C_2_OVER_BATCH, out=g.fm_w0)
@@ -213,6 +209,10 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray) -> None:
     # ∂L/∂fm_w[d] = Σ_n 2 x[n,d] r[n]/N
     np.dot(a.r, x, out=g.fm_w)
     np.multiply(g.fm_w, a.C_2_OVER_BATCH, out=g.fm_w)
+
+    # ∂L/∂fm_u[n,r] = 2 fm_u[n,r] r[n]/N
+    np.multiply(a.r, a.C_2_OVER_BATCH, out=a.u_n)
+    np.multiply(a.fm_u, a.u_n, out=a.d_fm_u)
 
     # sum_for_d_fm_V[d] = Σ_n x[n,d]² r[n]
     np.multiply(x, a.r[:, None], out=a.u_nd)

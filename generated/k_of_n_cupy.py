@@ -384,6 +384,23 @@ extern "C" __global__ void kernel_d_logits(
     }, e, p, d_logits);
 }
 
+// ∂L/∂out_W[h,k] = Σ_n h[n,h] ∂L/∂logits[n,k]
+extern "C" __global__ void kernel_d_out_W(
+    const real *h_, const real *d_logits, real *d_out_W, int N
+) {
+    product<1, by_column, by_row>(1, H, K, N,
+        [=](int, int h, int n) { return h_[n * H + h]; },
+        [=](int, int n, int k) { return d_logits[n * K + k]; },
+        [=](int, int h, int k, real sum) { d_out_W[h * K + k] = sum; });
+}
+
+// ∂L/∂out_b[k] = Σ_n ∂L/∂logits[n,k]
+extern "C" __global__ void kernel_d_out_b(const real *d_logits, real *d_out_b, int N) {
+    by_columns<added>(K, N,
+        [=](int k, int n) { return d_logits[n * K + k]; },
+        [=](int k, real sum) { d_out_b[k] = sum; });
+}
+
 // ∂L/∂h[n,h] = Σ_k out_W[h,k] ∂L/∂logits[n,k]
 // ∂L/∂z1[n,h] = [z1[n,h] > 0] ∂L/∂h[n,h]
 extern "C" __global__ void kernel_d_z1(
@@ -416,23 +433,6 @@ extern "C" __global__ void kernel_d_seen_b(const real *d_z1, real *d_seen_b, int
     by_columns<added>(H, N,
         [=](int h, int n) { return d_z1[n * H + h]; },
         [=](int h, real sum) { d_seen_b[h] = sum; });
-}
-
-// ∂L/∂out_W[h,k] = Σ_n h[n,h] ∂L/∂logits[n,k]
-extern "C" __global__ void kernel_d_out_W(
-    const real *h_, const real *d_logits, real *d_out_W, int N
-) {
-    product<1, by_column, by_row>(1, H, K, N,
-        [=](int, int h, int n) { return h_[n * H + h]; },
-        [=](int, int n, int k) { return d_logits[n * K + k]; },
-        [=](int, int h, int k, real sum) { d_out_W[h * K + k] = sum; });
-}
-
-// ∂L/∂out_b[k] = Σ_n ∂L/∂logits[n,k]
-extern "C" __global__ void kernel_d_out_b(const real *d_logits, real *d_out_b, int N) {
-    by_columns<added>(K, N,
-        [=](int k, int n) { return d_logits[n * K + k]; },
-        [=](int k, real sum) { d_out_b[k] = sum; });
 }
 
 // c2 ← √(1 - 0.999^t)
@@ -468,11 +468,11 @@ KERNELS = (
     "logits_at_digit",
     "loss",
     "d_logits",
+    "d_out_W",
+    "d_out_b",
     "d_z1",
     "d_seen_W",
     "d_seen_b",
-    "d_out_W",
-    "d_out_b",
     "lr_t",
     "theta",
     "count_step",
@@ -678,6 +678,12 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     # ∂L/∂logits[n,k] = (p[n,k] - δ(k,digit[n]))/N
     k.each_of("d_logits", N * K, a.s, a.e, a.digit, a.p, a.d_logits, N)
 
+    # ∂L/∂out_W[h,k] = Σ_n h[n,h] ∂L/∂logits[n,k]
+    k.product("d_out_W", 16, 1, H, K, a.h, a.d_logits, g.out_W, N)
+
+    # ∂L/∂out_b[k] = Σ_n ∂L/∂logits[n,k]
+    k.by_columns("d_out_b", K, a.d_logits, g.out_b, N)
+
     # ∂L/∂h[n,h] = Σ_k out_W[h,k] ∂L/∂logits[n,k]
     # ∂L/∂z1[n,h] = [z1[n,h] > 0] ∂L/∂h[n,h]
     k.product("d_z1", 32, 1, N, H, a.d_logits, p.out_W, a.z1, a.d_h, a.d_z1, N)
@@ -687,12 +693,6 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # ∂L/∂seen_b[h] = Σ_n ∂L/∂z1[n,h]
     k.by_columns("d_seen_b", H, a.d_z1, g.seen_b, N)
-
-    # ∂L/∂out_W[h,k] = Σ_n h[n,h] ∂L/∂logits[n,k]
-    k.product("d_out_W", 16, 1, H, K, a.h, a.d_logits, g.out_W, N)
-
-    # ∂L/∂out_b[k] = Σ_n ∂L/∂logits[n,k]
-    k.by_columns("d_out_b", K, a.d_logits, g.out_b, N)
 
 
 def update(p: Params, g: Grads, s: State) -> None:

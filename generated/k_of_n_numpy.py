@@ -126,7 +126,7 @@ class Workspace(Activations):
     def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
         BATCH = BATCH or N
         self.N, self.BATCH = N, BATCH
-        rows_N = np.empty((586, N), dtype)
+        rows_N = np.empty((537, N), dtype)
         self.seen_pattern = TABLES["seen_pattern"].astype(np.intp)  # seen_pattern[h,j]
         self.loss = np.empty((), dtype)  # loss
         self.x_at_seen_pattern = rows_N[0:384].reshape((N, H, J))  # x_at_seen_pattern[n,h,j]
@@ -140,8 +140,8 @@ class Workspace(Activations):
         self.i_n = lent(rows_N[532:534], np.intp, (N,))
         self.u_n = rows_N[512:513].reshape(N)
         self.p = rows_N[522:532].reshape((K, N))  # p[k,n]
-        self.d_logits = rows_N[576:586].reshape((K, N))  # ∂L/∂logits[k,n]
-        self.d_h = rows_N[512:576].reshape((N, H))  # ∂L/∂h[n,h]
+        self.d_logits = rows_N[512:522].reshape((K, N))  # ∂L/∂logits[k,n]
+        self.d_h = rows_N[448:512].reshape((N, H))  # ∂L/∂h[n,h]
         self.d_z1 = rows_N[384:448].reshape((N, H))  # ∂L/∂z1[n,h]
         self.COUNT_N = np.array(N)
         self.C_1_OVER_BATCH = np.array(1 / BATCH, dtype)
@@ -236,6 +236,12 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.subtract(a.p, a.d_logits, out=a.d_logits)
     np.multiply(a.d_logits, a.C_1_OVER_BATCH, out=a.d_logits)
 
+    # ∂L/∂out_W[h,k] = Σ_n h[n,h] ∂L/∂logits[n,k]
+    np.dot(a.h.T, a.d_logits.T, out=g.out_W)
+
+    # ∂L/∂out_b[k] = Σ_n ∂L/∂logits[n,k]
+    np.dot(a.d_logits, a.ONES_N, out=g.out_b)
+
     # ∂L/∂h[n,h] = Σ_k out_W[h,k] ∂L/∂logits[n,k]
     np.dot(a.d_logits.T, p.out_W.T, out=a.d_h)
 
@@ -250,12 +256,6 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
 
     # ∂L/∂seen_b[h] = Σ_n ∂L/∂z1[n,h]
     np.dot(a.ONES_N, a.d_z1, out=g.seen_b)
-
-    # ∂L/∂out_W[h,k] = Σ_n h[n,h] ∂L/∂logits[n,k]
-    np.dot(a.h.T, a.d_logits.T, out=g.out_W)
-
-    # ∂L/∂out_b[k] = Σ_n ∂L/∂logits[n,k]
-    np.dot(a.d_logits, a.ONES_N, out=g.out_b)
 
 
 def update(p: Params, g: Grads, s: State, t: int) -> None:

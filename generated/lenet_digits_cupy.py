@@ -455,6 +455,23 @@ extern "C" __global__ void kernel_d_logits(
     }, e, p, d_logits);
 }
 
+// ∂L/∂fc2_W[s,d2] = Σ_n hidden[n,s] ∂L/∂logits[n,d2]
+extern "C" __global__ void kernel_d_fc2_W(
+    const real *hidden, const real *d_logits, real *d_fc2_W, int N
+) {
+    product<1, by_column, by_row>(1, S, D2, N,
+        [=](int, int s_, int n) { return hidden[n * S + s_]; },
+        [=](int, int n, int d2) { return d_logits[n * D2 + d2]; },
+        [=](int, int s_, int d2, real sum) { d_fc2_W[s_ * D2 + d2] = sum; });
+}
+
+// ∂L/∂fc2_b[d2] = Σ_n ∂L/∂logits[n,d2]
+extern "C" __global__ void kernel_d_fc2_b(const real *d_logits, real *d_fc2_b, int N) {
+    by_columns<added>(D2, N,
+        [=](int d2, int n) { return d_logits[n * D2 + d2]; },
+        [=](int d2, real sum) { d_fc2_b[d2] = sum; });
+}
+
 // ∂L/∂hidden[n,s] = Σ_d2 fc2_W[s,d2] ∂L/∂logits[n,d2]
 // ∂L/∂z3[n,s] = [z3[n,s] > 0] ∂L/∂hidden[n,s]
 extern "C" __global__ void kernel_d_z3(
@@ -470,12 +487,46 @@ extern "C" __global__ void kernel_d_z3(
         });
 }
 
+// ∂L/∂fc1_b[s] = Σ_n ∂L/∂z3[n,s]
+extern "C" __global__ void kernel_d_fc1_b(const real *d_z3, real *d_fc1_b, int N) {
+    by_columns<added>(S, N,
+        [=](int s, int n) { return d_z3[n * S + s]; },
+        [=](int s, real sum) { d_fc1_b[s] = sum; });
+}
+
 // ∂L/∂z2[n,q,r,t] = [z2[n,q,r,t] > 0] ∂L/∂flat1[n,R T q + T r + t]
 extern "C" __global__ void kernel_d_z2(const real *d_flat1, const real *z2, real *d_z2, int N) {
     each_of(N * Q * R * T, [=](int i, real z2, real &d_z2) {
         const int n = i / (Q * R * T), q = i / (R * T) % Q, r = i / T % R, t = i % T;
         d_z2 = z2 > 0_r ? d_flat1[n * E + R * T * q + T * r + t] : 0_r;
     }, z2, d_z2);
+}
+
+// ∂L/∂conv2_W[q,f,u,v] = Σ_{n,r,t} edges[n,f,r+u,t+v] ∂L/∂z2[n,q,r,t]
+extern "C" __global__ void kernel_d_conv2_W(
+    const real *d_z2, const real *edges, real *d_conv2_W, int N
+) {
+    product<1, by_row, by_row>(1, Q, F * U * V, N * R * T,
+        [=](int, int q, int k) {
+            const int n = k / (R * T), r = k / T % R, t = k % T;
+            return d_z2[((n * Q + q) * R + r) * T + t];
+        },
+        [=](int, int k, int c) {
+            const int n = k / (R * T), r = k / T % R, t = k % T;
+            const int f = c / (U * V), u = c / V % U, v = c % V;
+            return edges[((n * F + f) * J + r + u) * K + t + v];
+        },
+        [=](int, int q, int c, real sum) { d_conv2_W[q * (F * U * V) + c] = sum; });
+}
+
+// ∂L/∂conv2_b[q] = Σ_{n,r,t} ∂L/∂z2[n,q,r,t]
+extern "C" __global__ void kernel_d_conv2_b(const real *d_z2, real *d_conv2_b, int N) {
+    by_block<added>(Q, N * R * T,
+        [=](int q, int j) {
+            const int n = j / (R * T), r = j / T % R, t = j % T;
+            return d_z2[((n * Q + q) * R + r) * T + t];
+        },
+        [=](int q, real sum) { d_conv2_b[q] = sum; });
 }
 
 // padded_d_z2[n,q,p,x] = ∂L/∂z2[n,q,p-2,x-2] (0 outside)
@@ -581,57 +632,6 @@ extern "C" __global__ void kernel_d_conv1_b(const real *d_z1, real *d_conv1_b, i
         [=](int f, real sum) { d_conv1_b[f] = sum; });
 }
 
-// ∂L/∂conv2_W[q,f,u,v] = Σ_{n,r,t} edges[n,f,r+u,t+v] ∂L/∂z2[n,q,r,t]
-extern "C" __global__ void kernel_d_conv2_W(
-    const real *d_z2, const real *edges, real *d_conv2_W, int N
-) {
-    product<1, by_row, by_row>(1, Q, F * U * V, N * R * T,
-        [=](int, int q, int k) {
-            const int n = k / (R * T), r = k / T % R, t = k % T;
-            return d_z2[((n * Q + q) * R + r) * T + t];
-        },
-        [=](int, int k, int c) {
-            const int n = k / (R * T), r = k / T % R, t = k % T;
-            const int f = c / (U * V), u = c / V % U, v = c % V;
-            return edges[((n * F + f) * J + r + u) * K + t + v];
-        },
-        [=](int, int q, int c, real sum) { d_conv2_W[q * (F * U * V) + c] = sum; });
-}
-
-// ∂L/∂conv2_b[q] = Σ_{n,r,t} ∂L/∂z2[n,q,r,t]
-extern "C" __global__ void kernel_d_conv2_b(const real *d_z2, real *d_conv2_b, int N) {
-    by_block<added>(Q, N * R * T,
-        [=](int q, int j) {
-            const int n = j / (R * T), r = j / T % R, t = j % T;
-            return d_z2[((n * Q + q) * R + r) * T + t];
-        },
-        [=](int q, real sum) { d_conv2_b[q] = sum; });
-}
-
-// ∂L/∂fc1_b[s] = Σ_n ∂L/∂z3[n,s]
-extern "C" __global__ void kernel_d_fc1_b(const real *d_z3, real *d_fc1_b, int N) {
-    by_columns<added>(S, N,
-        [=](int s, int n) { return d_z3[n * S + s]; },
-        [=](int s, real sum) { d_fc1_b[s] = sum; });
-}
-
-// ∂L/∂fc2_W[s,d2] = Σ_n hidden[n,s] ∂L/∂logits[n,d2]
-extern "C" __global__ void kernel_d_fc2_W(
-    const real *hidden, const real *d_logits, real *d_fc2_W, int N
-) {
-    product<1, by_column, by_row>(1, S, D2, N,
-        [=](int, int s_, int n) { return hidden[n * S + s_]; },
-        [=](int, int n, int d2) { return d_logits[n * D2 + d2]; },
-        [=](int, int s_, int d2, real sum) { d_fc2_W[s_ * D2 + d2] = sum; });
-}
-
-// ∂L/∂fc2_b[d2] = Σ_n ∂L/∂logits[n,d2]
-extern "C" __global__ void kernel_d_fc2_b(const real *d_logits, real *d_fc2_b, int N) {
-    by_columns<added>(D2, N,
-        [=](int d2, int n) { return d_logits[n * D2 + d2]; },
-        [=](int d2, real sum) { d_fc2_b[d2] = sum; });
-}
-
 // lr ← (0 if t > 1350 else 0.002 cos(π (t/1350 - 1/1350)) + 0.002)
 // c2 ← √(1 - 0.999^t)
 // lr_t ← c2 lr/(1 - 0.9^t)
@@ -674,8 +674,13 @@ KERNELS = (
     "logits_at_digit",
     "loss",
     "d_logits",
+    "d_fc2_W",
+    "d_fc2_b",
     "d_z3",
+    "d_fc1_b",
     "d_z2",
+    "d_conv2_W",
+    "d_conv2_b",
     "padded_d_z2",
     "d_edges",
     "edges_at",
@@ -684,11 +689,6 @@ KERNELS = (
     "d_z1",
     "d_conv1_W",
     "d_conv1_b",
-    "d_conv2_W",
-    "d_conv2_b",
-    "d_fc1_b",
-    "d_fc2_W",
-    "d_fc2_b",
     "lr_t",
     "theta",
     "count_step",
@@ -1114,15 +1114,33 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     # ∂L/∂logits[n,d2] = (p[n,d2] - 0.1/D2 - 0.9 δ(d2,digit[n]))/N
     k.each_of("d_logits", N * D2, a.s, a.e, a.digit, a.p, a.d_logits, N)
 
+    # ∂L/∂fc2_W[s,d2] = Σ_n hidden[n,s] ∂L/∂logits[n,d2]
+    k.product("d_fc2_W", 16, 1, S, D2, a.hidden, a.d_logits, g.fc2_W, N)
+
+    # ∂L/∂fc2_b[d2] = Σ_n ∂L/∂logits[n,d2]
+    k.by_columns("d_fc2_b", D2, a.d_logits, g.fc2_b, N)
+
     # ∂L/∂hidden[n,s] = Σ_d2 fc2_W[s,d2] ∂L/∂logits[n,d2]
     # ∂L/∂z3[n,s] = [z3[n,s] > 0] ∂L/∂hidden[n,s]
     k.product("d_z3", 32, 1, N, S, a.d_logits, p.fc2_W, a.z3, a.d_hidden, a.d_z3, N)
+
+    # ∂L/∂fc1_W[e,s] = Σ_n flat1[n,e] ∂L/∂z3[n,s]
+    k.matmul(a.strokes.reshape(N, E).T, a.d_z3, g.fc1_W)
+
+    # ∂L/∂fc1_b[s] = Σ_n ∂L/∂z3[n,s]
+    k.by_columns("d_fc1_b", S, a.d_z3, g.fc1_b, N)
 
     # ∂L/∂flat1[n,e] = Σ_s fc1_W[e,s] ∂L/∂z3[n,s]
     k.matmul(a.d_z3, p.fc1_W.T, a.d_flat1)
 
     # ∂L/∂z2[n,q,r,t] = [z2[n,q,r,t] > 0] ∂L/∂flat1[n,R T q + T r + t]
     k.each_of("d_z2", N * Q * R * T, a.d_flat1, a.z2, a.d_z2, N)
+
+    # ∂L/∂conv2_W[q,f,u,v] = Σ_{n,r,t} edges[n,f,r+u,t+v] ∂L/∂z2[n,q,r,t]
+    k.product("d_conv2_W", 16, 1, Q, F * U * V, a.d_z2, a.edges, g.conv2_W, N)
+
+    # ∂L/∂conv2_b[q] = Σ_{n,r,t} ∂L/∂z2[n,q,r,t]
+    k.by_block("d_conv2_b", Q, a.d_z2, g.conv2_b, N)
 
     # padded_d_z2[n,q,p,x] = ∂L/∂z2[n,q,p-2,x-2] (0 outside)
     k.each_of("padded_d_z2", N * Q * P * X, a.d_z2, a.padded_d_z2, N)
@@ -1150,24 +1168,6 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # ∂L/∂conv1_b[f] = Σ_{n,h,w} ∂L/∂z1[n,f,h,w]
     k.by_block("d_conv1_b", F, a.d_z1, g.conv1_b, N)
-
-    # ∂L/∂conv2_W[q,f,u,v] = Σ_{n,r,t} edges[n,f,r+u,t+v] ∂L/∂z2[n,q,r,t]
-    k.product("d_conv2_W", 16, 1, Q, F * U * V, a.d_z2, a.edges, g.conv2_W, N)
-
-    # ∂L/∂conv2_b[q] = Σ_{n,r,t} ∂L/∂z2[n,q,r,t]
-    k.by_block("d_conv2_b", Q, a.d_z2, g.conv2_b, N)
-
-    # ∂L/∂fc1_W[e,s] = Σ_n flat1[n,e] ∂L/∂z3[n,s]
-    k.matmul(a.strokes.reshape(N, E).T, a.d_z3, g.fc1_W)
-
-    # ∂L/∂fc1_b[s] = Σ_n ∂L/∂z3[n,s]
-    k.by_columns("d_fc1_b", S, a.d_z3, g.fc1_b, N)
-
-    # ∂L/∂fc2_W[s,d2] = Σ_n hidden[n,s] ∂L/∂logits[n,d2]
-    k.product("d_fc2_W", 16, 1, S, D2, a.hidden, a.d_logits, g.fc2_W, N)
-
-    # ∂L/∂fc2_b[d2] = Σ_n ∂L/∂logits[n,d2]
-    k.by_columns("d_fc2_b", D2, a.d_logits, g.fc2_b, N)
 
 
 def update(p: Params, g: Grads, s: State) -> None:

@@ -159,7 +159,7 @@ class Workspace(Activations):
         self.TILES_R_FNTUV = tiles(R, F * N * T * U * V)
         rows_R_FNTUV = self.TILES_R_FNTUV[0].stop
         TILE = max(C * U * V * pitch(rows_H_CNUVW * W * N), F * U * V * pitch(rows_R_FNTUV * T * N))
-        rows_N = np.empty((4746, N), dtype)
+        rows_N = np.empty((4096, N), dtype)
         rows_TILE = np.empty((1, TILE), dtype)
         rows = np.empty(9216, dtype)
         self.image_pad = np.zeros((C, A, B, N), dtype)  # image_pad[c,a,b,n]
@@ -169,28 +169,30 @@ class Workspace(Activations):
         self.u_cuvh_wn = apart(rows_TILE[0], C * U * V, (C, U, V, rows_H_CNUVW, W, N))
         self.relu1 = rows_N[1024:2048].reshape((F, H, W, N))  # relu1[f,h,w,n]
         self.pooled1 = rows_N[2048:2560].reshape((F, H, K, N))  # pooled1[f,h,k,n]
-        self.edges = rows_N[4096:4352].reshape((F, J, K, N))  # edges[f,j,k,n]
-        self.z2 = rows_N[4352:4480].reshape((Q, R, T, N))  # z2[q,r,t,n]
+        self.edges = rows_N[2560:2816].reshape((F, J, K, N))  # edges[f,j,k,n]
+        self.z2 = rows_N[2816:2944].reshape((Q, R, T, N))  # z2[q,r,t,n]
         self.u_fuvr_tn = apart(rows_TILE[0], F * U * V, (F, U, V, rows_R_FNTUV, T, N))
-        self.strokes = rows_N[2560:2688].reshape((Q, R, T, N))  # strokes[q,r,t,n]
-        self.flat1 = rows_N[4480:4608].reshape((N, E))  # flat1[n,e]
-        self.z3 = rows_N[4608:4672].reshape((N, S))  # z3[n,s]
-        self.hidden = rows_N[4672:4736].reshape((N, S))  # hidden[n,s]
-        self.logits = rows_N[2560:2570].reshape((D2, N))  # logits[d2,n]
-        self.m = rows_N[2582:2583].reshape(N)  # m[n]
-        self.e = rows_N[2570:2580].reshape((D2, N))  # e[d2,n]
-        self.s = rows_N[2583:2584].reshape(N)  # s[n]
-        self.average = rows_N[2584:2585].reshape(N)  # average[n]
-        self.logits_at_digit = rows_N[2585:2586].reshape(N)  # logits_at_digit[n]
-        self.i_n = lent(rows_N[2580:2582], np.intp, (N,))
-        self.u_n = rows_N[2560:2561].reshape(N)
-        self.v_n = rows_N[2561:2562].reshape(N)
-        self.p = rows_N[2570:2580].reshape((D2, N))  # p[d2,n]
-        self.d_logits = rows_N[4736:4746].reshape((D2, N))  # ∂L/∂logits[d2,n]
-        self.d_hidden = rows_N[2560:2624].reshape((N, S))  # ∂L/∂hidden[n,s]
-        self.d_z3 = rows_N[4608:4672].reshape((N, S))  # ∂L/∂z3[n,s]
-        self.d_flat1 = rows_N[2560:2688].reshape((N, E))  # ∂L/∂flat1[n,e]
-        self.d_z2 = rows_N[4352:4480].reshape((Q, R, T, N))  # ∂L/∂z2[q,r,t,n]
+        self.strokes = rows_N[2944:3072].reshape((Q, R, T, N))  # strokes[q,r,t,n]
+        self.flat1 = rows_N[3072:3200].reshape((N, E))  # flat1[n,e]
+        self.z3 = rows_N[3200:3264].reshape((N, S))  # z3[n,s]
+        self.hidden = rows_N[2944:3008].reshape((N, S))  # hidden[n,s]
+        self.logits = rows_N[3008:3018].reshape((D2, N))  # logits[d2,n]
+        self.m = rows_N[3030:3031].reshape(N)  # m[n]
+        self.e = rows_N[3018:3028].reshape((D2, N))  # e[d2,n]
+        self.s = rows_N[3031:3032].reshape(N)  # s[n]
+        self.average = rows_N[3032:3033].reshape(N)  # average[n]
+        self.logits_at_digit = rows_N[3033:3034].reshape(N)  # logits_at_digit[n]
+        self.i_n = lent(rows_N[3028:3030], np.intp, (N,))
+        self.u_n = rows_N[3008:3009].reshape(N)
+        self.v_n = rows_N[3009:3010].reshape(N)
+        self.p = rows_N[3018:3028].reshape((D2, N))  # p[d2,n]
+        self.d_logits = rows_N[3008:3018].reshape((D2, N))  # ∂L/∂logits[d2,n]
+        self.d_hidden = rows_N[2944:3008].reshape((N, S))  # ∂L/∂hidden[n,s]
+        self.d_z3 = rows_N[3200:3264].reshape((N, S))  # ∂L/∂z3[n,s]
+        self.d_flat1 = rows_N[2944:3072].reshape((N, E))  # ∂L/∂flat1[n,e]
+        self.d_z2 = rows_N[2816:2944].reshape((Q, R, T, N))  # ∂L/∂z2[q,r,t,n]
+        self.v_fuvq = rows[0:4608].reshape((F, U, V, Q))
+        self.w_fuvq = rows[4608:9216].reshape((F, U, V, Q))
         self.d_edges = rows_N[3584:3840].reshape((F, J, K, N))  # ∂L/∂edges[f,j,k,n]
         self.edges_at = lent(rows_N[2560:3072], np.intp, (F, J, K, N))  # edges_at[f,j,k,n]
         self.split_d_pooled1 = rows_N[3072:3584].reshape(
@@ -202,8 +204,6 @@ class Workspace(Activations):
         self.u_fhkn = rows_N[3584:4096].reshape((F, H, K, N))
         self.d_z1 = rows_N[0:1024].reshape((F, H, W, N))  # ∂L/∂z1[f,h,w,n]
         self.v_fcuv = rows[0:144].reshape((F, C, U, V))
-        self.v_fuvq = rows[0:4608].reshape((F, U, V, Q))
-        self.w_fuvq = rows[4608:9216].reshape((F, U, V, Q))
         self.COUNT_N = np.array(N)
         self.C_0_1 = np.array(0.1, dtype)
         self.C_0_1_OVER_D2 = np.array(0.1 / D2, dtype)
@@ -351,6 +351,12 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.subtract(a.d_logits, a.C_0_1_OVER_D2, out=a.d_logits)
     np.multiply(a.d_logits, a.C_1_OVER_BATCH, out=a.d_logits)
 
+    # ∂L/∂fc2_W[s,d2] = Σ_n hidden[n,s] ∂L/∂logits[n,d2]
+    np.dot(a.hidden.T, a.d_logits.T, out=g.fc2_W)
+
+    # ∂L/∂fc2_b[d2] = Σ_n ∂L/∂logits[n,d2]
+    np.dot(a.d_logits, a.ONES_N, out=g.fc2_b)
+
     # ∂L/∂hidden[n,s] = Σ_d2 fc2_W[s,d2] ∂L/∂logits[n,d2]
     np.dot(a.d_logits.T, p.fc2_W.T, out=a.d_hidden)
 
@@ -358,12 +364,33 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.greater(a.z3, a.ZERO, out=a.d_z3)
     np.multiply(a.d_z3, a.d_hidden, out=a.d_z3)
 
+    # ∂L/∂fc1_W[e,s] = Σ_n flat1[n,e] ∂L/∂z3[n,s]
+    np.dot(a.flat1.T, a.d_z3, out=g.fc1_W)
+
+    # ∂L/∂fc1_b[s] = Σ_n ∂L/∂z3[n,s]
+    np.dot(a.ONES_N, a.d_z3, out=g.fc1_b)
+
     # ∂L/∂flat1[n,e] = Σ_s fc1_W[e,s] ∂L/∂z3[n,s]
     np.dot(a.d_z3, p.fc1_W.T, out=a.d_flat1)
 
     # ∂L/∂z2[n,q,r,t] = [z2[n,q,r,t] > 0] ∂L/∂flat1[n,R T q + T r + t]
     np.greater(a.z2, a.ZERO, out=a.d_z2)
     np.multiply(a.d_z2, a.d_flat1.reshape(-1, Q, R, T).transpose(1, 2, 3, 0), out=a.d_z2)
+
+    # ∂L/∂conv2_W[q,f,u,v] = Σ_{n,r,t} edges[n,f,r+u,t+v] ∂L/∂z2[n,q,r,t]
+    a.v_fuvq[...] = 0
+    for tile in a.TILES_R_FNTUV:
+        np.copyto(a.u_fuvr_tn, a.edges_fuvnrt[:, :, :, :, tile].transpose(0, 1, 2, 4, 5, 3))
+        np.matmul(
+            a.u_fuvr_tn.reshape(F * U * V, -1),
+            a.d_z2[:, tile].reshape(Q, -1).swapaxes(-1, -2),
+            out=a.w_fuvq.reshape(F * U * V, Q),
+        )
+        np.add(a.v_fuvq, a.w_fuvq, out=a.v_fuvq)
+    np.copyto(g.conv2_W, a.v_fuvq.transpose(3, 0, 1, 2))
+
+    # ∂L/∂conv2_b[q] = Σ_{n,r,t} ∂L/∂z2[n,q,r,t]
+    np.add.reduce(a.d_z2, axis=(1, 2, 3), out=g.conv2_b)
 
     # ∂L/∂edges[n,f,j,k] = Σ_{q,u,v} conv2_W[q,f,u,v] (∂L/∂z2[n,q,j-u,k-v] (0 outside))
     a.d_edges[...] = 0
@@ -418,33 +445,6 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
 
     # ∂L/∂conv1_b[f] = Σ_{n,h,w} ∂L/∂z1[n,f,h,w]
     np.add.reduce(a.d_z1, axis=(1, 2, 3), out=g.conv1_b)
-
-    # ∂L/∂conv2_W[q,f,u,v] = Σ_{n,r,t} edges[n,f,r+u,t+v] ∂L/∂z2[n,q,r,t]
-    a.v_fuvq[...] = 0
-    for tile in a.TILES_R_FNTUV:
-        np.copyto(a.u_fuvr_tn, a.edges_fuvnrt[:, :, :, :, tile].transpose(0, 1, 2, 4, 5, 3))
-        np.matmul(
-            a.u_fuvr_tn.reshape(F * U * V, -1),
-            a.d_z2[:, tile].reshape(Q, -1).swapaxes(-1, -2),
-            out=a.w_fuvq.reshape(F * U * V, Q),
-        )
-        np.add(a.v_fuvq, a.w_fuvq, out=a.v_fuvq)
-    np.copyto(g.conv2_W, a.v_fuvq.transpose(3, 0, 1, 2))
-
-    # ∂L/∂conv2_b[q] = Σ_{n,r,t} ∂L/∂z2[n,q,r,t]
-    np.add.reduce(a.d_z2, axis=(1, 2, 3), out=g.conv2_b)
-
-    # ∂L/∂fc1_W[e,s] = Σ_n flat1[n,e] ∂L/∂z3[n,s]
-    np.dot(a.flat1.T, a.d_z3, out=g.fc1_W)
-
-    # ∂L/∂fc1_b[s] = Σ_n ∂L/∂z3[n,s]
-    np.dot(a.ONES_N, a.d_z3, out=g.fc1_b)
-
-    # ∂L/∂fc2_W[s,d2] = Σ_n hidden[n,s] ∂L/∂logits[n,d2]
-    np.dot(a.hidden.T, a.d_logits.T, out=g.fc2_W)
-
-    # ∂L/∂fc2_b[d2] = Σ_n ∂L/∂logits[n,d2]
-    np.dot(a.d_logits, a.ONES_N, out=g.fc2_b)
 
 
 def update(p: Params, g: Grads, s: State, t: int) -> None:

@@ -393,13 +393,9 @@ extern "C" __global__ void kernel_p2(const real *s2, const real *e2, real *p2, i
 
 // ∂L/∂mean[n,k,d] = (mean[n,k,d] - t[n,d]) exp(-2 log_scale[n,k]) p2[n,k]/N
 // ∂L/∂centre[n,k] = Σ_d ∂L/∂mean[n,k,d]
-// ∂L/∂log_scale[n,k] = (D - exp(-2 log_scale[n,k]) distance[n,k]) p2[n,k]/N
-// p1[n,k] = e1[n,k]/s1[n]
-// ∂L/∂logits[n,k] = (p1[n,k] - p2[n,k])/N
-extern "C" __global__ void kernel_d_logits(
-    const real *t, const real *mean, const real *log_scale, const real *p2, const real *distance,
-    const real *s1, const real *e1, real *d_mean, real *d_centre, real *d_log_scale, real *p1,
-    real *d_logits, int N
+extern "C" __global__ void kernel_d_centre(
+    const real *t, const real *mean, const real *log_scale, const real *p2, real *d_mean,
+    real *d_centre, int N
 ) {
     rows<32>(N * K, [=](int i) {
         const int n = i / K;
@@ -409,13 +405,48 @@ extern "C" __global__ void kernel_d_logits(
         });
         reduce_row<32, added>(D,
             [=](int d) { return d_mean[i * D + d]; },
-            [=](real sum) {
-                d_centre[i] = sum;
-                d_log_scale[i] = (1_r - exp(-2_r * log_scale[i]) * distance[i]) * p2[i] / real(N);
-                p1[i] = e1[i] / s1[n];
-                d_logits[i] = (p1[i] - p2[i]) / real(N);
-            });
+            [=](real sum) { d_centre[i] = sum; });
     });
+}
+
+// ∂L/∂centre_W[h,k] = Σ_n hidden[n,h] ∂L/∂centre[n,k]
+// Likewise ∂L/∂width_W, ∂L/∂share_W.
+extern "C" __global__ void kernel_d_centre_W(
+    const real *hidden, const real *d_centre, real *d_centre_W, int N
+) {
+    product<1, by_column, by_row>(1, H, K, N,
+        [=](int, int h, int n) { return hidden[n * H + h]; },
+        [=](int, int n, int k) { return d_centre[n * K + k]; },
+        [=](int, int h, int k, real sum) { d_centre_W[h * K + k] = sum; });
+}
+
+// ∂L/∂centre_b[k] = Σ_n ∂L/∂centre[n,k]
+// Likewise ∂L/∂width_b, ∂L/∂share_b.
+extern "C" __global__ void kernel_d_centre_b(const real *d_centre, real *d_centre_b, int N) {
+    by_columns<added>(K, N,
+        [=](int k, int n) { return d_centre[n * K + k]; },
+        [=](int k, real sum) { d_centre_b[k] = sum; });
+}
+
+// ∂L/∂log_scale[n,k] = (D - exp(-2 log_scale[n,k]) distance[n,k]) p2[n,k]/N
+extern "C" __global__ void kernel_d_log_scale(
+    const real *log_scale, const real *distance, const real *p2, real *d_log_scale, int N
+) {
+    each_of(N * K, [=](int, real log_scale, real distance, real p2, real &d_log_scale) {
+        d_log_scale = (1_r - exp(-2_r * log_scale) * distance) * p2 / real(N);
+    }, log_scale, distance, p2, d_log_scale);
+}
+
+// p1[n,k] = e1[n,k]/s1[n]
+// ∂L/∂logits[n,k] = (p1[n,k] - p2[n,k])/N
+extern "C" __global__ void kernel_d_logits(
+    const real *s1, const real *e1, const real *p2, real *p1, real *d_logits, int N
+) {
+    each_of(N * K, [=](int i, real e1, real &p1, real p2, real &d_logits) {
+        const int n = i / K;
+        p1 = e1 / s1[n];
+        d_logits = (p1 - p2) / real(N);
+    }, e1, p1, p2, d_logits);
 }
 
 // ∂L/∂hidden[n,h] = Σ_k centre_W[h,k] ∂L/∂centre[n,k]
@@ -470,25 +501,6 @@ extern "C" __global__ void kernel_d_hidden_b(const real *d_z1, real *d_hidden_b,
         [=](int h, real sum) { d_hidden_b[h] = sum; });
 }
 
-// ∂L/∂share_W[h,k] = Σ_n hidden[n,h] ∂L/∂logits[n,k]
-// Likewise ∂L/∂width_W, ∂L/∂centre_W.
-extern "C" __global__ void kernel_d_share_W(
-    const real *hidden, const real *d_logits, real *d_share_W, int N
-) {
-    product<1, by_column, by_row>(1, H, K, N,
-        [=](int, int h, int n) { return hidden[n * H + h]; },
-        [=](int, int n, int k) { return d_logits[n * K + k]; },
-        [=](int, int h, int k, real sum) { d_share_W[h * K + k] = sum; });
-}
-
-// ∂L/∂share_b[k] = Σ_n ∂L/∂logits[n,k]
-// Likewise ∂L/∂width_b, ∂L/∂centre_b.
-extern "C" __global__ void kernel_d_share_b(const real *d_logits, real *d_share_b, int N) {
-    by_columns<added>(K, N,
-        [=](int k, int n) { return d_logits[n * K + k]; },
-        [=](int k, real sum) { d_share_b[k] = sum; });
-}
-
 // lr ← (0 if t > 5000 else 0.0025 cos(π (0.0002 t - 0.0002)) + 0.0025)
 // c2 ← √(1 - 0.999^t)
 // lr_t ← c2 lr/(1 - 0.9^t)
@@ -527,14 +539,16 @@ KERNELS = (
     "s2",
     "loss",
     "p2",
+    "d_centre",
+    "d_centre_W",
+    "d_centre_b",
+    "d_log_scale",
     "d_logits",
     "d_hidden",
     "d_hidden_from_d_log_scale",
     "d_z1",
     "d_hidden_W",
     "d_hidden_b",
-    "d_share_W",
-    "d_share_b",
     "lr_t",
     "theta",
     "count_step",
@@ -775,26 +789,32 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # ∂L/∂mean[n,k,d] = (mean[n,k,d] - t[n,d]) exp(-2 log_scale[n,k]) p2[n,k]/N
     # ∂L/∂centre[n,k] = Σ_d ∂L/∂mean[n,k,d]
+    k.by_warp("d_centre", N * K, a.t, a.mean, a.log_scale, a.p2, a.d_mean, a.d_centre, N)
+
+    # ∂L/∂centre_W[h,k] = Σ_n hidden[n,h] ∂L/∂centre[n,k]
+    k.product("d_centre_W", 16, 1, H, K, a.hidden, a.d_centre, g.centre_W, N)
+
+    # ∂L/∂centre_b[k] = Σ_n ∂L/∂centre[n,k]
+    k.by_columns("d_centre_b", K, a.d_centre, g.centre_b, N)
+
     # ∂L/∂log_scale[n,k] = (D - exp(-2 log_scale[n,k]) distance[n,k]) p2[n,k]/N
+    k.each_of("d_log_scale", N * K, a.log_scale, a.distance, a.p2, a.d_log_scale, N)
+
+    # ∂L/∂width_W[h,k] = Σ_n hidden[n,h] ∂L/∂log_scale[n,k]
+    k.product("d_centre_W", 16, 1, H, K, a.hidden, a.d_log_scale, g.width_W, N)
+
+    # ∂L/∂width_b[k] = Σ_n ∂L/∂log_scale[n,k]
+    k.by_columns("d_centre_b", K, a.d_log_scale, g.width_b, N)
+
     # p1[n,k] = e1[n,k]/s1[n]
     # ∂L/∂logits[n,k] = (p1[n,k] - p2[n,k])/N
-    k.by_warp(
-        "d_logits",
-        N * K,
-        a.t,
-        a.mean,
-        a.log_scale,
-        a.p2,
-        a.distance,
-        a.s1,
-        a.e1,
-        a.d_mean,
-        a.d_centre,
-        a.d_log_scale,
-        a.p1,
-        a.d_logits,
-        N,
-    )
+    k.each_of("d_logits", N * K, a.s1, a.e1, a.p2, a.p1, a.d_logits, N)
+
+    # ∂L/∂share_W[h,k] = Σ_n hidden[n,h] ∂L/∂logits[n,k]
+    k.product("d_centre_W", 16, 1, H, K, a.hidden, a.d_logits, g.share_W, N)
+
+    # ∂L/∂share_b[k] = Σ_n ∂L/∂logits[n,k]
+    k.by_columns("d_centre_b", K, a.d_logits, g.share_b, N)
 
     # ∂L/∂hidden[n,h] = Σ_k centre_W[h,k] ∂L/∂centre[n,k]
     k.product("d_hidden", 16, 1, N, H, a.d_centre, p.centre_W, a.d_hidden, N)
@@ -811,24 +831,6 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # ∂L/∂hidden_b[h] = Σ_n ∂L/∂z1[n,h]
     k.by_columns("d_hidden_b", H, a.d_z1, g.hidden_b, N)
-
-    # ∂L/∂share_W[h,k] = Σ_n hidden[n,h] ∂L/∂logits[n,k]
-    k.product("d_share_W", 16, 1, H, K, a.hidden, a.d_logits, g.share_W, N)
-
-    # ∂L/∂share_b[k] = Σ_n ∂L/∂logits[n,k]
-    k.by_columns("d_share_b", K, a.d_logits, g.share_b, N)
-
-    # ∂L/∂width_W[h,k] = Σ_n hidden[n,h] ∂L/∂log_scale[n,k]
-    k.product("d_share_W", 16, 1, H, K, a.hidden, a.d_log_scale, g.width_W, N)
-
-    # ∂L/∂width_b[k] = Σ_n ∂L/∂log_scale[n,k]
-    k.by_columns("d_share_b", K, a.d_log_scale, g.width_b, N)
-
-    # ∂L/∂centre_W[h,k] = Σ_n hidden[n,h] ∂L/∂centre[n,k]
-    k.product("d_share_W", 16, 1, H, K, a.hidden, a.d_centre, g.centre_W, N)
-
-    # ∂L/∂centre_b[k] = Σ_n ∂L/∂centre[n,k]
-    k.by_columns("d_share_b", K, a.d_centre, g.centre_b, N)
 
 
 def update(p: Params, g: Grads, s: State) -> None:

@@ -283,6 +283,10 @@ def backward(p: Params, g: Grads, a: Workspace, t: np.ndarray) -> None:
     # ∂L/∂centre[n,k] = Σ_d ∂L/∂mean[n,k,d]
     np.add.reduce(a.d_mean, axis=2, out=a.d_centre)
 
+    # ∂L/∂centre_W[h,k] = Σ_n hidden[n,h] ∂L/∂centre[n,k],
+    # ∂L/∂centre_b[k] = Σ_n ∂L/∂centre[n,k]
+    np.dot(a.hidden_1, a.d_centre, out=g.centre_W_b)
+
     # ∂L/∂log_scale[n,k] = (D - exp(-2 log_scale[n,k]) distance[n,k]) p2[n,k]/N
     np.multiply(a.log_scale, a.C_MINUS_2, out=a.d_log_scale)
     np.exp(a.d_log_scale, out=a.d_log_scale)
@@ -291,12 +295,20 @@ def backward(p: Params, g: Grads, a: Workspace, t: np.ndarray) -> None:
     np.multiply(a.d_log_scale, a.p2, out=a.d_log_scale)
     np.multiply(a.d_log_scale, a.C_1_OVER_BATCH, out=a.d_log_scale)
 
+    # ∂L/∂width_W[h,k] = Σ_n hidden[n,h] ∂L/∂log_scale[n,k],
+    # ∂L/∂width_b[k] = Σ_n ∂L/∂log_scale[n,k]
+    np.dot(a.hidden_1, a.d_log_scale, out=g.width_W_b)
+
     # p1[n,k] = e1[n,k]/s1[n]
     np.divide(a.e1, a.s1[:, None], out=a.p1)
 
     # ∂L/∂logits[n,k] = (p1[n,k] - p2[n,k])/N
     np.subtract(a.p1, a.p2, out=a.d_logits)
     np.multiply(a.d_logits, a.C_1_OVER_BATCH, out=a.d_logits)
+
+    # ∂L/∂share_W[h,k] = Σ_n hidden[n,h] ∂L/∂logits[n,k],
+    # ∂L/∂share_b[k] = Σ_n ∂L/∂logits[n,k]
+    np.dot(a.hidden_1, a.d_logits, out=g.share_W_b)
 
     # ∂L/∂hidden[n,h] = Σ_k centre_W[h,k] ∂L/∂centre[n,k] + Σ_k width_W[h,k] ∂L/∂log_scale[n,k] +
     #     Σ_k share_W[h,k] ∂L/∂logits[n,k]
@@ -316,18 +328,6 @@ def backward(p: Params, g: Grads, a: Workspace, t: np.ndarray) -> None:
 
     # ∂L/∂hidden_b[h] = Σ_n ∂L/∂z1[n,h]
     np.dot(a.d_z1, a.ONES_N, out=g.hidden_b)
-
-    # ∂L/∂share_W[h,k] = Σ_n hidden[n,h] ∂L/∂logits[n,k],
-    # ∂L/∂share_b[k] = Σ_n ∂L/∂logits[n,k]
-    np.dot(a.hidden_1, a.d_logits, out=g.share_W_b)
-
-    # ∂L/∂width_W[h,k] = Σ_n hidden[n,h] ∂L/∂log_scale[n,k],
-    # ∂L/∂width_b[k] = Σ_n ∂L/∂log_scale[n,k]
-    np.dot(a.hidden_1, a.d_log_scale, out=g.width_W_b)
-
-    # ∂L/∂centre_W[h,k] = Σ_n hidden[n,h] ∂L/∂centre[n,k],
-    # ∂L/∂centre_b[k] = Σ_n ∂L/∂centre[n,k]
-    np.dot(a.hidden_1, a.d_centre, out=g.centre_W_b)
 
 
 def update(p: Params, g: Grads, s: State, t: int) -> None:

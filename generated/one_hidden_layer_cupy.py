@@ -281,6 +281,21 @@ extern "C" __global__ void kernel_loss(const real *r, real *loss, int N) {
         [=](int, real sum) { *loss = sum; });
 }
 
+// ∂L/∂fc2_W[h,k] = Σ_n 2 h[n,h] r[n,k]/(K N)
+extern "C" __global__ void kernel_d_fc2_W(const real *h_, const real *r, real *d_fc2_W, int N) {
+    product<1, by_column, by_row>(1, H, K, N,
+        [=](int, int h, int n) { return h_[n * H + h]; },
+        [=](int, int n, int k) { return r[n * K + k]; },
+        [=](int, int h, int k, real sum) { d_fc2_W[h * K + k] = 2_r / real(N) * sum; });
+}
+
+// ∂L/∂fc2_b[k] = Σ_n 2 r[n,k]/(K N)
+extern "C" __global__ void kernel_d_fc2_b(const real *r, real *d_fc2_b, int N) {
+    by_columns<added>(K, N,
+        [=](int k, int n) { return 2_r * r[n * K + k] / real(N); },
+        [=](int k, real sum) { d_fc2_b[k] = sum; });
+}
+
 // ∂L/∂h[n,h] = Σ_k 2 fc2_W[h,k] r[n,k]/(K N)
 // ∂L/∂z1[n,h] = (1 - h[n,h]²) ∂L/∂h[n,h]
 extern "C" __global__ void kernel_d_z1(
@@ -313,21 +328,6 @@ extern "C" __global__ void kernel_d_fc1_b(const real *d_z1, real *d_fc1_b, int N
         [=](int h, real sum) { d_fc1_b[h] = sum; });
 }
 
-// ∂L/∂fc2_W[h,k] = Σ_n 2 h[n,h] r[n,k]/(K N)
-extern "C" __global__ void kernel_d_fc2_W(const real *h_, const real *r, real *d_fc2_W, int N) {
-    product<1, by_column, by_row>(1, H, K, N,
-        [=](int, int h, int n) { return h_[n * H + h]; },
-        [=](int, int n, int k) { return r[n * K + k]; },
-        [=](int, int h, int k, real sum) { d_fc2_W[h * K + k] = 2_r / real(N) * sum; });
-}
-
-// ∂L/∂fc2_b[k] = Σ_n 2 r[n,k]/(K N)
-extern "C" __global__ void kernel_d_fc2_b(const real *r, real *d_fc2_b, int N) {
-    by_columns<added>(K, N,
-        [=](int k, int n) { return 2_r * r[n * K + k] / real(N); },
-        [=](int k, real sum) { d_fc2_b[k] = sum; });
-}
-
 // θ[i] ← θ[i] - 0.05 g[i]
 extern "C" __global__ void kernel_theta(const real *g, real *theta, int P) {
     each_of(P, [=](int, real &theta, real g) { theta = theta - 0.05_r * g; }, theta, g);
@@ -338,11 +338,11 @@ KERNELS = (
     "prediction",
     "r",
     "loss",
+    "d_fc2_W",
+    "d_fc2_b",
     "d_z1",
     "d_fc1_W",
     "d_fc1_b",
-    "d_fc2_W",
-    "d_fc2_b",
     "theta",
 )
 # A grid that fills any GPU of today many times over; what is left, its threads walk on to.
@@ -524,6 +524,12 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k = a.kernels
     N = a.N
 
+    # ∂L/∂fc2_W[h,k] = Σ_n 2 h[n,h] r[n,k]/(K N)
+    k.product("d_fc2_W", 16, 1, H, K, a.h, a.r, g.fc2_W, N)
+
+    # ∂L/∂fc2_b[k] = Σ_n 2 r[n,k]/(K N)
+    k.by_columns("d_fc2_b", K, a.r, g.fc2_b, N)
+
     # ∂L/∂h[n,h] = Σ_k 2 fc2_W[h,k] r[n,k]/(K N)
     # ∂L/∂z1[n,h] = (1 - h[n,h]²) ∂L/∂h[n,h]
     k.product("d_z1", 16, 1, N, H, a.r, p.fc2_W, a.h, a.d_h, a.d_z1, N)
@@ -533,12 +539,6 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # ∂L/∂fc1_b[h] = Σ_n ∂L/∂z1[n,h]
     k.by_columns("d_fc1_b", H, a.d_z1, g.fc1_b, N)
-
-    # ∂L/∂fc2_W[h,k] = Σ_n 2 h[n,h] r[n,k]/(K N)
-    k.product("d_fc2_W", 16, 1, H, K, a.h, a.r, g.fc2_W, N)
-
-    # ∂L/∂fc2_b[k] = Σ_n 2 r[n,k]/(K N)
-    k.by_columns("d_fc2_b", K, a.r, g.fc2_b, N)
 
 
 def update(p: Params, g: Grads, s: State) -> None:

@@ -90,15 +90,15 @@ class Workspace(Activations):
     def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
         BATCH = BATCH or N
         self.N, self.BATCH = N, BATCH
-        rows_N = np.empty((25, N), dtype)
+        rows_N = np.empty((17, N), dtype)
         self.x_1 = np.full((N, D + 1), 1, dtype)  # x_1[n,d]
         self.loss = np.empty((), dtype)  # loss
         self.z1 = rows_N[0:8].reshape((H, N))  # z1[h,n]
         self.h = rows_N[0:8].reshape((H, N))  # h[h,n]
-        self.prediction = rows_N[24:25].reshape((N, K))  # prediction[n,k]
-        self.r = rows_N[24:25].reshape((N, K))  # r[n,k]
+        self.prediction = rows_N[16:17].reshape((N, K))  # prediction[n,k]
+        self.r = rows_N[16:17].reshape((N, K))  # r[n,k]
         self.d_h = rows_N[8:16].reshape((H, N))  # ∂L/∂h[h,n]
-        self.d_z1 = rows_N[16:24].reshape((H, N))  # ∂L/∂z1[h,n]
+        self.d_z1 = rows_N[0:8].reshape((H, N))  # ∂L/∂z1[h,n]
         self.C_1_OVER_BATCH_K = np.array(1 / (BATCH * K), dtype)
         self.C_2_OVER_BATCH_K = np.array(2 / (BATCH * K), dtype)
         self.ONE = np.array(1, dtype)
@@ -149,6 +149,14 @@ def add_loss(a: Activations, y: np.ndarray) -> None:
 
 def backward(p: Params, g: Grads, a: Workspace) -> None:
     """Fill `g` with the gradient, from what `forward` and `add_loss` left in `a`."""
+    # ∂L/∂fc2_W[h,k] = Σ_n 2 h[n,h] r[n,k]/(K N)
+    np.dot(a.h, a.r, out=g.fc2_W)
+    np.multiply(g.fc2_W, a.C_2_OVER_BATCH_K, out=g.fc2_W)
+
+    # ∂L/∂fc2_b[k] = Σ_n 2 r[n,k]/(K N)
+    np.dot(a.ONES_N, a.r, out=g.fc2_b)
+    np.multiply(g.fc2_b, a.C_2_OVER_BATCH_K, out=g.fc2_b)
+
     # ∂L/∂h[n,h] = Σ_k 2 fc2_W[h,k] r[n,k]/(K N)
     np.dot(p.fc2_W, a.r.T, out=a.d_h)
     np.multiply(a.d_h, a.C_2_OVER_BATCH_K, out=a.d_h)
@@ -161,14 +169,6 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     # ∂L/∂fc1_W[d,h] = Σ_n x[n,d] ∂L/∂z1[n,h],
     # ∂L/∂fc1_b[h] = Σ_n ∂L/∂z1[n,h]
     np.dot(a.x_1.T, a.d_z1.T, out=g.fc1_W_b)
-
-    # ∂L/∂fc2_W[h,k] = Σ_n 2 h[n,h] r[n,k]/(K N)
-    np.dot(a.h, a.r, out=g.fc2_W)
-    np.multiply(g.fc2_W, a.C_2_OVER_BATCH_K, out=g.fc2_W)
-
-    # ∂L/∂fc2_b[k] = Σ_n 2 r[n,k]/(K N)
-    np.dot(a.ONES_N, a.r, out=g.fc2_b)
-    np.multiply(g.fc2_b, a.C_2_OVER_BATCH_K, out=g.fc2_b)
 
 
 def update(p: Params, g: Grads, s: State) -> None:

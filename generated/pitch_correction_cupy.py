@@ -326,6 +326,23 @@ extern "C" __global__ void kernel_d_z3(const real *r, real *d_z3, int N) {
     each_of(N * E, [=](int, real r, real &d_z3) { d_z3 = 50_r * sign(r) / real(N); }, r, d_z3);
 }
 
+// ∂L/∂fc3_W[j,e] = Σ_n h2[n,j] ∂L/∂z3[n,e]
+extern "C" __global__ void kernel_d_fc3_W(
+    const real *h2, const real *d_z3, real *d_fc3_W, int N
+) {
+    product<1, by_column, by_row>(1, J, E, N,
+        [=](int, int j, int n) { return h2[n * J + j]; },
+        [=](int, int n, int e) { return d_z3[n * E + e]; },
+        [=](int, int j, int e, real sum) { d_fc3_W[j * E + e] = sum; });
+}
+
+// ∂L/∂fc3_b[e] = Σ_n ∂L/∂z3[n,e]
+extern "C" __global__ void kernel_d_fc3_b(const real *d_z3, real *d_fc3_b, int N) {
+    by_columns<added>(E, N,
+        [=](int e, int n) { return d_z3[n * E + e]; },
+        [=](int e, real sum) { d_fc3_b[e] = sum; });
+}
+
 // ∂L/∂h2[n,j] = Σ_e fc3_W[j,e] ∂L/∂z3[n,e]
 // ∂L/∂z2[n,j] = [z2[n,j] > 0] ∂L/∂h2[n,j]
 extern "C" __global__ void kernel_d_z2(
@@ -339,6 +356,23 @@ extern "C" __global__ void kernel_d_z2(
             d_h2[at] = sum;
             d_z2[at] = z2[at] > 0_r ? d_h2[at] : 0_r;
         });
+}
+
+// ∂L/∂fc2_W[h,j] = Σ_n h1[n,h] ∂L/∂z2[n,j]
+extern "C" __global__ void kernel_d_fc2_W(
+    const real *h1, const real *d_z2, real *d_fc2_W, int N
+) {
+    product<1, by_column, by_row>(1, H, J, N,
+        [=](int, int h, int n) { return h1[n * H + h]; },
+        [=](int, int n, int j) { return d_z2[n * J + j]; },
+        [=](int, int h, int j, real sum) { d_fc2_W[h * J + j] = sum; });
+}
+
+// ∂L/∂fc2_b[j] = Σ_n ∂L/∂z2[n,j]
+extern "C" __global__ void kernel_d_fc2_b(const real *d_z2, real *d_fc2_b, int N) {
+    by_columns<added>(J, N,
+        [=](int j, int n) { return d_z2[n * J + j]; },
+        [=](int j, real sum) { d_fc2_b[j] = sum; });
 }
 
 // ∂L/∂h1[n,h] = Σ_j fc2_W[h,j] ∂L/∂z2[n,j]
@@ -361,40 +395,6 @@ extern "C" __global__ void kernel_d_fc1_b(const real *d_z1, real *d_fc1_b, int N
     by_columns<added>(H, N,
         [=](int h, int n) { return d_z1[n * H + h]; },
         [=](int h, real sum) { d_fc1_b[h] = sum; });
-}
-
-// ∂L/∂fc2_W[h,j] = Σ_n h1[n,h] ∂L/∂z2[n,j]
-extern "C" __global__ void kernel_d_fc2_W(
-    const real *h1, const real *d_z2, real *d_fc2_W, int N
-) {
-    product<1, by_column, by_row>(1, H, J, N,
-        [=](int, int h, int n) { return h1[n * H + h]; },
-        [=](int, int n, int j) { return d_z2[n * J + j]; },
-        [=](int, int h, int j, real sum) { d_fc2_W[h * J + j] = sum; });
-}
-
-// ∂L/∂fc2_b[j] = Σ_n ∂L/∂z2[n,j]
-extern "C" __global__ void kernel_d_fc2_b(const real *d_z2, real *d_fc2_b, int N) {
-    by_columns<added>(J, N,
-        [=](int j, int n) { return d_z2[n * J + j]; },
-        [=](int j, real sum) { d_fc2_b[j] = sum; });
-}
-
-// ∂L/∂fc3_W[j,e] = Σ_n h2[n,j] ∂L/∂z3[n,e]
-extern "C" __global__ void kernel_d_fc3_W(
-    const real *h2, const real *d_z3, real *d_fc3_W, int N
-) {
-    product<1, by_column, by_row>(1, J, E, N,
-        [=](int, int j, int n) { return h2[n * J + j]; },
-        [=](int, int n, int e) { return d_z3[n * E + e]; },
-        [=](int, int j, int e, real sum) { d_fc3_W[j * E + e] = sum; });
-}
-
-// ∂L/∂fc3_b[e] = Σ_n ∂L/∂z3[n,e]
-extern "C" __global__ void kernel_d_fc3_b(const real *d_z3, real *d_fc3_b, int N) {
-    by_columns<added>(E, N,
-        [=](int e, int n) { return d_z3[n * E + e]; },
-        [=](int e, real sum) { d_fc3_b[e] = sum; });
 }
 
 // c2 ← √(1 - 0.999^t)
@@ -432,13 +432,13 @@ KERNELS = (
     "r",
     "loss",
     "d_z3",
-    "d_z2",
-    "d_z1",
-    "d_fc1_b",
-    "d_fc2_W",
-    "d_fc2_b",
     "d_fc3_W",
     "d_fc3_b",
+    "d_z2",
+    "d_fc2_W",
+    "d_fc2_b",
+    "d_z1",
+    "d_fc1_b",
     "lr_t",
     "theta",
     "count_step",
@@ -823,9 +823,21 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     # ∂L/∂z3[n,e] = 50 sign(r[n,e])/(E N)
     k.each_of("d_z3", N * E, a.r, a.d_z3, N)
 
+    # ∂L/∂fc3_W[j,e] = Σ_n h2[n,j] ∂L/∂z3[n,e]
+    k.product("d_fc3_W", 16, 1, J, E, a.h2, a.d_z3, g.fc3_W, N)
+
+    # ∂L/∂fc3_b[e] = Σ_n ∂L/∂z3[n,e]
+    k.by_columns("d_fc3_b", E, a.d_z3, g.fc3_b, N)
+
     # ∂L/∂h2[n,j] = Σ_e fc3_W[j,e] ∂L/∂z3[n,e]
     # ∂L/∂z2[n,j] = [z2[n,j] > 0] ∂L/∂h2[n,j]
     k.product("d_z2", 32, 1, N, J, a.d_z3, p.fc3_W, a.z2, a.d_h2, a.d_z2, N)
+
+    # ∂L/∂fc2_W[h,j] = Σ_n h1[n,h] ∂L/∂z2[n,j]
+    k.product("d_fc2_W", 16, 1, H, J, a.h1, a.d_z2, g.fc2_W, N)
+
+    # ∂L/∂fc2_b[j] = Σ_n ∂L/∂z2[n,j]
+    k.by_columns("d_fc2_b", J, a.d_z2, g.fc2_b, N)
 
     # ∂L/∂h1[n,h] = Σ_j fc2_W[h,j] ∂L/∂z2[n,j]
     # ∂L/∂z1[n,h] = [z1[n,h] > 0] ∂L/∂h1[n,h]
@@ -836,18 +848,6 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # ∂L/∂fc1_b[h] = Σ_n ∂L/∂z1[n,h]
     k.by_columns("d_fc1_b", H, a.d_z1, g.fc1_b, N)
-
-    # ∂L/∂fc2_W[h,j] = Σ_n h1[n,h] ∂L/∂z2[n,j]
-    k.product("d_fc2_W", 16, 1, H, J, a.h1, a.d_z2, g.fc2_W, N)
-
-    # ∂L/∂fc2_b[j] = Σ_n ∂L/∂z2[n,j]
-    k.by_columns("d_fc2_b", J, a.d_z2, g.fc2_b, N)
-
-    # ∂L/∂fc3_W[j,e] = Σ_n h2[n,j] ∂L/∂z3[n,e]
-    k.product("d_fc3_W", 16, 1, J, E, a.h2, a.d_z3, g.fc3_W, N)
-
-    # ∂L/∂fc3_b[e] = Σ_n ∂L/∂z3[n,e]
-    k.by_columns("d_fc3_b", E, a.d_z3, g.fc3_b, N)
 
 
 def update(p: Params, g: Grads, s: State) -> None:

@@ -100,21 +100,21 @@ class Workspace(Activations):
     def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
         BATCH = BATCH or N
         self.N, self.BATCH = N, BATCH
-        rows_N = np.empty((225, N), dtype)
+        rows_N = np.empty((193, N), dtype)
         self.h2_1 = np.full((J + 1, N), 1, dtype)  # h2_1[j,n]
         self.h2 = self.h2_1[:J]  # h2[j,n]
         self.loss = np.empty((), dtype)  # loss
         self.z1 = rows_N[0:64].reshape((N, H))  # z1[n,h]
         self.h1 = rows_N[64:128].reshape((N, H))  # h1[n,h]
-        self.z2 = rows_N[192:224].reshape((J, N))  # z2[j,n]
-        self.z3 = rows_N[224:225].reshape((N, E))  # z3[n,e]
-        self.cents = rows_N[224:225].reshape((N, E))  # cents[n,e]
-        self.r = rows_N[224:225].reshape((N, E))  # r[n,e]
-        self.u_ne = rows_N[128:129].reshape((N, E))
-        self.d_z3 = rows_N[224:225].reshape((N, E))  # ∂L/∂z3[n,e]
-        self.d_h2 = rows_N[128:160].reshape((J, N))  # ∂L/∂h2[j,n]
-        self.d_z2 = rows_N[192:224].reshape((J, N))  # ∂L/∂z2[j,n]
-        self.d_h1 = rows_N[128:192].reshape((N, H))  # ∂L/∂h1[n,h]
+        self.z2 = rows_N[128:160].reshape((J, N))  # z2[j,n]
+        self.z3 = rows_N[192:193].reshape((N, E))  # z3[n,e]
+        self.cents = rows_N[192:193].reshape((N, E))  # cents[n,e]
+        self.r = rows_N[192:193].reshape((N, E))  # r[n,e]
+        self.u_ne = rows_N[160:161].reshape((N, E))
+        self.d_z3 = rows_N[192:193].reshape((N, E))  # ∂L/∂z3[n,e]
+        self.d_h2 = rows_N[160:192].reshape((J, N))  # ∂L/∂h2[j,n]
+        self.d_z2 = rows_N[128:160].reshape((J, N))  # ∂L/∂z2[j,n]
+        self.d_h1 = rows_N[64:128].reshape((N, H))  # ∂L/∂h1[n,h]
         self.d_z1 = rows_N[0:64].reshape((N, H))  # ∂L/∂z1[n,h]
         self.C_1_OVER_BATCH_E = np.array(1 / (BATCH * E), dtype)
         self.C_50 = np.array(50, dtype)
@@ -196,12 +196,22 @@ def backward(p: Params, g: Grads, a: Workspace, spectrum: np.ndarray) -> None:
     np.sign(a.r, out=a.d_z3)
     np.multiply(a.d_z3, a.C_50_OVER_BATCH_E, out=a.d_z3)
 
+    # ∂L/∂fc3_W[j,e] = Σ_n h2[n,j] ∂L/∂z3[n,e],
+    # ∂L/∂fc3_b[e] = Σ_n ∂L/∂z3[n,e]
+    np.dot(a.h2_1, a.d_z3, out=g.fc3_W_b)
+
     # ∂L/∂h2[n,j] = Σ_e fc3_W[j,e] ∂L/∂z3[n,e]
     np.dot(p.fc3_W, a.d_z3.T, out=a.d_h2)
 
     # ∂L/∂z2[n,j] = [z2[n,j] > 0] ∂L/∂h2[n,j]
     np.greater(a.z2, a.ZERO, out=a.d_z2)
     np.multiply(a.d_z2, a.d_h2, out=a.d_z2)
+
+    # ∂L/∂fc2_W[h,j] = Σ_n h1[n,h] ∂L/∂z2[n,j]
+    np.dot(a.h1.T, a.d_z2.T, out=g.fc2_W)
+
+    # ∂L/∂fc2_b[j] = Σ_n ∂L/∂z2[n,j]
+    np.dot(a.d_z2, a.ONES_N, out=g.fc2_b)
 
     # ∂L/∂h1[n,h] = Σ_j fc2_W[h,j] ∂L/∂z2[n,j]
     np.dot(a.d_z2.T, p.fc2_W.T, out=a.d_h1)
@@ -215,16 +225,6 @@ def backward(p: Params, g: Grads, a: Workspace, spectrum: np.ndarray) -> None:
 
     # ∂L/∂fc1_b[h] = Σ_n ∂L/∂z1[n,h]
     np.dot(a.ONES_N, a.d_z1, out=g.fc1_b)
-
-    # ∂L/∂fc2_W[h,j] = Σ_n h1[n,h] ∂L/∂z2[n,j]
-    np.dot(a.h1.T, a.d_z2.T, out=g.fc2_W)
-
-    # ∂L/∂fc2_b[j] = Σ_n ∂L/∂z2[n,j]
-    np.dot(a.d_z2, a.ONES_N, out=g.fc2_b)
-
-    # ∂L/∂fc3_W[j,e] = Σ_n h2[n,j] ∂L/∂z3[n,e],
-    # ∂L/∂fc3_b[e] = Σ_n ∂L/∂z3[n,e]
-    np.dot(a.h2_1, a.d_z3, out=g.fc3_W_b)
 
 
 def update(p: Params, g: Grads, s: State, t: int) -> None:

@@ -533,31 +533,64 @@ extern "C" __global__ void kernel_d_logits(
     }, e, p, d_logits);
 }
 
+// ∂L/∂head_W[h,j] = Σ_n y21[n,h] ∂L/∂logits[n,j]
+extern "C" __global__ void kernel_d_head_W(
+    const real *y21, const real *d_logits, real *d_head_W, int N
+) {
+    product<1, by_column, by_row>(1, H, J, N,
+        [=](int, int h, int n) { return y21[n * H + h]; },
+        [=](int, int n, int j) { return d_logits[n * J + j]; },
+        [=](int, int h, int j, real sum) { d_head_W[h * J + j] = sum; });
+}
+
+// ∂L/∂head_b[j] = Σ_n ∂L/∂logits[n,j]
+extern "C" __global__ void kernel_d_head_b(const real *d_logits, real *d_head_b, int N) {
+    by_columns<added>(J, N,
+        [=](int j, int n) { return d_logits[n * J + j]; },
+        [=](int j, real sum) { d_head_b[j] = sum; });
+}
+
 // ∂L/∂y21[n,h] = Σ_j head_W[h,j] ∂L/∂logits[n,j]
-// ∂L/∂xhat21[n,h] = ln_gain[h] ∂L/∂y21[n,h]
-extern "C" __global__ void kernel_d_xhat21(
-    const real *d_logits, const real *head_W, const real *ln_gain, real *d_y21, real *d_xhat21,
-    int N
+extern "C" __global__ void kernel_d_y21(
+    const real *d_logits, const real *head_W, real *d_y21, int N
 ) {
     product<2, by_row, by_column>(1, N, H, J,
         [=](int, int n, int j) { return d_logits[n * J + j]; },
         [=](int, int j, int h) { return head_W[h * J + j]; },
-        [=](int, int n, int h, real sum) {
-            const int at = n * H + h;
-            d_y21[at] = sum;
-            d_xhat21[at] = ln_gain[h] * d_y21[at];
-        });
+        [=](int, int n, int h, real sum) { d_y21[n * H + h] = sum; });
 }
 
+// ∂L/∂ln_gain[h] = Σ_n xhat21[n,h] ∂L/∂y21[n,h]
+// Likewise ∂L/∂ln20_gain, ∂L/∂ln19_gain, ∂L/∂ln18_gain, ∂L/∂ln17_gain, ∂L/∂ln16_gain,
+//     ∂L/∂ln15_gain and 14 more.
+extern "C" __global__ void kernel_d_ln_gain(
+    const real *xhat21, const real *d_y21, real *d_ln_gain, int N
+) {
+    by_columns<added>(H, N,
+        [=](int h, int n) { return xhat21[n * H + h] * d_y21[n * H + h]; },
+        [=](int h, real sum) { d_ln_gain[h] = sum; });
+}
+
+// ∂L/∂ln_shift[h] = Σ_n ∂L/∂y21[n,h]
+// Likewise ∂L/∂down20_b, ∂L/∂ln20_shift, ∂L/∂down19_b, ∂L/∂ln19_shift, ∂L/∂down18_b,
+//     ∂L/∂ln18_shift and 35 more.
+extern "C" __global__ void kernel_d_ln_shift(const real *d_y21, real *d_ln_shift, int N) {
+    by_columns<added>(H, N,
+        [=](int h, int n) { return d_y21[n * H + h]; },
+        [=](int h, real sum) { d_ln_shift[h] = sum; });
+}
+
+// ∂L/∂xhat21[n,h] = ln_gain[h] ∂L/∂y21[n,h]
 // xhat21_dot_d_xhat21[n] = Σ_h xhat21[n,h] ∂L/∂xhat21[n,h]
 // sum_d_xhat21[n] = Σ_h ∂L/∂xhat21[n,h]
 // ∂L/∂h[n,h] = rstd21[n] (∂L/∂xhat21[n,h] - xhat21[n,h] xhat21_dot_d_xhat21[n]/H -
 //     sum_d_xhat21[n]/H)
 extern "C" __global__ void kernel_d_h(
-    const real *xhat21, const real *d_xhat21, const real *rstd21, real *xhat21_dot_d_xhat21,
-    real *sum_d_xhat21, real *d_h, int N
+    const real *ln_gain, const real *d_y21, const real *xhat21, const real *rstd21, real *d_xhat21,
+    real *xhat21_dot_d_xhat21, real *sum_d_xhat21, real *d_h, int N
 ) {
     rows<32>(N, [=](int n) {
+        map_row<32>(H, [=](int h) { d_xhat21[n * H + h] = ln_gain[h] * d_y21[n * H + h]; });
         reduce_row<32, added>(H,
             [=](int h) { return xhat21[n * H + h] * d_xhat21[n * H + h]; },
             [=](real sum) { xhat21_dot_d_xhat21[n] = sum; });
@@ -569,6 +602,18 @@ extern "C" __global__ void kernel_d_h(
                 xhat21_dot_d_xhat21[n] - 0.03125_r * sum_d_xhat21[n]);
         });
     });
+}
+
+// ∂L/∂down20_W[k,h] = Σ_n relu20[n,k] ∂L/∂h[n,h]
+// Likewise ∂L/∂down19_W, ∂L/∂down18_W, ∂L/∂down17_W, ∂L/∂down16_W, ∂L/∂down15_W, ∂L/∂down14_W
+//     and 13 more.
+extern "C" __global__ void kernel_d_down20_W(
+    const real *relu20, const real *d_h, real *d_down20_W, int N
+) {
+    product<1, by_column, by_row>(1, K, H, N,
+        [=](int, int k, int n) { return relu20[n * K + k]; },
+        [=](int, int n, int h) { return d_h[n * H + h]; },
+        [=](int, int k, int h, real sum) { d_down20_W[k * H + h] = sum; });
 }
 
 // ∂L/∂relu20[n,k] = Σ_h down20_W[k,h] ∂L/∂h[n,h]
@@ -587,32 +632,49 @@ extern "C" __global__ void kernel_d_a(
         });
 }
 
+// ∂L/∂up20_W[h,k] = Σ_n y20[n,h] ∂L/∂a[n,k]
+// Likewise ∂L/∂up19_W, ∂L/∂up18_W, ∂L/∂up17_W, ∂L/∂up16_W, ∂L/∂up15_W, ∂L/∂up14_W and 13 more.
+extern "C" __global__ void kernel_d_up20_W(
+    const real *y20, const real *d_a, real *d_up20_W, int N
+) {
+    product<1, by_column, by_row>(1, H, K, N,
+        [=](int, int h, int n) { return y20[n * H + h]; },
+        [=](int, int n, int k) { return d_a[n * K + k]; },
+        [=](int, int h, int k, real sum) { d_up20_W[h * K + k] = sum; });
+}
+
+// ∂L/∂up20_b[k] = Σ_n ∂L/∂a[n,k]
+// Likewise ∂L/∂up19_b, ∂L/∂up18_b, ∂L/∂up17_b, ∂L/∂up16_b, ∂L/∂up15_b, ∂L/∂up14_b and 13 more.
+extern "C" __global__ void kernel_d_up20_b(const real *d_a, real *d_up20_b, int N) {
+    by_columns<added>(K, N,
+        [=](int k, int n) { return d_a[n * K + k]; },
+        [=](int k, real sum) { d_up20_b[k] = sum; });
+}
+
 // ∂L/∂y20[n,h] = Σ_k up20_W[h,k] ∂L/∂a[n,k]
-// ∂L/∂xhat20[n,h] = ln20_gain[h] ∂L/∂y20[n,h]
-// Likewise ∂L/∂xhat19, ∂L/∂xhat18, ∂L/∂xhat17, ∂L/∂xhat16, ∂L/∂xhat15, ∂L/∂xhat14 and 13 more.
-extern "C" __global__ void kernel_d_xhat20(
-    const real *d_a, const real *up20_W, const real *ln20_gain, real *d_y20, real *d_xhat20, int N
+// Likewise ∂L/∂y19, ∂L/∂y18, ∂L/∂y17, ∂L/∂y16, ∂L/∂y15, ∂L/∂y14 and 13 more.
+extern "C" __global__ void kernel_d_y20(
+    const real *d_a, const real *up20_W, real *d_y20, int N
 ) {
     product<2, by_row, by_column>(1, N, H, K,
         [=](int, int n, int k) { return d_a[n * K + k]; },
         [=](int, int k, int h) { return up20_W[h * K + k]; },
-        [=](int, int n, int h, real sum) {
-            const int at = n * H + h;
-            d_y20[at] = sum;
-            d_xhat20[at] = ln20_gain[h] * d_y20[at];
-        });
+        [=](int, int n, int h, real sum) { d_y20[n * H + h] = sum; });
 }
 
+// ∂L/∂xhat20[n,h] = ln20_gain[h] ∂L/∂y20[n,h]
 // xhat20_dot_d_xhat20[n] = Σ_h xhat20[n,h] ∂L/∂xhat20[n,h]
 // sum_d_xhat20[n] = Σ_h ∂L/∂xhat20[n,h]
 // ∂L/∂sum19[n,h] = rstd20[n] ∂L/∂xhat20[n,h] + ∂L/∂h[n,h] - rstd20[n] sum_d_xhat20[n]/H -
 //     rstd20[n] xhat20[n,h] xhat20_dot_d_xhat20[n]/H
 // Likewise ∂L/∂sum18, ∂L/∂sum17, ∂L/∂sum16, ∂L/∂sum15, ∂L/∂sum14, ∂L/∂sum13 and 13 more.
 extern "C" __global__ void kernel_d_sum19(
-    const real *xhat20, const real *d_xhat20, const real *rstd20, const real *d_h,
-    real *xhat20_dot_d_xhat20, real *sum_d_xhat20, real *d_sum19, int N
+    const real *ln20_gain, const real *d_y20, const real *xhat20, const real *rstd20,
+    const real *d_h, real *d_xhat20, real *xhat20_dot_d_xhat20, real *sum_d_xhat20, real *d_sum19,
+    int N
 ) {
     rows<32>(N, [=](int n) {
+        map_row<32>(H, [=](int h) { d_xhat20[n * H + h] = ln20_gain[h] * d_y20[n * H + h]; });
         reduce_row<32, added>(H,
             [=](int h) { return xhat20[n * H + h] * d_xhat20[n * H + h]; },
             [=](real sum) { xhat20_dot_d_xhat20[n] = sum; });
@@ -635,74 +697,6 @@ extern "C" __global__ void kernel_d_stem_W(
         [=](int, int d, int n) { return x[n * D + d]; },
         [=](int, int n, int h) { return d_z1[n * H + h]; },
         [=](int, int d, int h, real sum) { d_stem_W[d * H + h] = sum; });
-}
-
-// ∂L/∂stem_b[h] = Σ_n ∂L/∂z1[n,h]
-// Likewise ∂L/∂ln1_shift, ∂L/∂down1_b, ∂L/∂ln2_shift, ∂L/∂down2_b, ∂L/∂ln3_shift, ∂L/∂down3_b
-//     and 35 more.
-extern "C" __global__ void kernel_d_stem_b(const real *d_z1, real *d_stem_b, int N) {
-    by_columns<added>(H, N,
-        [=](int h, int n) { return d_z1[n * H + h]; },
-        [=](int h, real sum) { d_stem_b[h] = sum; });
-}
-
-// ∂L/∂ln1_gain[h] = Σ_n xhat1[n,h] ∂L/∂y1[n,h]
-// Likewise ∂L/∂ln2_gain, ∂L/∂ln3_gain, ∂L/∂ln4_gain, ∂L/∂ln5_gain, ∂L/∂ln6_gain, ∂L/∂ln7_gain
-//     and 14 more.
-extern "C" __global__ void kernel_d_ln1_gain(
-    const real *xhat1, const real *d_y1, real *d_ln1_gain, int N
-) {
-    by_columns<added>(H, N,
-        [=](int h, int n) { return xhat1[n * H + h] * d_y1[n * H + h]; },
-        [=](int h, real sum) { d_ln1_gain[h] = sum; });
-}
-
-// ∂L/∂up1_W[h,k] = Σ_n y1[n,h] ∂L/∂z2[n,k]
-// Likewise ∂L/∂up2_W, ∂L/∂up3_W, ∂L/∂up4_W, ∂L/∂up5_W, ∂L/∂up6_W, ∂L/∂up7_W and 13 more.
-extern "C" __global__ void kernel_d_up1_W(
-    const real *y1, const real *d_z2, real *d_up1_W, int N
-) {
-    product<1, by_column, by_row>(1, H, K, N,
-        [=](int, int h, int n) { return y1[n * H + h]; },
-        [=](int, int n, int k) { return d_z2[n * K + k]; },
-        [=](int, int h, int k, real sum) { d_up1_W[h * K + k] = sum; });
-}
-
-// ∂L/∂up1_b[k] = Σ_n ∂L/∂z2[n,k]
-// Likewise ∂L/∂up2_b, ∂L/∂up3_b, ∂L/∂up4_b, ∂L/∂up5_b, ∂L/∂up6_b, ∂L/∂up7_b and 13 more.
-extern "C" __global__ void kernel_d_up1_b(const real *d_z2, real *d_up1_b, int N) {
-    by_columns<added>(K, N,
-        [=](int k, int n) { return d_z2[n * K + k]; },
-        [=](int k, real sum) { d_up1_b[k] = sum; });
-}
-
-// ∂L/∂down1_W[k,h] = Σ_n relu1[n,k] ∂L/∂sum1[n,h]
-// Likewise ∂L/∂down2_W, ∂L/∂down3_W, ∂L/∂down4_W, ∂L/∂down5_W, ∂L/∂down6_W, ∂L/∂down7_W and 13
-//     more.
-extern "C" __global__ void kernel_d_down1_W(
-    const real *relu1, const real *d_sum1, real *d_down1_W, int N
-) {
-    product<1, by_column, by_row>(1, K, H, N,
-        [=](int, int k, int n) { return relu1[n * K + k]; },
-        [=](int, int n, int h) { return d_sum1[n * H + h]; },
-        [=](int, int k, int h, real sum) { d_down1_W[k * H + h] = sum; });
-}
-
-// ∂L/∂head_W[h,j] = Σ_n y21[n,h] ∂L/∂logits[n,j]
-extern "C" __global__ void kernel_d_head_W(
-    const real *y21, const real *d_logits, real *d_head_W, int N
-) {
-    product<1, by_column, by_row>(1, H, J, N,
-        [=](int, int h, int n) { return y21[n * H + h]; },
-        [=](int, int n, int j) { return d_logits[n * J + j]; },
-        [=](int, int h, int j, real sum) { d_head_W[h * J + j] = sum; });
-}
-
-// ∂L/∂head_b[j] = Σ_n ∂L/∂logits[n,j]
-extern "C" __global__ void kernel_d_head_b(const real *d_logits, real *d_head_b, int N) {
-    by_columns<added>(J, N,
-        [=](int j, int n) { return d_logits[n * J + j]; },
-        [=](int j, real sum) { d_head_b[j] = sum; });
 }
 
 // c2 ← √(1 - 0.999^t)
@@ -759,19 +753,19 @@ KERNELS = (
     "logits_at_digit",
     "loss",
     "d_logits",
-    "d_xhat21",
-    "d_h",
-    "d_a",
-    "d_xhat20",
-    "d_sum19",
-    "d_stem_W",
-    "d_stem_b",
-    "d_ln1_gain",
-    "d_up1_W",
-    "d_up1_b",
-    "d_down1_W",
     "d_head_W",
     "d_head_b",
+    "d_y21",
+    "d_ln_gain",
+    "d_ln_shift",
+    "d_h",
+    "d_down20_W",
+    "d_a",
+    "d_up20_W",
+    "d_up20_b",
+    "d_y20",
+    "d_sum19",
+    "d_stem_W",
     "lr_t",
     "g_scale",
     "theta",
@@ -1936,26 +1930,66 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     # ∂L/∂logits[n,j] = (p[n,j] - δ(j,digit[n]))/N
     k.each_of("d_logits", N * J, a.s, a.e, a.digit, a.p, a.d_logits, N)
 
-    # ∂L/∂y21[n,h] = Σ_j head_W[h,j] ∂L/∂logits[n,j]
-    # ∂L/∂xhat21[n,h] = ln_gain[h] ∂L/∂y21[n,h]
-    k.product("d_xhat21", 32, 1, N, H, a.d_logits, p.head_W, p.ln_gain, a.d_y21, a.d_xhat21, N)
+    # ∂L/∂head_W[h,j] = Σ_n y21[n,h] ∂L/∂logits[n,j]
+    k.product("d_head_W", 16, 1, H, J, a.y21, a.d_logits, g.head_W, N)
 
+    # ∂L/∂head_b[j] = Σ_n ∂L/∂logits[n,j]
+    k.by_columns("d_head_b", J, a.d_logits, g.head_b, N)
+
+    # ∂L/∂y21[n,h] = Σ_j head_W[h,j] ∂L/∂logits[n,j]
+    k.product("d_y21", 32, 1, N, H, a.d_logits, p.head_W, a.d_y21, N)
+
+    # ∂L/∂ln_gain[h] = Σ_n xhat21[n,h] ∂L/∂y21[n,h]
+    k.by_columns("d_ln_gain", H, a.xhat21, a.d_y21, g.ln_gain, N)
+
+    # ∂L/∂ln_shift[h] = Σ_n ∂L/∂y21[n,h]
+    k.by_columns("d_ln_shift", H, a.d_y21, g.ln_shift, N)
+
+    # ∂L/∂xhat21[n,h] = ln_gain[h] ∂L/∂y21[n,h]
     # xhat21_dot_d_xhat21[n] = Σ_h xhat21[n,h] ∂L/∂xhat21[n,h]
     # sum_d_xhat21[n] = Σ_h ∂L/∂xhat21[n,h]
     # ∂L/∂h[n,h] = rstd21[n] (∂L/∂xhat21[n,h] - xhat21[n,h] xhat21_dot_d_xhat21[n]/H -
     #     sum_d_xhat21[n]/H)
     k.by_warp(
-        "d_h", N, a.xhat21, a.d_xhat21, a.rstd21, a.xhat21_dot_d_xhat21, a.sum_d_xhat21, a.d_h, N
+        "d_h",
+        N,
+        p.ln_gain,
+        a.d_y21,
+        a.xhat21,
+        a.rstd21,
+        a.d_xhat21,
+        a.xhat21_dot_d_xhat21,
+        a.sum_d_xhat21,
+        a.d_h,
+        N,
     )
+
+    # ∂L/∂down20_W[k,h] = Σ_n relu20[n,k] ∂L/∂h[n,h]
+    k.product("d_down20_W", 16, 1, K, H, a.relu20, a.d_h, g.down20_W, N)
+
+    # ∂L/∂down20_b[h] = Σ_n ∂L/∂h[n,h]
+    k.by_columns("d_ln_shift", H, a.d_h, g.down20_b, N)
 
     # ∂L/∂relu20[n,k] = Σ_h down20_W[k,h] ∂L/∂h[n,h]
     # ∂L/∂a[n,k] = [a[n,k] > 0] ∂L/∂relu20[n,k]
     k.product("d_a", 32, 1, N, K, a.d_h, p.down20_W, a.a, a.d_relu20, a.d_a, N)
 
-    # ∂L/∂y20[n,h] = Σ_k up20_W[h,k] ∂L/∂a[n,k]
-    # ∂L/∂xhat20[n,h] = ln20_gain[h] ∂L/∂y20[n,h]
-    k.product("d_xhat20", 32, 1, N, H, a.d_a, p.up20_W, p.ln20_gain, a.d_y20, a.d_xhat20, N)
+    # ∂L/∂up20_W[h,k] = Σ_n y20[n,h] ∂L/∂a[n,k]
+    k.product("d_up20_W", 16, 1, H, K, a.y20, a.d_a, g.up20_W, N)
 
+    # ∂L/∂up20_b[k] = Σ_n ∂L/∂a[n,k]
+    k.by_columns("d_up20_b", K, a.d_a, g.up20_b, N)
+
+    # ∂L/∂y20[n,h] = Σ_k up20_W[h,k] ∂L/∂a[n,k]
+    k.product("d_y20", 32, 1, N, H, a.d_a, p.up20_W, a.d_y20, N)
+
+    # ∂L/∂ln20_gain[h] = Σ_n xhat20[n,h] ∂L/∂y20[n,h]
+    k.by_columns("d_ln_gain", H, a.xhat20, a.d_y20, g.ln20_gain, N)
+
+    # ∂L/∂ln20_shift[h] = Σ_n ∂L/∂y20[n,h]
+    k.by_columns("d_ln_shift", H, a.d_y20, g.ln20_shift, N)
+
+    # ∂L/∂xhat20[n,h] = ln20_gain[h] ∂L/∂y20[n,h]
     # xhat20_dot_d_xhat20[n] = Σ_h xhat20[n,h] ∂L/∂xhat20[n,h]
     # sum_d_xhat20[n] = Σ_h ∂L/∂xhat20[n,h]
     # ∂L/∂sum19[n,h] = rstd20[n] ∂L/∂xhat20[n,h] + ∂L/∂h[n,h] - rstd20[n] sum_d_xhat20[n]/H -
@@ -1963,24 +1997,44 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.by_warp(
         "d_sum19",
         N,
+        p.ln20_gain,
+        a.d_y20,
         a.xhat20,
-        a.d_xhat20,
         a.rstd20,
         a.d_h,
+        a.d_xhat20,
         a.xhat20_dot_d_xhat20,
         a.sum_d_xhat20,
         a.d_sum19,
         N,
     )
 
+    # ∂L/∂down19_W[k,h] = Σ_n relu19[n,k] ∂L/∂sum19[n,h]
+    k.product("d_down20_W", 16, 1, K, H, a.relu19, a.d_sum19, g.down19_W, N)
+
+    # ∂L/∂down19_b[h] = Σ_n ∂L/∂sum19[n,h]
+    k.by_columns("d_ln_shift", H, a.d_sum19, g.down19_b, N)
+
     # ∂L/∂relu19[n,k] = Σ_h down19_W[k,h] ∂L/∂sum19[n,h]
     # ∂L/∂z38[n,k] = [z38[n,k] > 0] ∂L/∂relu19[n,k]
     k.product("d_a", 32, 1, N, K, a.d_sum19, p.down19_W, a.z38, a.d_relu19, a.d_z38, N)
 
-    # ∂L/∂y19[n,h] = Σ_k up19_W[h,k] ∂L/∂z38[n,k]
-    # ∂L/∂xhat19[n,h] = ln19_gain[h] ∂L/∂y19[n,h]
-    k.product("d_xhat20", 32, 1, N, H, a.d_z38, p.up19_W, p.ln19_gain, a.d_y19, a.d_xhat19, N)
+    # ∂L/∂up19_W[h,k] = Σ_n y19[n,h] ∂L/∂z38[n,k]
+    k.product("d_up20_W", 16, 1, H, K, a.y19, a.d_z38, g.up19_W, N)
 
+    # ∂L/∂up19_b[k] = Σ_n ∂L/∂z38[n,k]
+    k.by_columns("d_up20_b", K, a.d_z38, g.up19_b, N)
+
+    # ∂L/∂y19[n,h] = Σ_k up19_W[h,k] ∂L/∂z38[n,k]
+    k.product("d_y20", 32, 1, N, H, a.d_z38, p.up19_W, a.d_y19, N)
+
+    # ∂L/∂ln19_gain[h] = Σ_n xhat19[n,h] ∂L/∂y19[n,h]
+    k.by_columns("d_ln_gain", H, a.xhat19, a.d_y19, g.ln19_gain, N)
+
+    # ∂L/∂ln19_shift[h] = Σ_n ∂L/∂y19[n,h]
+    k.by_columns("d_ln_shift", H, a.d_y19, g.ln19_shift, N)
+
+    # ∂L/∂xhat19[n,h] = ln19_gain[h] ∂L/∂y19[n,h]
     # xhat19_dot_d_xhat19[n] = Σ_h xhat19[n,h] ∂L/∂xhat19[n,h]
     # sum_d_xhat19[n] = Σ_h ∂L/∂xhat19[n,h]
     # ∂L/∂sum18[n,h] = rstd19[n] ∂L/∂xhat19[n,h] + ∂L/∂sum19[n,h] - rstd19[n] sum_d_xhat19[n]/H -
@@ -1988,24 +2042,44 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.by_warp(
         "d_sum19",
         N,
+        p.ln19_gain,
+        a.d_y19,
         a.xhat19,
-        a.d_xhat19,
         a.rstd19,
         a.d_sum19,
+        a.d_xhat19,
         a.xhat19_dot_d_xhat19,
         a.sum_d_xhat19,
         a.d_sum18,
         N,
     )
 
+    # ∂L/∂down18_W[k,h] = Σ_n relu18[n,k] ∂L/∂sum18[n,h]
+    k.product("d_down20_W", 16, 1, K, H, a.relu18, a.d_sum18, g.down18_W, N)
+
+    # ∂L/∂down18_b[h] = Σ_n ∂L/∂sum18[n,h]
+    k.by_columns("d_ln_shift", H, a.d_sum18, g.down18_b, N)
+
     # ∂L/∂relu18[n,k] = Σ_h down18_W[k,h] ∂L/∂sum18[n,h]
     # ∂L/∂z36[n,k] = [z36[n,k] > 0] ∂L/∂relu18[n,k]
     k.product("d_a", 32, 1, N, K, a.d_sum18, p.down18_W, a.z36, a.d_relu18, a.d_z36, N)
 
-    # ∂L/∂y18[n,h] = Σ_k up18_W[h,k] ∂L/∂z36[n,k]
-    # ∂L/∂xhat18[n,h] = ln18_gain[h] ∂L/∂y18[n,h]
-    k.product("d_xhat20", 32, 1, N, H, a.d_z36, p.up18_W, p.ln18_gain, a.d_y18, a.d_xhat18, N)
+    # ∂L/∂up18_W[h,k] = Σ_n y18[n,h] ∂L/∂z36[n,k]
+    k.product("d_up20_W", 16, 1, H, K, a.y18, a.d_z36, g.up18_W, N)
 
+    # ∂L/∂up18_b[k] = Σ_n ∂L/∂z36[n,k]
+    k.by_columns("d_up20_b", K, a.d_z36, g.up18_b, N)
+
+    # ∂L/∂y18[n,h] = Σ_k up18_W[h,k] ∂L/∂z36[n,k]
+    k.product("d_y20", 32, 1, N, H, a.d_z36, p.up18_W, a.d_y18, N)
+
+    # ∂L/∂ln18_gain[h] = Σ_n xhat18[n,h] ∂L/∂y18[n,h]
+    k.by_columns("d_ln_gain", H, a.xhat18, a.d_y18, g.ln18_gain, N)
+
+    # ∂L/∂ln18_shift[h] = Σ_n ∂L/∂y18[n,h]
+    k.by_columns("d_ln_shift", H, a.d_y18, g.ln18_shift, N)
+
+    # ∂L/∂xhat18[n,h] = ln18_gain[h] ∂L/∂y18[n,h]
     # xhat18_dot_d_xhat18[n] = Σ_h xhat18[n,h] ∂L/∂xhat18[n,h]
     # sum_d_xhat18[n] = Σ_h ∂L/∂xhat18[n,h]
     # ∂L/∂sum17[n,h] = rstd18[n] ∂L/∂xhat18[n,h] + ∂L/∂sum18[n,h] - rstd18[n] sum_d_xhat18[n]/H -
@@ -2013,24 +2087,44 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.by_warp(
         "d_sum19",
         N,
+        p.ln18_gain,
+        a.d_y18,
         a.xhat18,
-        a.d_xhat18,
         a.rstd18,
         a.d_sum18,
+        a.d_xhat18,
         a.xhat18_dot_d_xhat18,
         a.sum_d_xhat18,
         a.d_sum17,
         N,
     )
 
+    # ∂L/∂down17_W[k,h] = Σ_n relu17[n,k] ∂L/∂sum17[n,h]
+    k.product("d_down20_W", 16, 1, K, H, a.relu17, a.d_sum17, g.down17_W, N)
+
+    # ∂L/∂down17_b[h] = Σ_n ∂L/∂sum17[n,h]
+    k.by_columns("d_ln_shift", H, a.d_sum17, g.down17_b, N)
+
     # ∂L/∂relu17[n,k] = Σ_h down17_W[k,h] ∂L/∂sum17[n,h]
     # ∂L/∂z34[n,k] = [z34[n,k] > 0] ∂L/∂relu17[n,k]
     k.product("d_a", 32, 1, N, K, a.d_sum17, p.down17_W, a.z34, a.d_relu17, a.d_z34, N)
 
-    # ∂L/∂y17[n,h] = Σ_k up17_W[h,k] ∂L/∂z34[n,k]
-    # ∂L/∂xhat17[n,h] = ln17_gain[h] ∂L/∂y17[n,h]
-    k.product("d_xhat20", 32, 1, N, H, a.d_z34, p.up17_W, p.ln17_gain, a.d_y17, a.d_xhat17, N)
+    # ∂L/∂up17_W[h,k] = Σ_n y17[n,h] ∂L/∂z34[n,k]
+    k.product("d_up20_W", 16, 1, H, K, a.y17, a.d_z34, g.up17_W, N)
 
+    # ∂L/∂up17_b[k] = Σ_n ∂L/∂z34[n,k]
+    k.by_columns("d_up20_b", K, a.d_z34, g.up17_b, N)
+
+    # ∂L/∂y17[n,h] = Σ_k up17_W[h,k] ∂L/∂z34[n,k]
+    k.product("d_y20", 32, 1, N, H, a.d_z34, p.up17_W, a.d_y17, N)
+
+    # ∂L/∂ln17_gain[h] = Σ_n xhat17[n,h] ∂L/∂y17[n,h]
+    k.by_columns("d_ln_gain", H, a.xhat17, a.d_y17, g.ln17_gain, N)
+
+    # ∂L/∂ln17_shift[h] = Σ_n ∂L/∂y17[n,h]
+    k.by_columns("d_ln_shift", H, a.d_y17, g.ln17_shift, N)
+
+    # ∂L/∂xhat17[n,h] = ln17_gain[h] ∂L/∂y17[n,h]
     # xhat17_dot_d_xhat17[n] = Σ_h xhat17[n,h] ∂L/∂xhat17[n,h]
     # sum_d_xhat17[n] = Σ_h ∂L/∂xhat17[n,h]
     # ∂L/∂sum16[n,h] = rstd17[n] ∂L/∂xhat17[n,h] + ∂L/∂sum17[n,h] - rstd17[n] sum_d_xhat17[n]/H -
@@ -2038,24 +2132,44 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.by_warp(
         "d_sum19",
         N,
+        p.ln17_gain,
+        a.d_y17,
         a.xhat17,
-        a.d_xhat17,
         a.rstd17,
         a.d_sum17,
+        a.d_xhat17,
         a.xhat17_dot_d_xhat17,
         a.sum_d_xhat17,
         a.d_sum16,
         N,
     )
 
+    # ∂L/∂down16_W[k,h] = Σ_n relu16[n,k] ∂L/∂sum16[n,h]
+    k.product("d_down20_W", 16, 1, K, H, a.relu16, a.d_sum16, g.down16_W, N)
+
+    # ∂L/∂down16_b[h] = Σ_n ∂L/∂sum16[n,h]
+    k.by_columns("d_ln_shift", H, a.d_sum16, g.down16_b, N)
+
     # ∂L/∂relu16[n,k] = Σ_h down16_W[k,h] ∂L/∂sum16[n,h]
     # ∂L/∂z32[n,k] = [z32[n,k] > 0] ∂L/∂relu16[n,k]
     k.product("d_a", 32, 1, N, K, a.d_sum16, p.down16_W, a.z32, a.d_relu16, a.d_z32, N)
 
-    # ∂L/∂y16[n,h] = Σ_k up16_W[h,k] ∂L/∂z32[n,k]
-    # ∂L/∂xhat16[n,h] = ln16_gain[h] ∂L/∂y16[n,h]
-    k.product("d_xhat20", 32, 1, N, H, a.d_z32, p.up16_W, p.ln16_gain, a.d_y16, a.d_xhat16, N)
+    # ∂L/∂up16_W[h,k] = Σ_n y16[n,h] ∂L/∂z32[n,k]
+    k.product("d_up20_W", 16, 1, H, K, a.y16, a.d_z32, g.up16_W, N)
 
+    # ∂L/∂up16_b[k] = Σ_n ∂L/∂z32[n,k]
+    k.by_columns("d_up20_b", K, a.d_z32, g.up16_b, N)
+
+    # ∂L/∂y16[n,h] = Σ_k up16_W[h,k] ∂L/∂z32[n,k]
+    k.product("d_y20", 32, 1, N, H, a.d_z32, p.up16_W, a.d_y16, N)
+
+    # ∂L/∂ln16_gain[h] = Σ_n xhat16[n,h] ∂L/∂y16[n,h]
+    k.by_columns("d_ln_gain", H, a.xhat16, a.d_y16, g.ln16_gain, N)
+
+    # ∂L/∂ln16_shift[h] = Σ_n ∂L/∂y16[n,h]
+    k.by_columns("d_ln_shift", H, a.d_y16, g.ln16_shift, N)
+
+    # ∂L/∂xhat16[n,h] = ln16_gain[h] ∂L/∂y16[n,h]
     # xhat16_dot_d_xhat16[n] = Σ_h xhat16[n,h] ∂L/∂xhat16[n,h]
     # sum_d_xhat16[n] = Σ_h ∂L/∂xhat16[n,h]
     # ∂L/∂sum15[n,h] = rstd16[n] ∂L/∂xhat16[n,h] + ∂L/∂sum16[n,h] - rstd16[n] sum_d_xhat16[n]/H -
@@ -2063,24 +2177,44 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.by_warp(
         "d_sum19",
         N,
+        p.ln16_gain,
+        a.d_y16,
         a.xhat16,
-        a.d_xhat16,
         a.rstd16,
         a.d_sum16,
+        a.d_xhat16,
         a.xhat16_dot_d_xhat16,
         a.sum_d_xhat16,
         a.d_sum15,
         N,
     )
 
+    # ∂L/∂down15_W[k,h] = Σ_n relu15[n,k] ∂L/∂sum15[n,h]
+    k.product("d_down20_W", 16, 1, K, H, a.relu15, a.d_sum15, g.down15_W, N)
+
+    # ∂L/∂down15_b[h] = Σ_n ∂L/∂sum15[n,h]
+    k.by_columns("d_ln_shift", H, a.d_sum15, g.down15_b, N)
+
     # ∂L/∂relu15[n,k] = Σ_h down15_W[k,h] ∂L/∂sum15[n,h]
     # ∂L/∂z30[n,k] = [z30[n,k] > 0] ∂L/∂relu15[n,k]
     k.product("d_a", 32, 1, N, K, a.d_sum15, p.down15_W, a.z30, a.d_relu15, a.d_z30, N)
 
-    # ∂L/∂y15[n,h] = Σ_k up15_W[h,k] ∂L/∂z30[n,k]
-    # ∂L/∂xhat15[n,h] = ln15_gain[h] ∂L/∂y15[n,h]
-    k.product("d_xhat20", 32, 1, N, H, a.d_z30, p.up15_W, p.ln15_gain, a.d_y15, a.d_xhat15, N)
+    # ∂L/∂up15_W[h,k] = Σ_n y15[n,h] ∂L/∂z30[n,k]
+    k.product("d_up20_W", 16, 1, H, K, a.y15, a.d_z30, g.up15_W, N)
 
+    # ∂L/∂up15_b[k] = Σ_n ∂L/∂z30[n,k]
+    k.by_columns("d_up20_b", K, a.d_z30, g.up15_b, N)
+
+    # ∂L/∂y15[n,h] = Σ_k up15_W[h,k] ∂L/∂z30[n,k]
+    k.product("d_y20", 32, 1, N, H, a.d_z30, p.up15_W, a.d_y15, N)
+
+    # ∂L/∂ln15_gain[h] = Σ_n xhat15[n,h] ∂L/∂y15[n,h]
+    k.by_columns("d_ln_gain", H, a.xhat15, a.d_y15, g.ln15_gain, N)
+
+    # ∂L/∂ln15_shift[h] = Σ_n ∂L/∂y15[n,h]
+    k.by_columns("d_ln_shift", H, a.d_y15, g.ln15_shift, N)
+
+    # ∂L/∂xhat15[n,h] = ln15_gain[h] ∂L/∂y15[n,h]
     # xhat15_dot_d_xhat15[n] = Σ_h xhat15[n,h] ∂L/∂xhat15[n,h]
     # sum_d_xhat15[n] = Σ_h ∂L/∂xhat15[n,h]
     # ∂L/∂sum14[n,h] = rstd15[n] ∂L/∂xhat15[n,h] + ∂L/∂sum15[n,h] - rstd15[n] sum_d_xhat15[n]/H -
@@ -2088,24 +2222,44 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.by_warp(
         "d_sum19",
         N,
+        p.ln15_gain,
+        a.d_y15,
         a.xhat15,
-        a.d_xhat15,
         a.rstd15,
         a.d_sum15,
+        a.d_xhat15,
         a.xhat15_dot_d_xhat15,
         a.sum_d_xhat15,
         a.d_sum14,
         N,
     )
 
+    # ∂L/∂down14_W[k,h] = Σ_n relu14[n,k] ∂L/∂sum14[n,h]
+    k.product("d_down20_W", 16, 1, K, H, a.relu14, a.d_sum14, g.down14_W, N)
+
+    # ∂L/∂down14_b[h] = Σ_n ∂L/∂sum14[n,h]
+    k.by_columns("d_ln_shift", H, a.d_sum14, g.down14_b, N)
+
     # ∂L/∂relu14[n,k] = Σ_h down14_W[k,h] ∂L/∂sum14[n,h]
     # ∂L/∂z28[n,k] = [z28[n,k] > 0] ∂L/∂relu14[n,k]
     k.product("d_a", 32, 1, N, K, a.d_sum14, p.down14_W, a.z28, a.d_relu14, a.d_z28, N)
 
-    # ∂L/∂y14[n,h] = Σ_k up14_W[h,k] ∂L/∂z28[n,k]
-    # ∂L/∂xhat14[n,h] = ln14_gain[h] ∂L/∂y14[n,h]
-    k.product("d_xhat20", 32, 1, N, H, a.d_z28, p.up14_W, p.ln14_gain, a.d_y14, a.d_xhat14, N)
+    # ∂L/∂up14_W[h,k] = Σ_n y14[n,h] ∂L/∂z28[n,k]
+    k.product("d_up20_W", 16, 1, H, K, a.y14, a.d_z28, g.up14_W, N)
 
+    # ∂L/∂up14_b[k] = Σ_n ∂L/∂z28[n,k]
+    k.by_columns("d_up20_b", K, a.d_z28, g.up14_b, N)
+
+    # ∂L/∂y14[n,h] = Σ_k up14_W[h,k] ∂L/∂z28[n,k]
+    k.product("d_y20", 32, 1, N, H, a.d_z28, p.up14_W, a.d_y14, N)
+
+    # ∂L/∂ln14_gain[h] = Σ_n xhat14[n,h] ∂L/∂y14[n,h]
+    k.by_columns("d_ln_gain", H, a.xhat14, a.d_y14, g.ln14_gain, N)
+
+    # ∂L/∂ln14_shift[h] = Σ_n ∂L/∂y14[n,h]
+    k.by_columns("d_ln_shift", H, a.d_y14, g.ln14_shift, N)
+
+    # ∂L/∂xhat14[n,h] = ln14_gain[h] ∂L/∂y14[n,h]
     # xhat14_dot_d_xhat14[n] = Σ_h xhat14[n,h] ∂L/∂xhat14[n,h]
     # sum_d_xhat14[n] = Σ_h ∂L/∂xhat14[n,h]
     # ∂L/∂sum13[n,h] = rstd14[n] ∂L/∂xhat14[n,h] + ∂L/∂sum14[n,h] - rstd14[n] sum_d_xhat14[n]/H -
@@ -2113,24 +2267,44 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.by_warp(
         "d_sum19",
         N,
+        p.ln14_gain,
+        a.d_y14,
         a.xhat14,
-        a.d_xhat14,
         a.rstd14,
         a.d_sum14,
+        a.d_xhat14,
         a.xhat14_dot_d_xhat14,
         a.sum_d_xhat14,
         a.d_sum13,
         N,
     )
 
+    # ∂L/∂down13_W[k,h] = Σ_n relu13[n,k] ∂L/∂sum13[n,h]
+    k.product("d_down20_W", 16, 1, K, H, a.relu13, a.d_sum13, g.down13_W, N)
+
+    # ∂L/∂down13_b[h] = Σ_n ∂L/∂sum13[n,h]
+    k.by_columns("d_ln_shift", H, a.d_sum13, g.down13_b, N)
+
     # ∂L/∂relu13[n,k] = Σ_h down13_W[k,h] ∂L/∂sum13[n,h]
     # ∂L/∂z26[n,k] = [z26[n,k] > 0] ∂L/∂relu13[n,k]
     k.product("d_a", 32, 1, N, K, a.d_sum13, p.down13_W, a.z26, a.d_relu13, a.d_z26, N)
 
-    # ∂L/∂y13[n,h] = Σ_k up13_W[h,k] ∂L/∂z26[n,k]
-    # ∂L/∂xhat13[n,h] = ln13_gain[h] ∂L/∂y13[n,h]
-    k.product("d_xhat20", 32, 1, N, H, a.d_z26, p.up13_W, p.ln13_gain, a.d_y13, a.d_xhat13, N)
+    # ∂L/∂up13_W[h,k] = Σ_n y13[n,h] ∂L/∂z26[n,k]
+    k.product("d_up20_W", 16, 1, H, K, a.y13, a.d_z26, g.up13_W, N)
 
+    # ∂L/∂up13_b[k] = Σ_n ∂L/∂z26[n,k]
+    k.by_columns("d_up20_b", K, a.d_z26, g.up13_b, N)
+
+    # ∂L/∂y13[n,h] = Σ_k up13_W[h,k] ∂L/∂z26[n,k]
+    k.product("d_y20", 32, 1, N, H, a.d_z26, p.up13_W, a.d_y13, N)
+
+    # ∂L/∂ln13_gain[h] = Σ_n xhat13[n,h] ∂L/∂y13[n,h]
+    k.by_columns("d_ln_gain", H, a.xhat13, a.d_y13, g.ln13_gain, N)
+
+    # ∂L/∂ln13_shift[h] = Σ_n ∂L/∂y13[n,h]
+    k.by_columns("d_ln_shift", H, a.d_y13, g.ln13_shift, N)
+
+    # ∂L/∂xhat13[n,h] = ln13_gain[h] ∂L/∂y13[n,h]
     # xhat13_dot_d_xhat13[n] = Σ_h xhat13[n,h] ∂L/∂xhat13[n,h]
     # sum_d_xhat13[n] = Σ_h ∂L/∂xhat13[n,h]
     # ∂L/∂sum12[n,h] = rstd13[n] ∂L/∂xhat13[n,h] + ∂L/∂sum13[n,h] - rstd13[n] sum_d_xhat13[n]/H -
@@ -2138,24 +2312,44 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.by_warp(
         "d_sum19",
         N,
+        p.ln13_gain,
+        a.d_y13,
         a.xhat13,
-        a.d_xhat13,
         a.rstd13,
         a.d_sum13,
+        a.d_xhat13,
         a.xhat13_dot_d_xhat13,
         a.sum_d_xhat13,
         a.d_sum12,
         N,
     )
 
+    # ∂L/∂down12_W[k,h] = Σ_n relu12[n,k] ∂L/∂sum12[n,h]
+    k.product("d_down20_W", 16, 1, K, H, a.relu12, a.d_sum12, g.down12_W, N)
+
+    # ∂L/∂down12_b[h] = Σ_n ∂L/∂sum12[n,h]
+    k.by_columns("d_ln_shift", H, a.d_sum12, g.down12_b, N)
+
     # ∂L/∂relu12[n,k] = Σ_h down12_W[k,h] ∂L/∂sum12[n,h]
     # ∂L/∂z24[n,k] = [z24[n,k] > 0] ∂L/∂relu12[n,k]
     k.product("d_a", 32, 1, N, K, a.d_sum12, p.down12_W, a.z24, a.d_relu12, a.d_z24, N)
 
-    # ∂L/∂y12[n,h] = Σ_k up12_W[h,k] ∂L/∂z24[n,k]
-    # ∂L/∂xhat12[n,h] = ln12_gain[h] ∂L/∂y12[n,h]
-    k.product("d_xhat20", 32, 1, N, H, a.d_z24, p.up12_W, p.ln12_gain, a.d_y12, a.d_xhat12, N)
+    # ∂L/∂up12_W[h,k] = Σ_n y12[n,h] ∂L/∂z24[n,k]
+    k.product("d_up20_W", 16, 1, H, K, a.y12, a.d_z24, g.up12_W, N)
 
+    # ∂L/∂up12_b[k] = Σ_n ∂L/∂z24[n,k]
+    k.by_columns("d_up20_b", K, a.d_z24, g.up12_b, N)
+
+    # ∂L/∂y12[n,h] = Σ_k up12_W[h,k] ∂L/∂z24[n,k]
+    k.product("d_y20", 32, 1, N, H, a.d_z24, p.up12_W, a.d_y12, N)
+
+    # ∂L/∂ln12_gain[h] = Σ_n xhat12[n,h] ∂L/∂y12[n,h]
+    k.by_columns("d_ln_gain", H, a.xhat12, a.d_y12, g.ln12_gain, N)
+
+    # ∂L/∂ln12_shift[h] = Σ_n ∂L/∂y12[n,h]
+    k.by_columns("d_ln_shift", H, a.d_y12, g.ln12_shift, N)
+
+    # ∂L/∂xhat12[n,h] = ln12_gain[h] ∂L/∂y12[n,h]
     # xhat12_dot_d_xhat12[n] = Σ_h xhat12[n,h] ∂L/∂xhat12[n,h]
     # sum_d_xhat12[n] = Σ_h ∂L/∂xhat12[n,h]
     # ∂L/∂sum11[n,h] = rstd12[n] ∂L/∂xhat12[n,h] + ∂L/∂sum12[n,h] - rstd12[n] sum_d_xhat12[n]/H -
@@ -2163,24 +2357,44 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.by_warp(
         "d_sum19",
         N,
+        p.ln12_gain,
+        a.d_y12,
         a.xhat12,
-        a.d_xhat12,
         a.rstd12,
         a.d_sum12,
+        a.d_xhat12,
         a.xhat12_dot_d_xhat12,
         a.sum_d_xhat12,
         a.d_sum11,
         N,
     )
 
+    # ∂L/∂down11_W[k,h] = Σ_n relu11[n,k] ∂L/∂sum11[n,h]
+    k.product("d_down20_W", 16, 1, K, H, a.relu11, a.d_sum11, g.down11_W, N)
+
+    # ∂L/∂down11_b[h] = Σ_n ∂L/∂sum11[n,h]
+    k.by_columns("d_ln_shift", H, a.d_sum11, g.down11_b, N)
+
     # ∂L/∂relu11[n,k] = Σ_h down11_W[k,h] ∂L/∂sum11[n,h]
     # ∂L/∂z22[n,k] = [z22[n,k] > 0] ∂L/∂relu11[n,k]
     k.product("d_a", 32, 1, N, K, a.d_sum11, p.down11_W, a.z22, a.d_relu11, a.d_z22, N)
 
-    # ∂L/∂y11[n,h] = Σ_k up11_W[h,k] ∂L/∂z22[n,k]
-    # ∂L/∂xhat11[n,h] = ln11_gain[h] ∂L/∂y11[n,h]
-    k.product("d_xhat20", 32, 1, N, H, a.d_z22, p.up11_W, p.ln11_gain, a.d_y11, a.d_xhat11, N)
+    # ∂L/∂up11_W[h,k] = Σ_n y11[n,h] ∂L/∂z22[n,k]
+    k.product("d_up20_W", 16, 1, H, K, a.y11, a.d_z22, g.up11_W, N)
 
+    # ∂L/∂up11_b[k] = Σ_n ∂L/∂z22[n,k]
+    k.by_columns("d_up20_b", K, a.d_z22, g.up11_b, N)
+
+    # ∂L/∂y11[n,h] = Σ_k up11_W[h,k] ∂L/∂z22[n,k]
+    k.product("d_y20", 32, 1, N, H, a.d_z22, p.up11_W, a.d_y11, N)
+
+    # ∂L/∂ln11_gain[h] = Σ_n xhat11[n,h] ∂L/∂y11[n,h]
+    k.by_columns("d_ln_gain", H, a.xhat11, a.d_y11, g.ln11_gain, N)
+
+    # ∂L/∂ln11_shift[h] = Σ_n ∂L/∂y11[n,h]
+    k.by_columns("d_ln_shift", H, a.d_y11, g.ln11_shift, N)
+
+    # ∂L/∂xhat11[n,h] = ln11_gain[h] ∂L/∂y11[n,h]
     # xhat11_dot_d_xhat11[n] = Σ_h xhat11[n,h] ∂L/∂xhat11[n,h]
     # sum_d_xhat11[n] = Σ_h ∂L/∂xhat11[n,h]
     # ∂L/∂sum10[n,h] = rstd11[n] ∂L/∂xhat11[n,h] + ∂L/∂sum11[n,h] - rstd11[n] sum_d_xhat11[n]/H -
@@ -2188,24 +2402,44 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.by_warp(
         "d_sum19",
         N,
+        p.ln11_gain,
+        a.d_y11,
         a.xhat11,
-        a.d_xhat11,
         a.rstd11,
         a.d_sum11,
+        a.d_xhat11,
         a.xhat11_dot_d_xhat11,
         a.sum_d_xhat11,
         a.d_sum10,
         N,
     )
 
+    # ∂L/∂down10_W[k,h] = Σ_n relu10[n,k] ∂L/∂sum10[n,h]
+    k.product("d_down20_W", 16, 1, K, H, a.relu10, a.d_sum10, g.down10_W, N)
+
+    # ∂L/∂down10_b[h] = Σ_n ∂L/∂sum10[n,h]
+    k.by_columns("d_ln_shift", H, a.d_sum10, g.down10_b, N)
+
     # ∂L/∂relu10[n,k] = Σ_h down10_W[k,h] ∂L/∂sum10[n,h]
     # ∂L/∂z20[n,k] = [z20[n,k] > 0] ∂L/∂relu10[n,k]
     k.product("d_a", 32, 1, N, K, a.d_sum10, p.down10_W, a.z20, a.d_relu10, a.d_z20, N)
 
-    # ∂L/∂y10[n,h] = Σ_k up10_W[h,k] ∂L/∂z20[n,k]
-    # ∂L/∂xhat10[n,h] = ln10_gain[h] ∂L/∂y10[n,h]
-    k.product("d_xhat20", 32, 1, N, H, a.d_z20, p.up10_W, p.ln10_gain, a.d_y10, a.d_xhat10, N)
+    # ∂L/∂up10_W[h,k] = Σ_n y10[n,h] ∂L/∂z20[n,k]
+    k.product("d_up20_W", 16, 1, H, K, a.y10, a.d_z20, g.up10_W, N)
 
+    # ∂L/∂up10_b[k] = Σ_n ∂L/∂z20[n,k]
+    k.by_columns("d_up20_b", K, a.d_z20, g.up10_b, N)
+
+    # ∂L/∂y10[n,h] = Σ_k up10_W[h,k] ∂L/∂z20[n,k]
+    k.product("d_y20", 32, 1, N, H, a.d_z20, p.up10_W, a.d_y10, N)
+
+    # ∂L/∂ln10_gain[h] = Σ_n xhat10[n,h] ∂L/∂y10[n,h]
+    k.by_columns("d_ln_gain", H, a.xhat10, a.d_y10, g.ln10_gain, N)
+
+    # ∂L/∂ln10_shift[h] = Σ_n ∂L/∂y10[n,h]
+    k.by_columns("d_ln_shift", H, a.d_y10, g.ln10_shift, N)
+
+    # ∂L/∂xhat10[n,h] = ln10_gain[h] ∂L/∂y10[n,h]
     # xhat10_dot_d_xhat10[n] = Σ_h xhat10[n,h] ∂L/∂xhat10[n,h]
     # sum_d_xhat10[n] = Σ_h ∂L/∂xhat10[n,h]
     # ∂L/∂sum9[n,h] = rstd10[n] ∂L/∂xhat10[n,h] + ∂L/∂sum10[n,h] - rstd10[n] sum_d_xhat10[n]/H -
@@ -2213,24 +2447,44 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.by_warp(
         "d_sum19",
         N,
+        p.ln10_gain,
+        a.d_y10,
         a.xhat10,
-        a.d_xhat10,
         a.rstd10,
         a.d_sum10,
+        a.d_xhat10,
         a.xhat10_dot_d_xhat10,
         a.sum_d_xhat10,
         a.d_sum9,
         N,
     )
 
+    # ∂L/∂down9_W[k,h] = Σ_n relu9[n,k] ∂L/∂sum9[n,h]
+    k.product("d_down20_W", 16, 1, K, H, a.relu9, a.d_sum9, g.down9_W, N)
+
+    # ∂L/∂down9_b[h] = Σ_n ∂L/∂sum9[n,h]
+    k.by_columns("d_ln_shift", H, a.d_sum9, g.down9_b, N)
+
     # ∂L/∂relu9[n,k] = Σ_h down9_W[k,h] ∂L/∂sum9[n,h]
     # ∂L/∂z18[n,k] = [z18[n,k] > 0] ∂L/∂relu9[n,k]
     k.product("d_a", 32, 1, N, K, a.d_sum9, p.down9_W, a.z18, a.d_relu9, a.d_z18, N)
 
-    # ∂L/∂y9[n,h] = Σ_k up9_W[h,k] ∂L/∂z18[n,k]
-    # ∂L/∂xhat9[n,h] = ln9_gain[h] ∂L/∂y9[n,h]
-    k.product("d_xhat20", 32, 1, N, H, a.d_z18, p.up9_W, p.ln9_gain, a.d_y9, a.d_xhat9, N)
+    # ∂L/∂up9_W[h,k] = Σ_n y9[n,h] ∂L/∂z18[n,k]
+    k.product("d_up20_W", 16, 1, H, K, a.y9, a.d_z18, g.up9_W, N)
 
+    # ∂L/∂up9_b[k] = Σ_n ∂L/∂z18[n,k]
+    k.by_columns("d_up20_b", K, a.d_z18, g.up9_b, N)
+
+    # ∂L/∂y9[n,h] = Σ_k up9_W[h,k] ∂L/∂z18[n,k]
+    k.product("d_y20", 32, 1, N, H, a.d_z18, p.up9_W, a.d_y9, N)
+
+    # ∂L/∂ln9_gain[h] = Σ_n xhat9[n,h] ∂L/∂y9[n,h]
+    k.by_columns("d_ln_gain", H, a.xhat9, a.d_y9, g.ln9_gain, N)
+
+    # ∂L/∂ln9_shift[h] = Σ_n ∂L/∂y9[n,h]
+    k.by_columns("d_ln_shift", H, a.d_y9, g.ln9_shift, N)
+
+    # ∂L/∂xhat9[n,h] = ln9_gain[h] ∂L/∂y9[n,h]
     # xhat9_dot_d_xhat9[n] = Σ_h xhat9[n,h] ∂L/∂xhat9[n,h]
     # sum_d_xhat9[n] = Σ_h ∂L/∂xhat9[n,h]
     # ∂L/∂sum8[n,h] = rstd9[n] ∂L/∂xhat9[n,h] + ∂L/∂sum9[n,h] - rstd9[n] sum_d_xhat9[n]/H - rstd9[n]
@@ -2238,24 +2492,44 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.by_warp(
         "d_sum19",
         N,
+        p.ln9_gain,
+        a.d_y9,
         a.xhat9,
-        a.d_xhat9,
         a.rstd9,
         a.d_sum9,
+        a.d_xhat9,
         a.xhat9_dot_d_xhat9,
         a.sum_d_xhat9,
         a.d_sum8,
         N,
     )
 
+    # ∂L/∂down8_W[k,h] = Σ_n relu8[n,k] ∂L/∂sum8[n,h]
+    k.product("d_down20_W", 16, 1, K, H, a.relu8, a.d_sum8, g.down8_W, N)
+
+    # ∂L/∂down8_b[h] = Σ_n ∂L/∂sum8[n,h]
+    k.by_columns("d_ln_shift", H, a.d_sum8, g.down8_b, N)
+
     # ∂L/∂relu8[n,k] = Σ_h down8_W[k,h] ∂L/∂sum8[n,h]
     # ∂L/∂z16[n,k] = [z16[n,k] > 0] ∂L/∂relu8[n,k]
     k.product("d_a", 32, 1, N, K, a.d_sum8, p.down8_W, a.z16, a.d_relu8, a.d_z16, N)
 
-    # ∂L/∂y8[n,h] = Σ_k up8_W[h,k] ∂L/∂z16[n,k]
-    # ∂L/∂xhat8[n,h] = ln8_gain[h] ∂L/∂y8[n,h]
-    k.product("d_xhat20", 32, 1, N, H, a.d_z16, p.up8_W, p.ln8_gain, a.d_y8, a.d_xhat8, N)
+    # ∂L/∂up8_W[h,k] = Σ_n y8[n,h] ∂L/∂z16[n,k]
+    k.product("d_up20_W", 16, 1, H, K, a.y8, a.d_z16, g.up8_W, N)
 
+    # ∂L/∂up8_b[k] = Σ_n ∂L/∂z16[n,k]
+    k.by_columns("d_up20_b", K, a.d_z16, g.up8_b, N)
+
+    # ∂L/∂y8[n,h] = Σ_k up8_W[h,k] ∂L/∂z16[n,k]
+    k.product("d_y20", 32, 1, N, H, a.d_z16, p.up8_W, a.d_y8, N)
+
+    # ∂L/∂ln8_gain[h] = Σ_n xhat8[n,h] ∂L/∂y8[n,h]
+    k.by_columns("d_ln_gain", H, a.xhat8, a.d_y8, g.ln8_gain, N)
+
+    # ∂L/∂ln8_shift[h] = Σ_n ∂L/∂y8[n,h]
+    k.by_columns("d_ln_shift", H, a.d_y8, g.ln8_shift, N)
+
+    # ∂L/∂xhat8[n,h] = ln8_gain[h] ∂L/∂y8[n,h]
     # xhat8_dot_d_xhat8[n] = Σ_h xhat8[n,h] ∂L/∂xhat8[n,h]
     # sum_d_xhat8[n] = Σ_h ∂L/∂xhat8[n,h]
     # ∂L/∂sum7[n,h] = rstd8[n] ∂L/∂xhat8[n,h] + ∂L/∂sum8[n,h] - rstd8[n] sum_d_xhat8[n]/H - rstd8[n]
@@ -2263,24 +2537,44 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.by_warp(
         "d_sum19",
         N,
+        p.ln8_gain,
+        a.d_y8,
         a.xhat8,
-        a.d_xhat8,
         a.rstd8,
         a.d_sum8,
+        a.d_xhat8,
         a.xhat8_dot_d_xhat8,
         a.sum_d_xhat8,
         a.d_sum7,
         N,
     )
 
+    # ∂L/∂down7_W[k,h] = Σ_n relu7[n,k] ∂L/∂sum7[n,h]
+    k.product("d_down20_W", 16, 1, K, H, a.relu7, a.d_sum7, g.down7_W, N)
+
+    # ∂L/∂down7_b[h] = Σ_n ∂L/∂sum7[n,h]
+    k.by_columns("d_ln_shift", H, a.d_sum7, g.down7_b, N)
+
     # ∂L/∂relu7[n,k] = Σ_h down7_W[k,h] ∂L/∂sum7[n,h]
     # ∂L/∂z14[n,k] = [z14[n,k] > 0] ∂L/∂relu7[n,k]
     k.product("d_a", 32, 1, N, K, a.d_sum7, p.down7_W, a.z14, a.d_relu7, a.d_z14, N)
 
-    # ∂L/∂y7[n,h] = Σ_k up7_W[h,k] ∂L/∂z14[n,k]
-    # ∂L/∂xhat7[n,h] = ln7_gain[h] ∂L/∂y7[n,h]
-    k.product("d_xhat20", 32, 1, N, H, a.d_z14, p.up7_W, p.ln7_gain, a.d_y7, a.d_xhat7, N)
+    # ∂L/∂up7_W[h,k] = Σ_n y7[n,h] ∂L/∂z14[n,k]
+    k.product("d_up20_W", 16, 1, H, K, a.y7, a.d_z14, g.up7_W, N)
 
+    # ∂L/∂up7_b[k] = Σ_n ∂L/∂z14[n,k]
+    k.by_columns("d_up20_b", K, a.d_z14, g.up7_b, N)
+
+    # ∂L/∂y7[n,h] = Σ_k up7_W[h,k] ∂L/∂z14[n,k]
+    k.product("d_y20", 32, 1, N, H, a.d_z14, p.up7_W, a.d_y7, N)
+
+    # ∂L/∂ln7_gain[h] = Σ_n xhat7[n,h] ∂L/∂y7[n,h]
+    k.by_columns("d_ln_gain", H, a.xhat7, a.d_y7, g.ln7_gain, N)
+
+    # ∂L/∂ln7_shift[h] = Σ_n ∂L/∂y7[n,h]
+    k.by_columns("d_ln_shift", H, a.d_y7, g.ln7_shift, N)
+
+    # ∂L/∂xhat7[n,h] = ln7_gain[h] ∂L/∂y7[n,h]
     # xhat7_dot_d_xhat7[n] = Σ_h xhat7[n,h] ∂L/∂xhat7[n,h]
     # sum_d_xhat7[n] = Σ_h ∂L/∂xhat7[n,h]
     # ∂L/∂sum6[n,h] = rstd7[n] ∂L/∂xhat7[n,h] + ∂L/∂sum7[n,h] - rstd7[n] sum_d_xhat7[n]/H - rstd7[n]
@@ -2288,24 +2582,44 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.by_warp(
         "d_sum19",
         N,
+        p.ln7_gain,
+        a.d_y7,
         a.xhat7,
-        a.d_xhat7,
         a.rstd7,
         a.d_sum7,
+        a.d_xhat7,
         a.xhat7_dot_d_xhat7,
         a.sum_d_xhat7,
         a.d_sum6,
         N,
     )
 
+    # ∂L/∂down6_W[k,h] = Σ_n relu6[n,k] ∂L/∂sum6[n,h]
+    k.product("d_down20_W", 16, 1, K, H, a.relu6, a.d_sum6, g.down6_W, N)
+
+    # ∂L/∂down6_b[h] = Σ_n ∂L/∂sum6[n,h]
+    k.by_columns("d_ln_shift", H, a.d_sum6, g.down6_b, N)
+
     # ∂L/∂relu6[n,k] = Σ_h down6_W[k,h] ∂L/∂sum6[n,h]
     # ∂L/∂z12[n,k] = [z12[n,k] > 0] ∂L/∂relu6[n,k]
     k.product("d_a", 32, 1, N, K, a.d_sum6, p.down6_W, a.z12, a.d_relu6, a.d_z12, N)
 
-    # ∂L/∂y6[n,h] = Σ_k up6_W[h,k] ∂L/∂z12[n,k]
-    # ∂L/∂xhat6[n,h] = ln6_gain[h] ∂L/∂y6[n,h]
-    k.product("d_xhat20", 32, 1, N, H, a.d_z12, p.up6_W, p.ln6_gain, a.d_y6, a.d_xhat6, N)
+    # ∂L/∂up6_W[h,k] = Σ_n y6[n,h] ∂L/∂z12[n,k]
+    k.product("d_up20_W", 16, 1, H, K, a.y6, a.d_z12, g.up6_W, N)
 
+    # ∂L/∂up6_b[k] = Σ_n ∂L/∂z12[n,k]
+    k.by_columns("d_up20_b", K, a.d_z12, g.up6_b, N)
+
+    # ∂L/∂y6[n,h] = Σ_k up6_W[h,k] ∂L/∂z12[n,k]
+    k.product("d_y20", 32, 1, N, H, a.d_z12, p.up6_W, a.d_y6, N)
+
+    # ∂L/∂ln6_gain[h] = Σ_n xhat6[n,h] ∂L/∂y6[n,h]
+    k.by_columns("d_ln_gain", H, a.xhat6, a.d_y6, g.ln6_gain, N)
+
+    # ∂L/∂ln6_shift[h] = Σ_n ∂L/∂y6[n,h]
+    k.by_columns("d_ln_shift", H, a.d_y6, g.ln6_shift, N)
+
+    # ∂L/∂xhat6[n,h] = ln6_gain[h] ∂L/∂y6[n,h]
     # xhat6_dot_d_xhat6[n] = Σ_h xhat6[n,h] ∂L/∂xhat6[n,h]
     # sum_d_xhat6[n] = Σ_h ∂L/∂xhat6[n,h]
     # ∂L/∂sum5[n,h] = rstd6[n] ∂L/∂xhat6[n,h] + ∂L/∂sum6[n,h] - rstd6[n] sum_d_xhat6[n]/H - rstd6[n]
@@ -2313,24 +2627,44 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.by_warp(
         "d_sum19",
         N,
+        p.ln6_gain,
+        a.d_y6,
         a.xhat6,
-        a.d_xhat6,
         a.rstd6,
         a.d_sum6,
+        a.d_xhat6,
         a.xhat6_dot_d_xhat6,
         a.sum_d_xhat6,
         a.d_sum5,
         N,
     )
 
+    # ∂L/∂down5_W[k,h] = Σ_n relu5[n,k] ∂L/∂sum5[n,h]
+    k.product("d_down20_W", 16, 1, K, H, a.relu5, a.d_sum5, g.down5_W, N)
+
+    # ∂L/∂down5_b[h] = Σ_n ∂L/∂sum5[n,h]
+    k.by_columns("d_ln_shift", H, a.d_sum5, g.down5_b, N)
+
     # ∂L/∂relu5[n,k] = Σ_h down5_W[k,h] ∂L/∂sum5[n,h]
     # ∂L/∂z10[n,k] = [z10[n,k] > 0] ∂L/∂relu5[n,k]
     k.product("d_a", 32, 1, N, K, a.d_sum5, p.down5_W, a.z10, a.d_relu5, a.d_z10, N)
 
-    # ∂L/∂y5[n,h] = Σ_k up5_W[h,k] ∂L/∂z10[n,k]
-    # ∂L/∂xhat5[n,h] = ln5_gain[h] ∂L/∂y5[n,h]
-    k.product("d_xhat20", 32, 1, N, H, a.d_z10, p.up5_W, p.ln5_gain, a.d_y5, a.d_xhat5, N)
+    # ∂L/∂up5_W[h,k] = Σ_n y5[n,h] ∂L/∂z10[n,k]
+    k.product("d_up20_W", 16, 1, H, K, a.y5, a.d_z10, g.up5_W, N)
 
+    # ∂L/∂up5_b[k] = Σ_n ∂L/∂z10[n,k]
+    k.by_columns("d_up20_b", K, a.d_z10, g.up5_b, N)
+
+    # ∂L/∂y5[n,h] = Σ_k up5_W[h,k] ∂L/∂z10[n,k]
+    k.product("d_y20", 32, 1, N, H, a.d_z10, p.up5_W, a.d_y5, N)
+
+    # ∂L/∂ln5_gain[h] = Σ_n xhat5[n,h] ∂L/∂y5[n,h]
+    k.by_columns("d_ln_gain", H, a.xhat5, a.d_y5, g.ln5_gain, N)
+
+    # ∂L/∂ln5_shift[h] = Σ_n ∂L/∂y5[n,h]
+    k.by_columns("d_ln_shift", H, a.d_y5, g.ln5_shift, N)
+
+    # ∂L/∂xhat5[n,h] = ln5_gain[h] ∂L/∂y5[n,h]
     # xhat5_dot_d_xhat5[n] = Σ_h xhat5[n,h] ∂L/∂xhat5[n,h]
     # sum_d_xhat5[n] = Σ_h ∂L/∂xhat5[n,h]
     # ∂L/∂sum4[n,h] = rstd5[n] ∂L/∂xhat5[n,h] + ∂L/∂sum5[n,h] - rstd5[n] sum_d_xhat5[n]/H - rstd5[n]
@@ -2338,24 +2672,44 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.by_warp(
         "d_sum19",
         N,
+        p.ln5_gain,
+        a.d_y5,
         a.xhat5,
-        a.d_xhat5,
         a.rstd5,
         a.d_sum5,
+        a.d_xhat5,
         a.xhat5_dot_d_xhat5,
         a.sum_d_xhat5,
         a.d_sum4,
         N,
     )
 
+    # ∂L/∂down4_W[k,h] = Σ_n relu4[n,k] ∂L/∂sum4[n,h]
+    k.product("d_down20_W", 16, 1, K, H, a.relu4, a.d_sum4, g.down4_W, N)
+
+    # ∂L/∂down4_b[h] = Σ_n ∂L/∂sum4[n,h]
+    k.by_columns("d_ln_shift", H, a.d_sum4, g.down4_b, N)
+
     # ∂L/∂relu4[n,k] = Σ_h down4_W[k,h] ∂L/∂sum4[n,h]
     # ∂L/∂z8[n,k] = [z8[n,k] > 0] ∂L/∂relu4[n,k]
     k.product("d_a", 32, 1, N, K, a.d_sum4, p.down4_W, a.z8, a.d_relu4, a.d_z8, N)
 
-    # ∂L/∂y4[n,h] = Σ_k up4_W[h,k] ∂L/∂z8[n,k]
-    # ∂L/∂xhat4[n,h] = ln4_gain[h] ∂L/∂y4[n,h]
-    k.product("d_xhat20", 32, 1, N, H, a.d_z8, p.up4_W, p.ln4_gain, a.d_y4, a.d_xhat4, N)
+    # ∂L/∂up4_W[h,k] = Σ_n y4[n,h] ∂L/∂z8[n,k]
+    k.product("d_up20_W", 16, 1, H, K, a.y4, a.d_z8, g.up4_W, N)
 
+    # ∂L/∂up4_b[k] = Σ_n ∂L/∂z8[n,k]
+    k.by_columns("d_up20_b", K, a.d_z8, g.up4_b, N)
+
+    # ∂L/∂y4[n,h] = Σ_k up4_W[h,k] ∂L/∂z8[n,k]
+    k.product("d_y20", 32, 1, N, H, a.d_z8, p.up4_W, a.d_y4, N)
+
+    # ∂L/∂ln4_gain[h] = Σ_n xhat4[n,h] ∂L/∂y4[n,h]
+    k.by_columns("d_ln_gain", H, a.xhat4, a.d_y4, g.ln4_gain, N)
+
+    # ∂L/∂ln4_shift[h] = Σ_n ∂L/∂y4[n,h]
+    k.by_columns("d_ln_shift", H, a.d_y4, g.ln4_shift, N)
+
+    # ∂L/∂xhat4[n,h] = ln4_gain[h] ∂L/∂y4[n,h]
     # xhat4_dot_d_xhat4[n] = Σ_h xhat4[n,h] ∂L/∂xhat4[n,h]
     # sum_d_xhat4[n] = Σ_h ∂L/∂xhat4[n,h]
     # ∂L/∂sum3[n,h] = rstd4[n] ∂L/∂xhat4[n,h] + ∂L/∂sum4[n,h] - rstd4[n] sum_d_xhat4[n]/H - rstd4[n]
@@ -2363,24 +2717,44 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.by_warp(
         "d_sum19",
         N,
+        p.ln4_gain,
+        a.d_y4,
         a.xhat4,
-        a.d_xhat4,
         a.rstd4,
         a.d_sum4,
+        a.d_xhat4,
         a.xhat4_dot_d_xhat4,
         a.sum_d_xhat4,
         a.d_sum3,
         N,
     )
 
+    # ∂L/∂down3_W[k,h] = Σ_n relu3[n,k] ∂L/∂sum3[n,h]
+    k.product("d_down20_W", 16, 1, K, H, a.relu3, a.d_sum3, g.down3_W, N)
+
+    # ∂L/∂down3_b[h] = Σ_n ∂L/∂sum3[n,h]
+    k.by_columns("d_ln_shift", H, a.d_sum3, g.down3_b, N)
+
     # ∂L/∂relu3[n,k] = Σ_h down3_W[k,h] ∂L/∂sum3[n,h]
     # ∂L/∂z6[n,k] = [z6[n,k] > 0] ∂L/∂relu3[n,k]
     k.product("d_a", 32, 1, N, K, a.d_sum3, p.down3_W, a.z6, a.d_relu3, a.d_z6, N)
 
-    # ∂L/∂y3[n,h] = Σ_k up3_W[h,k] ∂L/∂z6[n,k]
-    # ∂L/∂xhat3[n,h] = ln3_gain[h] ∂L/∂y3[n,h]
-    k.product("d_xhat20", 32, 1, N, H, a.d_z6, p.up3_W, p.ln3_gain, a.d_y3, a.d_xhat3, N)
+    # ∂L/∂up3_W[h,k] = Σ_n y3[n,h] ∂L/∂z6[n,k]
+    k.product("d_up20_W", 16, 1, H, K, a.y3, a.d_z6, g.up3_W, N)
 
+    # ∂L/∂up3_b[k] = Σ_n ∂L/∂z6[n,k]
+    k.by_columns("d_up20_b", K, a.d_z6, g.up3_b, N)
+
+    # ∂L/∂y3[n,h] = Σ_k up3_W[h,k] ∂L/∂z6[n,k]
+    k.product("d_y20", 32, 1, N, H, a.d_z6, p.up3_W, a.d_y3, N)
+
+    # ∂L/∂ln3_gain[h] = Σ_n xhat3[n,h] ∂L/∂y3[n,h]
+    k.by_columns("d_ln_gain", H, a.xhat3, a.d_y3, g.ln3_gain, N)
+
+    # ∂L/∂ln3_shift[h] = Σ_n ∂L/∂y3[n,h]
+    k.by_columns("d_ln_shift", H, a.d_y3, g.ln3_shift, N)
+
+    # ∂L/∂xhat3[n,h] = ln3_gain[h] ∂L/∂y3[n,h]
     # xhat3_dot_d_xhat3[n] = Σ_h xhat3[n,h] ∂L/∂xhat3[n,h]
     # sum_d_xhat3[n] = Σ_h ∂L/∂xhat3[n,h]
     # ∂L/∂sum2[n,h] = rstd3[n] ∂L/∂xhat3[n,h] + ∂L/∂sum3[n,h] - rstd3[n] sum_d_xhat3[n]/H - rstd3[n]
@@ -2388,24 +2762,44 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.by_warp(
         "d_sum19",
         N,
+        p.ln3_gain,
+        a.d_y3,
         a.xhat3,
-        a.d_xhat3,
         a.rstd3,
         a.d_sum3,
+        a.d_xhat3,
         a.xhat3_dot_d_xhat3,
         a.sum_d_xhat3,
         a.d_sum2,
         N,
     )
 
+    # ∂L/∂down2_W[k,h] = Σ_n relu2[n,k] ∂L/∂sum2[n,h]
+    k.product("d_down20_W", 16, 1, K, H, a.relu2, a.d_sum2, g.down2_W, N)
+
+    # ∂L/∂down2_b[h] = Σ_n ∂L/∂sum2[n,h]
+    k.by_columns("d_ln_shift", H, a.d_sum2, g.down2_b, N)
+
     # ∂L/∂relu2[n,k] = Σ_h down2_W[k,h] ∂L/∂sum2[n,h]
     # ∂L/∂z4[n,k] = [z4[n,k] > 0] ∂L/∂relu2[n,k]
     k.product("d_a", 32, 1, N, K, a.d_sum2, p.down2_W, a.z4, a.d_relu2, a.d_z4, N)
 
-    # ∂L/∂y2[n,h] = Σ_k up2_W[h,k] ∂L/∂z4[n,k]
-    # ∂L/∂xhat2[n,h] = ln2_gain[h] ∂L/∂y2[n,h]
-    k.product("d_xhat20", 32, 1, N, H, a.d_z4, p.up2_W, p.ln2_gain, a.d_y2, a.d_xhat2, N)
+    # ∂L/∂up2_W[h,k] = Σ_n y2[n,h] ∂L/∂z4[n,k]
+    k.product("d_up20_W", 16, 1, H, K, a.y2, a.d_z4, g.up2_W, N)
 
+    # ∂L/∂up2_b[k] = Σ_n ∂L/∂z4[n,k]
+    k.by_columns("d_up20_b", K, a.d_z4, g.up2_b, N)
+
+    # ∂L/∂y2[n,h] = Σ_k up2_W[h,k] ∂L/∂z4[n,k]
+    k.product("d_y20", 32, 1, N, H, a.d_z4, p.up2_W, a.d_y2, N)
+
+    # ∂L/∂ln2_gain[h] = Σ_n xhat2[n,h] ∂L/∂y2[n,h]
+    k.by_columns("d_ln_gain", H, a.xhat2, a.d_y2, g.ln2_gain, N)
+
+    # ∂L/∂ln2_shift[h] = Σ_n ∂L/∂y2[n,h]
+    k.by_columns("d_ln_shift", H, a.d_y2, g.ln2_shift, N)
+
+    # ∂L/∂xhat2[n,h] = ln2_gain[h] ∂L/∂y2[n,h]
     # xhat2_dot_d_xhat2[n] = Σ_h xhat2[n,h] ∂L/∂xhat2[n,h]
     # sum_d_xhat2[n] = Σ_h ∂L/∂xhat2[n,h]
     # ∂L/∂sum1[n,h] = rstd2[n] ∂L/∂xhat2[n,h] + ∂L/∂sum2[n,h] - rstd2[n] sum_d_xhat2[n]/H - rstd2[n]
@@ -2413,24 +2807,44 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.by_warp(
         "d_sum19",
         N,
+        p.ln2_gain,
+        a.d_y2,
         a.xhat2,
-        a.d_xhat2,
         a.rstd2,
         a.d_sum2,
+        a.d_xhat2,
         a.xhat2_dot_d_xhat2,
         a.sum_d_xhat2,
         a.d_sum1,
         N,
     )
 
+    # ∂L/∂down1_W[k,h] = Σ_n relu1[n,k] ∂L/∂sum1[n,h]
+    k.product("d_down20_W", 16, 1, K, H, a.relu1, a.d_sum1, g.down1_W, N)
+
+    # ∂L/∂down1_b[h] = Σ_n ∂L/∂sum1[n,h]
+    k.by_columns("d_ln_shift", H, a.d_sum1, g.down1_b, N)
+
     # ∂L/∂relu1[n,k] = Σ_h down1_W[k,h] ∂L/∂sum1[n,h]
     # ∂L/∂z2[n,k] = [z2[n,k] > 0] ∂L/∂relu1[n,k]
     k.product("d_a", 32, 1, N, K, a.d_sum1, p.down1_W, a.z2, a.d_relu1, a.d_z2, N)
 
-    # ∂L/∂y1[n,h] = Σ_k up1_W[h,k] ∂L/∂z2[n,k]
-    # ∂L/∂xhat1[n,h] = ln1_gain[h] ∂L/∂y1[n,h]
-    k.product("d_xhat20", 32, 1, N, H, a.d_z2, p.up1_W, p.ln1_gain, a.d_y1, a.d_xhat1, N)
+    # ∂L/∂up1_W[h,k] = Σ_n y1[n,h] ∂L/∂z2[n,k]
+    k.product("d_up20_W", 16, 1, H, K, a.y1, a.d_z2, g.up1_W, N)
 
+    # ∂L/∂up1_b[k] = Σ_n ∂L/∂z2[n,k]
+    k.by_columns("d_up20_b", K, a.d_z2, g.up1_b, N)
+
+    # ∂L/∂y1[n,h] = Σ_k up1_W[h,k] ∂L/∂z2[n,k]
+    k.product("d_y20", 32, 1, N, H, a.d_z2, p.up1_W, a.d_y1, N)
+
+    # ∂L/∂ln1_gain[h] = Σ_n xhat1[n,h] ∂L/∂y1[n,h]
+    k.by_columns("d_ln_gain", H, a.xhat1, a.d_y1, g.ln1_gain, N)
+
+    # ∂L/∂ln1_shift[h] = Σ_n ∂L/∂y1[n,h]
+    k.by_columns("d_ln_shift", H, a.d_y1, g.ln1_shift, N)
+
+    # ∂L/∂xhat1[n,h] = ln1_gain[h] ∂L/∂y1[n,h]
     # xhat1_dot_d_xhat1[n] = Σ_h xhat1[n,h] ∂L/∂xhat1[n,h]
     # sum_d_xhat1[n] = Σ_h ∂L/∂xhat1[n,h]
     # ∂L/∂z1[n,h] = rstd1[n] ∂L/∂xhat1[n,h] + ∂L/∂sum1[n,h] - rstd1[n] sum_d_xhat1[n]/H - rstd1[n]
@@ -2438,10 +2852,12 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.by_warp(
         "d_sum19",
         N,
+        p.ln1_gain,
+        a.d_y1,
         a.xhat1,
-        a.d_xhat1,
         a.rstd1,
         a.d_sum1,
+        a.d_xhat1,
         a.xhat1_dot_d_xhat1,
         a.sum_d_xhat1,
         a.d_z1,
@@ -2452,379 +2868,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.product("d_stem_W", 16, 1, D, H, a.x, a.d_z1, g.stem_W, N)
 
     # ∂L/∂stem_b[h] = Σ_n ∂L/∂z1[n,h]
-    k.by_columns("d_stem_b", H, a.d_z1, g.stem_b, N)
-
-    # ∂L/∂ln1_gain[h] = Σ_n xhat1[n,h] ∂L/∂y1[n,h]
-    k.by_columns("d_ln1_gain", H, a.xhat1, a.d_y1, g.ln1_gain, N)
-
-    # ∂L/∂ln1_shift[h] = Σ_n ∂L/∂y1[n,h]
-    k.by_columns("d_stem_b", H, a.d_y1, g.ln1_shift, N)
-
-    # ∂L/∂up1_W[h,k] = Σ_n y1[n,h] ∂L/∂z2[n,k]
-    k.product("d_up1_W", 16, 1, H, K, a.y1, a.d_z2, g.up1_W, N)
-
-    # ∂L/∂up1_b[k] = Σ_n ∂L/∂z2[n,k]
-    k.by_columns("d_up1_b", K, a.d_z2, g.up1_b, N)
-
-    # ∂L/∂down1_W[k,h] = Σ_n relu1[n,k] ∂L/∂sum1[n,h]
-    k.product("d_down1_W", 16, 1, K, H, a.relu1, a.d_sum1, g.down1_W, N)
-
-    # ∂L/∂down1_b[h] = Σ_n ∂L/∂sum1[n,h]
-    k.by_columns("d_stem_b", H, a.d_sum1, g.down1_b, N)
-
-    # ∂L/∂ln2_gain[h] = Σ_n xhat2[n,h] ∂L/∂y2[n,h]
-    k.by_columns("d_ln1_gain", H, a.xhat2, a.d_y2, g.ln2_gain, N)
-
-    # ∂L/∂ln2_shift[h] = Σ_n ∂L/∂y2[n,h]
-    k.by_columns("d_stem_b", H, a.d_y2, g.ln2_shift, N)
-
-    # ∂L/∂up2_W[h,k] = Σ_n y2[n,h] ∂L/∂z4[n,k]
-    k.product("d_up1_W", 16, 1, H, K, a.y2, a.d_z4, g.up2_W, N)
-
-    # ∂L/∂up2_b[k] = Σ_n ∂L/∂z4[n,k]
-    k.by_columns("d_up1_b", K, a.d_z4, g.up2_b, N)
-
-    # ∂L/∂down2_W[k,h] = Σ_n relu2[n,k] ∂L/∂sum2[n,h]
-    k.product("d_down1_W", 16, 1, K, H, a.relu2, a.d_sum2, g.down2_W, N)
-
-    # ∂L/∂down2_b[h] = Σ_n ∂L/∂sum2[n,h]
-    k.by_columns("d_stem_b", H, a.d_sum2, g.down2_b, N)
-
-    # ∂L/∂ln3_gain[h] = Σ_n xhat3[n,h] ∂L/∂y3[n,h]
-    k.by_columns("d_ln1_gain", H, a.xhat3, a.d_y3, g.ln3_gain, N)
-
-    # ∂L/∂ln3_shift[h] = Σ_n ∂L/∂y3[n,h]
-    k.by_columns("d_stem_b", H, a.d_y3, g.ln3_shift, N)
-
-    # ∂L/∂up3_W[h,k] = Σ_n y3[n,h] ∂L/∂z6[n,k]
-    k.product("d_up1_W", 16, 1, H, K, a.y3, a.d_z6, g.up3_W, N)
-
-    # ∂L/∂up3_b[k] = Σ_n ∂L/∂z6[n,k]
-    k.by_columns("d_up1_b", K, a.d_z6, g.up3_b, N)
-
-    # ∂L/∂down3_W[k,h] = Σ_n relu3[n,k] ∂L/∂sum3[n,h]
-    k.product("d_down1_W", 16, 1, K, H, a.relu3, a.d_sum3, g.down3_W, N)
-
-    # ∂L/∂down3_b[h] = Σ_n ∂L/∂sum3[n,h]
-    k.by_columns("d_stem_b", H, a.d_sum3, g.down3_b, N)
-
-    # ∂L/∂ln4_gain[h] = Σ_n xhat4[n,h] ∂L/∂y4[n,h]
-    k.by_columns("d_ln1_gain", H, a.xhat4, a.d_y4, g.ln4_gain, N)
-
-    # ∂L/∂ln4_shift[h] = Σ_n ∂L/∂y4[n,h]
-    k.by_columns("d_stem_b", H, a.d_y4, g.ln4_shift, N)
-
-    # ∂L/∂up4_W[h,k] = Σ_n y4[n,h] ∂L/∂z8[n,k]
-    k.product("d_up1_W", 16, 1, H, K, a.y4, a.d_z8, g.up4_W, N)
-
-    # ∂L/∂up4_b[k] = Σ_n ∂L/∂z8[n,k]
-    k.by_columns("d_up1_b", K, a.d_z8, g.up4_b, N)
-
-    # ∂L/∂down4_W[k,h] = Σ_n relu4[n,k] ∂L/∂sum4[n,h]
-    k.product("d_down1_W", 16, 1, K, H, a.relu4, a.d_sum4, g.down4_W, N)
-
-    # ∂L/∂down4_b[h] = Σ_n ∂L/∂sum4[n,h]
-    k.by_columns("d_stem_b", H, a.d_sum4, g.down4_b, N)
-
-    # ∂L/∂ln5_gain[h] = Σ_n xhat5[n,h] ∂L/∂y5[n,h]
-    k.by_columns("d_ln1_gain", H, a.xhat5, a.d_y5, g.ln5_gain, N)
-
-    # ∂L/∂ln5_shift[h] = Σ_n ∂L/∂y5[n,h]
-    k.by_columns("d_stem_b", H, a.d_y5, g.ln5_shift, N)
-
-    # ∂L/∂up5_W[h,k] = Σ_n y5[n,h] ∂L/∂z10[n,k]
-    k.product("d_up1_W", 16, 1, H, K, a.y5, a.d_z10, g.up5_W, N)
-
-    # ∂L/∂up5_b[k] = Σ_n ∂L/∂z10[n,k]
-    k.by_columns("d_up1_b", K, a.d_z10, g.up5_b, N)
-
-    # ∂L/∂down5_W[k,h] = Σ_n relu5[n,k] ∂L/∂sum5[n,h]
-    k.product("d_down1_W", 16, 1, K, H, a.relu5, a.d_sum5, g.down5_W, N)
-
-    # ∂L/∂down5_b[h] = Σ_n ∂L/∂sum5[n,h]
-    k.by_columns("d_stem_b", H, a.d_sum5, g.down5_b, N)
-
-    # ∂L/∂ln6_gain[h] = Σ_n xhat6[n,h] ∂L/∂y6[n,h]
-    k.by_columns("d_ln1_gain", H, a.xhat6, a.d_y6, g.ln6_gain, N)
-
-    # ∂L/∂ln6_shift[h] = Σ_n ∂L/∂y6[n,h]
-    k.by_columns("d_stem_b", H, a.d_y6, g.ln6_shift, N)
-
-    # ∂L/∂up6_W[h,k] = Σ_n y6[n,h] ∂L/∂z12[n,k]
-    k.product("d_up1_W", 16, 1, H, K, a.y6, a.d_z12, g.up6_W, N)
-
-    # ∂L/∂up6_b[k] = Σ_n ∂L/∂z12[n,k]
-    k.by_columns("d_up1_b", K, a.d_z12, g.up6_b, N)
-
-    # ∂L/∂down6_W[k,h] = Σ_n relu6[n,k] ∂L/∂sum6[n,h]
-    k.product("d_down1_W", 16, 1, K, H, a.relu6, a.d_sum6, g.down6_W, N)
-
-    # ∂L/∂down6_b[h] = Σ_n ∂L/∂sum6[n,h]
-    k.by_columns("d_stem_b", H, a.d_sum6, g.down6_b, N)
-
-    # ∂L/∂ln7_gain[h] = Σ_n xhat7[n,h] ∂L/∂y7[n,h]
-    k.by_columns("d_ln1_gain", H, a.xhat7, a.d_y7, g.ln7_gain, N)
-
-    # ∂L/∂ln7_shift[h] = Σ_n ∂L/∂y7[n,h]
-    k.by_columns("d_stem_b", H, a.d_y7, g.ln7_shift, N)
-
-    # ∂L/∂up7_W[h,k] = Σ_n y7[n,h] ∂L/∂z14[n,k]
-    k.product("d_up1_W", 16, 1, H, K, a.y7, a.d_z14, g.up7_W, N)
-
-    # ∂L/∂up7_b[k] = Σ_n ∂L/∂z14[n,k]
-    k.by_columns("d_up1_b", K, a.d_z14, g.up7_b, N)
-
-    # ∂L/∂down7_W[k,h] = Σ_n relu7[n,k] ∂L/∂sum7[n,h]
-    k.product("d_down1_W", 16, 1, K, H, a.relu7, a.d_sum7, g.down7_W, N)
-
-    # ∂L/∂down7_b[h] = Σ_n ∂L/∂sum7[n,h]
-    k.by_columns("d_stem_b", H, a.d_sum7, g.down7_b, N)
-
-    # ∂L/∂ln8_gain[h] = Σ_n xhat8[n,h] ∂L/∂y8[n,h]
-    k.by_columns("d_ln1_gain", H, a.xhat8, a.d_y8, g.ln8_gain, N)
-
-    # ∂L/∂ln8_shift[h] = Σ_n ∂L/∂y8[n,h]
-    k.by_columns("d_stem_b", H, a.d_y8, g.ln8_shift, N)
-
-    # ∂L/∂up8_W[h,k] = Σ_n y8[n,h] ∂L/∂z16[n,k]
-    k.product("d_up1_W", 16, 1, H, K, a.y8, a.d_z16, g.up8_W, N)
-
-    # ∂L/∂up8_b[k] = Σ_n ∂L/∂z16[n,k]
-    k.by_columns("d_up1_b", K, a.d_z16, g.up8_b, N)
-
-    # ∂L/∂down8_W[k,h] = Σ_n relu8[n,k] ∂L/∂sum8[n,h]
-    k.product("d_down1_W", 16, 1, K, H, a.relu8, a.d_sum8, g.down8_W, N)
-
-    # ∂L/∂down8_b[h] = Σ_n ∂L/∂sum8[n,h]
-    k.by_columns("d_stem_b", H, a.d_sum8, g.down8_b, N)
-
-    # ∂L/∂ln9_gain[h] = Σ_n xhat9[n,h] ∂L/∂y9[n,h]
-    k.by_columns("d_ln1_gain", H, a.xhat9, a.d_y9, g.ln9_gain, N)
-
-    # ∂L/∂ln9_shift[h] = Σ_n ∂L/∂y9[n,h]
-    k.by_columns("d_stem_b", H, a.d_y9, g.ln9_shift, N)
-
-    # ∂L/∂up9_W[h,k] = Σ_n y9[n,h] ∂L/∂z18[n,k]
-    k.product("d_up1_W", 16, 1, H, K, a.y9, a.d_z18, g.up9_W, N)
-
-    # ∂L/∂up9_b[k] = Σ_n ∂L/∂z18[n,k]
-    k.by_columns("d_up1_b", K, a.d_z18, g.up9_b, N)
-
-    # ∂L/∂down9_W[k,h] = Σ_n relu9[n,k] ∂L/∂sum9[n,h]
-    k.product("d_down1_W", 16, 1, K, H, a.relu9, a.d_sum9, g.down9_W, N)
-
-    # ∂L/∂down9_b[h] = Σ_n ∂L/∂sum9[n,h]
-    k.by_columns("d_stem_b", H, a.d_sum9, g.down9_b, N)
-
-    # ∂L/∂ln10_gain[h] = Σ_n xhat10[n,h] ∂L/∂y10[n,h]
-    k.by_columns("d_ln1_gain", H, a.xhat10, a.d_y10, g.ln10_gain, N)
-
-    # ∂L/∂ln10_shift[h] = Σ_n ∂L/∂y10[n,h]
-    k.by_columns("d_stem_b", H, a.d_y10, g.ln10_shift, N)
-
-    # ∂L/∂up10_W[h,k] = Σ_n y10[n,h] ∂L/∂z20[n,k]
-    k.product("d_up1_W", 16, 1, H, K, a.y10, a.d_z20, g.up10_W, N)
-
-    # ∂L/∂up10_b[k] = Σ_n ∂L/∂z20[n,k]
-    k.by_columns("d_up1_b", K, a.d_z20, g.up10_b, N)
-
-    # ∂L/∂down10_W[k,h] = Σ_n relu10[n,k] ∂L/∂sum10[n,h]
-    k.product("d_down1_W", 16, 1, K, H, a.relu10, a.d_sum10, g.down10_W, N)
-
-    # ∂L/∂down10_b[h] = Σ_n ∂L/∂sum10[n,h]
-    k.by_columns("d_stem_b", H, a.d_sum10, g.down10_b, N)
-
-    # ∂L/∂ln11_gain[h] = Σ_n xhat11[n,h] ∂L/∂y11[n,h]
-    k.by_columns("d_ln1_gain", H, a.xhat11, a.d_y11, g.ln11_gain, N)
-
-    # ∂L/∂ln11_shift[h] = Σ_n ∂L/∂y11[n,h]
-    k.by_columns("d_stem_b", H, a.d_y11, g.ln11_shift, N)
-
-    # ∂L/∂up11_W[h,k] = Σ_n y11[n,h] ∂L/∂z22[n,k]
-    k.product("d_up1_W", 16, 1, H, K, a.y11, a.d_z22, g.up11_W, N)
-
-    # ∂L/∂up11_b[k] = Σ_n ∂L/∂z22[n,k]
-    k.by_columns("d_up1_b", K, a.d_z22, g.up11_b, N)
-
-    # ∂L/∂down11_W[k,h] = Σ_n relu11[n,k] ∂L/∂sum11[n,h]
-    k.product("d_down1_W", 16, 1, K, H, a.relu11, a.d_sum11, g.down11_W, N)
-
-    # ∂L/∂down11_b[h] = Σ_n ∂L/∂sum11[n,h]
-    k.by_columns("d_stem_b", H, a.d_sum11, g.down11_b, N)
-
-    # ∂L/∂ln12_gain[h] = Σ_n xhat12[n,h] ∂L/∂y12[n,h]
-    k.by_columns("d_ln1_gain", H, a.xhat12, a.d_y12, g.ln12_gain, N)
-
-    # ∂L/∂ln12_shift[h] = Σ_n ∂L/∂y12[n,h]
-    k.by_columns("d_stem_b", H, a.d_y12, g.ln12_shift, N)
-
-    # ∂L/∂up12_W[h,k] = Σ_n y12[n,h] ∂L/∂z24[n,k]
-    k.product("d_up1_W", 16, 1, H, K, a.y12, a.d_z24, g.up12_W, N)
-
-    # ∂L/∂up12_b[k] = Σ_n ∂L/∂z24[n,k]
-    k.by_columns("d_up1_b", K, a.d_z24, g.up12_b, N)
-
-    # ∂L/∂down12_W[k,h] = Σ_n relu12[n,k] ∂L/∂sum12[n,h]
-    k.product("d_down1_W", 16, 1, K, H, a.relu12, a.d_sum12, g.down12_W, N)
-
-    # ∂L/∂down12_b[h] = Σ_n ∂L/∂sum12[n,h]
-    k.by_columns("d_stem_b", H, a.d_sum12, g.down12_b, N)
-
-    # ∂L/∂ln13_gain[h] = Σ_n xhat13[n,h] ∂L/∂y13[n,h]
-    k.by_columns("d_ln1_gain", H, a.xhat13, a.d_y13, g.ln13_gain, N)
-
-    # ∂L/∂ln13_shift[h] = Σ_n ∂L/∂y13[n,h]
-    k.by_columns("d_stem_b", H, a.d_y13, g.ln13_shift, N)
-
-    # ∂L/∂up13_W[h,k] = Σ_n y13[n,h] ∂L/∂z26[n,k]
-    k.product("d_up1_W", 16, 1, H, K, a.y13, a.d_z26, g.up13_W, N)
-
-    # ∂L/∂up13_b[k] = Σ_n ∂L/∂z26[n,k]
-    k.by_columns("d_up1_b", K, a.d_z26, g.up13_b, N)
-
-    # ∂L/∂down13_W[k,h] = Σ_n relu13[n,k] ∂L/∂sum13[n,h]
-    k.product("d_down1_W", 16, 1, K, H, a.relu13, a.d_sum13, g.down13_W, N)
-
-    # ∂L/∂down13_b[h] = Σ_n ∂L/∂sum13[n,h]
-    k.by_columns("d_stem_b", H, a.d_sum13, g.down13_b, N)
-
-    # ∂L/∂ln14_gain[h] = Σ_n xhat14[n,h] ∂L/∂y14[n,h]
-    k.by_columns("d_ln1_gain", H, a.xhat14, a.d_y14, g.ln14_gain, N)
-
-    # ∂L/∂ln14_shift[h] = Σ_n ∂L/∂y14[n,h]
-    k.by_columns("d_stem_b", H, a.d_y14, g.ln14_shift, N)
-
-    # ∂L/∂up14_W[h,k] = Σ_n y14[n,h] ∂L/∂z28[n,k]
-    k.product("d_up1_W", 16, 1, H, K, a.y14, a.d_z28, g.up14_W, N)
-
-    # ∂L/∂up14_b[k] = Σ_n ∂L/∂z28[n,k]
-    k.by_columns("d_up1_b", K, a.d_z28, g.up14_b, N)
-
-    # ∂L/∂down14_W[k,h] = Σ_n relu14[n,k] ∂L/∂sum14[n,h]
-    k.product("d_down1_W", 16, 1, K, H, a.relu14, a.d_sum14, g.down14_W, N)
-
-    # ∂L/∂down14_b[h] = Σ_n ∂L/∂sum14[n,h]
-    k.by_columns("d_stem_b", H, a.d_sum14, g.down14_b, N)
-
-    # ∂L/∂ln15_gain[h] = Σ_n xhat15[n,h] ∂L/∂y15[n,h]
-    k.by_columns("d_ln1_gain", H, a.xhat15, a.d_y15, g.ln15_gain, N)
-
-    # ∂L/∂ln15_shift[h] = Σ_n ∂L/∂y15[n,h]
-    k.by_columns("d_stem_b", H, a.d_y15, g.ln15_shift, N)
-
-    # ∂L/∂up15_W[h,k] = Σ_n y15[n,h] ∂L/∂z30[n,k]
-    k.product("d_up1_W", 16, 1, H, K, a.y15, a.d_z30, g.up15_W, N)
-
-    # ∂L/∂up15_b[k] = Σ_n ∂L/∂z30[n,k]
-    k.by_columns("d_up1_b", K, a.d_z30, g.up15_b, N)
-
-    # ∂L/∂down15_W[k,h] = Σ_n relu15[n,k] ∂L/∂sum15[n,h]
-    k.product("d_down1_W", 16, 1, K, H, a.relu15, a.d_sum15, g.down15_W, N)
-
-    # ∂L/∂down15_b[h] = Σ_n ∂L/∂sum15[n,h]
-    k.by_columns("d_stem_b", H, a.d_sum15, g.down15_b, N)
-
-    # ∂L/∂ln16_gain[h] = Σ_n xhat16[n,h] ∂L/∂y16[n,h]
-    k.by_columns("d_ln1_gain", H, a.xhat16, a.d_y16, g.ln16_gain, N)
-
-    # ∂L/∂ln16_shift[h] = Σ_n ∂L/∂y16[n,h]
-    k.by_columns("d_stem_b", H, a.d_y16, g.ln16_shift, N)
-
-    # ∂L/∂up16_W[h,k] = Σ_n y16[n,h] ∂L/∂z32[n,k]
-    k.product("d_up1_W", 16, 1, H, K, a.y16, a.d_z32, g.up16_W, N)
-
-    # ∂L/∂up16_b[k] = Σ_n ∂L/∂z32[n,k]
-    k.by_columns("d_up1_b", K, a.d_z32, g.up16_b, N)
-
-    # ∂L/∂down16_W[k,h] = Σ_n relu16[n,k] ∂L/∂sum16[n,h]
-    k.product("d_down1_W", 16, 1, K, H, a.relu16, a.d_sum16, g.down16_W, N)
-
-    # ∂L/∂down16_b[h] = Σ_n ∂L/∂sum16[n,h]
-    k.by_columns("d_stem_b", H, a.d_sum16, g.down16_b, N)
-
-    # ∂L/∂ln17_gain[h] = Σ_n xhat17[n,h] ∂L/∂y17[n,h]
-    k.by_columns("d_ln1_gain", H, a.xhat17, a.d_y17, g.ln17_gain, N)
-
-    # ∂L/∂ln17_shift[h] = Σ_n ∂L/∂y17[n,h]
-    k.by_columns("d_stem_b", H, a.d_y17, g.ln17_shift, N)
-
-    # ∂L/∂up17_W[h,k] = Σ_n y17[n,h] ∂L/∂z34[n,k]
-    k.product("d_up1_W", 16, 1, H, K, a.y17, a.d_z34, g.up17_W, N)
-
-    # ∂L/∂up17_b[k] = Σ_n ∂L/∂z34[n,k]
-    k.by_columns("d_up1_b", K, a.d_z34, g.up17_b, N)
-
-    # ∂L/∂down17_W[k,h] = Σ_n relu17[n,k] ∂L/∂sum17[n,h]
-    k.product("d_down1_W", 16, 1, K, H, a.relu17, a.d_sum17, g.down17_W, N)
-
-    # ∂L/∂down17_b[h] = Σ_n ∂L/∂sum17[n,h]
-    k.by_columns("d_stem_b", H, a.d_sum17, g.down17_b, N)
-
-    # ∂L/∂ln18_gain[h] = Σ_n xhat18[n,h] ∂L/∂y18[n,h]
-    k.by_columns("d_ln1_gain", H, a.xhat18, a.d_y18, g.ln18_gain, N)
-
-    # ∂L/∂ln18_shift[h] = Σ_n ∂L/∂y18[n,h]
-    k.by_columns("d_stem_b", H, a.d_y18, g.ln18_shift, N)
-
-    # ∂L/∂up18_W[h,k] = Σ_n y18[n,h] ∂L/∂z36[n,k]
-    k.product("d_up1_W", 16, 1, H, K, a.y18, a.d_z36, g.up18_W, N)
-
-    # ∂L/∂up18_b[k] = Σ_n ∂L/∂z36[n,k]
-    k.by_columns("d_up1_b", K, a.d_z36, g.up18_b, N)
-
-    # ∂L/∂down18_W[k,h] = Σ_n relu18[n,k] ∂L/∂sum18[n,h]
-    k.product("d_down1_W", 16, 1, K, H, a.relu18, a.d_sum18, g.down18_W, N)
-
-    # ∂L/∂down18_b[h] = Σ_n ∂L/∂sum18[n,h]
-    k.by_columns("d_stem_b", H, a.d_sum18, g.down18_b, N)
-
-    # ∂L/∂ln19_gain[h] = Σ_n xhat19[n,h] ∂L/∂y19[n,h]
-    k.by_columns("d_ln1_gain", H, a.xhat19, a.d_y19, g.ln19_gain, N)
-
-    # ∂L/∂ln19_shift[h] = Σ_n ∂L/∂y19[n,h]
-    k.by_columns("d_stem_b", H, a.d_y19, g.ln19_shift, N)
-
-    # ∂L/∂up19_W[h,k] = Σ_n y19[n,h] ∂L/∂z38[n,k]
-    k.product("d_up1_W", 16, 1, H, K, a.y19, a.d_z38, g.up19_W, N)
-
-    # ∂L/∂up19_b[k] = Σ_n ∂L/∂z38[n,k]
-    k.by_columns("d_up1_b", K, a.d_z38, g.up19_b, N)
-
-    # ∂L/∂down19_W[k,h] = Σ_n relu19[n,k] ∂L/∂sum19[n,h]
-    k.product("d_down1_W", 16, 1, K, H, a.relu19, a.d_sum19, g.down19_W, N)
-
-    # ∂L/∂down19_b[h] = Σ_n ∂L/∂sum19[n,h]
-    k.by_columns("d_stem_b", H, a.d_sum19, g.down19_b, N)
-
-    # ∂L/∂ln20_gain[h] = Σ_n xhat20[n,h] ∂L/∂y20[n,h]
-    k.by_columns("d_ln1_gain", H, a.xhat20, a.d_y20, g.ln20_gain, N)
-
-    # ∂L/∂ln20_shift[h] = Σ_n ∂L/∂y20[n,h]
-    k.by_columns("d_stem_b", H, a.d_y20, g.ln20_shift, N)
-
-    # ∂L/∂up20_W[h,k] = Σ_n y20[n,h] ∂L/∂a[n,k]
-    k.product("d_up1_W", 16, 1, H, K, a.y20, a.d_a, g.up20_W, N)
-
-    # ∂L/∂up20_b[k] = Σ_n ∂L/∂a[n,k]
-    k.by_columns("d_up1_b", K, a.d_a, g.up20_b, N)
-
-    # ∂L/∂down20_W[k,h] = Σ_n relu20[n,k] ∂L/∂h[n,h]
-    k.product("d_down1_W", 16, 1, K, H, a.relu20, a.d_h, g.down20_W, N)
-
-    # ∂L/∂down20_b[h] = Σ_n ∂L/∂h[n,h]
-    k.by_columns("d_stem_b", H, a.d_h, g.down20_b, N)
-
-    # ∂L/∂ln_gain[h] = Σ_n xhat21[n,h] ∂L/∂y21[n,h]
-    k.by_columns("d_ln1_gain", H, a.xhat21, a.d_y21, g.ln_gain, N)
-
-    # ∂L/∂ln_shift[h] = Σ_n ∂L/∂y21[n,h]
-    k.by_columns("d_stem_b", H, a.d_y21, g.ln_shift, N)
-
-    # ∂L/∂head_W[h,j] = Σ_n y21[n,h] ∂L/∂logits[n,j]
-    k.product("d_head_W", 16, 1, H, J, a.y21, a.d_logits, g.head_W, N)
-
-    # ∂L/∂head_b[j] = Σ_n ∂L/∂logits[n,j]
-    k.by_columns("d_head_b", J, a.d_logits, g.head_b, N)
+    k.by_columns("d_ln_shift", H, a.d_z1, g.stem_b, N)
 
 
 def update(p: Params, g: Grads, s: State) -> None:

@@ -576,7 +576,7 @@ class Workspace(Activations):
     def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
         BATCH = BATCH or N
         self.N, self.BATCH = N, BATCH
-        rows_N = np.empty((3406, N), dtype)
+        rows_N = np.empty((2030, N), dtype)
         self.x_1 = np.full((N, D + 1), 1, dtype)  # x_1[n,d]
         self.relu1_1 = np.full((K + 1, N), 1, dtype)  # relu1_1[k,n]
         self.relu1 = self.relu1_1[:K]  # relu1[k,n]
@@ -621,325 +621,325 @@ class Workspace(Activations):
         self.loss = np.empty((), dtype)  # loss
         self.z1 = rows_N[0:32].reshape((N, H))  # z1[n,h]
         self.mean1 = rows_N[96:97].reshape(N)  # mean1[n]
-        self.var1 = rows_N[3402:3403].reshape(N)  # var1[n]
+        self.var1 = rows_N[2006:2007].reshape(N)  # var1[n]
         self.u_nh = rows_N[32:64].reshape((N, H))
-        self.rstd1 = rows_N[3402:3403].reshape(N)  # rstd1[n]
+        self.rstd1 = rows_N[2006:2007].reshape(N)  # rstd1[n]
         self.xhat1 = rows_N[64:96].reshape((N, H))  # xhat1[n,h]
         self.y1 = rows_N[96:128].reshape((N, H))  # y1[n,h]
         self.z2 = rows_N[128:160].reshape((K, N))  # z2[k,n]
         self.z3 = rows_N[32:64].reshape((N, H))  # z3[n,h]
         self.sum1 = rows_N[0:32].reshape((N, H))  # sum1[n,h]
         self.mean2 = rows_N[192:193].reshape(N)  # mean2[n]
-        self.var2 = rows_N[3328:3329].reshape(N)  # var2[n]
-        self.rstd2 = rows_N[3328:3329].reshape(N)  # rstd2[n]
+        self.var2 = rows_N[2007:2008].reshape(N)  # var2[n]
+        self.rstd2 = rows_N[2007:2008].reshape(N)  # rstd2[n]
         self.xhat2 = rows_N[160:192].reshape((N, H))  # xhat2[n,h]
         self.y2 = rows_N[192:224].reshape((N, H))  # y2[n,h]
         self.z4 = rows_N[224:256].reshape((K, N))  # z4[k,n]
         self.z5 = rows_N[32:64].reshape((N, H))  # z5[n,h]
         self.sum2 = rows_N[0:32].reshape((N, H))  # sum2[n,h]
         self.mean3 = rows_N[288:289].reshape(N)  # mean3[n]
-        self.var3 = rows_N[3264:3265].reshape(N)  # var3[n]
-        self.rstd3 = rows_N[3264:3265].reshape(N)  # rstd3[n]
+        self.var3 = rows_N[2008:2009].reshape(N)  # var3[n]
+        self.rstd3 = rows_N[2008:2009].reshape(N)  # rstd3[n]
         self.xhat3 = rows_N[256:288].reshape((N, H))  # xhat3[n,h]
         self.y3 = rows_N[288:320].reshape((N, H))  # y3[n,h]
         self.z6 = rows_N[320:352].reshape((K, N))  # z6[k,n]
         self.z7 = rows_N[32:64].reshape((N, H))  # z7[n,h]
         self.sum3 = rows_N[0:32].reshape((N, H))  # sum3[n,h]
         self.mean4 = rows_N[384:385].reshape(N)  # mean4[n]
-        self.var4 = rows_N[3200:3201].reshape(N)  # var4[n]
-        self.rstd4 = rows_N[3200:3201].reshape(N)  # rstd4[n]
+        self.var4 = rows_N[2009:2010].reshape(N)  # var4[n]
+        self.rstd4 = rows_N[2009:2010].reshape(N)  # rstd4[n]
         self.xhat4 = rows_N[352:384].reshape((N, H))  # xhat4[n,h]
         self.y4 = rows_N[384:416].reshape((N, H))  # y4[n,h]
         self.z8 = rows_N[416:448].reshape((K, N))  # z8[k,n]
         self.z9 = rows_N[32:64].reshape((N, H))  # z9[n,h]
         self.sum4 = rows_N[0:32].reshape((N, H))  # sum4[n,h]
         self.mean5 = rows_N[480:481].reshape(N)  # mean5[n]
-        self.var5 = rows_N[3136:3137].reshape(N)  # var5[n]
-        self.rstd5 = rows_N[3136:3137].reshape(N)  # rstd5[n]
+        self.var5 = rows_N[2010:2011].reshape(N)  # var5[n]
+        self.rstd5 = rows_N[2010:2011].reshape(N)  # rstd5[n]
         self.xhat5 = rows_N[448:480].reshape((N, H))  # xhat5[n,h]
         self.y5 = rows_N[480:512].reshape((N, H))  # y5[n,h]
         self.z10 = rows_N[512:544].reshape((K, N))  # z10[k,n]
         self.z11 = rows_N[32:64].reshape((N, H))  # z11[n,h]
         self.sum5 = rows_N[0:32].reshape((N, H))  # sum5[n,h]
         self.mean6 = rows_N[576:577].reshape(N)  # mean6[n]
-        self.var6 = rows_N[3072:3073].reshape(N)  # var6[n]
-        self.rstd6 = rows_N[3072:3073].reshape(N)  # rstd6[n]
+        self.var6 = rows_N[2011:2012].reshape(N)  # var6[n]
+        self.rstd6 = rows_N[2011:2012].reshape(N)  # rstd6[n]
         self.xhat6 = rows_N[544:576].reshape((N, H))  # xhat6[n,h]
         self.y6 = rows_N[576:608].reshape((N, H))  # y6[n,h]
         self.z12 = rows_N[608:640].reshape((K, N))  # z12[k,n]
         self.z13 = rows_N[32:64].reshape((N, H))  # z13[n,h]
         self.sum6 = rows_N[0:32].reshape((N, H))  # sum6[n,h]
         self.mean7 = rows_N[672:673].reshape(N)  # mean7[n]
-        self.var7 = rows_N[3008:3009].reshape(N)  # var7[n]
-        self.rstd7 = rows_N[3008:3009].reshape(N)  # rstd7[n]
+        self.var7 = rows_N[2012:2013].reshape(N)  # var7[n]
+        self.rstd7 = rows_N[2012:2013].reshape(N)  # rstd7[n]
         self.xhat7 = rows_N[640:672].reshape((N, H))  # xhat7[n,h]
         self.y7 = rows_N[672:704].reshape((N, H))  # y7[n,h]
         self.z14 = rows_N[704:736].reshape((K, N))  # z14[k,n]
         self.z15 = rows_N[32:64].reshape((N, H))  # z15[n,h]
         self.sum7 = rows_N[0:32].reshape((N, H))  # sum7[n,h]
         self.mean8 = rows_N[768:769].reshape(N)  # mean8[n]
-        self.var8 = rows_N[2944:2945].reshape(N)  # var8[n]
-        self.rstd8 = rows_N[2944:2945].reshape(N)  # rstd8[n]
+        self.var8 = rows_N[2013:2014].reshape(N)  # var8[n]
+        self.rstd8 = rows_N[2013:2014].reshape(N)  # rstd8[n]
         self.xhat8 = rows_N[736:768].reshape((N, H))  # xhat8[n,h]
         self.y8 = rows_N[768:800].reshape((N, H))  # y8[n,h]
         self.z16 = rows_N[800:832].reshape((K, N))  # z16[k,n]
         self.z17 = rows_N[32:64].reshape((N, H))  # z17[n,h]
         self.sum8 = rows_N[0:32].reshape((N, H))  # sum8[n,h]
         self.mean9 = rows_N[864:865].reshape(N)  # mean9[n]
-        self.var9 = rows_N[2880:2881].reshape(N)  # var9[n]
-        self.rstd9 = rows_N[2880:2881].reshape(N)  # rstd9[n]
+        self.var9 = rows_N[2014:2015].reshape(N)  # var9[n]
+        self.rstd9 = rows_N[2014:2015].reshape(N)  # rstd9[n]
         self.xhat9 = rows_N[832:864].reshape((N, H))  # xhat9[n,h]
         self.y9 = rows_N[864:896].reshape((N, H))  # y9[n,h]
         self.z18 = rows_N[896:928].reshape((K, N))  # z18[k,n]
         self.z19 = rows_N[32:64].reshape((N, H))  # z19[n,h]
         self.sum9 = rows_N[0:32].reshape((N, H))  # sum9[n,h]
         self.mean10 = rows_N[960:961].reshape(N)  # mean10[n]
-        self.var10 = rows_N[2816:2817].reshape(N)  # var10[n]
-        self.rstd10 = rows_N[2816:2817].reshape(N)  # rstd10[n]
+        self.var10 = rows_N[2015:2016].reshape(N)  # var10[n]
+        self.rstd10 = rows_N[2015:2016].reshape(N)  # rstd10[n]
         self.xhat10 = rows_N[928:960].reshape((N, H))  # xhat10[n,h]
         self.y10 = rows_N[960:992].reshape((N, H))  # y10[n,h]
         self.z20 = rows_N[992:1024].reshape((K, N))  # z20[k,n]
         self.z21 = rows_N[32:64].reshape((N, H))  # z21[n,h]
         self.sum10 = rows_N[0:32].reshape((N, H))  # sum10[n,h]
         self.mean11 = rows_N[1056:1057].reshape(N)  # mean11[n]
-        self.var11 = rows_N[2752:2753].reshape(N)  # var11[n]
-        self.rstd11 = rows_N[2752:2753].reshape(N)  # rstd11[n]
+        self.var11 = rows_N[2016:2017].reshape(N)  # var11[n]
+        self.rstd11 = rows_N[2016:2017].reshape(N)  # rstd11[n]
         self.xhat11 = rows_N[1024:1056].reshape((N, H))  # xhat11[n,h]
         self.y11 = rows_N[1056:1088].reshape((N, H))  # y11[n,h]
         self.z22 = rows_N[1088:1120].reshape((K, N))  # z22[k,n]
         self.z23 = rows_N[32:64].reshape((N, H))  # z23[n,h]
         self.sum11 = rows_N[0:32].reshape((N, H))  # sum11[n,h]
         self.mean12 = rows_N[1152:1153].reshape(N)  # mean12[n]
-        self.var12 = rows_N[2688:2689].reshape(N)  # var12[n]
-        self.rstd12 = rows_N[2688:2689].reshape(N)  # rstd12[n]
+        self.var12 = rows_N[2017:2018].reshape(N)  # var12[n]
+        self.rstd12 = rows_N[2017:2018].reshape(N)  # rstd12[n]
         self.xhat12 = rows_N[1120:1152].reshape((N, H))  # xhat12[n,h]
         self.y12 = rows_N[1152:1184].reshape((N, H))  # y12[n,h]
         self.z24 = rows_N[1184:1216].reshape((K, N))  # z24[k,n]
         self.z25 = rows_N[32:64].reshape((N, H))  # z25[n,h]
         self.sum12 = rows_N[0:32].reshape((N, H))  # sum12[n,h]
         self.mean13 = rows_N[1248:1249].reshape(N)  # mean13[n]
-        self.var13 = rows_N[2624:2625].reshape(N)  # var13[n]
-        self.rstd13 = rows_N[2624:2625].reshape(N)  # rstd13[n]
+        self.var13 = rows_N[2018:2019].reshape(N)  # var13[n]
+        self.rstd13 = rows_N[2018:2019].reshape(N)  # rstd13[n]
         self.xhat13 = rows_N[1216:1248].reshape((N, H))  # xhat13[n,h]
         self.y13 = rows_N[1248:1280].reshape((N, H))  # y13[n,h]
         self.z26 = rows_N[1280:1312].reshape((K, N))  # z26[k,n]
         self.z27 = rows_N[32:64].reshape((N, H))  # z27[n,h]
         self.sum13 = rows_N[0:32].reshape((N, H))  # sum13[n,h]
         self.mean14 = rows_N[1344:1345].reshape(N)  # mean14[n]
-        self.var14 = rows_N[2560:2561].reshape(N)  # var14[n]
-        self.rstd14 = rows_N[2560:2561].reshape(N)  # rstd14[n]
+        self.var14 = rows_N[2019:2020].reshape(N)  # var14[n]
+        self.rstd14 = rows_N[2019:2020].reshape(N)  # rstd14[n]
         self.xhat14 = rows_N[1312:1344].reshape((N, H))  # xhat14[n,h]
         self.y14 = rows_N[1344:1376].reshape((N, H))  # y14[n,h]
         self.z28 = rows_N[1376:1408].reshape((K, N))  # z28[k,n]
         self.z29 = rows_N[32:64].reshape((N, H))  # z29[n,h]
         self.sum14 = rows_N[0:32].reshape((N, H))  # sum14[n,h]
         self.mean15 = rows_N[1440:1441].reshape(N)  # mean15[n]
-        self.var15 = rows_N[2496:2497].reshape(N)  # var15[n]
-        self.rstd15 = rows_N[2496:2497].reshape(N)  # rstd15[n]
+        self.var15 = rows_N[2020:2021].reshape(N)  # var15[n]
+        self.rstd15 = rows_N[2020:2021].reshape(N)  # rstd15[n]
         self.xhat15 = rows_N[1408:1440].reshape((N, H))  # xhat15[n,h]
         self.y15 = rows_N[1440:1472].reshape((N, H))  # y15[n,h]
         self.z30 = rows_N[1472:1504].reshape((K, N))  # z30[k,n]
         self.z31 = rows_N[32:64].reshape((N, H))  # z31[n,h]
         self.sum15 = rows_N[0:32].reshape((N, H))  # sum15[n,h]
         self.mean16 = rows_N[1536:1537].reshape(N)  # mean16[n]
-        self.var16 = rows_N[2432:2433].reshape(N)  # var16[n]
-        self.rstd16 = rows_N[2432:2433].reshape(N)  # rstd16[n]
+        self.var16 = rows_N[2021:2022].reshape(N)  # var16[n]
+        self.rstd16 = rows_N[2021:2022].reshape(N)  # rstd16[n]
         self.xhat16 = rows_N[1504:1536].reshape((N, H))  # xhat16[n,h]
         self.y16 = rows_N[1536:1568].reshape((N, H))  # y16[n,h]
         self.z32 = rows_N[1568:1600].reshape((K, N))  # z32[k,n]
         self.z33 = rows_N[32:64].reshape((N, H))  # z33[n,h]
         self.sum16 = rows_N[0:32].reshape((N, H))  # sum16[n,h]
         self.mean17 = rows_N[1632:1633].reshape(N)  # mean17[n]
-        self.var17 = rows_N[2368:2369].reshape(N)  # var17[n]
-        self.rstd17 = rows_N[2368:2369].reshape(N)  # rstd17[n]
+        self.var17 = rows_N[2022:2023].reshape(N)  # var17[n]
+        self.rstd17 = rows_N[2022:2023].reshape(N)  # rstd17[n]
         self.xhat17 = rows_N[1600:1632].reshape((N, H))  # xhat17[n,h]
         self.y17 = rows_N[1632:1664].reshape((N, H))  # y17[n,h]
         self.z34 = rows_N[1664:1696].reshape((K, N))  # z34[k,n]
         self.z35 = rows_N[32:64].reshape((N, H))  # z35[n,h]
         self.sum17 = rows_N[0:32].reshape((N, H))  # sum17[n,h]
         self.mean18 = rows_N[1728:1729].reshape(N)  # mean18[n]
-        self.var18 = rows_N[2304:2305].reshape(N)  # var18[n]
-        self.rstd18 = rows_N[2304:2305].reshape(N)  # rstd18[n]
+        self.var18 = rows_N[2023:2024].reshape(N)  # var18[n]
+        self.rstd18 = rows_N[2023:2024].reshape(N)  # rstd18[n]
         self.xhat18 = rows_N[1696:1728].reshape((N, H))  # xhat18[n,h]
         self.y18 = rows_N[1728:1760].reshape((N, H))  # y18[n,h]
         self.z36 = rows_N[1760:1792].reshape((K, N))  # z36[k,n]
         self.z37 = rows_N[32:64].reshape((N, H))  # z37[n,h]
         self.sum18 = rows_N[0:32].reshape((N, H))  # sum18[n,h]
         self.mean19 = rows_N[1824:1825].reshape(N)  # mean19[n]
-        self.var19 = rows_N[2240:2241].reshape(N)  # var19[n]
-        self.rstd19 = rows_N[2240:2241].reshape(N)  # rstd19[n]
+        self.var19 = rows_N[2024:2025].reshape(N)  # var19[n]
+        self.rstd19 = rows_N[2024:2025].reshape(N)  # rstd19[n]
         self.xhat19 = rows_N[1792:1824].reshape((N, H))  # xhat19[n,h]
         self.y19 = rows_N[1824:1856].reshape((N, H))  # y19[n,h]
         self.z38 = rows_N[1856:1888].reshape((K, N))  # z38[k,n]
         self.z39 = rows_N[32:64].reshape((N, H))  # z39[n,h]
         self.sum19 = rows_N[0:32].reshape((N, H))  # sum19[n,h]
         self.mean20 = rows_N[1920:1921].reshape(N)  # mean20[n]
-        self.var20 = rows_N[2176:2177].reshape(N)  # var20[n]
-        self.rstd20 = rows_N[2176:2177].reshape(N)  # rstd20[n]
+        self.var20 = rows_N[2025:2026].reshape(N)  # var20[n]
+        self.rstd20 = rows_N[2025:2026].reshape(N)  # rstd20[n]
         self.xhat20 = rows_N[1888:1920].reshape((N, H))  # xhat20[n,h]
         self.y20 = rows_N[1920:1952].reshape((N, H))  # y20[n,h]
         self.a = rows_N[1952:1984].reshape((K, N))  # a[k,n]
         self.z40 = rows_N[32:64].reshape((N, H))  # z40[n,h]
         self.h = rows_N[0:32].reshape((N, H))  # h[n,h]
         self.mean21 = rows_N[1984:1985].reshape(N)  # mean21[n]
-        self.var21 = rows_N[2080:2081].reshape(N)  # var21[n]
-        self.rstd21 = rows_N[2080:2081].reshape(N)  # rstd21[n]
+        self.var21 = rows_N[2026:2027].reshape(N)  # var21[n]
+        self.rstd21 = rows_N[2026:2027].reshape(N)  # rstd21[n]
         self.xhat21 = rows_N[0:32].reshape((N, H))  # xhat21[n,h]
-        self.y21 = rows_N[1984:2016].reshape((N, H))  # y21[n,h]
-        self.logits = rows_N[32:42].reshape((J, N))  # logits[j,n]
-        self.m = rows_N[54:55].reshape(N)  # m[n]
-        self.e = rows_N[42:52].reshape((J, N))  # e[j,n]
-        self.s = rows_N[55:56].reshape(N)  # s[n]
-        self.logits_at_digit = rows_N[56:57].reshape(N)  # logits_at_digit[n]
-        self.i_n = lent(rows_N[52:54], np.intp, (N,))
-        self.u_n = rows_N[3403:3404].reshape(N)
-        self.p = rows_N[42:52].reshape((J, N))  # p[j,n]
-        self.d_logits = rows_N[3392:3402].reshape((J, N))  # ∂L/∂logits[j,n]
-        self.d_y21 = rows_N[2016:2048].reshape((N, H))  # ∂L/∂y21[n,h]
+        self.y21 = rows_N[32:64].reshape((N, H))  # y21[n,h]
+        self.logits = rows_N[1984:1994].reshape((J, N))  # logits[j,n]
+        self.m = rows_N[2027:2028].reshape(N)  # m[n]
+        self.e = rows_N[1994:2004].reshape((J, N))  # e[j,n]
+        self.s = rows_N[2028:2029].reshape(N)  # s[n]
+        self.logits_at_digit = rows_N[2029:2030].reshape(N)  # logits_at_digit[n]
+        self.i_n = lent(rows_N[2004:2006], np.intp, (N,))
+        self.u_n = rows_N[1984:1985].reshape(N)
+        self.p = rows_N[1994:2004].reshape((J, N))  # p[j,n]
+        self.d_logits = rows_N[1984:1994].reshape((J, N))  # ∂L/∂logits[j,n]
+        self.d_y21 = rows_N[32:64].reshape((N, H))  # ∂L/∂y21[n,h]
         self.d_xhat21 = rows_N[32:64].reshape((N, H))  # ∂L/∂xhat21[n,h]
-        self.xhat21_dot_d_xhat21 = rows_N[2081:2082].reshape(N)  # xhat21_dot_d_xhat21[n]
-        self.sum_d_xhat21 = rows_N[2082:2083].reshape(N)  # sum_d_xhat21[n]
-        self.d_h = rows_N[2048:2080].reshape((N, H))  # ∂L/∂h[n,h]
+        self.xhat21_dot_d_xhat21 = rows_N[1985:1986].reshape(N)  # xhat21_dot_d_xhat21[n]
+        self.sum_d_xhat21 = rows_N[1986:1987].reshape(N)  # sum_d_xhat21[n]
+        self.d_h = rows_N[0:32].reshape((N, H))  # ∂L/∂h[n,h]
         self.d_relu20 = rows_N[32:64].reshape((K, N))  # ∂L/∂relu20[k,n]
         self.d_a = rows_N[1952:1984].reshape((K, N))  # ∂L/∂a[k,n]
-        self.d_y20 = rows_N[2080:2112].reshape((N, H))  # ∂L/∂y20[n,h]
-        self.d_xhat20 = rows_N[2112:2144].reshape((N, H))  # ∂L/∂xhat20[n,h]
-        self.xhat20_dot_d_xhat20 = rows_N[2177:2178].reshape(N)  # xhat20_dot_d_xhat20[n]
-        self.sum_d_xhat20 = rows_N[2178:2179].reshape(N)  # sum_d_xhat20[n]
-        self.d_sum19 = rows_N[2144:2176].reshape((N, H))  # ∂L/∂sum19[n,h]
-        self.d_relu19 = rows_N[32:64].reshape((K, N))  # ∂L/∂relu19[k,n]
+        self.d_y20 = rows_N[1920:1952].reshape((N, H))  # ∂L/∂y20[n,h]
+        self.d_xhat20 = rows_N[1920:1952].reshape((N, H))  # ∂L/∂xhat20[n,h]
+        self.xhat20_dot_d_xhat20 = rows_N[1952:1953].reshape(N)  # xhat20_dot_d_xhat20[n]
+        self.sum_d_xhat20 = rows_N[1953:1954].reshape(N)  # sum_d_xhat20[n]
+        self.d_sum19 = rows_N[1888:1920].reshape((N, H))  # ∂L/∂sum19[n,h]
+        self.d_relu19 = rows_N[0:32].reshape((K, N))  # ∂L/∂relu19[k,n]
         self.d_z38 = rows_N[1856:1888].reshape((K, N))  # ∂L/∂z38[k,n]
-        self.d_y19 = rows_N[2112:2144].reshape((N, H))  # ∂L/∂y19[n,h]
-        self.d_xhat19 = rows_N[2176:2208].reshape((N, H))  # ∂L/∂xhat19[n,h]
-        self.xhat19_dot_d_xhat19 = rows_N[2241:2242].reshape(N)  # xhat19_dot_d_xhat19[n]
-        self.sum_d_xhat19 = rows_N[2242:2243].reshape(N)  # sum_d_xhat19[n]
-        self.d_sum18 = rows_N[2208:2240].reshape((N, H))  # ∂L/∂sum18[n,h]
-        self.d_relu18 = rows_N[32:64].reshape((K, N))  # ∂L/∂relu18[k,n]
+        self.d_y19 = rows_N[0:32].reshape((N, H))  # ∂L/∂y19[n,h]
+        self.d_xhat19 = rows_N[0:32].reshape((N, H))  # ∂L/∂xhat19[n,h]
+        self.xhat19_dot_d_xhat19 = rows_N[1824:1825].reshape(N)  # xhat19_dot_d_xhat19[n]
+        self.sum_d_xhat19 = rows_N[1825:1826].reshape(N)  # sum_d_xhat19[n]
+        self.d_sum18 = rows_N[1792:1824].reshape((N, H))  # ∂L/∂sum18[n,h]
+        self.d_relu18 = rows_N[0:32].reshape((K, N))  # ∂L/∂relu18[k,n]
         self.d_z36 = rows_N[1760:1792].reshape((K, N))  # ∂L/∂z36[k,n]
-        self.d_y18 = rows_N[2176:2208].reshape((N, H))  # ∂L/∂y18[n,h]
-        self.d_xhat18 = rows_N[2240:2272].reshape((N, H))  # ∂L/∂xhat18[n,h]
-        self.xhat18_dot_d_xhat18 = rows_N[2305:2306].reshape(N)  # xhat18_dot_d_xhat18[n]
-        self.sum_d_xhat18 = rows_N[2306:2307].reshape(N)  # sum_d_xhat18[n]
-        self.d_sum17 = rows_N[2272:2304].reshape((N, H))  # ∂L/∂sum17[n,h]
-        self.d_relu17 = rows_N[32:64].reshape((K, N))  # ∂L/∂relu17[k,n]
+        self.d_y18 = rows_N[0:32].reshape((N, H))  # ∂L/∂y18[n,h]
+        self.d_xhat18 = rows_N[0:32].reshape((N, H))  # ∂L/∂xhat18[n,h]
+        self.xhat18_dot_d_xhat18 = rows_N[1728:1729].reshape(N)  # xhat18_dot_d_xhat18[n]
+        self.sum_d_xhat18 = rows_N[1729:1730].reshape(N)  # sum_d_xhat18[n]
+        self.d_sum17 = rows_N[1696:1728].reshape((N, H))  # ∂L/∂sum17[n,h]
+        self.d_relu17 = rows_N[0:32].reshape((K, N))  # ∂L/∂relu17[k,n]
         self.d_z34 = rows_N[1664:1696].reshape((K, N))  # ∂L/∂z34[k,n]
-        self.d_y17 = rows_N[2240:2272].reshape((N, H))  # ∂L/∂y17[n,h]
-        self.d_xhat17 = rows_N[2304:2336].reshape((N, H))  # ∂L/∂xhat17[n,h]
-        self.xhat17_dot_d_xhat17 = rows_N[2369:2370].reshape(N)  # xhat17_dot_d_xhat17[n]
-        self.sum_d_xhat17 = rows_N[2370:2371].reshape(N)  # sum_d_xhat17[n]
-        self.d_sum16 = rows_N[2336:2368].reshape((N, H))  # ∂L/∂sum16[n,h]
-        self.d_relu16 = rows_N[32:64].reshape((K, N))  # ∂L/∂relu16[k,n]
+        self.d_y17 = rows_N[0:32].reshape((N, H))  # ∂L/∂y17[n,h]
+        self.d_xhat17 = rows_N[0:32].reshape((N, H))  # ∂L/∂xhat17[n,h]
+        self.xhat17_dot_d_xhat17 = rows_N[1632:1633].reshape(N)  # xhat17_dot_d_xhat17[n]
+        self.sum_d_xhat17 = rows_N[1633:1634].reshape(N)  # sum_d_xhat17[n]
+        self.d_sum16 = rows_N[1600:1632].reshape((N, H))  # ∂L/∂sum16[n,h]
+        self.d_relu16 = rows_N[0:32].reshape((K, N))  # ∂L/∂relu16[k,n]
         self.d_z32 = rows_N[1568:1600].reshape((K, N))  # ∂L/∂z32[k,n]
-        self.d_y16 = rows_N[2304:2336].reshape((N, H))  # ∂L/∂y16[n,h]
-        self.d_xhat16 = rows_N[2368:2400].reshape((N, H))  # ∂L/∂xhat16[n,h]
-        self.xhat16_dot_d_xhat16 = rows_N[2433:2434].reshape(N)  # xhat16_dot_d_xhat16[n]
-        self.sum_d_xhat16 = rows_N[2434:2435].reshape(N)  # sum_d_xhat16[n]
-        self.d_sum15 = rows_N[2400:2432].reshape((N, H))  # ∂L/∂sum15[n,h]
-        self.d_relu15 = rows_N[32:64].reshape((K, N))  # ∂L/∂relu15[k,n]
+        self.d_y16 = rows_N[0:32].reshape((N, H))  # ∂L/∂y16[n,h]
+        self.d_xhat16 = rows_N[0:32].reshape((N, H))  # ∂L/∂xhat16[n,h]
+        self.xhat16_dot_d_xhat16 = rows_N[1536:1537].reshape(N)  # xhat16_dot_d_xhat16[n]
+        self.sum_d_xhat16 = rows_N[1537:1538].reshape(N)  # sum_d_xhat16[n]
+        self.d_sum15 = rows_N[1504:1536].reshape((N, H))  # ∂L/∂sum15[n,h]
+        self.d_relu15 = rows_N[0:32].reshape((K, N))  # ∂L/∂relu15[k,n]
         self.d_z30 = rows_N[1472:1504].reshape((K, N))  # ∂L/∂z30[k,n]
-        self.d_y15 = rows_N[2368:2400].reshape((N, H))  # ∂L/∂y15[n,h]
-        self.d_xhat15 = rows_N[2432:2464].reshape((N, H))  # ∂L/∂xhat15[n,h]
-        self.xhat15_dot_d_xhat15 = rows_N[2497:2498].reshape(N)  # xhat15_dot_d_xhat15[n]
-        self.sum_d_xhat15 = rows_N[2498:2499].reshape(N)  # sum_d_xhat15[n]
-        self.d_sum14 = rows_N[2464:2496].reshape((N, H))  # ∂L/∂sum14[n,h]
-        self.d_relu14 = rows_N[32:64].reshape((K, N))  # ∂L/∂relu14[k,n]
+        self.d_y15 = rows_N[0:32].reshape((N, H))  # ∂L/∂y15[n,h]
+        self.d_xhat15 = rows_N[0:32].reshape((N, H))  # ∂L/∂xhat15[n,h]
+        self.xhat15_dot_d_xhat15 = rows_N[1440:1441].reshape(N)  # xhat15_dot_d_xhat15[n]
+        self.sum_d_xhat15 = rows_N[1441:1442].reshape(N)  # sum_d_xhat15[n]
+        self.d_sum14 = rows_N[1408:1440].reshape((N, H))  # ∂L/∂sum14[n,h]
+        self.d_relu14 = rows_N[0:32].reshape((K, N))  # ∂L/∂relu14[k,n]
         self.d_z28 = rows_N[1376:1408].reshape((K, N))  # ∂L/∂z28[k,n]
-        self.d_y14 = rows_N[2432:2464].reshape((N, H))  # ∂L/∂y14[n,h]
-        self.d_xhat14 = rows_N[2496:2528].reshape((N, H))  # ∂L/∂xhat14[n,h]
-        self.xhat14_dot_d_xhat14 = rows_N[2561:2562].reshape(N)  # xhat14_dot_d_xhat14[n]
-        self.sum_d_xhat14 = rows_N[2562:2563].reshape(N)  # sum_d_xhat14[n]
-        self.d_sum13 = rows_N[2528:2560].reshape((N, H))  # ∂L/∂sum13[n,h]
-        self.d_relu13 = rows_N[32:64].reshape((K, N))  # ∂L/∂relu13[k,n]
+        self.d_y14 = rows_N[0:32].reshape((N, H))  # ∂L/∂y14[n,h]
+        self.d_xhat14 = rows_N[0:32].reshape((N, H))  # ∂L/∂xhat14[n,h]
+        self.xhat14_dot_d_xhat14 = rows_N[1344:1345].reshape(N)  # xhat14_dot_d_xhat14[n]
+        self.sum_d_xhat14 = rows_N[1345:1346].reshape(N)  # sum_d_xhat14[n]
+        self.d_sum13 = rows_N[1312:1344].reshape((N, H))  # ∂L/∂sum13[n,h]
+        self.d_relu13 = rows_N[0:32].reshape((K, N))  # ∂L/∂relu13[k,n]
         self.d_z26 = rows_N[1280:1312].reshape((K, N))  # ∂L/∂z26[k,n]
-        self.d_y13 = rows_N[2496:2528].reshape((N, H))  # ∂L/∂y13[n,h]
-        self.d_xhat13 = rows_N[2560:2592].reshape((N, H))  # ∂L/∂xhat13[n,h]
-        self.xhat13_dot_d_xhat13 = rows_N[2625:2626].reshape(N)  # xhat13_dot_d_xhat13[n]
-        self.sum_d_xhat13 = rows_N[2626:2627].reshape(N)  # sum_d_xhat13[n]
-        self.d_sum12 = rows_N[2592:2624].reshape((N, H))  # ∂L/∂sum12[n,h]
-        self.d_relu12 = rows_N[32:64].reshape((K, N))  # ∂L/∂relu12[k,n]
+        self.d_y13 = rows_N[0:32].reshape((N, H))  # ∂L/∂y13[n,h]
+        self.d_xhat13 = rows_N[0:32].reshape((N, H))  # ∂L/∂xhat13[n,h]
+        self.xhat13_dot_d_xhat13 = rows_N[1248:1249].reshape(N)  # xhat13_dot_d_xhat13[n]
+        self.sum_d_xhat13 = rows_N[1249:1250].reshape(N)  # sum_d_xhat13[n]
+        self.d_sum12 = rows_N[1216:1248].reshape((N, H))  # ∂L/∂sum12[n,h]
+        self.d_relu12 = rows_N[0:32].reshape((K, N))  # ∂L/∂relu12[k,n]
         self.d_z24 = rows_N[1184:1216].reshape((K, N))  # ∂L/∂z24[k,n]
-        self.d_y12 = rows_N[2560:2592].reshape((N, H))  # ∂L/∂y12[n,h]
-        self.d_xhat12 = rows_N[2624:2656].reshape((N, H))  # ∂L/∂xhat12[n,h]
-        self.xhat12_dot_d_xhat12 = rows_N[2689:2690].reshape(N)  # xhat12_dot_d_xhat12[n]
-        self.sum_d_xhat12 = rows_N[2690:2691].reshape(N)  # sum_d_xhat12[n]
-        self.d_sum11 = rows_N[2656:2688].reshape((N, H))  # ∂L/∂sum11[n,h]
-        self.d_relu11 = rows_N[32:64].reshape((K, N))  # ∂L/∂relu11[k,n]
+        self.d_y12 = rows_N[0:32].reshape((N, H))  # ∂L/∂y12[n,h]
+        self.d_xhat12 = rows_N[0:32].reshape((N, H))  # ∂L/∂xhat12[n,h]
+        self.xhat12_dot_d_xhat12 = rows_N[1152:1153].reshape(N)  # xhat12_dot_d_xhat12[n]
+        self.sum_d_xhat12 = rows_N[1153:1154].reshape(N)  # sum_d_xhat12[n]
+        self.d_sum11 = rows_N[1120:1152].reshape((N, H))  # ∂L/∂sum11[n,h]
+        self.d_relu11 = rows_N[0:32].reshape((K, N))  # ∂L/∂relu11[k,n]
         self.d_z22 = rows_N[1088:1120].reshape((K, N))  # ∂L/∂z22[k,n]
-        self.d_y11 = rows_N[2624:2656].reshape((N, H))  # ∂L/∂y11[n,h]
-        self.d_xhat11 = rows_N[2688:2720].reshape((N, H))  # ∂L/∂xhat11[n,h]
-        self.xhat11_dot_d_xhat11 = rows_N[2753:2754].reshape(N)  # xhat11_dot_d_xhat11[n]
-        self.sum_d_xhat11 = rows_N[2754:2755].reshape(N)  # sum_d_xhat11[n]
-        self.d_sum10 = rows_N[2720:2752].reshape((N, H))  # ∂L/∂sum10[n,h]
-        self.d_relu10 = rows_N[32:64].reshape((K, N))  # ∂L/∂relu10[k,n]
+        self.d_y11 = rows_N[0:32].reshape((N, H))  # ∂L/∂y11[n,h]
+        self.d_xhat11 = rows_N[0:32].reshape((N, H))  # ∂L/∂xhat11[n,h]
+        self.xhat11_dot_d_xhat11 = rows_N[1056:1057].reshape(N)  # xhat11_dot_d_xhat11[n]
+        self.sum_d_xhat11 = rows_N[1057:1058].reshape(N)  # sum_d_xhat11[n]
+        self.d_sum10 = rows_N[1024:1056].reshape((N, H))  # ∂L/∂sum10[n,h]
+        self.d_relu10 = rows_N[0:32].reshape((K, N))  # ∂L/∂relu10[k,n]
         self.d_z20 = rows_N[992:1024].reshape((K, N))  # ∂L/∂z20[k,n]
-        self.d_y10 = rows_N[2688:2720].reshape((N, H))  # ∂L/∂y10[n,h]
-        self.d_xhat10 = rows_N[2752:2784].reshape((N, H))  # ∂L/∂xhat10[n,h]
-        self.xhat10_dot_d_xhat10 = rows_N[2817:2818].reshape(N)  # xhat10_dot_d_xhat10[n]
-        self.sum_d_xhat10 = rows_N[2818:2819].reshape(N)  # sum_d_xhat10[n]
-        self.d_sum9 = rows_N[2784:2816].reshape((N, H))  # ∂L/∂sum9[n,h]
-        self.d_relu9 = rows_N[32:64].reshape((K, N))  # ∂L/∂relu9[k,n]
+        self.d_y10 = rows_N[0:32].reshape((N, H))  # ∂L/∂y10[n,h]
+        self.d_xhat10 = rows_N[0:32].reshape((N, H))  # ∂L/∂xhat10[n,h]
+        self.xhat10_dot_d_xhat10 = rows_N[960:961].reshape(N)  # xhat10_dot_d_xhat10[n]
+        self.sum_d_xhat10 = rows_N[961:962].reshape(N)  # sum_d_xhat10[n]
+        self.d_sum9 = rows_N[928:960].reshape((N, H))  # ∂L/∂sum9[n,h]
+        self.d_relu9 = rows_N[0:32].reshape((K, N))  # ∂L/∂relu9[k,n]
         self.d_z18 = rows_N[896:928].reshape((K, N))  # ∂L/∂z18[k,n]
-        self.d_y9 = rows_N[2752:2784].reshape((N, H))  # ∂L/∂y9[n,h]
-        self.d_xhat9 = rows_N[2816:2848].reshape((N, H))  # ∂L/∂xhat9[n,h]
-        self.xhat9_dot_d_xhat9 = rows_N[2881:2882].reshape(N)  # xhat9_dot_d_xhat9[n]
-        self.sum_d_xhat9 = rows_N[2882:2883].reshape(N)  # sum_d_xhat9[n]
-        self.d_sum8 = rows_N[2848:2880].reshape((N, H))  # ∂L/∂sum8[n,h]
-        self.d_relu8 = rows_N[32:64].reshape((K, N))  # ∂L/∂relu8[k,n]
+        self.d_y9 = rows_N[0:32].reshape((N, H))  # ∂L/∂y9[n,h]
+        self.d_xhat9 = rows_N[0:32].reshape((N, H))  # ∂L/∂xhat9[n,h]
+        self.xhat9_dot_d_xhat9 = rows_N[864:865].reshape(N)  # xhat9_dot_d_xhat9[n]
+        self.sum_d_xhat9 = rows_N[865:866].reshape(N)  # sum_d_xhat9[n]
+        self.d_sum8 = rows_N[832:864].reshape((N, H))  # ∂L/∂sum8[n,h]
+        self.d_relu8 = rows_N[0:32].reshape((K, N))  # ∂L/∂relu8[k,n]
         self.d_z16 = rows_N[800:832].reshape((K, N))  # ∂L/∂z16[k,n]
-        self.d_y8 = rows_N[2816:2848].reshape((N, H))  # ∂L/∂y8[n,h]
-        self.d_xhat8 = rows_N[2880:2912].reshape((N, H))  # ∂L/∂xhat8[n,h]
-        self.xhat8_dot_d_xhat8 = rows_N[2945:2946].reshape(N)  # xhat8_dot_d_xhat8[n]
-        self.sum_d_xhat8 = rows_N[2946:2947].reshape(N)  # sum_d_xhat8[n]
-        self.d_sum7 = rows_N[2912:2944].reshape((N, H))  # ∂L/∂sum7[n,h]
-        self.d_relu7 = rows_N[32:64].reshape((K, N))  # ∂L/∂relu7[k,n]
+        self.d_y8 = rows_N[0:32].reshape((N, H))  # ∂L/∂y8[n,h]
+        self.d_xhat8 = rows_N[0:32].reshape((N, H))  # ∂L/∂xhat8[n,h]
+        self.xhat8_dot_d_xhat8 = rows_N[768:769].reshape(N)  # xhat8_dot_d_xhat8[n]
+        self.sum_d_xhat8 = rows_N[769:770].reshape(N)  # sum_d_xhat8[n]
+        self.d_sum7 = rows_N[736:768].reshape((N, H))  # ∂L/∂sum7[n,h]
+        self.d_relu7 = rows_N[0:32].reshape((K, N))  # ∂L/∂relu7[k,n]
         self.d_z14 = rows_N[704:736].reshape((K, N))  # ∂L/∂z14[k,n]
-        self.d_y7 = rows_N[2880:2912].reshape((N, H))  # ∂L/∂y7[n,h]
-        self.d_xhat7 = rows_N[2944:2976].reshape((N, H))  # ∂L/∂xhat7[n,h]
-        self.xhat7_dot_d_xhat7 = rows_N[3009:3010].reshape(N)  # xhat7_dot_d_xhat7[n]
-        self.sum_d_xhat7 = rows_N[3010:3011].reshape(N)  # sum_d_xhat7[n]
-        self.d_sum6 = rows_N[2976:3008].reshape((N, H))  # ∂L/∂sum6[n,h]
-        self.d_relu6 = rows_N[32:64].reshape((K, N))  # ∂L/∂relu6[k,n]
+        self.d_y7 = rows_N[0:32].reshape((N, H))  # ∂L/∂y7[n,h]
+        self.d_xhat7 = rows_N[0:32].reshape((N, H))  # ∂L/∂xhat7[n,h]
+        self.xhat7_dot_d_xhat7 = rows_N[672:673].reshape(N)  # xhat7_dot_d_xhat7[n]
+        self.sum_d_xhat7 = rows_N[673:674].reshape(N)  # sum_d_xhat7[n]
+        self.d_sum6 = rows_N[640:672].reshape((N, H))  # ∂L/∂sum6[n,h]
+        self.d_relu6 = rows_N[0:32].reshape((K, N))  # ∂L/∂relu6[k,n]
         self.d_z12 = rows_N[608:640].reshape((K, N))  # ∂L/∂z12[k,n]
-        self.d_y6 = rows_N[2944:2976].reshape((N, H))  # ∂L/∂y6[n,h]
-        self.d_xhat6 = rows_N[3008:3040].reshape((N, H))  # ∂L/∂xhat6[n,h]
-        self.xhat6_dot_d_xhat6 = rows_N[3073:3074].reshape(N)  # xhat6_dot_d_xhat6[n]
-        self.sum_d_xhat6 = rows_N[3074:3075].reshape(N)  # sum_d_xhat6[n]
-        self.d_sum5 = rows_N[3040:3072].reshape((N, H))  # ∂L/∂sum5[n,h]
-        self.d_relu5 = rows_N[32:64].reshape((K, N))  # ∂L/∂relu5[k,n]
+        self.d_y6 = rows_N[0:32].reshape((N, H))  # ∂L/∂y6[n,h]
+        self.d_xhat6 = rows_N[0:32].reshape((N, H))  # ∂L/∂xhat6[n,h]
+        self.xhat6_dot_d_xhat6 = rows_N[576:577].reshape(N)  # xhat6_dot_d_xhat6[n]
+        self.sum_d_xhat6 = rows_N[577:578].reshape(N)  # sum_d_xhat6[n]
+        self.d_sum5 = rows_N[544:576].reshape((N, H))  # ∂L/∂sum5[n,h]
+        self.d_relu5 = rows_N[0:32].reshape((K, N))  # ∂L/∂relu5[k,n]
         self.d_z10 = rows_N[512:544].reshape((K, N))  # ∂L/∂z10[k,n]
-        self.d_y5 = rows_N[3008:3040].reshape((N, H))  # ∂L/∂y5[n,h]
-        self.d_xhat5 = rows_N[3072:3104].reshape((N, H))  # ∂L/∂xhat5[n,h]
-        self.xhat5_dot_d_xhat5 = rows_N[3137:3138].reshape(N)  # xhat5_dot_d_xhat5[n]
-        self.sum_d_xhat5 = rows_N[3138:3139].reshape(N)  # sum_d_xhat5[n]
-        self.d_sum4 = rows_N[3104:3136].reshape((N, H))  # ∂L/∂sum4[n,h]
-        self.d_relu4 = rows_N[32:64].reshape((K, N))  # ∂L/∂relu4[k,n]
+        self.d_y5 = rows_N[0:32].reshape((N, H))  # ∂L/∂y5[n,h]
+        self.d_xhat5 = rows_N[0:32].reshape((N, H))  # ∂L/∂xhat5[n,h]
+        self.xhat5_dot_d_xhat5 = rows_N[480:481].reshape(N)  # xhat5_dot_d_xhat5[n]
+        self.sum_d_xhat5 = rows_N[481:482].reshape(N)  # sum_d_xhat5[n]
+        self.d_sum4 = rows_N[448:480].reshape((N, H))  # ∂L/∂sum4[n,h]
+        self.d_relu4 = rows_N[0:32].reshape((K, N))  # ∂L/∂relu4[k,n]
         self.d_z8 = rows_N[416:448].reshape((K, N))  # ∂L/∂z8[k,n]
-        self.d_y4 = rows_N[3072:3104].reshape((N, H))  # ∂L/∂y4[n,h]
-        self.d_xhat4 = rows_N[3136:3168].reshape((N, H))  # ∂L/∂xhat4[n,h]
-        self.xhat4_dot_d_xhat4 = rows_N[3201:3202].reshape(N)  # xhat4_dot_d_xhat4[n]
-        self.sum_d_xhat4 = rows_N[3202:3203].reshape(N)  # sum_d_xhat4[n]
-        self.d_sum3 = rows_N[3168:3200].reshape((N, H))  # ∂L/∂sum3[n,h]
-        self.d_relu3 = rows_N[32:64].reshape((K, N))  # ∂L/∂relu3[k,n]
+        self.d_y4 = rows_N[0:32].reshape((N, H))  # ∂L/∂y4[n,h]
+        self.d_xhat4 = rows_N[0:32].reshape((N, H))  # ∂L/∂xhat4[n,h]
+        self.xhat4_dot_d_xhat4 = rows_N[384:385].reshape(N)  # xhat4_dot_d_xhat4[n]
+        self.sum_d_xhat4 = rows_N[385:386].reshape(N)  # sum_d_xhat4[n]
+        self.d_sum3 = rows_N[352:384].reshape((N, H))  # ∂L/∂sum3[n,h]
+        self.d_relu3 = rows_N[0:32].reshape((K, N))  # ∂L/∂relu3[k,n]
         self.d_z6 = rows_N[320:352].reshape((K, N))  # ∂L/∂z6[k,n]
-        self.d_y3 = rows_N[3136:3168].reshape((N, H))  # ∂L/∂y3[n,h]
-        self.d_xhat3 = rows_N[3200:3232].reshape((N, H))  # ∂L/∂xhat3[n,h]
-        self.xhat3_dot_d_xhat3 = rows_N[3265:3266].reshape(N)  # xhat3_dot_d_xhat3[n]
-        self.sum_d_xhat3 = rows_N[3266:3267].reshape(N)  # sum_d_xhat3[n]
-        self.d_sum2 = rows_N[3232:3264].reshape((N, H))  # ∂L/∂sum2[n,h]
-        self.d_relu2 = rows_N[32:64].reshape((K, N))  # ∂L/∂relu2[k,n]
+        self.d_y3 = rows_N[0:32].reshape((N, H))  # ∂L/∂y3[n,h]
+        self.d_xhat3 = rows_N[0:32].reshape((N, H))  # ∂L/∂xhat3[n,h]
+        self.xhat3_dot_d_xhat3 = rows_N[288:289].reshape(N)  # xhat3_dot_d_xhat3[n]
+        self.sum_d_xhat3 = rows_N[289:290].reshape(N)  # sum_d_xhat3[n]
+        self.d_sum2 = rows_N[256:288].reshape((N, H))  # ∂L/∂sum2[n,h]
+        self.d_relu2 = rows_N[0:32].reshape((K, N))  # ∂L/∂relu2[k,n]
         self.d_z4 = rows_N[224:256].reshape((K, N))  # ∂L/∂z4[k,n]
-        self.d_y2 = rows_N[3200:3232].reshape((N, H))  # ∂L/∂y2[n,h]
-        self.d_xhat2 = rows_N[3264:3296].reshape((N, H))  # ∂L/∂xhat2[n,h]
-        self.xhat2_dot_d_xhat2 = rows_N[3329:3330].reshape(N)  # xhat2_dot_d_xhat2[n]
-        self.sum_d_xhat2 = rows_N[3330:3331].reshape(N)  # sum_d_xhat2[n]
-        self.d_sum1 = rows_N[3296:3328].reshape((N, H))  # ∂L/∂sum1[n,h]
-        self.d_relu1 = rows_N[32:64].reshape((K, N))  # ∂L/∂relu1[k,n]
+        self.d_y2 = rows_N[0:32].reshape((N, H))  # ∂L/∂y2[n,h]
+        self.d_xhat2 = rows_N[0:32].reshape((N, H))  # ∂L/∂xhat2[n,h]
+        self.xhat2_dot_d_xhat2 = rows_N[192:193].reshape(N)  # xhat2_dot_d_xhat2[n]
+        self.sum_d_xhat2 = rows_N[193:194].reshape(N)  # sum_d_xhat2[n]
+        self.d_sum1 = rows_N[160:192].reshape((N, H))  # ∂L/∂sum1[n,h]
+        self.d_relu1 = rows_N[0:32].reshape((K, N))  # ∂L/∂relu1[k,n]
         self.d_z2 = rows_N[128:160].reshape((K, N))  # ∂L/∂z2[k,n]
-        self.d_y1 = rows_N[3264:3296].reshape((N, H))  # ∂L/∂y1[n,h]
-        self.d_xhat1 = rows_N[3328:3360].reshape((N, H))  # ∂L/∂xhat1[n,h]
-        self.xhat1_dot_d_xhat1 = rows_N[3404:3405].reshape(N)  # xhat1_dot_d_xhat1[n]
-        self.sum_d_xhat1 = rows_N[3405:3406].reshape(N)  # sum_d_xhat1[n]
-        self.d_z1 = rows_N[3360:3392].reshape((N, H))  # ∂L/∂z1[n,h]
+        self.d_y1 = rows_N[0:32].reshape((N, H))  # ∂L/∂y1[n,h]
+        self.d_xhat1 = rows_N[0:32].reshape((N, H))  # ∂L/∂xhat1[n,h]
+        self.xhat1_dot_d_xhat1 = rows_N[96:97].reshape(N)  # xhat1_dot_d_xhat1[n]
+        self.sum_d_xhat1 = rows_N[97:98].reshape(N)  # sum_d_xhat1[n]
+        self.d_z1 = rows_N[64:96].reshape((N, H))  # ∂L/∂z1[n,h]
         self.COUNT_N = np.array(N)
         self.C_1E_MINUS_05 = np.array(1e-05, dtype)
         self.C_1_OVER_BATCH = np.array(1 / BATCH, dtype)
@@ -1796,8 +1796,20 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.subtract(a.p, a.d_logits, out=a.d_logits)
     np.multiply(a.d_logits, a.C_1_OVER_BATCH, out=a.d_logits)
 
+    # ∂L/∂head_W[h,j] = Σ_n y21[n,h] ∂L/∂logits[n,j]
+    np.dot(a.y21.T, a.d_logits.T, out=g.head_W)
+
+    # ∂L/∂head_b[j] = Σ_n ∂L/∂logits[n,j]
+    np.dot(a.d_logits, a.ONES_N, out=g.head_b)
+
     # ∂L/∂y21[n,h] = Σ_j head_W[h,j] ∂L/∂logits[n,j]
     np.dot(a.d_logits.T, p.head_W.T, out=a.d_y21)
+
+    # ∂L/∂ln_gain[h] = Σ_n xhat21[n,h] ∂L/∂y21[n,h]
+    np.einsum("nh,nh->h", a.d_y21, a.xhat21, out=g.ln_gain)
+
+    # ∂L/∂ln_shift[h] = Σ_n ∂L/∂y21[n,h]
+    np.dot(a.ONES_N, a.d_y21, out=g.ln_shift)
 
     # ∂L/∂xhat21[n,h] = ln_gain[h] ∂L/∂y21[n,h]
     np.multiply(a.d_y21, p.ln_gain, out=a.d_xhat21)
@@ -1817,6 +1829,10 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.subtract(a.d_h, a.u_n[:, None], out=a.d_h)
     np.multiply(a.d_h, a.rstd21[:, None], out=a.d_h)
 
+    # ∂L/∂down20_W[k,h] = Σ_n relu20[n,k] ∂L/∂h[n,h],
+    # ∂L/∂down20_b[h] = Σ_n ∂L/∂h[n,h]
+    np.dot(a.relu20_1, a.d_h, out=g.down20_W_b)
+
     # ∂L/∂relu20[n,k] = Σ_h down20_W[k,h] ∂L/∂h[n,h]
     np.dot(p.down20_W, a.d_h.T, out=a.d_relu20)
 
@@ -1824,8 +1840,20 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.greater(a.a, a.ZERO, out=a.d_a)
     np.multiply(a.d_a, a.d_relu20, out=a.d_a)
 
+    # ∂L/∂up20_W[h,k] = Σ_n y20[n,h] ∂L/∂a[n,k]
+    np.dot(a.y20.T, a.d_a.T, out=g.up20_W)
+
+    # ∂L/∂up20_b[k] = Σ_n ∂L/∂a[n,k]
+    np.dot(a.d_a, a.ONES_N, out=g.up20_b)
+
     # ∂L/∂y20[n,h] = Σ_k up20_W[h,k] ∂L/∂a[n,k]
     np.dot(a.d_a.T, p.up20_W.T, out=a.d_y20)
+
+    # ∂L/∂ln20_gain[h] = Σ_n xhat20[n,h] ∂L/∂y20[n,h]
+    np.einsum("nh,nh->h", a.d_y20, a.xhat20, out=g.ln20_gain)
+
+    # ∂L/∂ln20_shift[h] = Σ_n ∂L/∂y20[n,h]
+    np.dot(a.ONES_N, a.d_y20, out=g.ln20_shift)
 
     # ∂L/∂xhat20[n,h] = ln20_gain[h] ∂L/∂y20[n,h]
     np.multiply(a.d_y20, p.ln20_gain, out=a.d_xhat20)
@@ -1848,6 +1876,10 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.multiply(a.u_n, a.C_1_OVER_H, out=a.u_n)
     np.subtract(a.d_sum19, a.u_n[:, None], out=a.d_sum19)
 
+    # ∂L/∂down19_W[k,h] = Σ_n relu19[n,k] ∂L/∂sum19[n,h],
+    # ∂L/∂down19_b[h] = Σ_n ∂L/∂sum19[n,h]
+    np.dot(a.relu19_1, a.d_sum19, out=g.down19_W_b)
+
     # ∂L/∂relu19[n,k] = Σ_h down19_W[k,h] ∂L/∂sum19[n,h]
     np.dot(p.down19_W, a.d_sum19.T, out=a.d_relu19)
 
@@ -1855,8 +1887,20 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.greater(a.z38, a.ZERO, out=a.d_z38)
     np.multiply(a.d_z38, a.d_relu19, out=a.d_z38)
 
+    # ∂L/∂up19_W[h,k] = Σ_n y19[n,h] ∂L/∂z38[n,k]
+    np.dot(a.y19.T, a.d_z38.T, out=g.up19_W)
+
+    # ∂L/∂up19_b[k] = Σ_n ∂L/∂z38[n,k]
+    np.dot(a.d_z38, a.ONES_N, out=g.up19_b)
+
     # ∂L/∂y19[n,h] = Σ_k up19_W[h,k] ∂L/∂z38[n,k]
     np.dot(a.d_z38.T, p.up19_W.T, out=a.d_y19)
+
+    # ∂L/∂ln19_gain[h] = Σ_n xhat19[n,h] ∂L/∂y19[n,h]
+    np.einsum("nh,nh->h", a.d_y19, a.xhat19, out=g.ln19_gain)
+
+    # ∂L/∂ln19_shift[h] = Σ_n ∂L/∂y19[n,h]
+    np.dot(a.ONES_N, a.d_y19, out=g.ln19_shift)
 
     # ∂L/∂xhat19[n,h] = ln19_gain[h] ∂L/∂y19[n,h]
     np.multiply(a.d_y19, p.ln19_gain, out=a.d_xhat19)
@@ -1879,6 +1923,10 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.multiply(a.u_n, a.C_1_OVER_H, out=a.u_n)
     np.subtract(a.d_sum18, a.u_n[:, None], out=a.d_sum18)
 
+    # ∂L/∂down18_W[k,h] = Σ_n relu18[n,k] ∂L/∂sum18[n,h],
+    # ∂L/∂down18_b[h] = Σ_n ∂L/∂sum18[n,h]
+    np.dot(a.relu18_1, a.d_sum18, out=g.down18_W_b)
+
     # ∂L/∂relu18[n,k] = Σ_h down18_W[k,h] ∂L/∂sum18[n,h]
     np.dot(p.down18_W, a.d_sum18.T, out=a.d_relu18)
 
@@ -1886,8 +1934,20 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.greater(a.z36, a.ZERO, out=a.d_z36)
     np.multiply(a.d_z36, a.d_relu18, out=a.d_z36)
 
+    # ∂L/∂up18_W[h,k] = Σ_n y18[n,h] ∂L/∂z36[n,k]
+    np.dot(a.y18.T, a.d_z36.T, out=g.up18_W)
+
+    # ∂L/∂up18_b[k] = Σ_n ∂L/∂z36[n,k]
+    np.dot(a.d_z36, a.ONES_N, out=g.up18_b)
+
     # ∂L/∂y18[n,h] = Σ_k up18_W[h,k] ∂L/∂z36[n,k]
     np.dot(a.d_z36.T, p.up18_W.T, out=a.d_y18)
+
+    # ∂L/∂ln18_gain[h] = Σ_n xhat18[n,h] ∂L/∂y18[n,h]
+    np.einsum("nh,nh->h", a.d_y18, a.xhat18, out=g.ln18_gain)
+
+    # ∂L/∂ln18_shift[h] = Σ_n ∂L/∂y18[n,h]
+    np.dot(a.ONES_N, a.d_y18, out=g.ln18_shift)
 
     # ∂L/∂xhat18[n,h] = ln18_gain[h] ∂L/∂y18[n,h]
     np.multiply(a.d_y18, p.ln18_gain, out=a.d_xhat18)
@@ -1910,6 +1970,10 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.multiply(a.u_n, a.C_1_OVER_H, out=a.u_n)
     np.subtract(a.d_sum17, a.u_n[:, None], out=a.d_sum17)
 
+    # ∂L/∂down17_W[k,h] = Σ_n relu17[n,k] ∂L/∂sum17[n,h],
+    # ∂L/∂down17_b[h] = Σ_n ∂L/∂sum17[n,h]
+    np.dot(a.relu17_1, a.d_sum17, out=g.down17_W_b)
+
     # ∂L/∂relu17[n,k] = Σ_h down17_W[k,h] ∂L/∂sum17[n,h]
     np.dot(p.down17_W, a.d_sum17.T, out=a.d_relu17)
 
@@ -1917,8 +1981,20 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.greater(a.z34, a.ZERO, out=a.d_z34)
     np.multiply(a.d_z34, a.d_relu17, out=a.d_z34)
 
+    # ∂L/∂up17_W[h,k] = Σ_n y17[n,h] ∂L/∂z34[n,k]
+    np.dot(a.y17.T, a.d_z34.T, out=g.up17_W)
+
+    # ∂L/∂up17_b[k] = Σ_n ∂L/∂z34[n,k]
+    np.dot(a.d_z34, a.ONES_N, out=g.up17_b)
+
     # ∂L/∂y17[n,h] = Σ_k up17_W[h,k] ∂L/∂z34[n,k]
     np.dot(a.d_z34.T, p.up17_W.T, out=a.d_y17)
+
+    # ∂L/∂ln17_gain[h] = Σ_n xhat17[n,h] ∂L/∂y17[n,h]
+    np.einsum("nh,nh->h", a.d_y17, a.xhat17, out=g.ln17_gain)
+
+    # ∂L/∂ln17_shift[h] = Σ_n ∂L/∂y17[n,h]
+    np.dot(a.ONES_N, a.d_y17, out=g.ln17_shift)
 
     # ∂L/∂xhat17[n,h] = ln17_gain[h] ∂L/∂y17[n,h]
     np.multiply(a.d_y17, p.ln17_gain, out=a.d_xhat17)
@@ -1941,6 +2017,10 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.multiply(a.u_n, a.C_1_OVER_H, out=a.u_n)
     np.subtract(a.d_sum16, a.u_n[:, None], out=a.d_sum16)
 
+    # ∂L/∂down16_W[k,h] = Σ_n relu16[n,k] ∂L/∂sum16[n,h],
+    # ∂L/∂down16_b[h] = Σ_n ∂L/∂sum16[n,h]
+    np.dot(a.relu16_1, a.d_sum16, out=g.down16_W_b)
+
     # ∂L/∂relu16[n,k] = Σ_h down16_W[k,h] ∂L/∂sum16[n,h]
     np.dot(p.down16_W, a.d_sum16.T, out=a.d_relu16)
 
@@ -1948,8 +2028,20 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.greater(a.z32, a.ZERO, out=a.d_z32)
     np.multiply(a.d_z32, a.d_relu16, out=a.d_z32)
 
+    # ∂L/∂up16_W[h,k] = Σ_n y16[n,h] ∂L/∂z32[n,k]
+    np.dot(a.y16.T, a.d_z32.T, out=g.up16_W)
+
+    # ∂L/∂up16_b[k] = Σ_n ∂L/∂z32[n,k]
+    np.dot(a.d_z32, a.ONES_N, out=g.up16_b)
+
     # ∂L/∂y16[n,h] = Σ_k up16_W[h,k] ∂L/∂z32[n,k]
     np.dot(a.d_z32.T, p.up16_W.T, out=a.d_y16)
+
+    # ∂L/∂ln16_gain[h] = Σ_n xhat16[n,h] ∂L/∂y16[n,h]
+    np.einsum("nh,nh->h", a.d_y16, a.xhat16, out=g.ln16_gain)
+
+    # ∂L/∂ln16_shift[h] = Σ_n ∂L/∂y16[n,h]
+    np.dot(a.ONES_N, a.d_y16, out=g.ln16_shift)
 
     # ∂L/∂xhat16[n,h] = ln16_gain[h] ∂L/∂y16[n,h]
     np.multiply(a.d_y16, p.ln16_gain, out=a.d_xhat16)
@@ -1972,6 +2064,10 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.multiply(a.u_n, a.C_1_OVER_H, out=a.u_n)
     np.subtract(a.d_sum15, a.u_n[:, None], out=a.d_sum15)
 
+    # ∂L/∂down15_W[k,h] = Σ_n relu15[n,k] ∂L/∂sum15[n,h],
+    # ∂L/∂down15_b[h] = Σ_n ∂L/∂sum15[n,h]
+    np.dot(a.relu15_1, a.d_sum15, out=g.down15_W_b)
+
     # ∂L/∂relu15[n,k] = Σ_h down15_W[k,h] ∂L/∂sum15[n,h]
     np.dot(p.down15_W, a.d_sum15.T, out=a.d_relu15)
 
@@ -1979,8 +2075,20 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.greater(a.z30, a.ZERO, out=a.d_z30)
     np.multiply(a.d_z30, a.d_relu15, out=a.d_z30)
 
+    # ∂L/∂up15_W[h,k] = Σ_n y15[n,h] ∂L/∂z30[n,k]
+    np.dot(a.y15.T, a.d_z30.T, out=g.up15_W)
+
+    # ∂L/∂up15_b[k] = Σ_n ∂L/∂z30[n,k]
+    np.dot(a.d_z30, a.ONES_N, out=g.up15_b)
+
     # ∂L/∂y15[n,h] = Σ_k up15_W[h,k] ∂L/∂z30[n,k]
     np.dot(a.d_z30.T, p.up15_W.T, out=a.d_y15)
+
+    # ∂L/∂ln15_gain[h] = Σ_n xhat15[n,h] ∂L/∂y15[n,h]
+    np.einsum("nh,nh->h", a.d_y15, a.xhat15, out=g.ln15_gain)
+
+    # ∂L/∂ln15_shift[h] = Σ_n ∂L/∂y15[n,h]
+    np.dot(a.ONES_N, a.d_y15, out=g.ln15_shift)
 
     # ∂L/∂xhat15[n,h] = ln15_gain[h] ∂L/∂y15[n,h]
     np.multiply(a.d_y15, p.ln15_gain, out=a.d_xhat15)
@@ -2003,6 +2111,10 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.multiply(a.u_n, a.C_1_OVER_H, out=a.u_n)
     np.subtract(a.d_sum14, a.u_n[:, None], out=a.d_sum14)
 
+    # ∂L/∂down14_W[k,h] = Σ_n relu14[n,k] ∂L/∂sum14[n,h],
+    # ∂L/∂down14_b[h] = Σ_n ∂L/∂sum14[n,h]
+    np.dot(a.relu14_1, a.d_sum14, out=g.down14_W_b)
+
     # ∂L/∂relu14[n,k] = Σ_h down14_W[k,h] ∂L/∂sum14[n,h]
     np.dot(p.down14_W, a.d_sum14.T, out=a.d_relu14)
 
@@ -2010,8 +2122,20 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.greater(a.z28, a.ZERO, out=a.d_z28)
     np.multiply(a.d_z28, a.d_relu14, out=a.d_z28)
 
+    # ∂L/∂up14_W[h,k] = Σ_n y14[n,h] ∂L/∂z28[n,k]
+    np.dot(a.y14.T, a.d_z28.T, out=g.up14_W)
+
+    # ∂L/∂up14_b[k] = Σ_n ∂L/∂z28[n,k]
+    np.dot(a.d_z28, a.ONES_N, out=g.up14_b)
+
     # ∂L/∂y14[n,h] = Σ_k up14_W[h,k] ∂L/∂z28[n,k]
     np.dot(a.d_z28.T, p.up14_W.T, out=a.d_y14)
+
+    # ∂L/∂ln14_gain[h] = Σ_n xhat14[n,h] ∂L/∂y14[n,h]
+    np.einsum("nh,nh->h", a.d_y14, a.xhat14, out=g.ln14_gain)
+
+    # ∂L/∂ln14_shift[h] = Σ_n ∂L/∂y14[n,h]
+    np.dot(a.ONES_N, a.d_y14, out=g.ln14_shift)
 
     # ∂L/∂xhat14[n,h] = ln14_gain[h] ∂L/∂y14[n,h]
     np.multiply(a.d_y14, p.ln14_gain, out=a.d_xhat14)
@@ -2034,6 +2158,10 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.multiply(a.u_n, a.C_1_OVER_H, out=a.u_n)
     np.subtract(a.d_sum13, a.u_n[:, None], out=a.d_sum13)
 
+    # ∂L/∂down13_W[k,h] = Σ_n relu13[n,k] ∂L/∂sum13[n,h],
+    # ∂L/∂down13_b[h] = Σ_n ∂L/∂sum13[n,h]
+    np.dot(a.relu13_1, a.d_sum13, out=g.down13_W_b)
+
     # ∂L/∂relu13[n,k] = Σ_h down13_W[k,h] ∂L/∂sum13[n,h]
     np.dot(p.down13_W, a.d_sum13.T, out=a.d_relu13)
 
@@ -2041,8 +2169,20 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.greater(a.z26, a.ZERO, out=a.d_z26)
     np.multiply(a.d_z26, a.d_relu13, out=a.d_z26)
 
+    # ∂L/∂up13_W[h,k] = Σ_n y13[n,h] ∂L/∂z26[n,k]
+    np.dot(a.y13.T, a.d_z26.T, out=g.up13_W)
+
+    # ∂L/∂up13_b[k] = Σ_n ∂L/∂z26[n,k]
+    np.dot(a.d_z26, a.ONES_N, out=g.up13_b)
+
     # ∂L/∂y13[n,h] = Σ_k up13_W[h,k] ∂L/∂z26[n,k]
     np.dot(a.d_z26.T, p.up13_W.T, out=a.d_y13)
+
+    # ∂L/∂ln13_gain[h] = Σ_n xhat13[n,h] ∂L/∂y13[n,h]
+    np.einsum("nh,nh->h", a.d_y13, a.xhat13, out=g.ln13_gain)
+
+    # ∂L/∂ln13_shift[h] = Σ_n ∂L/∂y13[n,h]
+    np.dot(a.ONES_N, a.d_y13, out=g.ln13_shift)
 
     # ∂L/∂xhat13[n,h] = ln13_gain[h] ∂L/∂y13[n,h]
     np.multiply(a.d_y13, p.ln13_gain, out=a.d_xhat13)
@@ -2065,6 +2205,10 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.multiply(a.u_n, a.C_1_OVER_H, out=a.u_n)
     np.subtract(a.d_sum12, a.u_n[:, None], out=a.d_sum12)
 
+    # ∂L/∂down12_W[k,h] = Σ_n relu12[n,k] ∂L/∂sum12[n,h],
+    # ∂L/∂down12_b[h] = Σ_n ∂L/∂sum12[n,h]
+    np.dot(a.relu12_1, a.d_sum12, out=g.down12_W_b)
+
     # ∂L/∂relu12[n,k] = Σ_h down12_W[k,h] ∂L/∂sum12[n,h]
     np.dot(p.down12_W, a.d_sum12.T, out=a.d_relu12)
 
@@ -2072,8 +2216,20 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.greater(a.z24, a.ZERO, out=a.d_z24)
     np.multiply(a.d_z24, a.d_relu12, out=a.d_z24)
 
+    # ∂L/∂up12_W[h,k] = Σ_n y12[n,h] ∂L/∂z24[n,k]
+    np.dot(a.y12.T, a.d_z24.T, out=g.up12_W)
+
+    # ∂L/∂up12_b[k] = Σ_n ∂L/∂z24[n,k]
+    np.dot(a.d_z24, a.ONES_N, out=g.up12_b)
+
     # ∂L/∂y12[n,h] = Σ_k up12_W[h,k] ∂L/∂z24[n,k]
     np.dot(a.d_z24.T, p.up12_W.T, out=a.d_y12)
+
+    # ∂L/∂ln12_gain[h] = Σ_n xhat12[n,h] ∂L/∂y12[n,h]
+    np.einsum("nh,nh->h", a.d_y12, a.xhat12, out=g.ln12_gain)
+
+    # ∂L/∂ln12_shift[h] = Σ_n ∂L/∂y12[n,h]
+    np.dot(a.ONES_N, a.d_y12, out=g.ln12_shift)
 
     # ∂L/∂xhat12[n,h] = ln12_gain[h] ∂L/∂y12[n,h]
     np.multiply(a.d_y12, p.ln12_gain, out=a.d_xhat12)
@@ -2096,6 +2252,10 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.multiply(a.u_n, a.C_1_OVER_H, out=a.u_n)
     np.subtract(a.d_sum11, a.u_n[:, None], out=a.d_sum11)
 
+    # ∂L/∂down11_W[k,h] = Σ_n relu11[n,k] ∂L/∂sum11[n,h],
+    # ∂L/∂down11_b[h] = Σ_n ∂L/∂sum11[n,h]
+    np.dot(a.relu11_1, a.d_sum11, out=g.down11_W_b)
+
     # ∂L/∂relu11[n,k] = Σ_h down11_W[k,h] ∂L/∂sum11[n,h]
     np.dot(p.down11_W, a.d_sum11.T, out=a.d_relu11)
 
@@ -2103,8 +2263,20 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.greater(a.z22, a.ZERO, out=a.d_z22)
     np.multiply(a.d_z22, a.d_relu11, out=a.d_z22)
 
+    # ∂L/∂up11_W[h,k] = Σ_n y11[n,h] ∂L/∂z22[n,k]
+    np.dot(a.y11.T, a.d_z22.T, out=g.up11_W)
+
+    # ∂L/∂up11_b[k] = Σ_n ∂L/∂z22[n,k]
+    np.dot(a.d_z22, a.ONES_N, out=g.up11_b)
+
     # ∂L/∂y11[n,h] = Σ_k up11_W[h,k] ∂L/∂z22[n,k]
     np.dot(a.d_z22.T, p.up11_W.T, out=a.d_y11)
+
+    # ∂L/∂ln11_gain[h] = Σ_n xhat11[n,h] ∂L/∂y11[n,h]
+    np.einsum("nh,nh->h", a.d_y11, a.xhat11, out=g.ln11_gain)
+
+    # ∂L/∂ln11_shift[h] = Σ_n ∂L/∂y11[n,h]
+    np.dot(a.ONES_N, a.d_y11, out=g.ln11_shift)
 
     # ∂L/∂xhat11[n,h] = ln11_gain[h] ∂L/∂y11[n,h]
     np.multiply(a.d_y11, p.ln11_gain, out=a.d_xhat11)
@@ -2127,6 +2299,10 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.multiply(a.u_n, a.C_1_OVER_H, out=a.u_n)
     np.subtract(a.d_sum10, a.u_n[:, None], out=a.d_sum10)
 
+    # ∂L/∂down10_W[k,h] = Σ_n relu10[n,k] ∂L/∂sum10[n,h],
+    # ∂L/∂down10_b[h] = Σ_n ∂L/∂sum10[n,h]
+    np.dot(a.relu10_1, a.d_sum10, out=g.down10_W_b)
+
     # ∂L/∂relu10[n,k] = Σ_h down10_W[k,h] ∂L/∂sum10[n,h]
     np.dot(p.down10_W, a.d_sum10.T, out=a.d_relu10)
 
@@ -2134,8 +2310,20 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.greater(a.z20, a.ZERO, out=a.d_z20)
     np.multiply(a.d_z20, a.d_relu10, out=a.d_z20)
 
+    # ∂L/∂up10_W[h,k] = Σ_n y10[n,h] ∂L/∂z20[n,k]
+    np.dot(a.y10.T, a.d_z20.T, out=g.up10_W)
+
+    # ∂L/∂up10_b[k] = Σ_n ∂L/∂z20[n,k]
+    np.dot(a.d_z20, a.ONES_N, out=g.up10_b)
+
     # ∂L/∂y10[n,h] = Σ_k up10_W[h,k] ∂L/∂z20[n,k]
     np.dot(a.d_z20.T, p.up10_W.T, out=a.d_y10)
+
+    # ∂L/∂ln10_gain[h] = Σ_n xhat10[n,h] ∂L/∂y10[n,h]
+    np.einsum("nh,nh->h", a.d_y10, a.xhat10, out=g.ln10_gain)
+
+    # ∂L/∂ln10_shift[h] = Σ_n ∂L/∂y10[n,h]
+    np.dot(a.ONES_N, a.d_y10, out=g.ln10_shift)
 
     # ∂L/∂xhat10[n,h] = ln10_gain[h] ∂L/∂y10[n,h]
     np.multiply(a.d_y10, p.ln10_gain, out=a.d_xhat10)
@@ -2158,6 +2346,10 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.multiply(a.u_n, a.C_1_OVER_H, out=a.u_n)
     np.subtract(a.d_sum9, a.u_n[:, None], out=a.d_sum9)
 
+    # ∂L/∂down9_W[k,h] = Σ_n relu9[n,k] ∂L/∂sum9[n,h],
+    # ∂L/∂down9_b[h] = Σ_n ∂L/∂sum9[n,h]
+    np.dot(a.relu9_1, a.d_sum9, out=g.down9_W_b)
+
     # ∂L/∂relu9[n,k] = Σ_h down9_W[k,h] ∂L/∂sum9[n,h]
     np.dot(p.down9_W, a.d_sum9.T, out=a.d_relu9)
 
@@ -2165,8 +2357,20 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.greater(a.z18, a.ZERO, out=a.d_z18)
     np.multiply(a.d_z18, a.d_relu9, out=a.d_z18)
 
+    # ∂L/∂up9_W[h,k] = Σ_n y9[n,h] ∂L/∂z18[n,k]
+    np.dot(a.y9.T, a.d_z18.T, out=g.up9_W)
+
+    # ∂L/∂up9_b[k] = Σ_n ∂L/∂z18[n,k]
+    np.dot(a.d_z18, a.ONES_N, out=g.up9_b)
+
     # ∂L/∂y9[n,h] = Σ_k up9_W[h,k] ∂L/∂z18[n,k]
     np.dot(a.d_z18.T, p.up9_W.T, out=a.d_y9)
+
+    # ∂L/∂ln9_gain[h] = Σ_n xhat9[n,h] ∂L/∂y9[n,h]
+    np.einsum("nh,nh->h", a.d_y9, a.xhat9, out=g.ln9_gain)
+
+    # ∂L/∂ln9_shift[h] = Σ_n ∂L/∂y9[n,h]
+    np.dot(a.ONES_N, a.d_y9, out=g.ln9_shift)
 
     # ∂L/∂xhat9[n,h] = ln9_gain[h] ∂L/∂y9[n,h]
     np.multiply(a.d_y9, p.ln9_gain, out=a.d_xhat9)
@@ -2189,6 +2393,10 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.multiply(a.u_n, a.C_1_OVER_H, out=a.u_n)
     np.subtract(a.d_sum8, a.u_n[:, None], out=a.d_sum8)
 
+    # ∂L/∂down8_W[k,h] = Σ_n relu8[n,k] ∂L/∂sum8[n,h],
+    # ∂L/∂down8_b[h] = Σ_n ∂L/∂sum8[n,h]
+    np.dot(a.relu8_1, a.d_sum8, out=g.down8_W_b)
+
     # ∂L/∂relu8[n,k] = Σ_h down8_W[k,h] ∂L/∂sum8[n,h]
     np.dot(p.down8_W, a.d_sum8.T, out=a.d_relu8)
 
@@ -2196,8 +2404,20 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.greater(a.z16, a.ZERO, out=a.d_z16)
     np.multiply(a.d_z16, a.d_relu8, out=a.d_z16)
 
+    # ∂L/∂up8_W[h,k] = Σ_n y8[n,h] ∂L/∂z16[n,k]
+    np.dot(a.y8.T, a.d_z16.T, out=g.up8_W)
+
+    # ∂L/∂up8_b[k] = Σ_n ∂L/∂z16[n,k]
+    np.dot(a.d_z16, a.ONES_N, out=g.up8_b)
+
     # ∂L/∂y8[n,h] = Σ_k up8_W[h,k] ∂L/∂z16[n,k]
     np.dot(a.d_z16.T, p.up8_W.T, out=a.d_y8)
+
+    # ∂L/∂ln8_gain[h] = Σ_n xhat8[n,h] ∂L/∂y8[n,h]
+    np.einsum("nh,nh->h", a.d_y8, a.xhat8, out=g.ln8_gain)
+
+    # ∂L/∂ln8_shift[h] = Σ_n ∂L/∂y8[n,h]
+    np.dot(a.ONES_N, a.d_y8, out=g.ln8_shift)
 
     # ∂L/∂xhat8[n,h] = ln8_gain[h] ∂L/∂y8[n,h]
     np.multiply(a.d_y8, p.ln8_gain, out=a.d_xhat8)
@@ -2220,6 +2440,10 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.multiply(a.u_n, a.C_1_OVER_H, out=a.u_n)
     np.subtract(a.d_sum7, a.u_n[:, None], out=a.d_sum7)
 
+    # ∂L/∂down7_W[k,h] = Σ_n relu7[n,k] ∂L/∂sum7[n,h],
+    # ∂L/∂down7_b[h] = Σ_n ∂L/∂sum7[n,h]
+    np.dot(a.relu7_1, a.d_sum7, out=g.down7_W_b)
+
     # ∂L/∂relu7[n,k] = Σ_h down7_W[k,h] ∂L/∂sum7[n,h]
     np.dot(p.down7_W, a.d_sum7.T, out=a.d_relu7)
 
@@ -2227,8 +2451,20 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.greater(a.z14, a.ZERO, out=a.d_z14)
     np.multiply(a.d_z14, a.d_relu7, out=a.d_z14)
 
+    # ∂L/∂up7_W[h,k] = Σ_n y7[n,h] ∂L/∂z14[n,k]
+    np.dot(a.y7.T, a.d_z14.T, out=g.up7_W)
+
+    # ∂L/∂up7_b[k] = Σ_n ∂L/∂z14[n,k]
+    np.dot(a.d_z14, a.ONES_N, out=g.up7_b)
+
     # ∂L/∂y7[n,h] = Σ_k up7_W[h,k] ∂L/∂z14[n,k]
     np.dot(a.d_z14.T, p.up7_W.T, out=a.d_y7)
+
+    # ∂L/∂ln7_gain[h] = Σ_n xhat7[n,h] ∂L/∂y7[n,h]
+    np.einsum("nh,nh->h", a.d_y7, a.xhat7, out=g.ln7_gain)
+
+    # ∂L/∂ln7_shift[h] = Σ_n ∂L/∂y7[n,h]
+    np.dot(a.ONES_N, a.d_y7, out=g.ln7_shift)
 
     # ∂L/∂xhat7[n,h] = ln7_gain[h] ∂L/∂y7[n,h]
     np.multiply(a.d_y7, p.ln7_gain, out=a.d_xhat7)
@@ -2251,6 +2487,10 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.multiply(a.u_n, a.C_1_OVER_H, out=a.u_n)
     np.subtract(a.d_sum6, a.u_n[:, None], out=a.d_sum6)
 
+    # ∂L/∂down6_W[k,h] = Σ_n relu6[n,k] ∂L/∂sum6[n,h],
+    # ∂L/∂down6_b[h] = Σ_n ∂L/∂sum6[n,h]
+    np.dot(a.relu6_1, a.d_sum6, out=g.down6_W_b)
+
     # ∂L/∂relu6[n,k] = Σ_h down6_W[k,h] ∂L/∂sum6[n,h]
     np.dot(p.down6_W, a.d_sum6.T, out=a.d_relu6)
 
@@ -2258,8 +2498,20 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.greater(a.z12, a.ZERO, out=a.d_z12)
     np.multiply(a.d_z12, a.d_relu6, out=a.d_z12)
 
+    # ∂L/∂up6_W[h,k] = Σ_n y6[n,h] ∂L/∂z12[n,k]
+    np.dot(a.y6.T, a.d_z12.T, out=g.up6_W)
+
+    # ∂L/∂up6_b[k] = Σ_n ∂L/∂z12[n,k]
+    np.dot(a.d_z12, a.ONES_N, out=g.up6_b)
+
     # ∂L/∂y6[n,h] = Σ_k up6_W[h,k] ∂L/∂z12[n,k]
     np.dot(a.d_z12.T, p.up6_W.T, out=a.d_y6)
+
+    # ∂L/∂ln6_gain[h] = Σ_n xhat6[n,h] ∂L/∂y6[n,h]
+    np.einsum("nh,nh->h", a.d_y6, a.xhat6, out=g.ln6_gain)
+
+    # ∂L/∂ln6_shift[h] = Σ_n ∂L/∂y6[n,h]
+    np.dot(a.ONES_N, a.d_y6, out=g.ln6_shift)
 
     # ∂L/∂xhat6[n,h] = ln6_gain[h] ∂L/∂y6[n,h]
     np.multiply(a.d_y6, p.ln6_gain, out=a.d_xhat6)
@@ -2282,6 +2534,10 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.multiply(a.u_n, a.C_1_OVER_H, out=a.u_n)
     np.subtract(a.d_sum5, a.u_n[:, None], out=a.d_sum5)
 
+    # ∂L/∂down5_W[k,h] = Σ_n relu5[n,k] ∂L/∂sum5[n,h],
+    # ∂L/∂down5_b[h] = Σ_n ∂L/∂sum5[n,h]
+    np.dot(a.relu5_1, a.d_sum5, out=g.down5_W_b)
+
     # ∂L/∂relu5[n,k] = Σ_h down5_W[k,h] ∂L/∂sum5[n,h]
     np.dot(p.down5_W, a.d_sum5.T, out=a.d_relu5)
 
@@ -2289,8 +2545,20 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.greater(a.z10, a.ZERO, out=a.d_z10)
     np.multiply(a.d_z10, a.d_relu5, out=a.d_z10)
 
+    # ∂L/∂up5_W[h,k] = Σ_n y5[n,h] ∂L/∂z10[n,k]
+    np.dot(a.y5.T, a.d_z10.T, out=g.up5_W)
+
+    # ∂L/∂up5_b[k] = Σ_n ∂L/∂z10[n,k]
+    np.dot(a.d_z10, a.ONES_N, out=g.up5_b)
+
     # ∂L/∂y5[n,h] = Σ_k up5_W[h,k] ∂L/∂z10[n,k]
     np.dot(a.d_z10.T, p.up5_W.T, out=a.d_y5)
+
+    # ∂L/∂ln5_gain[h] = Σ_n xhat5[n,h] ∂L/∂y5[n,h]
+    np.einsum("nh,nh->h", a.d_y5, a.xhat5, out=g.ln5_gain)
+
+    # ∂L/∂ln5_shift[h] = Σ_n ∂L/∂y5[n,h]
+    np.dot(a.ONES_N, a.d_y5, out=g.ln5_shift)
 
     # ∂L/∂xhat5[n,h] = ln5_gain[h] ∂L/∂y5[n,h]
     np.multiply(a.d_y5, p.ln5_gain, out=a.d_xhat5)
@@ -2313,6 +2581,10 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.multiply(a.u_n, a.C_1_OVER_H, out=a.u_n)
     np.subtract(a.d_sum4, a.u_n[:, None], out=a.d_sum4)
 
+    # ∂L/∂down4_W[k,h] = Σ_n relu4[n,k] ∂L/∂sum4[n,h],
+    # ∂L/∂down4_b[h] = Σ_n ∂L/∂sum4[n,h]
+    np.dot(a.relu4_1, a.d_sum4, out=g.down4_W_b)
+
     # ∂L/∂relu4[n,k] = Σ_h down4_W[k,h] ∂L/∂sum4[n,h]
     np.dot(p.down4_W, a.d_sum4.T, out=a.d_relu4)
 
@@ -2320,8 +2592,20 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.greater(a.z8, a.ZERO, out=a.d_z8)
     np.multiply(a.d_z8, a.d_relu4, out=a.d_z8)
 
+    # ∂L/∂up4_W[h,k] = Σ_n y4[n,h] ∂L/∂z8[n,k]
+    np.dot(a.y4.T, a.d_z8.T, out=g.up4_W)
+
+    # ∂L/∂up4_b[k] = Σ_n ∂L/∂z8[n,k]
+    np.dot(a.d_z8, a.ONES_N, out=g.up4_b)
+
     # ∂L/∂y4[n,h] = Σ_k up4_W[h,k] ∂L/∂z8[n,k]
     np.dot(a.d_z8.T, p.up4_W.T, out=a.d_y4)
+
+    # ∂L/∂ln4_gain[h] = Σ_n xhat4[n,h] ∂L/∂y4[n,h]
+    np.einsum("nh,nh->h", a.d_y4, a.xhat4, out=g.ln4_gain)
+
+    # ∂L/∂ln4_shift[h] = Σ_n ∂L/∂y4[n,h]
+    np.dot(a.ONES_N, a.d_y4, out=g.ln4_shift)
 
     # ∂L/∂xhat4[n,h] = ln4_gain[h] ∂L/∂y4[n,h]
     np.multiply(a.d_y4, p.ln4_gain, out=a.d_xhat4)
@@ -2344,6 +2628,10 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.multiply(a.u_n, a.C_1_OVER_H, out=a.u_n)
     np.subtract(a.d_sum3, a.u_n[:, None], out=a.d_sum3)
 
+    # ∂L/∂down3_W[k,h] = Σ_n relu3[n,k] ∂L/∂sum3[n,h],
+    # ∂L/∂down3_b[h] = Σ_n ∂L/∂sum3[n,h]
+    np.dot(a.relu3_1, a.d_sum3, out=g.down3_W_b)
+
     # ∂L/∂relu3[n,k] = Σ_h down3_W[k,h] ∂L/∂sum3[n,h]
     np.dot(p.down3_W, a.d_sum3.T, out=a.d_relu3)
 
@@ -2351,8 +2639,20 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.greater(a.z6, a.ZERO, out=a.d_z6)
     np.multiply(a.d_z6, a.d_relu3, out=a.d_z6)
 
+    # ∂L/∂up3_W[h,k] = Σ_n y3[n,h] ∂L/∂z6[n,k]
+    np.dot(a.y3.T, a.d_z6.T, out=g.up3_W)
+
+    # ∂L/∂up3_b[k] = Σ_n ∂L/∂z6[n,k]
+    np.dot(a.d_z6, a.ONES_N, out=g.up3_b)
+
     # ∂L/∂y3[n,h] = Σ_k up3_W[h,k] ∂L/∂z6[n,k]
     np.dot(a.d_z6.T, p.up3_W.T, out=a.d_y3)
+
+    # ∂L/∂ln3_gain[h] = Σ_n xhat3[n,h] ∂L/∂y3[n,h]
+    np.einsum("nh,nh->h", a.d_y3, a.xhat3, out=g.ln3_gain)
+
+    # ∂L/∂ln3_shift[h] = Σ_n ∂L/∂y3[n,h]
+    np.dot(a.ONES_N, a.d_y3, out=g.ln3_shift)
 
     # ∂L/∂xhat3[n,h] = ln3_gain[h] ∂L/∂y3[n,h]
     np.multiply(a.d_y3, p.ln3_gain, out=a.d_xhat3)
@@ -2375,6 +2675,10 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.multiply(a.u_n, a.C_1_OVER_H, out=a.u_n)
     np.subtract(a.d_sum2, a.u_n[:, None], out=a.d_sum2)
 
+    # ∂L/∂down2_W[k,h] = Σ_n relu2[n,k] ∂L/∂sum2[n,h],
+    # ∂L/∂down2_b[h] = Σ_n ∂L/∂sum2[n,h]
+    np.dot(a.relu2_1, a.d_sum2, out=g.down2_W_b)
+
     # ∂L/∂relu2[n,k] = Σ_h down2_W[k,h] ∂L/∂sum2[n,h]
     np.dot(p.down2_W, a.d_sum2.T, out=a.d_relu2)
 
@@ -2382,8 +2686,20 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.greater(a.z4, a.ZERO, out=a.d_z4)
     np.multiply(a.d_z4, a.d_relu2, out=a.d_z4)
 
+    # ∂L/∂up2_W[h,k] = Σ_n y2[n,h] ∂L/∂z4[n,k]
+    np.dot(a.y2.T, a.d_z4.T, out=g.up2_W)
+
+    # ∂L/∂up2_b[k] = Σ_n ∂L/∂z4[n,k]
+    np.dot(a.d_z4, a.ONES_N, out=g.up2_b)
+
     # ∂L/∂y2[n,h] = Σ_k up2_W[h,k] ∂L/∂z4[n,k]
     np.dot(a.d_z4.T, p.up2_W.T, out=a.d_y2)
+
+    # ∂L/∂ln2_gain[h] = Σ_n xhat2[n,h] ∂L/∂y2[n,h]
+    np.einsum("nh,nh->h", a.d_y2, a.xhat2, out=g.ln2_gain)
+
+    # ∂L/∂ln2_shift[h] = Σ_n ∂L/∂y2[n,h]
+    np.dot(a.ONES_N, a.d_y2, out=g.ln2_shift)
 
     # ∂L/∂xhat2[n,h] = ln2_gain[h] ∂L/∂y2[n,h]
     np.multiply(a.d_y2, p.ln2_gain, out=a.d_xhat2)
@@ -2406,6 +2722,10 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.multiply(a.u_n, a.C_1_OVER_H, out=a.u_n)
     np.subtract(a.d_sum1, a.u_n[:, None], out=a.d_sum1)
 
+    # ∂L/∂down1_W[k,h] = Σ_n relu1[n,k] ∂L/∂sum1[n,h],
+    # ∂L/∂down1_b[h] = Σ_n ∂L/∂sum1[n,h]
+    np.dot(a.relu1_1, a.d_sum1, out=g.down1_W_b)
+
     # ∂L/∂relu1[n,k] = Σ_h down1_W[k,h] ∂L/∂sum1[n,h]
     np.dot(p.down1_W, a.d_sum1.T, out=a.d_relu1)
 
@@ -2413,8 +2733,20 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.greater(a.z2, a.ZERO, out=a.d_z2)
     np.multiply(a.d_z2, a.d_relu1, out=a.d_z2)
 
+    # ∂L/∂up1_W[h,k] = Σ_n y1[n,h] ∂L/∂z2[n,k]
+    np.dot(a.y1.T, a.d_z2.T, out=g.up1_W)
+
+    # ∂L/∂up1_b[k] = Σ_n ∂L/∂z2[n,k]
+    np.dot(a.d_z2, a.ONES_N, out=g.up1_b)
+
     # ∂L/∂y1[n,h] = Σ_k up1_W[h,k] ∂L/∂z2[n,k]
     np.dot(a.d_z2.T, p.up1_W.T, out=a.d_y1)
+
+    # ∂L/∂ln1_gain[h] = Σ_n xhat1[n,h] ∂L/∂y1[n,h]
+    np.einsum("nh,nh->h", a.d_y1, a.xhat1, out=g.ln1_gain)
+
+    # ∂L/∂ln1_shift[h] = Σ_n ∂L/∂y1[n,h]
+    np.dot(a.ONES_N, a.d_y1, out=g.ln1_shift)
 
     # ∂L/∂xhat1[n,h] = ln1_gain[h] ∂L/∂y1[n,h]
     np.multiply(a.d_y1, p.ln1_gain, out=a.d_xhat1)
@@ -2440,338 +2772,6 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     # ∂L/∂stem_W[d,h] = Σ_n x[n,d] ∂L/∂z1[n,h],
     # ∂L/∂stem_b[h] = Σ_n ∂L/∂z1[n,h]
     np.dot(a.x_1.T, a.d_z1, out=g.stem_W_b)
-
-    # ∂L/∂ln1_gain[h] = Σ_n xhat1[n,h] ∂L/∂y1[n,h]
-    np.einsum("nh,nh->h", a.d_y1, a.xhat1, out=g.ln1_gain)
-
-    # ∂L/∂ln1_shift[h] = Σ_n ∂L/∂y1[n,h]
-    np.dot(a.ONES_N, a.d_y1, out=g.ln1_shift)
-
-    # ∂L/∂up1_W[h,k] = Σ_n y1[n,h] ∂L/∂z2[n,k]
-    np.dot(a.y1.T, a.d_z2.T, out=g.up1_W)
-
-    # ∂L/∂up1_b[k] = Σ_n ∂L/∂z2[n,k]
-    np.dot(a.d_z2, a.ONES_N, out=g.up1_b)
-
-    # ∂L/∂down1_W[k,h] = Σ_n relu1[n,k] ∂L/∂sum1[n,h],
-    # ∂L/∂down1_b[h] = Σ_n ∂L/∂sum1[n,h]
-    np.dot(a.relu1_1, a.d_sum1, out=g.down1_W_b)
-
-    # ∂L/∂ln2_gain[h] = Σ_n xhat2[n,h] ∂L/∂y2[n,h]
-    np.einsum("nh,nh->h", a.d_y2, a.xhat2, out=g.ln2_gain)
-
-    # ∂L/∂ln2_shift[h] = Σ_n ∂L/∂y2[n,h]
-    np.dot(a.ONES_N, a.d_y2, out=g.ln2_shift)
-
-    # ∂L/∂up2_W[h,k] = Σ_n y2[n,h] ∂L/∂z4[n,k]
-    np.dot(a.y2.T, a.d_z4.T, out=g.up2_W)
-
-    # ∂L/∂up2_b[k] = Σ_n ∂L/∂z4[n,k]
-    np.dot(a.d_z4, a.ONES_N, out=g.up2_b)
-
-    # ∂L/∂down2_W[k,h] = Σ_n relu2[n,k] ∂L/∂sum2[n,h],
-    # ∂L/∂down2_b[h] = Σ_n ∂L/∂sum2[n,h]
-    np.dot(a.relu2_1, a.d_sum2, out=g.down2_W_b)
-
-    # ∂L/∂ln3_gain[h] = Σ_n xhat3[n,h] ∂L/∂y3[n,h]
-    np.einsum("nh,nh->h", a.d_y3, a.xhat3, out=g.ln3_gain)
-
-    # ∂L/∂ln3_shift[h] = Σ_n ∂L/∂y3[n,h]
-    np.dot(a.ONES_N, a.d_y3, out=g.ln3_shift)
-
-    # ∂L/∂up3_W[h,k] = Σ_n y3[n,h] ∂L/∂z6[n,k]
-    np.dot(a.y3.T, a.d_z6.T, out=g.up3_W)
-
-    # ∂L/∂up3_b[k] = Σ_n ∂L/∂z6[n,k]
-    np.dot(a.d_z6, a.ONES_N, out=g.up3_b)
-
-    # ∂L/∂down3_W[k,h] = Σ_n relu3[n,k] ∂L/∂sum3[n,h],
-    # ∂L/∂down3_b[h] = Σ_n ∂L/∂sum3[n,h]
-    np.dot(a.relu3_1, a.d_sum3, out=g.down3_W_b)
-
-    # ∂L/∂ln4_gain[h] = Σ_n xhat4[n,h] ∂L/∂y4[n,h]
-    np.einsum("nh,nh->h", a.d_y4, a.xhat4, out=g.ln4_gain)
-
-    # ∂L/∂ln4_shift[h] = Σ_n ∂L/∂y4[n,h]
-    np.dot(a.ONES_N, a.d_y4, out=g.ln4_shift)
-
-    # ∂L/∂up4_W[h,k] = Σ_n y4[n,h] ∂L/∂z8[n,k]
-    np.dot(a.y4.T, a.d_z8.T, out=g.up4_W)
-
-    # ∂L/∂up4_b[k] = Σ_n ∂L/∂z8[n,k]
-    np.dot(a.d_z8, a.ONES_N, out=g.up4_b)
-
-    # ∂L/∂down4_W[k,h] = Σ_n relu4[n,k] ∂L/∂sum4[n,h],
-    # ∂L/∂down4_b[h] = Σ_n ∂L/∂sum4[n,h]
-    np.dot(a.relu4_1, a.d_sum4, out=g.down4_W_b)
-
-    # ∂L/∂ln5_gain[h] = Σ_n xhat5[n,h] ∂L/∂y5[n,h]
-    np.einsum("nh,nh->h", a.d_y5, a.xhat5, out=g.ln5_gain)
-
-    # ∂L/∂ln5_shift[h] = Σ_n ∂L/∂y5[n,h]
-    np.dot(a.ONES_N, a.d_y5, out=g.ln5_shift)
-
-    # ∂L/∂up5_W[h,k] = Σ_n y5[n,h] ∂L/∂z10[n,k]
-    np.dot(a.y5.T, a.d_z10.T, out=g.up5_W)
-
-    # ∂L/∂up5_b[k] = Σ_n ∂L/∂z10[n,k]
-    np.dot(a.d_z10, a.ONES_N, out=g.up5_b)
-
-    # ∂L/∂down5_W[k,h] = Σ_n relu5[n,k] ∂L/∂sum5[n,h],
-    # ∂L/∂down5_b[h] = Σ_n ∂L/∂sum5[n,h]
-    np.dot(a.relu5_1, a.d_sum5, out=g.down5_W_b)
-
-    # ∂L/∂ln6_gain[h] = Σ_n xhat6[n,h] ∂L/∂y6[n,h]
-    np.einsum("nh,nh->h", a.d_y6, a.xhat6, out=g.ln6_gain)
-
-    # ∂L/∂ln6_shift[h] = Σ_n ∂L/∂y6[n,h]
-    np.dot(a.ONES_N, a.d_y6, out=g.ln6_shift)
-
-    # ∂L/∂up6_W[h,k] = Σ_n y6[n,h] ∂L/∂z12[n,k]
-    np.dot(a.y6.T, a.d_z12.T, out=g.up6_W)
-
-    # ∂L/∂up6_b[k] = Σ_n ∂L/∂z12[n,k]
-    np.dot(a.d_z12, a.ONES_N, out=g.up6_b)
-
-    # ∂L/∂down6_W[k,h] = Σ_n relu6[n,k] ∂L/∂sum6[n,h],
-    # ∂L/∂down6_b[h] = Σ_n ∂L/∂sum6[n,h]
-    np.dot(a.relu6_1, a.d_sum6, out=g.down6_W_b)
-
-    # ∂L/∂ln7_gain[h] = Σ_n xhat7[n,h] ∂L/∂y7[n,h]
-    np.einsum("nh,nh->h", a.d_y7, a.xhat7, out=g.ln7_gain)
-
-    # ∂L/∂ln7_shift[h] = Σ_n ∂L/∂y7[n,h]
-    np.dot(a.ONES_N, a.d_y7, out=g.ln7_shift)
-
-    # ∂L/∂up7_W[h,k] = Σ_n y7[n,h] ∂L/∂z14[n,k]
-    np.dot(a.y7.T, a.d_z14.T, out=g.up7_W)
-
-    # ∂L/∂up7_b[k] = Σ_n ∂L/∂z14[n,k]
-    np.dot(a.d_z14, a.ONES_N, out=g.up7_b)
-
-    # ∂L/∂down7_W[k,h] = Σ_n relu7[n,k] ∂L/∂sum7[n,h],
-    # ∂L/∂down7_b[h] = Σ_n ∂L/∂sum7[n,h]
-    np.dot(a.relu7_1, a.d_sum7, out=g.down7_W_b)
-
-    # ∂L/∂ln8_gain[h] = Σ_n xhat8[n,h] ∂L/∂y8[n,h]
-    np.einsum("nh,nh->h", a.d_y8, a.xhat8, out=g.ln8_gain)
-
-    # ∂L/∂ln8_shift[h] = Σ_n ∂L/∂y8[n,h]
-    np.dot(a.ONES_N, a.d_y8, out=g.ln8_shift)
-
-    # ∂L/∂up8_W[h,k] = Σ_n y8[n,h] ∂L/∂z16[n,k]
-    np.dot(a.y8.T, a.d_z16.T, out=g.up8_W)
-
-    # ∂L/∂up8_b[k] = Σ_n ∂L/∂z16[n,k]
-    np.dot(a.d_z16, a.ONES_N, out=g.up8_b)
-
-    # ∂L/∂down8_W[k,h] = Σ_n relu8[n,k] ∂L/∂sum8[n,h],
-    # ∂L/∂down8_b[h] = Σ_n ∂L/∂sum8[n,h]
-    np.dot(a.relu8_1, a.d_sum8, out=g.down8_W_b)
-
-    # ∂L/∂ln9_gain[h] = Σ_n xhat9[n,h] ∂L/∂y9[n,h]
-    np.einsum("nh,nh->h", a.d_y9, a.xhat9, out=g.ln9_gain)
-
-    # ∂L/∂ln9_shift[h] = Σ_n ∂L/∂y9[n,h]
-    np.dot(a.ONES_N, a.d_y9, out=g.ln9_shift)
-
-    # ∂L/∂up9_W[h,k] = Σ_n y9[n,h] ∂L/∂z18[n,k]
-    np.dot(a.y9.T, a.d_z18.T, out=g.up9_W)
-
-    # ∂L/∂up9_b[k] = Σ_n ∂L/∂z18[n,k]
-    np.dot(a.d_z18, a.ONES_N, out=g.up9_b)
-
-    # ∂L/∂down9_W[k,h] = Σ_n relu9[n,k] ∂L/∂sum9[n,h],
-    # ∂L/∂down9_b[h] = Σ_n ∂L/∂sum9[n,h]
-    np.dot(a.relu9_1, a.d_sum9, out=g.down9_W_b)
-
-    # ∂L/∂ln10_gain[h] = Σ_n xhat10[n,h] ∂L/∂y10[n,h]
-    np.einsum("nh,nh->h", a.d_y10, a.xhat10, out=g.ln10_gain)
-
-    # ∂L/∂ln10_shift[h] = Σ_n ∂L/∂y10[n,h]
-    np.dot(a.ONES_N, a.d_y10, out=g.ln10_shift)
-
-    # ∂L/∂up10_W[h,k] = Σ_n y10[n,h] ∂L/∂z20[n,k]
-    np.dot(a.y10.T, a.d_z20.T, out=g.up10_W)
-
-    # ∂L/∂up10_b[k] = Σ_n ∂L/∂z20[n,k]
-    np.dot(a.d_z20, a.ONES_N, out=g.up10_b)
-
-    # ∂L/∂down10_W[k,h] = Σ_n relu10[n,k] ∂L/∂sum10[n,h],
-    # ∂L/∂down10_b[h] = Σ_n ∂L/∂sum10[n,h]
-    np.dot(a.relu10_1, a.d_sum10, out=g.down10_W_b)
-
-    # ∂L/∂ln11_gain[h] = Σ_n xhat11[n,h] ∂L/∂y11[n,h]
-    np.einsum("nh,nh->h", a.d_y11, a.xhat11, out=g.ln11_gain)
-
-    # ∂L/∂ln11_shift[h] = Σ_n ∂L/∂y11[n,h]
-    np.dot(a.ONES_N, a.d_y11, out=g.ln11_shift)
-
-    # ∂L/∂up11_W[h,k] = Σ_n y11[n,h] ∂L/∂z22[n,k]
-    np.dot(a.y11.T, a.d_z22.T, out=g.up11_W)
-
-    # ∂L/∂up11_b[k] = Σ_n ∂L/∂z22[n,k]
-    np.dot(a.d_z22, a.ONES_N, out=g.up11_b)
-
-    # ∂L/∂down11_W[k,h] = Σ_n relu11[n,k] ∂L/∂sum11[n,h],
-    # ∂L/∂down11_b[h] = Σ_n ∂L/∂sum11[n,h]
-    np.dot(a.relu11_1, a.d_sum11, out=g.down11_W_b)
-
-    # ∂L/∂ln12_gain[h] = Σ_n xhat12[n,h] ∂L/∂y12[n,h]
-    np.einsum("nh,nh->h", a.d_y12, a.xhat12, out=g.ln12_gain)
-
-    # ∂L/∂ln12_shift[h] = Σ_n ∂L/∂y12[n,h]
-    np.dot(a.ONES_N, a.d_y12, out=g.ln12_shift)
-
-    # ∂L/∂up12_W[h,k] = Σ_n y12[n,h] ∂L/∂z24[n,k]
-    np.dot(a.y12.T, a.d_z24.T, out=g.up12_W)
-
-    # ∂L/∂up12_b[k] = Σ_n ∂L/∂z24[n,k]
-    np.dot(a.d_z24, a.ONES_N, out=g.up12_b)
-
-    # ∂L/∂down12_W[k,h] = Σ_n relu12[n,k] ∂L/∂sum12[n,h],
-    # ∂L/∂down12_b[h] = Σ_n ∂L/∂sum12[n,h]
-    np.dot(a.relu12_1, a.d_sum12, out=g.down12_W_b)
-
-    # ∂L/∂ln13_gain[h] = Σ_n xhat13[n,h] ∂L/∂y13[n,h]
-    np.einsum("nh,nh->h", a.d_y13, a.xhat13, out=g.ln13_gain)
-
-    # ∂L/∂ln13_shift[h] = Σ_n ∂L/∂y13[n,h]
-    np.dot(a.ONES_N, a.d_y13, out=g.ln13_shift)
-
-    # ∂L/∂up13_W[h,k] = Σ_n y13[n,h] ∂L/∂z26[n,k]
-    np.dot(a.y13.T, a.d_z26.T, out=g.up13_W)
-
-    # ∂L/∂up13_b[k] = Σ_n ∂L/∂z26[n,k]
-    np.dot(a.d_z26, a.ONES_N, out=g.up13_b)
-
-    # ∂L/∂down13_W[k,h] = Σ_n relu13[n,k] ∂L/∂sum13[n,h],
-    # ∂L/∂down13_b[h] = Σ_n ∂L/∂sum13[n,h]
-    np.dot(a.relu13_1, a.d_sum13, out=g.down13_W_b)
-
-    # ∂L/∂ln14_gain[h] = Σ_n xhat14[n,h] ∂L/∂y14[n,h]
-    np.einsum("nh,nh->h", a.d_y14, a.xhat14, out=g.ln14_gain)
-
-    # ∂L/∂ln14_shift[h] = Σ_n ∂L/∂y14[n,h]
-    np.dot(a.ONES_N, a.d_y14, out=g.ln14_shift)
-
-    # ∂L/∂up14_W[h,k] = Σ_n y14[n,h] ∂L/∂z28[n,k]
-    np.dot(a.y14.T, a.d_z28.T, out=g.up14_W)
-
-    # ∂L/∂up14_b[k] = Σ_n ∂L/∂z28[n,k]
-    np.dot(a.d_z28, a.ONES_N, out=g.up14_b)
-
-    # ∂L/∂down14_W[k,h] = Σ_n relu14[n,k] ∂L/∂sum14[n,h],
-    # ∂L/∂down14_b[h] = Σ_n ∂L/∂sum14[n,h]
-    np.dot(a.relu14_1, a.d_sum14, out=g.down14_W_b)
-
-    # ∂L/∂ln15_gain[h] = Σ_n xhat15[n,h] ∂L/∂y15[n,h]
-    np.einsum("nh,nh->h", a.d_y15, a.xhat15, out=g.ln15_gain)
-
-    # ∂L/∂ln15_shift[h] = Σ_n ∂L/∂y15[n,h]
-    np.dot(a.ONES_N, a.d_y15, out=g.ln15_shift)
-
-    # ∂L/∂up15_W[h,k] = Σ_n y15[n,h] ∂L/∂z30[n,k]
-    np.dot(a.y15.T, a.d_z30.T, out=g.up15_W)
-
-    # ∂L/∂up15_b[k] = Σ_n ∂L/∂z30[n,k]
-    np.dot(a.d_z30, a.ONES_N, out=g.up15_b)
-
-    # ∂L/∂down15_W[k,h] = Σ_n relu15[n,k] ∂L/∂sum15[n,h],
-    # ∂L/∂down15_b[h] = Σ_n ∂L/∂sum15[n,h]
-    np.dot(a.relu15_1, a.d_sum15, out=g.down15_W_b)
-
-    # ∂L/∂ln16_gain[h] = Σ_n xhat16[n,h] ∂L/∂y16[n,h]
-    np.einsum("nh,nh->h", a.d_y16, a.xhat16, out=g.ln16_gain)
-
-    # ∂L/∂ln16_shift[h] = Σ_n ∂L/∂y16[n,h]
-    np.dot(a.ONES_N, a.d_y16, out=g.ln16_shift)
-
-    # ∂L/∂up16_W[h,k] = Σ_n y16[n,h] ∂L/∂z32[n,k]
-    np.dot(a.y16.T, a.d_z32.T, out=g.up16_W)
-
-    # ∂L/∂up16_b[k] = Σ_n ∂L/∂z32[n,k]
-    np.dot(a.d_z32, a.ONES_N, out=g.up16_b)
-
-    # ∂L/∂down16_W[k,h] = Σ_n relu16[n,k] ∂L/∂sum16[n,h],
-    # ∂L/∂down16_b[h] = Σ_n ∂L/∂sum16[n,h]
-    np.dot(a.relu16_1, a.d_sum16, out=g.down16_W_b)
-
-    # ∂L/∂ln17_gain[h] = Σ_n xhat17[n,h] ∂L/∂y17[n,h]
-    np.einsum("nh,nh->h", a.d_y17, a.xhat17, out=g.ln17_gain)
-
-    # ∂L/∂ln17_shift[h] = Σ_n ∂L/∂y17[n,h]
-    np.dot(a.ONES_N, a.d_y17, out=g.ln17_shift)
-
-    # ∂L/∂up17_W[h,k] = Σ_n y17[n,h] ∂L/∂z34[n,k]
-    np.dot(a.y17.T, a.d_z34.T, out=g.up17_W)
-
-    # ∂L/∂up17_b[k] = Σ_n ∂L/∂z34[n,k]
-    np.dot(a.d_z34, a.ONES_N, out=g.up17_b)
-
-    # ∂L/∂down17_W[k,h] = Σ_n relu17[n,k] ∂L/∂sum17[n,h],
-    # ∂L/∂down17_b[h] = Σ_n ∂L/∂sum17[n,h]
-    np.dot(a.relu17_1, a.d_sum17, out=g.down17_W_b)
-
-    # ∂L/∂ln18_gain[h] = Σ_n xhat18[n,h] ∂L/∂y18[n,h]
-    np.einsum("nh,nh->h", a.d_y18, a.xhat18, out=g.ln18_gain)
-
-    # ∂L/∂ln18_shift[h] = Σ_n ∂L/∂y18[n,h]
-    np.dot(a.ONES_N, a.d_y18, out=g.ln18_shift)
-
-    # ∂L/∂up18_W[h,k] = Σ_n y18[n,h] ∂L/∂z36[n,k]
-    np.dot(a.y18.T, a.d_z36.T, out=g.up18_W)
-
-    # ∂L/∂up18_b[k] = Σ_n ∂L/∂z36[n,k]
-    np.dot(a.d_z36, a.ONES_N, out=g.up18_b)
-
-    # ∂L/∂down18_W[k,h] = Σ_n relu18[n,k] ∂L/∂sum18[n,h],
-    # ∂L/∂down18_b[h] = Σ_n ∂L/∂sum18[n,h]
-    np.dot(a.relu18_1, a.d_sum18, out=g.down18_W_b)
-
-    # ∂L/∂ln19_gain[h] = Σ_n xhat19[n,h] ∂L/∂y19[n,h]
-    np.einsum("nh,nh->h", a.d_y19, a.xhat19, out=g.ln19_gain)
-
-    # ∂L/∂ln19_shift[h] = Σ_n ∂L/∂y19[n,h]
-    np.dot(a.ONES_N, a.d_y19, out=g.ln19_shift)
-
-    # ∂L/∂up19_W[h,k] = Σ_n y19[n,h] ∂L/∂z38[n,k]
-    np.dot(a.y19.T, a.d_z38.T, out=g.up19_W)
-
-    # ∂L/∂up19_b[k] = Σ_n ∂L/∂z38[n,k]
-    np.dot(a.d_z38, a.ONES_N, out=g.up19_b)
-
-    # ∂L/∂down19_W[k,h] = Σ_n relu19[n,k] ∂L/∂sum19[n,h],
-    # ∂L/∂down19_b[h] = Σ_n ∂L/∂sum19[n,h]
-    np.dot(a.relu19_1, a.d_sum19, out=g.down19_W_b)
-
-    # ∂L/∂ln20_gain[h] = Σ_n xhat20[n,h] ∂L/∂y20[n,h]
-    np.einsum("nh,nh->h", a.d_y20, a.xhat20, out=g.ln20_gain)
-
-    # ∂L/∂ln20_shift[h] = Σ_n ∂L/∂y20[n,h]
-    np.dot(a.ONES_N, a.d_y20, out=g.ln20_shift)
-
-    # ∂L/∂up20_W[h,k] = Σ_n y20[n,h] ∂L/∂a[n,k]
-    np.dot(a.y20.T, a.d_a.T, out=g.up20_W)
-
-    # ∂L/∂up20_b[k] = Σ_n ∂L/∂a[n,k]
-    np.dot(a.d_a, a.ONES_N, out=g.up20_b)
-
-    # ∂L/∂down20_W[k,h] = Σ_n relu20[n,k] ∂L/∂h[n,h],
-    # ∂L/∂down20_b[h] = Σ_n ∂L/∂h[n,h]
-    np.dot(a.relu20_1, a.d_h, out=g.down20_W_b)
-
-    # ∂L/∂ln_gain[h] = Σ_n xhat21[n,h] ∂L/∂y21[n,h]
-    np.einsum("nh,nh->h", a.d_y21, a.xhat21, out=g.ln_gain)
-
-    # ∂L/∂ln_shift[h] = Σ_n ∂L/∂y21[n,h]
-    np.dot(a.ONES_N, a.d_y21, out=g.ln_shift)
-
-    # ∂L/∂head_W[h,j] = Σ_n y21[n,h] ∂L/∂logits[n,j]
-    np.dot(a.y21.T, a.d_logits.T, out=g.head_W)
-
-    # ∂L/∂head_b[j] = Σ_n ∂L/∂logits[n,j]
-    np.dot(a.d_logits, a.ONES_N, out=g.head_b)
 
 
 def update(p: Params, g: Grads, s: State, t: int) -> None:

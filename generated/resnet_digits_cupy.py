@@ -864,6 +864,23 @@ extern "C" __global__ void kernel_d_logits(
     }, e, p, d_logits);
 }
 
+// ∂L/∂fc_W[g,h2] = Σ_n pooled1[n,g] ∂L/∂logits[n,h2]
+extern "C" __global__ void kernel_d_fc_W(
+    const real *pooled1, const real *d_logits, real *d_fc_W, int N
+) {
+    product<1, by_column, by_row>(1, G, H2, N,
+        [=](int, int g, int n) { return pooled1[n * G + g]; },
+        [=](int, int n, int h2) { return d_logits[n * H2 + h2]; },
+        [=](int, int g, int h2, real sum) { d_fc_W[g * H2 + h2] = sum; });
+}
+
+// ∂L/∂fc_b[h2] = Σ_n ∂L/∂logits[n,h2]
+extern "C" __global__ void kernel_d_fc_b(const real *d_logits, real *d_fc_b, int N) {
+    by_columns<added>(H2, N,
+        [=](int h2, int n) { return d_logits[n * H2 + h2]; },
+        [=](int h2, real sum) { d_fc_b[h2] = sum; });
+}
+
 // ∂L/∂pooled1[n,g] = Σ_h2 fc_W[g,h2] ∂L/∂logits[n,h2]
 extern "C" __global__ void kernel_d_pooled1(
     const real *d_logits, const real *fc_W, real *d_pooled1, int N
@@ -882,6 +899,30 @@ extern "C" __global__ void kernel_d_sum2(
         const int n = i / (G * J * K), g = i / (J * K) % G;
         d_sum2 = sum2 > 0_r ? 0.0625_r * d_pooled1[n * G + g] : 0_r;
     }, sum2, d_sum2);
+}
+
+// ∂L/∂block2_conv2_norm_gain[s] = Σ_{n,j,k} xhat6[n,s,j,k] ∂L/∂sum2[n,s,j,k]
+extern "C" __global__ void kernel_d_block2_conv2_norm_gain(
+    const real *xhat6, const real *d_sum2, real *d_block2_conv2_norm_gain, int N
+) {
+    by_block<added>(S, N * J * K,
+        [=](int s, int j) {
+            const int n = j / (J * K), j_ = j / K % J, k = j % K;
+            return xhat6[((n * S + s) * J + j_) * K + k] * d_sum2[((n * G + s) * J + j_) * K + k];
+        },
+        [=](int s, real sum) { d_block2_conv2_norm_gain[s] = sum; });
+}
+
+// ∂L/∂block2_conv2_norm_shift[s] = Σ_{n,j,k} ∂L/∂sum2[n,s,j,k]
+extern "C" __global__ void kernel_d_block2_conv2_norm_shift(
+    const real *d_sum2, real *d_block2_conv2_norm_shift, int N
+) {
+    by_block<added>(S, N * J * K,
+        [=](int s, int j) {
+            const int n = j / (J * K), j_ = j / K % J, k = j % K;
+            return d_sum2[((n * G + s) * J + j_) * K + k];
+        },
+        [=](int s, real sum) { d_block2_conv2_norm_shift[s] = sum; });
 }
 
 // ∂L/∂xhat6[n,s,j,k] = block2_conv2_norm_gain[s] ∂L/∂sum2[n,s,j,k]
@@ -929,6 +970,23 @@ extern "C" __global__ void kernel_d_z6(
     }, xhat6, d_xhat6, d_z6);
 }
 
+// ∂L/∂block2_conv2_W[s,g,u,v] = Σ_{n,j,k} relu4_pad1[n,g,j+u,k+v] ∂L/∂z6[n,s,j,k]
+extern "C" __global__ void kernel_d_block2_conv2_W(
+    const real *d_z6, const real *relu4_pad1, real *d_block2_conv2_W, int N
+) {
+    product<1, by_row, by_row>(1, S, G * U * V, N * J * K,
+        [=](int, int s_, int k) {
+            const int n = k / (J * K), j = k / K % J, k_ = k % K;
+            return d_z6[((n * S + s_) * J + j) * K + k_];
+        },
+        [=](int, int k, int c) {
+            const int n = k / (J * K), j = k / K % J, k_ = k % K;
+            const int g = c / (U * V), u = c / V % U, v = c % V;
+            return relu4_pad1[((n * G + g) * A2 + j + u) * B2 + k_ + v];
+        },
+        [=](int, int s_, int c, real sum) { d_block2_conv2_W[s_ * (G * U * V) + c] = sum; });
+}
+
 // padded_d_z6[n,s,p,w] = ∂L/∂z6[n,s,p-2,w-2] (0 outside)
 extern "C" __global__ void kernel_padded_d_z6(const real *d_z6, real *padded_d_z6, int N) {
     each_of(N * S * P * W, [=](int i, real &padded_d_z6) {
@@ -960,40 +1018,50 @@ extern "C" __global__ void kernel_d_relu4_pad1(
 }
 
 // ∂L/∂y5[n,g,j,k] = [y5[n,g,j,k] > 0] ∂L/∂relu4_pad1[n,g,j+1,k+1]
-// ∂L/∂xhat5[n,g,j,k] = block2_conv1_norm_gain[g] ∂L/∂y5[n,g,j,k]
-extern "C" __global__ void kernel_d_xhat5(
-    const real *d_relu4_pad1, const real *y5, const real *block2_conv1_norm_gain, real *d_y5,
-    real *d_xhat5, int N
+extern "C" __global__ void kernel_d_y5(
+    const real *d_relu4_pad1, const real *y5, real *d_y5, int N
 ) {
-    each_of(N * G * J * K, [=](int i, real y5, real &d_y5, real &d_xhat5) {
+    each_of(N * G * J * K, [=](int i, real y5, real &d_y5) {
         const int n = i / (G * J * K), g = i / (J * K) % G, j = i / K % J, k = i % K;
         d_y5 = y5 > 0_r ? d_relu4_pad1[((n * G + g) * A2 + j + 1) * B2 + k + 1] : 0_r;
-        d_xhat5 = block2_conv1_norm_gain[g] * d_y5;
-    }, y5, d_y5, d_xhat5);
+    }, y5, d_y5);
 }
 
-// xhat5_dot_d_xhat5[g] = Σ_{n,j,k} xhat5[n,g,j,k] ∂L/∂xhat5[n,g,j,k]
-// Likewise xhat4_dot_d_xhat4, ∂L/∂block2_skip_norm_gain, ∂L/∂block2_conv1_norm_gain.
-extern "C" __global__ void kernel_xhat5_dot_d_xhat5(
-    const real *xhat5, const real *d_xhat5, real *xhat5_dot_d_xhat5, int N
+// ∂L/∂block2_conv1_norm_gain[g] = Σ_{n,j,k} xhat5[n,g,j,k] ∂L/∂y5[n,g,j,k]
+// Likewise xhat5_dot_d_xhat5, ∂L/∂block2_skip_norm_gain, xhat4_dot_d_xhat4.
+extern "C" __global__ void kernel_d_block2_conv1_norm_gain(
+    const real *xhat5, const real *d_y5, real *d_block2_conv1_norm_gain, int N
 ) {
     by_block<added>(G, N * J * K,
         [=](int g, int j) {
             const int n = j / (J * K), j_ = j / K % J, k = j % K;
-            return xhat5[((n * G + g) * J + j_) * K + k] * d_xhat5[((n * G + g) * J + j_) * K + k];
+            return xhat5[((n * G + g) * J + j_) * K + k] * d_y5[((n * G + g) * J + j_) * K + k];
         },
-        [=](int g, real sum) { xhat5_dot_d_xhat5[g] = sum; });
+        [=](int g, real sum) { d_block2_conv1_norm_gain[g] = sum; });
 }
 
-// sum_d_xhat5[g] = Σ_{n,j,k} ∂L/∂xhat5[n,g,j,k]
-// Likewise sum_d_xhat4, ∂L/∂block2_skip_norm_shift, ∂L/∂block2_conv1_norm_shift.
-extern "C" __global__ void kernel_sum_d_xhat5(const real *d_xhat5, real *sum_d_xhat5, int N) {
+// ∂L/∂block2_conv1_norm_shift[g] = Σ_{n,j,k} ∂L/∂y5[n,g,j,k]
+// Likewise sum_d_xhat5, ∂L/∂block2_skip_norm_shift, sum_d_xhat4.
+extern "C" __global__ void kernel_d_block2_conv1_norm_shift(
+    const real *d_y5, real *d_block2_conv1_norm_shift, int N
+) {
     by_block<added>(G, N * J * K,
         [=](int g, int j) {
             const int n = j / (J * K), j_ = j / K % J, k = j % K;
-            return d_xhat5[((n * G + g) * J + j_) * K + k];
+            return d_y5[((n * G + g) * J + j_) * K + k];
         },
-        [=](int g, real sum) { sum_d_xhat5[g] = sum; });
+        [=](int g, real sum) { d_block2_conv1_norm_shift[g] = sum; });
+}
+
+// ∂L/∂xhat5[n,g,j,k] = block2_conv1_norm_gain[g] ∂L/∂y5[n,g,j,k]
+// Likewise ∂L/∂xhat4.
+extern "C" __global__ void kernel_d_xhat5(
+    const real *block2_conv1_norm_gain, const real *d_y5, real *d_xhat5, int N
+) {
+    each_of(N * G * J * K, [=](int i, real d_y5, real &d_xhat5) {
+        const int g = i / (J * K) % G;
+        d_xhat5 = block2_conv1_norm_gain[g] * d_y5;
+    }, d_y5, d_xhat5);
 }
 
 // ∂L/∂z5[n,g,j,k] = rstd5[g] (∂L/∂xhat5[n,g,j,k] - xhat5[n,g,j,k] xhat5_dot_d_xhat5[g]/(J K N) -
@@ -1008,6 +1076,23 @@ extern "C" __global__ void kernel_d_z5(
         d_z5 = rstd5[g] * (d_xhat5 - 0.0625_r * xhat5 * xhat5_dot_d_xhat5[g] / real(N) - 0.0625_r *
             sum_d_xhat5[g] / real(N));
     }, xhat5, d_xhat5, d_z5);
+}
+
+// ∂L/∂block2_conv1_W[g,f,u,v] = Σ_{n,j,k} relu3_pad1[n,f,2 j + u,2 k + v] ∂L/∂z5[n,g,j,k]
+extern "C" __global__ void kernel_d_block2_conv1_W(
+    const real *d_z5, const real *relu3_pad1, real *d_block2_conv1_W, int N
+) {
+    product<1, by_row, by_row>(1, G, F * U * V, N * J * K,
+        [=](int, int g, int k) {
+            const int n = k / (J * K), j = k / K % J, k_ = k % K;
+            return d_z5[((n * G + g) * J + j) * K + k_];
+        },
+        [=](int, int k, int c) {
+            const int n = k / (J * K), j = k / K % J, k_ = k % K;
+            const int f = c / (U * V), u = c / V % U, v = c % V;
+            return relu3_pad1[((n * F + f) * R + 2 * j + u) * T + 2 * k_ + v];
+        },
+        [=](int, int g, int c, real sum) { d_block2_conv1_W[g * (F * U * V) + c] = sum; });
 }
 
 // padded_block2_conv1_W[g,f,k,j] = block2_conv1_W[g,f,k,j] (0 outside)
@@ -1043,14 +1128,30 @@ extern "C" __global__ void kernel_split_d_relu3_pad1(
         });
 }
 
-// ∂L/∂xhat4[n,g,j,k] = block2_skip_norm_gain[g] ∂L/∂sum2[n,g,j,k]
-extern "C" __global__ void kernel_d_xhat4(
-    const real *block2_skip_norm_gain, const real *d_sum2, real *d_xhat4, int N
+// relu3_dot_d_z4[g,f] = Σ_{n,j,k} relu3[n,f,2 j,2 k] ∂L/∂z4[n,g,j,k]
+extern "C" __global__ void kernel_relu3_dot_d_z4(
+    const real *d_z4, const real *relu3, real *relu3_dot_d_z4, int N
 ) {
-    each_of(N * G * J * K, [=](int i, real d_sum2, real &d_xhat4) {
-        const int g = i / (J * K) % G;
-        d_xhat4 = block2_skip_norm_gain[g] * d_sum2;
-    }, d_sum2, d_xhat4);
+    product<1, by_row, by_column>(1, G, F, N * J * K,
+        [=](int, int g, int k) {
+            const int n = k / (J * K), j = k / K % J, k_ = k % K;
+            return d_z4[((n * G + g) * J + j) * K + k_];
+        },
+        [=](int, int k, int f) {
+            const int n = k / (J * K), j = k / K % J, k_ = k % K;
+            return relu3[((n * F + f) * H + 2 * j) * W + 2 * k_];
+        },
+        [=](int, int g, int f, real sum) { relu3_dot_d_z4[g * F + f] = sum; });
+}
+
+// ∂L/∂block2_skip_W[g,f,m,q] = relu3_dot_d_z4[g,f]
+extern "C" __global__ void kernel_d_block2_skip_W(
+    const real *relu3_dot_d_z4, real *d_block2_skip_W
+) {
+    each(G * F * M * Q, [=](int i) {
+        const int g = i / (F * M * Q), f = i / (M * Q) % F;
+        d_block2_skip_W[i] = relu3_dot_d_z4[g * F + f];
+    });
 }
 
 // split_d_relu3[n,f,y,z,u2,v2] = Σ_g δ(y,0) δ(z,0) block2_skip_W[g,f,0,0] ∂L/∂z4[n,g,u2,v2]
@@ -1070,43 +1171,54 @@ extern "C" __global__ void kernel_split_d_relu3(
 // ∂L/∂relu3[n,f,h,w] = joined_d_relu3_pad1[n,f,h+1,w+1] + split_d_relu3[n,f,h % Y,w % Z,h // 2 %
 //     U2,w // 2 % V2]
 // ∂L/∂sum1[n,f,h,w] = [sum1[n,f,h,w] > 0] ∂L/∂relu3[n,f,h,w]
-// ∂L/∂xhat3[n,f,h,w] = block1_conv2_norm_gain[f] ∂L/∂sum1[n,f,h,w]
-extern "C" __global__ void kernel_d_xhat3(
-    const real *split_d_relu3_pad1, const real *split_d_relu3, const real *sum1,
-    const real *block1_conv2_norm_gain, real *d_relu3, real *d_sum1, real *d_xhat3, int N
+extern "C" __global__ void kernel_d_sum1(
+    const real *split_d_relu3_pad1, const real *split_d_relu3, const real *sum1, real *d_relu3,
+    real *d_sum1, int N
 ) {
-    each_of(N * F * H * W, [=](int i, real &d_relu3, real sum1, real &d_sum1, real &d_xhat3) {
+    each_of(N * F * H * W, [=](int i, real &d_relu3, real sum1, real &d_sum1) {
         const int n = i / (F * H * W), f = i / (H * W) % F, h = i / W % H, w = i % W;
         d_relu3 = split_d_relu3_pad1[((((n * F + f) * Y + (h + 1) % Y) * R2 + (w + 1) % R2) * X + (h
              + 1) / 2 % X) * K2 + (w + 1) / 2 % K2] + split_d_relu3[((((n * F + f) * Y + h % Y) * Z
             + w % Z) * U2 + h / 2 % U2) * V2 + w / 2 % V2];
         d_sum1 = sum1 > 0_r ? d_relu3 : 0_r;
-        d_xhat3 = block1_conv2_norm_gain[f] * d_sum1;
-    }, d_relu3, sum1, d_sum1, d_xhat3);
+    }, d_relu3, sum1, d_sum1);
 }
 
-// xhat3_dot_d_xhat3[f] = Σ_{n,h,w} xhat3[n,f,h,w] ∂L/∂xhat3[n,f,h,w]
-// Likewise xhat1_dot_d_xhat1, ∂L/∂stem_norm_gain, ∂L/∂block1_conv2_norm_gain.
-extern "C" __global__ void kernel_xhat3_dot_d_xhat3(
-    const real *xhat3, const real *d_xhat3, real *xhat3_dot_d_xhat3, int N
+// ∂L/∂block1_conv2_norm_gain[f] = Σ_{n,h,w} xhat3[n,f,h,w] ∂L/∂sum1[n,f,h,w]
+// Likewise xhat3_dot_d_xhat3, ∂L/∂stem_norm_gain, xhat1_dot_d_xhat1.
+extern "C" __global__ void kernel_d_block1_conv2_norm_gain(
+    const real *xhat3, const real *d_sum1, real *d_block1_conv2_norm_gain, int N
 ) {
     by_block<added>(F, N * H * W,
         [=](int f, int j) {
             const int n = j / (H * W), h = j / W % H, w = j % W;
-            return xhat3[((n * F + f) * H + h) * W + w] * d_xhat3[((n * F + f) * H + h) * W + w];
+            return xhat3[((n * F + f) * H + h) * W + w] * d_sum1[((n * F + f) * H + h) * W + w];
         },
-        [=](int f, real sum) { xhat3_dot_d_xhat3[f] = sum; });
+        [=](int f, real sum) { d_block1_conv2_norm_gain[f] = sum; });
 }
 
-// sum_d_xhat3[f] = Σ_{n,h,w} ∂L/∂xhat3[n,f,h,w]
-// Likewise sum_d_xhat1, ∂L/∂stem_norm_shift, ∂L/∂block1_conv2_norm_shift.
-extern "C" __global__ void kernel_sum_d_xhat3(const real *d_xhat3, real *sum_d_xhat3, int N) {
+// ∂L/∂block1_conv2_norm_shift[f] = Σ_{n,h,w} ∂L/∂sum1[n,f,h,w]
+// Likewise sum_d_xhat3, ∂L/∂stem_norm_shift, sum_d_xhat1.
+extern "C" __global__ void kernel_d_block1_conv2_norm_shift(
+    const real *d_sum1, real *d_block1_conv2_norm_shift, int N
+) {
     by_block<added>(F, N * H * W,
         [=](int f, int j) {
             const int n = j / (H * W), h = j / W % H, w = j % W;
-            return d_xhat3[((n * F + f) * H + h) * W + w];
+            return d_sum1[((n * F + f) * H + h) * W + w];
         },
-        [=](int f, real sum) { sum_d_xhat3[f] = sum; });
+        [=](int f, real sum) { d_block1_conv2_norm_shift[f] = sum; });
+}
+
+// ∂L/∂xhat3[n,f,h,w] = block1_conv2_norm_gain[f] ∂L/∂sum1[n,f,h,w]
+// Likewise ∂L/∂xhat1.
+extern "C" __global__ void kernel_d_xhat3(
+    const real *block1_conv2_norm_gain, const real *d_sum1, real *d_xhat3, int N
+) {
+    each_of(N * F * H * W, [=](int i, real d_sum1, real &d_xhat3) {
+        const int f = i / (H * W) % F;
+        d_xhat3 = block1_conv2_norm_gain[f] * d_sum1;
+    }, d_sum1, d_xhat3);
 }
 
 // ∂L/∂z3[n,f,h,w] = rstd3[f] (∂L/∂xhat3[n,f,h,w] - xhat3[n,f,h,w] xhat3_dot_d_xhat3[f]/(H N W) -
@@ -1121,6 +1233,23 @@ extern "C" __global__ void kernel_d_z3(
         d_z3 = rstd3[f] * (d_xhat3 - 0.015625_r * xhat3 * xhat3_dot_d_xhat3[f] / real(N) -
             0.015625_r * sum_d_xhat3[f] / real(N));
     }, xhat3, d_xhat3, d_z3);
+}
+
+// ∂L/∂block1_conv2_W[f,e,u,v] = Σ_{n,h,w} relu2_pad1[n,e,h+u,v+w] ∂L/∂z3[n,f,h,w]
+extern "C" __global__ void kernel_d_block1_conv2_W(
+    const real *d_z3, const real *relu2_pad1, real *d_block1_conv2_W, int N
+) {
+    product<1, by_row, by_column>(1, F, E * U * V, N * H * W,
+        [=](int, int f, int k) {
+            const int n = k / (H * W), h = k / W % H, w = k % W;
+            return d_z3[((n * F + f) * H + h) * W + w];
+        },
+        [=](int, int k, int c) {
+            const int n = k / (H * W), h = k / W % H, w = k % W;
+            const int e = c / (U * V), u = c / V % U, v = c % V;
+            return relu2_pad1[((n * E + e) * A + h + u) * B + v + w];
+        },
+        [=](int, int f, int c, real sum) { d_block1_conv2_W[f * (E * U * V) + c] = sum; });
 }
 
 // padded_d_z3[n,f,q2,e2] = ∂L/∂z3[n,f,q2-2,e2-2] (0 outside)
@@ -1154,40 +1283,49 @@ extern "C" __global__ void kernel_d_relu2_pad1(
 }
 
 // ∂L/∂y2[n,e,h,w] = [y2[n,e,h,w] > 0] ∂L/∂relu2_pad1[n,e,h+1,w+1]
-// ∂L/∂xhat2[n,e,h,w] = block1_conv1_norm_gain[e] ∂L/∂y2[n,e,h,w]
-extern "C" __global__ void kernel_d_xhat2(
-    const real *d_relu2_pad1, const real *y2, const real *block1_conv1_norm_gain, real *d_y2,
-    real *d_xhat2, int N
+extern "C" __global__ void kernel_d_y2(
+    const real *d_relu2_pad1, const real *y2, real *d_y2, int N
 ) {
-    each_of(N * E * H * W, [=](int i, real y2, real &d_y2, real &d_xhat2) {
+    each_of(N * E * H * W, [=](int i, real y2, real &d_y2) {
         const int n = i / (E * H * W), e = i / (H * W) % E, h = i / W % H, w = i % W;
         d_y2 = y2 > 0_r ? d_relu2_pad1[((n * E + e) * A + h + 1) * B + w + 1] : 0_r;
-        d_xhat2 = block1_conv1_norm_gain[e] * d_y2;
-    }, y2, d_y2, d_xhat2);
+    }, y2, d_y2);
 }
 
-// xhat2_dot_d_xhat2[e] = Σ_{n,h,w} xhat2[n,e,h,w] ∂L/∂xhat2[n,e,h,w]
-// Likewise ∂L/∂block1_conv1_norm_gain.
-extern "C" __global__ void kernel_xhat2_dot_d_xhat2(
-    const real *xhat2, const real *d_xhat2, real *xhat2_dot_d_xhat2, int N
+// ∂L/∂block1_conv1_norm_gain[e] = Σ_{n,h,w} xhat2[n,e,h,w] ∂L/∂y2[n,e,h,w]
+// Likewise xhat2_dot_d_xhat2.
+extern "C" __global__ void kernel_d_block1_conv1_norm_gain(
+    const real *xhat2, const real *d_y2, real *d_block1_conv1_norm_gain, int N
 ) {
     by_block<added>(E, N * H * W,
         [=](int e, int j) {
             const int n = j / (H * W), h = j / W % H, w = j % W;
-            return xhat2[((n * E + e) * H + h) * W + w] * d_xhat2[((n * E + e) * H + h) * W + w];
+            return xhat2[((n * E + e) * H + h) * W + w] * d_y2[((n * E + e) * H + h) * W + w];
         },
-        [=](int e, real sum) { xhat2_dot_d_xhat2[e] = sum; });
+        [=](int e, real sum) { d_block1_conv1_norm_gain[e] = sum; });
 }
 
-// sum_d_xhat2[e] = Σ_{n,h,w} ∂L/∂xhat2[n,e,h,w]
-// Likewise ∂L/∂block1_conv1_norm_shift.
-extern "C" __global__ void kernel_sum_d_xhat2(const real *d_xhat2, real *sum_d_xhat2, int N) {
+// ∂L/∂block1_conv1_norm_shift[e] = Σ_{n,h,w} ∂L/∂y2[n,e,h,w]
+// Likewise sum_d_xhat2.
+extern "C" __global__ void kernel_d_block1_conv1_norm_shift(
+    const real *d_y2, real *d_block1_conv1_norm_shift, int N
+) {
     by_block<added>(E, N * H * W,
         [=](int e, int j) {
             const int n = j / (H * W), h = j / W % H, w = j % W;
-            return d_xhat2[((n * E + e) * H + h) * W + w];
+            return d_y2[((n * E + e) * H + h) * W + w];
         },
-        [=](int e, real sum) { sum_d_xhat2[e] = sum; });
+        [=](int e, real sum) { d_block1_conv1_norm_shift[e] = sum; });
+}
+
+// ∂L/∂xhat2[n,e,h,w] = block1_conv1_norm_gain[e] ∂L/∂y2[n,e,h,w]
+extern "C" __global__ void kernel_d_xhat2(
+    const real *block1_conv1_norm_gain, const real *d_y2, real *d_xhat2, int N
+) {
+    each_of(N * E * H * W, [=](int i, real d_y2, real &d_xhat2) {
+        const int e = i / (H * W) % E;
+        d_xhat2 = block1_conv1_norm_gain[e] * d_y2;
+    }, d_y2, d_xhat2);
 }
 
 // ∂L/∂z2[n,e,h,w] = rstd2[e] (∂L/∂xhat2[n,e,h,w] - xhat2[n,e,h,w] xhat2_dot_d_xhat2[e]/(H N W) -
@@ -1201,6 +1339,23 @@ extern "C" __global__ void kernel_d_z2(
         d_z2 = rstd2[e] * (d_xhat2 - 0.015625_r * xhat2 * xhat2_dot_d_xhat2[e] / real(N) -
             0.015625_r * sum_d_xhat2[e] / real(N));
     }, xhat2, d_xhat2, d_z2);
+}
+
+// ∂L/∂block1_conv1_W[e,f,u,v] = Σ_{n,h,w} relu1_pad1[n,f,h+u,v+w] ∂L/∂z2[n,e,h,w]
+extern "C" __global__ void kernel_d_block1_conv1_W(
+    const real *d_z2, const real *relu1_pad1, real *d_block1_conv1_W, int N
+) {
+    product<1, by_row, by_column>(1, E, F * U * V, N * H * W,
+        [=](int, int e, int k) {
+            const int n = k / (H * W), h = k / W % H, w = k % W;
+            return d_z2[((n * E + e) * H + h) * W + w];
+        },
+        [=](int, int k, int c) {
+            const int n = k / (H * W), h = k / W % H, w = k % W;
+            const int f = c / (U * V), u = c / V % U, v = c % V;
+            return relu1_pad1[((n * F + f) * A + h + u) * B + v + w];
+        },
+        [=](int, int e, int c, real sum) { d_block1_conv1_W[e * (F * U * V) + c] = sum; });
 }
 
 // padded_d_z2[n,e,q2,e2] = ∂L/∂z2[n,e,q2-2,e2-2] (0 outside)
@@ -1234,16 +1389,13 @@ extern "C" __global__ void kernel_d_relu1_pad1(
 }
 
 // ∂L/∂y1[n,f,h,w] = [y1[n,f,h,w] > 0] (∂L/∂sum1[n,f,h,w] + ∂L/∂relu1_pad1[n,f,h+1,w+1])
-// ∂L/∂xhat1[n,f,h,w] = stem_norm_gain[f] ∂L/∂y1[n,f,h,w]
-extern "C" __global__ void kernel_d_xhat1(
-    const real *d_sum1, const real *d_relu1_pad1, const real *y1, const real *stem_norm_gain,
-    real *d_y1, real *d_xhat1, int N
+extern "C" __global__ void kernel_d_y1(
+    const real *d_sum1, const real *d_relu1_pad1, const real *y1, real *d_y1, int N
 ) {
-    each_of(N * F * H * W, [=](int i, real d_sum1, real y1, real &d_y1, real &d_xhat1) {
+    each_of(N * F * H * W, [=](int i, real d_sum1, real y1, real &d_y1) {
         const int n = i / (F * H * W), f = i / (H * W) % F, h = i / W % H, w = i % W;
         d_y1 = y1 > 0_r ? d_sum1 + d_relu1_pad1[((n * F + f) * A + h + 1) * B + w + 1] : 0_r;
-        d_xhat1 = stem_norm_gain[f] * d_y1;
-    }, d_sum1, y1, d_y1, d_xhat1);
+    }, d_sum1, y1, d_y1);
 }
 
 // ∂L/∂stem_W[f,c,u,v] = Σ_{n,h,w} shaped1_pad[n,c,h+u,v+w] ∂L/∂z1[n,f,h,w]
@@ -1261,141 +1413,6 @@ extern "C" __global__ void kernel_d_stem_W(
             return shaped1_pad[((n * C + c_) * A + h + u) * B + v + w];
         },
         [=](int, int f, int c, real sum) { d_stem_W[f * (C * U * V) + c] = sum; });
-}
-
-// ∂L/∂block1_conv1_W[e,f,u,v] = Σ_{n,h,w} relu1_pad1[n,f,h+u,v+w] ∂L/∂z2[n,e,h,w]
-extern "C" __global__ void kernel_d_block1_conv1_W(
-    const real *d_z2, const real *relu1_pad1, real *d_block1_conv1_W, int N
-) {
-    product<1, by_row, by_column>(1, E, F * U * V, N * H * W,
-        [=](int, int e, int k) {
-            const int n = k / (H * W), h = k / W % H, w = k % W;
-            return d_z2[((n * E + e) * H + h) * W + w];
-        },
-        [=](int, int k, int c) {
-            const int n = k / (H * W), h = k / W % H, w = k % W;
-            const int f = c / (U * V), u = c / V % U, v = c % V;
-            return relu1_pad1[((n * F + f) * A + h + u) * B + v + w];
-        },
-        [=](int, int e, int c, real sum) { d_block1_conv1_W[e * (F * U * V) + c] = sum; });
-}
-
-// ∂L/∂block1_conv2_W[f,e,u,v] = Σ_{n,h,w} relu2_pad1[n,e,h+u,v+w] ∂L/∂z3[n,f,h,w]
-extern "C" __global__ void kernel_d_block1_conv2_W(
-    const real *d_z3, const real *relu2_pad1, real *d_block1_conv2_W, int N
-) {
-    product<1, by_row, by_column>(1, F, E * U * V, N * H * W,
-        [=](int, int f, int k) {
-            const int n = k / (H * W), h = k / W % H, w = k % W;
-            return d_z3[((n * F + f) * H + h) * W + w];
-        },
-        [=](int, int k, int c) {
-            const int n = k / (H * W), h = k / W % H, w = k % W;
-            const int e = c / (U * V), u = c / V % U, v = c % V;
-            return relu2_pad1[((n * E + e) * A + h + u) * B + v + w];
-        },
-        [=](int, int f, int c, real sum) { d_block1_conv2_W[f * (E * U * V) + c] = sum; });
-}
-
-// relu3_dot_d_z4[g,f] = Σ_{n,j,k} relu3[n,f,2 j,2 k] ∂L/∂z4[n,g,j,k]
-extern "C" __global__ void kernel_relu3_dot_d_z4(
-    const real *d_z4, const real *relu3, real *relu3_dot_d_z4, int N
-) {
-    product<1, by_row, by_column>(1, G, F, N * J * K,
-        [=](int, int g, int k) {
-            const int n = k / (J * K), j = k / K % J, k_ = k % K;
-            return d_z4[((n * G + g) * J + j) * K + k_];
-        },
-        [=](int, int k, int f) {
-            const int n = k / (J * K), j = k / K % J, k_ = k % K;
-            return relu3[((n * F + f) * H + 2 * j) * W + 2 * k_];
-        },
-        [=](int, int g, int f, real sum) { relu3_dot_d_z4[g * F + f] = sum; });
-}
-
-// ∂L/∂block2_skip_W[g,f,m,q] = relu3_dot_d_z4[g,f]
-extern "C" __global__ void kernel_d_block2_skip_W(
-    const real *relu3_dot_d_z4, real *d_block2_skip_W
-) {
-    each(G * F * M * Q, [=](int i) {
-        const int g = i / (F * M * Q), f = i / (M * Q) % F;
-        d_block2_skip_W[i] = relu3_dot_d_z4[g * F + f];
-    });
-}
-
-// ∂L/∂block2_conv1_W[g,f,u,v] = Σ_{n,j,k} relu3_pad1[n,f,2 j + u,2 k + v] ∂L/∂z5[n,g,j,k]
-extern "C" __global__ void kernel_d_block2_conv1_W(
-    const real *d_z5, const real *relu3_pad1, real *d_block2_conv1_W, int N
-) {
-    product<1, by_row, by_row>(1, G, F * U * V, N * J * K,
-        [=](int, int g, int k) {
-            const int n = k / (J * K), j = k / K % J, k_ = k % K;
-            return d_z5[((n * G + g) * J + j) * K + k_];
-        },
-        [=](int, int k, int c) {
-            const int n = k / (J * K), j = k / K % J, k_ = k % K;
-            const int f = c / (U * V), u = c / V % U, v = c % V;
-            return relu3_pad1[((n * F + f) * R + 2 * j + u) * T + 2 * k_ + v];
-        },
-        [=](int, int g, int c, real sum) { d_block2_conv1_W[g * (F * U * V) + c] = sum; });
-}
-
-// ∂L/∂block2_conv2_W[s,g,u,v] = Σ_{n,j,k} relu4_pad1[n,g,j+u,k+v] ∂L/∂z6[n,s,j,k]
-extern "C" __global__ void kernel_d_block2_conv2_W(
-    const real *d_z6, const real *relu4_pad1, real *d_block2_conv2_W, int N
-) {
-    product<1, by_row, by_row>(1, S, G * U * V, N * J * K,
-        [=](int, int s_, int k) {
-            const int n = k / (J * K), j = k / K % J, k_ = k % K;
-            return d_z6[((n * S + s_) * J + j) * K + k_];
-        },
-        [=](int, int k, int c) {
-            const int n = k / (J * K), j = k / K % J, k_ = k % K;
-            const int g = c / (U * V), u = c / V % U, v = c % V;
-            return relu4_pad1[((n * G + g) * A2 + j + u) * B2 + k_ + v];
-        },
-        [=](int, int s_, int c, real sum) { d_block2_conv2_W[s_ * (G * U * V) + c] = sum; });
-}
-
-// ∂L/∂block2_conv2_norm_gain[s] = Σ_{n,j,k} xhat6[n,s,j,k] ∂L/∂sum2[n,s,j,k]
-extern "C" __global__ void kernel_d_block2_conv2_norm_gain(
-    const real *xhat6, const real *d_sum2, real *d_block2_conv2_norm_gain, int N
-) {
-    by_block<added>(S, N * J * K,
-        [=](int s, int j) {
-            const int n = j / (J * K), j_ = j / K % J, k = j % K;
-            return xhat6[((n * S + s) * J + j_) * K + k] * d_sum2[((n * G + s) * J + j_) * K + k];
-        },
-        [=](int s, real sum) { d_block2_conv2_norm_gain[s] = sum; });
-}
-
-// ∂L/∂block2_conv2_norm_shift[s] = Σ_{n,j,k} ∂L/∂sum2[n,s,j,k]
-extern "C" __global__ void kernel_d_block2_conv2_norm_shift(
-    const real *d_sum2, real *d_block2_conv2_norm_shift, int N
-) {
-    by_block<added>(S, N * J * K,
-        [=](int s, int j) {
-            const int n = j / (J * K), j_ = j / K % J, k = j % K;
-            return d_sum2[((n * G + s) * J + j_) * K + k];
-        },
-        [=](int s, real sum) { d_block2_conv2_norm_shift[s] = sum; });
-}
-
-// ∂L/∂fc_W[g,h2] = Σ_n pooled1[n,g] ∂L/∂logits[n,h2]
-extern "C" __global__ void kernel_d_fc_W(
-    const real *pooled1, const real *d_logits, real *d_fc_W, int N
-) {
-    product<1, by_column, by_row>(1, G, H2, N,
-        [=](int, int g, int n) { return pooled1[n * G + g]; },
-        [=](int, int n, int h2) { return d_logits[n * H2 + h2]; },
-        [=](int, int g, int h2, real sum) { d_fc_W[g * H2 + h2] = sum; });
-}
-
-// ∂L/∂fc_b[h2] = Σ_n ∂L/∂logits[n,h2]
-extern "C" __global__ void kernel_d_fc_b(const real *d_logits, real *d_fc_b, int N) {
-    by_columns<added>(H2, N,
-        [=](int h2, int n) { return d_logits[n * H2 + h2]; },
-        [=](int h2, real sum) { d_fc_b[h2] = sum; });
 }
 
 // lr ← (0.0052 - 0.0048 cos(π (t/134 - 1/134)) if t ≤ 135 else (0.00499998 cos(π (t/315 - 3/7))
@@ -1473,46 +1490,48 @@ KERNELS = (
     "block2_conv1_norm_var",
     "block2_conv2_norm_var",
     "d_logits",
+    "d_fc_W",
+    "d_fc_b",
     "d_pooled1",
     "d_sum2",
+    "d_block2_conv2_norm_gain",
+    "d_block2_conv2_norm_shift",
     "d_xhat6",
     "xhat6_dot_d_xhat6",
     "sum_d_xhat6",
     "d_z6",
+    "d_block2_conv2_W",
     "padded_d_z6",
     "d_relu4_pad1",
+    "d_y5",
+    "d_block2_conv1_norm_gain",
+    "d_block2_conv1_norm_shift",
     "d_xhat5",
-    "xhat5_dot_d_xhat5",
-    "sum_d_xhat5",
     "d_z5",
+    "d_block2_conv1_W",
     "padded_block2_conv1_W",
     "split_d_relu3_pad1",
-    "d_xhat4",
-    "split_d_relu3",
-    "d_xhat3",
-    "xhat3_dot_d_xhat3",
-    "sum_d_xhat3",
-    "d_z3",
-    "padded_d_z3",
-    "d_relu2_pad1",
-    "d_xhat2",
-    "xhat2_dot_d_xhat2",
-    "sum_d_xhat2",
-    "d_z2",
-    "padded_d_z2",
-    "d_relu1_pad1",
-    "d_xhat1",
-    "d_stem_W",
-    "d_block1_conv1_W",
-    "d_block1_conv2_W",
     "relu3_dot_d_z4",
     "d_block2_skip_W",
-    "d_block2_conv1_W",
-    "d_block2_conv2_W",
-    "d_block2_conv2_norm_gain",
-    "d_block2_conv2_norm_shift",
-    "d_fc_W",
-    "d_fc_b",
+    "split_d_relu3",
+    "d_sum1",
+    "d_block1_conv2_norm_gain",
+    "d_block1_conv2_norm_shift",
+    "d_xhat3",
+    "d_z3",
+    "d_block1_conv2_W",
+    "padded_d_z3",
+    "d_relu2_pad1",
+    "d_y2",
+    "d_block1_conv1_norm_gain",
+    "d_block1_conv1_norm_shift",
+    "d_xhat2",
+    "d_z2",
+    "d_block1_conv1_W",
+    "padded_d_z2",
+    "d_relu1_pad1",
+    "d_y1",
+    "d_stem_W",
     "lr_t",
     "theta",
     "count_step",
@@ -1765,6 +1784,7 @@ class Workspace(Activations):
         self.xhat4_dot_d_xhat4 = cp.empty(G, dtype)  # xhat4_dot_d_xhat4[g]
         self.sum_d_xhat4 = cp.empty(G, dtype)  # sum_d_xhat4[g]
         self.d_z4 = cp.empty((N, G, J, K), dtype)  # ∂L/∂z4[n,g,j,k]
+        self.relu3_dot_d_z4 = cp.empty((G, F), dtype)  # relu3_dot_d_z4[g,f]
         self.split_d_relu3 = cp.empty((N, F, Y, Z, U2, V2), dtype)  # split_d_relu3[n,f,y,z,u2,v2]
         self.d_relu3 = cp.empty((N, F, H, W), dtype)  # ∂L/∂relu3[n,f,h,w]
         self.d_sum1 = cp.empty((N, F, H, W), dtype)  # ∂L/∂sum1[n,f,h,w]
@@ -1786,7 +1806,6 @@ class Workspace(Activations):
         self.xhat1_dot_d_xhat1 = cp.empty(F, dtype)  # xhat1_dot_d_xhat1[f]
         self.sum_d_xhat1 = cp.empty(F, dtype)  # sum_d_xhat1[f]
         self.d_z1 = cp.empty((N, F, H, W), dtype)  # ∂L/∂z1[n,f,h,w]
-        self.relu3_dot_d_z4 = cp.empty((G, F), dtype)  # relu3_dot_d_z4[g,f]
 
 
 class State:
@@ -2328,11 +2347,23 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     # ∂L/∂logits[n,h2] = (p[n,h2] - 0.1/H2 - 0.9 δ(h2,digit[n]))/N
     k.each_of("d_logits", N * H2, a.s, a.e, a.digit, a.p, a.d_logits, N)
 
+    # ∂L/∂fc_W[g,h2] = Σ_n pooled1[n,g] ∂L/∂logits[n,h2]
+    k.product("d_fc_W", 16, 1, G, H2, a.pooled1, a.d_logits, g.fc_W, N)
+
+    # ∂L/∂fc_b[h2] = Σ_n ∂L/∂logits[n,h2]
+    k.by_columns("d_fc_b", H2, a.d_logits, g.fc_b, N)
+
     # ∂L/∂pooled1[n,g] = Σ_h2 fc_W[g,h2] ∂L/∂logits[n,h2]
     k.product("d_pooled1", 32, 1, N, G, a.d_logits, p.fc_W, a.d_pooled1, N)
 
     # ∂L/∂sum2[n,g,j,k] = [sum2[n,g,j,k] > 0] ∂L/∂pooled1[n,g]/(J K)
     k.each_of("d_sum2", N * G * J * K, a.d_pooled1, a.sum2, a.d_sum2, N)
+
+    # ∂L/∂block2_conv2_norm_gain[s] = Σ_{n,j,k} xhat6[n,s,j,k] ∂L/∂sum2[n,s,j,k]
+    k.by_block("d_block2_conv2_norm_gain", S, a.xhat6, a.d_sum2, g.block2_conv2_norm_gain, N)
+
+    # ∂L/∂block2_conv2_norm_shift[s] = Σ_{n,j,k} ∂L/∂sum2[n,s,j,k]
+    k.by_block("d_block2_conv2_norm_shift", S, a.d_sum2, g.block2_conv2_norm_shift, N)
 
     # ∂L/∂xhat6[n,s,j,k] = block2_conv2_norm_gain[s] ∂L/∂sum2[n,s,j,k]
     k.each_of("d_xhat6", N * S * J * K, p.block2_conv2_norm_gain, a.d_sum2, a.d_xhat6, N)
@@ -2357,6 +2388,9 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
         N,
     )
 
+    # ∂L/∂block2_conv2_W[s,g,u,v] = Σ_{n,j,k} relu4_pad1[n,g,j+u,k+v] ∂L/∂z6[n,s,j,k]
+    k.product("d_block2_conv2_W", 16, 1, S, G * U * V, a.d_z6, a.relu4_pad1, g.block2_conv2_W, N)
+
     # padded_d_z6[n,s,p,w] = ∂L/∂z6[n,s,p-2,w-2] (0 outside)
     k.each_of("padded_d_z6", N * S * P * W, a.d_z6, a.padded_d_z6, N)
 
@@ -2367,23 +2401,22 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     )
 
     # ∂L/∂y5[n,g,j,k] = [y5[n,g,j,k] > 0] ∂L/∂relu4_pad1[n,g,j+1,k+1]
+    k.each_of("d_y5", N * G * J * K, a.d_relu4_pad1, a.y5, a.d_y5, N)
+
+    # ∂L/∂block2_conv1_norm_gain[g] = Σ_{n,j,k} xhat5[n,g,j,k] ∂L/∂y5[n,g,j,k]
+    k.by_block("d_block2_conv1_norm_gain", G, a.xhat5, a.d_y5, g.block2_conv1_norm_gain, N)
+
+    # ∂L/∂block2_conv1_norm_shift[g] = Σ_{n,j,k} ∂L/∂y5[n,g,j,k]
+    k.by_block("d_block2_conv1_norm_shift", G, a.d_y5, g.block2_conv1_norm_shift, N)
+
     # ∂L/∂xhat5[n,g,j,k] = block2_conv1_norm_gain[g] ∂L/∂y5[n,g,j,k]
-    k.each_of(
-        "d_xhat5",
-        N * G * J * K,
-        a.d_relu4_pad1,
-        a.y5,
-        p.block2_conv1_norm_gain,
-        a.d_y5,
-        a.d_xhat5,
-        N,
-    )
+    k.each_of("d_xhat5", N * G * J * K, p.block2_conv1_norm_gain, a.d_y5, a.d_xhat5, N)
 
     # xhat5_dot_d_xhat5[g] = Σ_{n,j,k} xhat5[n,g,j,k] ∂L/∂xhat5[n,g,j,k]
-    k.by_block("xhat5_dot_d_xhat5", G, a.xhat5, a.d_xhat5, a.xhat5_dot_d_xhat5, N)
+    k.by_block("d_block2_conv1_norm_gain", G, a.xhat5, a.d_xhat5, a.xhat5_dot_d_xhat5, N)
 
     # sum_d_xhat5[g] = Σ_{n,j,k} ∂L/∂xhat5[n,g,j,k]
-    k.by_block("sum_d_xhat5", G, a.d_xhat5, a.sum_d_xhat5, N)
+    k.by_block("d_block2_conv1_norm_shift", G, a.d_xhat5, a.sum_d_xhat5, N)
 
     # ∂L/∂z5[n,g,j,k] = rstd5[g] (∂L/∂xhat5[n,g,j,k] - xhat5[n,g,j,k] xhat5_dot_d_xhat5[g]/(J K N) -
     #     sum_d_xhat5[g]/(J K N))
@@ -2398,6 +2431,9 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
         a.d_z5,
         N,
     )
+
+    # ∂L/∂block2_conv1_W[g,f,u,v] = Σ_{n,j,k} relu3_pad1[n,f,2 j + u,2 k + v] ∂L/∂z5[n,g,j,k]
+    k.product("d_block2_conv1_W", 16, 1, G, F * U * V, a.d_z5, a.relu3_pad1, g.block2_conv1_W, N)
 
     # padded_block2_conv1_W[g,f,k,j] = block2_conv1_W[g,f,k,j] (0 outside)
     k.each_of("padded_block2_conv1_W", G * F * K * J, p.block2_conv1_W, a.padded_block2_conv1_W)
@@ -2419,14 +2455,20 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
         N,
     )
 
+    # ∂L/∂block2_skip_norm_gain[g] = Σ_{n,j,k} xhat4[n,g,j,k] ∂L/∂sum2[n,g,j,k]
+    k.by_block("d_block2_conv1_norm_gain", G, a.xhat4, a.d_sum2, g.block2_skip_norm_gain, N)
+
+    # ∂L/∂block2_skip_norm_shift[g] = Σ_{n,j,k} ∂L/∂sum2[n,g,j,k]
+    k.by_block("d_block2_conv1_norm_shift", G, a.d_sum2, g.block2_skip_norm_shift, N)
+
     # ∂L/∂xhat4[n,g,j,k] = block2_skip_norm_gain[g] ∂L/∂sum2[n,g,j,k]
-    k.each_of("d_xhat4", N * G * J * K, p.block2_skip_norm_gain, a.d_sum2, a.d_xhat4, N)
+    k.each_of("d_xhat5", N * G * J * K, p.block2_skip_norm_gain, a.d_sum2, a.d_xhat4, N)
 
     # xhat4_dot_d_xhat4[g] = Σ_{n,j,k} xhat4[n,g,j,k] ∂L/∂xhat4[n,g,j,k]
-    k.by_block("xhat5_dot_d_xhat5", G, a.xhat4, a.d_xhat4, a.xhat4_dot_d_xhat4, N)
+    k.by_block("d_block2_conv1_norm_gain", G, a.xhat4, a.d_xhat4, a.xhat4_dot_d_xhat4, N)
 
     # sum_d_xhat4[g] = Σ_{n,j,k} ∂L/∂xhat4[n,g,j,k]
-    k.by_block("sum_d_xhat5", G, a.d_xhat4, a.sum_d_xhat4, N)
+    k.by_block("d_block2_conv1_norm_shift", G, a.d_xhat4, a.sum_d_xhat4, N)
 
     # ∂L/∂z4[n,g,j,k] = rstd4[g] (∂L/∂xhat4[n,g,j,k] - xhat4[n,g,j,k] xhat4_dot_d_xhat4[g]/(J K N) -
     #     sum_d_xhat4[g]/(J K N))
@@ -2442,6 +2484,12 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
         N,
     )
 
+    # relu3_dot_d_z4[g,f] = Σ_{n,j,k} relu3[n,f,2 j,2 k] ∂L/∂z4[n,g,j,k]
+    k.product("relu3_dot_d_z4", 16, 1, G, F, a.d_z4, a.relu3, a.relu3_dot_d_z4, N)
+
+    # ∂L/∂block2_skip_W[g,f,m,q] = relu3_dot_d_z4[g,f]
+    k.each("d_block2_skip_W", G * F * M * Q, a.relu3_dot_d_z4, g.block2_skip_W)
+
     # split_d_relu3[n,f,y,z,u2,v2] = Σ_g δ(y,0) δ(z,0) block2_skip_W[g,f,0,0] ∂L/∂z4[n,g,u2,v2]
     k.by_thread(
         "split_d_relu3", N * F * Y * Z * U2 * V2, p.block2_skip_W, a.d_z4, a.split_d_relu3, N
@@ -2450,25 +2498,31 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     # ∂L/∂relu3[n,f,h,w] = joined_d_relu3_pad1[n,f,h+1,w+1] + split_d_relu3[n,f,h % Y,w % Z,h // 2 %
     #     U2,w // 2 % V2]
     # ∂L/∂sum1[n,f,h,w] = [sum1[n,f,h,w] > 0] ∂L/∂relu3[n,f,h,w]
-    # ∂L/∂xhat3[n,f,h,w] = block1_conv2_norm_gain[f] ∂L/∂sum1[n,f,h,w]
     k.each_of(
-        "d_xhat3",
+        "d_sum1",
         N * F * H * W,
         a.split_d_relu3_pad1,
         a.split_d_relu3,
         a.sum1,
-        p.block1_conv2_norm_gain,
         a.d_relu3,
         a.d_sum1,
-        a.d_xhat3,
         N,
     )
 
+    # ∂L/∂block1_conv2_norm_gain[f] = Σ_{n,h,w} xhat3[n,f,h,w] ∂L/∂sum1[n,f,h,w]
+    k.by_block("d_block1_conv2_norm_gain", F, a.xhat3, a.d_sum1, g.block1_conv2_norm_gain, N)
+
+    # ∂L/∂block1_conv2_norm_shift[f] = Σ_{n,h,w} ∂L/∂sum1[n,f,h,w]
+    k.by_block("d_block1_conv2_norm_shift", F, a.d_sum1, g.block1_conv2_norm_shift, N)
+
+    # ∂L/∂xhat3[n,f,h,w] = block1_conv2_norm_gain[f] ∂L/∂sum1[n,f,h,w]
+    k.each_of("d_xhat3", N * F * H * W, p.block1_conv2_norm_gain, a.d_sum1, a.d_xhat3, N)
+
     # xhat3_dot_d_xhat3[f] = Σ_{n,h,w} xhat3[n,f,h,w] ∂L/∂xhat3[n,f,h,w]
-    k.by_block("xhat3_dot_d_xhat3", F, a.xhat3, a.d_xhat3, a.xhat3_dot_d_xhat3, N)
+    k.by_block("d_block1_conv2_norm_gain", F, a.xhat3, a.d_xhat3, a.xhat3_dot_d_xhat3, N)
 
     # sum_d_xhat3[f] = Σ_{n,h,w} ∂L/∂xhat3[n,f,h,w]
-    k.by_block("sum_d_xhat3", F, a.d_xhat3, a.sum_d_xhat3, N)
+    k.by_block("d_block1_conv2_norm_shift", F, a.d_xhat3, a.sum_d_xhat3, N)
 
     # ∂L/∂z3[n,f,h,w] = rstd3[f] (∂L/∂xhat3[n,f,h,w] - xhat3[n,f,h,w] xhat3_dot_d_xhat3[f]/(H N W) -
     #     sum_d_xhat3[f]/(H N W))
@@ -2484,6 +2538,9 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
         N,
     )
 
+    # ∂L/∂block1_conv2_W[f,e,u,v] = Σ_{n,h,w} relu2_pad1[n,e,h+u,v+w] ∂L/∂z3[n,f,h,w]
+    k.product("d_block1_conv2_W", 16, 1, F, E * U * V, a.d_z3, a.relu2_pad1, g.block1_conv2_W, N)
+
     # padded_d_z3[n,f,q2,e2] = ∂L/∂z3[n,f,q2-2,e2-2] (0 outside)
     k.each_of("padded_d_z3", N * F * Q2 * E2, a.d_z3, a.padded_d_z3, N)
 
@@ -2494,23 +2551,22 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     )
 
     # ∂L/∂y2[n,e,h,w] = [y2[n,e,h,w] > 0] ∂L/∂relu2_pad1[n,e,h+1,w+1]
+    k.each_of("d_y2", N * E * H * W, a.d_relu2_pad1, a.y2, a.d_y2, N)
+
+    # ∂L/∂block1_conv1_norm_gain[e] = Σ_{n,h,w} xhat2[n,e,h,w] ∂L/∂y2[n,e,h,w]
+    k.by_block("d_block1_conv1_norm_gain", E, a.xhat2, a.d_y2, g.block1_conv1_norm_gain, N)
+
+    # ∂L/∂block1_conv1_norm_shift[e] = Σ_{n,h,w} ∂L/∂y2[n,e,h,w]
+    k.by_block("d_block1_conv1_norm_shift", E, a.d_y2, g.block1_conv1_norm_shift, N)
+
     # ∂L/∂xhat2[n,e,h,w] = block1_conv1_norm_gain[e] ∂L/∂y2[n,e,h,w]
-    k.each_of(
-        "d_xhat2",
-        N * E * H * W,
-        a.d_relu2_pad1,
-        a.y2,
-        p.block1_conv1_norm_gain,
-        a.d_y2,
-        a.d_xhat2,
-        N,
-    )
+    k.each_of("d_xhat2", N * E * H * W, p.block1_conv1_norm_gain, a.d_y2, a.d_xhat2, N)
 
     # xhat2_dot_d_xhat2[e] = Σ_{n,h,w} xhat2[n,e,h,w] ∂L/∂xhat2[n,e,h,w]
-    k.by_block("xhat2_dot_d_xhat2", E, a.xhat2, a.d_xhat2, a.xhat2_dot_d_xhat2, N)
+    k.by_block("d_block1_conv1_norm_gain", E, a.xhat2, a.d_xhat2, a.xhat2_dot_d_xhat2, N)
 
     # sum_d_xhat2[e] = Σ_{n,h,w} ∂L/∂xhat2[n,e,h,w]
-    k.by_block("sum_d_xhat2", E, a.d_xhat2, a.sum_d_xhat2, N)
+    k.by_block("d_block1_conv1_norm_shift", E, a.d_xhat2, a.sum_d_xhat2, N)
 
     # ∂L/∂z2[n,e,h,w] = rstd2[e] (∂L/∂xhat2[n,e,h,w] - xhat2[n,e,h,w] xhat2_dot_d_xhat2[e]/(H N W) -
     #     sum_d_xhat2[e]/(H N W))
@@ -2526,6 +2582,9 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
         N,
     )
 
+    # ∂L/∂block1_conv1_W[e,f,u,v] = Σ_{n,h,w} relu1_pad1[n,f,h+u,v+w] ∂L/∂z2[n,e,h,w]
+    k.product("d_block1_conv1_W", 16, 1, E, F * U * V, a.d_z2, a.relu1_pad1, g.block1_conv1_W, N)
+
     # padded_d_z2[n,e,q2,e2] = ∂L/∂z2[n,e,q2-2,e2-2] (0 outside)
     k.each_of("padded_d_z2", N * E * Q2 * E2, a.d_z2, a.padded_d_z2, N)
 
@@ -2536,24 +2595,22 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     )
 
     # ∂L/∂y1[n,f,h,w] = [y1[n,f,h,w] > 0] (∂L/∂sum1[n,f,h,w] + ∂L/∂relu1_pad1[n,f,h+1,w+1])
+    k.each_of("d_y1", N * F * H * W, a.d_sum1, a.d_relu1_pad1, a.y1, a.d_y1, N)
+
+    # ∂L/∂stem_norm_gain[f] = Σ_{n,h,w} xhat1[n,f,h,w] ∂L/∂y1[n,f,h,w]
+    k.by_block("d_block1_conv2_norm_gain", F, a.xhat1, a.d_y1, g.stem_norm_gain, N)
+
+    # ∂L/∂stem_norm_shift[f] = Σ_{n,h,w} ∂L/∂y1[n,f,h,w]
+    k.by_block("d_block1_conv2_norm_shift", F, a.d_y1, g.stem_norm_shift, N)
+
     # ∂L/∂xhat1[n,f,h,w] = stem_norm_gain[f] ∂L/∂y1[n,f,h,w]
-    k.each_of(
-        "d_xhat1",
-        N * F * H * W,
-        a.d_sum1,
-        a.d_relu1_pad1,
-        a.y1,
-        p.stem_norm_gain,
-        a.d_y1,
-        a.d_xhat1,
-        N,
-    )
+    k.each_of("d_xhat3", N * F * H * W, p.stem_norm_gain, a.d_y1, a.d_xhat1, N)
 
     # xhat1_dot_d_xhat1[f] = Σ_{n,h,w} xhat1[n,f,h,w] ∂L/∂xhat1[n,f,h,w]
-    k.by_block("xhat3_dot_d_xhat3", F, a.xhat1, a.d_xhat1, a.xhat1_dot_d_xhat1, N)
+    k.by_block("d_block1_conv2_norm_gain", F, a.xhat1, a.d_xhat1, a.xhat1_dot_d_xhat1, N)
 
     # sum_d_xhat1[f] = Σ_{n,h,w} ∂L/∂xhat1[n,f,h,w]
-    k.by_block("sum_d_xhat3", F, a.d_xhat1, a.sum_d_xhat1, N)
+    k.by_block("d_block1_conv2_norm_shift", F, a.d_xhat1, a.sum_d_xhat1, N)
 
     # ∂L/∂z1[n,f,h,w] = rstd1[f] (∂L/∂xhat1[n,f,h,w] - xhat1[n,f,h,w] xhat1_dot_d_xhat1[f]/(H N W) -
     #     sum_d_xhat1[f]/(H N W))
@@ -2571,66 +2628,6 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # ∂L/∂stem_W[f,c,u,v] = Σ_{n,h,w} shaped1_pad[n,c,h+u,v+w] ∂L/∂z1[n,f,h,w]
     k.product("d_stem_W", 16, 1, F, C * U * V, a.d_z1, a.shaped1_pad, g.stem_W, N)
-
-    # ∂L/∂stem_norm_gain[f] = Σ_{n,h,w} xhat1[n,f,h,w] ∂L/∂y1[n,f,h,w]
-    k.by_block("xhat3_dot_d_xhat3", F, a.xhat1, a.d_y1, g.stem_norm_gain, N)
-
-    # ∂L/∂stem_norm_shift[f] = Σ_{n,h,w} ∂L/∂y1[n,f,h,w]
-    k.by_block("sum_d_xhat3", F, a.d_y1, g.stem_norm_shift, N)
-
-    # ∂L/∂block1_conv1_W[e,f,u,v] = Σ_{n,h,w} relu1_pad1[n,f,h+u,v+w] ∂L/∂z2[n,e,h,w]
-    k.product("d_block1_conv1_W", 16, 1, E, F * U * V, a.d_z2, a.relu1_pad1, g.block1_conv1_W, N)
-
-    # ∂L/∂block1_conv1_norm_gain[e] = Σ_{n,h,w} xhat2[n,e,h,w] ∂L/∂y2[n,e,h,w]
-    k.by_block("xhat2_dot_d_xhat2", E, a.xhat2, a.d_y2, g.block1_conv1_norm_gain, N)
-
-    # ∂L/∂block1_conv1_norm_shift[e] = Σ_{n,h,w} ∂L/∂y2[n,e,h,w]
-    k.by_block("sum_d_xhat2", E, a.d_y2, g.block1_conv1_norm_shift, N)
-
-    # ∂L/∂block1_conv2_W[f,e,u,v] = Σ_{n,h,w} relu2_pad1[n,e,h+u,v+w] ∂L/∂z3[n,f,h,w]
-    k.product("d_block1_conv2_W", 16, 1, F, E * U * V, a.d_z3, a.relu2_pad1, g.block1_conv2_W, N)
-
-    # ∂L/∂block1_conv2_norm_gain[f] = Σ_{n,h,w} xhat3[n,f,h,w] ∂L/∂sum1[n,f,h,w]
-    k.by_block("xhat3_dot_d_xhat3", F, a.xhat3, a.d_sum1, g.block1_conv2_norm_gain, N)
-
-    # ∂L/∂block1_conv2_norm_shift[f] = Σ_{n,h,w} ∂L/∂sum1[n,f,h,w]
-    k.by_block("sum_d_xhat3", F, a.d_sum1, g.block1_conv2_norm_shift, N)
-
-    # relu3_dot_d_z4[g,f] = Σ_{n,j,k} relu3[n,f,2 j,2 k] ∂L/∂z4[n,g,j,k]
-    k.product("relu3_dot_d_z4", 16, 1, G, F, a.d_z4, a.relu3, a.relu3_dot_d_z4, N)
-
-    # ∂L/∂block2_skip_W[g,f,m,q] = relu3_dot_d_z4[g,f]
-    k.each("d_block2_skip_W", G * F * M * Q, a.relu3_dot_d_z4, g.block2_skip_W)
-
-    # ∂L/∂block2_skip_norm_gain[g] = Σ_{n,j,k} xhat4[n,g,j,k] ∂L/∂sum2[n,g,j,k]
-    k.by_block("xhat5_dot_d_xhat5", G, a.xhat4, a.d_sum2, g.block2_skip_norm_gain, N)
-
-    # ∂L/∂block2_skip_norm_shift[g] = Σ_{n,j,k} ∂L/∂sum2[n,g,j,k]
-    k.by_block("sum_d_xhat5", G, a.d_sum2, g.block2_skip_norm_shift, N)
-
-    # ∂L/∂block2_conv1_W[g,f,u,v] = Σ_{n,j,k} relu3_pad1[n,f,2 j + u,2 k + v] ∂L/∂z5[n,g,j,k]
-    k.product("d_block2_conv1_W", 16, 1, G, F * U * V, a.d_z5, a.relu3_pad1, g.block2_conv1_W, N)
-
-    # ∂L/∂block2_conv1_norm_gain[g] = Σ_{n,j,k} xhat5[n,g,j,k] ∂L/∂y5[n,g,j,k]
-    k.by_block("xhat5_dot_d_xhat5", G, a.xhat5, a.d_y5, g.block2_conv1_norm_gain, N)
-
-    # ∂L/∂block2_conv1_norm_shift[g] = Σ_{n,j,k} ∂L/∂y5[n,g,j,k]
-    k.by_block("sum_d_xhat5", G, a.d_y5, g.block2_conv1_norm_shift, N)
-
-    # ∂L/∂block2_conv2_W[s,g,u,v] = Σ_{n,j,k} relu4_pad1[n,g,j+u,k+v] ∂L/∂z6[n,s,j,k]
-    k.product("d_block2_conv2_W", 16, 1, S, G * U * V, a.d_z6, a.relu4_pad1, g.block2_conv2_W, N)
-
-    # ∂L/∂block2_conv2_norm_gain[s] = Σ_{n,j,k} xhat6[n,s,j,k] ∂L/∂sum2[n,s,j,k]
-    k.by_block("d_block2_conv2_norm_gain", S, a.xhat6, a.d_sum2, g.block2_conv2_norm_gain, N)
-
-    # ∂L/∂block2_conv2_norm_shift[s] = Σ_{n,j,k} ∂L/∂sum2[n,s,j,k]
-    k.by_block("d_block2_conv2_norm_shift", S, a.d_sum2, g.block2_conv2_norm_shift, N)
-
-    # ∂L/∂fc_W[g,h2] = Σ_n pooled1[n,g] ∂L/∂logits[n,h2]
-    k.product("d_fc_W", 16, 1, G, H2, a.pooled1, a.d_logits, g.fc_W, N)
-
-    # ∂L/∂fc_b[h2] = Σ_n ∂L/∂logits[n,h2]
-    k.by_columns("d_fc_b", H2, a.d_logits, g.fc_b, N)
 
 
 def update(p: Params, g: Grads, s: State) -> None:

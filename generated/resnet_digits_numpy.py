@@ -327,9 +327,9 @@ class Workspace(Activations):
             F * Y * R2 * J2 * Z * pitch(rows_J_FJ2KNR2YZ * K * N),
             F * pitch(rows_J_FKN * K * N),
         )
-        rows_N = np.empty((17002, N), dtype)
+        rows_N = np.empty((11392, N), dtype)
         rows_TILE = np.empty((1, TILE), dtype)
-        rows = np.empty(18432, dtype)
+        rows = np.empty(18544, dtype)
         self.shaped1_pad = np.zeros((C, A, B, N), dtype)  # shaped1_pad[c,a,b,n]
         self.relu1_pad1 = np.zeros((F, A, B, N), dtype)  # relu1_pad1[f,a,b,n]
         self.relu2_pad1 = np.zeros((E, A, B, N), dtype)  # relu2_pad1[e,a,b,n]
@@ -338,137 +338,137 @@ class Workspace(Activations):
         self.loss = np.empty((), dtype)  # loss
         self.padded_block2_conv1_W = np.zeros((G, F, K, J), dtype)  # padded_block2_conv1_W[g,f,k,j]
         self.shaped1 = rows_N[0:64].reshape((C, H, W, N))  # shaped1[c,h,w,n]
-        self.z1 = rows_N[1024:2048].reshape((F, H, W, N))  # z1[f,h,w,n]
+        self.z1 = rows_N[3200:4224].reshape((F, H, W, N))  # z1[f,h,w,n]
         self.u_cuvh_wn = apart(rows_TILE[0], C * U * V, (C, U, V, rows_H_CNUVW, W, N))
         self.mean1 = rows[512:528].reshape(F)  # mean1[f]
         self.var1 = rows[528:544].reshape(F)  # var1[f]
-        self.u_fhwn = rows_N[14336:15360].reshape((F, H, W, N))
-        self.rstd1 = rows[8224:8240].reshape(F)  # rstd1[f]
-        self.xhat1 = rows_N[1024:2048].reshape((F, H, W, N))  # xhat1[f,h,w,n]
-        self.y1 = rows_N[5120:6144].reshape((F, H, W, N))  # y1[f,h,w,n]
-        self.relu1 = rows_N[0:1024].reshape((F, H, W, N))  # relu1[f,h,w,n]
-        self.z2 = rows_N[2048:3072].reshape((E, H, W, N))  # z2[e,h,w,n]
+        self.u_fhwn = rows_N[4224:5248].reshape((F, H, W, N))
+        self.rstd1 = rows[18496:18512].reshape(F)  # rstd1[f]
+        self.xhat1 = rows_N[3200:4224].reshape((F, H, W, N))  # xhat1[f,h,w,n]
+        self.y1 = rows_N[5248:6272].reshape((F, H, W, N))  # y1[f,h,w,n]
+        self.relu1 = rows_N[6272:7296].reshape((F, H, W, N))  # relu1[f,h,w,n]
+        self.z2 = rows_N[7296:8320].reshape((E, H, W, N))  # z2[e,h,w,n]
         self.u_fuvh_wn = apart(rows_TILE[0], F * U * V, (F, U, V, rows_H_FNUVW, W, N))
         self.mean2 = rows[544:560].reshape(E)  # mean2[e]
         self.var2 = rows[560:576].reshape(E)  # var2[e]
-        self.u_ehwn = rows_N[3072:4096].reshape((E, H, W, N))
-        self.rstd2 = rows[8240:8256].reshape(E)  # rstd2[e]
-        self.xhat2 = rows_N[2048:3072].reshape((E, H, W, N))  # xhat2[e,h,w,n]
-        self.y2 = rows_N[3072:4096].reshape((E, H, W, N))  # y2[e,h,w,n]
-        self.relu2 = rows_N[4096:5120].reshape((E, H, W, N))  # relu2[e,h,w,n]
-        self.z3 = rows_N[4096:5120].reshape((F, H, W, N))  # z3[f,h,w,n]
+        self.u_ehwn = rows_N[0:1024].reshape((E, H, W, N))
+        self.rstd2 = rows[18512:18528].reshape(E)  # rstd2[e]
+        self.xhat2 = rows_N[7296:8320].reshape((E, H, W, N))  # xhat2[e,h,w,n]
+        self.y2 = rows_N[8320:9344].reshape((E, H, W, N))  # y2[e,h,w,n]
+        self.relu2 = rows_N[0:1024].reshape((E, H, W, N))  # relu2[e,h,w,n]
+        self.z3 = rows_N[9344:10368].reshape((F, H, W, N))  # z3[f,h,w,n]
         self.u_euvh_wn = apart(rows_TILE[0], E * U * V, (E, U, V, rows_H_ENUVW, W, N))
         self.mean3 = rows[576:592].reshape(F)  # mean3[f]
         self.var3 = rows[592:608].reshape(F)  # var3[f]
-        self.rstd3 = rows[8256:8272].reshape(F)  # rstd3[f]
-        self.xhat3 = rows_N[4096:5120].reshape((F, H, W, N))  # xhat3[f,h,w,n]
-        self.y3 = rows_N[6144:7168].reshape((F, H, W, N))  # y3[f,h,w,n]
-        self.sum1 = rows_N[0:1024].reshape((F, H, W, N))  # sum1[f,h,w,n]
-        self.relu3 = rows_N[6144:7168].reshape((F, H, W, N))  # relu3[f,h,w,n]
-        self.z4 = rows_N[7680:8192].reshape((G, J, K, N))  # z4[g,j,k,n]
+        self.rstd3 = rows[18528:18544].reshape(F)  # rstd3[f]
+        self.xhat3 = rows_N[9344:10368].reshape((F, H, W, N))  # xhat3[f,h,w,n]
+        self.y3 = rows_N[0:1024].reshape((F, H, W, N))  # y3[f,h,w,n]
+        self.sum1 = rows_N[6272:7296].reshape((F, H, W, N))  # sum1[f,h,w,n]
+        self.relu3 = rows_N[4224:5248].reshape((F, H, W, N))  # relu3[f,h,w,n]
+        self.z4 = rows_N[10368:10880].reshape((G, J, K, N))  # z4[g,j,k,n]
         self.u_fg = rows[0:512].reshape((F, G))
-        self.v_fjkn = rows_N[7168:7424].reshape((F, J, K, N))
+        self.v_fjkn = rows_N[0:256].reshape((F, J, K, N))
         self.mean4 = rows[0:32].reshape(G)  # mean4[g]
         self.var4 = rows[32:64].reshape(G)  # var4[g]
-        self.u_gjkn = rows_N[8704:9216].reshape((G, J, K, N))
-        self.rstd4 = rows[8192:8224].reshape(G)  # rstd4[g]
-        self.xhat4 = rows_N[7680:8192].reshape((G, J, K, N))  # xhat4[g,j,k,n]
-        self.y4 = rows_N[7168:7680].reshape((G, J, K, N))  # y4[g,j,k,n]
-        self.z5 = rows_N[8192:8704].reshape((G, J, K, N))  # z5[g,j,k,n]
+        self.u_gjkn = rows_N[0:512].reshape((G, J, K, N))
+        self.rstd4 = rows[18432:18464].reshape(G)  # rstd4[g]
+        self.xhat4 = rows_N[10368:10880].reshape((G, J, K, N))  # xhat4[g,j,k,n]
+        self.y4 = rows_N[10880:11392].reshape((G, J, K, N))  # y4[g,j,k,n]
+        self.z5 = rows_N[1600:2112].reshape((G, J, K, N))  # z5[g,j,k,n]
         self.u_fuvj_kn = apart(rows_TILE[0], F * U * V, (F, U, V, rows_J_FKNUV, K, N))
         self.mean5 = rows[64:96].reshape(G)  # mean5[g]
         self.var5 = rows[96:128].reshape(G)  # var5[g]
-        self.rstd5 = rows[128:160].reshape(G)  # rstd5[g]
-        self.xhat5 = rows_N[8192:8704].reshape((G, J, K, N))  # xhat5[g,j,k,n]
-        self.y5 = rows_N[8704:9216].reshape((G, J, K, N))  # y5[g,j,k,n]
-        self.relu4 = rows_N[9216:9728].reshape((G, J, K, N))  # relu4[g,j,k,n]
-        self.z6 = rows_N[9216:9728].reshape((S, J, K, N))  # z6[s,j,k,n]
+        self.rstd5 = rows[18464:18496].reshape(G)  # rstd5[g]
+        self.xhat5 = rows_N[1600:2112].reshape((G, J, K, N))  # xhat5[g,j,k,n]
+        self.y5 = rows_N[2112:2624].reshape((G, J, K, N))  # y5[g,j,k,n]
+        self.relu4 = rows_N[0:512].reshape((G, J, K, N))  # relu4[g,j,k,n]
+        self.z6 = rows_N[2624:3136].reshape((S, J, K, N))  # z6[s,j,k,n]
         self.u_guvj_kn = apart(rows_TILE[0], G * U * V, (G, U, V, rows_J_GKNUV, K, N))
-        self.mean6 = rows[160:192].reshape(S)  # mean6[s]
-        self.var6 = rows[192:224].reshape(S)  # var6[s]
-        self.u_sjkn = rows_N[9728:10240].reshape((S, J, K, N))
-        self.rstd6 = rows[224:256].reshape(S)  # rstd6[s]
-        self.xhat6 = rows_N[9216:9728].reshape((S, J, K, N))  # xhat6[s,j,k,n]
-        self.y6 = rows_N[9728:10240].reshape((S, J, K, N))  # y6[s,j,k,n]
-        self.sum2 = rows_N[7168:7680].reshape((G, J, K, N))  # sum2[g,j,k,n]
-        self.h = rows_N[9728:10240].reshape((G, J, K, N))  # h[g,j,k,n]
-        self.pooled1 = rows_N[16960:16992].reshape((N, G))  # pooled1[n,g]
-        self.logits = rows_N[9738:9748].reshape((H2, N))  # logits[h2,n]
-        self.m = rows_N[9749:9750].reshape(N)  # m[n]
-        self.e = rows_N[9728:9738].reshape((H2, N))  # e[h2,n]
-        self.s = rows_N[9748:9749].reshape(N)  # s[n]
-        self.average = rows_N[9750:9751].reshape(N)  # average[n]
-        self.logits_at_digit = rows_N[9751:9752].reshape(N)  # logits_at_digit[n]
-        self.i_n = lent(rows_N[9752:9754], np.intp, (N,))
-        self.u_n = rows_N[9738:9739].reshape(N)
-        self.v_n = rows_N[9739:9740].reshape(N)
-        self.u_f = rows[256:272].reshape(F)
-        self.u_e = rows[256:272].reshape(E)
-        self.u_g = rows[256:288].reshape(G)
+        self.mean6 = rows[128:160].reshape(S)  # mean6[s]
+        self.var6 = rows[160:192].reshape(S)  # var6[s]
+        self.u_sjkn = rows_N[0:512].reshape((S, J, K, N))
+        self.rstd6 = rows[192:224].reshape(S)  # rstd6[s]
+        self.xhat6 = rows_N[2624:3136].reshape((S, J, K, N))  # xhat6[s,j,k,n]
+        self.y6 = rows_N[0:512].reshape((S, J, K, N))  # y6[s,j,k,n]
+        self.sum2 = rows_N[10880:11392].reshape((G, J, K, N))  # sum2[g,j,k,n]
+        self.h = rows_N[0:512].reshape((G, J, K, N))  # h[g,j,k,n]
+        self.pooled1 = rows_N[512:544].reshape((N, G))  # pooled1[n,g]
+        self.logits = rows_N[0:10].reshape((H2, N))  # logits[h2,n]
+        self.m = rows_N[22:23].reshape(N)  # m[n]
+        self.e = rows_N[10:20].reshape((H2, N))  # e[h2,n]
+        self.s = rows_N[23:24].reshape(N)  # s[n]
+        self.average = rows_N[24:25].reshape(N)  # average[n]
+        self.logits_at_digit = rows_N[25:26].reshape(N)  # logits_at_digit[n]
+        self.i_n = lent(rows_N[20:22], np.intp, (N,))
+        self.u_n = rows_N[0:1].reshape(N)
+        self.v_n = rows_N[1:2].reshape(N)
+        self.u_f = rows[224:240].reshape(F)
+        self.u_e = rows[224:240].reshape(E)
+        self.u_g = rows[224:256].reshape(G)
         self.u_s = rows[0:32].reshape(S)
-        self.p = rows_N[9728:9738].reshape((H2, N))  # p[h2,n]
-        self.d_logits = rows_N[16992:17002].reshape((H2, N))  # ∂L/∂logits[h2,n]
-        self.d_pooled1 = rows_N[9728:9760].reshape((N, G))  # ∂L/∂pooled1[n,g]
-        self.d_sum2 = rows_N[7168:7680].reshape((G, J, K, N))  # ∂L/∂sum2[g,j,k,n]
-        self.u_gn = rows_N[9760:9792].reshape((G, N))
-        self.d_xhat6 = rows_N[10240:10752].reshape((S, J, K, N))  # ∂L/∂xhat6[s,j,k,n]
+        self.p = rows_N[10:20].reshape((H2, N))  # p[h2,n]
+        self.d_logits = rows_N[32:42].reshape((H2, N))  # ∂L/∂logits[h2,n]
+        self.d_pooled1 = rows_N[0:32].reshape((N, G))  # ∂L/∂pooled1[n,g]
+        self.d_sum2 = rows_N[10880:11392].reshape((G, J, K, N))  # ∂L/∂sum2[g,j,k,n]
+        self.u_gn = rows_N[32:64].reshape((G, N))
+        self.d_xhat6 = rows_N[0:512].reshape((S, J, K, N))  # ∂L/∂xhat6[s,j,k,n]
         self.xhat6_dot_d_xhat6 = rows[32:64].reshape(S)  # xhat6_dot_d_xhat6[s]
         self.sum_d_xhat6 = rows[64:96].reshape(S)  # sum_d_xhat6[s]
-        self.d_z6 = rows_N[9728:10240].reshape((S, J, K, N))  # ∂L/∂z6[s,j,k,n]
-        self.d_relu4_pad1 = rows_N[10240:11392].reshape((G, A2, B2, N))  # ∂L/∂relu4_pad1[g,a2,b2,n]
-        self.d_y5 = rows_N[8704:9216].reshape((G, J, K, N))  # ∂L/∂y5[g,j,k,n]
-        self.d_xhat5 = rows_N[10752:11264].reshape((G, J, K, N))  # ∂L/∂xhat5[g,j,k,n]
+        self.d_z6 = rows_N[2624:3136].reshape((S, J, K, N))  # ∂L/∂z6[s,j,k,n]
+        self.v_guvs = rows[0:9216].reshape((G, U, V, S))
+        self.w_guvs = rows[9216:18432].reshape((G, U, V, S))
+        self.d_relu4_pad1 = rows_N[0:1152].reshape((G, A2, B2, N))  # ∂L/∂relu4_pad1[g,a2,b2,n]
+        self.d_y5 = rows_N[2112:2624].reshape((G, J, K, N))  # ∂L/∂y5[g,j,k,n]
+        self.d_xhat5 = rows_N[2112:2624].reshape((G, J, K, N))  # ∂L/∂xhat5[g,j,k,n]
         self.xhat5_dot_d_xhat5 = rows[0:32].reshape(G)  # xhat5_dot_d_xhat5[g]
         self.sum_d_xhat5 = rows[32:64].reshape(G)  # sum_d_xhat5[g]
-        self.d_z5 = rows_N[10240:10752].reshape((G, J, K, N))  # ∂L/∂z5[g,j,k,n]
-        self.split_d_relu3_pad1 = rows_N[13888:15488].reshape(
+        self.d_z5 = rows_N[1600:2112].reshape((G, J, K, N))  # ∂L/∂z5[g,j,k,n]
+        self.v_fuvg = rows[0:4608].reshape((F, U, V, G))
+        self.w_fuvg = rows[4608:9216].reshape((F, U, V, G))
+        self.split_d_relu3_pad1 = rows_N[0:1600].reshape(
             (F, Y, R2, X, K2, N)
         )  # split_d_relu3_pad1[f,y,r2,x,k2,n]
         self.u_fyr2j2zg = rows[0:8192].reshape((F, Y, R2, J2, Z, G))
         self.v_fyr2j2zj_kn = apart(
             rows_TILE[0], F * Y * R2 * J2 * Z, (F, Y, R2, J2, Z, rows_J_FJ2KNR2YZ, K, N)
         )
-        self.joined_d_relu3_pad1 = rows_N[12288:13888].reshape(
+        self.joined_d_relu3_pad1 = rows_N[1600:3200].reshape(
             (F, A, B, N)
         )  # joined_d_relu3_pad1[f,a,b,n]
-        self.d_xhat4 = rows_N[10752:11264].reshape((G, J, K, N))  # ∂L/∂xhat4[g,j,k,n]
+        self.d_xhat4 = rows_N[10880:11392].reshape((G, J, K, N))  # ∂L/∂xhat4[g,j,k,n]
         self.xhat4_dot_d_xhat4 = rows[0:32].reshape(G)  # xhat4_dot_d_xhat4[g]
         self.sum_d_xhat4 = rows[32:64].reshape(G)  # sum_d_xhat4[g]
-        self.d_z4 = rows_N[11776:12288].reshape((G, J, K, N))  # ∂L/∂z4[g,j,k,n]
-        self.split_d_relu3 = rows_N[10752:11776].reshape(
-            (F, Y, Z, U2, V2, N)
-        )  # split_d_relu3[f,y,z,u2,v2,n]
-        self.u_fu2v2n = rows_N[13888:14144].reshape((F, U2, V2, N))
-        self.d_relu3 = rows_N[15360:16384].reshape((F, H, W, N))  # ∂L/∂relu3[f,h,w,n]
-        self.d_sum1 = rows_N[0:1024].reshape((F, H, W, N))  # ∂L/∂sum1[f,h,w,n]
-        self.d_xhat3 = rows_N[12288:13312].reshape((F, H, W, N))  # ∂L/∂xhat3[f,h,w,n]
-        self.xhat3_dot_d_xhat3 = rows[0:16].reshape(F)  # xhat3_dot_d_xhat3[f]
-        self.sum_d_xhat3 = rows[16:32].reshape(F)  # sum_d_xhat3[f]
-        self.d_z3 = rows_N[10752:11776].reshape((F, H, W, N))  # ∂L/∂z3[f,h,w,n]
-        self.d_relu2_pad1 = rows_N[12288:13888].reshape((E, A, B, N))  # ∂L/∂relu2_pad1[e,a,b,n]
-        self.d_y2 = rows_N[3072:4096].reshape((E, H, W, N))  # ∂L/∂y2[e,h,w,n]
-        self.d_xhat2 = rows_N[13312:14336].reshape((E, H, W, N))  # ∂L/∂xhat2[e,h,w,n]
-        self.xhat2_dot_d_xhat2 = rows[0:16].reshape(E)  # xhat2_dot_d_xhat2[e]
-        self.sum_d_xhat2 = rows[16:32].reshape(E)  # sum_d_xhat2[e]
-        self.d_z2 = rows_N[12288:13312].reshape((E, H, W, N))  # ∂L/∂z2[e,h,w,n]
-        self.d_relu1_pad1 = rows_N[15360:16960].reshape((F, A, B, N))  # ∂L/∂relu1_pad1[f,a,b,n]
-        self.d_y1 = rows_N[13312:14336].reshape((F, H, W, N))  # ∂L/∂y1[f,h,w,n]
-        self.d_xhat1 = rows_N[5120:6144].reshape((F, H, W, N))  # ∂L/∂xhat1[f,h,w,n]
-        self.xhat1_dot_d_xhat1 = rows[0:16].reshape(F)  # xhat1_dot_d_xhat1[f]
-        self.sum_d_xhat1 = rows[16:32].reshape(F)  # sum_d_xhat1[f]
-        self.d_z1 = rows_N[14336:15360].reshape((F, H, W, N))  # ∂L/∂z1[f,h,w,n]
-        self.v_fcuv = rows[0:144].reshape((F, C, U, V))
-        self.v_fuve = rows[0:2304].reshape((F, U, V, E))
-        self.w_fuve = rows[2304:4608].reshape((F, U, V, E))
-        self.v_euvf = rows[0:2304].reshape((E, U, V, F))
-        self.w_euvf = rows[2304:4608].reshape((E, U, V, F))
+        self.d_z4 = rows_N[10368:10880].reshape((G, J, K, N))  # ∂L/∂z4[g,j,k,n]
         self.relu3_dot_d_z4 = rows[0:512].reshape((G, F))  # relu3_dot_d_z4[g,f]
         self.u_fj_kn = apart(rows_TILE[0], F, (F, rows_J_FKN, K, N))
         self.v_gf = rows[512:1024].reshape((G, F))
-        self.v_fuvg = rows[0:4608].reshape((F, U, V, G))
-        self.w_fuvg = rows[4608:9216].reshape((F, U, V, G))
-        self.v_guvs = rows[0:9216].reshape((G, U, V, S))
-        self.w_guvs = rows[9216:18432].reshape((G, U, V, S))
+        self.split_d_relu3 = rows_N[0:1024].reshape(
+            (F, Y, Z, U2, V2, N)
+        )  # split_d_relu3[f,y,z,u2,v2,n]
+        self.u_fu2v2n = rows_N[1024:1280].reshape((F, U2, V2, N))
+        self.d_relu3 = rows_N[10368:11392].reshape((F, H, W, N))  # ∂L/∂relu3[f,h,w,n]
+        self.d_sum1 = rows_N[6272:7296].reshape((F, H, W, N))  # ∂L/∂sum1[f,h,w,n]
+        self.d_xhat3 = rows_N[0:1024].reshape((F, H, W, N))  # ∂L/∂xhat3[f,h,w,n]
+        self.xhat3_dot_d_xhat3 = rows[0:16].reshape(F)  # xhat3_dot_d_xhat3[f]
+        self.sum_d_xhat3 = rows[16:32].reshape(F)  # sum_d_xhat3[f]
+        self.d_z3 = rows_N[9344:10368].reshape((F, H, W, N))  # ∂L/∂z3[f,h,w,n]
+        self.v_euvf = rows[0:2304].reshape((E, U, V, F))
+        self.w_euvf = rows[2304:4608].reshape((E, U, V, F))
+        self.d_relu2_pad1 = rows_N[0:1600].reshape((E, A, B, N))  # ∂L/∂relu2_pad1[e,a,b,n]
+        self.d_y2 = rows_N[8320:9344].reshape((E, H, W, N))  # ∂L/∂y2[e,h,w,n]
+        self.d_xhat2 = rows_N[8320:9344].reshape((E, H, W, N))  # ∂L/∂xhat2[e,h,w,n]
+        self.xhat2_dot_d_xhat2 = rows[0:16].reshape(E)  # xhat2_dot_d_xhat2[e]
+        self.sum_d_xhat2 = rows[16:32].reshape(E)  # sum_d_xhat2[e]
+        self.d_z2 = rows_N[7296:8320].reshape((E, H, W, N))  # ∂L/∂z2[e,h,w,n]
+        self.v_fuve = rows[0:2304].reshape((F, U, V, E))
+        self.w_fuve = rows[2304:4608].reshape((F, U, V, E))
+        self.d_relu1_pad1 = rows_N[0:1600].reshape((F, A, B, N))  # ∂L/∂relu1_pad1[f,a,b,n]
+        self.d_y1 = rows_N[6272:7296].reshape((F, H, W, N))  # ∂L/∂y1[f,h,w,n]
+        self.d_xhat1 = rows_N[6272:7296].reshape((F, H, W, N))  # ∂L/∂xhat1[f,h,w,n]
+        self.xhat1_dot_d_xhat1 = rows[0:16].reshape(F)  # xhat1_dot_d_xhat1[f]
+        self.sum_d_xhat1 = rows[16:32].reshape(F)  # sum_d_xhat1[f]
+        self.d_z1 = rows_N[3200:4224].reshape((F, H, W, N))  # ∂L/∂z1[f,h,w,n]
+        self.v_fcuv = rows[0:144].reshape((F, C, U, V))
         self.COUNT_N = np.array(N)
         self.C_0_1 = np.array(0.1, dtype)
         self.C_0_1_BATCH_H_W_OVER_MAX_1_BATCH_H_W_MINUS_1 = np.array(
@@ -1126,6 +1126,12 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.subtract(a.d_logits, a.C_0_1_OVER_H2, out=a.d_logits)
     np.multiply(a.d_logits, a.C_1_OVER_BATCH, out=a.d_logits)
 
+    # ∂L/∂fc_W[g,h2] = Σ_n pooled1[n,g] ∂L/∂logits[n,h2]
+    np.dot(a.pooled1.T, a.d_logits.T, out=g.fc_W)
+
+    # ∂L/∂fc_b[h2] = Σ_n ∂L/∂logits[n,h2]
+    np.dot(a.d_logits, a.ONES_N, out=g.fc_b)
+
     # ∂L/∂pooled1[n,g] = Σ_h2 fc_W[g,h2] ∂L/∂logits[n,h2]
     np.dot(a.d_logits.T, p.fc_W.T, out=a.d_pooled1)
 
@@ -1133,6 +1139,12 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.greater(a.sum2, a.ZERO, out=a.d_sum2)
     np.multiply(a.d_pooled1.T, a.C_1_OVER_J_K, out=a.u_gn)
     np.multiply(a.d_sum2, a.u_gn[:, None, None, :], out=a.d_sum2)
+
+    # ∂L/∂block2_conv2_norm_gain[s] = Σ_{n,j,k} xhat6[n,s,j,k] ∂L/∂sum2[n,s,j,k]
+    np.einsum("sjkn,sjkn->s", a.d_sum2, a.xhat6, out=g.block2_conv2_norm_gain)
+
+    # ∂L/∂block2_conv2_norm_shift[s] = Σ_{n,j,k} ∂L/∂sum2[n,s,j,k]
+    np.add.reduce(a.d_sum2, axis=(1, 2, 3), out=g.block2_conv2_norm_shift)
 
     # ∂L/∂xhat6[n,s,j,k] = block2_conv2_norm_gain[s] ∂L/∂sum2[n,s,j,k]
     np.multiply(a.d_sum2, p.block2_conv2_norm_gain[:, None, None, None], out=a.d_xhat6)
@@ -1154,6 +1166,18 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.subtract(a.d_z6, a.u_s[:, None, None, None], out=a.d_z6)
     np.multiply(a.d_z6, a.rstd6[:, None, None, None], out=a.d_z6)
 
+    # ∂L/∂block2_conv2_W[s,g,u,v] = Σ_{n,j,k} relu4_pad1[n,g,j+u,k+v] ∂L/∂z6[n,s,j,k]
+    a.v_guvs[...] = 0
+    for tile in a.TILES_J_GKNUV:
+        np.copyto(a.u_guvj_kn, a.relu4_pad1_gjknuv[:, tile].transpose(0, 4, 5, 1, 2, 3))
+        np.matmul(
+            a.u_guvj_kn.reshape(G * U * V, -1),
+            a.d_z6[:, tile].reshape(S, -1).swapaxes(-1, -2),
+            out=a.w_guvs.reshape(G * U * V, S),
+        )
+        np.add(a.v_guvs, a.w_guvs, out=a.v_guvs)
+    np.copyto(g.block2_conv2_W, a.v_guvs.transpose(3, 0, 1, 2))
+
     # ∂L/∂relu4_pad1[n,g,a2,b2] = Σ_{s,u,v} block2_conv2_W[s,g,u,v] (∂L/∂z6[n,s,a2-u,b2-v] (0
     #     outside))
     a.d_relu4_pad1[...] = 0
@@ -1170,6 +1194,12 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     # ∂L/∂y5[n,g,j,k] = [y5[n,g,j,k] > 0] ∂L/∂relu4_pad1[n,g,j+1,k+1]
     np.greater(a.y5, a.ZERO, out=a.d_y5)
     np.multiply(a.d_y5, a.d_relu4_pad1[:, 1:5, 1:5, :], out=a.d_y5)
+
+    # ∂L/∂block2_conv1_norm_gain[g] = Σ_{n,j,k} xhat5[n,g,j,k] ∂L/∂y5[n,g,j,k]
+    np.einsum("gjkn,gjkn->g", a.d_y5, a.xhat5, out=g.block2_conv1_norm_gain)
+
+    # ∂L/∂block2_conv1_norm_shift[g] = Σ_{n,j,k} ∂L/∂y5[n,g,j,k]
+    np.add.reduce(a.d_y5, axis=(1, 2, 3), out=g.block2_conv1_norm_shift)
 
     # ∂L/∂xhat5[n,g,j,k] = block2_conv1_norm_gain[g] ∂L/∂y5[n,g,j,k]
     np.multiply(a.d_y5, p.block2_conv1_norm_gain[:, None, None, None], out=a.d_xhat5)
@@ -1190,6 +1220,18 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.multiply(a.sum_d_xhat5, a.C_1_OVER_BATCH_J_K, out=a.u_g)
     np.subtract(a.d_z5, a.u_g[:, None, None, None], out=a.d_z5)
     np.multiply(a.d_z5, a.rstd5[:, None, None, None], out=a.d_z5)
+
+    # ∂L/∂block2_conv1_W[g,f,u,v] = Σ_{n,j,k} relu3_pad1[n,f,2 j + u,2 k + v] ∂L/∂z5[n,g,j,k]
+    a.v_fuvg[...] = 0
+    for tile in a.TILES_J_FKNUV:
+        np.copyto(a.u_fuvj_kn, a.relu3_pad1_fjknuv[:, tile].transpose(0, 4, 5, 1, 2, 3))
+        np.matmul(
+            a.u_fuvj_kn.reshape(F * U * V, -1),
+            a.d_z5[:, tile].reshape(G, -1).swapaxes(-1, -2),
+            out=a.w_fuvg.reshape(F * U * V, G),
+        )
+        np.add(a.v_fuvg, a.w_fuvg, out=a.v_fuvg)
+    np.copyto(g.block2_conv1_W, a.v_fuvg.transpose(3, 0, 1, 2))
 
     # padded_block2_conv1_W[g,f,k,j] = block2_conv1_W[g,f,k,j] (0 outside)
     np.copyto(a.padded_block2_conv1_W[:, :, :-1, :-1], p.block2_conv1_W)
@@ -1217,6 +1259,12 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
         a.split_d_relu3_pad1.transpose(0, 3, 1, 4, 2, 5),
     )
 
+    # ∂L/∂block2_skip_norm_gain[g] = Σ_{n,j,k} xhat4[n,g,j,k] ∂L/∂sum2[n,g,j,k]
+    np.einsum("gjkn,gjkn->g", a.d_sum2, a.xhat4, out=g.block2_skip_norm_gain)
+
+    # ∂L/∂block2_skip_norm_shift[g] = Σ_{n,j,k} ∂L/∂sum2[n,g,j,k]
+    np.add.reduce(a.d_sum2, axis=(1, 2, 3), out=g.block2_skip_norm_shift)
+
     # ∂L/∂xhat4[n,g,j,k] = block2_skip_norm_gain[g] ∂L/∂sum2[n,g,j,k]
     np.multiply(a.d_sum2, p.block2_skip_norm_gain[:, None, None, None], out=a.d_xhat4)
 
@@ -1237,6 +1285,18 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.subtract(a.d_z4, a.u_g[:, None, None, None], out=a.d_z4)
     np.multiply(a.d_z4, a.rstd4[:, None, None, None], out=a.d_z4)
 
+    # relu3_dot_d_z4[g,f] = Σ_{n,j,k} relu3[n,f,2 j,2 k] ∂L/∂z4[n,g,j,k]
+    a.relu3_dot_d_z4[...] = 0
+    for tile in a.TILES_J_FKN:
+        np.copyto(a.u_fj_kn, a.relu3[:, ::2, ::2, :][:, tile])
+        np.matmul(
+            a.d_z4[:, tile].reshape(G, -1), a.u_fj_kn.reshape(F, -1).swapaxes(-1, -2), out=a.v_gf
+        )
+        np.add(a.relu3_dot_d_z4, a.v_gf, out=a.relu3_dot_d_z4)
+
+    # ∂L/∂block2_skip_W[g,f,m,q] = relu3_dot_d_z4[g,f]
+    np.copyto(g.block2_skip_W, a.relu3_dot_d_z4[:, :, None, None])
+
     # split_d_relu3[n,f,y,z,u2,v2] = Σ_g δ(y,0) δ(z,0) block2_skip_W[g,f,0,0] ∂L/∂z4[n,g,u2,v2]
     np.copyto(a.split_d_relu3, a.ZERO)
     np.matmul(p.block2_skip_W[:, :, 0, 0].T, a.d_z4.reshape(G, -1), out=a.u_fu2v2n.reshape(F, -1))
@@ -1250,6 +1310,12 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     # ∂L/∂sum1[n,f,h,w] = [sum1[n,f,h,w] > 0] ∂L/∂relu3[n,f,h,w]
     np.greater(a.sum1, a.ZERO, out=a.d_sum1)
     np.multiply(a.d_sum1, a.d_relu3, out=a.d_sum1)
+
+    # ∂L/∂block1_conv2_norm_gain[f] = Σ_{n,h,w} xhat3[n,f,h,w] ∂L/∂sum1[n,f,h,w]
+    np.einsum("fhwn,fhwn->f", a.d_sum1, a.xhat3, out=g.block1_conv2_norm_gain)
+
+    # ∂L/∂block1_conv2_norm_shift[f] = Σ_{n,h,w} ∂L/∂sum1[n,f,h,w]
+    np.add.reduce(a.d_sum1, axis=(1, 2, 3), out=g.block1_conv2_norm_shift)
 
     # ∂L/∂xhat3[n,f,h,w] = block1_conv2_norm_gain[f] ∂L/∂sum1[n,f,h,w]
     np.multiply(a.d_sum1, p.block1_conv2_norm_gain[:, None, None, None], out=a.d_xhat3)
@@ -1271,6 +1337,18 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.subtract(a.d_z3, a.u_f[:, None, None, None], out=a.d_z3)
     np.multiply(a.d_z3, a.rstd3[:, None, None, None], out=a.d_z3)
 
+    # ∂L/∂block1_conv2_W[f,e,u,v] = Σ_{n,h,w} relu2_pad1[n,e,h+u,v+w] ∂L/∂z3[n,f,h,w]
+    a.v_euvf[...] = 0
+    for tile in a.TILES_H_ENUVW:
+        np.copyto(a.u_euvh_wn, a.relu2_pad1_ehwnuv[:, tile].transpose(0, 4, 5, 1, 2, 3))
+        np.matmul(
+            a.u_euvh_wn.reshape(E * U * V, -1),
+            a.d_z3[:, tile].reshape(F, -1).swapaxes(-1, -2),
+            out=a.w_euvf.reshape(E * U * V, F),
+        )
+        np.add(a.v_euvf, a.w_euvf, out=a.v_euvf)
+    np.copyto(g.block1_conv2_W, a.v_euvf.transpose(3, 0, 1, 2))
+
     # ∂L/∂relu2_pad1[n,e,a,b] = Σ_{f,u,v} block1_conv2_W[f,e,u,v] (∂L/∂z3[n,f,a-u,b-v] (0 outside))
     a.d_relu2_pad1[...] = 0
     for tile in a.TILES_H_ENUVW:
@@ -1286,6 +1364,12 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     # ∂L/∂y2[n,e,h,w] = [y2[n,e,h,w] > 0] ∂L/∂relu2_pad1[n,e,h+1,w+1]
     np.greater(a.y2, a.ZERO, out=a.d_y2)
     np.multiply(a.d_y2, a.d_relu2_pad1[:, 1:9, 1:9, :], out=a.d_y2)
+
+    # ∂L/∂block1_conv1_norm_gain[e] = Σ_{n,h,w} xhat2[n,e,h,w] ∂L/∂y2[n,e,h,w]
+    np.einsum("ehwn,ehwn->e", a.d_y2, a.xhat2, out=g.block1_conv1_norm_gain)
+
+    # ∂L/∂block1_conv1_norm_shift[e] = Σ_{n,h,w} ∂L/∂y2[n,e,h,w]
+    np.add.reduce(a.d_y2, axis=(1, 2, 3), out=g.block1_conv1_norm_shift)
 
     # ∂L/∂xhat2[n,e,h,w] = block1_conv1_norm_gain[e] ∂L/∂y2[n,e,h,w]
     np.multiply(a.d_y2, p.block1_conv1_norm_gain[:, None, None, None], out=a.d_xhat2)
@@ -1307,6 +1391,18 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.subtract(a.d_z2, a.u_e[:, None, None, None], out=a.d_z2)
     np.multiply(a.d_z2, a.rstd2[:, None, None, None], out=a.d_z2)
 
+    # ∂L/∂block1_conv1_W[e,f,u,v] = Σ_{n,h,w} relu1_pad1[n,f,h+u,v+w] ∂L/∂z2[n,e,h,w]
+    a.v_fuve[...] = 0
+    for tile in a.TILES_H_FNUVW:
+        np.copyto(a.u_fuvh_wn, a.relu1_pad1_fhwnuv[:, tile].transpose(0, 4, 5, 1, 2, 3))
+        np.matmul(
+            a.u_fuvh_wn.reshape(F * U * V, -1),
+            a.d_z2[:, tile].reshape(E, -1).swapaxes(-1, -2),
+            out=a.w_fuve.reshape(F * U * V, E),
+        )
+        np.add(a.v_fuve, a.w_fuve, out=a.v_fuve)
+    np.copyto(g.block1_conv1_W, a.v_fuve.transpose(3, 0, 1, 2))
+
     # ∂L/∂relu1_pad1[n,f,a,b] = Σ_{e,u,v} block1_conv1_W[e,f,u,v] (∂L/∂z2[n,e,a-u,b-v] (0 outside))
     a.d_relu1_pad1[...] = 0
     for tile in a.TILES_H_FNUVW:
@@ -1323,6 +1419,12 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.add(a.d_sum1, a.d_relu1_pad1[:, 1:9, 1:9, :], out=a.d_y1)
     np.greater(a.y1, a.ZERO, out=a.u_fhwn)
     np.multiply(a.d_y1, a.u_fhwn, out=a.d_y1)
+
+    # ∂L/∂stem_norm_gain[f] = Σ_{n,h,w} xhat1[n,f,h,w] ∂L/∂y1[n,f,h,w]
+    np.einsum("fhwn,fhwn->f", a.d_y1, a.xhat1, out=g.stem_norm_gain)
+
+    # ∂L/∂stem_norm_shift[f] = Σ_{n,h,w} ∂L/∂y1[n,f,h,w]
+    np.add.reduce(a.d_y1, axis=(1, 2, 3), out=g.stem_norm_shift)
 
     # ∂L/∂xhat1[n,f,h,w] = stem_norm_gain[f] ∂L/∂y1[n,f,h,w]
     np.multiply(a.d_y1, p.stem_norm_gain[:, None, None, None], out=a.d_xhat1)
@@ -1354,108 +1456,6 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
             out=a.v_fcuv.reshape(F, C * U * V),
         )
         np.add(g.stem_W, a.v_fcuv, out=g.stem_W)
-
-    # ∂L/∂stem_norm_gain[f] = Σ_{n,h,w} xhat1[n,f,h,w] ∂L/∂y1[n,f,h,w]
-    np.einsum("fhwn,fhwn->f", a.d_y1, a.xhat1, out=g.stem_norm_gain)
-
-    # ∂L/∂stem_norm_shift[f] = Σ_{n,h,w} ∂L/∂y1[n,f,h,w]
-    np.add.reduce(a.d_y1, axis=(1, 2, 3), out=g.stem_norm_shift)
-
-    # ∂L/∂block1_conv1_W[e,f,u,v] = Σ_{n,h,w} relu1_pad1[n,f,h+u,v+w] ∂L/∂z2[n,e,h,w]
-    a.v_fuve[...] = 0
-    for tile in a.TILES_H_FNUVW:
-        np.copyto(a.u_fuvh_wn, a.relu1_pad1_fhwnuv[:, tile].transpose(0, 4, 5, 1, 2, 3))
-        np.matmul(
-            a.u_fuvh_wn.reshape(F * U * V, -1),
-            a.d_z2[:, tile].reshape(E, -1).swapaxes(-1, -2),
-            out=a.w_fuve.reshape(F * U * V, E),
-        )
-        np.add(a.v_fuve, a.w_fuve, out=a.v_fuve)
-    np.copyto(g.block1_conv1_W, a.v_fuve.transpose(3, 0, 1, 2))
-
-    # ∂L/∂block1_conv1_norm_gain[e] = Σ_{n,h,w} xhat2[n,e,h,w] ∂L/∂y2[n,e,h,w]
-    np.einsum("ehwn,ehwn->e", a.d_y2, a.xhat2, out=g.block1_conv1_norm_gain)
-
-    # ∂L/∂block1_conv1_norm_shift[e] = Σ_{n,h,w} ∂L/∂y2[n,e,h,w]
-    np.add.reduce(a.d_y2, axis=(1, 2, 3), out=g.block1_conv1_norm_shift)
-
-    # ∂L/∂block1_conv2_W[f,e,u,v] = Σ_{n,h,w} relu2_pad1[n,e,h+u,v+w] ∂L/∂z3[n,f,h,w]
-    a.v_euvf[...] = 0
-    for tile in a.TILES_H_ENUVW:
-        np.copyto(a.u_euvh_wn, a.relu2_pad1_ehwnuv[:, tile].transpose(0, 4, 5, 1, 2, 3))
-        np.matmul(
-            a.u_euvh_wn.reshape(E * U * V, -1),
-            a.d_z3[:, tile].reshape(F, -1).swapaxes(-1, -2),
-            out=a.w_euvf.reshape(E * U * V, F),
-        )
-        np.add(a.v_euvf, a.w_euvf, out=a.v_euvf)
-    np.copyto(g.block1_conv2_W, a.v_euvf.transpose(3, 0, 1, 2))
-
-    # ∂L/∂block1_conv2_norm_gain[f] = Σ_{n,h,w} xhat3[n,f,h,w] ∂L/∂sum1[n,f,h,w]
-    np.einsum("fhwn,fhwn->f", a.d_sum1, a.xhat3, out=g.block1_conv2_norm_gain)
-
-    # ∂L/∂block1_conv2_norm_shift[f] = Σ_{n,h,w} ∂L/∂sum1[n,f,h,w]
-    np.add.reduce(a.d_sum1, axis=(1, 2, 3), out=g.block1_conv2_norm_shift)
-
-    # relu3_dot_d_z4[g,f] = Σ_{n,j,k} relu3[n,f,2 j,2 k] ∂L/∂z4[n,g,j,k]
-    a.relu3_dot_d_z4[...] = 0
-    for tile in a.TILES_J_FKN:
-        np.copyto(a.u_fj_kn, a.relu3[:, ::2, ::2, :][:, tile])
-        np.matmul(
-            a.d_z4[:, tile].reshape(G, -1), a.u_fj_kn.reshape(F, -1).swapaxes(-1, -2), out=a.v_gf
-        )
-        np.add(a.relu3_dot_d_z4, a.v_gf, out=a.relu3_dot_d_z4)
-
-    # ∂L/∂block2_skip_W[g,f,m,q] = relu3_dot_d_z4[g,f]
-    np.copyto(g.block2_skip_W, a.relu3_dot_d_z4[:, :, None, None])
-
-    # ∂L/∂block2_skip_norm_gain[g] = Σ_{n,j,k} xhat4[n,g,j,k] ∂L/∂sum2[n,g,j,k]
-    np.einsum("gjkn,gjkn->g", a.d_sum2, a.xhat4, out=g.block2_skip_norm_gain)
-
-    # ∂L/∂block2_skip_norm_shift[g] = Σ_{n,j,k} ∂L/∂sum2[n,g,j,k]
-    np.add.reduce(a.d_sum2, axis=(1, 2, 3), out=g.block2_skip_norm_shift)
-
-    # ∂L/∂block2_conv1_W[g,f,u,v] = Σ_{n,j,k} relu3_pad1[n,f,2 j + u,2 k + v] ∂L/∂z5[n,g,j,k]
-    a.v_fuvg[...] = 0
-    for tile in a.TILES_J_FKNUV:
-        np.copyto(a.u_fuvj_kn, a.relu3_pad1_fjknuv[:, tile].transpose(0, 4, 5, 1, 2, 3))
-        np.matmul(
-            a.u_fuvj_kn.reshape(F * U * V, -1),
-            a.d_z5[:, tile].reshape(G, -1).swapaxes(-1, -2),
-            out=a.w_fuvg.reshape(F * U * V, G),
-        )
-        np.add(a.v_fuvg, a.w_fuvg, out=a.v_fuvg)
-    np.copyto(g.block2_conv1_W, a.v_fuvg.transpose(3, 0, 1, 2))
-
-    # ∂L/∂block2_conv1_norm_gain[g] = Σ_{n,j,k} xhat5[n,g,j,k] ∂L/∂y5[n,g,j,k]
-    np.einsum("gjkn,gjkn->g", a.d_y5, a.xhat5, out=g.block2_conv1_norm_gain)
-
-    # ∂L/∂block2_conv1_norm_shift[g] = Σ_{n,j,k} ∂L/∂y5[n,g,j,k]
-    np.add.reduce(a.d_y5, axis=(1, 2, 3), out=g.block2_conv1_norm_shift)
-
-    # ∂L/∂block2_conv2_W[s,g,u,v] = Σ_{n,j,k} relu4_pad1[n,g,j+u,k+v] ∂L/∂z6[n,s,j,k]
-    a.v_guvs[...] = 0
-    for tile in a.TILES_J_GKNUV:
-        np.copyto(a.u_guvj_kn, a.relu4_pad1_gjknuv[:, tile].transpose(0, 4, 5, 1, 2, 3))
-        np.matmul(
-            a.u_guvj_kn.reshape(G * U * V, -1),
-            a.d_z6[:, tile].reshape(S, -1).swapaxes(-1, -2),
-            out=a.w_guvs.reshape(G * U * V, S),
-        )
-        np.add(a.v_guvs, a.w_guvs, out=a.v_guvs)
-    np.copyto(g.block2_conv2_W, a.v_guvs.transpose(3, 0, 1, 2))
-
-    # ∂L/∂block2_conv2_norm_gain[s] = Σ_{n,j,k} xhat6[n,s,j,k] ∂L/∂sum2[n,s,j,k]
-    np.einsum("sjkn,sjkn->s", a.d_sum2, a.xhat6, out=g.block2_conv2_norm_gain)
-
-    # ∂L/∂block2_conv2_norm_shift[s] = Σ_{n,j,k} ∂L/∂sum2[n,s,j,k]
-    np.add.reduce(a.d_sum2, axis=(1, 2, 3), out=g.block2_conv2_norm_shift)
-
-    # ∂L/∂fc_W[g,h2] = Σ_n pooled1[n,g] ∂L/∂logits[n,h2]
-    np.dot(a.pooled1.T, a.d_logits.T, out=g.fc_W)
-
-    # ∂L/∂fc_b[h2] = Σ_n ∂L/∂logits[n,h2]
-    np.dot(a.d_logits, a.ONES_N, out=g.fc_b)
 
 
 def update(p: Params, g: Grads, s: State, t: int) -> None:

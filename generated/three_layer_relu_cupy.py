@@ -389,6 +389,23 @@ extern "C" __global__ void kernel_d_logits(
     }, e, p, d_logits);
 }
 
+// ∂L/∂fc3_W[k,j] = Σ_n h2[n,k] ∂L/∂logits[n,j]
+extern "C" __global__ void kernel_d_fc3_W(
+    const real *h2, const real *d_logits, real *d_fc3_W, int N
+) {
+    product<1, by_column, by_row>(1, K, J, N,
+        [=](int, int k, int n) { return h2[n * K + k]; },
+        [=](int, int n, int j) { return d_logits[n * J + j]; },
+        [=](int, int k, int j, real sum) { d_fc3_W[k * J + j] = sum; });
+}
+
+// ∂L/∂fc3_b[j] = Σ_n ∂L/∂logits[n,j]
+extern "C" __global__ void kernel_d_fc3_b(const real *d_logits, real *d_fc3_b, int N) {
+    by_columns<added>(J, N,
+        [=](int j, int n) { return d_logits[n * J + j]; },
+        [=](int j, real sum) { d_fc3_b[j] = sum; });
+}
+
 // ∂L/∂h2[n,k] = Σ_j fc3_W[k,j] ∂L/∂logits[n,j]
 // ∂L/∂z2[n,k] = [z2[n,k] > 0] ∂L/∂h2[n,k]
 extern "C" __global__ void kernel_d_z2(
@@ -402,6 +419,23 @@ extern "C" __global__ void kernel_d_z2(
             d_h2[at] = sum;
             d_z2[at] = z2[at] > 0_r ? d_h2[at] : 0_r;
         });
+}
+
+// ∂L/∂fc2_W[h,k] = Σ_n h1[n,h] ∂L/∂z2[n,k]
+extern "C" __global__ void kernel_d_fc2_W(
+    const real *h1, const real *d_z2, real *d_fc2_W, int N
+) {
+    product<1, by_column, by_row>(1, H, K, N,
+        [=](int, int h, int n) { return h1[n * H + h]; },
+        [=](int, int n, int k) { return d_z2[n * K + k]; },
+        [=](int, int h, int k, real sum) { d_fc2_W[h * K + k] = sum; });
+}
+
+// ∂L/∂fc2_b[k] = Σ_n ∂L/∂z2[n,k]
+extern "C" __global__ void kernel_d_fc2_b(const real *d_z2, real *d_fc2_b, int N) {
+    by_columns<added>(K, N,
+        [=](int k, int n) { return d_z2[n * K + k]; },
+        [=](int k, real sum) { d_fc2_b[k] = sum; });
 }
 
 // ∂L/∂h1[n,h] = Σ_k fc2_W[h,k] ∂L/∂z2[n,k]
@@ -424,40 +458,6 @@ extern "C" __global__ void kernel_d_fc1_b(const real *d_z1, real *d_fc1_b, int N
     by_columns<added>(H, N,
         [=](int h, int n) { return d_z1[n * H + h]; },
         [=](int h, real sum) { d_fc1_b[h] = sum; });
-}
-
-// ∂L/∂fc2_W[h,k] = Σ_n h1[n,h] ∂L/∂z2[n,k]
-extern "C" __global__ void kernel_d_fc2_W(
-    const real *h1, const real *d_z2, real *d_fc2_W, int N
-) {
-    product<1, by_column, by_row>(1, H, K, N,
-        [=](int, int h, int n) { return h1[n * H + h]; },
-        [=](int, int n, int k) { return d_z2[n * K + k]; },
-        [=](int, int h, int k, real sum) { d_fc2_W[h * K + k] = sum; });
-}
-
-// ∂L/∂fc2_b[k] = Σ_n ∂L/∂z2[n,k]
-extern "C" __global__ void kernel_d_fc2_b(const real *d_z2, real *d_fc2_b, int N) {
-    by_columns<added>(K, N,
-        [=](int k, int n) { return d_z2[n * K + k]; },
-        [=](int k, real sum) { d_fc2_b[k] = sum; });
-}
-
-// ∂L/∂fc3_W[k,j] = Σ_n h2[n,k] ∂L/∂logits[n,j]
-extern "C" __global__ void kernel_d_fc3_W(
-    const real *h2, const real *d_logits, real *d_fc3_W, int N
-) {
-    product<1, by_column, by_row>(1, K, J, N,
-        [=](int, int k, int n) { return h2[n * K + k]; },
-        [=](int, int n, int j) { return d_logits[n * J + j]; },
-        [=](int, int k, int j, real sum) { d_fc3_W[k * J + j] = sum; });
-}
-
-// ∂L/∂fc3_b[j] = Σ_n ∂L/∂logits[n,j]
-extern "C" __global__ void kernel_d_fc3_b(const real *d_logits, real *d_fc3_b, int N) {
-    by_columns<added>(J, N,
-        [=](int j, int n) { return d_logits[n * J + j]; },
-        [=](int j, real sum) { d_fc3_b[j] = sum; });
 }
 
 // c2 ← √(1 - 0.999^t)
@@ -495,13 +495,13 @@ KERNELS = (
     "logits_at_digit",
     "loss",
     "d_logits",
-    "d_z2",
-    "d_z1",
-    "d_fc1_b",
-    "d_fc2_W",
-    "d_fc2_b",
     "d_fc3_W",
     "d_fc3_b",
+    "d_z2",
+    "d_fc2_W",
+    "d_fc2_b",
+    "d_z1",
+    "d_fc1_b",
     "lr_t",
     "theta",
     "count_step",
@@ -892,9 +892,21 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     # ∂L/∂logits[n,j] = (p[n,j] - δ(j,digit[n]))/N
     k.each_of("d_logits", N * J, a.s, a.e, a.digit, a.p, a.d_logits, N)
 
+    # ∂L/∂fc3_W[k,j] = Σ_n h2[n,k] ∂L/∂logits[n,j]
+    k.product("d_fc3_W", 16, 1, K, J, a.h2, a.d_logits, g.fc3_W, N)
+
+    # ∂L/∂fc3_b[j] = Σ_n ∂L/∂logits[n,j]
+    k.by_columns("d_fc3_b", J, a.d_logits, g.fc3_b, N)
+
     # ∂L/∂h2[n,k] = Σ_j fc3_W[k,j] ∂L/∂logits[n,j]
     # ∂L/∂z2[n,k] = [z2[n,k] > 0] ∂L/∂h2[n,k]
     k.product("d_z2", 32, 1, N, K, a.d_logits, p.fc3_W, a.z2, a.d_h2, a.d_z2, N)
+
+    # ∂L/∂fc2_W[h,k] = Σ_n h1[n,h] ∂L/∂z2[n,k]
+    k.product("d_fc2_W", 16, 1, H, K, a.h1, a.d_z2, g.fc2_W, N)
+
+    # ∂L/∂fc2_b[k] = Σ_n ∂L/∂z2[n,k]
+    k.by_columns("d_fc2_b", K, a.d_z2, g.fc2_b, N)
 
     # ∂L/∂h1[n,h] = Σ_k fc2_W[h,k] ∂L/∂z2[n,k]
     # ∂L/∂z1[n,h] = [z1[n,h] > 0] ∂L/∂h1[n,h]
@@ -905,18 +917,6 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # ∂L/∂fc1_b[h] = Σ_n ∂L/∂z1[n,h]
     k.by_columns("d_fc1_b", H, a.d_z1, g.fc1_b, N)
-
-    # ∂L/∂fc2_W[h,k] = Σ_n h1[n,h] ∂L/∂z2[n,k]
-    k.product("d_fc2_W", 16, 1, H, K, a.h1, a.d_z2, g.fc2_W, N)
-
-    # ∂L/∂fc2_b[k] = Σ_n ∂L/∂z2[n,k]
-    k.by_columns("d_fc2_b", K, a.d_z2, g.fc2_b, N)
-
-    # ∂L/∂fc3_W[k,j] = Σ_n h2[n,k] ∂L/∂logits[n,j]
-    k.product("d_fc3_W", 16, 1, K, J, a.h2, a.d_logits, g.fc3_W, N)
-
-    # ∂L/∂fc3_b[j] = Σ_n ∂L/∂logits[n,j]
-    k.by_columns("d_fc3_b", J, a.d_logits, g.fc3_b, N)
 
 
 def update(p: Params, g: Grads, s: State) -> None:

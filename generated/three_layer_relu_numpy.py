@@ -112,26 +112,26 @@ class Workspace(Activations):
     def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
         BATCH = BATCH or N
         self.N, self.BATCH = N, BATCH
-        rows_N = np.empty((234, N), dtype)
+        rows_N = np.empty((202, N), dtype)
         self.x_1 = np.full((N, D + 1), 1, dtype)  # x_1[n,d]
         self.h2_1 = np.full((K + 1, N), 1, dtype)  # h2_1[k,n]
         self.h2 = self.h2_1[:K]  # h2[k,n]
         self.loss = np.empty((), dtype)  # loss
         self.z1 = rows_N[0:64].reshape((N, H))  # z1[n,h]
         self.h1 = rows_N[64:128].reshape((N, H))  # h1[n,h]
-        self.z2 = rows_N[192:224].reshape((K, N))  # z2[k,n]
-        self.logits = rows_N[128:138].reshape((J, N))  # logits[j,n]
-        self.m = rows_N[150:151].reshape(N)  # m[n]
-        self.e = rows_N[138:148].reshape((J, N))  # e[j,n]
-        self.s = rows_N[151:152].reshape(N)  # s[n]
-        self.logits_at_digit = rows_N[152:153].reshape(N)  # logits_at_digit[n]
-        self.i_n = lent(rows_N[148:150], np.intp, (N,))
-        self.u_n = rows_N[128:129].reshape(N)
-        self.p = rows_N[138:148].reshape((J, N))  # p[j,n]
-        self.d_logits = rows_N[224:234].reshape((J, N))  # ∂L/∂logits[j,n]
-        self.d_h2 = rows_N[128:160].reshape((K, N))  # ∂L/∂h2[k,n]
-        self.d_z2 = rows_N[192:224].reshape((K, N))  # ∂L/∂z2[k,n]
-        self.d_h1 = rows_N[128:192].reshape((N, H))  # ∂L/∂h1[n,h]
+        self.z2 = rows_N[128:160].reshape((K, N))  # z2[k,n]
+        self.logits = rows_N[160:170].reshape((J, N))  # logits[j,n]
+        self.m = rows_N[182:183].reshape(N)  # m[n]
+        self.e = rows_N[170:180].reshape((J, N))  # e[j,n]
+        self.s = rows_N[183:184].reshape(N)  # s[n]
+        self.logits_at_digit = rows_N[184:185].reshape(N)  # logits_at_digit[n]
+        self.i_n = lent(rows_N[180:182], np.intp, (N,))
+        self.u_n = rows_N[160:161].reshape(N)
+        self.p = rows_N[170:180].reshape((J, N))  # p[j,n]
+        self.d_logits = rows_N[192:202].reshape((J, N))  # ∂L/∂logits[j,n]
+        self.d_h2 = rows_N[160:192].reshape((K, N))  # ∂L/∂h2[k,n]
+        self.d_z2 = rows_N[128:160].reshape((K, N))  # ∂L/∂z2[k,n]
+        self.d_h1 = rows_N[64:128].reshape((N, H))  # ∂L/∂h1[n,h]
         self.d_z1 = rows_N[0:64].reshape((N, H))  # ∂L/∂z1[n,h]
         self.COUNT_N = np.array(N)
         self.C_1_OVER_BATCH = np.array(1 / BATCH, dtype)
@@ -232,12 +232,22 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     np.subtract(a.p, a.d_logits, out=a.d_logits)
     np.multiply(a.d_logits, a.C_1_OVER_BATCH, out=a.d_logits)
 
+    # ∂L/∂fc3_W[k,j] = Σ_n h2[n,k] ∂L/∂logits[n,j],
+    # ∂L/∂fc3_b[j] = Σ_n ∂L/∂logits[n,j]
+    np.dot(a.h2_1, a.d_logits.T, out=g.fc3_W_b)
+
     # ∂L/∂h2[n,k] = Σ_j fc3_W[k,j] ∂L/∂logits[n,j]
     np.dot(p.fc3_W, a.d_logits, out=a.d_h2)
 
     # ∂L/∂z2[n,k] = [z2[n,k] > 0] ∂L/∂h2[n,k]
     np.greater(a.z2, a.ZERO, out=a.d_z2)
     np.multiply(a.d_z2, a.d_h2, out=a.d_z2)
+
+    # ∂L/∂fc2_W[h,k] = Σ_n h1[n,h] ∂L/∂z2[n,k]
+    np.dot(a.h1.T, a.d_z2.T, out=g.fc2_W)
+
+    # ∂L/∂fc2_b[k] = Σ_n ∂L/∂z2[n,k]
+    np.dot(a.d_z2, a.ONES_N, out=g.fc2_b)
 
     # ∂L/∂h1[n,h] = Σ_k fc2_W[h,k] ∂L/∂z2[n,k]
     np.dot(a.d_z2.T, p.fc2_W.T, out=a.d_h1)
@@ -249,16 +259,6 @@ def backward(p: Params, g: Grads, a: Workspace, digit: np.ndarray) -> None:
     # ∂L/∂fc1_W[d,h] = Σ_n x[n,d] ∂L/∂z1[n,h],
     # ∂L/∂fc1_b[h] = Σ_n ∂L/∂z1[n,h]
     np.dot(a.x_1.T, a.d_z1, out=g.fc1_W_b)
-
-    # ∂L/∂fc2_W[h,k] = Σ_n h1[n,h] ∂L/∂z2[n,k]
-    np.dot(a.h1.T, a.d_z2.T, out=g.fc2_W)
-
-    # ∂L/∂fc2_b[k] = Σ_n ∂L/∂z2[n,k]
-    np.dot(a.d_z2, a.ONES_N, out=g.fc2_b)
-
-    # ∂L/∂fc3_W[k,j] = Σ_n h2[n,k] ∂L/∂logits[n,j],
-    # ∂L/∂fc3_b[j] = Σ_n ∂L/∂logits[n,j]
-    np.dot(a.h2_1, a.d_logits.T, out=g.fc3_W_b)
 
 
 def update(p: Params, g: Grads, s: State, t: int) -> None:

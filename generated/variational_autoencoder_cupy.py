@@ -417,6 +417,13 @@ extern "C" __global__ void kernel_d_logits(
     }, s, e, p, x, d_logits);
 }
 
+// ∂L/∂pixels_b[d] = Σ_n ∂L/∂logits[n,d]
+extern "C" __global__ void kernel_d_pixels_b(const real *d_logits, real *d_pixels_b, int N) {
+    by_columns<added>(D, N,
+        [=](int d, int n) { return d_logits[n * D + d]; },
+        [=](int d, real sum) { d_pixels_b[d] = sum; });
+}
+
 // ∂L/∂z2[n,h] = [z2[n,h] > 0] ∂L/∂decoded[n,h]
 extern "C" __global__ void kernel_d_z2(
     const real *d_decoded, const real *z2, real *d_z2, int N
@@ -425,13 +432,30 @@ extern "C" __global__ void kernel_d_z2(
         0_r; }, d_decoded, z2, d_z2);
 }
 
+// ∂L/∂dec_W[k,h] = Σ_n code[n,k] ∂L/∂z2[n,h]
+extern "C" __global__ void kernel_d_dec_W(
+    const real *code, const real *d_z2, real *d_dec_W, int N
+) {
+    product<1, by_column, by_row>(1, K, H, N,
+        [=](int, int k, int n) { return code[n * K + k]; },
+        [=](int, int n, int h) { return d_z2[n * H + h]; },
+        [=](int, int k, int h, real sum) { d_dec_W[k * H + h] = sum; });
+}
+
+// ∂L/∂dec_b[h] = Σ_n ∂L/∂z2[n,h]
+// Likewise ∂L/∂enc_b.
+extern "C" __global__ void kernel_d_dec_b(const real *d_z2, real *d_dec_b, int N) {
+    by_columns<added>(H, N,
+        [=](int h, int n) { return d_z2[n * H + h]; },
+        [=](int h, real sum) { d_dec_b[h] = sum; });
+}
+
 // ∂L/∂code[n,k] = Σ_h dec_W[k,h] ∂L/∂z2[n,h]
 // ∂L/∂log_variance[n,k] = epsilon[n,k] exp(log_variance[n,k]/2) ∂L/∂code[n,k]/2 - (1 -
 //     exp(log_variance[n,k]))/(2 N)
-// ∂L/∂mean[n,k] = mean[n,k]/N + ∂L/∂code[n,k]
-extern "C" __global__ void kernel_d_mean(
+extern "C" __global__ void kernel_d_log_variance(
     const real *d_z2, const real *dec_W, const real *log_variance, const real *epsilon,
-    const real *mean, real *d_code, real *d_log_variance, real *d_mean, int N
+    real *d_code, real *d_log_variance, int N
 ) {
     product<1, by_row, by_column>(1, N, K, H,
         [=](int, int n, int h) { return d_z2[n * H + h]; },
@@ -441,8 +465,36 @@ extern "C" __global__ void kernel_d_mean(
             d_code[at] = sum;
             d_log_variance[at] = 0.5_r * epsilon[at] * exp(0.5_r * log_variance[at]) * d_code[at] -
                 0.5_r * (1_r - exp(log_variance[at])) / real(N);
-            d_mean[at] = mean[at] / real(N) + d_code[at];
         });
+}
+
+// ∂L/∂log_variance_W[h,k] = Σ_n encoded[n,h] ∂L/∂log_variance[n,k]
+// Likewise ∂L/∂mean_W.
+extern "C" __global__ void kernel_d_log_variance_W(
+    const real *encoded, const real *d_log_variance, real *d_log_variance_W, int N
+) {
+    product<1, by_column, by_row>(1, H, K, N,
+        [=](int, int h, int n) { return encoded[n * H + h]; },
+        [=](int, int n, int k) { return d_log_variance[n * K + k]; },
+        [=](int, int h, int k, real sum) { d_log_variance_W[h * K + k] = sum; });
+}
+
+// ∂L/∂log_variance_b[k] = Σ_n ∂L/∂log_variance[n,k]
+// Likewise ∂L/∂mean_b.
+extern "C" __global__ void kernel_d_log_variance_b(
+    const real *d_log_variance, real *d_log_variance_b, int N
+) {
+    by_columns<added>(K, N,
+        [=](int k, int n) { return d_log_variance[n * K + k]; },
+        [=](int k, real sum) { d_log_variance_b[k] = sum; });
+}
+
+// ∂L/∂mean[n,k] = mean[n,k]/N + ∂L/∂code[n,k]
+extern "C" __global__ void kernel_d_mean(
+    const real *mean, const real *d_code, real *d_mean, int N
+) {
+    each_of(N * K, [=](int, real mean, real d_code, real &d_mean) { d_mean = mean / real(N) +
+        d_code; }, mean, d_code, d_mean);
 }
 
 // ∂L/∂encoded[n,h] = Σ_k log_variance_W[h,k] ∂L/∂log_variance[n,k]
@@ -468,50 +520,6 @@ extern "C" __global__ void kernel_d_z1(
             d_encoded[at] += sum;
             d_z1[at] = z1[at] > 0_r ? d_encoded[at] : 0_r;
         });
-}
-
-// ∂L/∂enc_b[h] = Σ_n ∂L/∂z1[n,h]
-// Likewise ∂L/∂dec_b.
-extern "C" __global__ void kernel_d_enc_b(const real *d_z1, real *d_enc_b, int N) {
-    by_columns<added>(H, N,
-        [=](int h, int n) { return d_z1[n * H + h]; },
-        [=](int h, real sum) { d_enc_b[h] = sum; });
-}
-
-// ∂L/∂mean_W[h,k] = Σ_n encoded[n,h] ∂L/∂mean[n,k]
-// Likewise ∂L/∂log_variance_W.
-extern "C" __global__ void kernel_d_mean_W(
-    const real *encoded, const real *d_mean, real *d_mean_W, int N
-) {
-    product<1, by_column, by_row>(1, H, K, N,
-        [=](int, int h, int n) { return encoded[n * H + h]; },
-        [=](int, int n, int k) { return d_mean[n * K + k]; },
-        [=](int, int h, int k, real sum) { d_mean_W[h * K + k] = sum; });
-}
-
-// ∂L/∂mean_b[k] = Σ_n ∂L/∂mean[n,k]
-// Likewise ∂L/∂log_variance_b.
-extern "C" __global__ void kernel_d_mean_b(const real *d_mean, real *d_mean_b, int N) {
-    by_columns<added>(K, N,
-        [=](int k, int n) { return d_mean[n * K + k]; },
-        [=](int k, real sum) { d_mean_b[k] = sum; });
-}
-
-// ∂L/∂dec_W[k,h] = Σ_n code[n,k] ∂L/∂z2[n,h]
-extern "C" __global__ void kernel_d_dec_W(
-    const real *code, const real *d_z2, real *d_dec_W, int N
-) {
-    product<1, by_column, by_row>(1, K, H, N,
-        [=](int, int k, int n) { return code[n * K + k]; },
-        [=](int, int n, int h) { return d_z2[n * H + h]; },
-        [=](int, int k, int h, real sum) { d_dec_W[k * H + h] = sum; });
-}
-
-// ∂L/∂pixels_b[d] = Σ_n ∂L/∂logits[n,d]
-extern "C" __global__ void kernel_d_pixels_b(const real *d_logits, real *d_pixels_b, int N) {
-    by_columns<added>(D, N,
-        [=](int d, int n) { return d_logits[n * D + d]; },
-        [=](int d, real sum) { d_pixels_b[d] = sum; });
 }
 
 // c2 ← √(1 - 0.999^t)
@@ -555,15 +563,16 @@ KERNELS = (
     "code_from_encoded",
     "log_variance",
     "d_logits",
+    "d_pixels_b",
     "d_z2",
+    "d_dec_W",
+    "d_dec_b",
+    "d_log_variance",
+    "d_log_variance_W",
+    "d_log_variance_b",
     "d_mean",
     "d_encoded",
     "d_z1",
-    "d_enc_b",
-    "d_mean_W",
-    "d_mean_b",
-    "d_dec_W",
-    "d_pixels_b",
     "lr_t",
     "theta",
     "count_step",
@@ -1067,18 +1076,29 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     # ∂L/∂logits[n,d] = 64 (p[n,d] - x[n,d])/(D N)
     k.each_of("d_logits", N * D, a.s, a.e, a.x, a.p, a.d_logits, N)
 
+    # ∂L/∂pixels_W[h,d] = Σ_n decoded[n,h] ∂L/∂logits[n,d]
+    k.matmul(a.decoded.T, a.d_logits, g.pixels_W)
+
+    # ∂L/∂pixels_b[d] = Σ_n ∂L/∂logits[n,d]
+    k.by_columns("d_pixels_b", D, a.d_logits, g.pixels_b, N)
+
     # ∂L/∂decoded[n,h] = Σ_d pixels_W[h,d] ∂L/∂logits[n,d]
     k.matmul(a.d_logits, p.pixels_W.T, a.d_decoded)
 
     # ∂L/∂z2[n,h] = [z2[n,h] > 0] ∂L/∂decoded[n,h]
     k.each_of("d_z2", N * H, a.d_decoded, a.z2, a.d_z2, N)
 
+    # ∂L/∂dec_W[k,h] = Σ_n code[n,k] ∂L/∂z2[n,h]
+    k.product("d_dec_W", 16, 1, K, H, a.code, a.d_z2, g.dec_W, N)
+
+    # ∂L/∂dec_b[h] = Σ_n ∂L/∂z2[n,h]
+    k.by_columns("d_dec_b", H, a.d_z2, g.dec_b, N)
+
     # ∂L/∂code[n,k] = Σ_h dec_W[k,h] ∂L/∂z2[n,h]
     # ∂L/∂log_variance[n,k] = epsilon[n,k] exp(log_variance[n,k]/2) ∂L/∂code[n,k]/2 - (1 -
     #     exp(log_variance[n,k]))/(2 N)
-    # ∂L/∂mean[n,k] = mean[n,k]/N + ∂L/∂code[n,k]
     k.product(
-        "d_mean",
+        "d_log_variance",
         16,
         1,
         N,
@@ -1087,12 +1107,25 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
         p.dec_W,
         a.log_variance,
         a.epsilon,
-        a.mean,
         a.d_code,
         a.d_log_variance,
-        a.d_mean,
         N,
     )
+
+    # ∂L/∂log_variance_W[h,k] = Σ_n encoded[n,h] ∂L/∂log_variance[n,k]
+    k.product("d_log_variance_W", 16, 1, H, K, a.encoded, a.d_log_variance, g.log_variance_W, N)
+
+    # ∂L/∂log_variance_b[k] = Σ_n ∂L/∂log_variance[n,k]
+    k.by_columns("d_log_variance_b", K, a.d_log_variance, g.log_variance_b, N)
+
+    # ∂L/∂mean[n,k] = mean[n,k]/N + ∂L/∂code[n,k]
+    k.each_of("d_mean", N * K, a.mean, a.d_code, a.d_mean, N)
+
+    # ∂L/∂mean_W[h,k] = Σ_n encoded[n,h] ∂L/∂mean[n,k]
+    k.product("d_log_variance_W", 16, 1, H, K, a.encoded, a.d_mean, g.mean_W, N)
+
+    # ∂L/∂mean_b[k] = Σ_n ∂L/∂mean[n,k]
+    k.by_columns("d_log_variance_b", K, a.d_mean, g.mean_b, N)
 
     # ∂L/∂encoded[n,h] = Σ_k log_variance_W[h,k] ∂L/∂log_variance[n,k]
     k.product("d_encoded", 32, 1, N, H, a.d_log_variance, p.log_variance_W, a.d_encoded, N)
@@ -1105,31 +1138,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     k.matmul(a.x.T, a.d_z1, g.enc_W)
 
     # ∂L/∂enc_b[h] = Σ_n ∂L/∂z1[n,h]
-    k.by_columns("d_enc_b", H, a.d_z1, g.enc_b, N)
-
-    # ∂L/∂mean_W[h,k] = Σ_n encoded[n,h] ∂L/∂mean[n,k]
-    k.product("d_mean_W", 16, 1, H, K, a.encoded, a.d_mean, g.mean_W, N)
-
-    # ∂L/∂mean_b[k] = Σ_n ∂L/∂mean[n,k]
-    k.by_columns("d_mean_b", K, a.d_mean, g.mean_b, N)
-
-    # ∂L/∂log_variance_W[h,k] = Σ_n encoded[n,h] ∂L/∂log_variance[n,k]
-    k.product("d_mean_W", 16, 1, H, K, a.encoded, a.d_log_variance, g.log_variance_W, N)
-
-    # ∂L/∂log_variance_b[k] = Σ_n ∂L/∂log_variance[n,k]
-    k.by_columns("d_mean_b", K, a.d_log_variance, g.log_variance_b, N)
-
-    # ∂L/∂dec_W[k,h] = Σ_n code[n,k] ∂L/∂z2[n,h]
-    k.product("d_dec_W", 16, 1, K, H, a.code, a.d_z2, g.dec_W, N)
-
-    # ∂L/∂dec_b[h] = Σ_n ∂L/∂z2[n,h]
-    k.by_columns("d_enc_b", H, a.d_z2, g.dec_b, N)
-
-    # ∂L/∂pixels_W[h,d] = Σ_n decoded[n,h] ∂L/∂logits[n,d]
-    k.matmul(a.decoded.T, a.d_logits, g.pixels_W)
-
-    # ∂L/∂pixels_b[d] = Σ_n ∂L/∂logits[n,d]
-    k.by_columns("d_pixels_b", D, a.d_logits, g.pixels_b, N)
+    k.by_columns("d_dec_b", H, a.d_z1, g.enc_b, N)
 
 
 def update(p: Params, g: Grads, s: State) -> None:

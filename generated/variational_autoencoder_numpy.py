@@ -156,13 +156,13 @@ class Workspace(Activations):
         self.evidence_lower_bound = rows[1:2].reshape(())  # evidence_lower_bound
         self.p = rows_N[384:448].reshape((N, D))  # p[n,d]
         self.d_logits = rows_N[384:448].reshape((N, D))  # ∂L/∂logits[n,d]
-        self.d_decoded = rows_N[256:320].reshape((N, H))  # ∂L/∂decoded[n,h]
+        self.d_decoded = rows_N[192:256].reshape((N, H))  # ∂L/∂decoded[n,h]
         self.d_z2 = rows_N[128:192].reshape((N, H))  # ∂L/∂z2[n,h]
-        self.d_code = rows_N[264:272].reshape((N, K))  # ∂L/∂code[n,k]
-        self.d_log_variance = rows_N[448:456].reshape((N, K))  # ∂L/∂log_variance[n,k]
+        self.d_code = rows_N[192:200].reshape((N, K))  # ∂L/∂code[n,k]
+        self.d_log_variance = rows_N[200:208].reshape((N, K))  # ∂L/∂log_variance[n,k]
         self.d_mean = rows_N[648:656].reshape((N, K))  # ∂L/∂mean[n,k]
-        self.d_encoded = rows_N[256:320].reshape((N, H))  # ∂L/∂encoded[n,h]
-        self.u_nh = rows_N[320:384].reshape((N, H))
+        self.d_encoded = rows_N[64:128].reshape((N, H))  # ∂L/∂encoded[n,h]
+        self.u_nh = rows_N[128:192].reshape((N, H))
         self.d_z1 = rows_N[0:64].reshape((N, H))  # ∂L/∂z1[n,h]
         self.C_1_OVER_2_BATCH = np.array(1 / (2 * BATCH), dtype)
         self.C_1_OVER_BATCH = np.array(1 / BATCH, dtype)
@@ -390,12 +390,24 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray) -> None:
     np.subtract(a.p, x, out=a.d_logits)
     np.multiply(a.d_logits, a.C_64_OVER_BATCH_D, out=a.d_logits)
 
+    # ∂L/∂pixels_W[h,d] = Σ_n decoded[n,h] ∂L/∂logits[n,d]
+    np.dot(a.decoded.T, a.d_logits, out=g.pixels_W)
+
+    # ∂L/∂pixels_b[d] = Σ_n ∂L/∂logits[n,d]
+    np.dot(a.ONES_N, a.d_logits, out=g.pixels_b)
+
     # ∂L/∂decoded[n,h] = Σ_d pixels_W[h,d] ∂L/∂logits[n,d]
     np.dot(a.d_logits, p.pixels_W.T, out=a.d_decoded)
 
     # ∂L/∂z2[n,h] = [z2[n,h] > 0] ∂L/∂decoded[n,h]
     np.greater(a.z2, a.ZERO, out=a.d_z2)
     np.multiply(a.d_z2, a.d_decoded, out=a.d_z2)
+
+    # ∂L/∂dec_W[k,h] = Σ_n code[n,k] ∂L/∂z2[n,h]
+    np.dot(a.code.T, a.d_z2, out=g.dec_W)
+
+    # ∂L/∂dec_b[h] = Σ_n ∂L/∂z2[n,h]
+    np.dot(a.ONES_N, a.d_z2, out=g.dec_b)
 
     # ∂L/∂code[n,k] = Σ_h dec_W[k,h] ∂L/∂z2[n,h]
     np.dot(a.d_z2, p.dec_W.T, out=a.d_code)
@@ -412,9 +424,21 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray) -> None:
     np.multiply(a.u_nk, a.C_1_OVER_2_BATCH, out=a.u_nk)
     np.subtract(a.d_log_variance, a.u_nk, out=a.d_log_variance)
 
+    # ∂L/∂log_variance_W[h,k] = Σ_n encoded[n,h] ∂L/∂log_variance[n,k]
+    np.dot(a.encoded.T, a.d_log_variance, out=g.log_variance_W)
+
+    # ∂L/∂log_variance_b[k] = Σ_n ∂L/∂log_variance[n,k]
+    np.dot(a.ONES_N, a.d_log_variance, out=g.log_variance_b)
+
     # ∂L/∂mean[n,k] = mean[n,k]/N + ∂L/∂code[n,k]
     np.multiply(a.mean, a.C_1_OVER_BATCH, out=a.d_mean)
     np.add(a.d_mean, a.d_code, out=a.d_mean)
+
+    # ∂L/∂mean_W[h,k] = Σ_n encoded[n,h] ∂L/∂mean[n,k]
+    np.dot(a.encoded.T, a.d_mean, out=g.mean_W)
+
+    # ∂L/∂mean_b[k] = Σ_n ∂L/∂mean[n,k]
+    np.dot(a.ONES_N, a.d_mean, out=g.mean_b)
 
     # ∂L/∂encoded[n,h] = Σ_k log_variance_W[h,k] ∂L/∂log_variance[n,k] + Σ_k mean_W[h,k]
     #     ∂L/∂mean[n,k]
@@ -429,30 +453,6 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray) -> None:
     # ∂L/∂enc_W[d,h] = Σ_n x[n,d] ∂L/∂z1[n,h],
     # ∂L/∂enc_b[h] = Σ_n ∂L/∂z1[n,h]
     np.dot(a.x_1.T, a.d_z1, out=g.enc_W_b)
-
-    # ∂L/∂mean_W[h,k] = Σ_n encoded[n,h] ∂L/∂mean[n,k]
-    np.dot(a.encoded.T, a.d_mean, out=g.mean_W)
-
-    # ∂L/∂mean_b[k] = Σ_n ∂L/∂mean[n,k]
-    np.dot(a.ONES_N, a.d_mean, out=g.mean_b)
-
-    # ∂L/∂log_variance_W[h,k] = Σ_n encoded[n,h] ∂L/∂log_variance[n,k]
-    np.dot(a.encoded.T, a.d_log_variance, out=g.log_variance_W)
-
-    # ∂L/∂log_variance_b[k] = Σ_n ∂L/∂log_variance[n,k]
-    np.dot(a.ONES_N, a.d_log_variance, out=g.log_variance_b)
-
-    # ∂L/∂dec_W[k,h] = Σ_n code[n,k] ∂L/∂z2[n,h]
-    np.dot(a.code.T, a.d_z2, out=g.dec_W)
-
-    # ∂L/∂dec_b[h] = Σ_n ∂L/∂z2[n,h]
-    np.dot(a.ONES_N, a.d_z2, out=g.dec_b)
-
-    # ∂L/∂pixels_W[h,d] = Σ_n decoded[n,h] ∂L/∂logits[n,d]
-    np.dot(a.decoded.T, a.d_logits, out=g.pixels_W)
-
-    # ∂L/∂pixels_b[d] = Σ_n ∂L/∂logits[n,d]
-    np.dot(a.ONES_N, a.d_logits, out=g.pixels_b)
 
 
 def update(p: Params, g: Grads, s: State, t: int) -> None:

@@ -377,6 +377,25 @@ extern "C" __global__ void kernel_d_logits(
     }, e, p, d_logits);
 }
 
+// ∂L/∂fc2_W[h,k] = Σ_n h[n,h] ∂L/∂logits[n,k] + 0.002 fc2_W[h,k]
+extern "C" __global__ void kernel_d_fc2_W(
+    const real *h_, const real *d_logits, const real *fc2_W, real *d_fc2_W, int N
+) {
+    product<1, by_column, by_row>(1, H, K, N,
+        [=](int, int h, int n) { return h_[n * H + h]; },
+        [=](int, int n, int k) { return d_logits[n * K + k]; },
+        [=](int, int h, int k, real sum) {
+            d_fc2_W[h * K + k] = sum + 0.002_r * fc2_W[h * K + k];
+        });
+}
+
+// ∂L/∂fc2_b[k] = Σ_n ∂L/∂logits[n,k]
+extern "C" __global__ void kernel_d_fc2_b(const real *d_logits, real *d_fc2_b, int N) {
+    by_columns<added>(K, N,
+        [=](int k, int n) { return d_logits[n * K + k]; },
+        [=](int k, real sum) { d_fc2_b[k] = sum; });
+}
+
 // ∂L/∂h[n,h] = Σ_k fc2_W[h,k] ∂L/∂logits[n,k]
 // ∂L/∂z1[n,h] = (1 - h[n,h]²) ∂L/∂h[n,h]
 extern "C" __global__ void kernel_d_z1(
@@ -409,25 +428,6 @@ extern "C" __global__ void kernel_d_fc1_b(const real *d_z1, real *d_fc1_b, int N
     by_columns<added>(H, N,
         [=](int h, int n) { return d_z1[n * H + h]; },
         [=](int h, real sum) { d_fc1_b[h] = sum; });
-}
-
-// ∂L/∂fc2_W[h,k] = Σ_n h[n,h] ∂L/∂logits[n,k] + 0.002 fc2_W[h,k]
-extern "C" __global__ void kernel_d_fc2_W(
-    const real *h_, const real *d_logits, const real *fc2_W, real *d_fc2_W, int N
-) {
-    product<1, by_column, by_row>(1, H, K, N,
-        [=](int, int h, int n) { return h_[n * H + h]; },
-        [=](int, int n, int k) { return d_logits[n * K + k]; },
-        [=](int, int h, int k, real sum) {
-            d_fc2_W[h * K + k] = sum + 0.002_r * fc2_W[h * K + k];
-        });
-}
-
-// ∂L/∂fc2_b[k] = Σ_n ∂L/∂logits[n,k]
-extern "C" __global__ void kernel_d_fc2_b(const real *d_logits, real *d_fc2_b, int N) {
-    by_columns<added>(K, N,
-        [=](int k, int n) { return d_logits[n * K + k]; },
-        [=](int k, real sum) { d_fc2_b[k] = sum; });
 }
 
 // c2 ← √(1 - 0.999^t)
@@ -465,11 +465,11 @@ KERNELS = (
     "l2",
     "loss",
     "d_logits",
+    "d_fc2_W",
+    "d_fc2_b",
     "d_z1",
     "d_fc1_W",
     "d_fc1_b",
-    "d_fc2_W",
-    "d_fc2_b",
     "lr_t",
     "theta",
     "count_step",
@@ -679,6 +679,12 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     # ∂L/∂logits[n,k] = (p[n,k] - δ(k,cultivar[n]))/N
     k.each_of("d_logits", N * K, a.s, a.e, a.cultivar, a.p, a.d_logits, N)
 
+    # ∂L/∂fc2_W[h,k] = Σ_n h[n,h] ∂L/∂logits[n,k] + 0.002 fc2_W[h,k]
+    k.product("d_fc2_W", 16, 1, H, K, a.h, a.d_logits, p.fc2_W, g.fc2_W, N)
+
+    # ∂L/∂fc2_b[k] = Σ_n ∂L/∂logits[n,k]
+    k.by_columns("d_fc2_b", K, a.d_logits, g.fc2_b, N)
+
     # ∂L/∂h[n,h] = Σ_k fc2_W[h,k] ∂L/∂logits[n,k]
     # ∂L/∂z1[n,h] = (1 - h[n,h]²) ∂L/∂h[n,h]
     k.product("d_z1", 16, 1, N, H, a.d_logits, p.fc2_W, a.h, a.d_h, a.d_z1, N)
@@ -688,12 +694,6 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # ∂L/∂fc1_b[h] = Σ_n ∂L/∂z1[n,h]
     k.by_columns("d_fc1_b", H, a.d_z1, g.fc1_b, N)
-
-    # ∂L/∂fc2_W[h,k] = Σ_n h[n,h] ∂L/∂logits[n,k] + 0.002 fc2_W[h,k]
-    k.product("d_fc2_W", 16, 1, H, K, a.h, a.d_logits, p.fc2_W, g.fc2_W, N)
-
-    # ∂L/∂fc2_b[k] = Σ_n ∂L/∂logits[n,k]
-    k.by_columns("d_fc2_b", K, a.d_logits, g.fc2_b, N)
 
 
 def update(p: Params, g: Grads, s: State) -> None:

@@ -106,7 +106,7 @@ class Workspace(Activations):
     def __init__(self, N: int, dtype: str = DTYPE, BATCH: int | None = None) -> None:
         BATCH = BATCH or N
         self.N, self.BATCH = N, BATCH
-        rows_N = np.empty((27, N), dtype)
+        rows_N = np.empty((19, N), dtype)
         rows = np.empty(104, dtype)
         self.loss = np.empty((), dtype)  # loss
         self.z1 = rows_N[0:8].reshape((H, N))  # z1[h,n]
@@ -122,11 +122,11 @@ class Workspace(Activations):
         self.l2 = rows[1:2].reshape(())  # l2
         self.u_ = rows[2:3].reshape(())
         self.p = rows_N[11:14].reshape((K, N))  # p[k,n]
-        self.d_logits = rows_N[24:27].reshape((K, N))  # ∂L/∂logits[k,n]
-        self.d_h = rows_N[8:16].reshape((H, N))  # ∂L/∂h[h,n]
-        self.d_z1 = rows_N[16:24].reshape((H, N))  # ∂L/∂z1[h,n]
-        self.u_dh = rows[0:104].reshape((D, H))
+        self.d_logits = rows_N[16:19].reshape((K, N))  # ∂L/∂logits[k,n]
         self.u_hk = rows[0:24].reshape((H, K))
+        self.d_h = rows_N[8:16].reshape((H, N))  # ∂L/∂h[h,n]
+        self.d_z1 = rows_N[0:8].reshape((H, N))  # ∂L/∂z1[h,n]
+        self.u_dh = rows[0:104].reshape((D, H))
         self.COUNT_N = np.array(N)
         self.C_0_001 = np.array(0.001, dtype)
         self.C_0_002_N_OVER_BATCH = np.array(0.002 * N / BATCH, dtype)
@@ -231,6 +231,14 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray, cultivar: np.ndar
     np.subtract(a.p, a.d_logits, out=a.d_logits)
     np.multiply(a.d_logits, a.C_1_OVER_BATCH, out=a.d_logits)
 
+    # ∂L/∂fc2_W[h,k] = Σ_n h[n,h] ∂L/∂logits[n,k] + 0.002 fc2_W[h,k]
+    np.dot(a.h, a.d_logits.T, out=g.fc2_W)
+    np.multiply(p.fc2_W, a.C_0_002_N_OVER_BATCH, out=a.u_hk)
+    np.add(a.u_hk, g.fc2_W, out=g.fc2_W)
+
+    # ∂L/∂fc2_b[k] = Σ_n ∂L/∂logits[n,k]
+    np.dot(a.d_logits, a.ONES_N, out=g.fc2_b)
+
     # ∂L/∂h[n,h] = Σ_k fc2_W[h,k] ∂L/∂logits[n,k]
     np.dot(p.fc2_W, a.d_logits, out=a.d_h)
 
@@ -246,14 +254,6 @@ def backward(p: Params, g: Grads, a: Workspace, x: np.ndarray, cultivar: np.ndar
 
     # ∂L/∂fc1_b[h] = Σ_n ∂L/∂z1[n,h]
     np.dot(a.d_z1, a.ONES_N, out=g.fc1_b)
-
-    # ∂L/∂fc2_W[h,k] = Σ_n h[n,h] ∂L/∂logits[n,k] + 0.002 fc2_W[h,k]
-    np.dot(a.h, a.d_logits.T, out=g.fc2_W)
-    np.multiply(p.fc2_W, a.C_0_002_N_OVER_BATCH, out=a.u_hk)
-    np.add(a.u_hk, g.fc2_W, out=g.fc2_W)
-
-    # ∂L/∂fc2_b[k] = Σ_n ∂L/∂logits[n,k]
-    np.dot(a.d_logits, a.ONES_N, out=g.fc2_b)
 
 
 def update(p: Params, g: Grads, s: State, t: int) -> None:

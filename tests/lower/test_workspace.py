@@ -13,6 +13,7 @@ from tests.derive.conftest import values_of
 from tests.lower.strategies import networks
 
 import bpgen as bp
+from bpgen.activations import tanh
 from bpgen.declare.load import zoo
 from bpgen.declare.network import network
 from bpgen.derive import derive
@@ -22,6 +23,8 @@ from bpgen.errors import OptionError
 from bpgen.execute.load import load_module
 from bpgen.execute.proof import gradient_of
 from bpgen.ir.program import steps_of
+from bpgen.layers import linear
+from bpgen.losses import mean_squared_error
 from bpgen.lower import in_memory, lower
 from bpgen.lower.lives import TRAINING, Moment, lives
 from bpgen.lower.workspace import Workspace
@@ -53,6 +56,18 @@ def test_memory_is_within_a_tenth_of_what_is_needed_at_once(name):
         assert len(tiles) <= 1
         assert sum(pieces.values()) - sum(tiles) <= 1.1 * held.bound(batch)
         assert sum(pieces.values()) <= 1.15 * held.bound(batch)
+
+
+def test_a_layer_more_needs_what_its_own_gradient_reads_and_no_cotangent():
+    def bytes_of(depth):
+        h = bp.input("x", 37)
+        for k in range(depth):
+            h = tanh(linear(h, 37, name=f"fc{k}"))
+        model = bp.Model(mean_squared_error(h, bp.input("y", 37)), {"h": h}, sgd())
+        return model.workspace().bound(64)
+
+    # One tensor a layer, in which tanh takes the place of what it is computed from.
+    assert bytes_of(24) - bytes_of(12) <= 12 * 4 * 64 * (37 + 1)
 
 
 @pytest.mark.parametrize("name", zoo())

@@ -4,13 +4,14 @@ For `y[F] = Σ_R f(x[φ], …)` and every entry it reads,
 
     ∂L/∂x[J] += Σ_{F,R} ∂L/∂y[F] · ∂f/∂x[φ] · Π δ(φ, J)
 
-In reverse order every cotangent is complete before it is read. A cotangent that is a plain formula
-with one reader is written into that reader; every other one gets a name, and becomes a buffer.
+In reverse order every cotangent is complete before it is read; that of a parameter, when the first
+equation that reads the parameter has been passed. A cotangent that is a plain formula with one
+reader is written into that reader; every other one gets a name, and becomes a buffer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import sympy
@@ -41,13 +42,33 @@ def derive(network: Network) -> Derivation:
     Errors: UnreachedError for a parameter with no differentiable path to the loss.
     """
     walk = _Walk(Saved.of(network), active(network), Helpers(network), {}, {})
-    for group in reversed(ordered(network.equations)):
+    for group, passed in _backwards(network):
         walk.back(group)
+        for parameter in passed:
+            walk.complete(parameter)
     for parameter in network.parameters:
-        _check_reached(parameter, walk.pending)
-        steps = walk.pending[parameter.name]
-        walk.adjoints[parameter.name] = _complete(parameter, steps, walk.helpers)
+        _check_reached(parameter, walk.adjoints)
     return Derivation(network, _closed(network, walk.adjoints), walk.adjoints)
+
+
+def _backwards(network: Network) -> Iterator[tuple[Group, list[Tensor]]]:
+    """Yield what defines tensors from the last to the first, with parameters read by none before.
+
+    So the gradient of a layer comes before the cotangents of the layer below, and these cotangents
+    need no memory beside those of the layer above.
+    """
+    groups = ordered(network.equations)
+    readers = {name: k for k, group in reversed([*enumerate(groups)]) for name in _reads(group)}
+    passed: dict[int, list[Tensor]] = {}
+    for parameter in network.parameters:
+        if parameter.name in readers:
+            passed.setdefault(readers[parameter.name], []).append(parameter)
+    for k, group in reversed([*enumerate(groups)]):
+        yield group, passed.get(k, [])
+
+
+def _reads(group: Group) -> set[str]:
+    return {name for equation in flat((group,)) for name in equation.reads()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +87,11 @@ class _Walk:
             self._loop(group, around)
         elif group.out.role is Role.LOSS or self.pending.get(group.out.name):
             self._equation(group, around)
+
+    def complete(self, parameter: Tensor) -> None:
+        """Complete the gradient of a parameter, if anything of the loss comes back to it."""
+        if steps := self.pending.get(parameter.name):
+            self.adjoints[parameter.name] = _complete(parameter, steps, self.helpers)
 
     def _loop(self, loop: Loop, around: tuple[Loop, ...]) -> None:
         """Carry the cotangents of the turn after over, by name; then go back through one turn."""
@@ -229,8 +255,8 @@ def _complete(of: Tensor, steps: list[Step], helpers: Helpers) -> Adjoint:
     return Adjoint(of, equation, tuple(steps), helpers.read_by(equation))
 
 
-def _check_reached(parameter: Tensor, pending: Mapping[str, list[Step]]) -> None:
-    if not pending.get(parameter.name):
+def _check_reached(parameter: Tensor, adjoints: Mapping[str, Adjoint]) -> None:
+    if parameter.name not in adjoints:
         raise UnreachedError(
             f"parameter `{parameter.name}` never reaches the loss",
             where=parameter.where,
