@@ -48,14 +48,14 @@ def program_of(name):
 def test_memory_is_within_a_tenth_of_what_is_needed_at_once(name):
     # What grows with the batch, and what does not, lie apart: that shows in a batch of a few.
     # All tiles of windows share one piece beside, as large as the cache allows: in a small network
-    # that is some hundredths of the rest.
+    # that is up to a sixth of the rest.
     held = bp.load(name).workspace()
     for batch in (64, 1000):
         pieces = {piece: piece.bytes(rows, batch) for piece, rows in held.pieces.items()}
         tiles = [size for p, size in pieces.items() if any(isinstance(e, Tile) for e in p.row)]
         assert len(tiles) <= 1
         assert sum(pieces.values()) - sum(tiles) <= 1.1 * held.bound(batch)
-        assert sum(pieces.values()) <= 1.15 * held.bound(batch)
+        assert sum(pieces.values()) <= 1.2 * held.bound(batch)
 
 
 def test_a_layer_more_needs_what_its_own_gradient_reads_and_no_cotangent():
