@@ -136,6 +136,20 @@ def test_rows_of_a_tile_do_not_begin_a_multiple_of_2_kb_apart(batch, tmp_path):
     assert rows.strides[0] % 2048 != 0
 
 
+def test_tiles_that_are_multiplied_lie_apart(tmp_path):
+    # The rows of both factors of this weight gradient are copied, tile by tile.
+    x, target = bp.input("x", 3, 5), bp.input("target", 5, 4)
+    z = layers.conv1d(layers.linear(x, 7, name="fc"), 5, 3, stride=2, padding=1, name="conv")
+    found = lower(derive(network(mean_squared_error(z, target), {"z": z}, name="layer")), sgd())
+    path = tmp_path / "layer.py"
+    path.write_text(module(found, "layer.py"), "utf-8")
+    net: Any = load_module(path)
+    tiles = re.findall(r"np.copyto\(a\.(\w+), .*\[:?,? ?tile\]", path.read_text("utf-8"))
+    held = vars(net.Workspace(6))
+    one, other = (held[name] for name in tiles[-2:])
+    assert not np.shares_memory(one, other)
+
+
 def test_the_place_in_a_window_is_called_as_no_argument_of_a_function(tmp_path):
     # The third axis of such a window is called s: so is the memory of an optimizer.
     x, target = bp.input("x", 5), bp.input("target", 2, 1, 2, 3)

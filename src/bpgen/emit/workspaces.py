@@ -78,7 +78,8 @@ class Workspaces:
             if rows.piece in shared:
                 part = f"{_called(rows.piece)}[{rows.begin}:{rows.begin + rows.count}]"
                 tile = tiles.get(buffer.name)
-                made = _seen(part, buffer) if tile is None else _apart(_called(rows.piece), tile)
+                row = f"{_called(rows.piece)}[{rows.begin}]"
+                made = _seen(part, buffer) if tile is None else _apart(row, tile)
             fields.append(buffer_field(buffer.name, made, self._formula(buffer.name)))
             fields += self._parts(buffer.name)
         return WorkspaceView(
@@ -190,7 +191,7 @@ def _seen(rows: str, buffer: Buffer) -> str:
 
 def _apart(memory: str, tile: Register) -> str:
     """Return the code that sees memory as a tile, whose rows lie apart."""
-    return f"{APART}({memory}[0], {_count(tile.rows)}, {_sizes(tile.axes)})"
+    return f"{APART}({memory}, {_count(tile.rows)}, {_sizes(tile.axes)})"
 
 
 def _count(axes: Axes) -> str:
