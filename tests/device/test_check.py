@@ -1,11 +1,15 @@
 """`check` covers the CuPy module: its kernels run on the CPU, and the verdict says so."""
 
+from typing import Any
+
 import pytest
 
 import bpgen as bp
 from bpgen.device.host import has_compiler
+from bpgen.device.standin import installed
 from bpgen.errors import UndecidedError
 from bpgen.execute import on_device
+from bpgen.execute.load import load_module
 from bpgen.execute.proof import checked
 
 
@@ -39,6 +43,21 @@ def test_a_file_is_examined_as_the_target_it_was_emitted_for(tmp_path):
     assert model.examine(path, seed=1).verdict == "VERIFIED"
     path.write_text(model.source("cupy").replace("max", "min", 1), encoding="utf-8")
     assert model.examine(path, seed=1).verdict == "REFUTED"
+
+
+@pytest.mark.skipif(not has_compiler(), reason="needs g++")
+def test_every_buffer_is_compared_when_its_kernel_has_written_it(tmp_path):
+    model, path = bp.load("char_lstm"), tmp_path / "net.py"
+    path.write_text(model.source("cupy"), encoding="utf-8")
+    with installed():
+        net: Any = load_module(path)
+    buffers = vars(net.Workspace(2))
+    equations = model.derive().derivation.network.equations
+    made = {e.out.name for e in equations if not e.out.is_integer} & set(buffers)
+    found = model.examine(path, seed=2)
+    assert found.verdict == "VERIFIED"
+    count = len(made) + len(model.network.parameters)
+    assert dict(found.seen)["buffers"].startswith(f"{count} compared")
 
 
 def test_without_gpu_and_compiler_there_is_no_verdict(tmp_path, monkeypatch):

@@ -7,7 +7,7 @@ import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bpgen.execute.watch import local_parts, writes
+from bpgen.execute.watch import Writes
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +60,9 @@ def block_of(text: str, tensor: str) -> range:
     return range(first, last + 1)
 
 
-def _writes(tree: ast.AST) -> Iterator[tuple[str, int]]:
+def _writes(tree: ast.Module) -> Iterator[tuple[str, int]]:
     """Yield each buffer that a statement writes, and the line."""
-    parts = local_parts(tree)
+    writes = Writes.of(tree)
     for node in ast.walk(tree):
         if isinstance(node, ast.Call | ast.Assign | ast.AugAssign):
-            yield from ((name, node.lineno) for name in writes(node, parts))
+            yield from ((name, node.lineno) for name in writes.by(node))

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bpgen.execute.load import Emitted as Module
-from bpgen.execute.watch import GRADIENT, watched
+from bpgen.execute.watch import GRADIENT, on_host, watched
 
 Array = NDArray[Any]
 Arrays = Mapping[str, Array]
@@ -30,7 +30,7 @@ class Probe:
     def gradient(self, params: Arrays, batch: Arrays) -> tuple[float, dict[str, Array]]:
         """Return the loss and the gradient, by parameter."""
         loss, grads = self._run(params, batch)
-        return loss, {name: _on_host(getattr(grads, name)) for name in self.net.PARAMETERS}
+        return loss, {name: on_host(getattr(grads, name)) for name in self.net.PARAMETERS}
 
     def inside(
         self,
@@ -45,13 +45,14 @@ class Probe:
         With complex parameters the loss is among them to its last bit.
         """
         module: Any = self.net
-        if hasattr(module, "cp"):
-            return self._on_device(params, batch)
+        if hasattr(module, "cp"):  # there axes lie as they are declared
+            lying = {n: [a for a in axes[n] if a in lying.get(n, axes[n])] for n in axes}
         gradient: dict[str, Array] = {}
         with watched(module) as found:
             try:
                 _, grads = self._run(params, batch)
-                gradient = {f"{GRADIENT}{n}": getattr(grads, n) for n in module.PARAMETERS}
+                own = {n: on_host(getattr(grads, n)) for n in module.PARAMETERS}
+                gradient = {f"{GRADIENT}{n}": array for n, array in own.items()}
             except TypeError:
                 # A complex loss has no float; a buffer holds it.
                 if not found or np.dtype(self.dtype).kind != "c":
@@ -62,25 +63,6 @@ class Probe:
             if name in found
         } | gradient
 
-    def _on_device(self, params: Arrays, batch: Arrays) -> dict[str, Array]:
-        """Return all arrays of the workspace: on a GPU each has memory of its own, to the end."""
-        module: Any = self.net
-        seen: list[Any] = []
-        backward = module.backward
-
-        def noting(*arguments: Any) -> None:
-            backward(*arguments)
-            seen.extend(arguments)
-
-        module.backward = noting
-        try:
-            _, grads = self._run(params, batch)
-        finally:
-            module.backward = backward
-        workspace = next(a for a in seen if isinstance(a, module.Workspace))
-        found = {n: _on_host(v) for n, v in vars(workspace).items() if hasattr(v, "dtype")}
-        return found | {f"{GRADIENT}{n}": _on_host(getattr(grads, n)) for n in module.PARAMETERS}
-
     def _run(self, params: Arrays, batch: Arrays) -> tuple[float, Any]:
         known = {**batch, **params}
         stored = (*self.net.PARAMETERS, *getattr(self.net, "KEPT", ()))
@@ -90,8 +72,3 @@ class Probe:
         cupy = getattr(self.net, "cp", None)
         vector = flat if cupy is None else cupy.asarray(flat)
         return self.net.loss_and_grad(self.net.Params(vector), **given, **noise)
-
-
-def _on_host(array: Any) -> Array:
-    """Return an array, copied from the device if it lies there."""
-    return array if isinstance(array, np.ndarray) else np.asarray(array.get())

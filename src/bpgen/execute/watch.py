@@ -8,6 +8,7 @@ that each turn of a loop writes anew, in every turn.
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 GRADIENT = "d_"  # and the name of a parameter: what the module calls `g.W`
 _OWNER = "a"  # what functions call the workspace
+_KERNEL = re.compile(r"__global__ void kernel_(\w+)\(([^)]*)\)")
 
 
 @contextmanager
@@ -75,33 +77,68 @@ class Kept:
         return stacked.transpose([own.index(a) for a in axes])
 
 
-def local_parts(tree: ast.AST) -> dict[str, str]:
-    """Return the buffers of which local names are parts."""
-    found = {}
-    for node in ast.walk(tree):
-        match node:
-            case ast.Assign([ast.Name(name)], ast.Subscript(value)) if _buffer(value):
-                found[name] = _buffer(value)
-    return found
+@dataclass(frozen=True, slots=True)
+class Writes:
+    """What the code of a module writes: by assignment, by `out=`, and by kernels.
 
-
-def writes(node: ast.AST, parts: Mapping[str, str]) -> Iterator[str]:
-    """Yield the buffers that a statement writes; `g.W` is the gradient `d_W`.
-
-    `parts` are the buffers behind local names: `part = a.z[:, t]`.
+    `parts` are the buffers behind local names: `part = a.z[:, t]`. `kernels` says for each kernel
+    which of its parameters it writes.
     """
-    match node:
-        case ast.Call(keywords=keywords, args=arguments, func=function):
-            targets = [k.value for k in keywords if k.arg == "out"]
-            if isinstance(function, ast.Attribute) and function.attr == "copyto":
-                targets += arguments[:1]
-        case ast.Assign(targets=found):
-            targets = list(found)
-        case ast.AugAssign(target=found_one):
-            targets = [found_one]
-        case _:
-            targets = []
-    yield from filter(None, (_buffer(t) or parts.get(ast.unparse(t), "") for t in targets))
+
+    parts: Mapping[str, str]
+    kernels: Mapping[str, tuple[bool, ...]]
+
+    @classmethod
+    def of(cls, tree: ast.Module) -> Writes:
+        """Return what says who writes what in a module."""
+        parts, kernels = {}, {}
+        for node in ast.walk(tree):
+            match node:
+                case ast.Assign([ast.Name(name)], ast.Subscript(value)) if _buffer(value):
+                    parts[name] = _buffer(value)
+                case ast.Assign([ast.Name("SOURCE")], ast.Constant(str(source))):
+                    for name, given in _KERNEL.findall(source):
+                        kernels[name] = tuple(map(_is_written, given.split(",")))
+        return cls(parts, kernels)
+
+    def by(self, node: ast.AST) -> Iterator[str]:
+        """Yield the buffers that a statement writes; `g.W` is the gradient `d_W`."""
+        match node:
+            case ast.Call(func=ast.Attribute(ast.Name("k")), args=arguments):
+                targets = self._launched(arguments)
+            case ast.Call(keywords=keywords, args=arguments, func=function):
+                targets = [k.value for k in keywords if k.arg == "out"]
+                if isinstance(function, ast.Attribute) and function.attr == "copyto":
+                    targets += arguments[:1]
+            case ast.Assign(targets=found):
+                targets = list(found)
+            case ast.AugAssign(target=found_one):
+                targets = [found_one]
+            case _:
+                targets = []
+        named = (_buffer(t) or self.parts.get(ast.unparse(t), "") for t in targets)
+        yield from filter(None, named)
+
+    def _launched(self, arguments: Sequence[ast.expr]) -> list[ast.expr]:
+        """Return what a launch writes: of a product of matrices the third, else by its kernel."""
+        match arguments:
+            case [ast.Constant(str(name)), *_]:
+                written = self.kernels.get(name, ())
+                given = arguments[len(arguments) - len(written) :]
+                return [one for one, is_out in zip(given, written, strict=False) if is_out]
+            case [_, _, out, *_]:
+                return [out]
+            case _:
+                return []
+
+
+def _is_written(parameter: str) -> bool:
+    return "*" in parameter and not parameter.strip().startswith("const ")
+
+
+def on_host(array: Any) -> Array:
+    """Return an array, copied from the device if it lies there."""
+    return array if isinstance(array, np.ndarray) else np.asarray(array.get())
 
 
 def _buffer(target: ast.AST) -> str:
@@ -126,11 +163,11 @@ class _Statements:
     views: dict[str, list[str]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, tree: ast.AST) -> _Statements:
-        found, parts = cls(), local_parts(tree)
+    def of(cls, tree: ast.Module) -> _Statements:
+        found, writes = cls(), Writes.of(tree)
         for node in ast.walk(tree):
             if isinstance(node, ast.Expr | ast.Assign | ast.AugAssign):
-                names = tuple(name for part in ast.walk(node) for name in writes(part, parts))
+                names = tuple(name for part in ast.walk(node) for name in writes.by(part))
                 lines = range(node.lineno, (node.end_lineno or node.lineno) + 1)
                 found.written.update(dict.fromkeys(lines, names))
             match node:
@@ -170,11 +207,11 @@ class _Watch:
         for written in self.statements.written.get(line, ()):
             for name in self.statements.seen(written):
                 array = getattr(owner, name, None)
-                if isinstance(array, np.ndarray):
+                if hasattr(array, "dtype"):
                     kept = self.found.get(name)
                     if kept is None or kept.loops != loops:
                         kept = self.found[name] = Kept(loops)
-                    kept.turns[turn] = array.copy()
+                    kept.turns[turn] = on_host(array).copy()
 
 
 @dataclass(slots=True)
