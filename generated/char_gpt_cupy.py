@@ -400,63 +400,59 @@ extern "C" __global__ void kernel_y2(
     real *block_before, real *mean1, real *var1, real *rstd1, real *xhat1, real *y2, int N, int b
 ) {
     rows<32>(N * D, [=](int i) {
-        const int row = b * (N * D) + i;
         map_row<32>(H, [=](int h) {
-            block_before[row * H + h] = b - 1 >= 0 ? block[((b - 1) * (N * D) + i) * H + h] :
+            block_before[i * H + h] = b - 1 >= 0 ? block[((b - 1) * (N * D) + i) * H + h] :
                 y1[i * H + h];
         });
         reduce_row<32, added>(H,
-            [=](int h) { return 0.0078125_r * block_before[row * H + h]; },
-            [=](real sum) { mean1[row] = sum; });
+            [=](int h) { return 0.0078125_r * block_before[i * H + h]; },
+            [=](real sum) { mean1[i] = sum; });
         reduce_row<32, added>(H,
-            [=](int h) {
-                return 0.0078125_r * power<2>(block_before[row * H + h] - mean1[row]);
-            },
+            [=](int h) { return 0.0078125_r * power<2>(block_before[i * H + h] - mean1[i]); },
             [=](real sum) {
-                var1[row] = sum;
-                rstd1[row] = rsqrt(var1[row] + 1e-05_r);
+                var1[i] = sum;
+                rstd1[i] = rsqrt(var1[i] + 1e-05_r);
             });
         map_row<32>(H, [=](int h) {
-            xhat1[row * H + h] = (block_before[row * H + h] - mean1[row]) * rstd1[row];
-            y2[row * H + h] = block_ln1_gain[b * H + h] * xhat1[row * H + h] +
-                block_ln1_shift[b * H + h];
+            xhat1[i * H + h] = (block_before[i * H + h] - mean1[i]) * rstd1[i];
+            y2[i * H + h] = block_ln1_gain[h] * xhat1[i * H + h] + block_ln1_shift[h];
         });
     });
 }
 
 // turned1[b,n,d,a,j,g] = Σ_f turn1[d,j,g,f] pair1[b,n,d,a,j,f]
 extern "C" __global__ void kernel_turned1(
-    const real *att_q, const real *turn1, real *turned1, int N, int b
+    const real *att_q, const real *turn1, real *turned1, int N
 ) {
     product<1, by_row, by_column>(D * J, N * A, G, F,
         [=](int s, int r, int f) {
             const int d = s / J, j = s % J;
             const int n = r / A, a = r % A;
-            return att_q[((((b * N + n) * D + d) * A + a) * J + j) * F + f];
+            return att_q[(((n * D + d) * A + a) * J + j) * F + f];
         },
         [=](int s, int f, int g) { return turn1[(s * G + g) * F + f]; },
         [=](int s, int r, int g, real sum) {
             const int d = s / J, j = s % J;
             const int n = r / A, a = r % A;
-            turned1[((((b * N + n) * D + d) * A + a) * J + j) * G + g] = sum;
+            turned1[(((n * D + d) * A + a) * J + j) * G + g] = sum;
         });
 }
 
 // turned2[b,n,s,a,j,g] = Σ_f turn2[s,j,g,f] pair2[b,n,s,a,j,f]
 extern "C" __global__ void kernel_turned2(
-    const real *att_k, const real *turn2, real *turned2, int N, int b
+    const real *att_k, const real *turn2, real *turned2, int N
 ) {
     product<1, by_row, by_column>(S * J, N * A, G, F,
         [=](int s, int r, int f) {
             const int s_ = s / J, j = s % J;
             const int n = r / A, a = r % A;
-            return att_k[((((b * N + n) * S + s_) * A + a) * J + j) * F + f];
+            return att_k[(((n * S + s_) * A + a) * J + j) * F + f];
         },
         [=](int s, int f, int g) { return turn2[(s * G + g) * F + f]; },
         [=](int s, int r, int g, real sum) {
             const int s_ = s / J, j = s % J;
             const int n = r / A, a = r % A;
-            turned2[((((b * N + n) * S + s_) * A + a) * J + j) * G + g] = sum;
+            turned2[(((n * S + s_) * A + a) * J + j) * G + g] = sum;
         });
 }
 
@@ -466,26 +462,21 @@ extern "C" __global__ void kernel_turned2(
 // s1[b,n,a,d] = Σ_s e1[b,n,a,d,s]
 // p1[b,n,a,d,s] = e1[b,n,a,d,s]/s1[b,n,a,d]
 extern "C" __global__ void kernel_p1(
-    const real *att_score, real *m1, real *u1, real *e1, real *s1, real *p1, int N, int b
+    const real *att_score, real *m1, real *u1, real *e1, real *s1, real *p1, int N
 ) {
     rows<32>(N * A * D, [=](int i) {
         const int d = i % D;
-        const int row = b * (N * A * D) + i;
         reduce_row<32, largest>(S,
-            [=](int s) {
-                return s <= d ? att_score[row * S + s] : att_score[row * S];
-            },
-            [=](real most) { m1[row] = most; });
+            [=](int s) { return s <= d ? att_score[i * S + s] : att_score[i * S]; },
+            [=](real most) { m1[i] = most; });
         map_row<32>(S, [=](int s) {
-            u1[row * S + s] = s <= d ? att_score[row * S + s] - m1[row] : 0_r;
-            e1[row * S + s] = s <= d ? exp(u1[row * S + s]) : 0_r;
+            u1[i * S + s] = s <= d ? att_score[i * S + s] - m1[i] : 0_r;
+            e1[i * S + s] = s <= d ? exp(u1[i * S + s]) : 0_r;
         });
         reduce_row<32, added>(S,
-            [=](int s) { return e1[row * S + s]; },
-            [=](real sum) { s1[row] = sum; });
-        map_row<32>(S, [=](int s) {
-            p1[row * S + s] = e1[row * S + s] / s1[row];
-        });
+            [=](int s) { return e1[i * S + s]; },
+            [=](real sum) { s1[i] = sum; });
+        map_row<32>(S, [=](int s) { p1[i * S + s] = e1[i * S + s] / s1[i]; });
     });
 }
 
@@ -498,49 +489,40 @@ extern "C" __global__ void kernel_p1(
 extern "C" __global__ void kernel_y5(
     const real *block_before, const real *att_o, const real *block_ln2_gain,
     const real *block_ln2_shift, real *sum1, real *mean2, real *var2, real *rstd2, real *xhat2,
-    real *y5, int N, int b
+    real *y5, int N
 ) {
     rows<32>(N * D, [=](int i) {
-        const int row = b * (N * D) + i;
-        map_row<32>(H, [=](int h) {
-            sum1[row * H + h] = block_before[row * H + h] + att_o[row * H + h];
-        });
+        map_row<32>(H, [=](int h) { sum1[i * H + h] = block_before[i * H + h] + att_o[i * H + h];
+            });
         reduce_row<32, added>(H,
-            [=](int h) { return 0.0078125_r * sum1[row * H + h]; },
-            [=](real sum) { mean2[row] = sum; });
+            [=](int h) { return 0.0078125_r * sum1[i * H + h]; },
+            [=](real sum) { mean2[i] = sum; });
         reduce_row<32, added>(H,
-            [=](int h) {
-                return 0.0078125_r * power<2>(sum1[row * H + h] - mean2[row]);
-            },
+            [=](int h) { return 0.0078125_r * power<2>(sum1[i * H + h] - mean2[i]); },
             [=](real sum) {
-                var2[row] = sum;
-                rstd2[row] = rsqrt(var2[row] + 1e-05_r);
+                var2[i] = sum;
+                rstd2[i] = rsqrt(var2[i] + 1e-05_r);
             });
         map_row<32>(H, [=](int h) {
-            xhat2[row * H + h] = (sum1[row * H + h] - mean2[row]) * rstd2[row];
-            y5[row * H + h] = block_ln2_gain[b * H + h] * xhat2[row * H + h] +
-                block_ln2_shift[b * H + h];
+            xhat2[i * H + h] = (sum1[i * H + h] - mean2[i]) * rstd2[i];
+            y5[i * H + h] = block_ln2_gain[h] * xhat2[i * H + h] + block_ln2_shift[h];
         });
     });
 }
 
 // Phi1[b,n,d,e] = erf(√2 z1[b,n,d,e]/2)/2 + 1/2
 // gelu1[b,n,d,e] = z1[b,n,d,e] Phi1[b,n,d,e]
-extern "C" __global__ void kernel_gelu1(const real *z1, real *Phi1, real *gelu1, int N, int b) {
-    const int start = b * (N * D * E);
+extern "C" __global__ void kernel_gelu1(const real *z1, real *Phi1, real *gelu1, int N) {
     each_of(N * D * E, [=](int, real z1, real &Phi1, real &gelu1) {
         Phi1 = 0.5_r * erf(0.7071067811865476_r * z1) + 0.5_r;
         gelu1 = z1 * Phi1;
-    }, z1 + start, Phi1 + start, gelu1 + start);
+    }, z1, Phi1, gelu1);
 }
 
 // block[b,n,d,h] = sum1[b,n,d,h] + z2[b,n,d,h]
-extern "C" __global__ void kernel_block(
-    const real *sum1, const real *z2, real *block, int N, int b
-) {
-    const int start = b * (N * D * H);
-    each_of(N * D * H, [=](int, real sum1, real z2, real &block) { block = sum1 + z2; }, sum1 +
-        start, z2 + start, block + start);
+extern "C" __global__ void kernel_block(const real *sum1, const real *z2, real *block, int N) {
+    each_of(N * D * H, [=](int, real sum1, real z2, real &block) { block = sum1 + z2; }, sum1, z2,
+        block);
 }
 
 // mean3[n,d] = Σ_h h[n,d,h]/H
@@ -624,6 +606,7 @@ extern "C" __global__ void kernel_d_head_b(const real *d_logits, real *d_head_b,
 }
 
 // ∂L/∂ln_gain[h] = Σ_{n,d} xhat3[n,d,h] ∂L/∂y6[n,d,h]
+// Likewise ∂L/∂block_ln2_gain, ∂L/∂block_ln1_gain.
 extern "C" __global__ void kernel_d_ln_gain(
     const real *xhat3, const real *d_y6, real *d_ln_gain, int N
 ) {
@@ -633,6 +616,7 @@ extern "C" __global__ void kernel_d_ln_gain(
 }
 
 // ∂L/∂ln_shift[h] = Σ_{n,d} ∂L/∂y6[n,d,h]
+// Likewise ∂L/∂block_down_b, ∂L/∂block_ln2_shift, ∂L/∂block_att_bo, ∂L/∂block_ln1_shift.
 extern "C" __global__ void kernel_d_ln_shift(const real *d_y6, real *d_ln_shift, int N) {
     by_columns<added>(H, N * D,
         [=](int h, int j) { return d_y6[j * H + h]; },
@@ -663,24 +647,29 @@ extern "C" __global__ void kernel_d_block(
     const real *d_block_before, const real *rstd3, const real *xhat3, const real *xhat3_dot_d_xhat3,
     const real *d_xhat3, const real *sum_d_xhat3, real *d_block, int N, int b
 ) {
-    const int start = b * (N * D * H);
-    each_of(N * D * H, [=](int i, real &d_block) {
+    each_of(N * D * H, [=](int i, real xhat3, real d_xhat3, real &d_block) {
         const int n = i / (D * H), d = i / H % D;
         d_block = b + 1 < B ? d_block_before[(b + 1) * (N * D * H) + i] : rstd3[n * D + d] *
-            (d_xhat3[i] - 0.0078125_r * xhat3[i] * xhat3_dot_d_xhat3[n * D + d] - 0.0078125_r *
+            (d_xhat3 - 0.0078125_r * xhat3 * xhat3_dot_d_xhat3[n * D + d] - 0.0078125_r *
             sum_d_xhat3[n * D + d]);
-    }, d_block + start);
+    }, xhat3, d_xhat3, d_block);
 }
 
 // ∂L/∂z1[b,n,d,e] = (√2 z1[b,n,d,e] exp(-z1[b,n,d,e]²/2)/(2 √π) + Phi1[b,n,d,e])
 //     ∂L/∂gelu1[b,n,d,e]
 extern "C" __global__ void kernel_d_z1(
-    const real *z1, const real *Phi1, const real *d_gelu1, real *d_z1, int N, int b
+    const real *z1, const real *Phi1, const real *d_gelu1, real *d_z1, int N
 ) {
-    const int start = b * (N * D * E);
     each_of(N * D * E, [=](int, real z1, real Phi1, real d_gelu1, real &d_z1) {
         d_z1 = (0.3989422804014327_r * z1 * exp(-0.5_r * power<2>(z1)) + Phi1) * d_gelu1;
-    }, z1 + start, Phi1 + start, d_gelu1 + start, d_z1 + start);
+    }, z1, Phi1, d_gelu1, d_z1);
+}
+
+// ∂L/∂block_up_b[b,e] = Σ_{n,d} ∂L/∂z1[b,n,d,e]
+extern "C" __global__ void kernel_d_block_up_b(const real *d_z1, real *d_block_up_b, int N) {
+    by_columns<added>(E, N * D,
+        [=](int e, int j) { return d_z1[j * E + e]; },
+        [=](int e, real sum) { d_block_up_b[e] = sum; });
 }
 
 // ∂L/∂xhat2[b,n,d,h] = block_ln2_gain[b,h] ∂L/∂y5[b,n,d,h]
@@ -692,25 +681,20 @@ extern "C" __global__ void kernel_d_z1(
 extern "C" __global__ void kernel_d_sum1(
     const real *block_ln2_gain, const real *d_y5, const real *xhat2, const real *rstd2,
     const real *d_block, real *d_xhat2, real *xhat2_dot_d_xhat2, real *sum_d_xhat2, real *d_sum1,
-    int N, int b
+    int N
 ) {
     rows<32>(N * D, [=](int i) {
-        const int row = b * (N * D) + i;
-        map_row<32>(H, [=](int h) {
-            d_xhat2[row * H + h] = block_ln2_gain[b * H + h] * d_y5[row * H + h];
-        });
+        map_row<32>(H, [=](int h) { d_xhat2[i * H + h] = block_ln2_gain[h] * d_y5[i * H + h]; });
         reduce_row<32, added>(H,
-            [=](int h) {
-                return xhat2[row * H + h] * d_xhat2[row * H + h];
-            },
-            [=](real sum) { xhat2_dot_d_xhat2[row] = sum; });
+            [=](int h) { return xhat2[i * H + h] * d_xhat2[i * H + h]; },
+            [=](real sum) { xhat2_dot_d_xhat2[i] = sum; });
         reduce_row<32, added>(H,
-            [=](int h) { return d_xhat2[row * H + h]; },
-            [=](real sum) { sum_d_xhat2[row] = sum; });
+            [=](int h) { return d_xhat2[i * H + h]; },
+            [=](real sum) { sum_d_xhat2[i] = sum; });
         map_row<32>(H, [=](int h) {
-            d_sum1[row * H + h] = rstd2[row] * d_xhat2[row * H + h] + d_block[row * H + h] -
-                0.0078125_r * rstd2[row] * sum_d_xhat2[row] - 0.0078125_r * rstd2[row] *
-                xhat2[row * H + h] * xhat2_dot_d_xhat2[row];
+            d_sum1[i * H + h] = rstd2[i] * d_xhat2[i * H + h] + d_block[i * H + h] - 0.0078125_r *
+                rstd2[i] * sum_d_xhat2[i] - 0.0078125_r * rstd2[i] * xhat2[i * H + h] *
+                xhat2_dot_d_xhat2[i];
         });
     });
 }
@@ -718,94 +702,62 @@ extern "C" __global__ void kernel_d_sum1(
 // p1_dot_d_p1[b,n,a,d] = Σ_s p1[b,n,a,d,s] ∂L/∂p1[b,n,a,d,s]
 // ∂L/∂att_score[b,n,a,d,s] = [s ≤ d] p1[b,n,a,d,s] (∂L/∂p1[b,n,a,d,s] - p1_dot_d_p1[b,n,a,d])
 extern "C" __global__ void kernel_d_att_score(
-    const real *p1, const real *d_p1, real *p1_dot_d_p1, real *d_att_score, int N, int b
+    const real *p1, const real *d_p1, real *p1_dot_d_p1, real *d_att_score, int N
 ) {
     rows<32>(N * A * D, [=](int i) {
         const int d = i % D;
-        const int row = b * (N * A * D) + i;
         reduce_row<32, added>(S,
-            [=](int s) {
-                return p1[row * S + s] * d_p1[row * S + s];
-            },
-            [=](real sum) { p1_dot_d_p1[row] = sum; });
+            [=](int s) { return p1[i * S + s] * d_p1[i * S + s]; },
+            [=](real sum) { p1_dot_d_p1[i] = sum; });
         map_row<32>(S, [=](int s) {
-            d_att_score[row * S + s] = s <= d ? p1[row * S + s] * (d_p1[row * S + s] -
-                p1_dot_d_p1[row]) : 0_r;
+            d_att_score[i * S + s] = s <= d ? p1[i * S + s] * (d_p1[i * S + s] - p1_dot_d_p1[i]) :
+                0_r;
         });
     });
 }
 
 // ∂L/∂pair2[b,n,s,a,j,f] = Σ_g turn2[s,j,g,f] ∂L/∂y4[b,n,s,a,2 j + g]
 extern "C" __global__ void kernel_d_pair2(
-    const real *d_y4, const real *turn2, real *d_pair2, int N, int b
+    const real *d_y4, const real *turn2, real *d_pair2, int N
 ) {
     product<1, by_column, by_row>(S * J, N * A, F, G,
         [=](int s, int r, int g) {
             const int s_ = s / J, j = s % J;
             const int n = r / A, a = r % A;
-            return d_y4[(((b * N + n) * S + s_) * A + a) * K + 2 * j + g];
+            return d_y4[((n * S + s_) * A + a) * K + 2 * j + g];
         },
         [=](int s, int g, int f) { return turn2[(s * G + g) * F + f]; },
         [=](int s, int r, int f, real sum) {
             const int s_ = s / J, j = s % J;
             const int n = r / A, a = r % A;
-            d_pair2[((((b * N + n) * S + s_) * A + a) * J + j) * F + f] = sum;
+            d_pair2[(((n * S + s_) * A + a) * J + j) * F + f] = sum;
         });
 }
 
 // ∂L/∂pair1[b,n,d,a,j,f] = Σ_g turn1[d,j,g,f] ∂L/∂y3[b,n,d,a,2 j + g]
 extern "C" __global__ void kernel_d_pair1(
-    const real *d_y3, const real *turn1, real *d_pair1, int N, int b
+    const real *d_y3, const real *turn1, real *d_pair1, int N
 ) {
     product<1, by_column, by_row>(D * J, N * A, F, G,
         [=](int s, int r, int g) {
             const int d = s / J, j = s % J;
             const int n = r / A, a = r % A;
-            return d_y3[(((b * N + n) * D + d) * A + a) * K + 2 * j + g];
+            return d_y3[((n * D + d) * A + a) * K + 2 * j + g];
         },
         [=](int s, int g, int f) { return turn1[(s * G + g) * F + f]; },
         [=](int s, int r, int f, real sum) {
             const int d = s / J, j = s % J;
             const int n = r / A, a = r % A;
-            d_pair1[((((b * N + n) * D + d) * A + a) * J + j) * F + f] = sum;
+            d_pair1[(((n * D + d) * A + a) * J + j) * F + f] = sum;
         });
-}
-
-// ∂L/∂block_ln1_gain[b,h] = Σ_{n,d} xhat1[b,n,d,h] ∂L/∂y2[b,n,d,h]
-// Likewise ∂L/∂block_ln2_gain.
-extern "C" __global__ void kernel_d_block_ln1_gain(
-    const real *xhat1, const real *d_y2, real *d_block_ln1_gain, int N
-) {
-    by_columns<added>(B * H, N * D,
-        [=](int i, int j) {
-            const int b = i / H, h = i % H;
-            return xhat1[(b * (N * D) + j) * H + h] * d_y2[(b * (N * D) + j) * H + h];
-        },
-        [=](int i, real sum) { d_block_ln1_gain[i] = sum; });
-}
-
-// ∂L/∂block_ln1_shift[b,h] = Σ_{n,d} ∂L/∂y2[b,n,d,h]
-// Likewise ∂L/∂block_att_bo, ∂L/∂block_ln2_shift, ∂L/∂block_down_b.
-extern "C" __global__ void kernel_d_block_ln1_shift(
-    const real *d_y2, real *d_block_ln1_shift, int N
-) {
-    by_columns<added>(B * H, N * D,
-        [=](int i, int j) {
-            const int b = i / H, h = i % H;
-            return d_y2[(b * (N * D) + j) * H + h];
-        },
-        [=](int i, real sum) { d_block_ln1_shift[i] = sum; });
 }
 
 // ∂L/∂block_att_bq[b,a,k] = Σ_{n,d} ∂L/∂att_q[b,n,d,a,k]
 extern "C" __global__ void kernel_d_block_att_bq(
     const real *d_pair1, real *d_block_att_bq, int N
 ) {
-    by_columns<added>(B * A * K, N * D,
-        [=](int i, int j) {
-            const int b = i / (A * K), a = i / K % A, k = i % K;
-            return d_pair1[((b * (N * D) + j) * A + a) * K + k];
-        },
+    by_columns<added>(A * K, N * D,
+        [=](int i, int j) { return d_pair1[j * (A * K) + i]; },
         [=](int i, real sum) { d_block_att_bq[i] = sum; });
 }
 
@@ -813,22 +765,9 @@ extern "C" __global__ void kernel_d_block_att_bq(
 extern "C" __global__ void kernel_d_block_att_bv(
     const real *d_att_v, real *d_block_att_bv, int N
 ) {
-    by_columns<added>(B * A * K, N * S,
-        [=](int i, int j) {
-            const int b = i / (A * K), a = i / K % A, k = i % K;
-            return d_att_v[((b * (N * S) + j) * A + a) * K + k];
-        },
+    by_columns<added>(A * K, N * S,
+        [=](int i, int j) { return d_att_v[j * (A * K) + i]; },
         [=](int i, real sum) { d_block_att_bv[i] = sum; });
-}
-
-// ∂L/∂block_up_b[b,e] = Σ_{n,d} ∂L/∂z1[b,n,d,e]
-extern "C" __global__ void kernel_d_block_up_b(const real *d_z1, real *d_block_up_b, int N) {
-    by_columns<added>(B * E, N * D,
-        [=](int i, int j) {
-            const int b = i / E, e = i % E;
-            return d_z1[(b * (N * D) + j) * E + e];
-        },
-        [=](int i, real sum) { d_block_up_b[i] = sum; });
 }
 
 // ∂L/∂characters_W[v,h] = Σ_{n,d} δ(v,tokens[n,d]) ∂L/∂block_before[0,n,d,h]
@@ -910,15 +849,13 @@ KERNELS = (
     "sum_d_xhat3",
     "d_block",
     "d_z1",
+    "d_block_up_b",
     "d_sum1",
     "d_att_score",
     "d_pair2",
     "d_pair1",
-    "d_block_ln1_gain",
-    "d_block_ln1_shift",
     "d_block_att_bq",
     "d_block_att_bv",
-    "d_block_up_b",
     "d_characters_W",
     "lr_t",
     "g_scale",
@@ -1253,35 +1190,35 @@ class Activations:
         self.turn1 = cp.empty((D, J, G, F), dtype)  # turn1[d,j,g,f]
         self.angle2 = cp.empty((S, J), dtype)  # angle2[s,j]
         self.turn2 = cp.empty((S, J, G, F), dtype)  # turn2[s,j,g,f]
-        self.block_before = cp.empty((B, N, D, H), dtype)  # block_before[b,n,d,h]
-        self.mean1 = cp.empty((B, N, D), dtype)  # mean1[b,n,d]
-        self.var1 = cp.empty((B, N, D), dtype)  # var1[b,n,d]
+        self.block_before = cp.empty((N, D, H), dtype)  # block_before[n,d,h]
+        self.mean1 = cp.empty((N, D), dtype)  # mean1[n,d]
+        self.var1 = cp.empty((N, D), dtype)  # var1[n,d]
         self.rstd1 = cp.empty((B, N, D), dtype)  # rstd1[b,n,d]
         self.xhat1 = cp.empty((B, N, D, H), dtype)  # xhat1[b,n,d,h]
         self.y2 = cp.empty((B, N, D, H), dtype)  # y2[b,n,d,h]
-        self.att_q = cp.empty((B, N, D, A, K), dtype)  # att_q[b,n,d,a,k]
-        self.att_k = cp.empty((B, N, S, A, K), dtype)  # att_k[b,n,s,a,k]
+        self.att_q = cp.empty((N, D, A, K), dtype)  # att_q[n,d,a,k]
+        self.att_k = cp.empty((N, S, A, K), dtype)  # att_k[n,s,a,k]
         self.att_v = cp.empty((B, N, S, A, K), dtype)  # att_v[b,n,s,a,k]
         self.turned1 = cp.empty((B, N, D, A, J, G), dtype)  # turned1[b,n,d,a,j,g]
         self.turned2 = cp.empty((B, N, S, A, J, G), dtype)  # turned2[b,n,s,a,j,g]
-        self.att_score = cp.empty((B, N, A, D, S), dtype)  # att_score[b,n,a,d,s]
-        self.m1 = cp.empty((B, N, A, D), dtype)  # m1[b,n,a,d]
-        self.u1 = cp.empty((B, N, A, D, S), dtype)  # u1[b,n,a,d,s]
-        self.e1 = cp.empty((B, N, A, D, S), dtype)  # e1[b,n,a,d,s]
-        self.s1 = cp.empty((B, N, A, D), dtype)  # s1[b,n,a,d]
+        self.att_score = cp.empty((N, A, D, S), dtype)  # att_score[n,a,d,s]
+        self.m1 = cp.empty((N, A, D), dtype)  # m1[n,a,d]
+        self.u1 = cp.empty((N, A, D, S), dtype)  # u1[n,a,d,s]
+        self.e1 = cp.empty((N, A, D, S), dtype)  # e1[n,a,d,s]
+        self.s1 = cp.empty((N, A, D), dtype)  # s1[n,a,d]
         self.p1 = cp.empty((B, N, A, D, S), dtype)  # p1[b,n,a,d,s]
         self.att_mixed = cp.empty((B, N, D, A, K), dtype)  # att_mixed[b,n,d,a,k]
-        self.att_o = cp.empty((B, N, D, H), dtype)  # att_o[b,n,d,h]
-        self.sum1 = cp.empty((B, N, D, H), dtype)  # sum1[b,n,d,h]
-        self.mean2 = cp.empty((B, N, D), dtype)  # mean2[b,n,d]
-        self.var2 = cp.empty((B, N, D), dtype)  # var2[b,n,d]
+        self.att_o = cp.empty((N, D, H), dtype)  # att_o[n,d,h]
+        self.sum1 = cp.empty((N, D, H), dtype)  # sum1[n,d,h]
+        self.mean2 = cp.empty((N, D), dtype)  # mean2[n,d]
+        self.var2 = cp.empty((N, D), dtype)  # var2[n,d]
         self.rstd2 = cp.empty((B, N, D), dtype)  # rstd2[b,n,d]
         self.xhat2 = cp.empty((B, N, D, H), dtype)  # xhat2[b,n,d,h]
         self.y5 = cp.empty((B, N, D, H), dtype)  # y5[b,n,d,h]
         self.z1 = cp.empty((B, N, D, E), dtype)  # z1[b,n,d,e]
         self.Phi1 = cp.empty((B, N, D, E), dtype)  # Phi1[b,n,d,e]
         self.gelu1 = cp.empty((B, N, D, E), dtype)  # gelu1[b,n,d,e]
-        self.z2 = cp.empty((B, N, D, H), dtype)  # z2[b,n,d,h]
+        self.z2 = cp.empty((N, D, H), dtype)  # z2[n,d,h]
         self.block = cp.empty((B, N, D, H), dtype)  # block[b,n,d,h]
         self.mean3 = cp.empty((N, D), dtype)  # mean3[n,d]
         self.var3 = cp.empty((N, D), dtype)  # var3[n,d]
@@ -1307,27 +1244,27 @@ class Workspace(Activations):
         self.d_xhat3 = cp.empty((N, D, H), dtype)  # ∂L/∂xhat3[n,d,h]
         self.xhat3_dot_d_xhat3 = cp.empty((N, D), dtype)  # xhat3_dot_d_xhat3[n,d]
         self.sum_d_xhat3 = cp.empty((N, D), dtype)  # sum_d_xhat3[n,d]
-        self.d_block = cp.empty((B, N, D, H), dtype)  # ∂L/∂block[b,n,d,h]
-        self.d_gelu1 = cp.empty((B, N, D, E), dtype)  # ∂L/∂gelu1[b,n,d,e]
-        self.d_z1 = cp.empty((B, N, D, E), dtype)  # ∂L/∂z1[b,n,d,e]
-        self.d_y5 = cp.empty((B, N, D, H), dtype)  # ∂L/∂y5[b,n,d,h]
-        self.d_xhat2 = cp.empty((B, N, D, H), dtype)  # ∂L/∂xhat2[b,n,d,h]
-        self.xhat2_dot_d_xhat2 = cp.empty((B, N, D), dtype)  # xhat2_dot_d_xhat2[b,n,d]
-        self.sum_d_xhat2 = cp.empty((B, N, D), dtype)  # sum_d_xhat2[b,n,d]
-        self.d_sum1 = cp.empty((B, N, D, H), dtype)  # ∂L/∂sum1[b,n,d,h]
-        self.d_att_mixed = cp.empty((B, N, D, A, K), dtype)  # ∂L/∂att_mixed[b,n,d,a,k]
-        self.d_p1 = cp.empty((B, N, A, D, S), dtype)  # ∂L/∂p1[b,n,a,d,s]
-        self.p1_dot_d_p1 = cp.empty((B, N, A, D), dtype)  # p1_dot_d_p1[b,n,a,d]
-        self.d_att_score = cp.empty((B, N, A, D, S), dtype)  # ∂L/∂att_score[b,n,a,d,s]
-        self.d_y4 = cp.empty((B, N, S, A, K), dtype)  # ∂L/∂y4[b,n,s,a,k]
-        self.d_pair2 = cp.empty((B, N, S, A, J, F), dtype)  # ∂L/∂pair2[b,n,s,a,j,f]
-        self.d_y3 = cp.empty((B, N, D, A, K), dtype)  # ∂L/∂y3[b,n,d,a,k]
-        self.d_pair1 = cp.empty((B, N, D, A, J, F), dtype)  # ∂L/∂pair1[b,n,d,a,j,f]
-        self.d_att_v = cp.empty((B, N, S, A, K), dtype)  # ∂L/∂att_v[b,n,s,a,k]
-        self.d_y2 = cp.empty((B, N, D, H), dtype)  # ∂L/∂y2[b,n,d,h]
-        self.d_xhat1 = cp.empty((B, N, D, H), dtype)  # ∂L/∂xhat1[b,n,d,h]
-        self.xhat1_dot_d_xhat1 = cp.empty((B, N, D), dtype)  # xhat1_dot_d_xhat1[b,n,d]
-        self.sum_d_xhat1 = cp.empty((B, N, D), dtype)  # sum_d_xhat1[b,n,d]
+        self.d_block = cp.empty((N, D, H), dtype)  # ∂L/∂block[n,d,h]
+        self.d_gelu1 = cp.empty((N, D, E), dtype)  # ∂L/∂gelu1[n,d,e]
+        self.d_z1 = cp.empty((N, D, E), dtype)  # ∂L/∂z1[n,d,e]
+        self.d_y5 = cp.empty((N, D, H), dtype)  # ∂L/∂y5[n,d,h]
+        self.d_xhat2 = cp.empty((N, D, H), dtype)  # ∂L/∂xhat2[n,d,h]
+        self.xhat2_dot_d_xhat2 = cp.empty((N, D), dtype)  # xhat2_dot_d_xhat2[n,d]
+        self.sum_d_xhat2 = cp.empty((N, D), dtype)  # sum_d_xhat2[n,d]
+        self.d_sum1 = cp.empty((N, D, H), dtype)  # ∂L/∂sum1[n,d,h]
+        self.d_att_mixed = cp.empty((N, D, A, K), dtype)  # ∂L/∂att_mixed[n,d,a,k]
+        self.d_p1 = cp.empty((N, A, D, S), dtype)  # ∂L/∂p1[n,a,d,s]
+        self.p1_dot_d_p1 = cp.empty((N, A, D), dtype)  # p1_dot_d_p1[n,a,d]
+        self.d_att_score = cp.empty((N, A, D, S), dtype)  # ∂L/∂att_score[n,a,d,s]
+        self.d_y4 = cp.empty((N, S, A, K), dtype)  # ∂L/∂y4[n,s,a,k]
+        self.d_pair2 = cp.empty((N, S, A, J, F), dtype)  # ∂L/∂pair2[n,s,a,j,f]
+        self.d_y3 = cp.empty((N, D, A, K), dtype)  # ∂L/∂y3[n,d,a,k]
+        self.d_pair1 = cp.empty((N, D, A, J, F), dtype)  # ∂L/∂pair1[n,d,a,j,f]
+        self.d_att_v = cp.empty((N, S, A, K), dtype)  # ∂L/∂att_v[n,s,a,k]
+        self.d_y2 = cp.empty((N, D, H), dtype)  # ∂L/∂y2[n,d,h]
+        self.d_xhat1 = cp.empty((N, D, H), dtype)  # ∂L/∂xhat1[n,d,h]
+        self.xhat1_dot_d_xhat1 = cp.empty((N, D), dtype)  # xhat1_dot_d_xhat1[n,d]
+        self.sum_d_xhat1 = cp.empty((N, D), dtype)  # sum_d_xhat1[n,d]
         self.d_block_before = cp.empty((B, N, D, H), dtype)  # ∂L/∂block_before[b,n,d,h]
 
 
@@ -1407,14 +1344,14 @@ def forward(p: Params, a: Activations) -> None:
             N * D,
             a.block,
             a.y1,
-            p.block_ln1_gain,
-            p.block_ln1_shift,
+            p.block_ln1_gain[b],
+            p.block_ln1_shift[b],
             a.block_before,
             a.mean1,
             a.var1,
-            a.rstd1,
-            a.xhat1,
-            a.y2,
+            a.rstd1[b],
+            a.xhat1[b],
+            a.y2[b],
             N,
             b,
         )
@@ -1423,7 +1360,7 @@ def forward(p: Params, a: Activations) -> None:
         k.matmul(
             a.y2[b].reshape(N * D, H),
             p.block_att_Wq[b].reshape(H, A * K),
-            a.att_q[b].reshape(N * D, A * K),
+            a.att_q.reshape(N * D, A * K),
             bias=p.block_att_bq[b].reshape(A * K),
         )
 
@@ -1431,7 +1368,7 @@ def forward(p: Params, a: Activations) -> None:
         k.matmul(
             a.y2[b].reshape(N * S, H),
             p.block_att_Wk[b].reshape(H, A * K),
-            a.att_k[b].reshape(N * S, A * K),
+            a.att_k.reshape(N * S, A * K),
         )
 
         # att_v[b,n,s,a,k] = Σ_h block_att_Wv[b,h,a,k] y2[b,n,s,h] + block_att_bv[b,a,k]
@@ -1443,16 +1380,16 @@ def forward(p: Params, a: Activations) -> None:
         )
 
         # turned1[b,n,d,a,j,g] = Σ_f turn1[d,j,g,f] pair1[b,n,d,a,j,f]
-        k.product("turned1", 16, D * J, N * A, G, a.att_q, a.turn1, a.turned1, N, b)
+        k.product("turned1", 16, D * J, N * A, G, a.att_q, a.turn1, a.turned1[b], N)
 
         # turned2[b,n,s,a,j,g] = Σ_f turn2[s,j,g,f] pair2[b,n,s,a,j,f]
-        k.product("turned2", 16, S * J, N * A, G, a.att_k, a.turn2, a.turned2, N, b)
+        k.product("turned2", 16, S * J, N * A, G, a.att_k, a.turn2, a.turned2[b], N)
 
         # att_score[b,n,a,d,s] = Σ_k y3[b,n,d,a,k] y4[b,n,s,a,k]/√K
         k.matmul(
             a.turned1[b].reshape(N, D, A, K).transpose(2, 0, 1, 3),
             a.turned2[b].reshape(N, S, A, K).transpose(2, 0, 3, 1),
-            a.att_score[b].transpose(1, 0, 2, 3),
+            a.att_score.transpose(1, 0, 2, 3),
             scale=0.1767766952966369,
         )
 
@@ -1461,7 +1398,7 @@ def forward(p: Params, a: Activations) -> None:
         # e1[b,n,a,d,s] = [s ≤ d] exp(u1[b,n,a,d,s])
         # s1[b,n,a,d] = Σ_s e1[b,n,a,d,s]
         # p1[b,n,a,d,s] = e1[b,n,a,d,s]/s1[b,n,a,d]
-        k.by_warp("p1", N * A * D, a.att_score, a.m1, a.u1, a.e1, a.s1, a.p1, N, b)
+        k.by_warp("p1", N * A * D, a.att_score, a.m1, a.u1, a.e1, a.s1, a.p1[b], N)
 
         # att_mixed[b,n,d,a,k] = Σ_s att_v[b,n,s,a,k] p1[b,n,a,d,s]
         k.matmul(
@@ -1474,7 +1411,7 @@ def forward(p: Params, a: Activations) -> None:
         k.matmul(
             a.att_mixed[b].reshape(N * D, A * K),
             p.block_att_Wo[b].reshape(A * K, H),
-            a.att_o[b].reshape(N * D, H),
+            a.att_o.reshape(N * D, H),
             bias=p.block_att_bo[b],
         )
 
@@ -1489,16 +1426,15 @@ def forward(p: Params, a: Activations) -> None:
             N * D,
             a.block_before,
             a.att_o,
-            p.block_ln2_gain,
-            p.block_ln2_shift,
+            p.block_ln2_gain[b],
+            p.block_ln2_shift[b],
             a.sum1,
             a.mean2,
             a.var2,
-            a.rstd2,
-            a.xhat2,
-            a.y5,
+            a.rstd2[b],
+            a.xhat2[b],
+            a.y5[b],
             N,
-            b,
         )
 
         # z1[b,n,d,e] = Σ_h block_up_W[b,h,e] y5[b,n,d,h] + block_up_b[b,e]
@@ -1511,18 +1447,18 @@ def forward(p: Params, a: Activations) -> None:
 
         # Phi1[b,n,d,e] = erf(√2 z1[b,n,d,e]/2)/2 + 1/2
         # gelu1[b,n,d,e] = z1[b,n,d,e] Phi1[b,n,d,e]
-        k.each_of("gelu1", N * D * E, a.z1, a.Phi1, a.gelu1, N, b)
+        k.each_of("gelu1", N * D * E, a.z1[b], a.Phi1[b], a.gelu1[b], N)
 
         # z2[b,n,d,h] = Σ_e block_down_W[b,e,h] gelu1[b,n,d,e] + block_down_b[b,h]
         k.matmul(
             a.gelu1[b].reshape(N * D, E),
             p.block_down_W[b],
-            a.z2[b].reshape(N * D, H),
+            a.z2.reshape(N * D, H),
             bias=p.block_down_b[b],
         )
 
         # block[b,n,d,h] = sum1[b,n,d,h] + z2[b,n,d,h]
-        k.each_of("block", N * D * H, a.sum1, a.z2, a.block, N, b)
+        k.each_of("block", N * D * H, a.sum1, a.z2, a.block[b], N)
 
     # mean3[n,d] = Σ_h h[n,d,h]/H
     # var3[n,d] = Σ_h (h[n,d,h] - mean3[n,d])²/H
@@ -1618,17 +1554,33 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
             b,
         )
 
+        # ∂L/∂block_down_b[b,h] = Σ_{n,d} ∂L/∂block[b,n,d,h]
+        k.by_columns("d_ln_shift", H, a.d_block, g.block_down_b[b], N)
+
+        # ∂L/∂block_down_W[b,e,h] = Σ_{n,d} gelu1[b,n,d,e] ∂L/∂block[b,n,d,h]
+        k.matmul(a.gelu1[b].reshape(N * D, E).T, a.d_block.reshape(N * D, H), g.block_down_W[b])
+
         # ∂L/∂gelu1[b,n,d,e] = Σ_h block_down_W[b,e,h] ∂L/∂block[b,n,d,h]
-        k.matmul(
-            a.d_block[b].reshape(N * D, H), p.block_down_W[b].T, a.d_gelu1[b].reshape(N * D, E)
-        )
+        k.matmul(a.d_block.reshape(N * D, H), p.block_down_W[b].T, a.d_gelu1.reshape(N * D, E))
 
         # ∂L/∂z1[b,n,d,e] = (√2 z1[b,n,d,e] exp(-z1[b,n,d,e]²/2)/(2 √π) + Phi1[b,n,d,e])
         #     ∂L/∂gelu1[b,n,d,e]
-        k.each_of("d_z1", N * D * E, a.z1, a.Phi1, a.d_gelu1, a.d_z1, N, b)
+        k.each_of("d_z1", N * D * E, a.z1[b], a.Phi1[b], a.d_gelu1, a.d_z1, N)
+
+        # ∂L/∂block_up_b[b,e] = Σ_{n,d} ∂L/∂z1[b,n,d,e]
+        k.by_columns("d_block_up_b", E, a.d_z1, g.block_up_b[b], N)
+
+        # ∂L/∂block_up_W[b,h,e] = Σ_{n,d} y5[b,n,d,h] ∂L/∂z1[b,n,d,e]
+        k.matmul(a.y5[b].reshape(N * D, H).T, a.d_z1.reshape(N * D, E), g.block_up_W[b])
 
         # ∂L/∂y5[b,n,d,h] = Σ_e block_up_W[b,h,e] ∂L/∂z1[b,n,d,e]
-        k.matmul(a.d_z1[b].reshape(N * D, E), p.block_up_W[b].T, a.d_y5[b].reshape(N * D, H))
+        k.matmul(a.d_z1.reshape(N * D, E), p.block_up_W[b].T, a.d_y5.reshape(N * D, H))
+
+        # ∂L/∂block_ln2_shift[b,h] = Σ_{n,d} ∂L/∂y5[b,n,d,h]
+        k.by_columns("d_ln_shift", H, a.d_y5, g.block_ln2_shift[b], N)
+
+        # ∂L/∂block_ln2_gain[b,h] = Σ_{n,d} xhat2[b,n,d,h] ∂L/∂y5[b,n,d,h]
+        k.by_columns("d_ln_gain", H, a.xhat2[b], a.d_y5, g.block_ln2_gain[b], N)
 
         # ∂L/∂xhat2[b,n,d,h] = block_ln2_gain[b,h] ∂L/∂y5[b,n,d,h]
         # xhat2_dot_d_xhat2[b,n,d] = Σ_h xhat2[b,n,d,h] ∂L/∂xhat2[b,n,d,h]
@@ -1638,89 +1590,131 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
         k.by_warp(
             "d_sum1",
             N * D,
-            p.block_ln2_gain,
+            p.block_ln2_gain[b],
             a.d_y5,
-            a.xhat2,
-            a.rstd2,
+            a.xhat2[b],
+            a.rstd2[b],
             a.d_block,
             a.d_xhat2,
             a.xhat2_dot_d_xhat2,
             a.sum_d_xhat2,
             a.d_sum1,
             N,
-            b,
+        )
+
+        # ∂L/∂block_att_bo[b,h] = Σ_{n,d} ∂L/∂sum1[b,n,d,h]
+        k.by_columns("d_ln_shift", H, a.d_sum1, g.block_att_bo[b], N)
+
+        # ∂L/∂block_att_Wo[b,a,k,h] = Σ_{n,d} att_mixed[b,n,d,a,k] ∂L/∂sum1[b,n,d,h]
+        k.matmul(
+            a.att_mixed[b].reshape(N * D, A * K).T,
+            a.d_sum1.reshape(N * D, H),
+            g.block_att_Wo[b].reshape(A * K, H),
         )
 
         # ∂L/∂att_mixed[b,n,d,a,k] = Σ_h block_att_Wo[b,a,k,h] ∂L/∂sum1[b,n,d,h]
         k.matmul(
-            a.d_sum1[b].reshape(N * D, H),
+            a.d_sum1.reshape(N * D, H),
             p.block_att_Wo[b].reshape(A * K, H).T,
-            a.d_att_mixed[b].reshape(N * D, A * K),
+            a.d_att_mixed.reshape(N * D, A * K),
         )
 
         # ∂L/∂p1[b,n,a,d,s] = Σ_k att_v[b,n,s,a,k] ∂L/∂att_mixed[b,n,d,a,k]
         k.matmul(
-            a.d_att_mixed[b].transpose(2, 0, 1, 3),
+            a.d_att_mixed.transpose(2, 0, 1, 3),
             a.att_v[b].transpose(2, 0, 3, 1),
-            a.d_p1[b].transpose(1, 0, 2, 3),
+            a.d_p1.transpose(1, 0, 2, 3),
         )
 
         # p1_dot_d_p1[b,n,a,d] = Σ_s p1[b,n,a,d,s] ∂L/∂p1[b,n,a,d,s]
         # ∂L/∂att_score[b,n,a,d,s] = [s ≤ d] p1[b,n,a,d,s] (∂L/∂p1[b,n,a,d,s] -
         #     p1_dot_d_p1[b,n,a,d])
-        k.by_warp("d_att_score", N * A * D, a.p1, a.d_p1, a.p1_dot_d_p1, a.d_att_score, N, b)
+        k.by_warp("d_att_score", N * A * D, a.p1[b], a.d_p1, a.p1_dot_d_p1, a.d_att_score, N)
 
         # ∂L/∂y4[b,n,s,a,k] = Σ_d y3[b,n,d,a,k] ∂L/∂att_score[b,n,a,d,s]/√K
         k.matmul(
-            a.d_att_score[b].transpose(1, 0, 3, 2),
+            a.d_att_score.transpose(1, 0, 3, 2),
             a.turned1[b].reshape(N, D, A, K).transpose(2, 0, 1, 3),
-            a.d_y4[b].transpose(2, 0, 1, 3),
+            a.d_y4.transpose(2, 0, 1, 3),
             scale=0.1767766952966369,
         )
 
         # ∂L/∂pair2[b,n,s,a,j,f] = Σ_g turn2[s,j,g,f] ∂L/∂y4[b,n,s,a,2 j + g]
-        k.product("d_pair2", 16, S * J, N * A, F, a.d_y4, a.turn2, a.d_pair2, N, b)
+        k.product("d_pair2", 16, S * J, N * A, F, a.d_y4, a.turn2, a.d_pair2, N)
+
+        # ∂L/∂block_att_Wk[b,h,a,k] = Σ_{n,s} y2[b,n,s,h] ∂L/∂att_k[b,n,s,a,k]
+        k.matmul(
+            a.y2[b].reshape(N * S, H).T,
+            a.d_pair2.reshape(N * S, A * K),
+            g.block_att_Wk[b].reshape(H, A * K),
+        )
 
         # ∂L/∂y3[b,n,d,a,k] = Σ_s y4[b,n,s,a,k] ∂L/∂att_score[b,n,a,d,s]/√K
         k.matmul(
-            a.d_att_score[b].transpose(1, 0, 2, 3),
+            a.d_att_score.transpose(1, 0, 2, 3),
             a.turned2[b].reshape(N, S, A, K).transpose(2, 0, 1, 3),
-            a.d_y3[b].transpose(2, 0, 1, 3),
+            a.d_y3.transpose(2, 0, 1, 3),
             scale=0.1767766952966369,
         )
 
         # ∂L/∂pair1[b,n,d,a,j,f] = Σ_g turn1[d,j,g,f] ∂L/∂y3[b,n,d,a,2 j + g]
-        k.product("d_pair1", 16, D * J, N * A, F, a.d_y3, a.turn1, a.d_pair1, N, b)
+        k.product("d_pair1", 16, D * J, N * A, F, a.d_y3, a.turn1, a.d_pair1, N)
+
+        # ∂L/∂block_att_bq[b,a,k] = Σ_{n,d} ∂L/∂att_q[b,n,d,a,k]
+        k.by_columns("d_block_att_bq", A * K, a.d_pair1, g.block_att_bq[b], N)
+
+        # ∂L/∂block_att_Wq[b,h,a,k] = Σ_{n,d} y2[b,n,d,h] ∂L/∂att_q[b,n,d,a,k]
+        k.matmul(
+            a.y2[b].reshape(N * D, H).T,
+            a.d_pair1.reshape(N * D, A * K),
+            g.block_att_Wq[b].reshape(H, A * K),
+        )
 
         # ∂L/∂att_v[b,n,s,a,k] = Σ_d p1[b,n,a,d,s] ∂L/∂att_mixed[b,n,d,a,k]
         k.matmul(
             a.p1[b].transpose(1, 0, 3, 2),
-            a.d_att_mixed[b].transpose(2, 0, 1, 3),
-            a.d_att_v[b].transpose(2, 0, 1, 3),
+            a.d_att_mixed.transpose(2, 0, 1, 3),
+            a.d_att_v.transpose(2, 0, 1, 3),
+        )
+
+        # ∂L/∂block_att_bv[b,a,k] = Σ_{n,s} ∂L/∂att_v[b,n,s,a,k]
+        k.by_columns("d_block_att_bv", A * K, a.d_att_v, g.block_att_bv[b], N)
+
+        # ∂L/∂block_att_Wv[b,h,a,k] = Σ_{n,s} y2[b,n,s,h] ∂L/∂att_v[b,n,s,a,k]
+        k.matmul(
+            a.y2[b].reshape(N * S, H).T,
+            a.d_att_v.reshape(N * S, A * K),
+            g.block_att_Wv[b].reshape(H, A * K),
         )
 
         # ∂L/∂y2[b,n,d,h] = Σ_{a,k} block_att_Wv[b,h,a,k] ∂L/∂att_v[b,n,d,a,k]
         k.matmul(
-            a.d_att_v[b].reshape(N * D, A * K),
+            a.d_att_v.reshape(N * D, A * K),
             p.block_att_Wv[b].reshape(H, A * K).T,
-            a.d_y2[b].reshape(N * D, H),
+            a.d_y2.reshape(N * D, H),
         )
 
         # ∂L/∂y2[b,n,d,h] += Σ_{a,k} block_att_Wk[b,h,a,k] ∂L/∂att_k[b,n,d,a,k]
         k.matmul(
-            a.d_pair2[b].reshape(N * D, A * K),
+            a.d_pair2.reshape(N * D, A * K),
             p.block_att_Wk[b].reshape(H, A * K).T,
-            a.d_y2[b].reshape(N * D, H),
+            a.d_y2.reshape(N * D, H),
             add=True,
         )
 
         # ∂L/∂y2[b,n,d,h] += Σ_{a,k} block_att_Wq[b,h,a,k] ∂L/∂att_q[b,n,d,a,k]
         k.matmul(
-            a.d_pair1[b].reshape(N * D, A * K),
+            a.d_pair1.reshape(N * D, A * K),
             p.block_att_Wq[b].reshape(H, A * K).T,
-            a.d_y2[b].reshape(N * D, H),
+            a.d_y2.reshape(N * D, H),
             add=True,
         )
+
+        # ∂L/∂block_ln1_shift[b,h] = Σ_{n,d} ∂L/∂y2[b,n,d,h]
+        k.by_columns("d_ln_shift", H, a.d_y2, g.block_ln1_shift[b], N)
+
+        # ∂L/∂block_ln1_gain[b,h] = Σ_{n,d} xhat1[b,n,d,h] ∂L/∂y2[b,n,d,h]
+        k.by_columns("d_ln_gain", H, a.xhat1[b], a.d_y2, g.block_ln1_gain[b], N)
 
         # ∂L/∂xhat1[b,n,d,h] = block_ln1_gain[b,h] ∂L/∂y2[b,n,d,h]
         # xhat1_dot_d_xhat1[b,n,d] = Σ_h xhat1[b,n,d,h] ∂L/∂xhat1[b,n,d,h]
@@ -1731,85 +1725,17 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
         k.by_warp(
             "d_sum1",
             N * D,
-            p.block_ln1_gain,
+            p.block_ln1_gain[b],
             a.d_y2,
-            a.xhat1,
-            a.rstd1,
+            a.xhat1[b],
+            a.rstd1[b],
             a.d_sum1,
             a.d_xhat1,
             a.xhat1_dot_d_xhat1,
             a.sum_d_xhat1,
-            a.d_block_before,
+            a.d_block_before[b],
             N,
-            b,
         )
-
-    # ∂L/∂block_ln1_gain[b,h] = Σ_{n,d} xhat1[b,n,d,h] ∂L/∂y2[b,n,d,h]
-    k.by_columns("d_block_ln1_gain", B * H, a.xhat1, a.d_y2, g.block_ln1_gain, N)
-
-    # ∂L/∂block_ln1_shift[b,h] = Σ_{n,d} ∂L/∂y2[b,n,d,h]
-    k.by_columns("d_block_ln1_shift", B * H, a.d_y2, g.block_ln1_shift, N)
-
-    # ∂L/∂block_att_Wq[b,h,a,k] = Σ_{n,d} y2[b,n,d,h] ∂L/∂att_q[b,n,d,a,k]
-    k.matmul(
-        a.y2.reshape(B, N * D, H).transpose(0, 2, 1),
-        a.d_pair1.reshape(B, N * D, A * K),
-        g.block_att_Wq.reshape(B, H, A * K),
-    )
-
-    # ∂L/∂block_att_bq[b,a,k] = Σ_{n,d} ∂L/∂att_q[b,n,d,a,k]
-    k.by_columns("d_block_att_bq", B * A * K, a.d_pair1, g.block_att_bq, N)
-
-    # ∂L/∂block_att_Wk[b,h,a,k] = Σ_{n,s} y2[b,n,s,h] ∂L/∂att_k[b,n,s,a,k]
-    k.matmul(
-        a.y2.reshape(B, N * S, H).transpose(0, 2, 1),
-        a.d_pair2.reshape(B, N * S, A * K),
-        g.block_att_Wk.reshape(B, H, A * K),
-    )
-
-    # ∂L/∂block_att_Wv[b,h,a,k] = Σ_{n,s} y2[b,n,s,h] ∂L/∂att_v[b,n,s,a,k]
-    k.matmul(
-        a.y2.reshape(B, N * S, H).transpose(0, 2, 1),
-        a.d_att_v.reshape(B, N * S, A * K),
-        g.block_att_Wv.reshape(B, H, A * K),
-    )
-
-    # ∂L/∂block_att_bv[b,a,k] = Σ_{n,s} ∂L/∂att_v[b,n,s,a,k]
-    k.by_columns("d_block_att_bv", B * A * K, a.d_att_v, g.block_att_bv, N)
-
-    # ∂L/∂block_att_Wo[b,a,k,h] = Σ_{n,d} att_mixed[b,n,d,a,k] ∂L/∂sum1[b,n,d,h]
-    k.matmul(
-        a.att_mixed.reshape(B, N * D, A * K).transpose(0, 2, 1),
-        a.d_sum1.reshape(B, N * D, H),
-        g.block_att_Wo.reshape(B, A * K, H),
-    )
-
-    # ∂L/∂block_att_bo[b,h] = Σ_{n,d} ∂L/∂sum1[b,n,d,h]
-    k.by_columns("d_block_ln1_shift", B * H, a.d_sum1, g.block_att_bo, N)
-
-    # ∂L/∂block_ln2_gain[b,h] = Σ_{n,d} xhat2[b,n,d,h] ∂L/∂y5[b,n,d,h]
-    k.by_columns("d_block_ln1_gain", B * H, a.xhat2, a.d_y5, g.block_ln2_gain, N)
-
-    # ∂L/∂block_ln2_shift[b,h] = Σ_{n,d} ∂L/∂y5[b,n,d,h]
-    k.by_columns("d_block_ln1_shift", B * H, a.d_y5, g.block_ln2_shift, N)
-
-    # ∂L/∂block_up_W[b,h,e] = Σ_{n,d} y5[b,n,d,h] ∂L/∂z1[b,n,d,e]
-    k.matmul(
-        a.y5.reshape(B, N * D, H).transpose(0, 2, 1), a.d_z1.reshape(B, N * D, E), g.block_up_W
-    )
-
-    # ∂L/∂block_up_b[b,e] = Σ_{n,d} ∂L/∂z1[b,n,d,e]
-    k.by_columns("d_block_up_b", B * E, a.d_z1, g.block_up_b, N)
-
-    # ∂L/∂block_down_W[b,e,h] = Σ_{n,d} gelu1[b,n,d,e] ∂L/∂block[b,n,d,h]
-    k.matmul(
-        a.gelu1.reshape(B, N * D, E).transpose(0, 2, 1),
-        a.d_block.reshape(B, N * D, H),
-        g.block_down_W,
-    )
-
-    # ∂L/∂block_down_b[b,h] = Σ_{n,d} ∂L/∂block[b,n,d,h]
-    k.by_columns("d_block_ln1_shift", B * H, a.d_block, g.block_down_b, N)
 
     # ∂L/∂characters_W[v,h] = Σ_{n,d} δ(v,tokens[n,d]) ∂L/∂block_before[0,n,d,h]
     k.product("d_characters_W", 16, 1, V, H, a.tokens, a.d_block_before, g.characters_W, N)

@@ -345,7 +345,7 @@ extern "C" __global__ void kernel_gru_u(
     product<2, by_row, by_row>(1, N, M, J,
         [=](int, int n, int j) { return gru_h_before[(n * D + d) * K + j]; },
         [=](int, int j, int m) { return gru_U[j * M + m]; },
-        [=](int, int n, int m, real sum) { gru_u[(n * D + d) * M + m] = sum; });
+        [=](int, int n, int m, real sum) { gru_u[n * M + m] = sum; });
 }
 
 // gru_zr[n,d,k] = gru_v_by_gate[n,d,0,k] + gru_u_by_gate[n,d,0,k]
@@ -363,15 +363,16 @@ extern "C" __global__ void kernel_gru_h(
 ) {
     each(N * K, [=](int i) {
         const int n = i / K, k = i % K;
-        const int at = (n * D + d) * K + k;
-        gru_zr[at] = gru_v[(n * D + d) * Q * K + k] + gru_u[(n * D + d) * Q * K + k];
-        gru_zz[at] = gru_v[((n * D + d) * Q + 1) * K + k] + gru_u[((n * D + d) * Q + 1) * K + k];
-        gru_r[at] = 0.5_r * tanh(0.5_r * gru_zr[at]) + 0.5_r;
-        gru_z[at] = 0.5_r * tanh(0.5_r * gru_zz[at]) + 0.5_r;
-        gru_un[at] = gru_c[k] + gru_u[((n * D + d) * Q + 2) * K + k];
-        gru_zn[at] = gru_v[((n * D + d) * Q + 2) * K + k] + gru_r[at] * gru_un[at];
-        gru_new[at] = tanh(gru_zn[at]);
-        gru_h[at] = gru_h_before[at] * gru_z[at] + (1_r - gru_z[at]) * gru_new[at];
+        gru_zr[i] = gru_v[(n * D + d) * Q * K + k] + gru_u[n * Q * K + k];
+        gru_zz[i] = gru_v[((n * D + d) * Q + 1) * K + k] + gru_u[(n * Q + 1) * K + k];
+        gru_r[(n * D + d) * K + k] = 0.5_r * tanh(0.5_r * gru_zr[i]) + 0.5_r;
+        gru_z[(n * D + d) * K + k] = 0.5_r * tanh(0.5_r * gru_zz[i]) + 0.5_r;
+        gru_un[(n * D + d) * K + k] = gru_c[k] + gru_u[(n * Q + 2) * K + k];
+        gru_zn[i] = gru_v[((n * D + d) * Q + 2) * K + k] + gru_r[(n * D + d) * K + k] *
+            gru_un[(n * D + d) * K + k];
+        gru_new[(n * D + d) * K + k] = tanh(gru_zn[i]);
+        gru_h[(n * D + d) * K + k] = gru_h_before[(n * D + d) * K + k] * gru_z[(n * D + d) * K + k]
+            + (1_r - gru_z[(n * D + d) * K + k]) * gru_new[(n * D + d) * K + k];
     });
 }
 
@@ -881,13 +882,13 @@ class Activations:
         self.y1 = cp.empty((N, D, H), dtype)  # y1[n,d,h]
         self.gru_v = cp.empty((N, D, M), dtype)  # gru_v[n,d,m]
         self.gru_h_before = cp.empty((N, D, K), dtype)  # gru_h_before[n,d,k]
-        self.gru_u = cp.empty((N, D, M), dtype)  # gru_u[n,d,m]
-        self.gru_zr = cp.empty((N, D, K), dtype)  # gru_zr[n,d,k]
-        self.gru_zz = cp.empty((N, D, K), dtype)  # gru_zz[n,d,k]
+        self.gru_u = cp.empty((N, M), dtype)  # gru_u[n,m]
+        self.gru_zr = cp.empty((N, K), dtype)  # gru_zr[n,k]
+        self.gru_zz = cp.empty((N, K), dtype)  # gru_zz[n,k]
         self.gru_r = cp.empty((N, D, K), dtype)  # gru_r[n,d,k]
         self.gru_z = cp.empty((N, D, K), dtype)  # gru_z[n,d,k]
         self.gru_un = cp.empty((N, D, K), dtype)  # gru_un[n,d,k]
-        self.gru_zn = cp.empty((N, D, K), dtype)  # gru_zn[n,d,k]
+        self.gru_zn = cp.empty((N, K), dtype)  # gru_zn[n,k]
         self.gru_new = cp.empty((N, D, K), dtype)  # gru_new[n,d,k]
         self.gru_h = cp.empty((N, D, K), dtype)  # gru_h[n,d,k]
         self.logits = cp.empty((N, D, E), dtype)  # logits[n,d,e]

@@ -446,7 +446,7 @@ extern "C" __global__ void kernel_d_lstm_c(
         const int n = i / K, k = i % K;
         const int at = (n * D + d) * K + k;
         d_lstm_h[at] += d + 1 < D ? d_lstm_h_before[(n * D + d + 1) * K + k] : 0_r;
-        d_lstm_c[at] = lstm_o[at] * (1_r - power<2>(lstm_c_tanh[at])) * d_lstm_h[at] + (d + 1 < D ?
+        d_lstm_c[i] = lstm_o[at] * (1_r - power<2>(lstm_c_tanh[at])) * d_lstm_h[at] + (d + 1 < D ?
             d_lstm_c_before[(n * D + d + 1) * K + k] : 0_r);
     });
 }
@@ -457,8 +457,7 @@ extern "C" __global__ void kernel_d_lstm_c_before(
 ) {
     each(N * K, [=](int i) {
         const int n = i / K, k = i % K;
-        const int at = (n * D + d) * K + k;
-        d_lstm_c_before[at] = lstm_f[at] * d_lstm_c[at];
+        d_lstm_c_before[(n * D + d) * K + k] = lstm_f[(n * D + d) * K + k] * d_lstm_c[i];
     });
 }
 
@@ -476,11 +475,10 @@ extern "C" __global__ void kernel_d_lstm_z_by_gate(
         d_lstm_z_by_gate[((n * D + d) * Q + q) * K + k] = (q == 3 ? lstm_h[(n * D + d) * K + k] *
             (1_r - lstm_o[(n * D + d) * K + k]) * d_lstm_h[(n * D + d) * K + k] : 0_r) + (q == 2 ?
             lstm_i[(n * D + d) * K + k] * (1_r - power<2>(lstm_g[(n * D + d) * K + k])) *
-            d_lstm_c[(n * D + d) * K + k] : 0_r) + (q == 0 ? lstm_i[(n * D + d) * K + k] * (1_r -
-            lstm_i[(n * D + d) * K + k]) * lstm_g[(n * D + d) * K + k] *
-            d_lstm_c[(n * D + d) * K + k] : 0_r) + (q == 1 ? lstm_f[(n * D + d) * K + k] * (1_r -
-            lstm_f[(n * D + d) * K + k]) * lstm_c_before[(n * D + d) * K + k] *
-            d_lstm_c[(n * D + d) * K + k] : 0_r);
+            d_lstm_c[n * K + k] : 0_r) + (q == 0 ? lstm_i[(n * D + d) * K + k] * (1_r -
+            lstm_i[(n * D + d) * K + k]) * lstm_g[(n * D + d) * K + k] * d_lstm_c[n * K + k] : 0_r)
+            + (q == 1 ? lstm_f[(n * D + d) * K + k] * (1_r - lstm_f[(n * D + d) * K + k]) *
+            lstm_c_before[(n * D + d) * K + k] * d_lstm_c[n * K + k] : 0_r);
     });
 }
 
@@ -902,7 +900,7 @@ class Workspace(Activations):
         self.p = cp.empty((N, D, E), dtype)  # p[n,d,e]
         self.d_logits = cp.empty((N, D, E), dtype)  # ∂L/∂logits[n,d,e]
         self.d_lstm_h = cp.empty((N, D, K), dtype)  # ∂L/∂lstm_h[n,d,k]
-        self.d_lstm_c = cp.empty((N, D, K), dtype)  # ∂L/∂lstm_c[n,d,k]
+        self.d_lstm_c = cp.empty((N, K), dtype)  # ∂L/∂lstm_c[n,k]
         self.d_lstm_c_before = cp.empty((N, D, K), dtype)  # ∂L/∂lstm_c_before[n,d,k]
         self.d_lstm_z_by_gate = cp.empty((N, D, Q, K), dtype)  # ∂L/∂lstm_z_by_gate[n,d,q,k]
         self.d_lstm_h_before = cp.empty((N, D, K), dtype)  # ∂L/∂lstm_h_before[n,d,k]

@@ -24,6 +24,7 @@ from bpgen.ir.program import (
     steps_of,
 )
 from bpgen.ir.tensor import Tensor
+from bpgen.lower import on_device
 from bpgen.lower.reorder import formulas_of
 from bpgen.spell import FormulaSpeller, order_of
 from bpgen.targets.cupy.kernel import Launch
@@ -47,6 +48,7 @@ class KernelRow:
 
 def memory(program: Program, batch: int) -> dict[str, int]:
     """Return the bytes that the module allocates on the device for a batch, by what they hold."""
+    program = on_device(program)
     network, sizes = program.network, sizes_of(program, batch)
     device = DeviceMemory.of(program, Memory.of(program))
     own = sum(t.entries for t in network.parameters)
@@ -82,6 +84,7 @@ def _tiles(functions: CudaFunctions, sizes: Sizes) -> int:
 
 def kernels(program: Program, batch: int) -> tuple[KernelRow, ...]:
     """Return the launches of a step, in order."""
+    program = on_device(program)
     host, sizes = Memory.of(program), sizes_of(program, batch)
     written = _written(program, DeviceMemory.of(program, host))
     speller = written.target.speller

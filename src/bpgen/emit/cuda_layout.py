@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from bpgen.emit.layout import Memory as HostMemory
 from bpgen.emit.layout import buffer_field, shape
 from bpgen.emit.view import FieldView
 from bpgen.ir.optimizer import GRADIENT, STEP, THETA
-from bpgen.ir.program import Program, Step, View, steps_of
+from bpgen.ir.program import Program, steps_of
 from bpgen.ir.tensor import KEPT, Role, Tensor
+from bpgen.lower.sight import spelled
 from bpgen.spell import FormulaSpeller
 from bpgen.targets.cupy.memory import Memory, is_same_memory
 from bpgen.targets.cupy.noise import is_drawn
@@ -33,16 +34,15 @@ class DeviceMemory:
     @classmethod
     def of(cls, program: Program, host: HostMemory) -> DeviceMemory:
         """Return where everything is, under the names that numpy's module has too."""
-        tensors = program.tensors
+        tensors, sight = replace(program, in_turn={}).tensors, spelled(program)
         first = steps_of(program.forward + program.loss + program.predict + program.score)
         later = steps_of(program.advance + program.backward)
-        found = _views((*first, *later), host)
         seen = {
             name: view.read.name
-            for name, view in found.items()
+            for name, view in sight.views.items()
             if is_same_memory(view, tensors[view.read.name])
         }
-        views = {name: view for name, view in found.items() if name not in seen}
+        views = {name: view for name, view in sight.views.items() if name not in seen}
         results = set(program.network.outputs.values())
         names = {**host.names, **{t.name: f"a.{t.name}" for t in program.network.inputs}}
         noise = program.network.of_role(Role.NOISE)
@@ -69,10 +69,15 @@ class DeviceMemory:
                 seen,
                 views,
                 "a.tiles",
+                _lacking(program.in_turn, tensors),
             ),
             Memory(own, at, {}, {}),
-            tuple(filter(held, made)),
-            tuple(t for t in after if held(t) and t not in made and t.role not in KEPT),
+            tuple(program.in_turn.get(t.name, t) for t in made if held(t)),
+            tuple(
+                program.in_turn.get(t.name, t)
+                for t in after
+                if held(t) and t not in made and t.role not in KEPT
+            ),
             tuple(dict.fromkeys(numbers)),
             (*program.network.inputs, *(t for t in noise if not is_drawn(t))),
         )
@@ -104,15 +109,11 @@ def _made(tensor: Tensor) -> str:
     return f"cp.empty({shape(tensor.indices)}, {dtype})"
 
 
-def _views(steps: Sequence[Step], host: HostMemory) -> dict[str, View]:
-    """Return the tensors that are entries of another one, in every function that defines them."""
-    found: dict[str, View] = {}
-    refused: set[str] = set()
-    for step in steps:
-        out, (statement, *_) = step.equation.out, step.statements
-        own = host.names[out.name].startswith("a.") and out.role not in KEPT
-        if own and isinstance(statement, View) and found.get(out.name, statement) == statement:
-            found[out.name] = statement
-        else:
-            refused.add(out.name)
-    return {name: view for name, view in found.items() if name not in refused}
+def _lacking(
+    short: Mapping[str, Tensor], tensors: Mapping[str, Tensor]
+) -> dict[str, frozenset[int]]:
+    """Return the places of the axes that tensors lack in memory."""
+    return {
+        name: frozenset(k for k, i in enumerate(tensors[name].indices) if i not in own.indices)
+        for name, own in short.items()
+    }

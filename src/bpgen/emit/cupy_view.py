@@ -17,6 +17,7 @@ from bpgen.emit.view import FieldView, FunctionView
 from bpgen.emit.wrap import WIDTH, wrapped_code
 from bpgen.ir.program import Program
 from bpgen.ir.tensor import Role
+from bpgen.lower import on_device
 from bpgen.spell import FormulaSpeller, order_of
 from bpgen.targets.cupy.noise import is_drawn
 from bpgen.targets.cupy.tiles import made_of
@@ -30,6 +31,7 @@ _PRECONDITIONS = (
 
 def view_of(program: Program, declared_in: str, dtype: str) -> CudaModuleView:
     """Return the view of the module that trains `program` on a GPU."""
+    program = on_device(program)
     host = Memory.of(program)
     speller = FormulaSpeller(order_of(program.tensors.values()))
     contract = Contract(program, host, speller)

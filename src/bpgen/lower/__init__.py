@@ -15,7 +15,7 @@ memory; `share` says whether examples may be divided among threads, and `meeting
 does.
 """
 
-from bpgen.lower.memory import in_memory
+from bpgen.lower.memory import in_memory, on_device
 from bpgen.lower.program import lower
 
-__all__ = ["in_memory", "lower"]
+__all__ = ["in_memory", "lower", "on_device"]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bpgen.ir.program import Program
+from bpgen.lower.axes import in_turn
 from bpgen.lower.batch_last import batch_last
 from bpgen.lower.bias_rows import bias_rows
 from bpgen.lower.features_first import features_first
 from bpgen.lower.folds import folded
+from bpgen.lower.sight import spelled
 from bpgen.lower.transposed import transposed
-from bpgen.lower.turns import by_turns
+from bpgen.lower.turns import by_turns, inward
 from bpgen.lower.turns_first import turns_first
 
 
@@ -16,3 +20,12 @@ def in_memory(program: Program) -> Program:
     """Return `program` with the loops, buffers and axes that suit a processor with caches."""
     moved = batch_last(turns_first(folded(by_turns(transposed(program)))))
     return bias_rows(features_first(moved))
+
+
+def on_device(program: Program) -> Program:
+    """Return `program` with the loops and buffers that suit a GPU, whose kernels are spelled.
+
+    There an equation is one kernel, whatever its statements are: these stay.
+    """
+    found = inward(program)
+    return replace(found, in_turn=in_turn(found, spelled(found)))

@@ -91,9 +91,9 @@ class Draft:
     def entry(self, read: Access) -> Entry:
         """Return an entry of a tensor by its place in memory."""
         pointer = self.pointer(read.name)
-        axes = self.memory.tensors[read.name].indices
         is_integer = self.memory.kind(read.name) == "int"
-        text = f"{pointer}[{self._place(read, axes)}]" if axes else f"*{pointer}"
+        has_axes = bool(self.memory.axes(read.name))
+        text = f"{pointer}[{self._place(read)}]" if has_axes else f"*{pointer}"
         return Entry(text, is_integer)
 
     def written(self, tensor: Tensor) -> str:
@@ -105,7 +105,7 @@ class Draft:
 
     def place(self, tensor: Tensor) -> str:
         """Return where the entry of a result lies that a thread stores."""
-        return self._place(tensor.canonical, tensor.indices)
+        return self._place(tensor.canonical)
 
     def pointer(self, name: str) -> str:
         """Return what the kernel calls the memory of a tensor."""
@@ -159,13 +159,14 @@ class Draft:
                 tests.append(f"{text} < {self.size(axis.extent)}")
         return " && ".join(tests)
 
-    def _place(self, read: Access, axes: tuple[Index, ...]) -> str:
+    def _place(self, read: Access) -> str:
         """Return where an entry lies in memory, by Horner's scheme; runs of axes count as one."""
+        axes, indices = self.memory.axes(read.name), self.memory.held(read.name, read.indices)
         text, place = "0", 0
         while place < len(axes):
-            run = self._run(read.indices[place:], axes[place:])
-            part = self.flat.get(read.indices[place : place + run]) if run else None
-            part = part or self.speller.address(read.indices[place])
+            run = self._run(indices[place:], axes[place:])
+            part = self.flat.get(indices[place : place + run]) if run else None
+            part = part or self.speller.address(indices[place])
             behind = axes[place : place + max(run, 1)]
             if text == "0":
                 text = part
@@ -243,8 +244,8 @@ class Draft:
 
     def arguments(self) -> list[str]:
         """Return what Python gives for each parameter."""
-        read = [self.memory.names[root] for root in self._reads if root not in self._writes]
-        written = [self.memory.names[root] for root in self._writes]
+        read = [self.memory.text(root) for root in self._reads if root not in self._writes]
+        written = [self.memory.text(root) for root in self._writes]
         return [
             *read,
             *written,

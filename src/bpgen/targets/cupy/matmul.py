@@ -169,13 +169,13 @@ def _matrix(read: Expr, groups: tuple[Axes, ...], fixed: Fixed, memory: Memory) 
     """
     if not isinstance(read, Access) or memory.kind(read.name) != "real":
         return None
-    axes = memory.tensors[read.name].indices
-    pairs = zip(read.indices, axes, strict=True)
+    axes, order = memory.axes(read.name), list(memory.held(read.name, read.indices))
+    pairs = zip(order, axes, strict=True)
     if not all(isinstance(at, Index) and _is_all(at, axis) for at, axis in pairs):
         return None
-    root, order = memory.root(read.name), list(read.indices)
+    root = memory.root(read.name)
     text, is_itself = memory.names[root], root == read.name
-    for axis, own in zip(axes, memory.tensors[root].indices, strict=False):
+    for axis, own in zip(axes, memory.axes(root), strict=False):
         if order[0] not in fixed or axis.extent != own.extent:
             break
         text += f"[{fixed[order.pop(0)]}]"

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import cast
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import takewhile
+from math import prod
+from typing import TypeVar
 
 import sympy
 from sympy import Expr
 
 from bpgen.ir.affine import affine
-from bpgen.ir.expr import Access, Digit, access, accesses
+from bpgen.ir.expr import Access, Digit
 from bpgen.ir.index import Index
 from bpgen.ir.program import View
 from bpgen.ir.reshape import known
 from bpgen.ir.tensor import Role, Tensor
+from bpgen.lower.sight import seen
+
+_T = TypeVar("_T")
+_FEW = 4  # entries that a thread moves at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +29,8 @@ class Memory:
 
     A tensor in `seen` is another one under other indices, entry for entry in the same order. One in
     `views` is some entries of another: whatever reads it reads these, at once or later. `tiles` is
-    memory for tiles, if there is any.
+    who owns tiles, if there are any. What `lacks` an axis, by its place, has one entry along it at
+    a time. Of a tensor `taken` at the turns of loops a kernel is given that part, `[b]`.
     """
 
     tensors: Mapping[str, Tensor]
@@ -31,6 +38,8 @@ class Memory:
     seen: Mapping[str, str]
     views: Mapping[str, View]
     tiles: str = ""
+    lacks: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    taken: Mapping[str, str] = field(default_factory=dict)
 
     def root(self, name: str) -> str:
         """Return the tensor whose memory holds the entries of `name`."""
@@ -45,23 +54,66 @@ class Memory:
             return "double"
         return "int" if tensor.is_integer else "real"
 
+    def held(self, name: str, of: Sequence[_T]) -> tuple[_T, ...]:
+        """Return what belongs to the axes that a tensor has in memory, of all its axes."""
+        gone = self.lacks.get(name, frozenset())
+        return tuple(x for place, x in enumerate(of) if place not in gone)
+
+    def axes(self, name: str) -> tuple[Index, ...]:
+        """Return the axes that a tensor has in memory."""
+        return self.held(name, self.tensors[name].indices)
+
+    def text(self, root: str) -> str:
+        """Return what Python calls the memory that a kernel is given."""
+        return f"{self.names[root]}{self.taken.get(root, '')}"
+
     def is_aligned(self, name: str) -> bool:
-        """Whether memory begins where its first entry does: parameters lie anywhere in a vector."""
-        place = self.names[self.root(name)]
+        """Whether memory begins at a multiple of 16 bytes: parameters lie anywhere in a vector."""
+        root = self.root(name)
+        place = self.names[root]
+        if root in self.taken and prod(i.extent.value or 1 for i in self.axes(root)) % _FEW:
+            return False
         return place.endswith(".flat") or not place.startswith(("p.", "g."))
 
     def resolved(self, expr: Expr) -> Expr:
         """Return a formula that reads, for the entries of a view, those that it sees."""
-        if not any(a.name in self.views for a in accesses(expr)):
-            return expr
-        args = [self.resolved(a) for a in expr.args]
-        if not isinstance(expr, Access):
-            return cast("Expr", expr.func(*args))
-        if expr.name not in self.views:
-            return access(expr.name, args[1:])
-        view = self.views[expr.name]
-        places = dict(zip(view.out.indices, args[1:], strict=True))
-        return self.resolved(view.read.xreplace(places))
+        return seen(expr, self.views)
+
+    def at(self, entries: Iterable[Access], fixed: Mapping[Index, str]) -> Memory:
+        """Return the memory of a kernel that touches these entries, for one value of `fixed`.
+
+        Where a tensor lies turn by turn, and all of them are of this turn, it is given that part.
+        """
+        turns: dict[str, tuple[Index, ...]] = {}
+        names: dict[str, set[str]] = {}
+        for entry in entries:
+            root, found = self.root(entry.name), self._turn(entry, fixed)
+            turns[root] = _common(turns.get(root, found), found)
+            names.setdefault(root, {root}).add(entry.name)
+        lacks, taken = dict(self.lacks), dict(self.taken)
+        for root, common in turns.items():
+            if common:
+                taken[root] = "".join(f"[{fixed[i]}]" for i in common)
+                for name in names[root]:
+                    places = self.held(name, range(len(self.tensors[name].indices)))
+                    lacks[name] = self.lacks.get(name, frozenset()) | {*places[: len(common)]}
+        return replace(self, lacks=lacks, taken=taken)
+
+    def _turn(self, entry: Access, fixed: Mapping[Index, str]) -> tuple[Index, ...]:
+        """Return the fixed indices by which an entry is found along the first axes in memory."""
+        axes, own = self.axes(entry.name), self.axes(self.root(entry.name))
+        found: list[Index] = []
+        for at, *pair in zip(self.held(entry.name, entry.indices), axes, own, strict=False):
+            if not isinstance(at, Index) or at not in fixed or len({i.extent for i in pair}) > 1:
+                break
+            found.append(at)
+        return tuple(found)
+
+
+def _common(one: Sequence[_T], other: Sequence[_T]) -> tuple[_T, ...]:
+    """Return what two sequences begin with."""
+    pairs = takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
+    return tuple(a for a, _ in pairs)
 
 
 def is_same_memory(view: View, source: Tensor) -> bool:

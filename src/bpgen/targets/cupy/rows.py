@@ -9,12 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sympy import Expr
-
 from bpgen.ir.expr import accesses
 from bpgen.ir.index import Index
 from bpgen.ir.tensor import Role
-from bpgen.targets.cupy.fusion import Entrywise, Part, Total
+from bpgen.targets.cupy.fusion import Entrywise, Part, Total, bodies
 from bpgen.targets.cupy.kernel import Draft, Fixed, count
 from bpgen.targets.cupy.memory import Memory
 from bpgen.targets.cupy.shapes import (
@@ -82,11 +80,6 @@ def _is_local(part: Part, before: Sequence[Part], row: Row, memory: Memory) -> b
                 if memory.root(read.name) == own and apart:
                     return False
     return written.get(own, part.out.name) == part.out.name
-
-
-def bodies(part: Part) -> tuple[Expr, ...]:
-    """Return the formulas of a part."""
-    return (part.term.body, part.plain) if isinstance(part, Total) else (part.body,)
 
 
 def write_rows(draft: Draft, group: Sequence[Part], row: Row) -> Written:

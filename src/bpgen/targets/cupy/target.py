@@ -14,7 +14,7 @@ from bpgen.ir.program import Part as ProgramPart
 from bpgen.ir.program import Step, Turns
 from bpgen.ir.tensor import KEPT, Role, Tensor
 from bpgen.spell import FormulaSpeller, order_of
-from bpgen.targets.cupy.fusion import Entrywise, Part, Total, joins, parts_of
+from bpgen.targets.cupy.fusion import Entrywise, Part, Total, bodies, entries, joins, parts_of
 from bpgen.targets.cupy.kernel import Draft, Fixed, Kernel, Launch
 from bpgen.targets.cupy.maps import write_maps
 from bpgen.targets.cupy.matches import matches_of, write_matches
@@ -158,7 +158,7 @@ class CupyTarget:
     def _filled(self, tile: Tile, function: str, fixed: Fixed) -> Launch:
         """Return what copies entries to a tile."""
         part, memory = Entrywise(tile.tensor, tile.read, accumulate=False), tile.within(self.memory)
-        draft = Draft(memory, fixed)
+        draft = Draft(memory.at(entries([part]), fixed), fixed)
         written = write_maps(draft, [part])
         formula = f"{self.speller.spell(tile.tensor.canonical)} = {self.speller.spell(tile.read)}"
         name = self._kept(draft, written.lines, [formula], [part], function)
@@ -169,7 +169,8 @@ class CupyTarget:
         parts = [w.part for w in group]
         is_number = parts[-1].out.role is Role.SCALAR and not isinstance(parts[0], Total)
         order = order_of(self.memory.tensors.values())
-        draft = Draft(self.memory, fixed, "double" if is_number else "real", order)
+        memory = self.memory.at(entries(parts), fixed)
+        draft = Draft(memory, fixed, "double" if is_number else "real", order)
         written = self._written(draft, parts)
         formulas = [w.formula for w in group]
         name = self._kept(draft, written.lines, formulas, parts, function)
@@ -210,7 +211,7 @@ class CupyTarget:
         """Return a name that says what is computed, and that no kernel has."""
         out = self.memory.root(parts[-1].out.name)
         base = identifier(out)
-        reads = [identifier(a.name) for p in parts for a in accesses(_body(p))]
+        reads = [identifier(a.name) for p in parts for a in accesses(bodies(p)[0])]
         return self._free([base, *(f"{base}_from_{r}" for r in reads[:1])], function)
 
     def _free(self, wanted: Sequence[str], function: str) -> str:
@@ -218,10 +219,6 @@ class CupyTarget:
         last = f"{wanted[0]}_in_{function}"
         wanted = [*wanted, last, *(f"{last}_{k}" for k in range(2, 2 + len(self.kernels)))]
         return next(name for name in wanted if name not in {*self.kernels, MATMUL})
-
-
-def _body(part: Part) -> Expr:
-    return part.term.body if isinstance(part, Total) else part.body
 
 
 def _folded(steps: Iterable[Step]) -> list[Step]:
