@@ -111,6 +111,34 @@ def test_outputs_the_loss_and_the_selftest_are_those_of_the_host(emitted, capsys
     assert "the gradient agrees" in capsys.readouterr().out
 
 
+LAST = '''"""A network whose output is the last of some rows, which it computes all."""
+import bpgen as bp
+from bpgen.activations import tanh
+from bpgen.layers import linear
+from bpgen.losses import mean_squared_error
+from bpgen.optimizers import sgd
+
+x, y = bp.input("x", 5, 3), bp.input("y", 2)
+h = tanh(linear(x, 2, name="fc1"))
+n, t, k = h.indices
+z = bp.define("z", (n, k), h[n, 4, k])
+model = bp.Model(mean_squared_error(z, y), {"z": z}, sgd(0.1))
+'''
+
+
+def test_an_output_that_is_a_part_of_another_tensor_is_that_of_the_host(emitted, tmp_path):
+    (tmp_path / "last.py").write_text(LAST, encoding="utf-8")
+    host, device = emitted(tmp_path / "last.py", "float64")
+    batch = host.example(7)
+    expected, found = host.init(2), device.init(2)
+    for one, other in zip(
+        (host.loss_and_grad(expected, **batch)[0], host.predict(expected, x=batch["x"])["z"]),
+        (device.loss_and_grad(found, **batch)[0], device.predict(found, x=batch["x"])["z"].get()),
+        strict=True,
+    ):
+        np.testing.assert_allclose(other, one, rtol=1e-12)
+
+
 def test_a_module_trains_on_its_own(emitted, tmp_path, capsys):
     _, device = emitted("digits_mlp")
     np.savez(tmp_path / "data.npz", **device.example(100))

@@ -42,8 +42,8 @@ class Memory:
     taken: Mapping[str, str] = field(default_factory=dict)
 
     def root(self, name: str) -> str:
-        """Return the tensor whose memory holds the entries of `name`."""
-        while name in self.seen or name in self.views:
+        """Return the tensor whose memory holds the entries of `name`; a result has its own."""
+        while name in self.seen or (name in self.views and name not in self.names):
             name = self.seen.get(name) or self.views[name].read.name
         return name
 
