@@ -101,7 +101,6 @@ def test_methods_of_arrays_and_streams_exist():
         for name in vars(ours):
             if re.match("[a-z]", name) and name not in {
                 "memory",
-                "assert_intact",
                 "place",
                 "moment",
             }:

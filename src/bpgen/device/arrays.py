@@ -119,12 +119,6 @@ class ndarray:  # noqa: N801  CuPy's name
         self._device, self._around = device, around
         self.memory = memory
 
-    def assert_intact(self, name: str) -> None:
-        """Raise DeviceError if something was written before or behind the memory."""
-        guard = _GUARD * self.memory.itemsize
-        for part in (self._around[:guard], self._around[-guard:]):
-            require(bool((part == 0xFF).all()), f"{name} writes outside its arrays")
-
     def _view(self, memory: NDArray[Any]) -> ndarray:
         same = np.shares_memory(memory, self._around) or not memory.size
         require(same, "a view is a copy: what is written there is lost")
@@ -183,6 +177,10 @@ class ndarray:  # noqa: N801  CuPy's name
     def reshape(self, *shape: Any) -> ndarray:
         """Return the same entries under another shape, a view."""
         return self._view(self.memory.reshape(*shape))
+
+    def view(self, dtype: DTypeLike) -> ndarray:
+        """Return the same memory as entries of another type."""
+        return self._view(self.memory.view(dtype))
 
     def transpose(self, *axes: int) -> ndarray:
         """Return the axes in another order, a view."""

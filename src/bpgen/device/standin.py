@@ -20,6 +20,7 @@ from numpy.typing import DTypeLike, NDArray
 from bpgen.device.arrays import Device, Work, ndarray
 from bpgen.device.cublas import nvmath_on
 from bpgen.device.fault import require
+from bpgen.device.fence import fenced
 from bpgen.device.host import HostModule
 from bpgen.device.streams import Event, Graph, Stream
 
@@ -48,13 +49,13 @@ class RawModule:
         written = self._module.signatures[name].written
         writes = {arg.place for arg, is_out in zip(args, written, strict=False) if is_out}
         reads = {array.place for array in arrays} - writes
-        given = tuple(arg.memory if isinstance(arg, ndarray) else arg for arg in args)
 
         def run() -> None:
             self._device.launches += 1
-            self._module.launch(name, grid[0], block[0], given, self._device.seed)
-            for array in arrays:
-                array.assert_intact(name)
+            with fenced([array.memory for array in arrays], name) as copies:
+                left = iter(copies)
+                given = tuple(next(left) if isinstance(arg, ndarray) else arg for arg in args)
+                self._module.launch(name, grid[0], block[0], given, self._device.seed)
 
         self._device.do(Work(run, tuple(reads), tuple(writes)))
 
