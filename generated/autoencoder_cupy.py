@@ -603,36 +603,58 @@ class Grads:
 
 
 class Activations:
-    """A batch of N examples on the device, and what the forward pass computes for it."""
+    """What prediction computes for a batch of N examples, on the device.
+
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written.
+    """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         self.N, self.kernels = N, Kernels.of(dtype)
+        rows_N = cp.empty((256, N), dtype)
         self.x = cp.empty((N, D), dtype)  # x[n,d]
-        self.z1 = cp.empty((N, H), dtype)  # z1[n,h]
-        self.relu1 = cp.empty((N, H), dtype)  # relu1[n,h]
+        self.z1 = rows_N[0:32].reshape((N, H))  # z1[n,h]
+        self.relu1 = rows_N[32:64].reshape((N, H))  # relu1[n,h]
         self.code = cp.empty((N, K), dtype)  # code[n,k]
-        self.z2 = cp.empty((N, H), dtype)  # z2[n,h]
-        self.relu2 = cp.empty((N, H), dtype)  # relu2[n,h]
-        self.logits = cp.empty((N, D), dtype)  # logits[n,d]
         self.image = cp.empty((N, D), dtype)  # image[n,d]
-        self.m = cp.empty((N, D), dtype)  # m[n,d]
-        self.e = cp.empty((N, D), dtype)  # e[n,d]
-        self.s = cp.empty((N, D), dtype)  # s[n,d]
         self.loss = cp.empty((), dtype)  # loss
+        self.z2 = rows_N[0:32].reshape((N, H))  # z2[n,h]
+        self.relu2 = rows_N[64:96].reshape((N, H))  # relu2[n,h]
+        self.logits = rows_N[0:64].reshape((N, D))  # logits[n,d]
+        self.m = rows_N[64:128].reshape((N, D))  # m[n,d]
+        self.e = rows_N[128:192].reshape((N, D))  # e[n,d]
+        self.s = rows_N[192:256].reshape((N, D))  # s[n,d]
 
 
 class Workspace(Activations):
-    """The activations, and the cotangents that the backward pass computes from them."""
+    """What a step of training computes: activations, and cotangents from them.
+
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written.
+    """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
-        super().__init__(N, dtype)
-        self.p = cp.empty((N, D), dtype)  # p[n,d]
-        self.d_logits = cp.empty((N, D), dtype)  # ∂L/∂logits[n,d]
-        self.d_relu2 = cp.empty((N, H), dtype)  # ∂L/∂relu2[n,h]
-        self.d_z2 = cp.empty((N, H), dtype)  # ∂L/∂z2[n,h]
-        self.d_code = cp.empty((N, K), dtype)  # ∂L/∂code[n,k]
-        self.d_relu1 = cp.empty((N, H), dtype)  # ∂L/∂relu1[n,h]
-        self.d_z1 = cp.empty((N, H), dtype)  # ∂L/∂z1[n,h]
+        self.N, self.kernels = N, Kernels.of(dtype)
+        rows_N = cp.empty((392, N), dtype)
+        self.x = cp.empty((N, D), dtype)  # x[n,d]
+        self.z1 = rows_N[256:288].reshape((N, H))  # z1[n,h]
+        self.relu1 = rows_N[288:320].reshape((N, H))  # relu1[n,h]
+        self.loss = cp.empty((), dtype)  # loss
+        self.code = rows_N[384:392].reshape((N, K))  # code[n,k]
+        self.z2 = rows_N[320:352].reshape((N, H))  # z2[n,h]
+        self.relu2 = rows_N[352:384].reshape((N, H))  # relu2[n,h]
+        self.logits = rows_N[0:64].reshape((N, D))  # logits[n,d]
+        self.image = rows_N[64:128].reshape((N, D))  # image[n,d]
+        self.m = rows_N[64:128].reshape((N, D))  # m[n,d]
+        self.e = rows_N[128:192].reshape((N, D))  # e[n,d]
+        self.s = rows_N[192:256].reshape((N, D))  # s[n,d]
+        self.p = rows_N[128:192].reshape((N, D))  # p[n,d]
+        self.d_logits = rows_N[192:256].reshape((N, D))  # ∂L/∂logits[n,d]
+        self.d_relu2 = rows_N[0:32].reshape((N, H))  # ∂L/∂relu2[n,h]
+        self.d_z2 = rows_N[320:352].reshape((N, H))  # ∂L/∂z2[n,h]
+        self.d_code = rows_N[32:40].reshape((N, K))  # ∂L/∂code[n,k]
+        self.d_relu1 = rows_N[0:32].reshape((N, H))  # ∂L/∂relu1[n,h]
+        self.d_z1 = rows_N[256:288].reshape((N, H))  # ∂L/∂z1[n,h]
 
 
 class State:

@@ -560,31 +560,51 @@ class Grads:
 
 
 class Activations:
-    """A batch of N examples on the device, and what the forward pass computes for it."""
+    """What prediction computes for a batch of N examples, on the device.
+
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written.
+    """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         self.N, self.kernels = N, Kernels.of(dtype)
+        rows_N = cp.empty((2064, N), dtype)
         self.tokens = cp.empty((N, D), np.int32)  # tokens[n,d]
         self.topic = cp.empty(N, np.int32)  # topic[n]
-        self.vector = cp.empty((N, D, H), dtype)  # vector[n,d,h]
-        self.bag = cp.empty((N, H), dtype)  # bag[n,h]
+        self.vector = rows_N[0:2048].reshape((N, D, H))  # vector[n,d,h]
         self.logits = cp.empty((N, K), dtype)  # logits[n,k]
-        self.m = cp.empty(N, dtype)  # m[n]
-        self.e = cp.empty((N, K), dtype)  # e[n,k]
-        self.s = cp.empty(N, dtype)  # s[n]
-        self.logits_at_topic = cp.empty(N, dtype)  # logits_at_topic[n]
         self.loss = cp.empty((), dtype)  # loss
+        self.bag = rows_N[2048:2064].reshape((N, H))  # bag[n,h]
+        self.m = rows_N[8:9].reshape(N)  # m[n]
+        self.e = rows_N[0:6].reshape((N, K))  # e[n,k]
+        self.s = rows_N[12:13].reshape(N)  # s[n]
+        self.logits_at_topic = rows_N[16:17].reshape(N)  # logits_at_topic[n]
 
 
 class Workspace(Activations):
-    """The activations, and the cotangents that the backward pass computes from them."""
+    """What a step of training computes: activations, and cotangents from them.
+
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written.
+    """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
-        super().__init__(N, dtype)
-        self.p = cp.empty((N, K), dtype)  # p[n,k]
-        self.d_logits = cp.empty((N, K), dtype)  # ∂L/∂logits[n,k]
-        self.d_bag = cp.empty((N, H), dtype)  # ∂L/∂bag[n,h]
-        self.sum_for_d_characters_W = cp.empty((N, V), dtype)  # sum_for_d_characters_W[n,v]
+        self.N, self.kernels = N, Kernels.of(dtype)
+        rows_N = cp.empty((2064, N), dtype)
+        self.tokens = cp.empty((N, D), np.int32)  # tokens[n,d]
+        self.topic = cp.empty(N, np.int32)  # topic[n]
+        self.vector = rows_N[0:2048].reshape((N, D, H))  # vector[n,d,h]
+        self.loss = cp.empty((), dtype)  # loss
+        self.bag = rows_N[2048:2064].reshape((N, H))  # bag[n,h]
+        self.logits = rows_N[0:6].reshape((N, K))  # logits[n,k]
+        self.m = rows_N[16:17].reshape(N)  # m[n]
+        self.e = rows_N[8:14].reshape((N, K))  # e[n,k]
+        self.s = rows_N[20:21].reshape(N)  # s[n]
+        self.logits_at_topic = rows_N[24:25].reshape(N)  # logits_at_topic[n]
+        self.p = rows_N[8:14].reshape((N, K))  # p[n,k]
+        self.d_logits = rows_N[0:6].reshape((N, K))  # ∂L/∂logits[n,k]
+        self.d_bag = rows_N[96:112].reshape((N, H))  # ∂L/∂bag[n,h]
+        self.sum_for_d_characters_W = rows_N[0:96].reshape((N, V))  # sum_for_d_characters_W[n,v]
 
 
 class State:

@@ -873,48 +873,78 @@ class Grads:
 
 
 class Activations:
-    """A batch of N examples on the device, and what the forward pass computes for it."""
+    """What prediction computes for a batch of N examples, on the device.
+
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written.
+    """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         self.N, self.kernels = N, Kernels.of(dtype)
+        rows_N = cp.empty((74496, N), dtype)
         self.tokens = cp.empty((N, D), np.int32)  # tokens[n,d]
         self.next_token = cp.empty((N, D), np.int32)  # next_token[n,d]
-        self.y1 = cp.empty((N, D, H), dtype)  # y1[n,d,h]
-        self.gru_v = cp.empty((N, D, M), dtype)  # gru_v[n,d,m]
-        self.gru_h_before = cp.empty((N, D, K), dtype)  # gru_h_before[n,d,k]
-        self.gru_u = cp.empty((N, M), dtype)  # gru_u[n,m]
-        self.gru_zr = cp.empty((N, K), dtype)  # gru_zr[n,k]
-        self.gru_zz = cp.empty((N, K), dtype)  # gru_zz[n,k]
-        self.gru_r = cp.empty((N, D, K), dtype)  # gru_r[n,d,k]
-        self.gru_z = cp.empty((N, D, K), dtype)  # gru_z[n,d,k]
-        self.gru_un = cp.empty((N, D, K), dtype)  # gru_un[n,d,k]
-        self.gru_zn = cp.empty((N, K), dtype)  # gru_zn[n,k]
-        self.gru_new = cp.empty((N, D, K), dtype)  # gru_new[n,d,k]
-        self.gru_h = cp.empty((N, D, K), dtype)  # gru_h[n,d,k]
+        self.y1 = rows_N[24576:26624].reshape((N, D, H))  # y1[n,d,h]
         self.logits = cp.empty((N, D, E), dtype)  # logits[n,d,e]
-        self.m = cp.empty((N, D), dtype)  # m[n,d]
-        self.e = cp.empty((N, D, E), dtype)  # e[n,d,e]
-        self.s = cp.empty((N, D), dtype)  # s[n,d]
-        self.logits_at_next_token = cp.empty((N, D), dtype)  # logits_at_next_token[n,d]
         self.loss = cp.empty((), dtype)  # loss
+        self.gru_v = rows_N[0:24576].reshape((N, D, M))  # gru_v[n,d,m]
+        self.gru_h = rows_N[24576:32768].reshape((N, D, K))  # gru_h[n,d,k]
+        self.gru_h_before = rows_N[32768:40960].reshape((N, D, K))  # gru_h_before[n,d,k]
+        self.gru_r = rows_N[40960:49152].reshape((N, D, K))  # gru_r[n,d,k]
+        self.gru_z = rows_N[49152:57344].reshape((N, D, K))  # gru_z[n,d,k]
+        self.gru_un = rows_N[57344:65536].reshape((N, D, K))  # gru_un[n,d,k]
+        self.gru_new = rows_N[65536:73728].reshape((N, D, K))  # gru_new[n,d,k]
+        self.gru_u = rows_N[73728:74112].reshape((N, M))  # gru_u[n,m]
+        self.gru_zr = rows_N[74112:74240].reshape((N, K))  # gru_zr[n,k]
+        self.gru_zz = rows_N[74240:74368].reshape((N, K))  # gru_zz[n,k]
+        self.gru_zn = rows_N[74368:74496].reshape((N, K))  # gru_zn[n,k]
+        self.m = rows_N[6144:6208].reshape((N, D))  # m[n,d]
+        self.e = rows_N[0:6144].reshape((N, D, E))  # e[n,d,e]
+        self.s = rows_N[6208:6272].reshape((N, D))  # s[n,d]
+        self.logits_at_next_token = rows_N[6272:6336].reshape((N, D))  # logits_at_next_token[n,d]
 
 
 class Workspace(Activations):
-    """The activations, and the cotangents that the backward pass computes from them."""
+    """What a step of training computes: activations, and cotangents from them.
+
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written.
+    """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
-        super().__init__(N, dtype)
-        self.p = cp.empty((N, D, E), dtype)  # p[n,d,e]
-        self.d_logits = cp.empty((N, D, E), dtype)  # ∂L/∂logits[n,d,e]
-        self.d_gru_h = cp.empty((N, D, K), dtype)  # ∂L/∂gru_h[n,d,k]
-        self.d_gru_zn = cp.empty((N, D, K), dtype)  # ∂L/∂gru_zn[n,d,k]
-        self.d_gru_un = cp.empty((N, D, K), dtype)  # ∂L/∂gru_un[n,d,k]
-        self.d_gru_zz = cp.empty((N, D, K), dtype)  # ∂L/∂gru_zz[n,d,k]
-        self.d_gru_zr = cp.empty((N, D, K), dtype)  # ∂L/∂gru_zr[n,d,k]
-        self.d_gru_u_by_gate = cp.empty((N, D, Q, K), dtype)  # ∂L/∂gru_u_by_gate[n,d,q,k]
-        self.d_gru_h_before = cp.empty((N, D, K), dtype)  # ∂L/∂gru_h_before[n,d,k]
-        self.d_gru_v_by_gate = cp.empty((N, D, Q, K), dtype)  # ∂L/∂gru_v_by_gate[n,d,q,k]
-        self.d_y1 = cp.empty((N, D, H), dtype)  # ∂L/∂y1[n,d,h]
+        self.N, self.kernels = N, Kernels.of(dtype)
+        rows_N = cp.empty((116736, N), dtype)
+        self.tokens = cp.empty((N, D), np.int32)  # tokens[n,d]
+        self.next_token = cp.empty((N, D), np.int32)  # next_token[n,d]
+        self.y1 = rows_N[114688:116736].reshape((N, D, H))  # y1[n,d,h]
+        self.loss = cp.empty((), dtype)  # loss
+        self.gru_v = rows_N[0:24576].reshape((N, D, M))  # gru_v[n,d,m]
+        self.gru_h = rows_N[24576:32768].reshape((N, D, K))  # gru_h[n,d,k]
+        self.gru_h_before = rows_N[32768:40960].reshape((N, D, K))  # gru_h_before[n,d,k]
+        self.gru_r = rows_N[40960:49152].reshape((N, D, K))  # gru_r[n,d,k]
+        self.gru_z = rows_N[49152:57344].reshape((N, D, K))  # gru_z[n,d,k]
+        self.gru_un = rows_N[57344:65536].reshape((N, D, K))  # gru_un[n,d,k]
+        self.gru_new = rows_N[65536:73728].reshape((N, D, K))  # gru_new[n,d,k]
+        self.gru_u = rows_N[73728:74112].reshape((N, M))  # gru_u[n,m]
+        self.gru_zr = rows_N[74112:74240].reshape((N, K))  # gru_zr[n,k]
+        self.gru_zz = rows_N[74240:74368].reshape((N, K))  # gru_zz[n,k]
+        self.gru_zn = rows_N[74368:74496].reshape((N, K))  # gru_zn[n,k]
+        self.logits = rows_N[0:6144].reshape((N, D, E))  # logits[n,d,e]
+        self.m = rows_N[12288:12352].reshape((N, D))  # m[n,d]
+        self.e = rows_N[6144:12288].reshape((N, D, E))  # e[n,d,e]
+        self.s = rows_N[12352:12416].reshape((N, D))  # s[n,d]
+        self.logits_at_next_token = rows_N[12416:12480].reshape((N, D))  # logits_at_next_token[n,d]
+        self.p = rows_N[6144:12288].reshape((N, D, E))  # p[n,d,e]
+        self.d_logits = rows_N[0:6144].reshape((N, D, E))  # ∂L/∂logits[n,d,e]
+        self.d_gru_h = rows_N[24576:32768].reshape((N, D, K))  # ∂L/∂gru_h[n,d,k]
+        self.d_gru_h_before = rows_N[73728:81920].reshape((N, D, K))  # ∂L/∂gru_h_before[n,d,k]
+        self.d_gru_zn = rows_N[81920:90112].reshape((N, D, K))  # ∂L/∂gru_zn[n,d,k]
+        self.d_gru_un = rows_N[90112:98304].reshape((N, D, K))  # ∂L/∂gru_un[n,d,k]
+        self.d_gru_zz = rows_N[98304:106496].reshape((N, D, K))  # ∂L/∂gru_zz[n,d,k]
+        self.d_gru_zr = rows_N[106496:114688].reshape((N, D, K))  # ∂L/∂gru_zr[n,d,k]
+        self.d_gru_u_by_gate = rows_N[0:24576].reshape((N, D, Q, K))  # ∂L/∂gru_u_by_gate[n,d,q,k]
+        self.d_gru_v_by_gate = rows_N[0:24576].reshape((N, D, Q, K))  # ∂L/∂gru_v_by_gate[n,d,q,k]
+        self.d_y1 = rows_N[24576:26624].reshape((N, D, H))  # ∂L/∂y1[n,d,h]
 
 
 class State:

@@ -867,44 +867,73 @@ class Grads:
 
 
 class Activations:
-    """A batch of N examples on the device, and what the forward pass computes for it."""
+    """What prediction computes for a batch of N examples, on the device.
+
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written.
+    """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         self.N, self.kernels = N, Kernels.of(dtype)
+        rows_N = cp.empty((106496, N), dtype)
         self.tokens = cp.empty((N, D), np.int32)  # tokens[n,d]
         self.next_token = cp.empty((N, D), np.int32)  # next_token[n,d]
-        self.y1 = cp.empty((N, D, H), dtype)  # y1[n,d,h]
-        self.lstm_z = cp.empty((N, D, M), dtype)  # lstm_z[n,d,m]
-        self.lstm_h_before = cp.empty((N, D, K), dtype)  # lstm_h_before[n,d,k]
-        self.lstm_i = cp.empty((N, D, K), dtype)  # lstm_i[n,d,k]
-        self.lstm_f = cp.empty((N, D, K), dtype)  # lstm_f[n,d,k]
-        self.lstm_g = cp.empty((N, D, K), dtype)  # lstm_g[n,d,k]
-        self.lstm_o = cp.empty((N, D, K), dtype)  # lstm_o[n,d,k]
-        self.lstm_c_before = cp.empty((N, D, K), dtype)  # lstm_c_before[n,d,k]
-        self.lstm_c = cp.empty((N, D, K), dtype)  # lstm_c[n,d,k]
-        self.lstm_c_tanh = cp.empty((N, D, K), dtype)  # lstm_c_tanh[n,d,k]
-        self.lstm_h = cp.empty((N, D, K), dtype)  # lstm_h[n,d,k]
+        self.y1 = rows_N[32768:34816].reshape((N, D, H))  # y1[n,d,h]
         self.logits = cp.empty((N, D, E), dtype)  # logits[n,d,e]
-        self.m = cp.empty((N, D), dtype)  # m[n,d]
-        self.e = cp.empty((N, D, E), dtype)  # e[n,d,e]
-        self.s = cp.empty((N, D), dtype)  # s[n,d]
-        self.logits_at_next_token = cp.empty((N, D), dtype)  # logits_at_next_token[n,d]
         self.loss = cp.empty((), dtype)  # loss
+        self.lstm_z = rows_N[0:32768].reshape((N, D, M))  # lstm_z[n,d,m]
+        self.lstm_h = rows_N[32768:40960].reshape((N, D, K))  # lstm_h[n,d,k]
+        self.lstm_h_before = rows_N[40960:49152].reshape((N, D, K))  # lstm_h_before[n,d,k]
+        self.lstm_c = rows_N[49152:57344].reshape((N, D, K))  # lstm_c[n,d,k]
+        self.lstm_i = rows_N[57344:65536].reshape((N, D, K))  # lstm_i[n,d,k]
+        self.lstm_f = rows_N[65536:73728].reshape((N, D, K))  # lstm_f[n,d,k]
+        self.lstm_g = rows_N[73728:81920].reshape((N, D, K))  # lstm_g[n,d,k]
+        self.lstm_o = rows_N[81920:90112].reshape((N, D, K))  # lstm_o[n,d,k]
+        self.lstm_c_before = rows_N[90112:98304].reshape((N, D, K))  # lstm_c_before[n,d,k]
+        self.lstm_c_tanh = rows_N[98304:106496].reshape((N, D, K))  # lstm_c_tanh[n,d,k]
+        self.m = rows_N[6144:6208].reshape((N, D))  # m[n,d]
+        self.e = rows_N[0:6144].reshape((N, D, E))  # e[n,d,e]
+        self.s = rows_N[6208:6272].reshape((N, D))  # s[n,d]
+        self.logits_at_next_token = rows_N[6272:6336].reshape((N, D))  # logits_at_next_token[n,d]
 
 
 class Workspace(Activations):
-    """The activations, and the cotangents that the backward pass computes from them."""
+    """What a step of training computes: activations, and cotangents from them.
+
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written.
+    """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
-        super().__init__(N, dtype)
-        self.p = cp.empty((N, D, E), dtype)  # p[n,d,e]
-        self.d_logits = cp.empty((N, D, E), dtype)  # ∂L/∂logits[n,d,e]
-        self.d_lstm_h = cp.empty((N, D, K), dtype)  # ∂L/∂lstm_h[n,d,k]
-        self.d_lstm_c = cp.empty((N, K), dtype)  # ∂L/∂lstm_c[n,k]
-        self.d_lstm_c_before = cp.empty((N, D, K), dtype)  # ∂L/∂lstm_c_before[n,d,k]
-        self.d_lstm_z_by_gate = cp.empty((N, D, Q, K), dtype)  # ∂L/∂lstm_z_by_gate[n,d,q,k]
-        self.d_lstm_h_before = cp.empty((N, D, K), dtype)  # ∂L/∂lstm_h_before[n,d,k]
-        self.d_y1 = cp.empty((N, D, H), dtype)  # ∂L/∂y1[n,d,h]
+        self.N, self.kernels = N, Kernels.of(dtype)
+        rows_N = cp.empty((125056, N), dtype)
+        self.tokens = cp.empty((N, D), np.int32)  # tokens[n,d]
+        self.next_token = cp.empty((N, D), np.int32)  # next_token[n,d]
+        self.y1 = rows_N[122880:124928].reshape((N, D, H))  # y1[n,d,h]
+        self.loss = cp.empty((), dtype)  # loss
+        self.lstm_z = rows_N[0:32768].reshape((N, D, M))  # lstm_z[n,d,m]
+        self.lstm_h = rows_N[32768:40960].reshape((N, D, K))  # lstm_h[n,d,k]
+        self.lstm_h_before = rows_N[40960:49152].reshape((N, D, K))  # lstm_h_before[n,d,k]
+        self.lstm_c = rows_N[49152:57344].reshape((N, D, K))  # lstm_c[n,d,k]
+        self.lstm_i = rows_N[57344:65536].reshape((N, D, K))  # lstm_i[n,d,k]
+        self.lstm_f = rows_N[65536:73728].reshape((N, D, K))  # lstm_f[n,d,k]
+        self.lstm_g = rows_N[73728:81920].reshape((N, D, K))  # lstm_g[n,d,k]
+        self.lstm_o = rows_N[81920:90112].reshape((N, D, K))  # lstm_o[n,d,k]
+        self.lstm_c_before = rows_N[90112:98304].reshape((N, D, K))  # lstm_c_before[n,d,k]
+        self.lstm_c_tanh = rows_N[98304:106496].reshape((N, D, K))  # lstm_c_tanh[n,d,k]
+        self.logits = rows_N[0:6144].reshape((N, D, E))  # logits[n,d,e]
+        self.m = rows_N[12288:12352].reshape((N, D))  # m[n,d]
+        self.e = rows_N[6144:12288].reshape((N, D, E))  # e[n,d,e]
+        self.s = rows_N[12352:12416].reshape((N, D))  # s[n,d]
+        self.logits_at_next_token = rows_N[12416:12480].reshape((N, D))  # logits_at_next_token[n,d]
+        self.p = rows_N[6144:12288].reshape((N, D, E))  # p[n,d,e]
+        self.d_logits = rows_N[0:6144].reshape((N, D, E))  # ∂L/∂logits[n,d,e]
+        self.d_lstm_h = rows_N[49152:57344].reshape((N, D, K))  # ∂L/∂lstm_h[n,d,k]
+        self.d_lstm_h_before = rows_N[106496:114688].reshape((N, D, K))  # ∂L/∂lstm_h_before[n,d,k]
+        self.d_lstm_c_before = rows_N[114688:122880].reshape((N, D, K))  # ∂L/∂lstm_c_before[n,d,k]
+        self.d_lstm_c = rows_N[124928:125056].reshape((N, K))  # ∂L/∂lstm_c[n,k]
+        self.d_lstm_z_by_gate = rows_N[0:32768].reshape((N, D, Q, K))  # ∂L/∂lstm_z_by_gate[n,d,q,k]
+        self.d_y1 = rows_N[32768:34816].reshape((N, D, H))  # ∂L/∂y1[n,d,h]
 
 
 class State:

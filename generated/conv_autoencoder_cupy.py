@@ -941,59 +941,102 @@ class Grads:
 
 
 class Activations:
-    """A batch of N examples on the device, and what the forward pass computes for it."""
+    """What prediction computes for a batch of N examples, on the device.
+
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written.
+    """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         self.N, self.kernels = N, Kernels.of(dtype)
+        rows_N = cp.empty((640, N), dtype)
         self.x = cp.empty((N, D), dtype)  # x[n,d]
-        self.image_pad = cp.empty((N, C, A, B), dtype)  # image_pad[n,c,a,b]
-        self.z1 = cp.empty((N, F, J, K), dtype)  # z1[n,f,j,k]
-        self.halves = cp.empty((N, F, J, K), dtype)  # halves[n,f,j,k]
-        self.halves_pad1 = cp.empty((N, F, T, S), dtype)  # halves_pad1[n,f,t,s]
+        self.image_pad = rows_N[0:81].reshape((N, C, A, B))  # image_pad[n,c,a,b]
         self.code = cp.empty((N, R, H2, W2), dtype)  # code[n,r,h2,w2]
-        self.code_pad = cp.empty((N, R, A2, B2), dtype)  # code_pad[n,r,a2,b2]
-        self.classes1 = cp.empty((N, F, Q, M, J2, K2), dtype)  # classes1[n,f,q,m,j2,k2]
-        self.grown_split1 = cp.empty((N, F, J2, Q, K2, M), dtype)  # grown_split1[n,f,j2,q,k2,m]
-        self.z2 = cp.empty((N, F, E, G), dtype)  # z2[n,f,e,g]
-        self.grown = cp.empty((N, F, E, G), dtype)  # grown[n,f,e,g]
-        self.grown_pad1 = cp.empty((N, F, A3, B3), dtype)  # grown_pad1[n,f,a3,b3]
-        self.classes2 = cp.empty((N, D2, Q, M, J3, K3), dtype)  # classes2[n,d2,q,m,j3,k3]
-        self.grown_split2 = cp.empty((N, D2, J3, Q, K3, M), dtype)  # grown_split2[n,d2,j3,q,k3,m]
-        self.drawn = cp.empty((N, D2, H, W), dtype)  # drawn[n,d2,h,w]
         self.sigmoid1 = cp.empty((N, E2), dtype)  # sigmoid1[n,e2]
-        self.m = cp.empty((N, E2), dtype)  # m[n,e2]
-        self.e = cp.empty((N, E2), dtype)  # e[n,e2]
-        self.s = cp.empty((N, E2), dtype)  # s[n,e2]
         self.loss = cp.empty((), dtype)  # loss
+        self.z1 = rows_N[84:212].reshape((N, F, J, K))  # z1[n,f,j,k]
+        self.halves = rows_N[212:340].reshape((N, F, J, K))  # halves[n,f,j,k]
+        self.halves_pad1 = rows_N[0:200].reshape((N, F, T, S))  # halves_pad1[n,f,t,s]
+        self.code_pad = rows_N[0:64].reshape((N, R, A2, B2))  # code_pad[n,r,a2,b2]
+        self.classes1 = rows_N[64:352].reshape((N, F, Q, M, J2, K2))  # classes1[n,f,q,m,j2,k2]
+        self.grown_split1 = rows_N[352:640].reshape(
+            (N, F, J2, Q, K2, M)
+        )  # grown_split1[n,f,j2,q,k2,m]
+        self.z2 = rows_N[0:128].reshape((N, F, E, G))  # z2[n,f,e,g]
+        self.grown = rows_N[128:256].reshape((N, F, E, G))  # grown[n,f,e,g]
+        self.grown_pad1 = rows_N[256:544].reshape((N, F, A3, B3))  # grown_pad1[n,f,a3,b3]
+        self.classes2 = rows_N[0:100].reshape((N, D2, Q, M, J3, K3))  # classes2[n,d2,q,m,j3,k3]
+        self.grown_split2 = rows_N[100:200].reshape(
+            (N, D2, J3, Q, K3, M)
+        )  # grown_split2[n,d2,j3,q,k3,m]
+        self.drawn = rows_N[0:64].reshape((N, D2, H, W))  # drawn[n,d2,h,w]
+        self.m = rows_N[64:128].reshape((N, E2))  # m[n,e2]
+        self.e = rows_N[128:192].reshape((N, E2))  # e[n,e2]
+        self.s = rows_N[192:256].reshape((N, E2))  # s[n,e2]
 
 
 class Workspace(Activations):
-    """The activations, and the cotangents that the backward pass computes from them."""
+    """What a step of training computes: activations, and cotangents from them.
+
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written.
+    """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
-        super().__init__(N, dtype)
-        self.p = cp.empty((N, E2), dtype)  # p[n,e2]
-        self.d_drawn = cp.empty((N, D2, H, W), dtype)  # ∂L/∂drawn[n,d2,h,w]
-        self.d_grown2 = cp.empty((N, D2, H4, W4), dtype)  # ∂L/∂grown2[n,d2,h4,w4]
-        self.split_d_up2_W = cp.empty((F, D2, Q, M, U3, V3), dtype)  # split_d_up2_W[f,d2,q,m,u3,v3]
-        self.padded_d_classes2 = cp.empty(
-            (N, D2, Q, M, P, X), dtype
+        self.N, self.kernels = N, Kernels.of(dtype)
+        rows_N = cp.empty((1500, N), dtype)
+        rows = cp.empty(512, dtype)
+        self.x = cp.empty((N, D), dtype)  # x[n,d]
+        self.image_pad = rows_N[616:697].reshape((N, C, A, B))  # image_pad[n,c,a,b]
+        self.loss = cp.empty((), dtype)  # loss
+        self.z1 = rows_N[200:328].reshape((N, F, J, K))  # z1[n,f,j,k]
+        self.halves = rows_N[328:456].reshape((N, F, J, K))  # halves[n,f,j,k]
+        self.halves_pad1 = rows_N[0:200].reshape((N, F, T, S))  # halves_pad1[n,f,t,s]
+        self.code = rows_N[328:344].reshape((N, R, H2, W2))  # code[n,r,h2,w2]
+        self.code_pad = rows_N[828:892].reshape((N, R, A2, B2))  # code_pad[n,r,a2,b2]
+        self.classes1 = rows_N[328:616].reshape((N, F, Q, M, J2, K2))  # classes1[n,f,q,m,j2,k2]
+        self.grown_split1 = rows_N[892:1180].reshape(
+            (N, F, J2, Q, K2, M)
+        )  # grown_split1[n,f,j2,q,k2,m]
+        self.z2 = rows_N[700:828].reshape((N, F, E, G))  # z2[n,f,e,g]
+        self.grown = rows_N[1180:1308].reshape((N, F, E, G))  # grown[n,f,e,g]
+        self.grown_pad1 = rows_N[328:616].reshape((N, F, A3, B3))  # grown_pad1[n,f,a3,b3]
+        self.classes2 = rows_N[892:992].reshape((N, D2, Q, M, J3, K3))  # classes2[n,d2,q,m,j3,k3]
+        self.grown_split2 = rows_N[992:1092].reshape(
+            (N, D2, J3, Q, K3, M)
+        )  # grown_split2[n,d2,j3,q,k3,m]
+        self.drawn = rows_N[892:956].reshape((N, D2, H, W))  # drawn[n,d2,h,w]
+        self.sigmoid1 = rows_N[956:1020].reshape((N, E2))  # sigmoid1[n,e2]
+        self.m = rows_N[1084:1148].reshape((N, E2))  # m[n,e2]
+        self.e = rows_N[956:1020].reshape((N, E2))  # e[n,e2]
+        self.s = rows_N[1020:1084].reshape((N, E2))  # s[n,e2]
+        self.p = rows_N[956:1020].reshape((N, E2))  # p[n,e2]
+        self.d_drawn = rows_N[1020:1084].reshape((N, D2, H, W))  # ∂L/∂drawn[n,d2,h,w]
+        self.d_grown2 = rows_N[892:992].reshape((N, D2, H4, W4))  # ∂L/∂grown2[n,d2,h4,w4]
+        self.split_d_up2_W = rows[0:128].reshape(
+            (F, D2, Q, M, U3, V3)
+        )  # split_d_up2_W[f,d2,q,m,u3,v3]
+        self.padded_d_classes2 = rows_N[992:1188].reshape(
+            (N, D2, Q, M, P, X)
         )  # padded_d_classes2[n,d2,q,m,p,x]
-        self.d_grown_pad1 = cp.empty((N, F, A3, B3), dtype)  # ∂L/∂grown_pad1[n,f,a3,b3]
-        self.d_z2 = cp.empty((N, F, E, G), dtype)  # ∂L/∂z2[n,f,e,g]
-        self.d_grown1 = cp.empty((N, F, H3, W3), dtype)  # ∂L/∂grown1[n,f,h3,w3]
-        self.split_d_up1_W = cp.empty((R, F, Q, M, U3, V3), dtype)  # split_d_up1_W[r,f,q,m,u3,v3]
-        self.padded_d_classes1 = cp.empty(
-            (N, F, Q, M, S, Y), dtype
+        self.d_grown_pad1 = rows_N[328:616].reshape((N, F, A3, B3))  # ∂L/∂grown_pad1[n,f,a3,b3]
+        self.d_z2 = rows_N[700:828].reshape((N, F, E, G))  # ∂L/∂z2[n,f,e,g]
+        self.d_grown1 = rows_N[328:616].reshape((N, F, H3, W3))  # ∂L/∂grown1[n,f,h3,w3]
+        self.split_d_up1_W = rows[0:512].reshape(
+            (R, F, Q, M, U3, V3)
+        )  # split_d_up1_W[r,f,q,m,u3,v3]
+        self.padded_d_classes1 = rows_N[700:1500].reshape(
+            (N, F, Q, M, S, Y)
         )  # padded_d_classes1[n,f,q,m,s,y]
-        self.d_code_pad = cp.empty((N, R, A2, B2), dtype)  # ∂L/∂code_pad[n,r,a2,b2]
-        self.d_code = cp.empty((N, R, H2, W2), dtype)  # ∂L/∂code[n,r,h2,w2]
-        self.padded_d_code = cp.empty((N, R, K, J), dtype)  # padded_d_code[n,r,k,j]
-        self.padded_down2_W = cp.empty((R, F, K, J), dtype)  # padded_down2_W[r,f,k,j]
-        self.split_d_halves_pad1 = cp.empty(
-            (N, F, Q, R2, Z, K2), dtype
+        self.d_code_pad = rows_N[328:392].reshape((N, R, A2, B2))  # ∂L/∂code_pad[n,r,a2,b2]
+        self.d_code = rows_N[392:408].reshape((N, R, H2, W2))  # ∂L/∂code[n,r,h2,w2]
+        self.padded_d_code = rows_N[0:64].reshape((N, R, K, J))  # padded_d_code[n,r,k,j]
+        self.padded_down2_W = rows[0:512].reshape((R, F, K, J))  # padded_down2_W[r,f,k,j]
+        self.split_d_halves_pad1 = rows_N[328:616].reshape(
+            (N, F, Q, R2, Z, K2)
         )  # split_d_halves_pad1[n,f,q,r2,z,k2]
-        self.d_z1 = cp.empty((N, F, J, K), dtype)  # ∂L/∂z1[n,f,j,k]
+        self.d_z1 = rows_N[200:328].reshape((N, F, J, K))  # ∂L/∂z1[n,f,j,k]
 
 
 class State:

@@ -499,28 +499,49 @@ class Grads:
 
 
 class Activations:
-    """A batch of N examples on the device, and what the forward pass computes for it."""
+    """What prediction computes for a batch of N examples, on the device.
+
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written.
+    """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         self.N, self.kernels = N, Kernels.of(dtype)
+        rows_N = cp.empty((8, N), dtype)
+        rows = cp.empty(65, dtype)
         self.x = cp.empty((N, D), dtype)  # x[n,d]
         self.y = cp.empty((N, H), dtype)  # y[n,h]
-        self.fm_u = cp.empty((N, R), dtype)  # fm_u[n,r]
-        self.fm_q = cp.empty((N, R), dtype)  # fm_q[n,r]
+        self.fm_u = rows_N[0:4].reshape((N, R))  # fm_u[n,r]
         self.fm_y = cp.empty(N, dtype)  # fm_y[n]
-        self.r = cp.empty(N, dtype)  # r[n]
-        self.mean_squared_error = cp.empty((), dtype)  # mean_squared_error
-        self.l2 = cp.empty((), dtype)  # l2
         self.loss = cp.empty((), dtype)  # loss
+        self.fm_q = rows_N[4:8].reshape((N, R))  # fm_q[n,r]
+        self.r = rows_N[0:1].reshape(N)  # r[n]
+        self.mean_squared_error = rows[0:1].reshape(())  # mean_squared_error
+        self.l2 = rows[64:65].reshape(())  # l2
 
 
 class Workspace(Activations):
-    """The activations, and the cotangents that the backward pass computes from them."""
+    """What a step of training computes: activations, and cotangents from them.
+
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written.
+    """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
-        super().__init__(N, dtype)
-        self.d_fm_u = cp.empty((N, R), dtype)  # ∂L/∂fm_u[n,r]
-        self.sum_for_d_fm_V = cp.empty(D, dtype)  # sum_for_d_fm_V[d]
+        self.N, self.kernels = N, Kernels.of(dtype)
+        rows_N = cp.empty((9, N), dtype)
+        rows = cp.empty(65, dtype)
+        self.x = cp.empty((N, D), dtype)  # x[n,d]
+        self.y = cp.empty((N, H), dtype)  # y[n,h]
+        self.fm_u = rows_N[0:4].reshape((N, R))  # fm_u[n,r]
+        self.loss = cp.empty((), dtype)  # loss
+        self.fm_q = rows_N[4:8].reshape((N, R))  # fm_q[n,r]
+        self.fm_y = rows_N[8:9].reshape(N)  # fm_y[n]
+        self.r = rows_N[8:9].reshape(N)  # r[n]
+        self.mean_squared_error = rows[0:1].reshape(())  # mean_squared_error
+        self.l2 = rows[64:65].reshape(())  # l2
+        self.d_fm_u = rows_N[0:4].reshape((N, R))  # ∂L/∂fm_u[n,r]
+        self.sum_for_d_fm_V = rows[0:10].reshape(D)  # sum_for_d_fm_V[d]
 
 
 class State:

@@ -985,49 +985,84 @@ class Grads:
         self.fc2_b = self.flat[13696:13706].reshape((D2,))
 
 
+def lent(rows: cp.ndarray, dtype: type, shape: tuple[int, ...]) -> cp.ndarray:
+    """Return memory of floats as an array of another type, which needs no more than these rows."""
+    return rows.reshape(-1).view(dtype)[: math.prod(shape)].reshape(shape)
+
+
 class Activations:
-    """A batch of N examples on the device, and what the forward pass computes for it."""
+    """What prediction computes for a batch of N examples, on the device.
+
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written.
+    """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         self.N, self.kernels = N, Kernels.of(dtype)
+        rows_N = cp.empty((2148, N), dtype)
         self.x = cp.empty((N, D), dtype)  # x[n,d]
         self.digit = cp.empty(N, np.int32)  # digit[n]
-        self.image_pad = cp.empty((N, C, A, B), dtype)  # image_pad[n,c,a,b]
-        self.z1 = cp.empty((N, F, H, W), dtype)  # z1[n,f,h,w]
-        self.relu1 = cp.empty((N, F, H, W), dtype)  # relu1[n,f,h,w]
-        self.pooled1 = cp.empty((N, F, H, K), dtype)  # pooled1[n,f,h,k]
-        self.edges = cp.empty((N, F, J, K), dtype)  # edges[n,f,j,k]
-        self.z2 = cp.empty((N, Q, R, T), dtype)  # z2[n,q,r,t]
-        self.strokes = cp.empty((N, Q, R, T), dtype)  # strokes[n,q,r,t]
-        self.z3 = cp.empty((N, S), dtype)  # z3[n,s]
-        self.hidden = cp.empty((N, S), dtype)  # hidden[n,s]
+        self.image_pad = rows_N[2048:2148].reshape((N, C, A, B))  # image_pad[n,c,a,b]
         self.logits = cp.empty((N, D2), dtype)  # logits[n,d2]
-        self.m = cp.empty(N, dtype)  # m[n]
-        self.e = cp.empty((N, D2), dtype)  # e[n,d2]
-        self.s = cp.empty(N, dtype)  # s[n]
-        self.average = cp.empty(N, dtype)  # average[n]
-        self.logits_at_digit = cp.empty(N, dtype)  # logits_at_digit[n]
         self.loss = cp.empty((), dtype)  # loss
+        self.z1 = rows_N[0:1024].reshape((N, F, H, W))  # z1[n,f,h,w]
+        self.relu1 = rows_N[1024:2048].reshape((N, F, H, W))  # relu1[n,f,h,w]
+        self.pooled1 = rows_N[0:512].reshape((N, F, H, K))  # pooled1[n,f,h,k]
+        self.edges = rows_N[512:768].reshape((N, F, J, K))  # edges[n,f,j,k]
+        self.z2 = rows_N[0:128].reshape((N, Q, R, T))  # z2[n,q,r,t]
+        self.strokes = rows_N[128:256].reshape((N, Q, R, T))  # strokes[n,q,r,t]
+        self.z3 = rows_N[0:64].reshape((N, S))  # z3[n,s]
+        self.hidden = rows_N[0:64].reshape((N, S))  # hidden[n,s]
+        self.m = rows_N[12:13].reshape(N)  # m[n]
+        self.e = rows_N[0:10].reshape((N, D2))  # e[n,d2]
+        self.s = rows_N[16:17].reshape(N)  # s[n]
+        self.average = rows_N[20:21].reshape(N)  # average[n]
+        self.logits_at_digit = rows_N[24:25].reshape(N)  # logits_at_digit[n]
 
 
 class Workspace(Activations):
-    """The activations, and the cotangents that the backward pass computes from them."""
+    """What a step of training computes: activations, and cotangents from them.
+
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written.
+    """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
-        super().__init__(N, dtype)
-        self.p = cp.empty((N, D2), dtype)  # p[n,d2]
-        self.d_logits = cp.empty((N, D2), dtype)  # ∂L/∂logits[n,d2]
-        self.d_hidden = cp.empty((N, S), dtype)  # ∂L/∂hidden[n,s]
-        self.d_z3 = cp.empty((N, S), dtype)  # ∂L/∂z3[n,s]
-        self.d_flat1 = cp.empty((N, E), dtype)  # ∂L/∂flat1[n,e]
-        self.d_z2 = cp.empty((N, Q, R, T), dtype)  # ∂L/∂z2[n,q,r,t]
-        self.padded_d_z2 = cp.empty((N, Q, P, X), dtype)  # padded_d_z2[n,q,p,x]
-        self.d_edges = cp.empty((N, F, J, K), dtype)  # ∂L/∂edges[n,f,j,k]
-        self.edges_at = cp.empty((N, F, J, K), np.int32)  # edges_at[n,f,j,k]
-        self.split_d_pooled1 = cp.empty((N, F, J, M, K), dtype)  # split_d_pooled1[n,f,j,m,k]
-        self.pooled1_at = cp.empty((N, F, H, K), np.int32)  # pooled1_at[n,f,h,k]
-        self.split_d_relu1 = cp.empty((N, F, H, K, G), dtype)  # split_d_relu1[n,f,h,k,g]
-        self.d_z1 = cp.empty((N, F, H, W), dtype)  # ∂L/∂z1[n,f,h,w]
+        self.N, self.kernels = N, Kernels.of(dtype)
+        rows_N = cp.empty((4196, N), dtype)
+        self.x = cp.empty((N, D), dtype)  # x[n,d]
+        self.digit = cp.empty(N, np.int32)  # digit[n]
+        self.image_pad = rows_N[1024:1124].reshape((N, C, A, B))  # image_pad[n,c,a,b]
+        self.loss = cp.empty((), dtype)  # loss
+        self.z1 = rows_N[0:1024].reshape((N, F, H, W))  # z1[n,f,h,w]
+        self.relu1 = rows_N[1124:2148].reshape((N, F, H, W))  # relu1[n,f,h,w]
+        self.pooled1 = rows_N[2148:2660].reshape((N, F, H, K))  # pooled1[n,f,h,k]
+        self.edges = rows_N[2788:3044].reshape((N, F, J, K))  # edges[n,f,j,k]
+        self.z2 = rows_N[2660:2788].reshape((N, Q, R, T))  # z2[n,q,r,t]
+        self.strokes = rows_N[3108:3236].reshape((N, Q, R, T))  # strokes[n,q,r,t]
+        self.z3 = rows_N[3044:3108].reshape((N, S))  # z3[n,s]
+        self.hidden = rows_N[3236:3300].reshape((N, S))  # hidden[n,s]
+        self.logits = rows_N[3300:3310].reshape((N, D2))  # logits[n,d2]
+        self.m = rows_N[3328:3329].reshape(N)  # m[n]
+        self.e = rows_N[3312:3322].reshape((N, D2))  # e[n,d2]
+        self.s = rows_N[3324:3325].reshape(N)  # s[n]
+        self.average = rows_N[3332:3333].reshape(N)  # average[n]
+        self.logits_at_digit = rows_N[3336:3337].reshape(N)  # logits_at_digit[n]
+        self.p = rows_N[3312:3322].reshape((N, D2))  # p[n,d2]
+        self.d_logits = rows_N[3300:3310].reshape((N, D2))  # ∂L/∂logits[n,d2]
+        self.d_hidden = rows_N[3236:3300].reshape((N, S))  # ∂L/∂hidden[n,s]
+        self.d_z3 = rows_N[3044:3108].reshape((N, S))  # ∂L/∂z3[n,s]
+        self.d_flat1 = rows_N[3108:3236].reshape((N, E))  # ∂L/∂flat1[n,e]
+        self.d_z2 = rows_N[2660:2788].reshape((N, Q, R, T))  # ∂L/∂z2[n,q,r,t]
+        self.padded_d_z2 = rows_N[2916:4068].reshape((N, Q, P, X))  # padded_d_z2[n,q,p,x]
+        self.d_edges = rows_N[2660:2916].reshape((N, F, J, K))  # ∂L/∂edges[n,f,j,k]
+        self.edges_at = lent(rows_N[2916:3172], np.int32, (N, F, J, K))  # edges_at[n,f,j,k]
+        self.split_d_pooled1 = rows_N[3172:3684].reshape(
+            (N, F, J, M, K)
+        )  # split_d_pooled1[n,f,j,m,k]
+        self.pooled1_at = lent(rows_N[3684:4196], np.int32, (N, F, H, K))  # pooled1_at[n,f,h,k]
+        self.split_d_relu1 = rows_N[2148:3172].reshape((N, F, H, K, G))  # split_d_relu1[n,f,h,k,g]
+        self.d_z1 = rows_N[0:1024].reshape((N, F, H, W))  # ∂L/∂z1[n,f,h,w]
 
 
 class State:

@@ -671,43 +671,71 @@ class Grads:
 
 
 class Activations:
-    """A batch of N examples on the device, and what the forward pass computes for it."""
+    """What prediction computes for a batch of N examples, on the device.
+
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written.
+    """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         self.N, self.kernels = N, Kernels.of(dtype)
+        rows_N = cp.empty((41, N), dtype)
         self.x = cp.empty((N, D), dtype)  # x[n,d]
         self.t = cp.empty((N, D), dtype)  # t[n,d]
-        self.centred = cp.empty((N, D), dtype)  # centred[n,d]
-        self.z1 = cp.empty((N, H), dtype)  # z1[n,h]
-        self.hidden = cp.empty((N, H), dtype)  # hidden[n,h]
+        self.centred = rows_N[40:41].reshape((N, D))  # centred[n,d]
         self.logits = cp.empty((N, K), dtype)  # logits[n,k]
         self.log_scale = cp.empty((N, K), dtype)  # log_scale[n,k]
         self.centre = cp.empty((N, K), dtype)  # centre[n,k]
-        self.mean = cp.empty((N, K, D), dtype)  # mean[n,k,d]
-        self.distance = cp.empty((N, K), dtype)  # distance[n,k]
-        self.score = cp.empty((N, K), dtype)  # score[n,k]
-        self.m1 = cp.empty(N, dtype)  # m1[n]
-        self.e1 = cp.empty((N, K), dtype)  # e1[n,k]
-        self.s1 = cp.empty(N, dtype)  # s1[n]
-        self.m2 = cp.empty(N, dtype)  # m2[n]
-        self.e2 = cp.empty((N, K), dtype)  # e2[n,k]
-        self.s2 = cp.empty(N, dtype)  # s2[n]
         self.loss = cp.empty((), dtype)  # loss
+        self.z1 = rows_N[0:20].reshape((N, H))  # z1[n,h]
+        self.hidden = rows_N[20:40].reshape((N, H))  # hidden[n,h]
+        self.mean = rows_N[0:3].reshape((N, K, D))  # mean[n,k,d]
+        self.distance = rows_N[4:7].reshape((N, K))  # distance[n,k]
+        self.score = rows_N[8:11].reshape((N, K))  # score[n,k]
+        self.m1 = rows_N[4:5].reshape(N)  # m1[n]
+        self.e1 = rows_N[0:3].reshape((N, K))  # e1[n,k]
+        self.s1 = rows_N[12:13].reshape(N)  # s1[n]
+        self.m2 = rows_N[16:17].reshape(N)  # m2[n]
+        self.e2 = rows_N[8:11].reshape((N, K))  # e2[n,k]
+        self.s2 = rows_N[20:21].reshape(N)  # s2[n]
 
 
 class Workspace(Activations):
-    """The activations, and the cotangents that the backward pass computes from them."""
+    """What a step of training computes: activations, and cotangents from them.
+
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written.
+    """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
-        super().__init__(N, dtype)
-        self.p2 = cp.empty((N, K), dtype)  # p2[n,k]
-        self.d_mean = cp.empty((N, K, D), dtype)  # ∂L/∂mean[n,k,d]
-        self.d_centre = cp.empty((N, K), dtype)  # ∂L/∂centre[n,k]
-        self.d_log_scale = cp.empty((N, K), dtype)  # ∂L/∂log_scale[n,k]
-        self.p1 = cp.empty((N, K), dtype)  # p1[n,k]
-        self.d_logits = cp.empty((N, K), dtype)  # ∂L/∂logits[n,k]
-        self.d_hidden = cp.empty((N, H), dtype)  # ∂L/∂hidden[n,h]
-        self.d_z1 = cp.empty((N, H), dtype)  # ∂L/∂z1[n,h]
+        self.N, self.kernels = N, Kernels.of(dtype)
+        rows_N = cp.empty((57, N), dtype)
+        self.x = cp.empty((N, D), dtype)  # x[n,d]
+        self.t = cp.empty((N, D), dtype)  # t[n,d]
+        self.centred = rows_N[52:53].reshape((N, D))  # centred[n,d]
+        self.loss = cp.empty((), dtype)  # loss
+        self.z1 = rows_N[0:20].reshape((N, H))  # z1[n,h]
+        self.hidden = rows_N[20:40].reshape((N, H))  # hidden[n,h]
+        self.logits = rows_N[0:3].reshape((N, K))  # logits[n,k]
+        self.log_scale = rows_N[40:43].reshape((N, K))  # log_scale[n,k]
+        self.centre = rows_N[44:47].reshape((N, K))  # centre[n,k]
+        self.mean = rows_N[4:7].reshape((N, K, D))  # mean[n,k,d]
+        self.distance = rows_N[8:11].reshape((N, K))  # distance[n,k]
+        self.score = rows_N[44:47].reshape((N, K))  # score[n,k]
+        self.m1 = rows_N[12:13].reshape(N)  # m1[n]
+        self.e1 = rows_N[0:3].reshape((N, K))  # e1[n,k]
+        self.s1 = rows_N[16:17].reshape(N)  # s1[n]
+        self.m2 = rows_N[48:49].reshape(N)  # m2[n]
+        self.e2 = rows_N[44:47].reshape((N, K))  # e2[n,k]
+        self.s2 = rows_N[56:57].reshape(N)  # s2[n]
+        self.p2 = rows_N[44:47].reshape((N, K))  # p2[n,k]
+        self.d_mean = rows_N[4:7].reshape((N, K, D))  # ∂L/∂mean[n,k,d]
+        self.d_centre = rows_N[48:51].reshape((N, K))  # ∂L/∂centre[n,k]
+        self.d_log_scale = rows_N[40:43].reshape((N, K))  # ∂L/∂log_scale[n,k]
+        self.p1 = rows_N[0:3].reshape((N, K))  # p1[n,k]
+        self.d_logits = rows_N[44:47].reshape((N, K))  # ∂L/∂logits[n,k]
+        self.d_hidden = rows_N[0:20].reshape((N, H))  # ∂L/∂hidden[n,h]
+        self.d_z1 = rows_N[20:40].reshape((N, H))  # ∂L/∂z1[n,h]
 
 
 class State:

@@ -455,26 +455,43 @@ class Grads:
 
 
 class Activations:
-    """A batch of N examples on the device, and what the forward pass computes for it."""
+    """What prediction computes for a batch of N examples, on the device.
+
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written.
+    """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         self.N, self.kernels = N, Kernels.of(dtype)
+        rows_N = cp.empty((16, N), dtype)
         self.x = cp.empty((N, D), dtype)  # x[n,d]
         self.y = cp.empty((N, K), dtype)  # y[n,k]
-        self.z1 = cp.empty((N, H), dtype)  # z1[n,h]
-        self.h = cp.empty((N, H), dtype)  # h[n,h]
+        self.z1 = rows_N[0:8].reshape((N, H))  # z1[n,h]
+        self.h = rows_N[8:16].reshape((N, H))  # h[n,h]
         self.prediction = cp.empty((N, K), dtype)  # prediction[n,k]
-        self.r = cp.empty((N, K), dtype)  # r[n,k]
         self.loss = cp.empty((), dtype)  # loss
+        self.r = rows_N[0:1].reshape((N, K))  # r[n,k]
 
 
 class Workspace(Activations):
-    """The activations, and the cotangents that the backward pass computes from them."""
+    """What a step of training computes: activations, and cotangents from them.
+
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written.
+    """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
-        super().__init__(N, dtype)
-        self.d_h = cp.empty((N, H), dtype)  # ∂L/∂h[n,h]
-        self.d_z1 = cp.empty((N, H), dtype)  # ∂L/∂z1[n,h]
+        self.N, self.kernels = N, Kernels.of(dtype)
+        rows_N = cp.empty((17, N), dtype)
+        self.x = cp.empty((N, D), dtype)  # x[n,d]
+        self.y = cp.empty((N, K), dtype)  # y[n,k]
+        self.z1 = rows_N[0:8].reshape((N, H))  # z1[n,h]
+        self.h = rows_N[8:16].reshape((N, H))  # h[n,h]
+        self.loss = cp.empty((), dtype)  # loss
+        self.prediction = rows_N[16:17].reshape((N, K))  # prediction[n,k]
+        self.r = rows_N[16:17].reshape((N, K))  # r[n,k]
+        self.d_h = rows_N[0:8].reshape((N, H))  # ∂L/∂h[n,h]
+        self.d_z1 = rows_N[8:16].reshape((N, H))  # ∂L/∂z1[n,h]
 
 
 class State:

@@ -732,32 +732,52 @@ class Grads:
 
 
 class Activations:
-    """A batch of N examples on the device, and what the forward pass computes for it."""
+    """What prediction computes for a batch of N examples, on the device.
+
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written.
+    """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         self.N, self.kernels = N, Kernels.of(dtype)
+        rows_N = cp.empty((128, N), dtype)
         self.spectrum = cp.empty((N, D), dtype)  # spectrum[n,d]
         self.error = cp.empty((N, K), dtype)  # error[n,k]
-        self.z1 = cp.empty((N, H), dtype)  # z1[n,h]
-        self.h1 = cp.empty((N, H), dtype)  # h1[n,h]
-        self.z2 = cp.empty((N, J), dtype)  # z2[n,j]
-        self.h2 = cp.empty((N, J), dtype)  # h2[n,j]
-        self.z3 = cp.empty((N, E), dtype)  # z3[n,e]
+        self.z1 = rows_N[0:64].reshape((N, H))  # z1[n,h]
         self.cents = cp.empty((N, E), dtype)  # cents[n,e]
-        self.r = cp.empty((N, E), dtype)  # r[n,e]
         self.loss = cp.empty((), dtype)  # loss
+        self.h1 = rows_N[0:64].reshape((N, H))  # h1[n,h]
+        self.z2 = rows_N[64:96].reshape((N, J))  # z2[n,j]
+        self.h2 = rows_N[96:128].reshape((N, J))  # h2[n,j]
+        self.z3 = rows_N[0:1].reshape((N, E))  # z3[n,e]
+        self.r = rows_N[0:1].reshape((N, E))  # r[n,e]
 
 
 class Workspace(Activations):
-    """The activations, and the cotangents that the backward pass computes from them."""
+    """What a step of training computes: activations, and cotangents from them.
+
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written.
+    """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
-        super().__init__(N, dtype)
-        self.d_z3 = cp.empty((N, E), dtype)  # ∂L/∂z3[n,e]
-        self.d_h2 = cp.empty((N, J), dtype)  # ∂L/∂h2[n,j]
-        self.d_z2 = cp.empty((N, J), dtype)  # ∂L/∂z2[n,j]
-        self.d_h1 = cp.empty((N, H), dtype)  # ∂L/∂h1[n,h]
-        self.d_z1 = cp.empty((N, H), dtype)  # ∂L/∂z1[n,h]
+        self.N, self.kernels = N, Kernels.of(dtype)
+        rows_N = cp.empty((197, N), dtype)
+        self.spectrum = cp.empty((N, D), dtype)  # spectrum[n,d]
+        self.error = cp.empty((N, K), dtype)  # error[n,k]
+        self.z1 = rows_N[0:64].reshape((N, H))  # z1[n,h]
+        self.loss = cp.empty((), dtype)  # loss
+        self.h1 = rows_N[64:128].reshape((N, H))  # h1[n,h]
+        self.z2 = rows_N[128:160].reshape((N, J))  # z2[n,j]
+        self.h2 = rows_N[160:192].reshape((N, J))  # h2[n,j]
+        self.z3 = rows_N[192:193].reshape((N, E))  # z3[n,e]
+        self.cents = rows_N[196:197].reshape((N, E))  # cents[n,e]
+        self.r = rows_N[196:197].reshape((N, E))  # r[n,e]
+        self.d_z3 = rows_N[196:197].reshape((N, E))  # ∂L/∂z3[n,e]
+        self.d_h2 = rows_N[160:192].reshape((N, J))  # ∂L/∂h2[n,j]
+        self.d_z2 = rows_N[128:160].reshape((N, J))  # ∂L/∂z2[n,j]
+        self.d_h1 = rows_N[64:128].reshape((N, H))  # ∂L/∂h1[n,h]
+        self.d_z1 = rows_N[0:64].reshape((N, H))  # ∂L/∂z1[n,h]
 
 
 class State:

@@ -795,35 +795,57 @@ class Grads:
 
 
 class Activations:
-    """A batch of N examples on the device, and what the forward pass computes for it."""
+    """What prediction computes for a batch of N examples, on the device.
+
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written.
+    """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         self.N, self.kernels = N, Kernels.of(dtype)
+        rows_N = cp.empty((128, N), dtype)
         self.x = cp.empty((N, D), dtype)  # x[n,d]
         self.digit = cp.empty(N, np.int32)  # digit[n]
-        self.z1 = cp.empty((N, H), dtype)  # z1[n,h]
-        self.h1 = cp.empty((N, H), dtype)  # h1[n,h]
-        self.z2 = cp.empty((N, K), dtype)  # z2[n,k]
-        self.h2 = cp.empty((N, K), dtype)  # h2[n,k]
+        self.z1 = rows_N[0:64].reshape((N, H))  # z1[n,h]
         self.logits = cp.empty((N, J), dtype)  # logits[n,j]
-        self.m = cp.empty(N, dtype)  # m[n]
-        self.e = cp.empty((N, J), dtype)  # e[n,j]
-        self.s = cp.empty(N, dtype)  # s[n]
-        self.logits_at_digit = cp.empty(N, dtype)  # logits_at_digit[n]
         self.loss = cp.empty((), dtype)  # loss
+        self.h1 = rows_N[0:64].reshape((N, H))  # h1[n,h]
+        self.z2 = rows_N[64:96].reshape((N, K))  # z2[n,k]
+        self.h2 = rows_N[96:128].reshape((N, K))  # h2[n,k]
+        self.m = rows_N[12:13].reshape(N)  # m[n]
+        self.e = rows_N[0:10].reshape((N, J))  # e[n,j]
+        self.s = rows_N[16:17].reshape(N)  # s[n]
+        self.logits_at_digit = rows_N[20:21].reshape(N)  # logits_at_digit[n]
 
 
 class Workspace(Activations):
-    """The activations, and the cotangents that the backward pass computes from them."""
+    """What a step of training computes: activations, and cotangents from them.
+
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written.
+    """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
-        super().__init__(N, dtype)
-        self.p = cp.empty((N, J), dtype)  # p[n,j]
-        self.d_logits = cp.empty((N, J), dtype)  # ∂L/∂logits[n,j]
-        self.d_h2 = cp.empty((N, K), dtype)  # ∂L/∂h2[n,k]
-        self.d_z2 = cp.empty((N, K), dtype)  # ∂L/∂z2[n,k]
-        self.d_h1 = cp.empty((N, H), dtype)  # ∂L/∂h1[n,h]
-        self.d_z1 = cp.empty((N, H), dtype)  # ∂L/∂z1[n,h]
+        self.N, self.kernels = N, Kernels.of(dtype)
+        rows_N = cp.empty((225, N), dtype)
+        self.x = cp.empty((N, D), dtype)  # x[n,d]
+        self.digit = cp.empty(N, np.int32)  # digit[n]
+        self.z1 = rows_N[0:64].reshape((N, H))  # z1[n,h]
+        self.loss = cp.empty((), dtype)  # loss
+        self.h1 = rows_N[64:128].reshape((N, H))  # h1[n,h]
+        self.z2 = rows_N[128:160].reshape((N, K))  # z2[n,k]
+        self.h2 = rows_N[160:192].reshape((N, K))  # h2[n,k]
+        self.logits = rows_N[192:202].reshape((N, J))  # logits[n,j]
+        self.m = rows_N[216:217].reshape(N)  # m[n]
+        self.e = rows_N[204:214].reshape((N, J))  # e[n,j]
+        self.s = rows_N[220:221].reshape(N)  # s[n]
+        self.logits_at_digit = rows_N[224:225].reshape(N)  # logits_at_digit[n]
+        self.p = rows_N[204:214].reshape((N, J))  # p[n,j]
+        self.d_logits = rows_N[192:202].reshape((N, J))  # ∂L/∂logits[n,j]
+        self.d_h2 = rows_N[160:192].reshape((N, K))  # ∂L/∂h2[n,k]
+        self.d_z2 = rows_N[128:160].reshape((N, K))  # ∂L/∂z2[n,k]
+        self.d_h1 = rows_N[64:128].reshape((N, H))  # ∂L/∂h1[n,h]
+        self.d_z1 = rows_N[0:64].reshape((N, H))  # ∂L/∂z1[n,h]
 
 
 class State:

@@ -874,45 +874,75 @@ class Grads:
 
 
 class Activations:
-    """A batch of N examples on the device, and what the forward pass computes for it."""
+    """What prediction computes for a batch of N examples, on the device.
+
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written.
+    """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         self.N, self.kernels = N, Kernels.of(dtype)
+        rows_N = cp.empty((272, N), dtype)
+        rows = cp.empty(65, dtype)
         self.x = cp.empty((N, D), dtype)  # x[n,d]
-        self.epsilon = cp.empty((N, K), dtype)  # epsilon[n,k]
-        self.z1 = cp.empty((N, H), dtype)  # z1[n,h]
-        self.encoded = cp.empty((N, H), dtype)  # encoded[n,h]
-        self.mean = cp.empty((N, K), dtype)  # mean[n,k]
-        self.log_variance = cp.empty((N, K), dtype)  # log_variance[n,k]
+        self.z1 = rows_N[0:64].reshape((N, H))  # z1[n,h]
         self.code = cp.empty((N, K), dtype)  # code[n,k]
-        self.z2 = cp.empty((N, H), dtype)  # z2[n,h]
-        self.decoded = cp.empty((N, H), dtype)  # decoded[n,h]
-        self.logits = cp.empty((N, D), dtype)  # logits[n,d]
         self.image = cp.empty((N, D), dtype)  # image[n,d]
-        self.m = cp.empty((N, D), dtype)  # m[n,d]
-        self.e = cp.empty((N, D), dtype)  # e[n,d]
-        self.s = cp.empty((N, D), dtype)  # s[n,d]
-        self.cross_entropy = cp.empty((), dtype)  # cross_entropy
-        self.product1 = cp.empty((), dtype)  # product1
-        self.divergence = cp.empty(N, dtype)  # divergence[n]
-        self.evidence_lower_bound = cp.empty((), dtype)  # evidence_lower_bound
         self.loss = cp.empty((), dtype)  # loss
+        self.encoded = rows_N[0:64].reshape((N, H))  # encoded[n,h]
+        self.mean = rows_N[256:264].reshape((N, K))  # mean[n,k]
+        self.z2 = rows_N[64:128].reshape((N, H))  # z2[n,h]
+        self.decoded = rows_N[128:192].reshape((N, H))  # decoded[n,h]
+        self.logits = rows_N[64:128].reshape((N, D))  # logits[n,d]
+        self.log_variance = rows_N[264:272].reshape((N, K))  # log_variance[n,k]
+        self.m = rows_N[0:64].reshape((N, D))  # m[n,d]
+        self.e = rows_N[128:192].reshape((N, D))  # e[n,d]
+        self.s = rows_N[192:256].reshape((N, D))  # s[n,d]
+        self.cross_entropy = rows[0:1].reshape(())  # cross_entropy
+        self.product1 = rows[64:65].reshape(())  # product1
+        self.divergence = rows_N[0:1].reshape(N)  # divergence[n]
+        self.evidence_lower_bound = rows[0:1].reshape(())  # evidence_lower_bound
 
 
 class Workspace(Activations):
-    """The activations, and the cotangents that the backward pass computes from them."""
+    """What a step of training computes: activations, and cotangents from them.
+
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written.
+    """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
-        super().__init__(N, dtype)
-        self.p = cp.empty((N, D), dtype)  # p[n,d]
-        self.d_logits = cp.empty((N, D), dtype)  # ∂L/∂logits[n,d]
-        self.d_decoded = cp.empty((N, H), dtype)  # ∂L/∂decoded[n,h]
-        self.d_z2 = cp.empty((N, H), dtype)  # ∂L/∂z2[n,h]
-        self.d_code = cp.empty((N, K), dtype)  # ∂L/∂code[n,k]
-        self.d_log_variance = cp.empty((N, K), dtype)  # ∂L/∂log_variance[n,k]
-        self.d_mean = cp.empty((N, K), dtype)  # ∂L/∂mean[n,k]
-        self.d_encoded = cp.empty((N, H), dtype)  # ∂L/∂encoded[n,h]
-        self.d_z1 = cp.empty((N, H), dtype)  # ∂L/∂z1[n,h]
+        self.N, self.kernels = N, Kernels.of(dtype)
+        rows_N = cp.empty((536, N), dtype)
+        rows = cp.empty(65, dtype)
+        self.x = cp.empty((N, D), dtype)  # x[n,d]
+        self.epsilon = cp.empty((N, K), dtype)  # epsilon[n,k]
+        self.z1 = rows_N[0:64].reshape((N, H))  # z1[n,h]
+        self.loss = cp.empty((), dtype)  # loss
+        self.encoded = rows_N[64:128].reshape((N, H))  # encoded[n,h]
+        self.mean = rows_N[512:520].reshape((N, K))  # mean[n,k]
+        self.log_variance = rows_N[520:528].reshape((N, K))  # log_variance[n,k]
+        self.code = rows_N[528:536].reshape((N, K))  # code[n,k]
+        self.z2 = rows_N[128:192].reshape((N, H))  # z2[n,h]
+        self.decoded = rows_N[192:256].reshape((N, H))  # decoded[n,h]
+        self.logits = rows_N[256:320].reshape((N, D))  # logits[n,d]
+        self.image = rows_N[320:384].reshape((N, D))  # image[n,d]
+        self.m = rows_N[320:384].reshape((N, D))  # m[n,d]
+        self.e = rows_N[384:448].reshape((N, D))  # e[n,d]
+        self.s = rows_N[448:512].reshape((N, D))  # s[n,d]
+        self.cross_entropy = rows[0:1].reshape(())  # cross_entropy
+        self.product1 = rows[64:65].reshape(())  # product1
+        self.divergence = rows_N[256:257].reshape(N)  # divergence[n]
+        self.evidence_lower_bound = rows[0:1].reshape(())  # evidence_lower_bound
+        self.p = rows_N[384:448].reshape((N, D))  # p[n,d]
+        self.d_logits = rows_N[448:512].reshape((N, D))  # ∂L/∂logits[n,d]
+        self.d_decoded = rows_N[192:256].reshape((N, H))  # ∂L/∂decoded[n,h]
+        self.d_z2 = rows_N[128:192].reshape((N, H))  # ∂L/∂z2[n,h]
+        self.d_code = rows_N[192:200].reshape((N, K))  # ∂L/∂code[n,k]
+        self.d_log_variance = rows_N[520:528].reshape((N, K))  # ∂L/∂log_variance[n,k]
+        self.d_mean = rows_N[512:520].reshape((N, K))  # ∂L/∂mean[n,k]
+        self.d_encoded = rows_N[64:128].reshape((N, H))  # ∂L/∂encoded[n,h]
+        self.d_z1 = rows_N[0:64].reshape((N, H))  # ∂L/∂z1[n,h]
 
 
 class State:

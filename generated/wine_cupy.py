@@ -584,33 +584,57 @@ class Grads:
 
 
 class Activations:
-    """A batch of N examples on the device, and what the forward pass computes for it."""
+    """What prediction computes for a batch of N examples, on the device.
+
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written.
+    """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         self.N, self.kernels = N, Kernels.of(dtype)
+        rows_N = cp.empty((16, N), dtype)
+        rows = cp.empty(65, dtype)
         self.x = cp.empty((N, D), dtype)  # x[n,d]
         self.cultivar = cp.empty(N, np.int32)  # cultivar[n]
-        self.z1 = cp.empty((N, H), dtype)  # z1[n,h]
-        self.h = cp.empty((N, H), dtype)  # h[n,h]
+        self.z1 = rows_N[0:8].reshape((N, H))  # z1[n,h]
+        self.h = rows_N[8:16].reshape((N, H))  # h[n,h]
         self.logits = cp.empty((N, K), dtype)  # logits[n,k]
-        self.m = cp.empty(N, dtype)  # m[n]
-        self.e = cp.empty((N, K), dtype)  # e[n,k]
-        self.s = cp.empty(N, dtype)  # s[n]
-        self.logits_at_cultivar = cp.empty(N, dtype)  # logits_at_cultivar[n]
-        self.cross_entropy = cp.empty((), dtype)  # cross_entropy
-        self.l2 = cp.empty((), dtype)  # l2
         self.loss = cp.empty((), dtype)  # loss
+        self.m = rows_N[4:5].reshape(N)  # m[n]
+        self.e = rows_N[0:3].reshape((N, K))  # e[n,k]
+        self.s = rows_N[8:9].reshape(N)  # s[n]
+        self.logits_at_cultivar = rows_N[12:13].reshape(N)  # logits_at_cultivar[n]
+        self.cross_entropy = rows[0:1].reshape(())  # cross_entropy
+        self.l2 = rows[64:65].reshape(())  # l2
 
 
 class Workspace(Activations):
-    """The activations, and the cotangents that the backward pass computes from them."""
+    """What a step of training computes: activations, and cotangents from them.
+
+    Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
+    the first is needed no more when the second is written.
+    """
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
-        super().__init__(N, dtype)
-        self.p = cp.empty((N, K), dtype)  # p[n,k]
-        self.d_logits = cp.empty((N, K), dtype)  # ∂L/∂logits[n,k]
-        self.d_h = cp.empty((N, H), dtype)  # ∂L/∂h[n,h]
-        self.d_z1 = cp.empty((N, H), dtype)  # ∂L/∂z1[n,h]
+        self.N, self.kernels = N, Kernels.of(dtype)
+        rows_N = cp.empty((25, N), dtype)
+        rows = cp.empty(65, dtype)
+        self.x = cp.empty((N, D), dtype)  # x[n,d]
+        self.cultivar = cp.empty(N, np.int32)  # cultivar[n]
+        self.z1 = rows_N[0:8].reshape((N, H))  # z1[n,h]
+        self.h = rows_N[8:16].reshape((N, H))  # h[n,h]
+        self.loss = cp.empty((), dtype)  # loss
+        self.logits = rows_N[0:3].reshape((N, K))  # logits[n,k]
+        self.m = rows_N[16:17].reshape(N)  # m[n]
+        self.e = rows_N[4:7].reshape((N, K))  # e[n,k]
+        self.s = rows_N[20:21].reshape(N)  # s[n]
+        self.logits_at_cultivar = rows_N[24:25].reshape(N)  # logits_at_cultivar[n]
+        self.cross_entropy = rows[0:1].reshape(())  # cross_entropy
+        self.l2 = rows[64:65].reshape(())  # l2
+        self.p = rows_N[4:7].reshape((N, K))  # p[n,k]
+        self.d_logits = rows_N[16:19].reshape((N, K))  # ∂L/∂logits[n,k]
+        self.d_h = rows_N[0:8].reshape((N, H))  # ∂L/∂h[n,h]
+        self.d_z1 = rows_N[8:16].reshape((N, H))  # ∂L/∂z1[n,h]
 
 
 class State:

@@ -7,10 +7,11 @@ from dataclasses import asdict
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from bpgen.cost import Row, kernels, memory, rows
+from bpgen.cost import Row, kernels, memory, rows, workspace
 from bpgen.emit.budget import written
 from bpgen.ir.program import Program
 from bpgen.lower import in_memory
+from bpgen.lower.workspace import Workspace
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -39,11 +40,15 @@ def as_json(program: Program, batch: int) -> dict[str, Any]:
         ],
         **{name: total for name, total in _totals(costs).items() if name != "share"},
         "seconds": whole,
-        "workspace": {
-            "bytes": held.bytes(batch),
-            "bound": held.bound(batch),
-            "unshared": held.unshared(batch),
-        },
+        "workspace": _needed(held, batch),
+    }
+
+
+def _needed(held: Workspace, batch: int) -> dict[str, int]:
+    return {
+        "bytes": held.bytes(batch),
+        "bound": held.bound(batch),
+        "unshared": held.unshared(batch),
     }
 
 
@@ -84,16 +89,24 @@ def table(program: Program, batch: int, width: int) -> Table:
 def device_as_json(program: Program, batch: int) -> dict[str, Any]:
     """Return what the module for a GPU allocates and launches, as a document."""
     launches = [asdict(row) for row in kernels(program, batch)]
-    return {"batch": batch, "memory": memory(program, batch), "launches": launches}
+    return {
+        "batch": batch,
+        "memory": memory(program, batch),
+        "workspace": _needed(workspace(program), batch),
+        "launches": launches,
+    }
 
 
 def device_table(program: Program, batch: int) -> Table:
     """Return the launches of a step on a GPU as a table, and under it the memory there."""
     held, launches = memory(program, batch), kernels(program, batch)
-    parts = ", ".join(f"{_short(size, 'B')} of {what}" for what, size in held.items() if size)
+    shared = _needed(workspace(program), batch)
+    parts = ", ".join(f"{_short(size, 'B')} for {what}" for what, size in held.items() if size)
     result = _empty(
         f"A step on {batch} examples, in float32: {len(launches)} launches. The module allocates "
-        f"{sum(held.values()):,} bytes on the device: {parts}. ×2: in two turns."
+        f"{sum(held.values()):,} bytes on the device: {parts}. Of the workspace "
+        f"{_short(shared['bound'], 'B')} are needed at once, and each buffer apart would take "
+        f"{_short(shared['unshared'], 'B')}. ×2: in two turns."
     )
     for title in ("mult-adds", "bytes", "per byte"):
         result.add_column(title, justify="right", no_wrap=True)

@@ -1,12 +1,9 @@
 """A large convolution is a product of matrices by the library: its windows are copied to a tile."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 
 import bpgen as bp
-from bpgen.cost import memory
 from bpgen.device.host import has_compiler
 from bpgen.device.standin import installed
 from bpgen.execute.load import load_module
@@ -38,8 +35,8 @@ def test_the_windows_of_a_large_convolution_are_copied_and_those_of_a_small_one_
     text = wide.source("cupy")
     assert text.count("k.matmul(") == 5  # two forwards, two for the kernels, one for h
     assert "k.product(" not in text
-    assert "x_pad_tile[n,c,u,v,h,w] = x_pad[n,c,h+u,v+w]" in text
-    assert "tiles" not in bp.load("resnet_digits").source("cupy")
+    assert "x_pad_ncuvhw[n,c,u,v,h,w] = x_pad[n,c,h+u,v+w]" in text
+    assert "ncuvhw" not in bp.load("resnet_digits").source("cupy")
 
 
 @pytest.mark.skipif(not has_compiler(), reason="needs g++")
@@ -59,12 +56,3 @@ def test_a_convolution_by_tiles_is_that_of_the_host(wide, tmp_path, with_library
     one, other = host.Trainer(host.init(1), ROWS), device.Trainer(device.init(1), ROWS)
     for _ in range(3):
         np.testing.assert_allclose(other.step(**batch), one.step(**batch), rtol=1e-11)
-
-
-@pytest.mark.skipif(not has_compiler(), reason="needs g++")
-def test_the_memory_of_tiles_is_foretold(wide, tmp_path):
-    (tmp_path / "net.py").write_text(wide.source("cupy"), encoding="utf-8")
-    with installed():
-        net: Any = load_module(tmp_path / "net.py")
-    allocated = sum(tile.nbytes for tile in net.Workspace(ROWS).tiles)
-    assert memory(wide.program(), ROWS)["tiles"] == allocated

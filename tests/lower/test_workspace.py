@@ -86,8 +86,8 @@ def test_no_two_buffers_overlap_while_both_are_needed(name):
 
 
 @contextmanager
-def poisoned(net, alive, held):
-    """Before each line of a step fill with NaN every row that no buffer has in that step."""
+def poisoned(net, alive, held, poison):
+    """Before each line of a step `poison` every row that no buffer has in that step."""
     path, done = net.loss_and_grad.__code__.co_filename, [0]
     text = Path(path).read_text(encoding="utf-8").splitlines()
 
@@ -121,13 +121,19 @@ def poisoned(net, alive, held):
 def poison(a, held, time):
     """Write NaN where nothing lives at `time`; return how many rows that is."""
     bases = {rows.piece: getattr(a, name).base for name, rows in held.rows.items()}
-    free = {p: np.ones(len(base), bool) for p, base in bases.items() if base is not None}
-    for name, rows in held.rows.items():
-        if rows.piece in free and any(time in life for life in held.lives[name]):
-            free[rows.piece][rows.begin : rows.begin + rows.count] = False
+    free = dead(held, time, {p: len(base) for p, base in bases.items() if base is not None})
     for piece, rows in free.items():
         bases[piece][rows] = np.nan
     return sum(int(rows.sum()) for rows in free.values())
+
+
+def dead(held, time, pieces):
+    """Return for each row of `pieces`, of which there are so many, whether nothing lives there."""
+    free = {piece: np.ones(count, bool) for piece, count in pieces.items()}
+    for name, rows in held.rows.items():
+        if rows.piece in free and any(time in life for life in held.lives[name]):
+            free[rows.piece][rows.begin : rows.begin + rows.count] = False
+    return free
 
 
 def run(net, **options):
@@ -149,7 +155,7 @@ def test_nothing_is_read_where_no_buffer_lives(name, tmp_path):
     program = program_of(name)
     net = loaded(program, tmp_path / f"{name}_numpy.py")
     loss, gradient = run(net)
-    with poisoned(net, lives(in_memory(program), TRAINING), workspace(program)) as done:
+    with poisoned(net, lives(in_memory(program), TRAINING), workspace(program), poison) as done:
         again, poisoned_gradient = run(net)
     assert done[0] > 0
     assert again == loss
@@ -163,7 +169,7 @@ def test_a_life_that_ends_too_early_is_found(tmp_path):
     shared = {n: held.lives[n][-1] for n, rows in held.rows.items() if not rows.piece.of}
     saved, life = max(shared.items(), key=lambda item: len(item[1]))
     cut = {**held.lives, saved: (range(life.start, life.stop - 1),)}
-    with poisoned(net, alive, Workspace(held.rows, cut)), np.errstate(invalid="ignore"):
+    with poisoned(net, alive, Workspace(held.rows, cut), poison), np.errstate(invalid="ignore"):
         loss, gradient = run(net)
     assert not np.isfinite(loss) or not np.isfinite(gradient).all(), saved
 

@@ -8,11 +8,12 @@ multiply-adds, the bytes that its calls read and write, the calls, and seconds b
 
 Rates are data of the repository, measured once: the same program gives the same table everywhere.
 What counts is the share of a step; on another machine all rates change, and shares less. For a GPU
-there are no seconds: `kernels` are the launches with what they move, `memory` what is allocated.
+there are no seconds: `kernels` are the launches with what they move, `memory` what is allocated, of
+which launches share a `workspace`.
 """
 
-from bpgen.cost.device import kernels, memory
+from bpgen.cost.device import kernels, memory, workspace
 from bpgen.cost.rates import NUMPY, Rates
 from bpgen.cost.rows import Row, rows
 
-__all__ = ["NUMPY", "Rates", "Row", "kernels", "memory", "rows"]
+__all__ = ["NUMPY", "Rates", "Row", "kernels", "memory", "rows", "workspace"]

@@ -10,6 +10,7 @@ from bpgen.cost.rows import sizes_of
 from bpgen.cost.work import FLOAT, Sizes, Work, work
 from bpgen.emit.cuda_functions import CudaFunctions
 from bpgen.emit.cuda_layout import DeviceMemory
+from bpgen.emit.cuda_workspaces import DeviceWorkspaces
 from bpgen.emit.layout import Memory
 from bpgen.ir.expr import accesses, indices_of
 from bpgen.ir.index import Index
@@ -25,10 +26,15 @@ from bpgen.ir.program import (
 )
 from bpgen.ir.tensor import Tensor
 from bpgen.lower import on_device
+from bpgen.lower.lives import functions_of
 from bpgen.lower.reorder import formulas_of
+from bpgen.lower.workspace import Workspace
 from bpgen.spell import FormulaSpeller, order_of
 from bpgen.targets.cupy.kernel import Launch
+from bpgen.targets.cupy.matmul import ROOM
 from bpgen.targets.cupy.target import Rounds
+
+_OF_A_STEP = ("forward", "add_loss", "advance", "backward")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +54,8 @@ class KernelRow:
 
 def memory(program: Program, batch: int) -> dict[str, int]:
     """Return the bytes that the module allocates on the device for a batch, by what they hold."""
-    program = on_device(program)
+    module = _Module.of(on_device(program))
     network, sizes = program.network, sizes_of(program, batch)
-    device = DeviceMemory.of(program, Memory.of(program))
     own = sum(t.entries for t in network.parameters)
 
     def held(tensors: Sequence[Tensor]) -> int:
@@ -60,47 +65,54 @@ def memory(program: Program, batch: int) -> dict[str, int]:
         "parameters": FLOAT * own + held(network.kept),
         "gradient": FLOAT * own,
         "optimizer": FLOAT * own * len(program.optimizer.states),
-        "activations": held(device.activations),
-        "cotangents": held(device.cotangents),
-        "the next batch": held(device.sent),
-        "tiles": FLOAT * _tiles(_written(program, device), sizes),
+        "the batch": held(module.memory.given),
+        "the next batch": held(module.memory.sent),
+        "workspace": module.workspace().bytes(batch),
+        "cuBLASLt": ROOM if module.multiplies() else 0,
     }
 
 
-def _written(program: Program, device: DeviceMemory) -> CudaFunctions:
-    speller = FormulaSpeller(order_of(program.tensors.values()))
-    return CudaFunctions.of(program, device, speller)
+def workspace(program: Program) -> Workspace:
+    """Return the memory of a step of training that launches share by their lives."""
+    return _Module.of(on_device(program)).workspace()
 
 
-def _tiles(functions: CudaFunctions, sizes: Sizes) -> int:
-    """Return the entries of what products copy: for each place, of the largest copy there."""
-    functions.views()
-    most: dict[int, int] = {}
-    for tile in functions.target.tiles:
-        entries = sizes.entries(tile.tensor.indices)
-        most[tile.place] = max(entries, most.get(tile.place, 0))
-    return sum(most.values())
+@dataclass(frozen=True, slots=True)
+class _Module:
+    """The functions of a program as they lie on the device, and the memory they are about."""
+
+    program: Program
+    memory: DeviceMemory
+    written: CudaFunctions
+    speller: FormulaSpeller
+
+    @classmethod
+    def of(cls, program: Program) -> _Module:
+        device = DeviceMemory.of(program, Memory.of(program))
+        speller = FormulaSpeller(order_of(program.tensors.values()))
+        return cls(program, device, CudaFunctions.of(program, device, speller), speller)
+
+    def workspace(self) -> Workspace:
+        found = DeviceWorkspaces(self.program, self.memory, self.written, self.speller)
+        return found.training()[1]
+
+    def multiplies(self) -> bool:
+        """Whether the library multiplies matrices."""
+        steps = (s for function in self.written.views() for s in function.steps)
+        return any("k.matmul(" in line for step in steps for line in step.lines)
 
 
 def kernels(program: Program, batch: int) -> tuple[KernelRow, ...]:
     """Return the launches of a step, in order."""
     program = on_device(program)
-    host, sizes = Memory.of(program), sizes_of(program, batch)
-    written = _written(program, DeviceMemory.of(program, host))
-    speller = written.target.speller
-    functions = {
-        "forward": program.forward,
-        "add_loss": program.loss,
-        "advance": program.advance,
-        "backward": program.backward,
-    }
+    sizes, module = sizes_of(program, batch), _Module.of(program)
     found: list[KernelRow] = []
-    for name, parts in functions.items():
-        launches = written.target.launches(parts, name)
-        found += _rows(name, launches, _pieces(parts, speller), sizes)
-    steps = steps_of(program.update)
-    pieces = _pieces(steps, speller)
-    return (*found, *_rows("update", written.update.updates(steps), pieces, sizes))
+    for name, parts in functions_of(program).items():
+        if name in _OF_A_STEP:
+            pieces = _pieces(parts, module.speller)
+            found += _rows(name, module.written.launches.get(name, ()), pieces, sizes)
+    pieces = _pieces(steps_of(program.update), module.speller)
+    return (*found, *_rows("update", module.written.launches["update"], pieces, sizes))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bpgen.emit.cuda_layout import DeviceMemory
@@ -15,8 +15,10 @@ from bpgen.emit.wrap import WIDTH, wrapped_code, wrapped_comment
 from bpgen.ir.index import Index
 from bpgen.ir.program import Part, Program, Turns, steps_of
 from bpgen.ir.tensor import Role
+from bpgen.lower.lives import DRAW, functions_of
 from bpgen.spell import FormulaSpeller
 from bpgen.targets.cupy.kernel import Kernel, Launch
+from bpgen.targets.cupy.lives import DeviceLives, Launches, lives
 from bpgen.targets.cupy.target import CupyTarget, Rounds
 
 _COUNTED = "t ← t + 1"
@@ -25,43 +27,36 @@ _SHOWN = 6  # tensors that a kernel computes likewise
 
 @dataclass(frozen=True, slots=True)
 class CudaFunctions:
-    """The functions of one program."""
+    """The functions of one program: what each launches, by its name, in the order of the module."""
 
     program: Program
     target: CupyTarget
     update: CupyTarget
+    launches: Mapping[str, Launches]
 
     @classmethod
     def of(cls, program: Program, memory: DeviceMemory, speller: FormulaSpeller) -> CudaFunctions:
-        """Return the functions of `program` before any is written."""
+        """Return the functions of `program`, and all kernels that they launch."""
         turns = _turns(program)
         target = CupyTarget(memory.network, speller, turns)
-        return cls(
-            program,
-            target,
-            CupyTarget(memory.update, speller, turns, target.kernels, target.shapes),
-        )
+        update = CupyTarget(memory.update, speller, turns, target.kernels, target.shapes)
+        draws = target.draws(program.network.of_role(Role.NOISE))
+        found: dict[str, Launches] = {DRAW: draws} if draws else {}
+        for name, parts in functions_of(program).items():
+            if parts:
+                found[name] = target.launches(parts, name)
+        steps = update.updates(steps_of(program.update))
+        counted = (update.count(_COUNTED, "s.t"),) if program.optimizer.counts_steps else ()
+        return cls(program, target, update, {**found, "update": (*counted, *steps)})
 
     def views(self) -> tuple[FunctionView, ...]:
         """Return the functions that launch something."""
-        program = self.program
-        parts = (
-            ("forward", program.forward),
-            ("add_loss", program.loss),
-            ("infer", program.predict),
-            ("add_score", program.score),
-            ("advance", program.advance),
-            ("backward", program.backward),
-        )
-        draws = self.target.draws(program.network.of_role(Role.NOISE))
-        found = [self._view("draw", draws)] if draws else []
-        found += [
-            self._view(name, self.target.launches(steps, name)) for name, steps in parts if steps
-        ]
-        launches = self.update.updates(steps_of(program.update))
-        if program.optimizer.counts_steps:
-            launches = (self.update.count(_COUNTED, "s.t"), *launches)
-        return (*found, self._view("update", launches))
+        return tuple(self._view(name, launches) for name, launches in self.launches.items())
+
+    def called(self, names: Sequence[str]) -> DeviceLives:
+        """Return how long memory is needed when functions are called in this order."""
+        launches = {name: self.launches.get(name, ()) for name in names}
+        return lives(launches, self.target.held())
 
     def kernels(self) -> tuple[KernelView, ...]:
         """Return the kernels, in the order in which they are first launched."""

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from bpgen.emit.layout import Memory as HostMemory
-from bpgen.emit.layout import buffer_field, shape
 from bpgen.emit.view import FieldView
 from bpgen.ir.optimizer import GRADIENT, STEP, THETA
 from bpgen.ir.program import Program, steps_of
-from bpgen.ir.tensor import KEPT, Role, Tensor
+from bpgen.ir.tensor import Role, Tensor
 from bpgen.lower.sight import spelled
-from bpgen.spell import FormulaSpeller
 from bpgen.targets.cupy.memory import Memory, is_same_memory
 from bpgen.targets.cupy.noise import is_drawn
 
@@ -21,41 +19,21 @@ from bpgen.targets.cupy.noise import is_drawn
 class DeviceMemory:
     """The memory of a program: what a batch needs, and what the optimizer keeps.
 
-    `sent` are the tensors of a batch that the host gives.
+    `given` are the tensors of a batch that no kernel writes, of which the host sends those in
+    `sent` for each step.
     """
 
     network: Memory
     update: Memory
-    activations: tuple[Tensor, ...]
-    cotangents: tuple[Tensor, ...]
-    numbers: tuple[Tensor, ...]
+    given: tuple[Tensor, ...]
     sent: tuple[Tensor, ...]
+    numbers: tuple[Tensor, ...]
 
     @classmethod
     def of(cls, program: Program, host: HostMemory) -> DeviceMemory:
         """Return where everything is, under the names that numpy's module has too."""
-        tensors, sight = replace(program, in_turn={}).tensors, spelled(program)
-        first = steps_of(program.forward + program.loss + program.predict + program.score)
-        later = steps_of(program.advance + program.backward)
-        seen = {
-            name: view.read.name
-            for name, view in sight.views.items()
-            if is_same_memory(view, tensors[view.read.name])
-        }
-        views = {name: view for name, view in sight.views.items() if name not in seen}
-        results = set(program.network.outputs.values())
-        names = {**host.names, **{t.name: f"a.{t.name}" for t in program.network.inputs}}
-        noise = program.network.of_role(Role.NOISE)
-        given = (*program.network.inputs, *program.network.of_role(Role.TABLE), *noise)
-        made = dict.fromkeys((*given, *(s.equation.out for s in first)))
-        after = dict.fromkeys(s.equation.out for s in later)
-
-        def held(tensor: Tensor) -> bool:
-            name = tensor.name
-            unread = name in seen or (name in views and name not in results)
-            return names[name].startswith("a.") and not unread
-
-        optimizer = program.optimizer
+        net, optimizer = program.network, program.optimizer
+        sent = (*net.inputs, *(t for t in net.of_role(Role.NOISE) if not is_drawn(t)))
         numbers = [
             s.equation.out for s in steps_of(program.update) if s.equation.out.role is Role.SCALAR
         ]
@@ -63,29 +41,30 @@ class DeviceMemory:
         own = {t.name: t for t in (THETA, GRADIENT, *optimizer.states, *numbers)}
         at = {**host.update_names, **{t.name: f"s.{t.name}" for t in numbers}}
         return cls(
-            Memory(
-                tensors,
-                {n: t for n, t in names.items() if n in results or n not in views},
-                seen,
-                views,
-                "a.tiles",
-                _lacking(program.in_turn, tensors),
-            ),
+            _of_network(program, host),
             Memory(own, at, {}, {}),
-            tuple(program.in_turn.get(t.name, t) for t in made if held(t)),
-            tuple(
-                program.in_turn.get(t.name, t)
-                for t in after
-                if held(t) and t not in made and t.role not in KEPT
-            ),
+            (*sent, *net.of_role(Role.TABLE)),
+            sent,
             tuple(dict.fromkeys(numbers)),
-            (*program.network.inputs, *(t for t in noise if not is_drawn(t))),
         )
 
 
-def fields(tensors: Sequence[Tensor], speller: FormulaSpeller) -> tuple[FieldView, ...]:
-    """Return the buffers of a workspace, each with its shape."""
-    return tuple(buffer_field(t.name, _made(t), speller.spell(t.canonical)) for t in tensors)
+def _of_network(program: Program, host: HostMemory) -> Memory:
+    """Return the memory of all but the update; what only sees other memory has no name."""
+    tensors, sight = replace(program, in_turn={}).tensors, spelled(program)
+    seen = {
+        name: view.read.name
+        for name, view in sight.views.items()
+        if is_same_memory(view, tensors[view.read.name])
+    }
+    views = {name: view for name, view in sight.views.items() if name not in seen}
+    names = {**host.names, **{t.name: f"a.{t.name}" for t in program.network.inputs}}
+    lacks = {
+        name: frozenset(k for k, i in enumerate(tensors[name].indices) if i not in own.indices)
+        for name, own in program.in_turn.items()
+    }
+    named = {n: t for n, t in names.items() if n in sight.shown or n not in views}
+    return Memory(tensors, named, seen, views, "a", lacks)
 
 
 def number_fields(tensors: Iterable[Tensor]) -> tuple[FieldView, ...]:
@@ -100,20 +79,3 @@ def number_fields(tensors: Iterable[Tensor]) -> tuple[FieldView, ...]:
         )
         for t in tensors
     )
-
-
-def _made(tensor: Tensor) -> str:
-    dtype = "np.int32" if tensor.is_integer else "dtype"
-    if tensor.role is Role.TABLE:
-        return f'cp.asarray(TABLES["{tensor.name}"].astype({dtype}))'
-    return f"cp.empty({shape(tensor.indices)}, {dtype})"
-
-
-def _lacking(
-    short: Mapping[str, Tensor], tensors: Mapping[str, Tensor]
-) -> dict[str, frozenset[int]]:
-    """Return the places of the axes that tensors lack in memory."""
-    return {
-        name: frozenset(k for k, i in enumerate(tensors[name].indices) if i not in own.indices)
-        for name, own in short.items()
-    }

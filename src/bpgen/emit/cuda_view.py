@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bpgen.emit.view import FieldView, ModuleView
+from bpgen.emit.view import FieldView, ModuleView, WorkspaceView
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +28,10 @@ class CudaModuleView(ModuleView):
     has_rows: bool
     has_products: bool
     has_matmul: bool
+    room: str
     counts_steps: bool
-    activations: tuple[FieldView, ...]
-    cotangents: tuple[FieldView, ...]
+    workspaces: tuple[WorkspaceView, ...]
+    needs_lent: bool
     numbers: tuple[FieldView, ...]
     kernels: tuple[KernelView, ...]
     has_noise: bool

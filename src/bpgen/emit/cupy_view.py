@@ -8,19 +8,21 @@ from typing import Any
 
 from bpgen.emit.contract import Contract, plain
 from bpgen.emit.cuda_functions import CudaFunctions, launched
-from bpgen.emit.cuda_layout import DeviceMemory, fields, number_fields
+from bpgen.emit.cuda_layout import DeviceMemory, number_fields
 from bpgen.emit.cuda_view import CudaModuleView, KernelView
+from bpgen.emit.cuda_workspaces import DeviceWorkspaces
 from bpgen.emit.functions import calls
 from bpgen.emit.layout import Memory
 from bpgen.emit.tensors import Tensors
-from bpgen.emit.view import FieldView, FunctionView
+from bpgen.emit.view import FunctionView
+from bpgen.emit.workspaces import LENT
 from bpgen.emit.wrap import WIDTH, wrapped_code
 from bpgen.ir.program import Program
 from bpgen.ir.tensor import Role
 from bpgen.lower import on_device
 from bpgen.spell import FormulaSpeller, order_of
+from bpgen.targets.cupy.matmul import ROOM
 from bpgen.targets.cupy.noise import is_drawn
-from bpgen.targets.cupy.tiles import made_of
 
 _PRECONDITIONS = (
     "if missing():",
@@ -38,7 +40,9 @@ def view_of(program: Program, declared_in: str, dtype: str) -> CudaModuleView:
     memory, tensors, name = DeviceMemory.of(program, host), contract.tensors, program.network.name
     written = CudaFunctions.of(program, memory, speller)
     functions, kernels = written.views(), written.kernels()
+    workspaces = DeviceWorkspaces(program, memory, written, speller).views()
     init, has_noise = tensors.init(), bool(program.network.of_role(Role.NOISE))
+    needs_lent = any(f"{LENT}(" in field.make for w in workspaces for field in w.buffers)
     common = contract.fields(dtype, functions, has_noise=has_noise)
     own = {
         "accuracy": tuple(
@@ -55,8 +59,9 @@ def view_of(program: Program, declared_in: str, dtype: str) -> CudaModuleView:
         extents_in_cuda=_in_cuda(program),
         counts_steps=program.optimizer.counts_steps,
         numbers=number_fields(t for t in memory.numbers if launched(f"s.{t.name}", functions)),
-        activations=(*fields(memory.activations, speller), *_tiles(written)),
-        cotangents=(*_random(functions), *fields(memory.cotangents, speller)),
+        workspaces=workspaces,
+        room=f"2**{ROOM.bit_length() - 1}",
+        needs_lent=needs_lent,
         init=init,
         kernels=kernels,
         has_noise=has_noise,
@@ -65,7 +70,7 @@ def view_of(program: Program, declared_in: str, dtype: str) -> CudaModuleView:
         preconditions=_PRECONDITIONS,
         train_line="trainer.start(**batch)",
         loss_line="last = trainer.loss()  # the one that is waited for",
-        **_needs(kernels, functions, init, tensors),
+        **_needs(kernels, functions, init, has_shapes=tensors.has_blocks or needs_lent),
         **{**common, **own},
     )
 
@@ -74,13 +79,14 @@ def _needs(
     written: Sequence[KernelView],
     functions: Sequence[FunctionView],
     init: Sequence[str],
-    tensors: Tensors,
+    *,
+    has_shapes: bool,
 ) -> dict[str, Any]:
     """Return which parts a module has: those that its lines use."""
     kernels, lines = "\n".join(line for k in written for line in k.lines), "\n".join(init)
     multiplies = any("k.matmul(" in line for f in functions for s in f.steps for line in s.lines)
     return {
-        "needs_math": "math." in lines or "orthogonal(" in lines or tensors.has_blocks,
+        "needs_math": "math." in lines or "orthogonal(" in lines or has_shapes,
         "needs_orthogonal": "orthogonal(" in lines,
         "has_values": "each_of(" in kernels,
         "has_reductions": "by_" in kernels or "rows<" in kernels,
@@ -147,19 +153,6 @@ def _calls(functions: Sequence[FunctionView]) -> dict[str, tuple[str, ...]]:
 def _is_drawn(functions: Sequence[FunctionView]) -> bool:
     """Whether kernels draw noise."""
     return any(f.name == "draw" for f in functions)
-
-
-def _tiles(written: CudaFunctions) -> tuple[FieldView, ...]:
-    """Return the memory of tiles, if there are any."""
-    tiles = written.target.tiles
-    made = FieldView("tiles", "", "copies that products read", make=made_of(tiles))
-    return (made,) if tiles else ()
-
-
-def _random(functions: Sequence[FunctionView]) -> tuple[FieldView, ...]:
-    """Return the buffer of what kernels draw noise from."""
-    made = FieldView("random", "", "seed and step", make="cp.empty(2, np.uint64)")
-    return (made,) if _is_drawn(functions) else ()
 
 
 def _normals(program: Program) -> tuple[str, ...]:

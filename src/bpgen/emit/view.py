@@ -60,11 +60,11 @@ class WorkspaceView:
     name: str
     base: str
     doc: str
-    meets: bool
-    tiles: tuple[str, ...]
     pieces: tuple[str, ...]
     buffers: tuple[FieldView, ...]
-    constants: tuple[str, ...]
+    meets: bool = False
+    tiles: tuple[str, ...] = ()
+    constants: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,13 @@ from bpgen.targets.numpy.scratch import Axes, Register, Scratch, Tile
 
 LENT = "lent"  # what code calls the function that sees rows as another type
 APART = "apart"  # … that sees them as a matrix whose rows do not touch
-_DTYPES = {"float": "dtype", "bool": "bool", "int": "np.intp", "double": "np.float64"}
+_DTYPES = {
+    "float": "dtype",
+    "bool": "bool",
+    "int": "np.intp",
+    "int32": "np.int32",
+    "double": "np.float64",
+}
 _DOCS = {
     "Activations": "What prediction computes for a batch of N examples.",
     "Workspace": "What a step of training computes: activations, and cotangents from them.",
@@ -46,13 +52,13 @@ class Workspaces:
 
     def views(self) -> tuple[WorkspaceView, ...]:
         """Return what prediction needs, what training needs, and what second derivatives need."""
-        called = {"Activations": predicting(self.program), "Workspace": TRAINING}
+        needed = {"Activations": predicting(self.program), "Workspace": TRAINING}
         if self.program.second:
-            called["Tangents"] = (*TRAINING, SECOND)
-        bases = ("", *(f"({name})" for name in called))
+            needed["Tangents"] = (*TRAINING, SECOND)
+        bases = ("", *(f"({name})" for name in needed))
         return tuple(
             self._view(name, base, lives(self.program, functions))
-            for base, (name, functions) in zip(bases, called.items(), strict=False)
+            for base, (name, functions) in zip(bases, needed.items(), strict=False)
         )
 
     def training(self) -> Workspace:
@@ -76,21 +82,23 @@ class Workspaces:
             rows = held.rows[buffer.name]
             made = _made(buffer, edges.get(buffer.name))
             if rows.piece in shared:
-                part = f"{_called(rows.piece)}[{rows.begin}:{rows.begin + rows.count}]"
+                part = f"{called(rows.piece)}[{rows.begin}:{rows.begin + rows.count}]"
                 tile = tiles.get(buffer.name)
-                row = f"{_called(rows.piece)}[{rows.begin}]"
-                made = _seen(part, buffer) if tile is None else _apart(row, tile)
+                row = f"{called(rows.piece)}[{rows.begin}]"
+                made = seen_as(part, buffer) if tile is None else _apart(row, tile)
             fields.append(buffer_field(buffer.name, made, self._formula(buffer.name)))
             fields += self._parts(buffer.name)
         return WorkspaceView(
             name,
             base,
             _DOCS[name],
-            not base and any(s.meets for s in steps_of(self.program.computed)),
-            (*tile_lines(self._scratch, alive.times), *_tile_sizes(shared)),
-            tuple(f"{_called(p)} = np.empty({_size(p, rows)})" for p, rows in shared.items()),
-            (*self._tables(alive), *fields),
-            scratch_lines(self._scratch, alive.times),
+            pieces=tuple(
+                f"{called(p)} = np.empty({size_of(p, rows)})" for p, rows in shared.items()
+            ),
+            buffers=(*self._tables(alive), *fields),
+            meets=not base and any(s.meets for s in steps_of(self.program.computed)),
+            tiles=(*tile_lines(self._scratch, alive.times), *_tile_sizes(shared)),
+            constants=scratch_lines(self._scratch, alive.times),
         )
 
     @property
@@ -182,7 +190,7 @@ def _made(buffer: Buffer, border: Expr | None) -> str:
     return f"np.full({shape(buffer.indices)}, {value}, {_DTYPES[buffer.kind]})"
 
 
-def _seen(rows: str, buffer: Buffer) -> str:
+def seen_as(rows: str, buffer: Buffer) -> str:
     """Return the code that sees rows of a piece as the array that they are for a while."""
     if buffer.kind == "float":
         return f"{rows}.reshape({shape(buffer.indices)})"
@@ -202,12 +210,12 @@ def _sizes(axes: Axes) -> str:
     return as_tuple(i.extent.name for i in axes)
 
 
-def _called(piece: Piece) -> str:
+def called(piece: Piece) -> str:
     """Return what code calls a piece: `rows_N`, each of N numbers."""
     return "_".join(("rows", *(e.name for e in piece.row)))
 
 
-def _size(piece: Piece, rows: int) -> str:
+def size_of(piece: Piece, rows: int) -> str:
     """Return the shape of a piece, and its dtype."""
     row = " * ".join(e.name for e in piece.row)
     return f"{f'({rows}, {row})' if row else rows}, dtype"

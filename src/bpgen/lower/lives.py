@@ -79,13 +79,12 @@ def predicting(program: Program) -> tuple[str, ...]:
 def lives(program: Program, called: Sequence[str]) -> Lives:
     """Return how long every tensor is needed when the functions `called` run in this order."""
     parts = {name: functions_of(program).get(name, ()) for name in called}
-    found = _Timeline(roots_of(parts.values()))
+    found = _Steps(roots_of(parts.values()))
     for noise in program.network.of_role(Role.NOISE) if DRAW in called else ():
         found.touch(noise, called.index(DRAW), writes=True)
     for name in called:
         found.function(name, parts[name])
-    ranges = {name: _ranges(seen, found.loops) for name, seen in found.seen.items()}
-    return Lives(tuple(found.steps), found.times, ranges, found.roots)
+    return Lives(tuple(found.steps), found.times, found.line.lives(), found.roots)
 
 
 def roots_of(functions: Iterable[tuple[Part, ...]]) -> dict[str, str]:
@@ -125,21 +124,42 @@ class _Loop:
 
 @dataclass(slots=True)
 class _Seen:
-    """The times at which a tensor is touched, and whether it is assigned there."""
+    """The times at which a tensor is touched, and whether it is assigned there; its axes."""
 
-    tensor: Tensor | None = None
+    axes: tuple[Index, ...] = ()
     at: list[tuple[int, bool]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
-class _Timeline:
+class Timeline:
+    """When tensors are touched by what is done in order, some of it in loops."""
+
+    _loops: list[_Loop] = field(default_factory=list)
+    _seen: dict[str, _Seen] = field(default_factory=dict)
+
+    def touch(self, name: str, time: int, *, writes: bool, axes: tuple[Index, ...] = ()) -> None:
+        """Note that a tensor is read or written; `writes` if nothing before matters to it then."""
+        seen = self._seen.setdefault(name, _Seen())
+        seen.axes = seen.axes or axes
+        seen.at.append((time, writes))
+
+    def turns(self, index: Index | None, times: range) -> None:
+        """Note that what is done at `times` is done in turn for each value of an index."""
+        self._loops.append(_Loop(index, times))
+
+    def lives(self) -> dict[str, tuple[range, ...]]:
+        """Return the times at which each tensor is needed."""
+        return {name: _ranges(seen, self._loops) for name, seen in self._seen.items()}
+
+
+@dataclass(slots=True)
+class _Steps:
     """Steps as they are added, one behind the other."""
 
     roots: dict[str, str]
     steps: list[Step | None] = field(default_factory=list)
     times: dict[Moment, int] = field(default_factory=dict)
-    loops: list[_Loop] = field(default_factory=list)
-    seen: dict[str, _Seen] = field(default_factory=dict)
+    line: Timeline = field(default_factory=Timeline)
 
     def function(self, name: str, parts: Sequence[Part]) -> None:
         begin = len(self.steps)
@@ -148,7 +168,7 @@ class _Timeline:
             self.steps.append(None)
         self._add(name, parts, begin)
         if name == SECOND:
-            self.loops.append(_Loop(None, range(begin, len(self.steps))))
+            self.line.turns(None, range(begin, len(self.steps)))
 
     def _add(self, name: str, parts: Iterable[Part], begin: int) -> None:
         for part in parts:
@@ -161,7 +181,7 @@ class _Timeline:
                 case Turns():
                     first = len(self.steps)
                     self._add(name, part.parts, begin)
-                    self.loops.append(_Loop(part.index, range(first, len(self.steps))))
+                    self.line.turns(part.index, range(first, len(self.steps)))
                 case Blocks():
                     raise AssertionError("only an update runs by blocks")
 
@@ -169,16 +189,12 @@ class _Timeline:
         if is_view(step):
             return
         for name in step.equation.reads():
-            self._touch(name, None, time, writes=False)
+            self.line.touch(self.roots.get(name, name), time, writes=False)
         self.touch(written(step), time, writes=not step.adds)
 
     def touch(self, tensor: Tensor, time: int, *, writes: bool) -> None:
-        self._touch(tensor.name, tensor, time, writes=writes)
-
-    def _touch(self, name: str, tensor: Tensor | None, time: int, *, writes: bool) -> None:
-        seen = self.seen.setdefault(self.roots.get(name, name), _Seen())
-        seen.tensor = seen.tensor or tensor
-        seen.at.append((time, writes))
+        root = self.roots.get(tensor.name, tensor.name)
+        self.line.touch(root, time, writes=writes, axes=tensor.indices)
 
 
 def _ranges(seen: _Seen, loops: Sequence[_Loop]) -> tuple[range, ...]:
@@ -201,7 +217,7 @@ def _around(life: range, loop: _Loop, seen: _Seen) -> range:
         return life
     begin, end = min(life.start, loop.times.start), max(life.stop, loop.times.stop)
     is_within = life.start >= loop.times.start and life.stop <= loop.times.stop
-    stays = seen.tensor is not None and loop.index in seen.tensor.indices
+    stays = loop.index in seen.axes
     return life if is_within and inside[0][1] and not stays else range(begin, end)
 
 

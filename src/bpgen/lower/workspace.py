@@ -2,8 +2,8 @@
 
 Memory is pieces, each of rows. A row holds one number for every value of the free extents: one for
 each example of a batch, of any size. A buffer is so many rows; so if two do not overlap in rows,
-they do not for any batch. A number is four bytes: integers take two rows, or two numbers of a row
-of float64.
+they do not for any batch. A number is four bytes: integers of numpy take two rows, or two numbers
+of a row of float64.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from operator import itemgetter
 from bpgen.ir.index import Extent, Index
 
 FLOAT = 4  # bytes
-_BYTES = {"float": FLOAT, "int": 8, "bool": 1, "double": 8}  # of an entry
+_BYTES = {"float": FLOAT, "int": 8, "int32": 4, "bool": 1, "double": 8}  # of an entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,8 @@ class Buffer:
     """What needs memory, and at what times.
 
     One that is `alone` shares its memory with none, as what is read from outside must. One that is
-    no whole number of rows, as a tile is, has a `row` that holds it.
+    no whole number of rows, as a tile is, has a `row` that holds it. It begins at a multiple of so
+    many rows as `aligned` says.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Buffer:
     lives: tuple[range, ...]
     alone: bool = False
     row: Extent | None = None
+    aligned: int = 1
 
     def piece(self, free: Collection[Extent]) -> Piece:
         """Return the piece of memory that this buffer lies in."""
@@ -68,7 +70,7 @@ class Buffer:
     @property
     def step(self) -> int:
         """Return what the number of the first row is a multiple of, so that entries are aligned."""
-        return max(1, _BYTES[self.kind] // FLOAT)
+        return max(self.aligned, _BYTES[self.kind] // FLOAT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,10 @@ that numpy draws, from seed, step and name, and the host draws normal ones. What
 - Nothing is atomic and every sum has one order, so that each run gives the same bits.
 - All memory is there before a step, and nothing in a step waits for the device; so one CUDA graph
   holds a whole step. What changes from step to step, the number of the step, lies in device memory.
+- Buffers share one memory by the times at which launches touch them (`lives`): a launch needs all
+  it is given at once, but a map may be written over what it reads for the last time (`touched`).
+  What one turn of a loop alone needs has no axis for the turns; of what has one, a kernel is given
+  the part that belongs to its turn, `a.z1[b]`.
 - A batch is copied from pinned memory by a stream of its own, to one of two places in turn, while
   the step before reads the other. A loss is read when somebody asks for it.
 

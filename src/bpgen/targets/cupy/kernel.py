@@ -16,6 +16,7 @@ from bpgen.ir.tensor import Tensor
 from bpgen.targets.cupy.memory import Memory
 from bpgen.targets.cupy.names import Names
 from bpgen.targets.cupy.speller import CudaSpeller, Entry
+from bpgen.targets.cupy.touched import Touched
 
 Fixed = Mapping[Index, str]
 
@@ -40,6 +41,7 @@ class Launch:
 
     formulas: tuple[str, ...]
     line: str
+    touched: Touched = field(default_factory=Touched)
 
 
 @dataclass(slots=True)
@@ -118,6 +120,10 @@ class Draft:
         """Return the type of every array that begins at a multiple of 16 bytes, by pointer."""
         roots = {p: root for root, p in self._reads.items() if self.memory.is_aligned(root)}
         return {p: self.memory.kind(root) for p, root in roots.items()}
+
+    def given(self) -> frozenset[str]:
+        """Return the tensors whose memory the kernel is given."""
+        return frozenset(self._reads)
 
     def written_pointers(self) -> tuple[str, ...]:
         """Return what the kernel calls the memory of its results."""

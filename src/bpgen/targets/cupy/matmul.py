@@ -19,13 +19,15 @@ from sympy import Expr
 from bpgen.ir.equation import Op, Term
 from bpgen.ir.expr import Access, indices_of
 from bpgen.ir.index import Extent, Index
-from bpgen.targets.cupy.fusion import Entrywise, Part, Total
+from bpgen.targets.cupy.fusion import Entrywise, Part, Total, entries
 from bpgen.targets.cupy.kernel import Fixed, count
 from bpgen.targets.cupy.memory import Memory
 from bpgen.targets.cupy.shapes import Axes, Matrices, matrices
 from bpgen.targets.cupy.tiles import Tile, tile_of
+from bpgen.targets.cupy.touched import Touched, touched
 
 MATMUL = "matmul"  # the kernel where the library is missing
+ROOM = 2**25  # bytes that the library may use meanwhile
 _WORTH = 2**18  # multiplications that are worth a library
 _NARROW = 8  # rows or columns of matrices in a stack, below which it is not
 _LARGE = 64  # rows, columns and what is summed of a product for which operands are copied
@@ -41,6 +43,7 @@ class Product:
     """The line that multiplies matrices, and the tiles that are filled before."""
 
     line: str
+    touched: Touched
     tiles: tuple[Tile, ...] = ()
 
 
@@ -55,14 +58,18 @@ def matmul(part: Part, fixed: Fixed, memory: Memory) -> Product | None:
     if bias is None or scale is None:
         return None
     ways = (_operands(part, of, turns, fixed, memory) for turns in _turns(of))
-    found = next(((operands, ()) for operands in ways if operands), None)
-    operands, tiles = found or _tiled(part, of, fixed, memory)
+    direct = next(((operands, ()) for operands in ways if operands), None)
+    operands, tiles = direct or _tiled(part, of, fixed, memory)
     if not operands:
         return None
     given = [*operands, *([f"bias={bias}"] if bias else [])]
     given += [f"scale={scale}"] if scale != "1.0" else []
     given += ["add=True"] if part.accumulate else []
-    return Product(f"k.matmul({', '.join(given)})", tiles)
+    found = touched([part], memory, {memory.root(a.name) for a in entries([part])}, is_row=False)
+    copies = tuple(tile.tensor.name for tile in tiles)
+    return Product(
+        f"k.matmul({', '.join(given)})", replace(found, reads=(*found.reads, *copies)), tiles
+    )
 
 
 def apart(part: Part, terms: Terms, fixed: Fixed, memory: Memory) -> tuple[tuple[Part, Terms], ...]:
@@ -135,7 +142,7 @@ def _tiled(
         groups = (shared, *own) if set(shared) <= indices_of(read) else own
         text = _matrix(read, groups, fixed, memory)
         if text is None:
-            tile = tile_of(read, groups, len(tiles), memory)
+            tile = tile_of(read, groups, memory)
             if tile is None or _size(tile.tensor.indices) > _TOO_LARGE:
                 return (), ()
             tiles.append(tile)

@@ -11,6 +11,7 @@ from bpgen.spell import FormulaSpeller
 from bpgen.targets.cupy.kernel import Draft, Kernel, Launch, count
 from bpgen.targets.cupy.memory import Memory
 from bpgen.targets.cupy.shapes import call, in_lambda, size
+from bpgen.targets.cupy.touched import Touched
 
 RANDOM = "a.random"  # seed and step, on the device
 _BITS = 53  # of a number in [0, 1), as numpy draws it
@@ -37,7 +38,7 @@ def draw_of(
     given = ", ".join([f'"{name}"', count(tensor.indices), RANDOM, *draft.arguments()])
     return (
         Kernel(name, formulas, parameters, kernel.lines),
-        Launch(formulas, f"k.each_random({given})"),
+        Launch(formulas, f"k.each_random({given})", Touched(assigns=(tensor.name,))),
     )
 
 

@@ -25,6 +25,7 @@ from bpgen.targets.cupy.noise import draw_of, is_drawn
 from bpgen.targets.cupy.rows import row_of, write_rows
 from bpgen.targets.cupy.shapes import Written, write
 from bpgen.targets.cupy.tiles import Tile
+from bpgen.targets.cupy.touched import touched
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class Rounds:
     """Launches that are carried out in turn for each value of an index."""
 
     head: str
+    index: Index
     body: tuple[Launch | Rounds, ...]
 
 
@@ -53,6 +55,13 @@ class CupyTarget:
     kernels: dict[str, Kernel] = field(default_factory=dict)
     shapes: dict[tuple[str, ...], str] = field(default_factory=dict)
     tiles: list[Tile] = field(default_factory=list)
+
+    def held(self) -> Memory:
+        """Return the memory of the program, with what is copied to tiles."""
+        memory = self.memory
+        for tile in self.tiles:
+            memory = tile.within(memory)
+        return memory
 
     def launches(self, parts: Sequence[ProgramPart], function: str) -> tuple[Launch | Rounds, ...]:
         """Return what a function does, in order.
@@ -124,7 +133,9 @@ class CupyTarget:
         values = f"range({part.index.extent})"
         values = f"reversed({values})" if part.reverse else values
         within = {**fixed, part.index: turn}
-        return Rounds(f"for {turn} in {values}:", self._launches(part.parts, function, within))
+        return Rounds(
+            f"for {turn} in {values}:", part.index, self._launches(part.parts, function, within)
+        )
 
     def _parts(self, step: Step, function: str, fixed: Fixed) -> Iterable[_Written]:
         """Yield what computes a step; nothing for a tensor that is another one's memory."""
@@ -153,7 +164,7 @@ class CupyTarget:
         for tile in product.tiles:
             self.tiles.append(tile)
             yield self._filled(tile, function, fixed)
-        yield Launch((group[0].formula,), product.line)
+        yield Launch((group[0].formula,), product.line, product.touched)
 
     def _filled(self, tile: Tile, function: str, fixed: Fixed) -> Launch:
         """Return what copies entries to a tile."""
@@ -162,8 +173,7 @@ class CupyTarget:
         written = write_maps(draft, [part])
         formula = f"{self.speller.spell(tile.tensor.canonical)} = {self.speller.spell(tile.read)}"
         name = self._kept(draft, written.lines, [formula], [part], function)
-        given = ", ".join([f'"{name}"', *written.sizes, *draft.arguments()])
-        return Launch((formula,), f"k.{written.method}({given})")
+        return _launch(name, written, draft, (formula,), [part])
 
     def _kernel(self, group: Sequence[_Written], function: str, fixed: Fixed) -> Launch:
         parts = [w.part for w in group]
@@ -174,8 +184,8 @@ class CupyTarget:
         written = self._written(draft, parts)
         formulas = [w.formula for w in group]
         name = self._kept(draft, written.lines, formulas, parts, function)
-        given = ", ".join([f'"{name}"', *written.sizes, *draft.arguments()])
-        return Launch(tuple(formulas), f"k.{written.method}({given})")
+        is_row = len(parts) > 1 and row_of(parts, fixed, memory) is not None
+        return _launch(name, written, draft, tuple(formulas), parts, is_row=is_row)
 
     def _written(self, draft: Draft, parts: Sequence[Part]) -> Written:
         """Return the kernel of a group, in the shape that its first part asks for."""
@@ -219,6 +229,20 @@ class CupyTarget:
         last = f"{wanted[0]}_in_{function}"
         wanted = [*wanted, last, *(f"{last}_{k}" for k in range(2, 2 + len(self.kernels)))]
         return next(name for name in wanted if name not in {*self.kernels, MATMUL})
+
+
+def _launch(
+    name: str,
+    written: Written,
+    draft: Draft,
+    formulas: tuple[str, ...],
+    parts: Sequence[Part],
+    *,
+    is_row: bool = False,
+) -> Launch:
+    given = ", ".join([f'"{name}"', *written.sizes, *draft.arguments()])
+    found = touched(parts, draft.memory, draft.given(), is_row=is_row)
+    return Launch(formulas, f"k.{written.method}({given})", found)
 
 
 def _folded(steps: Iterable[Step]) -> list[Step]:

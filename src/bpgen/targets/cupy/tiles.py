@@ -6,8 +6,6 @@ the kernels' values and of its windows, a row for each entry of one and a column
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from sympy import Expr
@@ -16,31 +14,30 @@ from bpgen.ir.affine import affine
 from bpgen.ir.expr import Access
 from bpgen.ir.index import Index
 from bpgen.ir.tensor import Role, Tensor
-from bpgen.targets.cupy.kernel import count
 from bpgen.targets.cupy.memory import Memory
+from bpgen.targets.cupy.names import identifier
 
 Axes = tuple[Index, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """A matrix, or a stack of them, and what it is copied from; `place` is which memory it has."""
+    """A matrix, or a stack of them, and what it is copied from."""
 
     tensor: Tensor
     read: Access
-    place: int
 
     def within(self, memory: Memory) -> Memory:
         """Return a memory that holds the tile, too."""
-        name, size = self.tensor.name, count(self.tensor.indices)
+        name = self.tensor.name
         return replace(
             memory,
             tensors={**memory.tensors, name: self.tensor},
-            names={**memory.names, name: f"{memory.tiles}[{self.place}][: {size}]"},
+            names={**memory.names, name: f"{memory.tiles}.{name}"},
         )
 
 
-def tile_of(read: Expr, groups: tuple[Axes, ...], place: int, memory: Memory) -> Tile | None:
+def tile_of(read: Expr, groups: tuple[Axes, ...], memory: Memory) -> Tile | None:
     """Return a tile with an axis for each index in `groups`; None for what is no affine read.
 
     Of the last two groups that comes last along which the tensor lies in memory, as far as it does:
@@ -57,25 +54,8 @@ def tile_of(read: Expr, groups: tuple[Axes, ...], place: int, memory: Memory) ->
     )
     *lead, one, other = groups
     ordered = (*lead, other, one) if along in one else groups
-    name = f"{read.name}_tile"
+    indices = tuple(i for group in ordered for i in group)
+    name = identifier(f"{read.name}_{''.join(i.extent.name for i in indices).lower()}")
     while name in memory.tensors:
         name += "_"
-    indices = tuple(i for group in ordered for i in group)
-    return Tile(Tensor(name, indices, Role.ACTIVATION), read, place)
-
-
-def made_of(tiles: Iterable[Tile]) -> str:
-    """Return the line that makes memory for tiles: for each place as much as the largest needs."""
-    sizes: dict[int, dict[str, int]] = {}
-    for tile in tiles:
-        extents = [i.extent for i in tile.tensor.indices]
-        free = " * ".join(e.name for e in extents if e.value is None)
-        known = math.prod(e.value for e in extents if e.value is not None)
-        found = sizes.setdefault(tile.place, {})
-        found[free] = max(known, found.get(free, 0))
-    texts = [
-        [f"{free} * {known}" if free else str(known) for free, known in found.items()]
-        for _, found in sorted(sizes.items())
-    ]
-    most = [f"max({', '.join(text)})" if len(text) > 1 else text[0] for text in texts]
-    return f"[{', '.join(f'cp.empty({size}, dtype)' for size in most)}]"
+    return Tile(Tensor(name, indices, Role.ACTIVATION), read)

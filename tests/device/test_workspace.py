@@ -1,0 +1,131 @@
+"""Launches share one memory on the device, and none writes where another still has to read."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.device.test_tiles import WIDE
+from tests.emit.test_loops import DEEP
+from tests.lower.test_workspace import dead, poisoned
+
+import bpgen as bp
+from bpgen.cost import memory
+from bpgen.cost import workspace as workspace_of
+from bpgen.declare.load import zoo
+from bpgen.device.host import has_compiler
+from bpgen.device.standin import installed
+from bpgen.emit.cuda_functions import CudaFunctions
+from bpgen.emit.cuda_layout import DeviceMemory
+from bpgen.emit.cuda_workspaces import DeviceWorkspaces
+from bpgen.emit.layout import Memory
+from bpgen.execute.load import load_module
+from bpgen.lower import on_device
+from bpgen.lower.workspace import Workspace
+from bpgen.spell import FormulaSpeller
+
+needs_compiler = pytest.mark.skipif(not has_compiler(), reason="needs g++")
+ROWS, GUARD = 3, 64
+OTHERS = {"deep": DEEP.replace("BLOCKS", "3"), "wide": WIDE}
+SHARED = ["digits_mlp", "lenet_digits", "variational_autoencoder", *OTHERS]
+
+
+def planned(model):
+    """Return when the launches of a step need memory, and which they share."""
+    program = on_device(model.program())
+    device, speller = DeviceMemory.of(program, Memory.of(program)), FormulaSpeller()
+    written = CudaFunctions.of(program, device, speller)
+    return DeviceWorkspaces(program, device, written, speller).training()
+
+
+@pytest.fixture
+def load(tmp_path):
+    """Return a model, and import its module on the stand-in."""
+
+    def build(name) -> Any:
+        declared, path = tmp_path / f"{name}.py", tmp_path / "net.py"
+        if name in OTHERS:
+            declared.write_text(OTHERS[name], encoding="utf-8")
+        model = bp.load(declared if name in OTHERS else name)
+        path.write_text(model.source("cupy"), encoding="utf-8")
+        with installed():
+            return model, load_module(path)
+
+    return build
+
+
+def run(net):
+    """Return the loss and the gradient at the start."""
+    loss, grads = net.loss_and_grad(net.init(seed=0), **net.example(ROWS))
+    return loss, grads.flat.get()
+
+
+@pytest.mark.parametrize("name", zoo())
+def test_the_workspace_is_little_more_than_what_is_needed_at_once(name):
+    # In a small network some hundredths of it are rows that nobody has, so that the next ones are
+    # aligned; what does not grow with the batch lies apart.
+    held = workspace_of(bp.load(name).program())
+    for batch in (64, 1000):
+        assert held.bytes(batch) <= 1.15 * held.bound(batch)
+
+
+@needs_compiler
+@pytest.mark.parametrize("name", SHARED)
+def test_what_a_trainer_allocates_is_foretold(name, load):
+    model, net = load(name)
+    trainer = net.Trainer(net.init(1), ROWS)
+    trainer.step(**net.example(ROWS))
+    holders = [vars(x) for x in (trainer.params, trainer.grads, trainer.state)]
+    holders += [vars(a) for a in trainer._workspaces.values()]
+    holders += [turn.device for turns in trainer._turns.values() for turn in turns]
+    kernels = trainer.state.kernels
+    holders += [kernels._products._rooms] if hasattr(kernels, "_products") else []
+    arrays = {x.place: x for held in holders for x in held.values() if hasattr(x, "place")}
+    allocated = sum(x._around.nbytes - 2 * GUARD * x.itemsize for x in arrays.values())
+    # Besides, some numbers of the optimizer; and the seed.
+    assert 0 <= allocated - sum(memory(model.program(), ROWS).values()) <= 100
+
+
+def poison(a, held, time):
+    """Write NaN where nothing lives at `time`; return how many rows that is."""
+    free, done = dead(held, time, held.pieces), 0
+    for name, rows in held.rows.items():
+        array = getattr(a, name)
+        size = int(np.prod([e.count(ROWS) for e in rows.piece.row]))
+        count = held.pieces[rows.piece] * size
+        begin = array.data.ptr - rows.begin * size * 4
+        whole = array._device.at(begin, count, np.float32).reshape(-1, size)
+        mask = free.pop(rows.piece, np.zeros(len(whole), bool))
+        whole[mask] = np.nan
+        done += int(mask.sum())
+    return done
+
+
+@needs_compiler
+@pytest.mark.parametrize("name", SHARED)
+def test_nothing_is_read_where_no_buffer_lives(name, load):
+    model, net = load(name)
+    loss, gradient = run(net)
+    with poisoned(net, *planned(model), poison) as done:
+        again, poisoned_gradient = run(net)
+    assert done[0] > 0
+    assert again == loss
+    np.testing.assert_array_equal(poisoned_gradient, gradient)
+
+
+@needs_compiler
+@pytest.mark.parametrize("name", ["deep", "digits_mlp"])
+def test_a_life_that_ends_too_early_is_found(name, load):
+    model, net = load(name)
+    alive, held = planned(model)
+    shared = {n: held.lives[n][-1] for n, rows in held.rows.items() if not rows.piece.of}
+    saved, life = max(shared.items(), key=lambda item: len(item[1]))
+    cut = {**held.lives, saved: (range(life.start, life.stop - 1),)}
+    with poisoned(net, alive, Workspace(held.rows, cut), poison), np.errstate(invalid="ignore"):
+        loss, gradient = run(net)
+    assert not np.isfinite(loss) or not np.isfinite(gradient).all(), saved
+
+
+def test_what_a_map_reads_for_the_last_time_is_written_over():
+    _, held = planned(bp.load("char_gpt"))
+    for out, operand in (("d_z1", "d_gelu1"), ("d_att_score", "d_p1")):
+        assert held.rows[out] == held.rows[operand]
