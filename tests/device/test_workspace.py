@@ -41,14 +41,15 @@ def planned(model):
 def load(tmp_path):
     """Return a model, and import its module on the stand-in."""
 
-    def build(name) -> Any:
+    def build(name):
         declared, path = tmp_path / f"{name}.py", tmp_path / "net.py"
         if name in OTHERS:
             declared.write_text(OTHERS[name], encoding="utf-8")
         model = bp.load(declared if name in OTHERS else name)
         path.write_text(model.source("cupy"), encoding="utf-8")
         with installed():
-            return model, load_module(path)
+            net: Any = load_module(path)
+        return model, net
 
     return build
 
@@ -105,7 +106,8 @@ def poison(a, held, time):
 def test_nothing_is_read_where_no_buffer_lives(name, load):
     model, net = load(name)
     loss, gradient = run(net)
-    with poisoned(net, *planned(model), poison) as done:
+    alive, held = planned(model)
+    with poisoned(net, alive, held, poison) as done:
         again, poisoned_gradient = run(net)
     assert done[0] > 0
     assert again == loss
