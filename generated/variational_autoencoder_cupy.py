@@ -12,6 +12,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -945,6 +946,28 @@ class Workspace(Activations):
         self.d_z1 = rows_N[0:64].reshape((N, H))  # ∂L/∂z1[n,h]
 
 
+def needed(N: int, dtype: str) -> int:
+    """Return the bytes that a step on N examples takes: its workspace, and the next batch."""
+    return np.dtype(dtype).itemsize * (680 * N + 66) + 4 * (0)
+
+
+def workspace(N: int, dtype: str) -> Workspace:
+    """Return the memory of a step on N examples.
+
+    Errors: MemoryError that says what is needed, and for how many examples there is room.
+    """
+    with suppress(cp.cuda.memory.OutOfMemoryError):
+        return Workspace(N, dtype)
+    pool = cp.get_default_memory_pool()
+    pool.free_all_blocks()
+    free = cp.cuda.runtime.memGetInfo()[0]
+    room = next((n for n in reversed(range(N)) if needed(n, dtype) <= free), 0)
+    raise MemoryError(
+        f"a step on {N} examples takes {needed(N, dtype):,} bytes of the device, where {free:,} "
+        f"are free: there is room for a batch of {room}"
+    )
+
+
 class State:
     """What the optimizer adam keeps from step to step, and its numbers of one step."""
 
@@ -1231,7 +1254,7 @@ def loss_and_grad(
 ) -> tuple[float, Grads]:
     """Return the loss of a batch and its gradient; float64 parameters make everything float64."""
     (x,) = checked(x, params.flat.dtype)
-    a, g = Workspace(len(x), params.flat.dtype), Grads(cp.empty_like(params.flat))
+    a, g = workspace(len(x), params.flat.dtype), Grads(cp.empty_like(params.flat))
     upload(a, {"x": x})
     upload(a, noise_of(a, seed, step) if noise is None else noise)
     forward(params, a)
@@ -1359,7 +1382,7 @@ class Trainer:
     def _workspace(self, N: int) -> Workspace:
         """Return the memory of a batch size, and make places for its batches if it is new."""
         if N not in self._workspaces:
-            a = self._workspaces[N] = Workspace(N, self.params.flat.dtype)
+            a = self._workspaces[N] = workspace(N, self.params.flat.dtype)
             one = {
                 "x": a.x,
                 "epsilon": a.epsilon,

@@ -12,6 +12,7 @@ import bpgen as bp
 from bpgen.cost import memory
 from bpgen.cost import workspace as workspace_of
 from bpgen.declare.load import zoo
+from bpgen.device.arrays import Device
 from bpgen.device.host import has_compiler
 from bpgen.device.standin import installed
 from bpgen.emit.cuda_functions import CudaFunctions
@@ -41,13 +42,13 @@ def planned(model):
 def load(tmp_path):
     """Return a model, and import its module on the stand-in."""
 
-    def build(name):
+    def build(name, device=None):
         declared, path = tmp_path / f"{name}.py", tmp_path / "net.py"
         if name in OTHERS:
             declared.write_text(OTHERS[name], encoding="utf-8")
         model = bp.load(declared if name in OTHERS else name)
         path.write_text(model.source("cupy"), encoding="utf-8")
-        with installed():
+        with installed(device):
             net: Any = load_module(path)
         return model, net
 
@@ -84,6 +85,21 @@ def test_what_a_trainer_allocates_is_foretold(name, load):
     allocated = sum(x._around.nbytes - 2 * GUARD * x.itemsize for x in arrays.values())
     # Besides, some numbers of the optimizer; and the seed.
     assert 0 <= allocated - sum(memory(model.program(), ROWS).values()) <= 100
+
+
+@needs_compiler
+def test_a_batch_that_does_not_fit_is_refused_with_the_largest_that_does(load):
+    room = 10**6
+    _, net = load("digits_mlp", Device(room=room))
+    with pytest.raises(MemoryError, match=r"takes [0-9,]+ bytes of the device") as caught:
+        net.Trainer(net.init(1), 10**5)
+    fits = int(str(caught.value).rsplit(" ", 1)[1])
+    assert 100 < fits < 10**5
+    _, net = load("digits_mlp", Device(room=room))
+    found = net.Trainer(net.init(1), int(0.9 * fits)).step(**net.example(int(0.9 * fits)))
+    assert np.isfinite(found)
+    with pytest.raises(MemoryError):
+        net.loss_and_grad(net.init(1), **net.example(2 * fits))
 
 
 def poison(a, held, time):

@@ -17,6 +17,10 @@ _GUARD = 64  # entries before and behind each array, which hold NaN
 _ALIGNED = 256  # bytes, as CuPy's memory is
 
 
+class OutOfMemoryError(MemoryError):
+    """What CuPy raises when the device has no room."""
+
+
 @dataclass(frozen=True, slots=True)
 class Work:
     """Something to do, and the memory it reads and writes, by where that begins."""
@@ -30,11 +34,13 @@ class Work:
 class Device:
     """What is being recorded, the order of threads, and the memory that is held.
 
-    `seed` permutes threads; `options` are the compiler's. `launches` counts what has been run.
+    `seed` permutes threads; `options` are the compiler's; `room` is the bytes it has. `launches`
+    counts what has been run.
     """
 
     seed: int = 0
     options: tuple[str, ...] = ()
+    room: int = 2**40
     launches: int = 0
     recording: list[Work] | None = None
     stream: Any = None
@@ -73,6 +79,11 @@ class Device:
         found = Pinned(np.full(size, 0xFF, np.uint8))
         self.order.pins.append(found)
         return found.memory
+
+    @property
+    def free(self) -> int:
+        """The bytes that are left."""
+        return self.room - sum(int(around.nbytes) for around in self.held.values())
 
     def guarded(self, array: NDArray[Any]) -> ndarray:
         """Copy `array` into memory with NaN on both sides: what reads there shows."""

@@ -7,6 +7,7 @@ they were recorded into is launched. New memory holds NaN.
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from bpgen.device.arrays import Device, Work, ndarray
+from bpgen.device.arrays import Device, OutOfMemoryError, Work, ndarray
 from bpgen.device.cublas import nvmath_on
 from bpgen.device.fault import require
 from bpgen.device.fence import fenced
@@ -70,6 +71,9 @@ class Cupy:
     def empty(self, shape: Any, dtype: DTypeLike = float) -> ndarray:
         """Return memory that nothing has written."""
         self.device.refuse_in_capture("allocation")
+        size = math.prod(shape if isinstance(shape, tuple) else (shape,)) * np.dtype(dtype).itemsize
+        if size > self.device.free:
+            raise OutOfMemoryError(f"{size:,} bytes")
         found = self.device.guarded(np.zeros(shape, dtype))
         found.memory.reshape(-1).view(np.uint8)[:] = 0xFF
         return found
@@ -103,7 +107,10 @@ class Cupy:
             {name: getattr(self, name) for name in names},
             ndarray=ndarray,
             RawModule=on["RawModule"],
+            get_default_memory_pool=lambda: SimpleNamespace(free_all_blocks=lambda: None),
             cuda=SimpleNamespace(
+                memory=SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
+                runtime=SimpleNamespace(memGetInfo=lambda: (self.device.free, self.device.room)),
                 Stream=on["Stream"],
                 Event=on["Event"],
                 Graph=Graph,

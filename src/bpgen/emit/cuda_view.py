@@ -32,6 +32,8 @@ class CudaModuleView(ModuleView):
     counts_steps: bool
     workspaces: tuple[WorkspaceView, ...]
     needs_lent: bool
+    numbers_needed: str
+    integers_needed: str
     numbers: tuple[FieldView, ...]
     kernels: tuple[KernelView, ...]
     has_noise: bool

@@ -49,6 +49,16 @@ class DeviceWorkspaces:
         alive = self.written.called(TRAINING)
         return alive, _assigned(alive, self._buffers(alive, ()))
 
+    def needed(self) -> tuple[str, str]:
+        """Return how many numbers a step takes, and how many integers that the host sends."""
+        _, held = self.training()
+        numbers, integers = dict(held.pieces), dict[Piece, int]()
+        for t in (*self.memory.given, *self.memory.sent):
+            buffer = Buffer(t.name, t.indices, "float", ())
+            found = integers if t.is_integer else numbers
+            found[buffer.piece(())] = found.get(buffer.piece(()), 0) + buffer.rows(())
+        return _sum(numbers), _sum(integers)
+
     def _view(
         self, name: str, base: str, functions: Sequence[str], results: Collection[str]
     ) -> WorkspaceView:
@@ -128,3 +138,12 @@ def _from_host(tensor: Tensor) -> str:
     if tensor.role is Role.TABLE:
         return f'cp.asarray(TABLES["{tensor.name}"].astype({dtype}))'
     return f"cp.empty({shape(tensor.indices)}, {dtype})"
+
+
+def _sum(pieces: Mapping[Piece, int]) -> str:
+    """Return how many numbers some pieces have, in Python."""
+    counts: dict[str, int] = {}
+    for piece, rows in pieces.items():
+        row = "".join(f" * {e.name}" for e in piece.row)
+        counts[row] = counts.get(row, 0) + rows
+    return " + ".join(f"{rows}{row}" for row, rows in counts.items()) or "0"

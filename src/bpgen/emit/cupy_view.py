@@ -40,7 +40,8 @@ def view_of(program: Program, declared_in: str, dtype: str) -> CudaModuleView:
     memory, tensors, name = DeviceMemory.of(program, host), contract.tensors, program.network.name
     written = CudaFunctions.of(program, memory, speller)
     functions, kernels = written.views(), written.kernels()
-    workspaces = DeviceWorkspaces(program, memory, written, speller).views()
+    room = DeviceWorkspaces(program, memory, written, speller)
+    workspaces, (numbers, integers) = room.views(), room.needed()
     init, has_noise = tensors.init(), bool(program.network.of_role(Role.NOISE))
     needs_lent = any(f"{LENT}(" in field.make for w in workspaces for field in w.buffers)
     common = contract.fields(dtype, functions, has_noise=has_noise)
@@ -62,6 +63,8 @@ def view_of(program: Program, declared_in: str, dtype: str) -> CudaModuleView:
         workspaces=workspaces,
         room=f"2**{ROOM.bit_length() - 1}",
         needs_lent=needs_lent,
+        numbers_needed=numbers,
+        integers_needed=integers,
         init=init,
         kernels=kernels,
         has_noise=has_noise,
