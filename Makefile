@@ -47,6 +47,7 @@ oracle: $(VENV)/.oracle
 kernels: $(VENV)/.cuda
 	$(BIN)/pytest tests/device/test_nvrtc.py -n auto
 	$(BIN)/python benchmarks/kernels.py -o benchmarks/results/kernels.md
+	$(BIN)/python benchmarks/device_memory.py -o benchmarks/results/device_memory.md
 
 sanitize: $(VENV)/.dev
 	LD_PRELOAD="$$(g++ -print-file-name=libasan.so) $$(g++ -print-file-name=libubsan.so)" \
