@@ -1335,7 +1335,7 @@ class Workspace(Activations):
 
 def needed(N: int, dtype: str) -> int:
     """Return the bytes that a step on N examples takes: its workspace, and the next batch."""
-    return np.dtype(dtype).itemsize * (465344 * N + 9217) + 4 * (256 * N)
+    return np.dtype(dtype).itemsize * (443136 * N + 9217) + 4 * (256 * N)
 
 
 def workspace(N: int, dtype: str) -> Workspace:

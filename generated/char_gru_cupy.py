@@ -950,7 +950,7 @@ class Workspace(Activations):
 
 def needed(N: int, dtype: str) -> int:
     """Return the bytes that a step on N examples takes: its workspace, and the next batch."""
-    return np.dtype(dtype).itemsize * (131072 * N + 1) + 4 * (256 * N)
+    return np.dtype(dtype).itemsize * (116736 * N + 1) + 4 * (256 * N)
 
 
 def workspace(N: int, dtype: str) -> Workspace:

@@ -939,7 +939,7 @@ class Workspace(Activations):
 
 def needed(N: int, dtype: str) -> int:
     """Return the bytes that a step on N examples takes: its workspace, and the next batch."""
-    return np.dtype(dtype).itemsize * (131200 * N + 1) + 4 * (256 * N)
+    return np.dtype(dtype).itemsize * (125056 * N + 1) + 4 * (256 * N)
 
 
 def workspace(N: int, dtype: str) -> Workspace:

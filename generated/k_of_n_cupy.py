@@ -641,7 +641,7 @@ class Workspace(Activations):
 
 def needed(N: int, dtype: str) -> int:
     """Return the bytes that a step on N examples takes: its workspace, and the next batch."""
-    return np.dtype(dtype).itemsize * (714 * N + 1) + 4 * (2 * N + 384)
+    return np.dtype(dtype).itemsize * (673 * N + 1) + 4 * (2 * N + 384)
 
 
 def workspace(N: int, dtype: str) -> Workspace:

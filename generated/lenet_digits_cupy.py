@@ -1068,7 +1068,7 @@ class Workspace(Activations):
 
 def needed(N: int, dtype: str) -> int:
     """Return the bytes that a step on N examples takes: its workspace, and the next batch."""
-    return np.dtype(dtype).itemsize * (4976 * N + 1) + 4 * (2 * N)
+    return np.dtype(dtype).itemsize * (4324 * N + 1) + 4 * (2 * N)
 
 
 def workspace(N: int, dtype: str) -> Workspace:

@@ -497,7 +497,7 @@ class Workspace(Activations):
 
 def needed(N: int, dtype: str) -> int:
     """Return the bytes that a step on N examples takes: its workspace, and the next batch."""
-    return np.dtype(dtype).itemsize * (47 * N + 1) + 4 * (0)
+    return np.dtype(dtype).itemsize * (39 * N + 1) + 4 * (0)
 
 
 def workspace(N: int, dtype: str) -> Workspace:

@@ -1885,7 +1885,7 @@ class Workspace(Activations):
 
 def needed(N: int, dtype: str) -> int:
     """Return the bytes that a step on N examples takes: its workspace, and the next batch."""
-    return np.dtype(dtype).itemsize * (23134 * N + 8401) + 4 * (2 * N)
+    return np.dtype(dtype).itemsize * (17396 * N + 8401) + 4 * (2 * N)
 
 
 def workspace(N: int, dtype: str) -> Workspace:

@@ -640,7 +640,7 @@ class Workspace(Activations):
 
 def needed(N: int, dtype: str) -> int:
     """Return the bytes that a step on N examples takes: its workspace, and the next batch."""
-    return np.dtype(dtype).itemsize * (53 * N + 66) + 4 * (2 * N)
+    return np.dtype(dtype).itemsize * (51 * N + 66) + 4 * (2 * N)
 
 
 def workspace(N: int, dtype: str) -> Workspace:

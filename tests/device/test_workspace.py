@@ -15,14 +15,9 @@ from bpgen.declare.load import zoo
 from bpgen.device.arrays import Device
 from bpgen.device.host import has_compiler
 from bpgen.device.standin import installed
-from bpgen.emit.cuda_functions import CudaFunctions
-from bpgen.emit.cuda_layout import DeviceMemory
 from bpgen.emit.cuda_workspaces import DeviceWorkspaces
-from bpgen.emit.layout import Memory
 from bpgen.execute.load import load_module
-from bpgen.lower import on_device
 from bpgen.lower.workspace import Workspace
-from bpgen.spell import FormulaSpeller
 
 needs_compiler = pytest.mark.skipif(not has_compiler(), reason="needs g++")
 ROWS, GUARD = 3, 64
@@ -30,24 +25,16 @@ OTHERS = {"deep": DEEP.replace("BLOCKS", "3"), "wide": WIDE}
 SHARED = ["digits_mlp", "lenet_digits", "variational_autoencoder", *OTHERS]
 
 
-def planned(model):
-    """Return when the launches of a step need memory, and which they share."""
-    program = on_device(model.program())
-    device, speller = DeviceMemory.of(program, Memory.of(program)), FormulaSpeller()
-    written = CudaFunctions.of(program, device, speller)
-    return DeviceWorkspaces(program, device, written, speller).training()
-
-
 @pytest.fixture
 def load(tmp_path):
     """Return a model, and import its module on the stand-in."""
 
-    def build(name, device=None):
-        declared, path = tmp_path / f"{name}.py", tmp_path / "net.py"
+    def build(name, device=None, **bounds):
+        declared, path = tmp_path / f"{name}.py", tmp_path / f"{name}_net.py"
         if name in OTHERS:
             declared.write_text(OTHERS[name], encoding="utf-8")
         model = bp.load(declared if name in OTHERS else name)
-        path.write_text(model.source("cupy"), encoding="utf-8")
+        path.write_text(model.source("cupy", **bounds), encoding="utf-8")
         with installed(device):
             net: Any = load_module(path)
         return model, net
@@ -122,7 +109,7 @@ def poison(a, held, time):
 def test_nothing_is_read_where_no_buffer_lives(name, load):
     model, net = load(name)
     loss, gradient = run(net)
-    alive, held = planned(model)
+    alive, held = DeviceWorkspaces.of(model.program()).training()
     with poisoned(net, alive, held, poison) as done:
         again, poisoned_gradient = run(net)
     assert done[0] > 0
@@ -134,7 +121,7 @@ def test_nothing_is_read_where_no_buffer_lives(name, load):
 @pytest.mark.parametrize("name", ["deep", "digits_mlp"])
 def test_a_life_that_ends_too_early_is_found(name, load):
     model, net = load(name)
-    alive, held = planned(model)
+    alive, held = DeviceWorkspaces.of(model.program()).training()
     shared = {n: held.lives[n][-1] for n, rows in held.rows.items() if not rows.piece.of}
     saved, life = max(shared.items(), key=lambda item: len(item[1]))
     cut = {**held.lives, saved: (range(life.start, life.stop - 1),)}
@@ -144,6 +131,19 @@ def test_a_life_that_ends_too_early_is_found(name, load):
 
 
 def test_what_a_map_reads_for_the_last_time_is_written_over():
-    _, held = planned(bp.load("char_gpt"))
+    held = workspace_of(bp.load("char_gpt").program())
     for out, operand in (("d_z1", "d_gelu1"), ("d_att_score", "d_p1")):
         assert held.rows[out] == held.rows[operand]
+
+
+@needs_compiler
+def test_computing_again_keeps_the_budget_and_changes_no_bit(load):
+    model, net = load("deep")
+    most = int(0.7 * workspace_of(model.program()).bytes(ROWS))
+    _, less = load("deep", memory=most, batch=ROWS)
+    assert "computes again" in less.__doc__
+    assert less.needed(ROWS, "float32") < net.needed(ROWS, "float32")
+    sent = 2 * 4 * sum(array.size for array in net.example(ROWS).values())
+    assert less.needed(ROWS, "float32") - sent <= most
+    for found, expected in zip(run(less), run(net), strict=True):
+        np.testing.assert_array_equal(found, expected)

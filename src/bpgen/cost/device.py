@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from bpgen.cost.rows import sizes_of
 from bpgen.cost.work import FLOAT, Sizes, Work, work
 from bpgen.emit.cuda_functions import CudaFunctions
-from bpgen.emit.cuda_layout import DeviceMemory
 from bpgen.emit.cuda_workspaces import DeviceWorkspaces
-from bpgen.emit.layout import Memory
 from bpgen.ir.expr import accesses, indices_of
 from bpgen.ir.index import Index
 from bpgen.ir.program import (
@@ -25,11 +23,10 @@ from bpgen.ir.program import (
     steps_of,
 )
 from bpgen.ir.tensor import Tensor
-from bpgen.lower import on_device
 from bpgen.lower.lives import functions_of
 from bpgen.lower.reorder import formulas_of
 from bpgen.lower.workspace import Workspace
-from bpgen.spell import FormulaSpeller, order_of
+from bpgen.spell import FormulaSpeller
 from bpgen.targets.cupy.kernel import Launch
 from bpgen.targets.cupy.matmul import ROOM
 from bpgen.targets.cupy.target import Rounds
@@ -54,7 +51,7 @@ class KernelRow:
 
 def memory(program: Program, batch: int) -> dict[str, int]:
     """Return the bytes that the module allocates on the device for a batch, by what they hold."""
-    module = _Module.of(on_device(program))
+    module = DeviceWorkspaces.of(program)
     network, sizes = program.network, sizes_of(program, batch)
     own = sum(t.entries for t in network.parameters)
 
@@ -67,45 +64,26 @@ def memory(program: Program, batch: int) -> dict[str, int]:
         "optimizer": FLOAT * own * len(program.optimizer.states),
         "the batch": held(module.memory.given),
         "the next batch": held(module.memory.sent),
-        "workspace": module.workspace().bytes(batch),
-        "cuBLASLt": ROOM if module.multiplies() else 0,
+        "workspace": module.training()[1].bytes(batch),
+        "cuBLASLt": ROOM if _multiplies(module.written) else 0,
     }
 
 
 def workspace(program: Program) -> Workspace:
     """Return the memory of a step of training that launches share by their lives."""
-    return _Module.of(on_device(program)).workspace()
+    return DeviceWorkspaces.of(program).training()[1]
 
 
-@dataclass(frozen=True, slots=True)
-class _Module:
-    """The functions of a program as they lie on the device, and the memory they are about."""
-
-    program: Program
-    memory: DeviceMemory
-    written: CudaFunctions
-    speller: FormulaSpeller
-
-    @classmethod
-    def of(cls, program: Program) -> _Module:
-        device = DeviceMemory.of(program, Memory.of(program))
-        speller = FormulaSpeller(order_of(program.tensors.values()))
-        return cls(program, device, CudaFunctions.of(program, device, speller), speller)
-
-    def workspace(self) -> Workspace:
-        found = DeviceWorkspaces(self.program, self.memory, self.written, self.speller)
-        return found.training()[1]
-
-    def multiplies(self) -> bool:
-        """Whether the library multiplies matrices."""
-        steps = (s for function in self.written.views() for s in function.steps)
-        return any("k.matmul(" in line for step in steps for line in step.lines)
+def _multiplies(written: CudaFunctions) -> bool:
+    """Whether the library multiplies matrices."""
+    steps = (s for function in written.views() for s in function.steps)
+    return any("k.matmul(" in line for step in steps for line in step.lines)
 
 
 def kernels(program: Program, batch: int) -> tuple[KernelRow, ...]:
     """Return the launches of a step, in order."""
-    program = on_device(program)
-    sizes, module = sizes_of(program, batch), _Module.of(program)
+    module = DeviceWorkspaces.of(program)
+    program, sizes = module.program, sizes_of(program, batch)
     found: list[KernelRow] = []
     for name, parts in functions_of(program).items():
         if name in _OF_A_STEP:

@@ -10,19 +10,27 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from bpgen.emit.audit import audited
-from bpgen.emit.budget import Budget, within
+from bpgen.emit.budget import Budget, within, workspace
+from bpgen.emit.cuda_workspaces import DeviceWorkspaces
 from bpgen.emit.cupy_view import view_of as cupy_view_of
 from bpgen.emit.numpy_view import view_of as numpy_view_of
 from bpgen.emit.render import render
 from bpgen.emit.view import ModuleView
 from bpgen.errors import OptionError, TargetError
 from bpgen.ir.program import Program, steps_of
+from bpgen.lower.workspace import Workspace
 
 __all__ = ["TARGETS", "module"]
 
 TARGETS: dict[str, Callable[[Program, str, str], ModuleView]] = {
     "numpy": numpy_view_of,
     "cupy": cupy_view_of,
+}
+
+# What a step takes of memory.
+MEASURED: dict[str, Callable[[Program], Workspace]] = {
+    "numpy": workspace,
+    "cupy": lambda program: DeviceWorkspaces.of(program).training()[1],
 }
 
 
@@ -56,14 +64,9 @@ def module(
             rule="On a GPU, products of float32 may be rounded to tf32 or bf16.",
             way_out="Leave out --precision, or take --target cupy --dtype float32.",
         )
-    if memory is not None and target != "numpy":
-        raise TargetError(
-            f"{target} modules keep no bound on memory yet",
-            way_out="Leave out --memory, or take --target numpy.",
-        )
     _check_batch(program)
     if memory is not None:
-        program = within(program, Budget(memory, batch or 64))
+        program = within(program, Budget(memory, batch or 64), MEASURED[target])
     view = TARGETS[target](program, declared_in, dtype)
     return audited(render(target, replace(view, precision=precision)))
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 
 from bpgen.emit.functions import Functions
 from bpgen.emit.layout import Memory
 from bpgen.emit.workspaces import Workspaces
+from bpgen.emit.wrap import WIDTH
 from bpgen.errors import OptionError
 from bpgen.ir.program import Program, steps_of
 from bpgen.lower import in_memory
-from bpgen.lower.again import Cost, Origin, candidates, cost
+from bpgen.lower.again import Origin, candidates, cost
 from bpgen.lower.held import buffers
 from bpgen.lower.lives import TRAINING, lives
 from bpgen.lower.turns import by_turns, inward
@@ -43,23 +45,35 @@ def written(program: Program) -> Workspaces:
     return Workspaces(program, memory, speller, functions)
 
 
-def within(program: Program, budget: Budget) -> Program:
+def within(program: Program, budget: Budget, measured: Callable[[Program], Workspace]) -> Program:
     """Return `program`, which computes so much again that a step of training keeps the budget.
 
+    `measured` is the memory that a target needs for it.
     Errors: OptionError if the least memory that was found is more.
     """
     program = inward(program)
-    found = _chosen(program, budget, lambda p: workspace(p).bytes(budget.batch))
+    found = _chosen(program, budget, lambda p: measured(p).bytes(budget.batch))
     origins = candidates(program)
     return replace(program, again=tuple(name for name in origins if name in found))
 
 
-def price(program: Program) -> tuple[Cost, float]:
-    """Return what `program`, by turns, computes again for an example, and its share of a step."""
+def computed_again(program: Program, *, is_timed: bool) -> tuple[str, ...]:
+    """Return what a module says of a backward pass that computes again what it does not keep.
+
+    `is_timed` if what a core does in a nanosecond says how long that takes.
+    """
+    if not program.again:
+        return ()
     again = (s for s in steps_of(program.backward) if s.equation.out.name in program.again)
     parts = program.forward + program.loss + program.advance + program.backward
     extra = cost(program, again, 1)
-    return extra, extra.time / (cost(program, steps_of(parts), 1).time - extra.time)
+    share = extra.time / (cost(program, steps_of(parts), 1).time - extra.time)
+    told = (
+        f"To save memory `backward` computes again {', '.join(program.again)}: "
+        f"{extra.multiply_adds:,} multiply-adds and {extra.bytes:,} bytes moved for each example"
+    )
+    told += f", about {100 * share:.0f} % of the time of a step." if is_timed else "."
+    return ("", *textwrap.wrap(told, WIDTH))
 
 
 def _chosen(program: Program, budget: Budget, measure: Callable[[Program], int]) -> set[str]:

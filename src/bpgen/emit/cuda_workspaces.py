@@ -8,14 +8,16 @@ from dataclasses import dataclass
 
 from bpgen.emit.cuda_functions import CudaFunctions
 from bpgen.emit.cuda_layout import DeviceMemory
+from bpgen.emit.layout import Memory as HostMemory
 from bpgen.emit.layout import buffer_field, shape
 from bpgen.emit.view import FieldView, WorkspaceView
 from bpgen.emit.workspaces import called, seen_as, size_of
 from bpgen.ir.program import Program
 from bpgen.ir.tensor import Role, Tensor
+from bpgen.lower import on_device
 from bpgen.lower.lives import DRAW, TRAINING, predicting
 from bpgen.lower.workspace import Buffer, Piece, Rows, Workspace, assigned
-from bpgen.spell import FormulaSpeller
+from bpgen.spell import FormulaSpeller, order_of
 from bpgen.targets.cupy.lives import DeviceLives
 from bpgen.targets.cupy.memory import Memory
 from bpgen.targets.cupy.noise import RANDOM
@@ -37,6 +39,14 @@ class DeviceWorkspaces:
     memory: DeviceMemory
     written: CudaFunctions
     speller: FormulaSpeller
+
+    @classmethod
+    def of(cls, program: Program) -> DeviceWorkspaces:
+        """Return the workspaces of a program, of which all functions are written now."""
+        program = on_device(program)
+        device = DeviceMemory.of(program, HostMemory.of(program))
+        speller = FormulaSpeller(order_of(program.tensors.values()))
+        return cls(program, device, CudaFunctions.of(program, device, speller), speller)
 
     def views(self) -> tuple[WorkspaceView, ...]:
         """Return what prediction needs, and what training needs."""

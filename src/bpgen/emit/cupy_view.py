@@ -6,8 +6,9 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
+from bpgen.emit.budget import computed_again
 from bpgen.emit.contract import Contract, plain
-from bpgen.emit.cuda_functions import CudaFunctions, launched
+from bpgen.emit.cuda_functions import launched
 from bpgen.emit.cuda_layout import DeviceMemory, number_fields
 from bpgen.emit.cuda_view import CudaModuleView, KernelView
 from bpgen.emit.cuda_workspaces import DeviceWorkspaces
@@ -19,8 +20,6 @@ from bpgen.emit.workspaces import LENT
 from bpgen.emit.wrap import WIDTH, wrapped_code
 from bpgen.ir.program import Program
 from bpgen.ir.tensor import Role
-from bpgen.lower import on_device
-from bpgen.spell import FormulaSpeller, order_of
 from bpgen.targets.cupy.matmul import ROOM
 from bpgen.targets.cupy.noise import is_drawn
 
@@ -33,14 +32,11 @@ _PRECONDITIONS = (
 
 def view_of(program: Program, declared_in: str, dtype: str) -> CudaModuleView:
     """Return the view of the module that trains `program` on a GPU."""
-    program = on_device(program)
-    host = Memory.of(program)
-    speller = FormulaSpeller(order_of(program.tensors.values()))
-    contract = Contract(program, host, speller)
-    memory, tensors, name = DeviceMemory.of(program, host), contract.tensors, program.network.name
-    written = CudaFunctions.of(program, memory, speller)
-    functions, kernels = written.views(), written.kernels()
-    room = DeviceWorkspaces(program, memory, written, speller)
+    room = DeviceWorkspaces.of(program)
+    program, memory = room.program, room.memory
+    contract = Contract(program, Memory.of(program), room.speller)
+    tensors, name = contract.tensors, program.network.name
+    functions, kernels = room.written.views(), room.written.kernels()
     workspaces, (numbers, integers) = room.views(), room.needed()
     init, has_noise = tensors.init(), bool(program.network.of_role(Role.NOISE))
     needs_lent = any(f"{LENT}(" in field.make for w in workspaces for field in w.buffers)
@@ -56,6 +52,7 @@ def view_of(program: Program, declared_in: str, dtype: str) -> CudaModuleView:
         origin=(
             plain(f"Written by `bpgen emit {name} --target cupy` from {declared_in}."),
             "It needs CuPy and an NVIDIA GPU to run, and neither to be imported.",
+            *computed_again(program, is_timed=False),
         ),
         extents_in_cuda=_in_cuda(program),
         counts_steps=program.optimizer.counts_steps,

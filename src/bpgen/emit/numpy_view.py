@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import textwrap
-
-from bpgen.emit.budget import price
+from bpgen.emit.budget import computed_again
 from bpgen.emit.contract import NOISE_ARGS, Contract, plain
 from bpgen.emit.functions import Functions
 from bpgen.emit.layout import Memory, vector_lines
@@ -13,7 +11,6 @@ from bpgen.emit.share_view import share_fields
 from bpgen.emit.tensors import as_tuple
 from bpgen.emit.view import NumpyModuleView
 from bpgen.emit.workspaces import APART, LENT, Workspaces
-from bpgen.emit.wrap import WIDTH
 from bpgen.ir.program import Blocks, Program
 from bpgen.lower import in_memory
 from bpgen.lower.meetings import with_meetings
@@ -51,7 +48,7 @@ def view_of(program: Program, declared_in: str, dtype: str) -> NumpyModuleView:
     return NumpyModuleView(
         origin=(
             plain(f"Written by `bpgen emit {net.name}` from {declared_in}; needs numpy alone."),
-            *_again(program),
+            *computed_again(program, is_timed=True),
         ),
         needs_math=any(f"{word}(" in code for word in (LENT, APART, "orthogonal"))
         or "math." in code
@@ -73,16 +70,3 @@ def view_of(program: Program, declared_in: str, dtype: str) -> NumpyModuleView:
         **share_fields(program, memory, found),
         **contract.fields(dtype, functions, has_noise=bool(noise)),
     )
-
-
-def _again(program: Program) -> tuple[str, ...]:
-    """Return what is said of a backward pass that computes again what it does not keep."""
-    if not program.again:
-        return ()
-    extra, share = price(program)
-    told = (
-        f"To save memory `backward` computes again {', '.join(program.again)}: "
-        f"{extra.multiply_adds:,} multiply-adds and {extra.bytes:,} bytes moved for each example, "
-        f"about {100 * share:.0f} % of the time of a step."
-    )
-    return ("", *textwrap.wrap(told, WIDTH))

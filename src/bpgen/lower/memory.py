@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bpgen.ir.program import Program
+from bpgen.lower.again import computed_again
 from bpgen.lower.axes import in_turn
 from bpgen.lower.batch_last import batch_last
 from bpgen.lower.bias_rows import bias_rows
@@ -25,7 +26,8 @@ def in_memory(program: Program) -> Program:
 def on_device(program: Program) -> Program:
     """Return `program` with the loops and buffers that suit a GPU, whose kernels are spelled.
 
-    There an equation is one kernel, whatever its statements are: these stay.
+    There an equation is one kernel, whatever its statements are: these stay. What it is to compute
+    `again` is in its backward pass.
     """
-    found = inward(program)
+    found = computed_again(inward(program), program.again)
     return replace(found, in_turn=in_turn(found, spelled(found)))
