@@ -50,11 +50,12 @@ def run(net):
 
 @pytest.mark.parametrize("name", zoo())
 def test_the_workspace_is_little_more_than_what_is_needed_at_once(name):
-    # In a small network some hundredths of it are rows that nobody has, so that the next ones are
-    # aligned; what does not grow with the batch lies apart.
+    # A few rows lie idle, so that the next buffer is aligned: that shows in a small network. So do
+    # the numbers that do not grow with the batch, which lie apart.
     held = workspace_of(bp.load(name).program())
     for batch in (64, 1000):
-        assert held.bytes(batch) <= 1.15 * held.bound(batch)
+        idle = 8 * 4 * batch + 512
+        assert held.bytes(batch) <= 1.1 * held.bound(batch) + idle
 
 
 @needs_compiler
@@ -125,9 +126,10 @@ def test_a_life_that_ends_too_early_is_found(name, load):
     shared = {n: held.lives[n][-1] for n, rows in held.rows.items() if not rows.piece.of}
     saved, life = max(shared.items(), key=lambda item: len(item[1]))
     cut = {**held.lives, saved: (range(life.start, life.stop - 1),)}
+    _, expected = run(net)
     with poisoned(net, alive, Workspace(held.rows, cut), poison), np.errstate(invalid="ignore"):
-        loss, gradient = run(net)
-    assert not np.isfinite(loss) or not np.isfinite(gradient).all(), saved
+        _, gradient = run(net)
+    assert not np.array_equal(gradient, expected), saved
 
 
 def test_what_a_map_reads_for_the_last_time_is_written_over():
