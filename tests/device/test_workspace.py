@@ -118,12 +118,20 @@ def test_nothing_is_read_where_no_buffer_lives(name, load):
     np.testing.assert_array_equal(poisoned_gradient, gradient)
 
 
+def is_written_over(name, life, held):
+    """Whether another buffer lies in the same rows at the end of a life."""
+    others = (n for n, rows in held.rows.items() if rows == held.rows[name] and n != name)
+    return any(life.stop - 1 in other for n in others for other in held.lives[n])
+
+
 @needs_compiler
 @pytest.mark.parametrize("name", ["deep", "digits_mlp"])
 def test_a_life_that_ends_too_early_is_found(name, load):
     model, net = load(name)
     alive, held = DeviceWorkspaces.of(model.program()).training()
-    shared = {n: held.lives[n][-1] for n, rows in held.rows.items() if not rows.piece.of}
+    ends = {n: held.lives[n][-1] for n, rows in held.rows.items() if not rows.piece.of}
+    # What is written over in its last launch holds what is written there.
+    shared = {n: life for n, life in ends.items() if not is_written_over(n, life, held)}
     saved, life = max(shared.items(), key=lambda item: len(item[1]))
     cut = {**held.lives, saved: (range(life.start, life.stop - 1),)}
     _, expected = run(net)

@@ -126,7 +126,8 @@ class DeviceWorkspaces:
 def _assigned(alive: DeviceLives, buffers: Sequence[Buffer]) -> Workspace:
     def in_place(out: Buffer, operand: Buffer, time: int) -> bool:
         pairs = alive.launches[time].touched.in_place
-        return out.indices == operand.indices and (out.name, operand.name) in pairs
+        alike = (out.indices, out.kind) == (operand.indices, operand.kind)
+        return alike and (out.name, operand.name) in pairs
 
     return assigned(buffers, (), in_place)
 
