@@ -330,7 +330,7 @@ class Activations:
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
     the first is needed no more when the second is written. Names in capitals are constants, such
-    as C_0_5 for 0.5; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
+    as C_2_OVER_N for 2/N; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
     hand, of the BATCH that threads share.
     """
 
@@ -555,7 +555,7 @@ class Activations:
         self.i_n = lent(rows_N[0:2], np.intp, (N,))
         self.u_n = rows_N[0:1].reshape(N)
         self.COUNT_N = np.array(N)
-        self.C_1E_MINUS_05 = np.array(1e-05, dtype)
+        self.C_0_00001 = np.array(1e-05, dtype)
         self.MEAN_H = np.full(H, 1 / H, dtype)
         self.MEAN_N = np.full(N, 1 / BATCH, dtype)
         self.ONE = np.array(1, dtype)
@@ -569,7 +569,7 @@ class Workspace(Activations):
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
     the first is needed no more when the second is written. Names in capitals are constants, such
-    as C_0_5 for 0.5; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
+    as C_2_OVER_N for 2/N; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
     hand, of the BATCH that threads share.
     """
 
@@ -941,7 +941,7 @@ class Workspace(Activations):
         self.sum_d_xhat1 = rows_N[97:98].reshape(N)  # sum_d_xhat1[n]
         self.d_z1 = rows_N[64:96].reshape((N, H))  # ∂L/∂z1[n,h]
         self.COUNT_N = np.array(N)
-        self.C_1E_MINUS_05 = np.array(1e-05, dtype)
+        self.C_0_00001 = np.array(1e-05, dtype)
         self.C_1_OVER_BATCH = np.array(1 / BATCH, dtype)
         self.C_1_OVER_H = np.array(1 / H, dtype)
         self.MEAN_H = np.full(H, 1 / H, dtype)
@@ -1065,7 +1065,7 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.dot(a.u_nh, a.MEAN_H, out=a.var1)
 
     # rstd1[n] = 1/√(var1[n] + 1e-05)
-    np.add(a.var1, a.C_1E_MINUS_05, out=a.rstd1)
+    np.add(a.var1, a.C_0_00001, out=a.rstd1)
     np.sqrt(a.rstd1, out=a.rstd1)
     np.divide(a.ONE, a.rstd1, out=a.rstd1)
 
@@ -1099,7 +1099,7 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.dot(a.u_nh, a.MEAN_H, out=a.var2)
 
     # rstd2[n] = 1/√(var2[n] + 1e-05)
-    np.add(a.var2, a.C_1E_MINUS_05, out=a.rstd2)
+    np.add(a.var2, a.C_0_00001, out=a.rstd2)
     np.sqrt(a.rstd2, out=a.rstd2)
     np.divide(a.ONE, a.rstd2, out=a.rstd2)
 
@@ -1133,7 +1133,7 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.dot(a.u_nh, a.MEAN_H, out=a.var3)
 
     # rstd3[n] = 1/√(var3[n] + 1e-05)
-    np.add(a.var3, a.C_1E_MINUS_05, out=a.rstd3)
+    np.add(a.var3, a.C_0_00001, out=a.rstd3)
     np.sqrt(a.rstd3, out=a.rstd3)
     np.divide(a.ONE, a.rstd3, out=a.rstd3)
 
@@ -1167,7 +1167,7 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.dot(a.u_nh, a.MEAN_H, out=a.var4)
 
     # rstd4[n] = 1/√(var4[n] + 1e-05)
-    np.add(a.var4, a.C_1E_MINUS_05, out=a.rstd4)
+    np.add(a.var4, a.C_0_00001, out=a.rstd4)
     np.sqrt(a.rstd4, out=a.rstd4)
     np.divide(a.ONE, a.rstd4, out=a.rstd4)
 
@@ -1201,7 +1201,7 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.dot(a.u_nh, a.MEAN_H, out=a.var5)
 
     # rstd5[n] = 1/√(var5[n] + 1e-05)
-    np.add(a.var5, a.C_1E_MINUS_05, out=a.rstd5)
+    np.add(a.var5, a.C_0_00001, out=a.rstd5)
     np.sqrt(a.rstd5, out=a.rstd5)
     np.divide(a.ONE, a.rstd5, out=a.rstd5)
 
@@ -1235,7 +1235,7 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.dot(a.u_nh, a.MEAN_H, out=a.var6)
 
     # rstd6[n] = 1/√(var6[n] + 1e-05)
-    np.add(a.var6, a.C_1E_MINUS_05, out=a.rstd6)
+    np.add(a.var6, a.C_0_00001, out=a.rstd6)
     np.sqrt(a.rstd6, out=a.rstd6)
     np.divide(a.ONE, a.rstd6, out=a.rstd6)
 
@@ -1269,7 +1269,7 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.dot(a.u_nh, a.MEAN_H, out=a.var7)
 
     # rstd7[n] = 1/√(var7[n] + 1e-05)
-    np.add(a.var7, a.C_1E_MINUS_05, out=a.rstd7)
+    np.add(a.var7, a.C_0_00001, out=a.rstd7)
     np.sqrt(a.rstd7, out=a.rstd7)
     np.divide(a.ONE, a.rstd7, out=a.rstd7)
 
@@ -1303,7 +1303,7 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.dot(a.u_nh, a.MEAN_H, out=a.var8)
 
     # rstd8[n] = 1/√(var8[n] + 1e-05)
-    np.add(a.var8, a.C_1E_MINUS_05, out=a.rstd8)
+    np.add(a.var8, a.C_0_00001, out=a.rstd8)
     np.sqrt(a.rstd8, out=a.rstd8)
     np.divide(a.ONE, a.rstd8, out=a.rstd8)
 
@@ -1337,7 +1337,7 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.dot(a.u_nh, a.MEAN_H, out=a.var9)
 
     # rstd9[n] = 1/√(var9[n] + 1e-05)
-    np.add(a.var9, a.C_1E_MINUS_05, out=a.rstd9)
+    np.add(a.var9, a.C_0_00001, out=a.rstd9)
     np.sqrt(a.rstd9, out=a.rstd9)
     np.divide(a.ONE, a.rstd9, out=a.rstd9)
 
@@ -1371,7 +1371,7 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.dot(a.u_nh, a.MEAN_H, out=a.var10)
 
     # rstd10[n] = 1/√(var10[n] + 1e-05)
-    np.add(a.var10, a.C_1E_MINUS_05, out=a.rstd10)
+    np.add(a.var10, a.C_0_00001, out=a.rstd10)
     np.sqrt(a.rstd10, out=a.rstd10)
     np.divide(a.ONE, a.rstd10, out=a.rstd10)
 
@@ -1405,7 +1405,7 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.dot(a.u_nh, a.MEAN_H, out=a.var11)
 
     # rstd11[n] = 1/√(var11[n] + 1e-05)
-    np.add(a.var11, a.C_1E_MINUS_05, out=a.rstd11)
+    np.add(a.var11, a.C_0_00001, out=a.rstd11)
     np.sqrt(a.rstd11, out=a.rstd11)
     np.divide(a.ONE, a.rstd11, out=a.rstd11)
 
@@ -1439,7 +1439,7 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.dot(a.u_nh, a.MEAN_H, out=a.var12)
 
     # rstd12[n] = 1/√(var12[n] + 1e-05)
-    np.add(a.var12, a.C_1E_MINUS_05, out=a.rstd12)
+    np.add(a.var12, a.C_0_00001, out=a.rstd12)
     np.sqrt(a.rstd12, out=a.rstd12)
     np.divide(a.ONE, a.rstd12, out=a.rstd12)
 
@@ -1473,7 +1473,7 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.dot(a.u_nh, a.MEAN_H, out=a.var13)
 
     # rstd13[n] = 1/√(var13[n] + 1e-05)
-    np.add(a.var13, a.C_1E_MINUS_05, out=a.rstd13)
+    np.add(a.var13, a.C_0_00001, out=a.rstd13)
     np.sqrt(a.rstd13, out=a.rstd13)
     np.divide(a.ONE, a.rstd13, out=a.rstd13)
 
@@ -1507,7 +1507,7 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.dot(a.u_nh, a.MEAN_H, out=a.var14)
 
     # rstd14[n] = 1/√(var14[n] + 1e-05)
-    np.add(a.var14, a.C_1E_MINUS_05, out=a.rstd14)
+    np.add(a.var14, a.C_0_00001, out=a.rstd14)
     np.sqrt(a.rstd14, out=a.rstd14)
     np.divide(a.ONE, a.rstd14, out=a.rstd14)
 
@@ -1541,7 +1541,7 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.dot(a.u_nh, a.MEAN_H, out=a.var15)
 
     # rstd15[n] = 1/√(var15[n] + 1e-05)
-    np.add(a.var15, a.C_1E_MINUS_05, out=a.rstd15)
+    np.add(a.var15, a.C_0_00001, out=a.rstd15)
     np.sqrt(a.rstd15, out=a.rstd15)
     np.divide(a.ONE, a.rstd15, out=a.rstd15)
 
@@ -1575,7 +1575,7 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.dot(a.u_nh, a.MEAN_H, out=a.var16)
 
     # rstd16[n] = 1/√(var16[n] + 1e-05)
-    np.add(a.var16, a.C_1E_MINUS_05, out=a.rstd16)
+    np.add(a.var16, a.C_0_00001, out=a.rstd16)
     np.sqrt(a.rstd16, out=a.rstd16)
     np.divide(a.ONE, a.rstd16, out=a.rstd16)
 
@@ -1609,7 +1609,7 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.dot(a.u_nh, a.MEAN_H, out=a.var17)
 
     # rstd17[n] = 1/√(var17[n] + 1e-05)
-    np.add(a.var17, a.C_1E_MINUS_05, out=a.rstd17)
+    np.add(a.var17, a.C_0_00001, out=a.rstd17)
     np.sqrt(a.rstd17, out=a.rstd17)
     np.divide(a.ONE, a.rstd17, out=a.rstd17)
 
@@ -1643,7 +1643,7 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.dot(a.u_nh, a.MEAN_H, out=a.var18)
 
     # rstd18[n] = 1/√(var18[n] + 1e-05)
-    np.add(a.var18, a.C_1E_MINUS_05, out=a.rstd18)
+    np.add(a.var18, a.C_0_00001, out=a.rstd18)
     np.sqrt(a.rstd18, out=a.rstd18)
     np.divide(a.ONE, a.rstd18, out=a.rstd18)
 
@@ -1677,7 +1677,7 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.dot(a.u_nh, a.MEAN_H, out=a.var19)
 
     # rstd19[n] = 1/√(var19[n] + 1e-05)
-    np.add(a.var19, a.C_1E_MINUS_05, out=a.rstd19)
+    np.add(a.var19, a.C_0_00001, out=a.rstd19)
     np.sqrt(a.rstd19, out=a.rstd19)
     np.divide(a.ONE, a.rstd19, out=a.rstd19)
 
@@ -1711,7 +1711,7 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.dot(a.u_nh, a.MEAN_H, out=a.var20)
 
     # rstd20[n] = 1/√(var20[n] + 1e-05)
-    np.add(a.var20, a.C_1E_MINUS_05, out=a.rstd20)
+    np.add(a.var20, a.C_0_00001, out=a.rstd20)
     np.sqrt(a.rstd20, out=a.rstd20)
     np.divide(a.ONE, a.rstd20, out=a.rstd20)
 
@@ -1745,7 +1745,7 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.dot(a.u_nh, a.MEAN_H, out=a.var21)
 
     # rstd21[n] = 1/√(var21[n] + 1e-05)
-    np.add(a.var21, a.C_1E_MINUS_05, out=a.rstd21)
+    np.add(a.var21, a.C_0_00001, out=a.rstd21)
     np.sqrt(a.rstd21, out=a.rstd21)
     np.divide(a.ONE, a.rstd21, out=a.rstd21)
 
