@@ -204,13 +204,9 @@ class Activations:
         rows_TILE = np.empty((1, TILE), dtype)
         rows = np.empty(512, dtype)
         self.shaped1 = rows_N[0:64].reshape((C, H, W, N))  # shaped1[c,h,w,n]
-        self.shaped1_pad = np.zeros((C, A, B, N), dtype)  # shaped1_pad[c,a,b,n]
-        self.relu1_pad1 = np.zeros((F, A, B, N), dtype)  # relu1_pad1[f,a,b,n]
-        self.relu2_pad1 = np.zeros((E, A, B, N), dtype)  # relu2_pad1[e,a,b,n]
-        self.relu3_pad1 = np.zeros((F, R, T, N), dtype)  # relu3_pad1[f,r,t,n]
-        self.relu4_pad1 = np.zeros((G, A2, B2, N), dtype)  # relu4_pad1[g,a2,b2,n]
         self.logits = np.empty((H2, N), dtype)  # logits[h2,n]
         self.loss = np.empty((), dtype)  # loss
+        self.shaped1_pad = np.zeros((C, A, B, N), dtype)  # shaped1_pad[c,a,b,n]
         self.z1 = rows_N[0:1024].reshape((F, H, W, N))  # z1[f,h,w,n]
         self.u_cuvh_wn = apart(rows_TILE[0], C * U * V, (C, U, V, rows_H_CNUVW, W, N))
         self.mean1 = rows[0:16].reshape(F)  # mean1[f]
@@ -219,6 +215,7 @@ class Activations:
         self.xhat1 = rows_N[0:1024].reshape((F, H, W, N))  # xhat1[f,h,w,n]
         self.y1 = rows_N[0:1024].reshape((F, H, W, N))  # y1[f,h,w,n]
         self.relu1 = rows_N[0:1024].reshape((F, H, W, N))  # relu1[f,h,w,n]
+        self.relu1_pad1 = np.zeros((F, A, B, N), dtype)  # relu1_pad1[f,a,b,n]
         self.z2 = rows_N[1024:2048].reshape((E, H, W, N))  # z2[e,h,w,n]
         self.u_fuvh_wn = apart(rows_TILE[0], F * U * V, (F, U, V, rows_H_FNUVW, W, N))
         self.mean2 = rows[0:16].reshape(E)  # mean2[e]
@@ -227,6 +224,7 @@ class Activations:
         self.xhat2 = rows_N[1024:2048].reshape((E, H, W, N))  # xhat2[e,h,w,n]
         self.y2 = rows_N[1024:2048].reshape((E, H, W, N))  # y2[e,h,w,n]
         self.relu2 = rows_N[1024:2048].reshape((E, H, W, N))  # relu2[e,h,w,n]
+        self.relu2_pad1 = self.relu1_pad1  # relu2_pad1[e,a,b,n]
         self.z3 = rows_N[1024:2048].reshape((F, H, W, N))  # z3[f,h,w,n]
         self.u_euvh_wn = apart(rows_TILE[0], E * U * V, (E, U, V, rows_H_ENUVW, W, N))
         self.mean3 = rows[0:16].reshape(F)  # mean3[f]
@@ -244,6 +242,7 @@ class Activations:
         self.rstd4 = rows[32:64].reshape(G)  # rstd4[g]
         self.xhat4 = rows_N[1024:1536].reshape((G, J, K, N))  # xhat4[g,j,k,n]
         self.y4 = rows_N[1024:1536].reshape((G, J, K, N))  # y4[g,j,k,n]
+        self.relu3_pad1 = np.zeros((F, R, T, N), dtype)  # relu3_pad1[f,r,t,n]
         self.z5 = rows_N[0:512].reshape((G, J, K, N))  # z5[g,j,k,n]
         self.u_fuvj_kn = apart(rows_TILE[0], F * U * V, (F, U, V, rows_J_FKNUV, K, N))
         self.mean5 = rows[0:32].reshape(G)  # mean5[g]
@@ -252,6 +251,7 @@ class Activations:
         self.xhat5 = rows_N[0:512].reshape((G, J, K, N))  # xhat5[g,j,k,n]
         self.y5 = rows_N[0:512].reshape((G, J, K, N))  # y5[g,j,k,n]
         self.relu4 = rows_N[0:512].reshape((G, J, K, N))  # relu4[g,j,k,n]
+        self.relu4_pad1 = np.zeros((G, A2, B2, N), dtype)  # relu4_pad1[g,a2,b2,n]
         self.z6 = rows_N[0:512].reshape((S, J, K, N))  # z6[s,j,k,n]
         self.u_guvj_kn = apart(rows_TILE[0], G * U * V, (G, U, V, rows_J_GKNUV, K, N))
         self.mean6 = rows[0:32].reshape(S)  # mean6[s]
@@ -330,14 +330,9 @@ class Workspace(Activations):
         rows_N = np.empty((11392, N), dtype)
         rows_TILE = np.empty((1, TILE), dtype)
         rows = np.empty(18544, dtype)
-        self.shaped1_pad = np.zeros((C, A, B, N), dtype)  # shaped1_pad[c,a,b,n]
-        self.relu1_pad1 = np.zeros((F, A, B, N), dtype)  # relu1_pad1[f,a,b,n]
-        self.relu2_pad1 = np.zeros((E, A, B, N), dtype)  # relu2_pad1[e,a,b,n]
-        self.relu3_pad1 = np.zeros((F, R, T, N), dtype)  # relu3_pad1[f,r,t,n]
-        self.relu4_pad1 = np.zeros((G, A2, B2, N), dtype)  # relu4_pad1[g,a2,b2,n]
         self.loss = np.empty((), dtype)  # loss
-        self.padded_block2_conv1_W = np.zeros((G, F, K, J), dtype)  # padded_block2_conv1_W[g,f,k,j]
         self.shaped1 = rows_N[0:64].reshape((C, H, W, N))  # shaped1[c,h,w,n]
+        self.shaped1_pad = np.zeros((C, A, B, N), dtype)  # shaped1_pad[c,a,b,n]
         self.z1 = rows_N[3200:4224].reshape((F, H, W, N))  # z1[f,h,w,n]
         self.u_cuvh_wn = apart(rows_TILE[0], C * U * V, (C, U, V, rows_H_CNUVW, W, N))
         self.mean1 = rows[512:528].reshape(F)  # mean1[f]
@@ -347,6 +342,7 @@ class Workspace(Activations):
         self.xhat1 = rows_N[3200:4224].reshape((F, H, W, N))  # xhat1[f,h,w,n]
         self.y1 = rows_N[5248:6272].reshape((F, H, W, N))  # y1[f,h,w,n]
         self.relu1 = rows_N[6272:7296].reshape((F, H, W, N))  # relu1[f,h,w,n]
+        self.relu1_pad1 = np.zeros((F, A, B, N), dtype)  # relu1_pad1[f,a,b,n]
         self.z2 = rows_N[7296:8320].reshape((E, H, W, N))  # z2[e,h,w,n]
         self.u_fuvh_wn = apart(rows_TILE[0], F * U * V, (F, U, V, rows_H_FNUVW, W, N))
         self.mean2 = rows[544:560].reshape(E)  # mean2[e]
@@ -356,6 +352,7 @@ class Workspace(Activations):
         self.xhat2 = rows_N[7296:8320].reshape((E, H, W, N))  # xhat2[e,h,w,n]
         self.y2 = rows_N[8320:9344].reshape((E, H, W, N))  # y2[e,h,w,n]
         self.relu2 = rows_N[0:1024].reshape((E, H, W, N))  # relu2[e,h,w,n]
+        self.relu2_pad1 = np.zeros((E, A, B, N), dtype)  # relu2_pad1[e,a,b,n]
         self.z3 = rows_N[9344:10368].reshape((F, H, W, N))  # z3[f,h,w,n]
         self.u_euvh_wn = apart(rows_TILE[0], E * U * V, (E, U, V, rows_H_ENUVW, W, N))
         self.mean3 = rows[576:592].reshape(F)  # mean3[f]
@@ -374,6 +371,7 @@ class Workspace(Activations):
         self.rstd4 = rows[18432:18464].reshape(G)  # rstd4[g]
         self.xhat4 = rows_N[10368:10880].reshape((G, J, K, N))  # xhat4[g,j,k,n]
         self.y4 = rows_N[10880:11392].reshape((G, J, K, N))  # y4[g,j,k,n]
+        self.relu3_pad1 = np.zeros((F, R, T, N), dtype)  # relu3_pad1[f,r,t,n]
         self.z5 = rows_N[1600:2112].reshape((G, J, K, N))  # z5[g,j,k,n]
         self.u_fuvj_kn = apart(rows_TILE[0], F * U * V, (F, U, V, rows_J_FKNUV, K, N))
         self.mean5 = rows[64:96].reshape(G)  # mean5[g]
@@ -382,6 +380,7 @@ class Workspace(Activations):
         self.xhat5 = rows_N[1600:2112].reshape((G, J, K, N))  # xhat5[g,j,k,n]
         self.y5 = rows_N[2112:2624].reshape((G, J, K, N))  # y5[g,j,k,n]
         self.relu4 = rows_N[0:512].reshape((G, J, K, N))  # relu4[g,j,k,n]
+        self.relu4_pad1 = np.zeros((G, A2, B2, N), dtype)  # relu4_pad1[g,a2,b2,n]
         self.z6 = rows_N[2624:3136].reshape((S, J, K, N))  # z6[s,j,k,n]
         self.u_guvj_kn = apart(rows_TILE[0], G * U * V, (G, U, V, rows_J_GKNUV, K, N))
         self.mean6 = rows[128:160].reshape(S)  # mean6[s]
@@ -425,6 +424,7 @@ class Workspace(Activations):
         self.d_z5 = rows_N[1600:2112].reshape((G, J, K, N))  # ∂L/∂z5[g,j,k,n]
         self.v_fuvg = rows[0:4608].reshape((F, U, V, G))
         self.w_fuvg = rows[4608:9216].reshape((F, U, V, G))
+        self.padded_block2_conv1_W = np.zeros((G, F, K, J), dtype)  # padded_block2_conv1_W[g,f,k,j]
         self.split_d_relu3_pad1 = rows_N[0:1600].reshape(
             (F, Y, R2, X, K2, N)
         )  # split_d_relu3_pad1[f,y,r2,x,k2,n]
