@@ -238,11 +238,12 @@ def _follows(alone: _Group, group: _Group, in_place: InPlace) -> bool:
     if (alone.count, alone.step) != (group.count, group.step) or not common:
         return False
     (out,) = alone.buffers
-    return all(
-        any(life.start == time for life in out.lives)
-        and all(_ends(b, time) and in_place(out, b, time) for b in group.buffers if _at(b, time))
-        for time in range(common.bit_length())
-        if common >> time & 1
+    starts = [life.start for life in out.lives if common >> life.start & 1]
+    return common == sum(1 << time for time in starts) and all(
+        _ends(b, time) and in_place(out, b, time)
+        for time in starts
+        for b in group.buffers
+        if _at(b, time)
     )
 
 
