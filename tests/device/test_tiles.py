@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 import bpgen as bp
-from bpgen.cost import memory
 from bpgen.device.host import has_compiler
 from bpgen.device.standin import installed
 from bpgen.execute.load import load_module
+from bpgen.summary import memory
 
 WIDE = '''"""Two wide convolutions, one of which moves by two."""
 import bpgen as bp

@@ -9,14 +9,15 @@ Logic is in Python (`view` makes every string final), shape is in Jinja (`render
 from collections.abc import Callable
 from dataclasses import replace
 
+from bpgen.cost import BATCH
 from bpgen.emit.audit import audited
-from bpgen.emit.budget import Budget, within
+from bpgen.emit.budget import within
 from bpgen.emit.cupy_view import view_of as cupy_view_of
 from bpgen.emit.numpy_view import view_of as numpy_view_of
 from bpgen.emit.render import render
 from bpgen.emit.view import ModuleView
 from bpgen.errors import OptionError, TargetError
-from bpgen.ir.program import Program, steps_of
+from bpgen.ir.program import Bound, Program, steps_of
 
 __all__ = ["TARGETS", "module"]
 
@@ -63,7 +64,7 @@ def module(
         )
     _check_batch(program)
     if memory is not None:
-        program = within(program, Budget(memory, batch or 64))
+        program = within(program, Bound(memory, batch or BATCH))
     view = TARGETS[target](program, declared_in, dtype)
     return audited(render(target, replace(view, precision=precision)))
 

@@ -22,10 +22,12 @@ from bpgen.spell import FormulaSpeller, derivatives_of, order_of
 from bpgen.targets.numpy.scratch import ENTRIES, EVEN, GAP
 from bpgen.targets.numpy.windows import WINDOWS
 
+FEW = 12  # names of tensors in one sentence
+
 
 def view_of(program: Program, declared_in: str, dtype: str) -> NumpyModuleView:
     """Return the view of the module that trains `program`."""
-    program = in_memory(program)
+    bounded, program = _bounded(program), in_memory(program)
     found = shares_of(program)
     program = with_meetings(program, found) if isinstance(found, Shares) else program
     net, memory = program.network, Memory.of(program)
@@ -51,7 +53,7 @@ def view_of(program: Program, declared_in: str, dtype: str) -> NumpyModuleView:
     return NumpyModuleView(
         origin=(
             plain(f"Written by `bpgen emit {net.name}` from {declared_in}; needs numpy alone."),
-            *_again(program),
+            *bounded,
         ),
         needs_math=any(f"{word}(" in code for word in (LENT, APART, "orthogonal"))
         or "math." in code
@@ -75,14 +77,15 @@ def view_of(program: Program, declared_in: str, dtype: str) -> NumpyModuleView:
     )
 
 
-def _again(program: Program) -> tuple[str, ...]:
-    """Return what is said of a backward pass that computes again what it does not keep."""
-    if not program.again:
+def _bounded(program: Program) -> tuple[str, ...]:
+    """Return what is said of a bound on memory, and of what `backward` computes again for it."""
+    bound, again = program.bound, program.again
+    if bound is None:
         return ()
-    extra, share = price(program)
-    told = (
-        f"To save memory `backward` computes again {', '.join(program.again)}: "
-        f"{extra.multiply_adds:,} multiply-adds and {extra.bytes:,} bytes moved for each example, "
-        f"about {100 * share:.0f} % of the time of a step."
-    )
+    told = f"Memory bounded to {bound.bytes / 1e6:g} MB for {bound.batch} examples: "
+    if again:
+        names = ", ".join(again[:FEW]) + (f" and {len(again) - FEW} more" * (len(again) > FEW))
+        told += f"recomputes {names}; about {100 * price(program):.2g} % more time a step."
+    else:
+        told += "nothing has to be computed again."
     return ("", *textwrap.wrap(told, WIDTH))

@@ -142,7 +142,7 @@ class Workspaces:
     def _tables(self, alive: Lives) -> tuple[FieldView, ...]:
         found = []
         for t in self.program.network.of_role(Role.TABLE):
-            if t.name in alive.lives:
+            if t.name in alive.touched:
                 dtype = "np.intp" if t.is_integer else "dtype"
                 made = f'TABLES["{t.name}"].astype({dtype})'
                 found.append(buffer_field(t.name, made, self._formula(t.name)))

@@ -29,16 +29,57 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True)
-class Lives:
-    """Steps in order; and the times at which each tensor that they write or read is needed.
+class Loop:
+    """The times of a loop; `index` is None for a function that is called again and again."""
 
-    `lives` are ranges of times, both ends included, by the name of the tensor that has the memory.
-    """
+    index: Index | None
+    times: range
+
+
+@dataclass(slots=True)
+class Touched:
+    """The times at which a tensor is touched, in order, and whether it is assigned there."""
+
+    tensor: Tensor | None = None
+    at: list[tuple[int, bool]] = field(default_factory=list)
+
+    def lives(self, loops: Iterable[Loop]) -> tuple[range, ...]:
+        """Return the lives: from each assignment to the last touch before the next."""
+        found: list[list[int]] = []
+        for time, writes in self.at:
+            if writes or not found:
+                found.append([])
+            found[-1].append(time)
+        hulls = [range(min(times), max(times) + 1) for times in found]
+        for loop in loops:
+            hulls = [self._around(hull, loop) for hull in hulls]
+        return _merged(hulls)
+
+    def _around(self, life: range, loop: Loop) -> range:
+        """Let a life that one turn of a loop hands to another last through the loop."""
+        inside = [(time, writes) for time, writes in self.at if time in loop.times]
+        if not any(time in life for time, _ in inside):
+            return life
+        begin, end = min(life.start, loop.times.start), max(life.stop, loop.times.stop)
+        is_within = life.start >= loop.times.start and life.stop <= loop.times.stop
+        stays = self.tensor is not None and loop.index in self.tensor.indices
+        return life if is_within and inside[0][1] and not stays else range(begin, end)
+
+
+@dataclass(frozen=True, slots=True)
+class Lives:
+    """Steps in order, and when each tensor is touched, by the name that has its memory."""
 
     steps: tuple[Step | None, ...]
     times: Mapping[Moment, int]
-    lives: Mapping[str, tuple[range, ...]]
+    touched: Mapping[str, Touched]
+    loops: tuple[Loop, ...]
     roots: Mapping[str, str]
+
+    @property
+    def lives(self) -> Mapping[str, tuple[range, ...]]:
+        """Return the times at which each tensor is needed, both ends included."""
+        return {name: touched.lives(self.loops) for name, touched in self.touched.items()}
 
     @property
     def trains(self) -> bool:
@@ -84,8 +125,7 @@ def lives(program: Program, called: Sequence[str]) -> Lives:
         found.touch(noise, called.index(DRAW), writes=True)
     for name in called:
         found.function(name, parts[name])
-    ranges = {name: _ranges(seen, found.loops) for name, seen in found.seen.items()}
-    return Lives(tuple(found.steps), found.times, ranges, found.roots)
+    return Lives(tuple(found.steps), found.times, found.touched, tuple(found.loops), found.roots)
 
 
 def roots_of(functions: Iterable[tuple[Part, ...]]) -> dict[str, str]:
@@ -115,22 +155,6 @@ def is_view(step: Step) -> bool:
     return isinstance(first, View) and is_rebound(first)
 
 
-@dataclass(frozen=True, slots=True)
-class _Loop:
-    """The times of a loop; `index` is None for a function that is called again and again."""
-
-    index: Index | None
-    times: range
-
-
-@dataclass(slots=True)
-class _Seen:
-    """The times at which a tensor is touched, and whether it is assigned there."""
-
-    tensor: Tensor | None = None
-    at: list[tuple[int, bool]] = field(default_factory=list)
-
-
 @dataclass(slots=True)
 class _Timeline:
     """Steps as they are added, one behind the other."""
@@ -138,8 +162,8 @@ class _Timeline:
     roots: dict[str, str]
     steps: list[Step | None] = field(default_factory=list)
     times: dict[Moment, int] = field(default_factory=dict)
-    loops: list[_Loop] = field(default_factory=list)
-    seen: dict[str, _Seen] = field(default_factory=dict)
+    loops: list[Loop] = field(default_factory=list)
+    touched: dict[str, Touched] = field(default_factory=dict)
 
     def function(self, name: str, parts: Sequence[Part]) -> None:
         begin = len(self.steps)
@@ -148,7 +172,7 @@ class _Timeline:
             self.steps.append(None)
         self._add(name, parts, begin)
         if name == SECOND:
-            self.loops.append(_Loop(None, range(begin, len(self.steps))))
+            self.loops.append(Loop(None, range(begin, len(self.steps))))
 
     def _add(self, name: str, parts: Iterable[Part], begin: int) -> None:
         for part in parts:
@@ -161,7 +185,7 @@ class _Timeline:
                 case Turns():
                     first = len(self.steps)
                     self._add(name, part.parts, begin)
-                    self.loops.append(_Loop(part.index, range(first, len(self.steps))))
+                    self.loops.append(Loop(part.index, range(first, len(self.steps))))
                 case Blocks():
                     raise AssertionError("only an update runs by blocks")
 
@@ -176,33 +200,9 @@ class _Timeline:
         self._touch(tensor.name, tensor, time, writes=writes)
 
     def _touch(self, name: str, tensor: Tensor | None, time: int, *, writes: bool) -> None:
-        seen = self.seen.setdefault(self.roots.get(name, name), _Seen())
-        seen.tensor = seen.tensor or tensor
-        seen.at.append((time, writes))
-
-
-def _ranges(seen: _Seen, loops: Sequence[_Loop]) -> tuple[range, ...]:
-    """Return the lives of one tensor: from each assignment to the last touch before the next."""
-    lives: list[list[int]] = []
-    for time, writes in seen.at:
-        if writes or not lives:
-            lives.append([])
-        lives[-1].append(time)
-    hulls = [range(min(times), max(times) + 1) for times in lives]
-    for loop in loops:
-        hulls = [_around(hull, loop, seen) for hull in hulls]
-    return _merged(hulls)
-
-
-def _around(life: range, loop: _Loop, seen: _Seen) -> range:
-    """Let a life that one turn of a loop hands to another last through the loop."""
-    inside = [(time, writes) for time, writes in seen.at if time in loop.times]
-    if not any(time in life for time, _ in inside):
-        return life
-    begin, end = min(life.start, loop.times.start), max(life.stop, loop.times.stop)
-    is_within = life.start >= loop.times.start and life.stop <= loop.times.stop
-    stays = seen.tensor is not None and loop.index in seen.tensor.indices
-    return life if is_within and inside[0][1] and not stays else range(begin, end)
+        touched = self.touched.setdefault(self.roots.get(name, name), Touched())
+        touched.tensor = touched.tensor or tensor
+        touched.at.append((time, writes))
 
 
 def _merged(ranges: Iterable[range]) -> tuple[range, ...]:

@@ -18,18 +18,18 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
-from math import prod
 
 import sympy
 from sympy import Expr
 
+from bpgen.cost import Sizes
 from bpgen.ir.equation import Equation, Op, Term
 from bpgen.ir.expr import Access, Delta, Pad, accesses, indices_of
 from bpgen.ir.index import Index
 from bpgen.ir.tensor import Role, Tensor
-from bpgen.lower.costs import BATCH
 
 MANY = 10  # factors of which every order is compared
+_SIZES = Sizes()
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,4 +266,4 @@ def _is_fixed(index: Index) -> bool:
 
 
 def _entries(indices: Iterable[Index]) -> int:
-    return prod(i.extent.value or BATCH for i in indices)
+    return _SIZES.entries(indices)

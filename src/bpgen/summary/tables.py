@@ -7,10 +7,11 @@ from dataclasses import asdict
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from bpgen.cost import Row, kernels, memory, rows
 from bpgen.emit.budget import written
 from bpgen.ir.program import Program
 from bpgen.lower import in_memory
+from bpgen.summary.kernels import kernels, memory
+from bpgen.summary.rows import Row, rows
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from bpgen.cost.rows import sizes_of
-from bpgen.cost.work import FLOAT, Sizes, Work, work
+from bpgen.cost import FLOAT, Sizes, Work, work
 from bpgen.emit.cuda_functions import CudaFunctions
 from bpgen.emit.cuda_layout import DeviceMemory
 from bpgen.emit.layout import Memory
@@ -47,7 +46,7 @@ class KernelRow:
 
 def memory(program: Program, batch: int) -> dict[str, int]:
     """Return the bytes that the module allocates on the device for a batch, by what they hold."""
-    network, sizes = program.network, sizes_of(program, batch)
+    network, sizes = program.network, Sizes.of(program, batch)
     device = DeviceMemory.of(program, Memory.of(program))
     own = sum(t.entries for t in network.parameters)
 
@@ -82,7 +81,7 @@ def _tiles(functions: CudaFunctions, sizes: Sizes) -> int:
 
 def kernels(program: Program, batch: int) -> tuple[KernelRow, ...]:
     """Return the launches of a step, in order."""
-    host, sizes = Memory.of(program), sizes_of(program, batch)
+    host, sizes = Memory.of(program), Sizes.of(program, batch)
     written = _written(program, DeviceMemory.of(program, host))
     speller = written.target.speller
     functions = {
@@ -123,7 +122,7 @@ def _rows(
         waiting = [pieces[left] for f in launch.formulas if pieces.get(left := _left(f))]
         own = [found.pop(0) for found in waiting]
         around = own[0].around if own else ()
-        turns, inside = sizes.entries(around), Sizes(sizes.free, frozenset(around))
+        turns, inside = sizes.entries(around), sizes.inside(around)
         done = sum((work(s, inside) for piece in own for s in piece.statements), Work())
         name = re.findall(r'"(\w+)"', launch.line) or re.findall(r"\bk\.(matmul)\(", launch.line)
         yield KernelRow(
