@@ -19,7 +19,7 @@ from bpgen.emit.view import ModuleView
 from bpgen.errors import OptionError, TargetError
 from bpgen.ir.program import Bound, Program, steps_of
 
-__all__ = ["TARGETS", "module"]
+__all__ = ["TARGETS", "bounded", "module"]
 
 TARGETS: dict[str, Callable[[Program, str, str], ModuleView]] = {
     "numpy": numpy_view_of,
@@ -57,16 +57,24 @@ def module(
             rule="On a GPU, products of float32 may be rounded to tf32 or bf16.",
             way_out="Leave out --precision, or take --target cupy --dtype float32.",
         )
-    if memory is not None and target != "numpy":
+    _check_batch(program)
+    if memory is not None:
+        program = bounded(program, target, Bound(memory, batch or BATCH))
+    view = TARGETS[target](program, declared_in, dtype)
+    return audited(render(target, replace(view, precision=precision)))
+
+
+def bounded(program: Program, target: str, bound: Bound) -> Program:
+    """Return `program`, which computes so much again that a step of training keeps `bound`.
+
+    Errors: TargetError if the target keeps none; OptionError if the least memory is more.
+    """
+    if target != "numpy":
         raise TargetError(
             f"{target} modules keep no bound on memory yet",
             way_out="Leave out --memory, or take --target numpy.",
         )
-    _check_batch(program)
-    if memory is not None:
-        program = within(program, Bound(memory, batch or BATCH))
-    view = TARGETS[target](program, declared_in, dtype)
-    return audited(render(target, replace(view, precision=precision)))
+    return within(program, bound)
 
 
 def _check_batch(program: Program) -> None:

@@ -17,6 +17,7 @@ from bpgen.lower.turns import inward
 from bpgen.lower.workspace import Workspace
 from bpgen.spell import FormulaSpeller, order_of
 
+_FEW = 12  # names in a sentence
 _FINEST = 64  # parts of all memory: how near the least is found
 
 
@@ -32,6 +33,18 @@ def written(program: Program) -> Workspaces:
     functions = Functions.of(program, memory, speller)
     functions.views()
     return Workspaces(program, memory, speller, functions)
+
+
+def said_of_bound(program: Program) -> str:
+    """Return the bound on memory, and what `backward` computes again for it, as a sentence."""
+    bound, again = program.bound, program.again
+    if bound is None:
+        return ""
+    told = f"Memory bounded to {bound.bytes / 1e6:g} MB for {bound.batch} examples: "
+    if not again:
+        return f"{told}nothing has to be computed again."
+    names = ", ".join(again[:_FEW]) + (f" and {len(again) - _FEW} more" if again[_FEW:] else "")
+    return f"{told}recomputes {names}; about {100 * price(program):.2g} % more time a step."
 
 
 def price(program: Program) -> float:

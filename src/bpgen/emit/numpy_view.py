@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 
-from bpgen.emit.budget import price
+from bpgen.emit.budget import said_of_bound
 from bpgen.emit.contract import NOISE_ARGS, Contract, plain
 from bpgen.emit.functions import Functions
 from bpgen.emit.layout import Memory, vector_lines
@@ -22,12 +22,10 @@ from bpgen.spell import FormulaSpeller, derivatives_of, order_of
 from bpgen.targets.numpy.scratch import ENTRIES, EVEN, GAP
 from bpgen.targets.numpy.windows import WINDOWS
 
-FEW = 12  # names of tensors in one sentence
-
 
 def view_of(program: Program, declared_in: str, dtype: str) -> NumpyModuleView:
     """Return the view of the module that trains `program`."""
-    bounded, program = _bounded(program), in_memory(program)
+    told, program = said_of_bound(program), in_memory(program)
     found = shares_of(program)
     program = with_meetings(program, found) if isinstance(found, Shares) else program
     net, memory = program.network, Memory.of(program)
@@ -53,7 +51,7 @@ def view_of(program: Program, declared_in: str, dtype: str) -> NumpyModuleView:
     return NumpyModuleView(
         origin=(
             plain(f"Written by `bpgen emit {net.name}` from {declared_in}; needs numpy alone."),
-            *bounded,
+            *(("", *textwrap.wrap(told, WIDTH)) if told else ()),
         ),
         needs_math=any(f"{word}(" in code for word in (LENT, APART, "orthogonal"))
         or "math." in code
@@ -75,17 +73,3 @@ def view_of(program: Program, declared_in: str, dtype: str) -> NumpyModuleView:
         **share_fields(program, memory, found),
         **contract.fields(dtype, functions, has_noise=bool(noise)),
     )
-
-
-def _bounded(program: Program) -> tuple[str, ...]:
-    """Return what is said of a bound on memory, and of what `backward` computes again for it."""
-    bound, again = program.bound, program.again
-    if bound is None:
-        return ()
-    told = f"Memory bounded to {bound.bytes / 1e6:g} MB for {bound.batch} examples: "
-    if again:
-        names = ", ".join(again[:FEW]) + (f" and {len(again) - FEW} more" * (len(again) > FEW))
-        told += f"recomputes {names}; about {100 * price(program):.2g} % more time a step."
-    else:
-        told += "nothing has to be computed again."
-    return ("", *textwrap.wrap(told, WIDTH))

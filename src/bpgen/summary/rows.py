@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bpgen.cost import FLOAT, NUMPY, Rates, Sizes, Work, work
 from bpgen.emit.functions import formulas
 from bpgen.ir.index import Index
-from bpgen.ir.program import Blocks, Part, Program, Step, Turns
+from bpgen.ir.program import Blocks, Part, Program, Step, Turns, steps_of
 from bpgen.ir.tensor import Tensor
 from bpgen.spell import FormulaSpeller, derivatives_of, order_of
 
@@ -57,7 +57,9 @@ class _Rows:
             order_of(program.tensors.values()), derivatives_of(program.tensors.values())
         )
         self._unread = {t.name: t.entries for t in network.parameters}
-        self._saved = {name for e in program.derivation.backward for name in e.reads()}
+        backward = steps_of(program.backward)
+        self._saved = {name for s in backward for e in s.equations for name in e.reads()}
+        self._saved -= {s.equation.out.name for s in backward}
         self._seen = {t.name for t in (*network.parameters, *network.inputs)}
 
     def all(self) -> Iterator[Row]:
