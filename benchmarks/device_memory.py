@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import bpgen as bp
-from bpgen.cost import workspace
 from bpgen.declare.load import zoo
 from bpgen.ir.program import Program
 from bpgen.lower.workspace import Buffer, Workspace
+from bpgen.summary import workspace
 
 WORKLOADS = Path(__file__).parent / "workloads"
 LARGE = {"GPT-2, 124 million parameters": WORKLOADS / "gpt2.py"}

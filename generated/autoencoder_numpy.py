@@ -71,7 +71,7 @@ class Activations:
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
     the first is needed no more when the second is written. Names in capitals are constants, such
-    as C_0_5 for 0.5; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
+    as C_2_OVER_N for 2/N; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
     hand, of the BATCH that threads share.
     """
 
@@ -80,16 +80,16 @@ class Activations:
         self.N, self.BATCH = N, BATCH
         rows_N = np.empty((320, N), dtype)
         self.x_1 = np.full((N, D + 1), 1, dtype)  # x_1[n,d]
-        self.relu1_1 = np.full((H + 1, N), 1, dtype)  # relu1_1[h,n]
-        self.relu1 = self.relu1_1[:H]  # relu1[h,n]
         self.code_1 = np.full((K + 1, N), 1, dtype)  # code_1[k,n]
         self.code = self.code_1[:K]  # code[k,n]
-        self.relu2_1 = np.full((H + 1, N), 1, dtype)  # relu2_1[h,n]
-        self.relu2 = self.relu2_1[:H]  # relu2[h,n]
         self.image = np.empty((N, D), dtype)  # image[n,d]
         self.loss = np.empty((), dtype)  # loss
         self.z1 = rows_N[0:32].reshape((H, N))  # z1[h,n]
+        self.relu1_1 = np.full((H + 1, N), 1, dtype)  # relu1_1[h,n]
+        self.relu1 = self.relu1_1[:H]  # relu1[h,n]
         self.z2 = rows_N[0:32].reshape((H, N))  # z2[h,n]
+        self.relu2_1 = self.relu1_1  # relu2_1[h,n]
+        self.relu2 = self.relu2_1[:H]  # relu2[h,n]
         self.logits = rows_N[0:64].reshape((N, D))  # logits[n,d]
         self.m = rows_N[64:128].reshape((N, D))  # m[n,d]
         self.e = rows_N[128:192].reshape((N, D))  # e[n,d]
@@ -106,7 +106,7 @@ class Workspace(Activations):
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
     the first is needed no more when the second is written. Names in capitals are constants, such
-    as C_0_5 for 0.5; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
+    as C_2_OVER_N for 2/N; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
     hand, of the BATCH that threads share.
     """
 
@@ -115,15 +115,15 @@ class Workspace(Activations):
         self.N, self.BATCH = N, BATCH
         rows_N = np.empty((448, N), dtype)
         self.x_1 = np.full((N, D + 1), 1, dtype)  # x_1[n,d]
+        self.loss = np.empty((), dtype)  # loss
+        self.z1 = rows_N[384:416].reshape((H, N))  # z1[h,n]
         self.relu1_1 = np.full((H + 1, N), 1, dtype)  # relu1_1[h,n]
         self.relu1 = self.relu1_1[:H]  # relu1[h,n]
         self.code_1 = np.full((K + 1, N), 1, dtype)  # code_1[k,n]
         self.code = self.code_1[:K]  # code[k,n]
+        self.z2 = rows_N[416:448].reshape((H, N))  # z2[h,n]
         self.relu2_1 = np.full((H + 1, N), 1, dtype)  # relu2_1[h,n]
         self.relu2 = self.relu2_1[:H]  # relu2[h,n]
-        self.loss = np.empty((), dtype)  # loss
-        self.z1 = rows_N[384:416].reshape((H, N))  # z1[h,n]
-        self.z2 = rows_N[416:448].reshape((H, N))  # z2[h,n]
         self.logits = rows_N[0:64].reshape((N, D))  # logits[n,d]
         self.image = rows_N[64:128].reshape((N, D))  # image[n,d]
         self.m = rows_N[64:128].reshape((N, D))  # m[n,d]

@@ -157,7 +157,7 @@ class Activations:
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
     the first is needed no more when the second is written. Names in capitals are constants, such
-    as C_0_5 for 0.5; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
+    as C_2_OVER_N for 2/N; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
     hand, of the BATCH that threads share.
     """
 
@@ -232,12 +232,12 @@ class Activations:
         self.u_nd = rows_N[0:64].reshape((N, D))
         self.COUNT_D = np.array(D)
         self.COUNT_M = np.array(M)
-        self.C_0_7071067811865476 = np.array(0.7071067811865476, dtype)
-        self.C_1E_MINUS_05 = np.array(1e-05, dtype)
+        self.C_0_00001 = np.array(1e-05, dtype)
         self.C_1_OVER_BATCH_D = np.array(1 / (BATCH * D), dtype)
         self.C_1_OVER_H = np.array(1 / H, dtype)
-        self.C_MINUS_2_LOG_10000_OVER_K = np.array(-2 * math.log(10000) / K, dtype)
-        self.C_SQRT_1_OVER_K = np.array(math.sqrt(1 / K), dtype)
+        self.C_1_OVER_SQRTK = np.array(math.sqrt(1 / K), dtype)
+        self.C_MINUS_2_LOG10000_OVER_K = np.array(-2 * math.log(10000) / K, dtype)
+        self.C_SQRT2_OVER_2 = np.array(0.7071067811865476, dtype)  # √2/2
         self.HALF = np.array(0.5, dtype)
         self.NUMBERS_D = np.arange(D, dtype=dtype)
         self.NUMBERS_J = np.arange(J, dtype=dtype)
@@ -256,7 +256,7 @@ class Workspace(Activations):
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
     the first is needed no more when the second is written. Names in capitals are constants, such
-    as C_0_5 for 0.5; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
+    as C_2_OVER_N for 2/N; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
     hand, of the BATCH that threads share.
     """
 
@@ -362,14 +362,14 @@ class Workspace(Activations):
         self.u_ndv = rows_N[0:6144].reshape((N, D, V))
         self.COUNT_D = np.array(D)
         self.COUNT_M = np.array(M)
-        self.C_0_3989422804014327 = np.array(0.3989422804014327, dtype)
-        self.C_0_7071067811865476 = np.array(0.7071067811865476, dtype)
-        self.C_1E_MINUS_05 = np.array(1e-05, dtype)
+        self.C_0_00001 = np.array(1e-05, dtype)
         self.C_1_OVER_BATCH_D = np.array(1 / (BATCH * D), dtype)
         self.C_1_OVER_H = np.array(1 / H, dtype)
+        self.C_1_OVER_SQRTK = np.array(math.sqrt(1 / K), dtype)
         self.C_MINUS_0_5 = np.array(-0.5, dtype)
-        self.C_MINUS_2_LOG_10000_OVER_K = np.array(-2 * math.log(10000) / K, dtype)
-        self.C_SQRT_1_OVER_K = np.array(math.sqrt(1 / K), dtype)
+        self.C_MINUS_2_LOG10000_OVER_K = np.array(-2 * math.log(10000) / K, dtype)
+        self.C_SQRT2_OVER_2 = np.array(0.7071067811865476, dtype)  # √2/2
+        self.C_SQRT2_OVER_2_SQRTPI = np.array(0.3989422804014327, dtype)  # √2/(2 √π)
         self.HALF = np.array(0.5, dtype)
         self.NUMBERS_D = np.arange(D, dtype=dtype)
         self.NUMBERS_J = np.arange(J, dtype=dtype)
@@ -440,7 +440,7 @@ def forward(p: Params, a: Activations, tokens: np.ndarray) -> None:
     p.characters_W.take(tokens, axis=0, out=a.y1, mode="clip")
 
     # angle1[d,j] = d exp(-2 j log(10000)/K)
-    np.multiply(a.NUMBERS_J, a.C_MINUS_2_LOG_10000_OVER_K, out=a.u_j)
+    np.multiply(a.NUMBERS_J, a.C_MINUS_2_LOG10000_OVER_K, out=a.u_j)
     np.exp(a.u_j, out=a.u_j)
     np.multiply(a.u_j, a.NUMBERS_D[:, None], out=a.angle1)
 
@@ -456,7 +456,7 @@ def forward(p: Params, a: Activations, tokens: np.ndarray) -> None:
     np.copyto(a.turn1, a.u_dj[:, :, None, None], where=a.c_gf)
 
     # angle2[s,j] = exp(-2 j log(10000)/K) s
-    np.multiply(a.NUMBERS_J, a.C_MINUS_2_LOG_10000_OVER_K, out=a.u_j)
+    np.multiply(a.NUMBERS_J, a.C_MINUS_2_LOG10000_OVER_K, out=a.u_j)
     np.exp(a.u_j, out=a.u_j)
     np.multiply(a.NUMBERS_S[:, None], a.u_j, out=a.angle2)
 
@@ -501,7 +501,7 @@ def forward(p: Params, a: Activations, tokens: np.ndarray) -> None:
         np.multiply(a.var1, a.C_1_OVER_H, out=a.var1)
 
         # rstd1[b,n,d] = 1/√(var1[b,n,d] + 1e-05)
-        np.add(a.var1, a.C_1E_MINUS_05, out=a.rstd1[b])
+        np.add(a.var1, a.C_0_00001, out=a.rstd1[b])
         np.sqrt(a.rstd1[b], out=a.rstd1[b])
         np.divide(a.ONE, a.rstd1[b], out=a.rstd1[b])
 
@@ -562,7 +562,7 @@ def forward(p: Params, a: Activations, tokens: np.ndarray) -> None:
 
         # att_score[b,n,a,d,s] = Σ_k y3[b,n,d,a,k] y4[b,n,s,a,k]/√K
         np.matmul(a.y3[b].transpose(0, 2, 1, 3), a.y4[b].transpose(0, 2, 3, 1), out=a.att_score)
-        np.multiply(a.att_score, a.C_SQRT_1_OVER_K, out=a.att_score)
+        np.multiply(a.att_score, a.C_1_OVER_SQRTK, out=a.att_score)
 
         # m1[b,n,a,d] = max_s (att_score[b,n,a,d,s] if s ≤ d else att_score[b,n,a,d,0])
         np.less_equal(a.RANGE_S, a.RANGE_D[:, None], out=a.c_ds)
@@ -615,7 +615,7 @@ def forward(p: Params, a: Activations, tokens: np.ndarray) -> None:
         np.multiply(a.var2, a.C_1_OVER_H, out=a.var2)
 
         # rstd2[b,n,d] = 1/√(var2[b,n,d] + 1e-05)
-        np.add(a.var2, a.C_1E_MINUS_05, out=a.rstd2[b])
+        np.add(a.var2, a.C_0_00001, out=a.rstd2[b])
         np.sqrt(a.rstd2[b], out=a.rstd2[b])
         np.divide(a.ONE, a.rstd2[b], out=a.rstd2[b])
 
@@ -632,7 +632,7 @@ def forward(p: Params, a: Activations, tokens: np.ndarray) -> None:
         np.add(a.z1[b], p.block_up_b[b], out=a.z1[b])
 
         # Phi1[b,n,d,e] = erf(√2 z1[b,n,d,e]/2)/2 + 1/2
-        np.multiply(a.z1[b], a.C_0_7071067811865476, out=a.Phi1[b])
+        np.multiply(a.z1[b], a.C_SQRT2_OVER_2, out=a.Phi1[b])
         erf(a.Phi1[b], a.PIECES, out=a.Phi1[b])
         np.multiply(a.Phi1[b], a.HALF, out=a.Phi1[b])
         np.add(a.Phi1[b], a.HALF, out=a.Phi1[b])
@@ -661,7 +661,7 @@ def forward(p: Params, a: Activations, tokens: np.ndarray) -> None:
     np.multiply(a.var3, a.C_1_OVER_H, out=a.var3)
 
     # rstd3[n,d] = 1/√(var3[n,d] + 1e-05)
-    np.add(a.var3, a.C_1E_MINUS_05, out=a.rstd3)
+    np.add(a.var3, a.C_0_00001, out=a.rstd3)
     np.sqrt(a.rstd3, out=a.rstd3)
     np.divide(a.ONE, a.rstd3, out=a.rstd3)
 
@@ -773,7 +773,7 @@ def backward(p: Params, g: Grads, a: Workspace, tokens: np.ndarray, next_token: 
         np.multiply(a.d_z1, a.C_MINUS_0_5, out=a.d_z1)
         np.exp(a.d_z1, out=a.d_z1)
         np.multiply(a.d_z1, a.z1[b], out=a.d_z1)
-        np.multiply(a.d_z1, a.C_0_3989422804014327, out=a.d_z1)
+        np.multiply(a.d_z1, a.C_SQRT2_OVER_2_SQRTPI, out=a.d_z1)
         np.add(a.d_z1, a.Phi1[b], out=a.d_z1)
         np.multiply(a.d_z1, a.d_gelu1, out=a.d_z1)
 
@@ -849,7 +849,7 @@ def backward(p: Params, g: Grads, a: Workspace, tokens: np.ndarray, next_token: 
             a.y3[b].transpose(0, 2, 1, 3),
             out=a.d_y4.transpose(0, 2, 1, 3),
         )
-        np.multiply(a.d_y4, a.C_SQRT_1_OVER_K, out=a.d_y4)
+        np.multiply(a.d_y4, a.C_1_OVER_SQRTK, out=a.d_y4)
 
         # ∂L/∂pair2[b,n,s,a,j,f] = Σ_g turn2[s,j,g,f] ∂L/∂y4[b,n,s,a,2 j + g]
         np.multiply(
@@ -884,7 +884,7 @@ def backward(p: Params, g: Grads, a: Workspace, tokens: np.ndarray, next_token: 
 
         # ∂L/∂y3[b,n,d,a,k] = Σ_s y4[b,n,s,a,k] ∂L/∂att_score[b,n,a,d,s]/√K
         np.matmul(a.d_att_score, a.y4[b].transpose(0, 2, 1, 3), out=a.d_y3.transpose(0, 2, 1, 3))
-        np.multiply(a.d_y3, a.C_SQRT_1_OVER_K, out=a.d_y3)
+        np.multiply(a.d_y3, a.C_1_OVER_SQRTK, out=a.d_y3)
 
         # ∂L/∂pair1[b,n,d,a,j,f] = Σ_g turn1[d,j,g,f] ∂L/∂y3[b,n,d,a,2 j + g]
         np.multiply(

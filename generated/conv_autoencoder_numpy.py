@@ -89,7 +89,7 @@ class Activations:
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
     the first is needed no more when the second is written. Names in capitals are constants, such
-    as C_0_5 for 0.5; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
+    as C_2_OVER_N for 2/N; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
     hand, of the BATCH that threads share.
     """
 
@@ -103,17 +103,16 @@ class Activations:
         rows_TILE = np.empty((1, TILE), dtype)
         rows = np.empty(512, dtype)
         self.image = rows_N[0:64].reshape((C, H, W, N))  # image[c,h,w,n]
-        self.image_pad = np.zeros((C, A, B, N), dtype)  # image_pad[c,a,b,n]
-        self.halves_pad1 = np.zeros((F, T, S, N), dtype)  # halves_pad1[f,t,s,n]
         self.code = np.empty((N, R, H2, W2), dtype)  # code[n,r,h2,w2]
-        self.code_pad = np.zeros((R, A2, B2, N), dtype)  # code_pad[r,a2,b2,n]
-        self.grown_pad1 = np.zeros((F, A3, B3, N), dtype)  # grown_pad1[f,a3,b3,n]
         self.sigmoid1 = np.empty((N, E2), dtype)  # sigmoid1[n,e2]
         self.loss = np.empty((), dtype)  # loss
+        self.image_pad = np.zeros((C, A, B, N), dtype)  # image_pad[c,a,b,n]
         self.z1 = rows_N[0:128].reshape((F, J, K, N))  # z1[f,j,k,n]
         self.u_cuvj_kn = apart(rows_TILE[0], C * U * V, (C, U, V, rows_J_CKNUV, K, N))
         self.halves = rows_N[0:128].reshape((F, J, K, N))  # halves[f,j,k,n]
+        self.halves_pad1 = np.zeros((F, T, S, N), dtype)  # halves_pad1[f,t,s,n]
         self.u_nh2w2fuv = rows_N[0:288].reshape((N, H2, W2, F, U, V))
+        self.code_pad = np.zeros((R, A2, B2, N), dtype)  # code_pad[r,a2,b2,n]
         self.classes1 = rows_N[0:288].reshape((F, Q, M, J2, K2, N))  # classes1[f,q,m,j2,k2,n]
         self.u_fqmru3v3 = rows[0:512].reshape((F, Q, M, R, U3, V3))
         self.v_ru3v3j2k2n = rows_N[288:432].reshape((R, U3, V3, J2, K2, N))
@@ -122,6 +121,7 @@ class Activations:
         )  # grown_split1[f,j2,q,k2,m,n]
         self.z2 = rows_N[0:128].reshape((F, E, G, N))  # z2[f,e,g,n]
         self.grown = rows_N[0:128].reshape((F, E, G, N))  # grown[f,e,g,n]
+        self.grown_pad1 = np.zeros((F, A3, B3, N), dtype)  # grown_pad1[f,a3,b3,n]
         self.classes2 = rows_N[800:900].reshape((D2, Q, M, J3, K3, N))  # classes2[d2,q,m,j3,k3,n]
         self.u_d2qmfu3v3 = rows[0:128].reshape((D2, Q, M, F, U3, V3))
         self.v_fu3v3j3k3n = rows_N[0:800].reshape((F, U3, V3, J3, K3, N))
@@ -153,7 +153,7 @@ class Workspace(Activations):
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
     the first is needed no more when the second is written. Names in capitals are constants, such
-    as C_0_5 for 0.5; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
+    as C_2_OVER_N for 2/N; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
     hand, of the BATCH that threads share.
     """
 
@@ -170,27 +170,16 @@ class Workspace(Activations):
         rows_N = np.empty((2240, N), dtype)
         rows_TILE = np.empty((1, TILE), dtype)
         rows = np.empty(576, dtype)
-        self.image_pad = np.zeros((C, A, B, N), dtype)  # image_pad[c,a,b,n]
-        self.halves_pad1 = np.zeros((F, T, S, N), dtype)  # halves_pad1[f,t,s,n]
-        self.code_pad = np.zeros((R, A2, B2, N), dtype)  # code_pad[r,a2,b2,n]
-        self.grown_pad1 = np.zeros((F, A3, B3, N), dtype)  # grown_pad1[f,a3,b3,n]
         self.loss = np.empty((), dtype)  # loss
-        self.d_grown2 = np.zeros((D2, H4, W4, N), dtype)  # ∂L/∂grown2[d2,h4,w4,n]
-        self.padded_d_classes2 = np.zeros(
-            (D2, Q, M, P, X, N), dtype
-        )  # padded_d_classes2[d2,q,m,p,x,n]
-        self.d_grown1 = np.zeros((F, H3, W3, N), dtype)  # ∂L/∂grown1[f,h3,w3,n]
-        self.padded_d_classes1 = np.zeros(
-            (F, Q, M, S, Y, N), dtype
-        )  # padded_d_classes1[f,q,m,s,y,n]
-        self.padded_d_code = np.zeros((R, K, J, N), dtype)  # padded_d_code[r,k,j,n]
-        self.padded_down2_W = np.zeros((R, F, K, J), dtype)  # padded_down2_W[r,f,k,j]
         self.image = rows_N[0:64].reshape((C, H, W, N))  # image[c,h,w,n]
+        self.image_pad = np.zeros((C, A, B, N), dtype)  # image_pad[c,a,b,n]
         self.z1 = rows_N[2048:2176].reshape((F, J, K, N))  # z1[f,j,k,n]
         self.u_cuvj_kn = apart(rows_TILE[0], C * U * V, (C, U, V, rows_J_CKNUV, K, N))
         self.halves = rows_N[0:128].reshape((F, J, K, N))  # halves[f,j,k,n]
+        self.halves_pad1 = np.zeros((F, T, S, N), dtype)  # halves_pad1[f,t,s,n]
         self.code = rows_N[288:304].reshape((N, R, H2, W2))  # code[n,r,h2,w2]
         self.u_nh2w2fuv = rows_N[0:288].reshape((N, H2, W2, F, U, V))
+        self.code_pad = np.zeros((R, A2, B2, N), dtype)  # code_pad[r,a2,b2,n]
         self.classes1 = rows_N[0:288].reshape((F, Q, M, J2, K2, N))  # classes1[f,q,m,j2,k2,n]
         self.u_fqmru3v3 = rows[0:512].reshape((F, Q, M, R, U3, V3))
         self.v_ru3v3j2k2n = rows_N[288:432].reshape((R, U3, V3, J2, K2, N))
@@ -199,6 +188,7 @@ class Workspace(Activations):
         )  # grown_split1[f,j2,q,k2,m,n]
         self.z2 = rows_N[864:992].reshape((F, E, G, N))  # z2[f,e,g,n]
         self.grown = rows_N[0:128].reshape((F, E, G, N))  # grown[f,e,g,n]
+        self.grown_pad1 = np.zeros((F, A3, B3, N), dtype)  # grown_pad1[f,a3,b3,n]
         self.classes2 = rows_N[992:1092].reshape((D2, Q, M, J3, K3, N))  # classes2[d2,q,m,j3,k3,n]
         self.u_d2qmfu3v3 = rows[0:128].reshape((D2, Q, M, F, U3, V3))
         self.v_fu3v3j3k3n = rows_N[0:800].reshape((F, U3, V3, J3, K3, N))
@@ -215,18 +205,26 @@ class Workspace(Activations):
         self.v_ne2 = rows_N[320:384].reshape((N, E2))
         self.p = rows_N[128:192].reshape((N, E2))  # p[n,e2]
         self.d_drawn = rows_N[0:64].reshape((D2, H, W, N))  # ∂L/∂drawn[d2,h,w,n]
+        self.d_grown2 = np.zeros((D2, H4, W4, N), dtype)  # ∂L/∂grown2[d2,h4,w4,n]
         self.split_d_up2_W = rows[0:128].reshape(
             (F, D2, Q, M, U3, V3)
         )  # split_d_up2_W[f,d2,q,m,u3,v3]
         self.u_fu3v3j3k3n = rows_N[0:800].reshape((F, U3, V3, J3, K3, N))
+        self.padded_d_classes2 = np.zeros(
+            (D2, Q, M, P, X, N), dtype
+        )  # padded_d_classes2[d2,q,m,p,x,n]
         self.d_grown_pad1 = rows_N[576:864].reshape((F, A3, B3, N))  # ∂L/∂grown_pad1[f,a3,b3,n]
         self.u_d2qmu3v3f = rows[0:128].reshape((D2, Q, M, U3, V3, F))
         self.v_d2qmu3v3a3b3n = rows_N[0:576].reshape((D2, Q, M, U3, V3, A3, B3, N))
         self.d_z2 = rows_N[864:992].reshape((F, E, G, N))  # ∂L/∂z2[f,e,g,n]
+        self.d_grown1 = self.grown_pad1  # ∂L/∂grown1[f,h3,w3,n]
         self.split_d_up1_W = rows[0:512].reshape(
             (R, F, Q, M, U3, V3)
         )  # split_d_up1_W[r,f,q,m,u3,v3]
         self.u_ru3v3j2k2n = rows_N[0:144].reshape((R, U3, V3, J2, K2, N))
+        self.padded_d_classes1 = np.zeros(
+            (F, Q, M, S, Y, N), dtype
+        )  # padded_d_classes1[f,q,m,s,y,n]
         self.d_code_pad = rows_N[2176:2240].reshape((R, A2, B2, N))  # ∂L/∂code_pad[r,a2,b2,n]
         self.u_fqmu3v3r = rows[0:512].reshape((F, Q, M, U3, V3, R))
         self.v_fqmu3v3a2b2n = rows_N[0:2048].reshape((F, Q, M, U3, V3, A2, B2, N))
@@ -234,6 +232,8 @@ class Workspace(Activations):
         self.u_fuvh2_w2n = apart(rows_TILE[0], F * U * V, (F, U, V, rows_H2_FNUVW2, W2, N))
         self.v_fuvr = rows[0:288].reshape((F, U, V, R))
         self.w_fuvr = rows[288:576].reshape((F, U, V, R))
+        self.padded_d_code = self.code_pad  # padded_d_code[r,k,j,n]
+        self.padded_down2_W = np.zeros((R, F, K, J), dtype)  # padded_down2_W[r,f,k,j]
         self.split_d_halves_pad1 = rows_N[0:288].reshape(
             (F, Q, R2, Z, K2, N)
         )  # split_d_halves_pad1[f,q,r2,z,k2,n]

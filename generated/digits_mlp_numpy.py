@@ -67,7 +67,7 @@ class Activations:
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
     the first is needed no more when the second is written. Names in capitals are constants, such
-    as C_0_5 for 0.5; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
+    as C_2_OVER_N for 2/N; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
     hand, of the BATCH that threads share.
     """
 
@@ -76,11 +76,11 @@ class Activations:
         self.N, self.BATCH = N, BATCH
         rows_N = np.empty((32, N), dtype)
         self.x_1 = np.full((N, D + 1), 1, dtype)  # x_1[n,d]
-        self.h_1 = np.full((H + 1, N), 1, dtype)  # h_1[h,n]
-        self.h = self.h_1[:H]  # h[h,n]
         self.logits = np.empty((K, N), dtype)  # logits[k,n]
         self.loss = np.empty((), dtype)  # loss
         self.z1 = rows_N[0:32].reshape((H, N))  # z1[h,n]
+        self.h_1 = np.full((H + 1, N), 1, dtype)  # h_1[h,n]
+        self.h = self.h_1[:H]  # h[h,n]
         self.m = rows_N[10:11].reshape(N)  # m[n]
         self.e = rows_N[0:10].reshape((K, N))  # e[k,n]
         self.s = rows_N[11:12].reshape(N)  # s[n]
@@ -104,7 +104,7 @@ class Workspace(Activations):
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
     the first is needed no more when the second is written. Names in capitals are constants, such
-    as C_0_5 for 0.5; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
+    as C_2_OVER_N for 2/N; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
     hand, of the BATCH that threads share.
     """
 
@@ -113,10 +113,10 @@ class Workspace(Activations):
         self.N, self.BATCH = N, BATCH
         rows_N = np.empty((74, N), dtype)
         self.x_1 = np.full((N, D + 1), 1, dtype)  # x_1[n,d]
-        self.h_1 = np.full((H + 1, N), 1, dtype)  # h_1[h,n]
-        self.h = self.h_1[:H]  # h[h,n]
         self.loss = np.empty((), dtype)  # loss
         self.z1 = rows_N[0:32].reshape((H, N))  # z1[h,n]
+        self.h_1 = np.full((H + 1, N), 1, dtype)  # h_1[h,n]
+        self.h = self.h_1[:H]  # h[h,n]
         self.logits = rows_N[32:42].reshape((K, N))  # logits[k,n]
         self.m = rows_N[54:55].reshape(N)  # m[n]
         self.e = rows_N[42:52].reshape((K, N))  # e[k,n]

@@ -93,7 +93,7 @@ class Activations:
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
     the first is needed no more when the second is written. Names in capitals are constants, such
-    as C_0_5 for 0.5; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
+    as C_2_OVER_N for 2/N; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
     hand, of the BATCH that threads share.
     """
 
@@ -108,9 +108,9 @@ class Activations:
         rows_N = np.empty((1536, N), dtype)
         rows_TILE = np.empty((1, TILE), dtype)
         self.image = rows_N[0:64].reshape((C, H, W, N))  # image[c,h,w,n]
-        self.image_pad = np.zeros((C, A, B, N), dtype)  # image_pad[c,a,b,n]
         self.logits = np.empty((D2, N), dtype)  # logits[d2,n]
         self.loss = np.empty((), dtype)  # loss
+        self.image_pad = np.zeros((C, A, B, N), dtype)  # image_pad[c,a,b,n]
         self.z1 = rows_N[0:1024].reshape((F, H, W, N))  # z1[f,h,w,n]
         self.u_cuvh_wn = apart(rows_TILE[0], C * U * V, (C, U, V, rows_H_CNUVW, W, N))
         self.relu1 = rows_N[0:1024].reshape((F, H, W, N))  # relu1[f,h,w,n]
@@ -147,7 +147,7 @@ class Workspace(Activations):
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
     the first is needed no more when the second is written. Names in capitals are constants, such
-    as C_0_5 for 0.5; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
+    as C_2_OVER_N for 2/N; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
     hand, of the BATCH that threads share.
     """
 
@@ -162,9 +162,9 @@ class Workspace(Activations):
         rows_N = np.empty((4096, N), dtype)
         rows_TILE = np.empty((1, TILE), dtype)
         rows = np.empty(9216, dtype)
-        self.image_pad = np.zeros((C, A, B, N), dtype)  # image_pad[c,a,b,n]
         self.loss = np.empty((), dtype)  # loss
         self.image = rows_N[0:64].reshape((C, H, W, N))  # image[c,h,w,n]
+        self.image_pad = np.zeros((C, A, B, N), dtype)  # image_pad[c,a,b,n]
         self.z1 = rows_N[0:1024].reshape((F, H, W, N))  # z1[f,h,w,n]
         self.u_cuvh_wn = apart(rows_TILE[0], C * U * V, (C, U, V, rows_H_CNUVW, W, N))
         self.relu1 = rows_N[1024:2048].reshape((F, H, W, N))  # relu1[f,h,w,n]

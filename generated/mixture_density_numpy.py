@@ -71,7 +71,7 @@ class Activations:
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
     the first is needed no more when the second is written. Names in capitals are constants, such
-    as C_0_5 for 0.5; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
+    as C_2_OVER_N for 2/N; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
     hand, of the BATCH that threads share.
     """
 
@@ -80,13 +80,13 @@ class Activations:
         self.N, self.BATCH = N, BATCH
         rows_N = np.empty((21, N), dtype)
         self.centred = rows_N[20:21].reshape((N, D))  # centred[n,d]
-        self.hidden_1 = np.full((H + 1, N), 1, dtype)  # hidden_1[h,n]
-        self.hidden = self.hidden_1[:H]  # hidden[h,n]
         self.logits = np.empty((N, K), dtype)  # logits[n,k]
         self.log_scale = np.empty((N, K), dtype)  # log_scale[n,k]
         self.centre = np.empty((N, K), dtype)  # centre[n,k]
         self.loss = np.empty((), dtype)  # loss
         self.z1 = rows_N[0:20].reshape((H, N))  # z1[h,n]
+        self.hidden_1 = np.full((H + 1, N), 1, dtype)  # hidden_1[h,n]
+        self.hidden = self.hidden_1[:H]  # hidden[h,n]
         self.mean = rows_N[0:3].reshape((N, K, D))  # mean[n,k,d]
         self.distance = rows_N[3:6].reshape((N, K))  # distance[n,k]
         self.u_nkd = rows_N[6:9].reshape((N, K, D))
@@ -101,7 +101,7 @@ class Activations:
         self.u_n = rows_N[0:1].reshape(N)
         self.v_n = rows_N[1:2].reshape(N)
         self.C_D = np.array(D, dtype)
-        self.C_D_LOG_2_PI_OVER_2 = np.array(D * math.log(2 * math.pi) / 2, dtype)
+        self.C_LOSS = np.array(D * math.log(2 * math.pi) / 2, dtype)
         self.C_MINUS_2 = np.array(-2, dtype)
         self.HALF = np.array(0.5, dtype)
         self.MEAN_N = np.full(N, 1 / BATCH, dtype)
@@ -113,7 +113,7 @@ class Workspace(Activations):
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
     the first is needed no more when the second is written. Names in capitals are constants, such
-    as C_0_5 for 0.5; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
+    as C_2_OVER_N for 2/N; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
     hand, of the BATCH that threads share.
     """
 
@@ -121,11 +121,11 @@ class Workspace(Activations):
         BATCH = BATCH or N
         self.N, self.BATCH = N, BATCH
         rows_N = np.empty((50, N), dtype)
-        self.hidden_1 = np.full((H + 1, N), 1, dtype)  # hidden_1[h,n]
-        self.hidden = self.hidden_1[:H]  # hidden[h,n]
         self.loss = np.empty((), dtype)  # loss
         self.centred = rows_N[49:50].reshape((N, D))  # centred[n,d]
         self.z1 = rows_N[0:20].reshape((H, N))  # z1[h,n]
+        self.hidden_1 = np.full((H + 1, N), 1, dtype)  # hidden_1[h,n]
+        self.hidden = self.hidden_1[:H]  # hidden[h,n]
         self.logits = rows_N[40:43].reshape((N, K))  # logits[n,k]
         self.log_scale = rows_N[43:46].reshape((N, K))  # log_scale[n,k]
         self.centre = rows_N[0:3].reshape((N, K))  # centre[n,k]
@@ -153,7 +153,7 @@ class Workspace(Activations):
         self.d_z1 = rows_N[20:40].reshape((H, N))  # ∂L/∂z1[h,n]
         self.C_1_OVER_BATCH = np.array(1 / BATCH, dtype)
         self.C_D = np.array(D, dtype)
-        self.C_D_LOG_2_PI_OVER_2 = np.array(D * math.log(2 * math.pi) / 2, dtype)
+        self.C_LOSS = np.array(D * math.log(2 * math.pi) / 2, dtype)
         self.C_MINUS_2 = np.array(-2, dtype)
         self.HALF = np.array(0.5, dtype)
         self.MEAN_N = np.full(N, 1 / BATCH, dtype)
@@ -262,7 +262,7 @@ def add_loss(a: Activations, t: np.ndarray) -> None:
     np.log(a.s1, out=a.v_n)
     np.subtract(a.v_n, a.u_n, out=a.u_n)
     np.add(a.u_n, a.m1, out=a.u_n)
-    np.add(a.u_n, a.C_D_LOG_2_PI_OVER_2, out=a.u_n)
+    np.add(a.u_n, a.C_LOSS, out=a.u_n)
     np.subtract(a.u_n, a.m2, out=a.u_n)
     np.dot(a.u_n, a.MEAN_N, out=a.loss)
 

@@ -65,7 +65,7 @@ class Activations:
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
     the first is needed no more when the second is written. Names in capitals are constants, such
-    as C_0_5 for 0.5; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
+    as C_2_OVER_N for 2/N; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
     hand, of the BATCH that threads share.
     """
 
@@ -74,12 +74,12 @@ class Activations:
         self.N, self.BATCH = N, BATCH
         rows_N = np.empty((96, N), dtype)
         self.z1 = rows_N[0:64].reshape((N, H))  # z1[n,h]
-        self.h2_1 = np.full((J + 1, N), 1, dtype)  # h2_1[j,n]
-        self.h2 = self.h2_1[:J]  # h2[j,n]
         self.cents = np.empty((N, E), dtype)  # cents[n,e]
         self.loss = np.empty((), dtype)  # loss
         self.h1 = rows_N[0:64].reshape((N, H))  # h1[n,h]
         self.z2 = rows_N[64:96].reshape((J, N))  # z2[j,n]
+        self.h2_1 = np.full((J + 1, N), 1, dtype)  # h2_1[j,n]
+        self.h2 = self.h2_1[:J]  # h2[j,n]
         self.z3 = rows_N[0:1].reshape((N, E))  # z3[n,e]
         self.r = rows_N[0:1].reshape((N, E))  # r[n,e]
         self.u_ne = rows_N[1:2].reshape((N, E))
@@ -93,7 +93,7 @@ class Workspace(Activations):
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
     the first is needed no more when the second is written. Names in capitals are constants, such
-    as C_0_5 for 0.5; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
+    as C_2_OVER_N for 2/N; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
     hand, of the BATCH that threads share.
     """
 
@@ -101,12 +101,12 @@ class Workspace(Activations):
         BATCH = BATCH or N
         self.N, self.BATCH = N, BATCH
         rows_N = np.empty((193, N), dtype)
-        self.h2_1 = np.full((J + 1, N), 1, dtype)  # h2_1[j,n]
-        self.h2 = self.h2_1[:J]  # h2[j,n]
         self.loss = np.empty((), dtype)  # loss
         self.z1 = rows_N[0:64].reshape((N, H))  # z1[n,h]
         self.h1 = rows_N[64:128].reshape((N, H))  # h1[n,h]
         self.z2 = rows_N[128:160].reshape((J, N))  # z2[j,n]
+        self.h2_1 = np.full((J + 1, N), 1, dtype)  # h2_1[j,n]
+        self.h2 = self.h2_1[:J]  # h2[j,n]
         self.z3 = rows_N[192:193].reshape((N, E))  # z3[n,e]
         self.cents = rows_N[192:193].reshape((N, E))  # cents[n,e]
         self.r = rows_N[192:193].reshape((N, E))  # r[n,e]

@@ -330,7 +330,7 @@ class Activations:
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
     the first is needed no more when the second is written. Names in capitals are constants, such
-    as C_0_5 for 0.5; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
+    as C_2_OVER_N for 2/N; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
     hand, of the BATCH that threads share.
     """
 
@@ -339,46 +339,6 @@ class Activations:
         self.N, self.BATCH = N, BATCH
         rows_N = np.empty((96, N), dtype)
         self.x_1 = np.full((N, D + 1), 1, dtype)  # x_1[n,d]
-        self.relu1_1 = np.full((K + 1, N), 1, dtype)  # relu1_1[k,n]
-        self.relu1 = self.relu1_1[:K]  # relu1[k,n]
-        self.relu2_1 = np.full((K + 1, N), 1, dtype)  # relu2_1[k,n]
-        self.relu2 = self.relu2_1[:K]  # relu2[k,n]
-        self.relu3_1 = np.full((K + 1, N), 1, dtype)  # relu3_1[k,n]
-        self.relu3 = self.relu3_1[:K]  # relu3[k,n]
-        self.relu4_1 = np.full((K + 1, N), 1, dtype)  # relu4_1[k,n]
-        self.relu4 = self.relu4_1[:K]  # relu4[k,n]
-        self.relu5_1 = np.full((K + 1, N), 1, dtype)  # relu5_1[k,n]
-        self.relu5 = self.relu5_1[:K]  # relu5[k,n]
-        self.relu6_1 = np.full((K + 1, N), 1, dtype)  # relu6_1[k,n]
-        self.relu6 = self.relu6_1[:K]  # relu6[k,n]
-        self.relu7_1 = np.full((K + 1, N), 1, dtype)  # relu7_1[k,n]
-        self.relu7 = self.relu7_1[:K]  # relu7[k,n]
-        self.relu8_1 = np.full((K + 1, N), 1, dtype)  # relu8_1[k,n]
-        self.relu8 = self.relu8_1[:K]  # relu8[k,n]
-        self.relu9_1 = np.full((K + 1, N), 1, dtype)  # relu9_1[k,n]
-        self.relu9 = self.relu9_1[:K]  # relu9[k,n]
-        self.relu10_1 = np.full((K + 1, N), 1, dtype)  # relu10_1[k,n]
-        self.relu10 = self.relu10_1[:K]  # relu10[k,n]
-        self.relu11_1 = np.full((K + 1, N), 1, dtype)  # relu11_1[k,n]
-        self.relu11 = self.relu11_1[:K]  # relu11[k,n]
-        self.relu12_1 = np.full((K + 1, N), 1, dtype)  # relu12_1[k,n]
-        self.relu12 = self.relu12_1[:K]  # relu12[k,n]
-        self.relu13_1 = np.full((K + 1, N), 1, dtype)  # relu13_1[k,n]
-        self.relu13 = self.relu13_1[:K]  # relu13[k,n]
-        self.relu14_1 = np.full((K + 1, N), 1, dtype)  # relu14_1[k,n]
-        self.relu14 = self.relu14_1[:K]  # relu14[k,n]
-        self.relu15_1 = np.full((K + 1, N), 1, dtype)  # relu15_1[k,n]
-        self.relu15 = self.relu15_1[:K]  # relu15[k,n]
-        self.relu16_1 = np.full((K + 1, N), 1, dtype)  # relu16_1[k,n]
-        self.relu16 = self.relu16_1[:K]  # relu16[k,n]
-        self.relu17_1 = np.full((K + 1, N), 1, dtype)  # relu17_1[k,n]
-        self.relu17 = self.relu17_1[:K]  # relu17[k,n]
-        self.relu18_1 = np.full((K + 1, N), 1, dtype)  # relu18_1[k,n]
-        self.relu18 = self.relu18_1[:K]  # relu18[k,n]
-        self.relu19_1 = np.full((K + 1, N), 1, dtype)  # relu19_1[k,n]
-        self.relu19 = self.relu19_1[:K]  # relu19[k,n]
-        self.relu20_1 = np.full((K + 1, N), 1, dtype)  # relu20_1[k,n]
-        self.relu20 = self.relu20_1[:K]  # relu20[k,n]
         self.logits = np.empty((J, N), dtype)  # logits[j,n]
         self.loss = np.empty((), dtype)  # loss
         self.z1 = rows_N[0:32].reshape((N, H))  # z1[n,h]
@@ -389,6 +349,8 @@ class Activations:
         self.xhat1 = rows_N[32:64].reshape((N, H))  # xhat1[n,h]
         self.y1 = rows_N[32:64].reshape((N, H))  # y1[n,h]
         self.z2 = rows_N[64:96].reshape((K, N))  # z2[k,n]
+        self.relu1_1 = np.full((K + 1, N), 1, dtype)  # relu1_1[k,n]
+        self.relu1 = self.relu1_1[:K]  # relu1[k,n]
         self.z3 = rows_N[32:64].reshape((N, H))  # z3[n,h]
         self.sum1 = rows_N[0:32].reshape((N, H))  # sum1[n,h]
         self.mean2 = rows_N[64:65].reshape(N)  # mean2[n]
@@ -397,6 +359,8 @@ class Activations:
         self.xhat2 = rows_N[32:64].reshape((N, H))  # xhat2[n,h]
         self.y2 = rows_N[32:64].reshape((N, H))  # y2[n,h]
         self.z4 = rows_N[64:96].reshape((K, N))  # z4[k,n]
+        self.relu2_1 = self.relu1_1  # relu2_1[k,n]
+        self.relu2 = self.relu2_1[:K]  # relu2[k,n]
         self.z5 = rows_N[32:64].reshape((N, H))  # z5[n,h]
         self.sum2 = rows_N[0:32].reshape((N, H))  # sum2[n,h]
         self.mean3 = rows_N[64:65].reshape(N)  # mean3[n]
@@ -405,6 +369,8 @@ class Activations:
         self.xhat3 = rows_N[32:64].reshape((N, H))  # xhat3[n,h]
         self.y3 = rows_N[32:64].reshape((N, H))  # y3[n,h]
         self.z6 = rows_N[64:96].reshape((K, N))  # z6[k,n]
+        self.relu3_1 = self.relu1_1  # relu3_1[k,n]
+        self.relu3 = self.relu3_1[:K]  # relu3[k,n]
         self.z7 = rows_N[32:64].reshape((N, H))  # z7[n,h]
         self.sum3 = rows_N[0:32].reshape((N, H))  # sum3[n,h]
         self.mean4 = rows_N[64:65].reshape(N)  # mean4[n]
@@ -413,6 +379,8 @@ class Activations:
         self.xhat4 = rows_N[32:64].reshape((N, H))  # xhat4[n,h]
         self.y4 = rows_N[32:64].reshape((N, H))  # y4[n,h]
         self.z8 = rows_N[64:96].reshape((K, N))  # z8[k,n]
+        self.relu4_1 = self.relu1_1  # relu4_1[k,n]
+        self.relu4 = self.relu4_1[:K]  # relu4[k,n]
         self.z9 = rows_N[32:64].reshape((N, H))  # z9[n,h]
         self.sum4 = rows_N[0:32].reshape((N, H))  # sum4[n,h]
         self.mean5 = rows_N[64:65].reshape(N)  # mean5[n]
@@ -421,6 +389,8 @@ class Activations:
         self.xhat5 = rows_N[32:64].reshape((N, H))  # xhat5[n,h]
         self.y5 = rows_N[32:64].reshape((N, H))  # y5[n,h]
         self.z10 = rows_N[64:96].reshape((K, N))  # z10[k,n]
+        self.relu5_1 = self.relu1_1  # relu5_1[k,n]
+        self.relu5 = self.relu5_1[:K]  # relu5[k,n]
         self.z11 = rows_N[32:64].reshape((N, H))  # z11[n,h]
         self.sum5 = rows_N[0:32].reshape((N, H))  # sum5[n,h]
         self.mean6 = rows_N[64:65].reshape(N)  # mean6[n]
@@ -429,6 +399,8 @@ class Activations:
         self.xhat6 = rows_N[32:64].reshape((N, H))  # xhat6[n,h]
         self.y6 = rows_N[32:64].reshape((N, H))  # y6[n,h]
         self.z12 = rows_N[64:96].reshape((K, N))  # z12[k,n]
+        self.relu6_1 = self.relu1_1  # relu6_1[k,n]
+        self.relu6 = self.relu6_1[:K]  # relu6[k,n]
         self.z13 = rows_N[32:64].reshape((N, H))  # z13[n,h]
         self.sum6 = rows_N[0:32].reshape((N, H))  # sum6[n,h]
         self.mean7 = rows_N[64:65].reshape(N)  # mean7[n]
@@ -437,6 +409,8 @@ class Activations:
         self.xhat7 = rows_N[32:64].reshape((N, H))  # xhat7[n,h]
         self.y7 = rows_N[32:64].reshape((N, H))  # y7[n,h]
         self.z14 = rows_N[64:96].reshape((K, N))  # z14[k,n]
+        self.relu7_1 = self.relu1_1  # relu7_1[k,n]
+        self.relu7 = self.relu7_1[:K]  # relu7[k,n]
         self.z15 = rows_N[32:64].reshape((N, H))  # z15[n,h]
         self.sum7 = rows_N[0:32].reshape((N, H))  # sum7[n,h]
         self.mean8 = rows_N[64:65].reshape(N)  # mean8[n]
@@ -445,6 +419,8 @@ class Activations:
         self.xhat8 = rows_N[32:64].reshape((N, H))  # xhat8[n,h]
         self.y8 = rows_N[32:64].reshape((N, H))  # y8[n,h]
         self.z16 = rows_N[64:96].reshape((K, N))  # z16[k,n]
+        self.relu8_1 = self.relu1_1  # relu8_1[k,n]
+        self.relu8 = self.relu8_1[:K]  # relu8[k,n]
         self.z17 = rows_N[32:64].reshape((N, H))  # z17[n,h]
         self.sum8 = rows_N[0:32].reshape((N, H))  # sum8[n,h]
         self.mean9 = rows_N[64:65].reshape(N)  # mean9[n]
@@ -453,6 +429,8 @@ class Activations:
         self.xhat9 = rows_N[32:64].reshape((N, H))  # xhat9[n,h]
         self.y9 = rows_N[32:64].reshape((N, H))  # y9[n,h]
         self.z18 = rows_N[64:96].reshape((K, N))  # z18[k,n]
+        self.relu9_1 = self.relu1_1  # relu9_1[k,n]
+        self.relu9 = self.relu9_1[:K]  # relu9[k,n]
         self.z19 = rows_N[32:64].reshape((N, H))  # z19[n,h]
         self.sum9 = rows_N[0:32].reshape((N, H))  # sum9[n,h]
         self.mean10 = rows_N[64:65].reshape(N)  # mean10[n]
@@ -461,6 +439,8 @@ class Activations:
         self.xhat10 = rows_N[32:64].reshape((N, H))  # xhat10[n,h]
         self.y10 = rows_N[32:64].reshape((N, H))  # y10[n,h]
         self.z20 = rows_N[64:96].reshape((K, N))  # z20[k,n]
+        self.relu10_1 = self.relu1_1  # relu10_1[k,n]
+        self.relu10 = self.relu10_1[:K]  # relu10[k,n]
         self.z21 = rows_N[32:64].reshape((N, H))  # z21[n,h]
         self.sum10 = rows_N[0:32].reshape((N, H))  # sum10[n,h]
         self.mean11 = rows_N[64:65].reshape(N)  # mean11[n]
@@ -469,6 +449,8 @@ class Activations:
         self.xhat11 = rows_N[32:64].reshape((N, H))  # xhat11[n,h]
         self.y11 = rows_N[32:64].reshape((N, H))  # y11[n,h]
         self.z22 = rows_N[64:96].reshape((K, N))  # z22[k,n]
+        self.relu11_1 = self.relu1_1  # relu11_1[k,n]
+        self.relu11 = self.relu11_1[:K]  # relu11[k,n]
         self.z23 = rows_N[32:64].reshape((N, H))  # z23[n,h]
         self.sum11 = rows_N[0:32].reshape((N, H))  # sum11[n,h]
         self.mean12 = rows_N[64:65].reshape(N)  # mean12[n]
@@ -477,6 +459,8 @@ class Activations:
         self.xhat12 = rows_N[32:64].reshape((N, H))  # xhat12[n,h]
         self.y12 = rows_N[32:64].reshape((N, H))  # y12[n,h]
         self.z24 = rows_N[64:96].reshape((K, N))  # z24[k,n]
+        self.relu12_1 = self.relu1_1  # relu12_1[k,n]
+        self.relu12 = self.relu12_1[:K]  # relu12[k,n]
         self.z25 = rows_N[32:64].reshape((N, H))  # z25[n,h]
         self.sum12 = rows_N[0:32].reshape((N, H))  # sum12[n,h]
         self.mean13 = rows_N[64:65].reshape(N)  # mean13[n]
@@ -485,6 +469,8 @@ class Activations:
         self.xhat13 = rows_N[32:64].reshape((N, H))  # xhat13[n,h]
         self.y13 = rows_N[32:64].reshape((N, H))  # y13[n,h]
         self.z26 = rows_N[64:96].reshape((K, N))  # z26[k,n]
+        self.relu13_1 = self.relu1_1  # relu13_1[k,n]
+        self.relu13 = self.relu13_1[:K]  # relu13[k,n]
         self.z27 = rows_N[32:64].reshape((N, H))  # z27[n,h]
         self.sum13 = rows_N[0:32].reshape((N, H))  # sum13[n,h]
         self.mean14 = rows_N[64:65].reshape(N)  # mean14[n]
@@ -493,6 +479,8 @@ class Activations:
         self.xhat14 = rows_N[32:64].reshape((N, H))  # xhat14[n,h]
         self.y14 = rows_N[32:64].reshape((N, H))  # y14[n,h]
         self.z28 = rows_N[64:96].reshape((K, N))  # z28[k,n]
+        self.relu14_1 = self.relu1_1  # relu14_1[k,n]
+        self.relu14 = self.relu14_1[:K]  # relu14[k,n]
         self.z29 = rows_N[32:64].reshape((N, H))  # z29[n,h]
         self.sum14 = rows_N[0:32].reshape((N, H))  # sum14[n,h]
         self.mean15 = rows_N[64:65].reshape(N)  # mean15[n]
@@ -501,6 +489,8 @@ class Activations:
         self.xhat15 = rows_N[32:64].reshape((N, H))  # xhat15[n,h]
         self.y15 = rows_N[32:64].reshape((N, H))  # y15[n,h]
         self.z30 = rows_N[64:96].reshape((K, N))  # z30[k,n]
+        self.relu15_1 = self.relu1_1  # relu15_1[k,n]
+        self.relu15 = self.relu15_1[:K]  # relu15[k,n]
         self.z31 = rows_N[32:64].reshape((N, H))  # z31[n,h]
         self.sum15 = rows_N[0:32].reshape((N, H))  # sum15[n,h]
         self.mean16 = rows_N[64:65].reshape(N)  # mean16[n]
@@ -509,6 +499,8 @@ class Activations:
         self.xhat16 = rows_N[32:64].reshape((N, H))  # xhat16[n,h]
         self.y16 = rows_N[32:64].reshape((N, H))  # y16[n,h]
         self.z32 = rows_N[64:96].reshape((K, N))  # z32[k,n]
+        self.relu16_1 = self.relu1_1  # relu16_1[k,n]
+        self.relu16 = self.relu16_1[:K]  # relu16[k,n]
         self.z33 = rows_N[32:64].reshape((N, H))  # z33[n,h]
         self.sum16 = rows_N[0:32].reshape((N, H))  # sum16[n,h]
         self.mean17 = rows_N[64:65].reshape(N)  # mean17[n]
@@ -517,6 +509,8 @@ class Activations:
         self.xhat17 = rows_N[32:64].reshape((N, H))  # xhat17[n,h]
         self.y17 = rows_N[32:64].reshape((N, H))  # y17[n,h]
         self.z34 = rows_N[64:96].reshape((K, N))  # z34[k,n]
+        self.relu17_1 = self.relu1_1  # relu17_1[k,n]
+        self.relu17 = self.relu17_1[:K]  # relu17[k,n]
         self.z35 = rows_N[32:64].reshape((N, H))  # z35[n,h]
         self.sum17 = rows_N[0:32].reshape((N, H))  # sum17[n,h]
         self.mean18 = rows_N[64:65].reshape(N)  # mean18[n]
@@ -525,6 +519,8 @@ class Activations:
         self.xhat18 = rows_N[32:64].reshape((N, H))  # xhat18[n,h]
         self.y18 = rows_N[32:64].reshape((N, H))  # y18[n,h]
         self.z36 = rows_N[64:96].reshape((K, N))  # z36[k,n]
+        self.relu18_1 = self.relu1_1  # relu18_1[k,n]
+        self.relu18 = self.relu18_1[:K]  # relu18[k,n]
         self.z37 = rows_N[32:64].reshape((N, H))  # z37[n,h]
         self.sum18 = rows_N[0:32].reshape((N, H))  # sum18[n,h]
         self.mean19 = rows_N[64:65].reshape(N)  # mean19[n]
@@ -533,6 +529,8 @@ class Activations:
         self.xhat19 = rows_N[32:64].reshape((N, H))  # xhat19[n,h]
         self.y19 = rows_N[32:64].reshape((N, H))  # y19[n,h]
         self.z38 = rows_N[64:96].reshape((K, N))  # z38[k,n]
+        self.relu19_1 = self.relu1_1  # relu19_1[k,n]
+        self.relu19 = self.relu19_1[:K]  # relu19[k,n]
         self.z39 = rows_N[32:64].reshape((N, H))  # z39[n,h]
         self.sum19 = rows_N[0:32].reshape((N, H))  # sum19[n,h]
         self.mean20 = rows_N[64:65].reshape(N)  # mean20[n]
@@ -541,6 +539,8 @@ class Activations:
         self.xhat20 = rows_N[32:64].reshape((N, H))  # xhat20[n,h]
         self.y20 = rows_N[32:64].reshape((N, H))  # y20[n,h]
         self.a = rows_N[64:96].reshape((K, N))  # a[k,n]
+        self.relu20_1 = self.relu1_1  # relu20_1[k,n]
+        self.relu20 = self.relu20_1[:K]  # relu20[k,n]
         self.z40 = rows_N[32:64].reshape((N, H))  # z40[n,h]
         self.h = rows_N[0:32].reshape((N, H))  # h[n,h]
         self.mean21 = rows_N[64:65].reshape(N)  # mean21[n]
@@ -555,7 +555,7 @@ class Activations:
         self.i_n = lent(rows_N[0:2], np.intp, (N,))
         self.u_n = rows_N[0:1].reshape(N)
         self.COUNT_N = np.array(N)
-        self.C_1E_MINUS_05 = np.array(1e-05, dtype)
+        self.C_0_00001 = np.array(1e-05, dtype)
         self.MEAN_H = np.full(H, 1 / H, dtype)
         self.MEAN_N = np.full(N, 1 / BATCH, dtype)
         self.ONE = np.array(1, dtype)
@@ -569,7 +569,7 @@ class Workspace(Activations):
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
     the first is needed no more when the second is written. Names in capitals are constants, such
-    as C_0_5 for 0.5; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
+    as C_2_OVER_N for 2/N; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
     hand, of the BATCH that threads share.
     """
 
@@ -578,46 +578,6 @@ class Workspace(Activations):
         self.N, self.BATCH = N, BATCH
         rows_N = np.empty((2030, N), dtype)
         self.x_1 = np.full((N, D + 1), 1, dtype)  # x_1[n,d]
-        self.relu1_1 = np.full((K + 1, N), 1, dtype)  # relu1_1[k,n]
-        self.relu1 = self.relu1_1[:K]  # relu1[k,n]
-        self.relu2_1 = np.full((K + 1, N), 1, dtype)  # relu2_1[k,n]
-        self.relu2 = self.relu2_1[:K]  # relu2[k,n]
-        self.relu3_1 = np.full((K + 1, N), 1, dtype)  # relu3_1[k,n]
-        self.relu3 = self.relu3_1[:K]  # relu3[k,n]
-        self.relu4_1 = np.full((K + 1, N), 1, dtype)  # relu4_1[k,n]
-        self.relu4 = self.relu4_1[:K]  # relu4[k,n]
-        self.relu5_1 = np.full((K + 1, N), 1, dtype)  # relu5_1[k,n]
-        self.relu5 = self.relu5_1[:K]  # relu5[k,n]
-        self.relu6_1 = np.full((K + 1, N), 1, dtype)  # relu6_1[k,n]
-        self.relu6 = self.relu6_1[:K]  # relu6[k,n]
-        self.relu7_1 = np.full((K + 1, N), 1, dtype)  # relu7_1[k,n]
-        self.relu7 = self.relu7_1[:K]  # relu7[k,n]
-        self.relu8_1 = np.full((K + 1, N), 1, dtype)  # relu8_1[k,n]
-        self.relu8 = self.relu8_1[:K]  # relu8[k,n]
-        self.relu9_1 = np.full((K + 1, N), 1, dtype)  # relu9_1[k,n]
-        self.relu9 = self.relu9_1[:K]  # relu9[k,n]
-        self.relu10_1 = np.full((K + 1, N), 1, dtype)  # relu10_1[k,n]
-        self.relu10 = self.relu10_1[:K]  # relu10[k,n]
-        self.relu11_1 = np.full((K + 1, N), 1, dtype)  # relu11_1[k,n]
-        self.relu11 = self.relu11_1[:K]  # relu11[k,n]
-        self.relu12_1 = np.full((K + 1, N), 1, dtype)  # relu12_1[k,n]
-        self.relu12 = self.relu12_1[:K]  # relu12[k,n]
-        self.relu13_1 = np.full((K + 1, N), 1, dtype)  # relu13_1[k,n]
-        self.relu13 = self.relu13_1[:K]  # relu13[k,n]
-        self.relu14_1 = np.full((K + 1, N), 1, dtype)  # relu14_1[k,n]
-        self.relu14 = self.relu14_1[:K]  # relu14[k,n]
-        self.relu15_1 = np.full((K + 1, N), 1, dtype)  # relu15_1[k,n]
-        self.relu15 = self.relu15_1[:K]  # relu15[k,n]
-        self.relu16_1 = np.full((K + 1, N), 1, dtype)  # relu16_1[k,n]
-        self.relu16 = self.relu16_1[:K]  # relu16[k,n]
-        self.relu17_1 = np.full((K + 1, N), 1, dtype)  # relu17_1[k,n]
-        self.relu17 = self.relu17_1[:K]  # relu17[k,n]
-        self.relu18_1 = np.full((K + 1, N), 1, dtype)  # relu18_1[k,n]
-        self.relu18 = self.relu18_1[:K]  # relu18[k,n]
-        self.relu19_1 = np.full((K + 1, N), 1, dtype)  # relu19_1[k,n]
-        self.relu19 = self.relu19_1[:K]  # relu19[k,n]
-        self.relu20_1 = np.full((K + 1, N), 1, dtype)  # relu20_1[k,n]
-        self.relu20 = self.relu20_1[:K]  # relu20[k,n]
         self.loss = np.empty((), dtype)  # loss
         self.z1 = rows_N[0:32].reshape((N, H))  # z1[n,h]
         self.mean1 = rows_N[96:97].reshape(N)  # mean1[n]
@@ -627,6 +587,8 @@ class Workspace(Activations):
         self.xhat1 = rows_N[64:96].reshape((N, H))  # xhat1[n,h]
         self.y1 = rows_N[96:128].reshape((N, H))  # y1[n,h]
         self.z2 = rows_N[128:160].reshape((K, N))  # z2[k,n]
+        self.relu1_1 = np.full((K + 1, N), 1, dtype)  # relu1_1[k,n]
+        self.relu1 = self.relu1_1[:K]  # relu1[k,n]
         self.z3 = rows_N[32:64].reshape((N, H))  # z3[n,h]
         self.sum1 = rows_N[0:32].reshape((N, H))  # sum1[n,h]
         self.mean2 = rows_N[192:193].reshape(N)  # mean2[n]
@@ -635,6 +597,8 @@ class Workspace(Activations):
         self.xhat2 = rows_N[160:192].reshape((N, H))  # xhat2[n,h]
         self.y2 = rows_N[192:224].reshape((N, H))  # y2[n,h]
         self.z4 = rows_N[224:256].reshape((K, N))  # z4[k,n]
+        self.relu2_1 = np.full((K + 1, N), 1, dtype)  # relu2_1[k,n]
+        self.relu2 = self.relu2_1[:K]  # relu2[k,n]
         self.z5 = rows_N[32:64].reshape((N, H))  # z5[n,h]
         self.sum2 = rows_N[0:32].reshape((N, H))  # sum2[n,h]
         self.mean3 = rows_N[288:289].reshape(N)  # mean3[n]
@@ -643,6 +607,8 @@ class Workspace(Activations):
         self.xhat3 = rows_N[256:288].reshape((N, H))  # xhat3[n,h]
         self.y3 = rows_N[288:320].reshape((N, H))  # y3[n,h]
         self.z6 = rows_N[320:352].reshape((K, N))  # z6[k,n]
+        self.relu3_1 = np.full((K + 1, N), 1, dtype)  # relu3_1[k,n]
+        self.relu3 = self.relu3_1[:K]  # relu3[k,n]
         self.z7 = rows_N[32:64].reshape((N, H))  # z7[n,h]
         self.sum3 = rows_N[0:32].reshape((N, H))  # sum3[n,h]
         self.mean4 = rows_N[384:385].reshape(N)  # mean4[n]
@@ -651,6 +617,8 @@ class Workspace(Activations):
         self.xhat4 = rows_N[352:384].reshape((N, H))  # xhat4[n,h]
         self.y4 = rows_N[384:416].reshape((N, H))  # y4[n,h]
         self.z8 = rows_N[416:448].reshape((K, N))  # z8[k,n]
+        self.relu4_1 = np.full((K + 1, N), 1, dtype)  # relu4_1[k,n]
+        self.relu4 = self.relu4_1[:K]  # relu4[k,n]
         self.z9 = rows_N[32:64].reshape((N, H))  # z9[n,h]
         self.sum4 = rows_N[0:32].reshape((N, H))  # sum4[n,h]
         self.mean5 = rows_N[480:481].reshape(N)  # mean5[n]
@@ -659,6 +627,8 @@ class Workspace(Activations):
         self.xhat5 = rows_N[448:480].reshape((N, H))  # xhat5[n,h]
         self.y5 = rows_N[480:512].reshape((N, H))  # y5[n,h]
         self.z10 = rows_N[512:544].reshape((K, N))  # z10[k,n]
+        self.relu5_1 = np.full((K + 1, N), 1, dtype)  # relu5_1[k,n]
+        self.relu5 = self.relu5_1[:K]  # relu5[k,n]
         self.z11 = rows_N[32:64].reshape((N, H))  # z11[n,h]
         self.sum5 = rows_N[0:32].reshape((N, H))  # sum5[n,h]
         self.mean6 = rows_N[576:577].reshape(N)  # mean6[n]
@@ -667,6 +637,8 @@ class Workspace(Activations):
         self.xhat6 = rows_N[544:576].reshape((N, H))  # xhat6[n,h]
         self.y6 = rows_N[576:608].reshape((N, H))  # y6[n,h]
         self.z12 = rows_N[608:640].reshape((K, N))  # z12[k,n]
+        self.relu6_1 = np.full((K + 1, N), 1, dtype)  # relu6_1[k,n]
+        self.relu6 = self.relu6_1[:K]  # relu6[k,n]
         self.z13 = rows_N[32:64].reshape((N, H))  # z13[n,h]
         self.sum6 = rows_N[0:32].reshape((N, H))  # sum6[n,h]
         self.mean7 = rows_N[672:673].reshape(N)  # mean7[n]
@@ -675,6 +647,8 @@ class Workspace(Activations):
         self.xhat7 = rows_N[640:672].reshape((N, H))  # xhat7[n,h]
         self.y7 = rows_N[672:704].reshape((N, H))  # y7[n,h]
         self.z14 = rows_N[704:736].reshape((K, N))  # z14[k,n]
+        self.relu7_1 = np.full((K + 1, N), 1, dtype)  # relu7_1[k,n]
+        self.relu7 = self.relu7_1[:K]  # relu7[k,n]
         self.z15 = rows_N[32:64].reshape((N, H))  # z15[n,h]
         self.sum7 = rows_N[0:32].reshape((N, H))  # sum7[n,h]
         self.mean8 = rows_N[768:769].reshape(N)  # mean8[n]
@@ -683,6 +657,8 @@ class Workspace(Activations):
         self.xhat8 = rows_N[736:768].reshape((N, H))  # xhat8[n,h]
         self.y8 = rows_N[768:800].reshape((N, H))  # y8[n,h]
         self.z16 = rows_N[800:832].reshape((K, N))  # z16[k,n]
+        self.relu8_1 = np.full((K + 1, N), 1, dtype)  # relu8_1[k,n]
+        self.relu8 = self.relu8_1[:K]  # relu8[k,n]
         self.z17 = rows_N[32:64].reshape((N, H))  # z17[n,h]
         self.sum8 = rows_N[0:32].reshape((N, H))  # sum8[n,h]
         self.mean9 = rows_N[864:865].reshape(N)  # mean9[n]
@@ -691,6 +667,8 @@ class Workspace(Activations):
         self.xhat9 = rows_N[832:864].reshape((N, H))  # xhat9[n,h]
         self.y9 = rows_N[864:896].reshape((N, H))  # y9[n,h]
         self.z18 = rows_N[896:928].reshape((K, N))  # z18[k,n]
+        self.relu9_1 = np.full((K + 1, N), 1, dtype)  # relu9_1[k,n]
+        self.relu9 = self.relu9_1[:K]  # relu9[k,n]
         self.z19 = rows_N[32:64].reshape((N, H))  # z19[n,h]
         self.sum9 = rows_N[0:32].reshape((N, H))  # sum9[n,h]
         self.mean10 = rows_N[960:961].reshape(N)  # mean10[n]
@@ -699,6 +677,8 @@ class Workspace(Activations):
         self.xhat10 = rows_N[928:960].reshape((N, H))  # xhat10[n,h]
         self.y10 = rows_N[960:992].reshape((N, H))  # y10[n,h]
         self.z20 = rows_N[992:1024].reshape((K, N))  # z20[k,n]
+        self.relu10_1 = np.full((K + 1, N), 1, dtype)  # relu10_1[k,n]
+        self.relu10 = self.relu10_1[:K]  # relu10[k,n]
         self.z21 = rows_N[32:64].reshape((N, H))  # z21[n,h]
         self.sum10 = rows_N[0:32].reshape((N, H))  # sum10[n,h]
         self.mean11 = rows_N[1056:1057].reshape(N)  # mean11[n]
@@ -707,6 +687,8 @@ class Workspace(Activations):
         self.xhat11 = rows_N[1024:1056].reshape((N, H))  # xhat11[n,h]
         self.y11 = rows_N[1056:1088].reshape((N, H))  # y11[n,h]
         self.z22 = rows_N[1088:1120].reshape((K, N))  # z22[k,n]
+        self.relu11_1 = np.full((K + 1, N), 1, dtype)  # relu11_1[k,n]
+        self.relu11 = self.relu11_1[:K]  # relu11[k,n]
         self.z23 = rows_N[32:64].reshape((N, H))  # z23[n,h]
         self.sum11 = rows_N[0:32].reshape((N, H))  # sum11[n,h]
         self.mean12 = rows_N[1152:1153].reshape(N)  # mean12[n]
@@ -715,6 +697,8 @@ class Workspace(Activations):
         self.xhat12 = rows_N[1120:1152].reshape((N, H))  # xhat12[n,h]
         self.y12 = rows_N[1152:1184].reshape((N, H))  # y12[n,h]
         self.z24 = rows_N[1184:1216].reshape((K, N))  # z24[k,n]
+        self.relu12_1 = np.full((K + 1, N), 1, dtype)  # relu12_1[k,n]
+        self.relu12 = self.relu12_1[:K]  # relu12[k,n]
         self.z25 = rows_N[32:64].reshape((N, H))  # z25[n,h]
         self.sum12 = rows_N[0:32].reshape((N, H))  # sum12[n,h]
         self.mean13 = rows_N[1248:1249].reshape(N)  # mean13[n]
@@ -723,6 +707,8 @@ class Workspace(Activations):
         self.xhat13 = rows_N[1216:1248].reshape((N, H))  # xhat13[n,h]
         self.y13 = rows_N[1248:1280].reshape((N, H))  # y13[n,h]
         self.z26 = rows_N[1280:1312].reshape((K, N))  # z26[k,n]
+        self.relu13_1 = np.full((K + 1, N), 1, dtype)  # relu13_1[k,n]
+        self.relu13 = self.relu13_1[:K]  # relu13[k,n]
         self.z27 = rows_N[32:64].reshape((N, H))  # z27[n,h]
         self.sum13 = rows_N[0:32].reshape((N, H))  # sum13[n,h]
         self.mean14 = rows_N[1344:1345].reshape(N)  # mean14[n]
@@ -731,6 +717,8 @@ class Workspace(Activations):
         self.xhat14 = rows_N[1312:1344].reshape((N, H))  # xhat14[n,h]
         self.y14 = rows_N[1344:1376].reshape((N, H))  # y14[n,h]
         self.z28 = rows_N[1376:1408].reshape((K, N))  # z28[k,n]
+        self.relu14_1 = np.full((K + 1, N), 1, dtype)  # relu14_1[k,n]
+        self.relu14 = self.relu14_1[:K]  # relu14[k,n]
         self.z29 = rows_N[32:64].reshape((N, H))  # z29[n,h]
         self.sum14 = rows_N[0:32].reshape((N, H))  # sum14[n,h]
         self.mean15 = rows_N[1440:1441].reshape(N)  # mean15[n]
@@ -739,6 +727,8 @@ class Workspace(Activations):
         self.xhat15 = rows_N[1408:1440].reshape((N, H))  # xhat15[n,h]
         self.y15 = rows_N[1440:1472].reshape((N, H))  # y15[n,h]
         self.z30 = rows_N[1472:1504].reshape((K, N))  # z30[k,n]
+        self.relu15_1 = np.full((K + 1, N), 1, dtype)  # relu15_1[k,n]
+        self.relu15 = self.relu15_1[:K]  # relu15[k,n]
         self.z31 = rows_N[32:64].reshape((N, H))  # z31[n,h]
         self.sum15 = rows_N[0:32].reshape((N, H))  # sum15[n,h]
         self.mean16 = rows_N[1536:1537].reshape(N)  # mean16[n]
@@ -747,6 +737,8 @@ class Workspace(Activations):
         self.xhat16 = rows_N[1504:1536].reshape((N, H))  # xhat16[n,h]
         self.y16 = rows_N[1536:1568].reshape((N, H))  # y16[n,h]
         self.z32 = rows_N[1568:1600].reshape((K, N))  # z32[k,n]
+        self.relu16_1 = np.full((K + 1, N), 1, dtype)  # relu16_1[k,n]
+        self.relu16 = self.relu16_1[:K]  # relu16[k,n]
         self.z33 = rows_N[32:64].reshape((N, H))  # z33[n,h]
         self.sum16 = rows_N[0:32].reshape((N, H))  # sum16[n,h]
         self.mean17 = rows_N[1632:1633].reshape(N)  # mean17[n]
@@ -755,6 +747,8 @@ class Workspace(Activations):
         self.xhat17 = rows_N[1600:1632].reshape((N, H))  # xhat17[n,h]
         self.y17 = rows_N[1632:1664].reshape((N, H))  # y17[n,h]
         self.z34 = rows_N[1664:1696].reshape((K, N))  # z34[k,n]
+        self.relu17_1 = np.full((K + 1, N), 1, dtype)  # relu17_1[k,n]
+        self.relu17 = self.relu17_1[:K]  # relu17[k,n]
         self.z35 = rows_N[32:64].reshape((N, H))  # z35[n,h]
         self.sum17 = rows_N[0:32].reshape((N, H))  # sum17[n,h]
         self.mean18 = rows_N[1728:1729].reshape(N)  # mean18[n]
@@ -763,6 +757,8 @@ class Workspace(Activations):
         self.xhat18 = rows_N[1696:1728].reshape((N, H))  # xhat18[n,h]
         self.y18 = rows_N[1728:1760].reshape((N, H))  # y18[n,h]
         self.z36 = rows_N[1760:1792].reshape((K, N))  # z36[k,n]
+        self.relu18_1 = np.full((K + 1, N), 1, dtype)  # relu18_1[k,n]
+        self.relu18 = self.relu18_1[:K]  # relu18[k,n]
         self.z37 = rows_N[32:64].reshape((N, H))  # z37[n,h]
         self.sum18 = rows_N[0:32].reshape((N, H))  # sum18[n,h]
         self.mean19 = rows_N[1824:1825].reshape(N)  # mean19[n]
@@ -771,6 +767,8 @@ class Workspace(Activations):
         self.xhat19 = rows_N[1792:1824].reshape((N, H))  # xhat19[n,h]
         self.y19 = rows_N[1824:1856].reshape((N, H))  # y19[n,h]
         self.z38 = rows_N[1856:1888].reshape((K, N))  # z38[k,n]
+        self.relu19_1 = np.full((K + 1, N), 1, dtype)  # relu19_1[k,n]
+        self.relu19 = self.relu19_1[:K]  # relu19[k,n]
         self.z39 = rows_N[32:64].reshape((N, H))  # z39[n,h]
         self.sum19 = rows_N[0:32].reshape((N, H))  # sum19[n,h]
         self.mean20 = rows_N[1920:1921].reshape(N)  # mean20[n]
@@ -779,6 +777,8 @@ class Workspace(Activations):
         self.xhat20 = rows_N[1888:1920].reshape((N, H))  # xhat20[n,h]
         self.y20 = rows_N[1920:1952].reshape((N, H))  # y20[n,h]
         self.a = rows_N[1952:1984].reshape((K, N))  # a[k,n]
+        self.relu20_1 = np.full((K + 1, N), 1, dtype)  # relu20_1[k,n]
+        self.relu20 = self.relu20_1[:K]  # relu20[k,n]
         self.z40 = rows_N[32:64].reshape((N, H))  # z40[n,h]
         self.h = rows_N[0:32].reshape((N, H))  # h[n,h]
         self.mean21 = rows_N[1984:1985].reshape(N)  # mean21[n]
@@ -941,7 +941,7 @@ class Workspace(Activations):
         self.sum_d_xhat1 = rows_N[97:98].reshape(N)  # sum_d_xhat1[n]
         self.d_z1 = rows_N[64:96].reshape((N, H))  # ∂L/∂z1[n,h]
         self.COUNT_N = np.array(N)
-        self.C_1E_MINUS_05 = np.array(1e-05, dtype)
+        self.C_0_00001 = np.array(1e-05, dtype)
         self.C_1_OVER_BATCH = np.array(1 / BATCH, dtype)
         self.C_1_OVER_H = np.array(1 / H, dtype)
         self.MEAN_H = np.full(H, 1 / H, dtype)
@@ -1065,7 +1065,7 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.dot(a.u_nh, a.MEAN_H, out=a.var1)
 
     # rstd1[n] = 1/√(var1[n] + 1e-05)
-    np.add(a.var1, a.C_1E_MINUS_05, out=a.rstd1)
+    np.add(a.var1, a.C_0_00001, out=a.rstd1)
     np.sqrt(a.rstd1, out=a.rstd1)
     np.divide(a.ONE, a.rstd1, out=a.rstd1)
 
@@ -1099,7 +1099,7 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.dot(a.u_nh, a.MEAN_H, out=a.var2)
 
     # rstd2[n] = 1/√(var2[n] + 1e-05)
-    np.add(a.var2, a.C_1E_MINUS_05, out=a.rstd2)
+    np.add(a.var2, a.C_0_00001, out=a.rstd2)
     np.sqrt(a.rstd2, out=a.rstd2)
     np.divide(a.ONE, a.rstd2, out=a.rstd2)
 
@@ -1133,7 +1133,7 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.dot(a.u_nh, a.MEAN_H, out=a.var3)
 
     # rstd3[n] = 1/√(var3[n] + 1e-05)
-    np.add(a.var3, a.C_1E_MINUS_05, out=a.rstd3)
+    np.add(a.var3, a.C_0_00001, out=a.rstd3)
     np.sqrt(a.rstd3, out=a.rstd3)
     np.divide(a.ONE, a.rstd3, out=a.rstd3)
 
@@ -1167,7 +1167,7 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.dot(a.u_nh, a.MEAN_H, out=a.var4)
 
     # rstd4[n] = 1/√(var4[n] + 1e-05)
-    np.add(a.var4, a.C_1E_MINUS_05, out=a.rstd4)
+    np.add(a.var4, a.C_0_00001, out=a.rstd4)
     np.sqrt(a.rstd4, out=a.rstd4)
     np.divide(a.ONE, a.rstd4, out=a.rstd4)
 
@@ -1201,7 +1201,7 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.dot(a.u_nh, a.MEAN_H, out=a.var5)
 
     # rstd5[n] = 1/√(var5[n] + 1e-05)
-    np.add(a.var5, a.C_1E_MINUS_05, out=a.rstd5)
+    np.add(a.var5, a.C_0_00001, out=a.rstd5)
     np.sqrt(a.rstd5, out=a.rstd5)
     np.divide(a.ONE, a.rstd5, out=a.rstd5)
 
@@ -1235,7 +1235,7 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.dot(a.u_nh, a.MEAN_H, out=a.var6)
 
     # rstd6[n] = 1/√(var6[n] + 1e-05)
-    np.add(a.var6, a.C_1E_MINUS_05, out=a.rstd6)
+    np.add(a.var6, a.C_0_00001, out=a.rstd6)
     np.sqrt(a.rstd6, out=a.rstd6)
     np.divide(a.ONE, a.rstd6, out=a.rstd6)
 
@@ -1269,7 +1269,7 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.dot(a.u_nh, a.MEAN_H, out=a.var7)
 
     # rstd7[n] = 1/√(var7[n] + 1e-05)
-    np.add(a.var7, a.C_1E_MINUS_05, out=a.rstd7)
+    np.add(a.var7, a.C_0_00001, out=a.rstd7)
     np.sqrt(a.rstd7, out=a.rstd7)
     np.divide(a.ONE, a.rstd7, out=a.rstd7)
 
@@ -1303,7 +1303,7 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.dot(a.u_nh, a.MEAN_H, out=a.var8)
 
     # rstd8[n] = 1/√(var8[n] + 1e-05)
-    np.add(a.var8, a.C_1E_MINUS_05, out=a.rstd8)
+    np.add(a.var8, a.C_0_00001, out=a.rstd8)
     np.sqrt(a.rstd8, out=a.rstd8)
     np.divide(a.ONE, a.rstd8, out=a.rstd8)
 
@@ -1337,7 +1337,7 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.dot(a.u_nh, a.MEAN_H, out=a.var9)
 
     # rstd9[n] = 1/√(var9[n] + 1e-05)
-    np.add(a.var9, a.C_1E_MINUS_05, out=a.rstd9)
+    np.add(a.var9, a.C_0_00001, out=a.rstd9)
     np.sqrt(a.rstd9, out=a.rstd9)
     np.divide(a.ONE, a.rstd9, out=a.rstd9)
 
@@ -1371,7 +1371,7 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.dot(a.u_nh, a.MEAN_H, out=a.var10)
 
     # rstd10[n] = 1/√(var10[n] + 1e-05)
-    np.add(a.var10, a.C_1E_MINUS_05, out=a.rstd10)
+    np.add(a.var10, a.C_0_00001, out=a.rstd10)
     np.sqrt(a.rstd10, out=a.rstd10)
     np.divide(a.ONE, a.rstd10, out=a.rstd10)
 
@@ -1405,7 +1405,7 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.dot(a.u_nh, a.MEAN_H, out=a.var11)
 
     # rstd11[n] = 1/√(var11[n] + 1e-05)
-    np.add(a.var11, a.C_1E_MINUS_05, out=a.rstd11)
+    np.add(a.var11, a.C_0_00001, out=a.rstd11)
     np.sqrt(a.rstd11, out=a.rstd11)
     np.divide(a.ONE, a.rstd11, out=a.rstd11)
 
@@ -1439,7 +1439,7 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.dot(a.u_nh, a.MEAN_H, out=a.var12)
 
     # rstd12[n] = 1/√(var12[n] + 1e-05)
-    np.add(a.var12, a.C_1E_MINUS_05, out=a.rstd12)
+    np.add(a.var12, a.C_0_00001, out=a.rstd12)
     np.sqrt(a.rstd12, out=a.rstd12)
     np.divide(a.ONE, a.rstd12, out=a.rstd12)
 
@@ -1473,7 +1473,7 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.dot(a.u_nh, a.MEAN_H, out=a.var13)
 
     # rstd13[n] = 1/√(var13[n] + 1e-05)
-    np.add(a.var13, a.C_1E_MINUS_05, out=a.rstd13)
+    np.add(a.var13, a.C_0_00001, out=a.rstd13)
     np.sqrt(a.rstd13, out=a.rstd13)
     np.divide(a.ONE, a.rstd13, out=a.rstd13)
 
@@ -1507,7 +1507,7 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.dot(a.u_nh, a.MEAN_H, out=a.var14)
 
     # rstd14[n] = 1/√(var14[n] + 1e-05)
-    np.add(a.var14, a.C_1E_MINUS_05, out=a.rstd14)
+    np.add(a.var14, a.C_0_00001, out=a.rstd14)
     np.sqrt(a.rstd14, out=a.rstd14)
     np.divide(a.ONE, a.rstd14, out=a.rstd14)
 
@@ -1541,7 +1541,7 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.dot(a.u_nh, a.MEAN_H, out=a.var15)
 
     # rstd15[n] = 1/√(var15[n] + 1e-05)
-    np.add(a.var15, a.C_1E_MINUS_05, out=a.rstd15)
+    np.add(a.var15, a.C_0_00001, out=a.rstd15)
     np.sqrt(a.rstd15, out=a.rstd15)
     np.divide(a.ONE, a.rstd15, out=a.rstd15)
 
@@ -1575,7 +1575,7 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.dot(a.u_nh, a.MEAN_H, out=a.var16)
 
     # rstd16[n] = 1/√(var16[n] + 1e-05)
-    np.add(a.var16, a.C_1E_MINUS_05, out=a.rstd16)
+    np.add(a.var16, a.C_0_00001, out=a.rstd16)
     np.sqrt(a.rstd16, out=a.rstd16)
     np.divide(a.ONE, a.rstd16, out=a.rstd16)
 
@@ -1609,7 +1609,7 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.dot(a.u_nh, a.MEAN_H, out=a.var17)
 
     # rstd17[n] = 1/√(var17[n] + 1e-05)
-    np.add(a.var17, a.C_1E_MINUS_05, out=a.rstd17)
+    np.add(a.var17, a.C_0_00001, out=a.rstd17)
     np.sqrt(a.rstd17, out=a.rstd17)
     np.divide(a.ONE, a.rstd17, out=a.rstd17)
 
@@ -1643,7 +1643,7 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.dot(a.u_nh, a.MEAN_H, out=a.var18)
 
     # rstd18[n] = 1/√(var18[n] + 1e-05)
-    np.add(a.var18, a.C_1E_MINUS_05, out=a.rstd18)
+    np.add(a.var18, a.C_0_00001, out=a.rstd18)
     np.sqrt(a.rstd18, out=a.rstd18)
     np.divide(a.ONE, a.rstd18, out=a.rstd18)
 
@@ -1677,7 +1677,7 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.dot(a.u_nh, a.MEAN_H, out=a.var19)
 
     # rstd19[n] = 1/√(var19[n] + 1e-05)
-    np.add(a.var19, a.C_1E_MINUS_05, out=a.rstd19)
+    np.add(a.var19, a.C_0_00001, out=a.rstd19)
     np.sqrt(a.rstd19, out=a.rstd19)
     np.divide(a.ONE, a.rstd19, out=a.rstd19)
 
@@ -1711,7 +1711,7 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.dot(a.u_nh, a.MEAN_H, out=a.var20)
 
     # rstd20[n] = 1/√(var20[n] + 1e-05)
-    np.add(a.var20, a.C_1E_MINUS_05, out=a.rstd20)
+    np.add(a.var20, a.C_0_00001, out=a.rstd20)
     np.sqrt(a.rstd20, out=a.rstd20)
     np.divide(a.ONE, a.rstd20, out=a.rstd20)
 
@@ -1745,7 +1745,7 @@ def forward(p: Params, a: Activations, x: np.ndarray) -> None:
     np.dot(a.u_nh, a.MEAN_H, out=a.var21)
 
     # rstd21[n] = 1/√(var21[n] + 1e-05)
-    np.add(a.var21, a.C_1E_MINUS_05, out=a.rstd21)
+    np.add(a.var21, a.C_0_00001, out=a.rstd21)
     np.sqrt(a.rstd21, out=a.rstd21)
     np.divide(a.ONE, a.rstd21, out=a.rstd21)
 

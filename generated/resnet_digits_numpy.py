@@ -176,7 +176,7 @@ class Activations:
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
     the first is needed no more when the second is written. Names in capitals are constants, such
-    as C_0_5 for 0.5; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
+    as C_2_OVER_N for 2/N; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
     hand, of the BATCH that threads share.
     """
 
@@ -204,13 +204,9 @@ class Activations:
         rows_TILE = np.empty((1, TILE), dtype)
         rows = np.empty(512, dtype)
         self.shaped1 = rows_N[0:64].reshape((C, H, W, N))  # shaped1[c,h,w,n]
-        self.shaped1_pad = np.zeros((C, A, B, N), dtype)  # shaped1_pad[c,a,b,n]
-        self.relu1_pad1 = np.zeros((F, A, B, N), dtype)  # relu1_pad1[f,a,b,n]
-        self.relu2_pad1 = np.zeros((E, A, B, N), dtype)  # relu2_pad1[e,a,b,n]
-        self.relu3_pad1 = np.zeros((F, R, T, N), dtype)  # relu3_pad1[f,r,t,n]
-        self.relu4_pad1 = np.zeros((G, A2, B2, N), dtype)  # relu4_pad1[g,a2,b2,n]
         self.logits = np.empty((H2, N), dtype)  # logits[h2,n]
         self.loss = np.empty((), dtype)  # loss
+        self.shaped1_pad = np.zeros((C, A, B, N), dtype)  # shaped1_pad[c,a,b,n]
         self.z1 = rows_N[0:1024].reshape((F, H, W, N))  # z1[f,h,w,n]
         self.u_cuvh_wn = apart(rows_TILE[0], C * U * V, (C, U, V, rows_H_CNUVW, W, N))
         self.mean1 = rows[0:16].reshape(F)  # mean1[f]
@@ -219,6 +215,7 @@ class Activations:
         self.xhat1 = rows_N[0:1024].reshape((F, H, W, N))  # xhat1[f,h,w,n]
         self.y1 = rows_N[0:1024].reshape((F, H, W, N))  # y1[f,h,w,n]
         self.relu1 = rows_N[0:1024].reshape((F, H, W, N))  # relu1[f,h,w,n]
+        self.relu1_pad1 = np.zeros((F, A, B, N), dtype)  # relu1_pad1[f,a,b,n]
         self.z2 = rows_N[1024:2048].reshape((E, H, W, N))  # z2[e,h,w,n]
         self.u_fuvh_wn = apart(rows_TILE[0], F * U * V, (F, U, V, rows_H_FNUVW, W, N))
         self.mean2 = rows[0:16].reshape(E)  # mean2[e]
@@ -227,6 +224,7 @@ class Activations:
         self.xhat2 = rows_N[1024:2048].reshape((E, H, W, N))  # xhat2[e,h,w,n]
         self.y2 = rows_N[1024:2048].reshape((E, H, W, N))  # y2[e,h,w,n]
         self.relu2 = rows_N[1024:2048].reshape((E, H, W, N))  # relu2[e,h,w,n]
+        self.relu2_pad1 = self.relu1_pad1  # relu2_pad1[e,a,b,n]
         self.z3 = rows_N[1024:2048].reshape((F, H, W, N))  # z3[f,h,w,n]
         self.u_euvh_wn = apart(rows_TILE[0], E * U * V, (E, U, V, rows_H_ENUVW, W, N))
         self.mean3 = rows[0:16].reshape(F)  # mean3[f]
@@ -244,6 +242,7 @@ class Activations:
         self.rstd4 = rows[32:64].reshape(G)  # rstd4[g]
         self.xhat4 = rows_N[1024:1536].reshape((G, J, K, N))  # xhat4[g,j,k,n]
         self.y4 = rows_N[1024:1536].reshape((G, J, K, N))  # y4[g,j,k,n]
+        self.relu3_pad1 = np.zeros((F, R, T, N), dtype)  # relu3_pad1[f,r,t,n]
         self.z5 = rows_N[0:512].reshape((G, J, K, N))  # z5[g,j,k,n]
         self.u_fuvj_kn = apart(rows_TILE[0], F * U * V, (F, U, V, rows_J_FKNUV, K, N))
         self.mean5 = rows[0:32].reshape(G)  # mean5[g]
@@ -252,6 +251,7 @@ class Activations:
         self.xhat5 = rows_N[0:512].reshape((G, J, K, N))  # xhat5[g,j,k,n]
         self.y5 = rows_N[0:512].reshape((G, J, K, N))  # y5[g,j,k,n]
         self.relu4 = rows_N[0:512].reshape((G, J, K, N))  # relu4[g,j,k,n]
+        self.relu4_pad1 = np.zeros((G, A2, B2, N), dtype)  # relu4_pad1[g,a2,b2,n]
         self.z6 = rows_N[0:512].reshape((S, J, K, N))  # z6[s,j,k,n]
         self.u_guvj_kn = apart(rows_TILE[0], G * U * V, (G, U, V, rows_J_GKNUV, K, N))
         self.mean6 = rows[0:32].reshape(S)  # mean6[s]
@@ -271,9 +271,9 @@ class Activations:
         self.u_n = rows_N[0:1].reshape(N)
         self.v_n = rows_N[1:2].reshape(N)
         self.COUNT_N = np.array(N)
+        self.C_0_00001 = np.array(1e-05, dtype)
         self.C_0_1 = np.array(0.1, dtype)
         self.C_0_9 = np.array(0.9, dtype)
-        self.C_1E_MINUS_05 = np.array(1e-05, dtype)
         self.C_1_OVER_J_K = np.array(1 / (J * K), dtype)
         self.MEAN_H2 = np.full(H2, 1 / H2, dtype)
         self.MEAN_N = np.full(N, 1 / BATCH, dtype)
@@ -297,7 +297,7 @@ class Workspace(Activations):
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
     the first is needed no more when the second is written. Names in capitals are constants, such
-    as C_0_5 for 0.5; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
+    as C_2_OVER_N for 2/N; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
     hand, of the BATCH that threads share.
     """
 
@@ -330,14 +330,9 @@ class Workspace(Activations):
         rows_N = np.empty((11392, N), dtype)
         rows_TILE = np.empty((1, TILE), dtype)
         rows = np.empty(18544, dtype)
-        self.shaped1_pad = np.zeros((C, A, B, N), dtype)  # shaped1_pad[c,a,b,n]
-        self.relu1_pad1 = np.zeros((F, A, B, N), dtype)  # relu1_pad1[f,a,b,n]
-        self.relu2_pad1 = np.zeros((E, A, B, N), dtype)  # relu2_pad1[e,a,b,n]
-        self.relu3_pad1 = np.zeros((F, R, T, N), dtype)  # relu3_pad1[f,r,t,n]
-        self.relu4_pad1 = np.zeros((G, A2, B2, N), dtype)  # relu4_pad1[g,a2,b2,n]
         self.loss = np.empty((), dtype)  # loss
-        self.padded_block2_conv1_W = np.zeros((G, F, K, J), dtype)  # padded_block2_conv1_W[g,f,k,j]
         self.shaped1 = rows_N[0:64].reshape((C, H, W, N))  # shaped1[c,h,w,n]
+        self.shaped1_pad = np.zeros((C, A, B, N), dtype)  # shaped1_pad[c,a,b,n]
         self.z1 = rows_N[3200:4224].reshape((F, H, W, N))  # z1[f,h,w,n]
         self.u_cuvh_wn = apart(rows_TILE[0], C * U * V, (C, U, V, rows_H_CNUVW, W, N))
         self.mean1 = rows[512:528].reshape(F)  # mean1[f]
@@ -347,6 +342,7 @@ class Workspace(Activations):
         self.xhat1 = rows_N[3200:4224].reshape((F, H, W, N))  # xhat1[f,h,w,n]
         self.y1 = rows_N[5248:6272].reshape((F, H, W, N))  # y1[f,h,w,n]
         self.relu1 = rows_N[6272:7296].reshape((F, H, W, N))  # relu1[f,h,w,n]
+        self.relu1_pad1 = np.zeros((F, A, B, N), dtype)  # relu1_pad1[f,a,b,n]
         self.z2 = rows_N[7296:8320].reshape((E, H, W, N))  # z2[e,h,w,n]
         self.u_fuvh_wn = apart(rows_TILE[0], F * U * V, (F, U, V, rows_H_FNUVW, W, N))
         self.mean2 = rows[544:560].reshape(E)  # mean2[e]
@@ -356,6 +352,7 @@ class Workspace(Activations):
         self.xhat2 = rows_N[7296:8320].reshape((E, H, W, N))  # xhat2[e,h,w,n]
         self.y2 = rows_N[8320:9344].reshape((E, H, W, N))  # y2[e,h,w,n]
         self.relu2 = rows_N[0:1024].reshape((E, H, W, N))  # relu2[e,h,w,n]
+        self.relu2_pad1 = np.zeros((E, A, B, N), dtype)  # relu2_pad1[e,a,b,n]
         self.z3 = rows_N[9344:10368].reshape((F, H, W, N))  # z3[f,h,w,n]
         self.u_euvh_wn = apart(rows_TILE[0], E * U * V, (E, U, V, rows_H_ENUVW, W, N))
         self.mean3 = rows[576:592].reshape(F)  # mean3[f]
@@ -374,6 +371,7 @@ class Workspace(Activations):
         self.rstd4 = rows[18432:18464].reshape(G)  # rstd4[g]
         self.xhat4 = rows_N[10368:10880].reshape((G, J, K, N))  # xhat4[g,j,k,n]
         self.y4 = rows_N[10880:11392].reshape((G, J, K, N))  # y4[g,j,k,n]
+        self.relu3_pad1 = np.zeros((F, R, T, N), dtype)  # relu3_pad1[f,r,t,n]
         self.z5 = rows_N[1600:2112].reshape((G, J, K, N))  # z5[g,j,k,n]
         self.u_fuvj_kn = apart(rows_TILE[0], F * U * V, (F, U, V, rows_J_FKNUV, K, N))
         self.mean5 = rows[64:96].reshape(G)  # mean5[g]
@@ -382,6 +380,7 @@ class Workspace(Activations):
         self.xhat5 = rows_N[1600:2112].reshape((G, J, K, N))  # xhat5[g,j,k,n]
         self.y5 = rows_N[2112:2624].reshape((G, J, K, N))  # y5[g,j,k,n]
         self.relu4 = rows_N[0:512].reshape((G, J, K, N))  # relu4[g,j,k,n]
+        self.relu4_pad1 = np.zeros((G, A2, B2, N), dtype)  # relu4_pad1[g,a2,b2,n]
         self.z6 = rows_N[2624:3136].reshape((S, J, K, N))  # z6[s,j,k,n]
         self.u_guvj_kn = apart(rows_TILE[0], G * U * V, (G, U, V, rows_J_GKNUV, K, N))
         self.mean6 = rows[128:160].reshape(S)  # mean6[s]
@@ -425,6 +424,7 @@ class Workspace(Activations):
         self.d_z5 = rows_N[1600:2112].reshape((G, J, K, N))  # ∂L/∂z5[g,j,k,n]
         self.v_fuvg = rows[0:4608].reshape((F, U, V, G))
         self.w_fuvg = rows[4608:9216].reshape((F, U, V, G))
+        self.padded_block2_conv1_W = np.zeros((G, F, K, J), dtype)  # padded_block2_conv1_W[g,f,k,j]
         self.split_d_relu3_pad1 = rows_N[0:1600].reshape(
             (F, Y, R2, X, K2, N)
         )  # split_d_relu3_pad1[f,y,r2,x,k2,n]
@@ -470,20 +470,18 @@ class Workspace(Activations):
         self.d_z1 = rows_N[3200:4224].reshape((F, H, W, N))  # ∂L/∂z1[f,h,w,n]
         self.v_fcuv = rows[0:144].reshape((F, C, U, V))
         self.COUNT_N = np.array(N)
+        self.C_0_00001 = np.array(1e-05, dtype)
         self.C_0_1 = np.array(0.1, dtype)
-        self.C_0_1_BATCH_H_W_OVER_MAX_1_BATCH_H_W_MINUS_1 = np.array(
-            0.1 * BATCH * H * W / max(1, BATCH * H * W - 1), dtype
-        )
-        self.C_0_1_BATCH_J_K_OVER_MAX_1_BATCH_J_K_MINUS_1 = np.array(
-            0.1 * BATCH * J * K / max(1, BATCH * J * K - 1), dtype
-        )
         self.C_0_1_OVER_H2 = np.array(0.1 / H2, dtype)
         self.C_0_9 = np.array(0.9, dtype)
-        self.C_1E_MINUS_05 = np.array(1e-05, dtype)
         self.C_1_OVER_BATCH = np.array(1 / BATCH, dtype)
         self.C_1_OVER_BATCH_H_W = np.array(1 / (BATCH * H * W), dtype)
         self.C_1_OVER_BATCH_J_K = np.array(1 / (BATCH * J * K), dtype)
         self.C_1_OVER_J_K = np.array(1 / (J * K), dtype)
+        self.C_BLOCK2_SKIP_NORM_VAR = np.array(
+            0.1 * BATCH * J * K / max(1, BATCH * J * K - 1), dtype
+        )
+        self.C_STEM_NORM_VAR = np.array(0.1 * BATCH * H * W / max(1, BATCH * H * W - 1), dtype)
         self.MEAN_H2 = np.full(H2, 1 / H2, dtype)
         self.MEAN_N = np.full(N, 1 / BATCH, dtype)
         self.ONE = np.array(1, dtype)
@@ -581,7 +579,7 @@ def forward(p: Params, a: Workspace, x: np.ndarray) -> None:
     a.meet(a.var1)
 
     # rstd1[f] = 1/√(var1[f] + 1e-05)
-    np.add(a.var1, a.C_1E_MINUS_05, out=a.rstd1)
+    np.add(a.var1, a.C_0_00001, out=a.rstd1)
     np.sqrt(a.rstd1, out=a.rstd1)
     np.divide(a.ONE, a.rstd1, out=a.rstd1)
 
@@ -621,7 +619,7 @@ def forward(p: Params, a: Workspace, x: np.ndarray) -> None:
     a.meet(a.var2)
 
     # rstd2[e] = 1/√(var2[e] + 1e-05)
-    np.add(a.var2, a.C_1E_MINUS_05, out=a.rstd2)
+    np.add(a.var2, a.C_0_00001, out=a.rstd2)
     np.sqrt(a.rstd2, out=a.rstd2)
     np.divide(a.ONE, a.rstd2, out=a.rstd2)
 
@@ -661,7 +659,7 @@ def forward(p: Params, a: Workspace, x: np.ndarray) -> None:
     a.meet(a.var3)
 
     # rstd3[f] = 1/√(var3[f] + 1e-05)
-    np.add(a.var3, a.C_1E_MINUS_05, out=a.rstd3)
+    np.add(a.var3, a.C_0_00001, out=a.rstd3)
     np.sqrt(a.rstd3, out=a.rstd3)
     np.divide(a.ONE, a.rstd3, out=a.rstd3)
 
@@ -699,7 +697,7 @@ def forward(p: Params, a: Workspace, x: np.ndarray) -> None:
     a.meet(a.var4)
 
     # rstd4[g] = 1/√(var4[g] + 1e-05)
-    np.add(a.var4, a.C_1E_MINUS_05, out=a.rstd4)
+    np.add(a.var4, a.C_0_00001, out=a.rstd4)
     np.sqrt(a.rstd4, out=a.rstd4)
     np.divide(a.ONE, a.rstd4, out=a.rstd4)
 
@@ -736,7 +734,7 @@ def forward(p: Params, a: Workspace, x: np.ndarray) -> None:
     a.meet(a.var5)
 
     # rstd5[g] = 1/√(var5[g] + 1e-05)
-    np.add(a.var5, a.C_1E_MINUS_05, out=a.rstd5)
+    np.add(a.var5, a.C_0_00001, out=a.rstd5)
     np.sqrt(a.rstd5, out=a.rstd5)
     np.divide(a.ONE, a.rstd5, out=a.rstd5)
 
@@ -776,7 +774,7 @@ def forward(p: Params, a: Workspace, x: np.ndarray) -> None:
     a.meet(a.var6)
 
     # rstd6[s] = 1/√(var6[s] + 1e-05)
-    np.add(a.var6, a.C_1E_MINUS_05, out=a.rstd6)
+    np.add(a.var6, a.C_0_00001, out=a.rstd6)
     np.sqrt(a.rstd6, out=a.rstd6)
     np.divide(a.ONE, a.rstd6, out=a.rstd6)
 
@@ -859,7 +857,7 @@ def infer(p: Params, a: Activations, x: np.ndarray) -> None:
     np.copyto(a.var1, p.stem_norm_var)
 
     # rstd1[f] = 1/√(var1[f] + 1e-05)
-    np.add(a.var1, a.C_1E_MINUS_05, out=a.rstd1)
+    np.add(a.var1, a.C_0_00001, out=a.rstd1)
     np.sqrt(a.rstd1, out=a.rstd1)
     np.divide(a.ONE, a.rstd1, out=a.rstd1)
 
@@ -893,7 +891,7 @@ def infer(p: Params, a: Activations, x: np.ndarray) -> None:
     np.copyto(a.var2, p.block1_conv1_norm_var)
 
     # rstd2[e] = 1/√(var2[e] + 1e-05)
-    np.add(a.var2, a.C_1E_MINUS_05, out=a.rstd2)
+    np.add(a.var2, a.C_0_00001, out=a.rstd2)
     np.sqrt(a.rstd2, out=a.rstd2)
     np.divide(a.ONE, a.rstd2, out=a.rstd2)
 
@@ -927,7 +925,7 @@ def infer(p: Params, a: Activations, x: np.ndarray) -> None:
     np.copyto(a.var3, p.block1_conv2_norm_var)
 
     # rstd3[f] = 1/√(var3[f] + 1e-05)
-    np.add(a.var3, a.C_1E_MINUS_05, out=a.rstd3)
+    np.add(a.var3, a.C_0_00001, out=a.rstd3)
     np.sqrt(a.rstd3, out=a.rstd3)
     np.divide(a.ONE, a.rstd3, out=a.rstd3)
 
@@ -959,7 +957,7 @@ def infer(p: Params, a: Activations, x: np.ndarray) -> None:
     np.copyto(a.var4, p.block2_skip_norm_var)
 
     # rstd4[g] = 1/√(var4[g] + 1e-05)
-    np.add(a.var4, a.C_1E_MINUS_05, out=a.rstd4)
+    np.add(a.var4, a.C_0_00001, out=a.rstd4)
     np.sqrt(a.rstd4, out=a.rstd4)
     np.divide(a.ONE, a.rstd4, out=a.rstd4)
 
@@ -990,7 +988,7 @@ def infer(p: Params, a: Activations, x: np.ndarray) -> None:
     np.copyto(a.var5, p.block2_conv1_norm_var)
 
     # rstd5[g] = 1/√(var5[g] + 1e-05)
-    np.add(a.var5, a.C_1E_MINUS_05, out=a.rstd5)
+    np.add(a.var5, a.C_0_00001, out=a.rstd5)
     np.sqrt(a.rstd5, out=a.rstd5)
     np.divide(a.ONE, a.rstd5, out=a.rstd5)
 
@@ -1024,7 +1022,7 @@ def infer(p: Params, a: Activations, x: np.ndarray) -> None:
     np.copyto(a.var6, p.block2_conv2_norm_var)
 
     # rstd6[s] = 1/√(var6[s] + 1e-05)
-    np.add(a.var6, a.C_1E_MINUS_05, out=a.rstd6)
+    np.add(a.var6, a.C_0_00001, out=a.rstd6)
     np.sqrt(a.rstd6, out=a.rstd6)
     np.divide(a.ONE, a.rstd6, out=a.rstd6)
 
@@ -1059,7 +1057,7 @@ def advance(p: Params, a: Workspace) -> None:
     np.add(p.stem_norm_mean, a.u_f, out=p.stem_norm_mean)
 
     # stem_norm_var[f] ← 0.9 stem_norm_var[f] + 0.1 H N W var1[f]/max(1, H N W - 1)
-    np.multiply(a.var1, a.C_0_1_BATCH_H_W_OVER_MAX_1_BATCH_H_W_MINUS_1, out=a.u_f)
+    np.multiply(a.var1, a.C_STEM_NORM_VAR, out=a.u_f)
     np.multiply(p.stem_norm_var, a.C_0_9, out=p.stem_norm_var)
     np.add(a.u_f, p.stem_norm_var, out=p.stem_norm_var)
 
@@ -1069,7 +1067,7 @@ def advance(p: Params, a: Workspace) -> None:
     np.add(p.block1_conv1_norm_mean, a.u_e, out=p.block1_conv1_norm_mean)
 
     # block1_conv1_norm_var[e] ← 0.9 block1_conv1_norm_var[e] + 0.1 H N W var2[e]/max(1, H N W - 1)
-    np.multiply(a.var2, a.C_0_1_BATCH_H_W_OVER_MAX_1_BATCH_H_W_MINUS_1, out=a.u_e)
+    np.multiply(a.var2, a.C_STEM_NORM_VAR, out=a.u_e)
     np.multiply(p.block1_conv1_norm_var, a.C_0_9, out=p.block1_conv1_norm_var)
     np.add(a.u_e, p.block1_conv1_norm_var, out=p.block1_conv1_norm_var)
 
@@ -1079,7 +1077,7 @@ def advance(p: Params, a: Workspace) -> None:
     np.add(p.block1_conv2_norm_mean, a.u_f, out=p.block1_conv2_norm_mean)
 
     # block1_conv2_norm_var[f] ← 0.9 block1_conv2_norm_var[f] + 0.1 H N W var3[f]/max(1, H N W - 1)
-    np.multiply(a.var3, a.C_0_1_BATCH_H_W_OVER_MAX_1_BATCH_H_W_MINUS_1, out=a.u_f)
+    np.multiply(a.var3, a.C_STEM_NORM_VAR, out=a.u_f)
     np.multiply(p.block1_conv2_norm_var, a.C_0_9, out=p.block1_conv2_norm_var)
     np.add(a.u_f, p.block1_conv2_norm_var, out=p.block1_conv2_norm_var)
 
@@ -1089,7 +1087,7 @@ def advance(p: Params, a: Workspace) -> None:
     np.add(p.block2_skip_norm_mean, a.u_g, out=p.block2_skip_norm_mean)
 
     # block2_skip_norm_var[g] ← 0.9 block2_skip_norm_var[g] + 0.1 J K N var4[g]/max(1, J K N - 1)
-    np.multiply(a.var4, a.C_0_1_BATCH_J_K_OVER_MAX_1_BATCH_J_K_MINUS_1, out=a.u_g)
+    np.multiply(a.var4, a.C_BLOCK2_SKIP_NORM_VAR, out=a.u_g)
     np.multiply(p.block2_skip_norm_var, a.C_0_9, out=p.block2_skip_norm_var)
     np.add(a.u_g, p.block2_skip_norm_var, out=p.block2_skip_norm_var)
 
@@ -1099,7 +1097,7 @@ def advance(p: Params, a: Workspace) -> None:
     np.add(p.block2_conv1_norm_mean, a.u_g, out=p.block2_conv1_norm_mean)
 
     # block2_conv1_norm_var[g] ← 0.9 block2_conv1_norm_var[g] + 0.1 J K N var5[g]/max(1, J K N - 1)
-    np.multiply(a.var5, a.C_0_1_BATCH_J_K_OVER_MAX_1_BATCH_J_K_MINUS_1, out=a.u_g)
+    np.multiply(a.var5, a.C_BLOCK2_SKIP_NORM_VAR, out=a.u_g)
     np.multiply(p.block2_conv1_norm_var, a.C_0_9, out=p.block2_conv1_norm_var)
     np.add(a.u_g, p.block2_conv1_norm_var, out=p.block2_conv1_norm_var)
 
@@ -1109,7 +1107,7 @@ def advance(p: Params, a: Workspace) -> None:
     np.add(p.block2_conv2_norm_mean, a.u_s, out=p.block2_conv2_norm_mean)
 
     # block2_conv2_norm_var[s] ← 0.9 block2_conv2_norm_var[s] + 0.1 J K N var6[s]/max(1, J K N - 1)
-    np.multiply(a.var6, a.C_0_1_BATCH_J_K_OVER_MAX_1_BATCH_J_K_MINUS_1, out=a.u_s)
+    np.multiply(a.var6, a.C_BLOCK2_SKIP_NORM_VAR, out=a.u_s)
     np.multiply(p.block2_conv2_norm_var, a.C_0_9, out=p.block2_conv2_norm_var)
     np.add(a.u_s, p.block2_conv2_norm_var, out=p.block2_conv2_norm_var)
 

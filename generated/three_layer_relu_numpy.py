@@ -71,7 +71,7 @@ class Activations:
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
     the first is needed no more when the second is written. Names in capitals are constants, such
-    as C_0_5 for 0.5; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
+    as C_2_OVER_N for 2/N; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
     hand, of the BATCH that threads share.
     """
 
@@ -80,13 +80,13 @@ class Activations:
         self.N, self.BATCH = N, BATCH
         rows_N = np.empty((96, N), dtype)
         self.x_1 = np.full((N, D + 1), 1, dtype)  # x_1[n,d]
-        self.h2_1 = np.full((K + 1, N), 1, dtype)  # h2_1[k,n]
-        self.h2 = self.h2_1[:K]  # h2[k,n]
         self.logits = np.empty((J, N), dtype)  # logits[j,n]
         self.loss = np.empty((), dtype)  # loss
         self.z1 = rows_N[0:64].reshape((N, H))  # z1[n,h]
         self.h1 = rows_N[0:64].reshape((N, H))  # h1[n,h]
         self.z2 = rows_N[64:96].reshape((K, N))  # z2[k,n]
+        self.h2_1 = np.full((K + 1, N), 1, dtype)  # h2_1[k,n]
+        self.h2 = self.h2_1[:K]  # h2[k,n]
         self.m = rows_N[10:11].reshape(N)  # m[n]
         self.e = rows_N[0:10].reshape((J, N))  # e[j,n]
         self.s = rows_N[11:12].reshape(N)  # s[n]
@@ -105,7 +105,7 @@ class Workspace(Activations):
 
     Each buffer is some rows of `rows_N`, which has N numbers a row. Where two have the same rows,
     the first is needed no more when the second is written. Names in capitals are constants, such
-    as C_0_5 for 0.5; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
+    as C_2_OVER_N for 2/N; a name such as u_nh is scratch memory u, seen as [n,h]. N examples are at
     hand, of the BATCH that threads share.
     """
 
@@ -114,12 +114,12 @@ class Workspace(Activations):
         self.N, self.BATCH = N, BATCH
         rows_N = np.empty((202, N), dtype)
         self.x_1 = np.full((N, D + 1), 1, dtype)  # x_1[n,d]
-        self.h2_1 = np.full((K + 1, N), 1, dtype)  # h2_1[k,n]
-        self.h2 = self.h2_1[:K]  # h2[k,n]
         self.loss = np.empty((), dtype)  # loss
         self.z1 = rows_N[0:64].reshape((N, H))  # z1[n,h]
         self.h1 = rows_N[64:128].reshape((N, H))  # h1[n,h]
         self.z2 = rows_N[128:160].reshape((K, N))  # z2[k,n]
+        self.h2_1 = np.full((K + 1, N), 1, dtype)  # h2_1[k,n]
+        self.h2 = self.h2_1[:K]  # h2[k,n]
         self.logits = rows_N[160:170].reshape((J, N))  # logits[j,n]
         self.m = rows_N[182:183].reshape(N)  # m[n]
         self.e = rows_N[170:180].reshape((J, N))  # e[j,n]

@@ -204,6 +204,17 @@ def test_summary_counts_what_a_reader_can_count(bpgen):
     assert held["bytes"] >= 4 * 7 * (32 + 32 + 10)
 
 
+def test_summary_says_what_a_bound_on_memory_costs(bpgen):
+    assert "(again)" not in bpgen("summary", "three_layer_relu").stdout
+    bounded = bpgen("summary", "three_layer_relu", "--memory", "70kB").stdout
+    again = [line.split("[")[0].strip() for line in bounded.splitlines() if ") (again)" in line]
+    assert again
+    assert f"0.07 MB for 64 examples: recomputes {', '.join(sorted(again))}; about" in bounded
+    refused = bpgen("summary", "three_layer_relu", "--memory", "1kB")
+    assert "more memory than 1,000 bytes" in refused.stderr
+    assert "is the least that was found" in refused.stderr
+
+
 def test_summary_says_which_sum_is_no_product_of_matrices(bpgen):
     found = json.loads(bpgen("summary", "factorization_machine", "--json").stdout)
     slow = [row["formula"] for row in found["statements"] if row["einsum"]]

@@ -9,8 +9,6 @@ from tests.emit.test_loops import DEEP
 from tests.lower.test_workspace import dead, poisoned
 
 import bpgen as bp
-from bpgen.cost import memory
-from bpgen.cost import workspace as workspace_of
 from bpgen.declare.load import zoo
 from bpgen.device.arrays import Device
 from bpgen.device.host import has_compiler
@@ -18,6 +16,8 @@ from bpgen.device.standin import installed
 from bpgen.emit.cuda_workspaces import DeviceWorkspaces
 from bpgen.execute.load import load_module
 from bpgen.lower.workspace import Workspace
+from bpgen.summary import memory
+from bpgen.summary import workspace as workspace_of
 
 needs_compiler = pytest.mark.skipif(not has_compiler(), reason="needs g++")
 ROWS, GUARD = 3, 64
@@ -144,16 +144,3 @@ def test_what_a_map_reads_for_the_last_time_is_written_over():
     held = workspace_of(bp.load("char_gpt").program())
     for out, operand in (("d_z1", "d_gelu1"), ("d_att_score", "d_p1")):
         assert held.rows[out] == held.rows[operand]
-
-
-@needs_compiler
-def test_computing_again_keeps_the_budget_and_changes_no_bit(load):
-    model, net = load("deep")
-    most = int(0.7 * workspace_of(model.program()).bytes(ROWS))
-    _, less = load("deep", memory=most, batch=ROWS)
-    assert "computes again" in less.__doc__
-    assert less.needed(ROWS, "float32") < net.needed(ROWS, "float32")
-    sent = 2 * 4 * sum(array.size for array in net.example(ROWS).values())
-    assert less.needed(ROWS, "float32") - sent <= most
-    for found, expected in zip(run(less), run(net), strict=True):
-        np.testing.assert_array_equal(found, expected)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import bpgen as bp
-from bpgen.cost import kernels, memory, rows
 from bpgen.declare.load import zoo
 from bpgen.lower import in_memory
+from bpgen.summary import kernels, memory, rows
 
 
 @pytest.mark.parametrize("name", ["digits_mlp", "char_gpt", "char_lstm", "resnet_digits"])

@@ -15,7 +15,8 @@ from bpgen.execute.load import load_module
 from bpgen.layers import dropout, linear
 from bpgen.losses import mean_squared_error, softmax_cross_entropy
 from bpgen.lower import bias_rows, features_first, lower
-from bpgen.lower.costs import NARROW, ROWS_OF_WEIGHTS
+from bpgen.lower.bias_rows import ROWS_OF_WEIGHTS
+from bpgen.lower.features_first import NARROW
 from bpgen.optimizers import momentum
 
 

@@ -2,6 +2,7 @@
 
 from itertools import combinations
 from math import prod
+from time import process_time
 
 import numpy as np
 import sympy
@@ -24,10 +25,10 @@ LETTERS = [index(letter, size) for letter, size in zip("abcdef", (2, 3, 5, 7, 11
 
 
 @st.composite
-def sums(draw):
+def sums(draw, least=2, most=5):
     """The indices of each of some factors, and those of the result."""
     some = st.sets(st.sampled_from(LETTERS), min_size=1, max_size=3)
-    factors = draw(st.lists(some, min_size=2, max_size=5))
+    factors = draw(st.lists(some, min_size=least, max_size=most))
     every = set().union(*factors)
     return [frozenset(f) for f in factors], frozenset(
         draw(st.sets(st.sampled_from(LETTERS)))
@@ -79,6 +80,28 @@ def test_a_statement_multiplies_two_products_of_all_factors(declared):
     found = paired(entries(factors), out)
     assert prod(found) == prod(entries(factors))
     assert len(found) <= max(2, len(factors))
+
+
+def from_left_to_right(factors, out):
+    """The multiply-adds when each factor is multiplied to the product of those before it."""
+    alone = [left(f, factors[:k] + factors[k + 1 :], out) for k, f in enumerate(factors)]
+    cost = sum(size(f) for f, a in zip(factors, alone, strict=True) if f != a)
+    done, *waiting = alone
+    while waiting:
+        both = done | waiting.pop(0)
+        cost, done = cost + size(both), left(both, waiting, out)
+    return cost
+
+
+@settings(max_examples=20, deadline=None, derandomize=True)
+@given(sums(least=16, most=16))
+def test_an_order_of_many_factors_is_found_soon_and_as_good_as_from_left_to_right(declared):
+    factors, out = declared
+    begin = process_time()
+    found, parts = planned(entries(factors), out), paired(entries(factors), out)
+    assert process_time() - begin < 1
+    assert found.cost <= from_left_to_right(factors, out)
+    assert found.expr == prod(parts) == prod(entries(factors))
 
 
 def emitted(declared, tmp_path, name="products"):

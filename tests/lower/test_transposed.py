@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import bpgen as bp
+from bpgen.cost import NUMPY
 from bpgen.declare.network import network
 from bpgen.derive import derive
 from bpgen.emit import module
@@ -12,7 +13,6 @@ from bpgen.ir.program import Step, Turns, steps_of
 from bpgen.layers import gru, linear, lstm, rnn
 from bpgen.losses import mean_squared_error
 from bpgen.lower import in_memory, lower
-from bpgen.lower.costs import BY_COLUMNS, TRANSPOSE
 from bpgen.lower.transposed import transposed
 from bpgen.optimizers import sgd
 
@@ -32,7 +32,8 @@ def program(layer, turns, blocks=0):
 
 
 def test_what_is_few_and_what_is_many_differ_in_what_pays():
-    assert FEW * BY_COLUMNS < TRANSPOSE < MANY * BY_COLUMNS
+    rates = NUMPY.entries
+    assert FEW * rates["by columns"] < rates["transpose"] < MANY * rates["by columns"]
 
 
 @pytest.mark.parametrize("layer", [rnn, lstm, gru])

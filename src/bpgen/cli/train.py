@@ -93,10 +93,9 @@ def _trained(
 
 def _print_profile(name: str, run: Run, data: tuple[str, ...], label: tuple[str, ...]) -> None:
     """Print where the time of a step goes, on the first rows of the data."""
-    from bpgen.cost import rows
     from bpgen.lower import in_memory
     from bpgen.model import load
-    from bpgen.summary import compared
+    from bpgen.summary import compared, rows
     from bpgen.training import profiled
 
     model = load(name)

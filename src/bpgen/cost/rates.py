@@ -44,6 +44,10 @@ NUMPY = Rates(
         "take": 0.6e-9,
         "add": 0.3e-9,
         "equal": 0.2e-9,
+        "windows": 0.10e-9,  # copied by runs
+        "fold": 0.28e-9,  # windows, added in place by runs
+        "transpose": 1.0e-9,  # a matrix, copied
+        "by columns": 0.25e-9,  # a matrix that a product reads so, besides the product
         "largest of a row": 50e-9,
     },
 )

@@ -2,34 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from math import prod
 
 import sympy
 from sympy import Expr
 from sympy.core.relational import Relational
 
-from bpgen.cost.rates import Rates
+from bpgen.cost.rates import NUMPY, Rates
 from bpgen.ir.affine import affine
 from bpgen.ir.equation import Op
 from bpgen.ir.expr import Access, Delta, Where, accesses, indices_of
 from bpgen.ir.index import Extent, Index
+from bpgen.ir.optimizer import ENTRY
 from bpgen.ir.program import (
+    Blocks,
     Carry,
     Contract,
     Fold,
     Gather,
     Map,
+    Part,
     Place,
+    Program,
     Reduce,
     Single,
     Statement,
+    Step,
+    Turns,
     View,
 )
 from bpgen.ir.tensor import Role, Tensor
 
 FLOAT = 4  # bytes
+BATCH = 64  # examples, where a choice needs their number
 # A product with a short side runs as if that side were longer: its kernel fills whole registers.
 SHORT = 8
 FEW = 5  # entries that are compared one by one
@@ -37,10 +44,23 @@ FEW = 5  # entries that are compared one by one
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How many values an index takes: the free extents are given, an index in `fixed` has one."""
+    """How many values an index takes: for so many examples; an index in `fixed` has one.
 
-    free: Mapping[str, int]
+    `vector` are the entries of the flat vectors of an update.
+    """
+
+    batch: int = BATCH
+    vector: int = 1
     fixed: frozenset[Index] = frozenset()
+
+    @classmethod
+    def of(cls, program: Program, batch: int) -> Sizes:
+        """Return the sizes of a step of `program` on `batch` examples."""
+        return cls(batch, sum(t.entries for t in program.network.parameters))
+
+    def inside(self, indices: Iterable[Index]) -> Sizes:
+        """Return the sizes inside one turn of loops over `indices`."""
+        return replace(self, fixed=self.fixed | {*indices})
 
     def entries(self, indices: Iterable[Index]) -> int:
         """Return how many entries there are over `indices`."""
@@ -48,7 +68,7 @@ class Sizes:
 
     def extent(self, extent: Extent) -> int:
         """Return how many values an extent stands for."""
-        return self.free[extent.name] if extent.value is None else extent.value
+        return self.vector if extent == ENTRY.extent else extent.count(self.batch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,19 +133,33 @@ class Work:
         return calls * rates.overhead + sum(p.seconds(rates) for p in self.products) + sum(passes)
 
 
+def seconds(parts: Iterable[Part], sizes: Sizes, rates: Rates = NUMPY) -> float:
+    """Return how long parts of a program take, in all turns of their loops."""
+    found = 0.0
+    for part in parts:
+        match part:
+            case Turns(parts=inner, index=index):
+                found += sizes.entries((index,)) * seconds(inner, sizes.inside((index,)), rates)
+            case Blocks(parts=inner):
+                found += seconds(inner, sizes, rates)
+            case Step(statements=statements):
+                found += sum(work(s, sizes).seconds(rates) for s in statements)
+    return found
+
+
 def work(statement: Statement, sizes: Sizes) -> Work:
     """Return what it takes to compute `statement`."""
     match statement:
         case View() | Map(out=Tensor(role=Role.SCALAR)):  # a number takes Python no time
             return Work()
         case Single(index=index, statement=inner):
-            return work(inner, Sizes(sizes.free, sizes.fixed | {index}))
+            return work(inner, sizes.inside((index,)))
         case Contract(out=out, factors=factors, over=over):
             return _contract(factors, frozenset(out.indices) | set(over), over, sizes)
         case Fold(kernel=kernel, entry=entry, over=over):
             found = indices_of(kernel) | indices_of(entry)
             product = _contract((kernel, entry), found, over, sizes)
-            return product + Work(passes=(_one("arithmetic", found - set(over), sizes),))
+            return product + Work(passes=(_one("fold", found - set(over), sizes),))
         case Reduce(out=out, body=body, over=over, op=op):
             reduced = _reduced(frozenset(out.indices), over, op, sizes)
             return Work(passes=(*_passes(body, sizes), *reduced))
@@ -157,7 +191,7 @@ def _contract(
 ) -> Work:
     """Return the work of a product of two, after what makes them: formulas, and windows."""
     passes = [p for f in factors for p in _passes(f, sizes)]
-    passes += [_one("copy", indices_of(f), sizes) for f in factors if _slides(f)]
+    passes += [_one("windows", indices_of(f), sizes) for f in factors if _slides(f)]
     first, *rest = map(indices_of, factors)
     second = frozenset().union(*rest)
     left, right = first - second - set(over), second - first - set(over)

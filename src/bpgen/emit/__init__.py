@@ -9,28 +9,21 @@ Logic is in Python (`view` makes every string final), shape is in Jinja (`render
 from collections.abc import Callable
 from dataclasses import replace
 
+from bpgen.cost import BATCH
 from bpgen.emit.audit import audited
-from bpgen.emit.budget import Budget, within, workspace
-from bpgen.emit.cuda_workspaces import DeviceWorkspaces
+from bpgen.emit.budget import within
 from bpgen.emit.cupy_view import view_of as cupy_view_of
 from bpgen.emit.numpy_view import view_of as numpy_view_of
 from bpgen.emit.render import render
 from bpgen.emit.view import ModuleView
 from bpgen.errors import OptionError, TargetError
-from bpgen.ir.program import Program, steps_of
-from bpgen.lower.workspace import Workspace
+from bpgen.ir.program import Bound, Program, steps_of
 
-__all__ = ["TARGETS", "module"]
+__all__ = ["TARGETS", "bounded", "module"]
 
 TARGETS: dict[str, Callable[[Program, str, str], ModuleView]] = {
     "numpy": numpy_view_of,
     "cupy": cupy_view_of,
-}
-
-# What a step takes of memory.
-MEASURED: dict[str, Callable[[Program], Workspace]] = {
-    "numpy": workspace,
-    "cupy": lambda program: DeviceWorkspaces.of(program).training()[1],
 }
 
 
@@ -66,9 +59,22 @@ def module(
         )
     _check_batch(program)
     if memory is not None:
-        program = within(program, Budget(memory, batch or 64), MEASURED[target])
+        program = bounded(program, target, Bound(memory, batch or BATCH))
     view = TARGETS[target](program, declared_in, dtype)
     return audited(render(target, replace(view, precision=precision)))
+
+
+def bounded(program: Program, target: str, bound: Bound) -> Program:
+    """Return `program`, which computes so much again that a step of training keeps `bound`.
+
+    Errors: TargetError if the target keeps none; OptionError if the least memory is more.
+    """
+    if target != "numpy":
+        raise TargetError(
+            f"{target} modules keep no bound on memory yet",
+            way_out="Leave out --memory, or take --target numpy.",
+        )
+    return within(program, bound)
 
 
 def _check_batch(program: Program) -> None:

@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from bpgen.cost import BATCH, Sizes, seconds
 from bpgen.emit.functions import Functions
 from bpgen.emit.layout import Memory
 from bpgen.emit.workspaces import Workspaces
-from bpgen.emit.wrap import WIDTH
 from bpgen.errors import OptionError
-from bpgen.ir.program import Program, steps_of
+from bpgen.ir.program import Bound, Program
 from bpgen.lower import in_memory
-from bpgen.lower.again import Origin, candidates, cost
-from bpgen.lower.held import buffers
-from bpgen.lower.lives import TRAINING, lives
-from bpgen.lower.turns import by_turns, inward
+from bpgen.lower.again import candidates
+from bpgen.lower.savings import Needs, Plan
+from bpgen.lower.turns import inward
 from bpgen.lower.workspace import Workspace
 from bpgen.spell import FormulaSpeller, order_of
 
-_TRIED = 8  # tensors that are tried for each one that is chosen
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """The most bytes that a step of training may take, in float32, and for how many examples."""
-
-    bytes: int
-    batch: int = 64
+_FEW = 12  # names in a sentence
+_FINEST = 64  # parts of all memory: how near the least is found
 
 
 def workspace(program: Program) -> Workspace:
@@ -45,78 +35,72 @@ def written(program: Program) -> Workspaces:
     return Workspaces(program, memory, speller, functions)
 
 
-def within(program: Program, budget: Budget, measured: Callable[[Program], Workspace]) -> Program:
-    """Return `program`, which computes so much again that a step of training keeps the budget.
+def said_of_bound(program: Program) -> str:
+    """Return the bound on memory, and what `backward` computes again for it, as a sentence."""
+    bound, again = program.bound, program.again
+    if bound is None:
+        return ""
+    told = f"Memory bounded to {bound.bytes / 1e6:g} MB for {bound.batch} examples: "
+    if not again:
+        return f"{told}nothing has to be computed again."
+    names = ", ".join(again[:_FEW]) + (f" and {len(again) - _FEW} more" if again[_FEW:] else "")
+    return f"{told}recomputes {names}; about {100 * price(program):.2g} % more time a step."
 
-    `measured` is the memory that a target needs for it.
+
+def price(program: Program) -> float:
+    """Return how much longer a step takes, in parts of it, by what it computes again."""
+    sizes = Sizes.of(program, program.bound.batch if program.bound else BATCH)
+    longer, plain = (
+        seconds((*p.forward, *p.loss, *p.advance, *p.backward, *p.update), sizes)
+        for p in map(in_memory, (program, replace(program, again=())))
+    )
+    return longer / plain - 1
+
+
+def within(program: Program, bound: Bound) -> Program:
+    """Return `program`, which computes so much again that a step of training keeps the bound.
+
     Errors: OptionError if the least memory that was found is more.
     """
-    program = inward(program)
-    found = _chosen(program, budget, lambda p: measured(p).bytes(budget.batch))
-    origins = candidates(program)
-    return replace(program, again=tuple(name for name in origins if name in found))
+    program = replace(inward(program), bound=bound)
+    needs = Needs.of(program, bound.batch)
+    found, plan = program, needs.plan()
+    most = plan.peak
+    while (taken := _taken(found)) > bound.bytes:
+        # Buffers with places take more than they need at the worst time: so much less is left.
+        most = min(most, plan.peak) - (taken - bound.bytes)
+        more = needs.within(plan, most)
+        if more is None:
+            return _least(program, needs)
+        plan, found = more, _again(program, more)
+    return found
 
 
-def computed_again(program: Program, *, is_timed: bool) -> tuple[str, ...]:
-    """Return what a module says of a backward pass that computes again what it does not keep.
-
-    `is_timed` if what a core does in a nanosecond says how long that takes.
-    """
-    if not program.again:
-        return ()
-    again = (s for s in steps_of(program.backward) if s.equation.out.name in program.again)
-    parts = program.forward + program.loss + program.advance + program.backward
-    extra = cost(program, again, 1)
-    share = extra.time / (cost(program, steps_of(parts), 1).time - extra.time)
-    told = (
-        f"To save memory `backward` computes again {', '.join(program.again)}: "
-        f"{extra.multiply_adds:,} multiply-adds and {extra.bytes:,} bytes moved for each example"
+def _least(program: Program, needs: Needs) -> Program:
+    """Return the program that takes least memory of all that are found, if it keeps the bound."""
+    first = least = needs.plan()
+    low, high = 0, first.peak
+    while high - low > first.peak // _FINEST:
+        middle = (low + high) // 2
+        plan = needs.within(first, middle)
+        low, high, least = (middle, high, least) if plan is None else (low, middle, plan)
+    found, bound = _again(program, least), program.bound
+    assert bound is not None, "there is a bound to keep"
+    if _taken(found) <= bound.bytes:
+        return found
+    raise OptionError(
+        f"a step of training needs more memory than {bound.bytes:,} bytes",
+        disagree=f"{_taken(found):,} bytes for {bound.batch} examples is the least that was found",
+        rule="What the backward pass reads is saved, or computed again from what is saved.",
+        way_out="Give more memory, or a smaller batch by --batch.",
     )
-    told += f", about {100 * share:.0f} % of the time of a step." if is_timed else "."
-    return ("", *textwrap.wrap(told, WIDTH))
 
 
-def _chosen(program: Program, budget: Budget, measure: Callable[[Program], int]) -> set[str]:
-    """Choose tensors by what they save for their time, until `measure` keeps the budget."""
-    origins = candidates(program)
-    chosen: set[str] = set()
-    least = taken = measure(program)
-    while taken > budget.bytes:
-        name = _next(program, origins, chosen, budget.batch)
-        if name is None:
-            raise OptionError(
-                f"a step of training needs more memory than {budget.bytes:,} bytes",
-                disagree=f"{least:,} bytes for {budget.batch} examples is the least that was found",
-                rule="What the backward pass reads is saved, or computed again from what is saved.",
-                way_out="Give more memory, or a smaller batch by --batch.",
-            )
-        chosen.add(name)
-        taken = measure(replace(program, again=tuple(sorted(chosen))))
-        least = min(least, taken)
-    return chosen
+def _again(program: Program, plan: Plan) -> Program:
+    """Return `program` with what `plan` computes again, in the order of the forward pass."""
+    return replace(program, again=tuple(name for name in candidates(program) if name in plan.again))
 
 
-def _next(
-    program: Program, origins: Mapping[str, Origin], chosen: Collection[str], batch: int
-) -> str | None:
-    """Return the tensor that saves most at the worst time, for the time it takes."""
-
-    def worst(names: Collection[str]) -> tuple[int, dict[str, int]]:
-        return _worst(by_turns(replace(program, again=tuple(sorted(names)))), batch)
-
-    before, sizes = worst(chosen)
-    times = {n: cost(program, (origins[n].step,), batch).time for n in sizes if n in origins}
-    waiting = sorted((n for n in times if n not in chosen), key=lambda n: (-sizes[n] / times[n], n))
-    gains = {n: (before - worst({*chosen, n})[0]) / times[n] for n in waiting[:_TRIED]}
-    return max(gains, key=lambda n: gains[n], default=None)
-
-
-def _worst(program: Program, batch: int) -> tuple[int, dict[str, int]]:
-    """Return what the tensors of the worst time take, all together and each by its name."""
-    needed: dict[int, dict[str, int]] = {}
-    for buffer in buffers(program, lives(program, TRAINING)):
-        size = buffer.piece(()).bytes(buffer.rows(()), batch)
-        for time in (time for life in buffer.lives for time in life):
-            needed.setdefault(time, {})[buffer.name] = size
-    worst = max(needed.values(), key=lambda sizes: sum(sizes.values()))
-    return sum(worst.values()), worst
+def _taken(program: Program) -> int:
+    assert program.bound is not None, "a bound is for some examples"
+    return workspace(program).bytes(program.bound.batch)

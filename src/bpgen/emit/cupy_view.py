@@ -6,7 +6,6 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
-from bpgen.emit.budget import computed_again
 from bpgen.emit.contract import Contract, plain
 from bpgen.emit.cuda_functions import launched
 from bpgen.emit.cuda_layout import DeviceMemory, number_fields
@@ -52,7 +51,6 @@ def view_of(program: Program, declared_in: str, dtype: str) -> CudaModuleView:
         origin=(
             plain(f"Written by `bpgen emit {name} --target cupy` from {declared_in}."),
             "It needs CuPy and an NVIDIA GPU to run, and neither to be imported.",
-            *computed_again(program, is_timed=False),
         ),
         extents_in_cuda=_in_cuda(program),
         counts_steps=program.optimizer.counts_steps,

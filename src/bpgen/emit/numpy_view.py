@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from bpgen.emit.budget import computed_again
+import textwrap
+
+from bpgen.emit.budget import said_of_bound
 from bpgen.emit.contract import NOISE_ARGS, Contract, plain
 from bpgen.emit.functions import Functions
 from bpgen.emit.layout import Memory, vector_lines
@@ -11,6 +13,7 @@ from bpgen.emit.share_view import share_fields
 from bpgen.emit.tensors import as_tuple
 from bpgen.emit.view import NumpyModuleView
 from bpgen.emit.workspaces import APART, LENT, Workspaces
+from bpgen.emit.wrap import WIDTH
 from bpgen.ir.program import Blocks, Program
 from bpgen.lower import in_memory
 from bpgen.lower.meetings import with_meetings
@@ -22,7 +25,7 @@ from bpgen.targets.numpy.windows import WINDOWS
 
 def view_of(program: Program, declared_in: str, dtype: str) -> NumpyModuleView:
     """Return the view of the module that trains `program`."""
-    program = in_memory(program)
+    told, program = said_of_bound(program), in_memory(program)
     found = shares_of(program)
     program = with_meetings(program, found) if isinstance(found, Shares) else program
     net, memory = program.network, Memory.of(program)
@@ -48,7 +51,7 @@ def view_of(program: Program, declared_in: str, dtype: str) -> NumpyModuleView:
     return NumpyModuleView(
         origin=(
             plain(f"Written by `bpgen emit {net.name}` from {declared_in}; needs numpy alone."),
-            *computed_again(program, is_timed=True),
+            *(("", *textwrap.wrap(told, WIDTH)) if told else ()),
         ),
         needs_math=any(f"{word}(" in code for word in (LENT, APART, "orthogonal"))
         or "math." in code

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import sympy
-from sympy import Expr
 
 from bpgen.emit.functions import Functions
 from bpgen.emit.layout import Memory, buffer_field, scratch_lines, shape, tile_lines
@@ -17,9 +16,9 @@ from bpgen.emit.view import FieldView, WorkspaceView
 from bpgen.emit.wrap import wrapped_code
 from bpgen.ir.program import Program, steps_of
 from bpgen.ir.tensor import Role
-from bpgen.lower.held import blocks, borders, buffers
+from bpgen.lower.held import blocks, buffers
 from bpgen.lower.lives import SECOND, TRAINING, Lives, lives, predicting
-from bpgen.lower.workspace import Buffer, Piece, Workspace, assigned
+from bpgen.lower.workspace import Buffer, Piece, Rows, Workspace, assigned
 from bpgen.spell import FormulaSpeller
 from bpgen.targets.numpy.in_place import is_in_place
 from bpgen.targets.numpy.scalar import scalar
@@ -73,15 +72,18 @@ class Workspaces:
         shared = {
             piece: rows
             for piece, rows in held.pieces.items()
-            if users[piece] > 1 or any(isinstance(e, Tile) for e in piece.row)
+            if (users[piece] > 1 and piece.border is None) or _is_of_tiles(piece)
         }
         tiles = {r.name: r for r in self._scratch.shapes if r.rows}
-        by_name, edges = {b.name: b for b in held_buffers}, borders(self.program, alive)
+        by_name, bordered = {b.name: b for b in held_buffers}, dict[Rows, str]()
         fields = []
         for buffer in (by_name[name] for name in held.rows):
             rows = held.rows[buffer.name]
-            made = _made(buffer, edges.get(buffer.name))
-            if rows.piece in shared:
+            made = _made(buffer)
+            if rows.piece.border is not None:
+                first = bordered.setdefault(rows, buffer.name)
+                made = made if first == buffer.name else f"self.{first}"
+            elif rows.piece in shared:
                 part = f"{called(rows.piece)}[{rows.begin}:{rows.begin + rows.count}]"
                 tile = tiles.get(buffer.name)
                 row = f"{called(rows.piece)}[{rows.begin}]"
@@ -148,7 +150,7 @@ class Workspaces:
     def _tables(self, alive: Lives) -> tuple[FieldView, ...]:
         found = []
         for t in self.program.network.of_role(Role.TABLE):
-            if t.name in alive.lives:
+            if t.name in alive.touched:
                 dtype = "np.intp" if t.is_integer else "dtype"
                 made = f'TABLES["{t.name}"].astype({dtype})'
                 found.append(buffer_field(t.name, made, self._formula(t.name)))
@@ -168,6 +170,10 @@ class Workspaces:
         return "" if tensor is None else self.speller.spell(tensor.canonical)
 
 
+def _is_of_tiles(piece: Piece) -> bool:
+    return any(isinstance(e, Tile) for e in piece.row)
+
+
 def _tile_sizes(pieces: Iterable[Piece]) -> Iterator[str]:
     """Yield the line that says how many entries the largest tile has, where tiles share memory."""
     for extent in (e for piece in pieces for e in piece.row):
@@ -179,14 +185,14 @@ def _tile_sizes(pieces: Iterable[Piece]) -> Iterator[str]:
             yield from wrapped_code(f"{extent} = {largest}", 4)
 
 
-def _made(buffer: Buffer, border: Expr | None) -> str:
+def _made(buffer: Buffer) -> str:
     """Return the code that makes a buffer with memory of its own; a border is filled once."""
     arguments = f"{shape(buffer.indices)}, {_DTYPES[buffer.kind]}"
-    if border is None:
+    if buffer.border is None:
         return f"np.empty({arguments})"
-    if border == 0:
+    if buffer.border.value == 0:
         return f"np.zeros({arguments})"
-    value = "-np.inf" if border == -sympy.oo else scalar(border)
+    value = "-np.inf" if buffer.border.value == -sympy.oo else scalar(buffer.border.value)
     return f"np.full({shape(buffer.indices)}, {value}, {_DTYPES[buffer.kind]})"
 
 

@@ -191,6 +191,14 @@ def steps_of(parts: Iterable[Part]) -> tuple[Step, ...]:
 
 
 @dataclass(frozen=True, slots=True)
+class Bound:
+    """The most bytes that a step of training may take, in float32, and for how many examples."""
+
+    bytes: int
+    batch: int
+
+
+@dataclass(frozen=True, slots=True)
 class Program:
     """What an emitted module does.
 
@@ -199,10 +207,10 @@ class Program:
     where that differs from `forward`, and `score` the loss from them; each is empty where training
     and prediction are the same. `second` goes on from `backward` to the product of the Hessian with
     a direction, if it is asked for. `again` names what `backward` computes a second time instead of
-    reading what `forward` left, which costs time and saves memory. `in_turn` are tensors whose
-    buffers lack the axis of a loop, since each turn writes them anew; `moves` are axes that lie
-    elsewhere in memory; `made` are tensors that no equation of the derivation defines. `wholes` are
-    tensors of no formula, in which others lie in memory.
+    reading what `forward` left, which costs time and keeps the `bound` on memory. `in_turn` are
+    tensors whose buffers lack the axis of a loop, since each turn writes them anew; `moves` are
+    axes that lie elsewhere in memory; `made` are tensors that no equation of the derivation
+    defines. `wholes` are tensors of no formula, in which others lie in memory.
     """
 
     network: Network
@@ -218,6 +226,7 @@ class Program:
     second: tuple[Part, ...] = ()
     hessian: Curvature | None = None
     again: tuple[str, ...] = ()
+    bound: Bound | None = None
     in_turn: Mapping[str, Tensor] = field(default_factory=dict)
     moves: Mapping[str, Move] = field(default_factory=dict)
     made: Mapping[str, Tensor] = field(default_factory=dict)

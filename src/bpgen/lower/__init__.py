@@ -11,8 +11,8 @@ it (`transposed`), gradients of stacked parameters move into their loop and buff
 turn by turn (`turns_first`), and the batch comes last where windows move (`batch_last`) and where
 features are few (`features_first`); there a bias is one more row of the weights (`bias_rows`).
 `workspace` gives buffers addresses by their `lives`; `again` computes some a second time to save
-memory; `share` says whether examples may be divided among threads, and `meetings` what each of them
-does.
+memory, and `savings` says which; `share` says whether examples may be divided among threads, and
+`meetings` what each of them does. What a choice costs, `cost` says.
 """
 
 from bpgen.lower.memory import in_memory, on_device

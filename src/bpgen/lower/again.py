@@ -9,56 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import prod
 
-import sympy
-
-from bpgen.ir.equation import Equation
-from bpgen.ir.expr import Access
 from bpgen.ir.index import Index
 from bpgen.ir.order import shift
 from bpgen.ir.program import Part, Place, Program, Step, Turns, steps_of
 from bpgen.ir.tensor import Role
 from bpgen.lower.lives import functions_of, is_view, roots_of
-from bpgen.lower.workspace import FLOAT
 
 Around = tuple[Index, ...]
-# What a core does in a nanosecond, about: it weighs products against passes over memory.
-_MULTIPLY_ADDS, _BYTES = 32, 8
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """What steps cost: multiply-adds of products, and bytes that are read and written."""
-
-    multiply_adds: int
-    bytes: int
-
-    @property
-    def time(self) -> float:
-        """Return a guess at the time, in nanoseconds of one core."""
-        return self.multiply_adds / _MULTIPLY_ADDS + self.bytes / _BYTES
-
-
-def cost(program: Program, steps: Iterable[Step], batch: int) -> Cost:
-    """Return what `steps` cost for a batch of so many examples."""
-    adds = moved = 0
-    for step in steps:
-        adds += sum(_multiply_adds(step.equation, batch))
-        read = (program.tensors[name].indices for name in step.equation.reads())
-        moved += sum(_entries(axes, batch) for axes in (step.equation.out.indices, *read))
-    return Cost(adds, FLOAT * moved)
-
-
-def _multiply_adds(equation: Equation, batch: int) -> Iterator[int]:
-    for term in equation.terms:
-        factors = [f for f in sympy.Mul.make_args(term.body) if f.has(Access)]
-        if term.over and len(factors) > 1:
-            yield _entries((*equation.out.indices, *term.over), batch)
-
-
-def _entries(indices: Iterable[Index], batch: int) -> int:
-    return prod(i.extent.value or batch for i in indices)
 
 
 @dataclass(frozen=True, slots=True)

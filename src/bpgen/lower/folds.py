@@ -8,7 +8,6 @@ The border is never made, and the product runs over the entries that there are.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -16,13 +15,13 @@ from dataclasses import replace
 import sympy
 from sympy import Expr
 
+from bpgen.cost import NUMPY, Sizes, work
 from bpgen.ir.affine import Affine, affine
 from bpgen.ir.equation import Term
 from bpgen.ir.expr import Access, Pad, access, indices_of
 from bpgen.ir.index import Index
 from bpgen.ir.program import Contract, Fold, Part, Place, Program, Step, steps_of
 from bpgen.ir.tensor import Tensor
-from bpgen.lower.costs import of_folded, of_gathered
 
 
 def folded(program: Program) -> Program:
@@ -76,7 +75,7 @@ def _folded(step: Step, borders: Mapping[str, Step], tensors: Mapping[str, Tenso
             border = borders[read.name].statements[0]
             assert isinstance(border, Place)
             fold = _fold(first, kernel, _seen_through(read, border), tensors)
-            if fold is not None and _is_cheaper(fold, first, read):
+            if fold is not None and _is_cheaper(fold, first):
                 equation = step.equation
                 terms = tuple(_without_border(t, read, border) for t in equation.terms)
                 statements = (fold, *rest)
@@ -143,15 +142,7 @@ def _fresh(axis: Index, taken: list[Index]) -> Index:
     return index
 
 
-def _is_cheaper(fold: Fold, gather: Contract, read: Access) -> bool:
-    """Compare the two ways by the sizes of their products, for one example of a batch."""
-    columns = _size(i for i in fold.entry.indices if i not in fold.over)
-    rows = _size(i for i in indices_of(fold.kernel) if i not in fold.over)
-    positions = _size(i for i in gather.out.indices if i in indices_of(read))
-    gathered = _size(i for i in gather.out.indices if i not in indices_of(read))
-    folds = of_folded(rows, _size(fold.over), columns)
-    return folds < of_gathered(gathered, _size(gather.over), positions)
-
-
-def _size(indices: Iterable[Expr]) -> int:
-    return math.prod(i.extent.value or 1 for i in indices if isinstance(i, Index))
+def _is_cheaper(fold: Fold, gather: Contract) -> bool:
+    """Compare the two ways by what they take."""
+    folded, gathered = (work(s, Sizes()).seconds(NUMPY) for s in (fold, gather))
+    return folded < gathered

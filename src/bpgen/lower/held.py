@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import sympy
-from sympy import Expr
 
-from bpgen.ir.index import Extent
+from bpgen.ir.index import Extent, Index
 from bpgen.ir.program import Place, Program, Step
 from bpgen.ir.tensor import GIVEN, KEPT, Role
 from bpgen.lower.lives import Lives, results_of
-from bpgen.lower.workspace import Buffer
+from bpgen.lower.workspace import Border, Buffer
 
 
 def buffers(program: Program, alive: Lives) -> list[Buffer]:
-    """Return the buffer of every tensor; what callers read, or what is made once, is alone."""
+    """Return the buffer of every tensor; what callers read is alone.
+
+    So is a copy of what a caller gives, beside ones: formulas read the original.
+    """
     net, tensors = program.network, program.arrays
-    elsewhere = results_of(program)
+    elsewhere, edges = results_of(program), borders(program, alive)
     read = {net.loss} if alive.trains else {net.loss, *net.outputs.values()}
-    alone = {alive.root(name) for name in read} | set(borders(program, alive))
+    copies = {whole.tensor.name for whole in program.wholes if not whole.parts}
+    alone = {alive.root(name) for name in read} | copies
     wholes = {part: whole.tensor for whole in program.wholes for part in whole.parts}
     always = (range(len(alive.steps)),)
     found = []
@@ -27,20 +30,34 @@ def buffers(program: Program, alive: Lives) -> list[Buffer]:
         if name in elsewhere or tensors[name].role in (GIVEN | KEPT) - {Role.NOISE}:
             continue
         tensor = wholes.get(name, tensors[name])
-        kind = "int" if tensor.is_integer else "float"
-        lives = always if tensor.name in alone else times
-        found.append(Buffer(tensor.name, tensor.indices, kind, lives, tensor.name in alone))
+        kind, is_alone = "int" if tensor.is_integer else "float", bool({name, tensor.name} & alone)
+        lives, border = always if is_alone else times, edges.get(tensor.name)
+        found.append(Buffer(tensor.name, tensor.indices, kind, lives, is_alone, border=border))
     return found
 
 
-def borders(program: Program, alive: Lives) -> Mapping[str, Expr]:
-    """Return what stands where no step writes, by the tensors that have such a border."""
-    placed = {
-        step.equation.out.name: first.pad.value
-        for step in alive.steps
-        if isinstance(step, Step) and isinstance(first := step.statements[0], Place)
-    }
-    return placed | {whole.tensor.name: sympy.S.One for whole in program.wholes if whole.parts}
+def borders(program: Program, alive: Lives) -> Mapping[str, Border]:
+    """Return the borders that no step writes, by the tensors that have one."""
+    arrays, found = program.arrays, dict[str, Border]()
+    for step in alive.steps:
+        if isinstance(step, Step) and isinstance(first := step.statements[0], Place):
+            own = arrays[first.out.name].indices
+            boxes = frozenset(
+                tuple(dict(zip(s.out.indices, s.parts, strict=True))[i][:2] for i in own)
+                for s in step.statements
+                if isinstance(s, Place)
+            )
+            found[first.out.name] = Border(first.pad.value, _shape(own), boxes)
+    for whole in program.wholes:
+        if whole.parts:
+            own, part = whole.tensor.indices, arrays[whole.parts[0]].indices
+            box = tuple((0, i.extent.value or 1) for i in part)
+            found[whole.tensor.name] = Border(sympy.S.One, _shape(own), frozenset({box}))
+    return found
+
+
+def _shape(indices: Iterable[Index]) -> tuple[int | str, ...]:
+    return tuple(i.extent.value or i.extent.name for i in indices)
 
 
 def blocks(program: Program) -> frozenset[Extent]:

@@ -29,16 +29,57 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True)
-class Lives:
-    """Steps in order; and the times at which each tensor that they write or read is needed.
+class Loop:
+    """The times of a loop; `index` is None for a function that is called again and again."""
 
-    `lives` are ranges of times, both ends included, by the name of the tensor that has the memory.
-    """
+    index: Index | None
+    times: range
+
+
+@dataclass(slots=True)
+class Touched:
+    """The times at which a tensor is touched, in order, and whether it is assigned there."""
+
+    tensor: Tensor | None = None
+    at: list[tuple[int, bool]] = field(default_factory=list)
+
+    def lives(self, loops: Iterable[Loop]) -> tuple[range, ...]:
+        """Return the lives: from each assignment to the last touch before the next."""
+        found: list[list[int]] = []
+        for time, writes in self.at:
+            if writes or not found:
+                found.append([])
+            found[-1].append(time)
+        hulls = [range(min(times), max(times) + 1) for times in found]
+        for loop in loops:
+            hulls = [self._around(hull, loop) for hull in hulls]
+        return _merged(hulls)
+
+    def _around(self, life: range, loop: Loop) -> range:
+        """Let a life that one turn of a loop hands to another last through the loop."""
+        inside = [(time, writes) for time, writes in self.at if time in loop.times]
+        if not any(time in life for time, _ in inside):
+            return life
+        begin, end = min(life.start, loop.times.start), max(life.stop, loop.times.stop)
+        is_within = life.start >= loop.times.start and life.stop <= loop.times.stop
+        stays = self.tensor is not None and loop.index in self.tensor.indices
+        return life if is_within and inside[0][1] and not stays else range(begin, end)
+
+
+@dataclass(frozen=True, slots=True)
+class Lives:
+    """Steps in order, and when each tensor is touched, by the name that has its memory."""
 
     steps: tuple[Step | None, ...]
     times: Mapping[Moment, int]
-    lives: Mapping[str, tuple[range, ...]]
+    touched: Mapping[str, Touched]
+    loops: tuple[Loop, ...]
     roots: Mapping[str, str]
+
+    @property
+    def lives(self) -> Mapping[str, tuple[range, ...]]:
+        """Return the times at which each tensor is needed, both ends included."""
+        return {name: touched.lives(self.loops) for name, touched in self.touched.items()}
 
     @property
     def trains(self) -> bool:
@@ -79,12 +120,12 @@ def predicting(program: Program) -> tuple[str, ...]:
 def lives(program: Program, called: Sequence[str]) -> Lives:
     """Return how long every tensor is needed when the functions `called` run in this order."""
     parts = {name: functions_of(program).get(name, ()) for name in called}
-    found = _Steps(roots_of(parts.values()))
+    found = _Timeline(roots_of(parts.values()))
     for noise in program.network.of_role(Role.NOISE) if DRAW in called else ():
         found.touch(noise, called.index(DRAW), writes=True)
     for name in called:
         found.function(name, parts[name])
-    return Lives(tuple(found.steps), found.times, found.line.lives(), found.roots)
+    return Lives(tuple(found.steps), found.times, found.touched, tuple(found.loops), found.roots)
 
 
 def roots_of(functions: Iterable[tuple[Part, ...]]) -> dict[str, str]:
@@ -114,52 +155,15 @@ def is_view(step: Step) -> bool:
     return isinstance(first, View) and is_rebound(first)
 
 
-@dataclass(frozen=True, slots=True)
-class _Loop:
-    """The times of a loop; `index` is None for a function that is called again and again."""
-
-    index: Index | None
-    times: range
-
-
 @dataclass(slots=True)
-class _Seen:
-    """The times at which a tensor is touched, and whether it is assigned there; its axes."""
-
-    axes: tuple[Index, ...] = ()
-    at: list[tuple[int, bool]] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class Timeline:
-    """When tensors are touched by what is done in order, some of it in loops."""
-
-    _loops: list[_Loop] = field(default_factory=list)
-    _seen: dict[str, _Seen] = field(default_factory=dict)
-
-    def touch(self, name: str, time: int, *, writes: bool, axes: tuple[Index, ...] = ()) -> None:
-        """Note that a tensor is read or written; `writes` if nothing before matters to it then."""
-        seen = self._seen.setdefault(name, _Seen())
-        seen.axes = seen.axes or axes
-        seen.at.append((time, writes))
-
-    def turns(self, index: Index | None, times: range) -> None:
-        """Note that what is done at `times` is done in turn for each value of an index."""
-        self._loops.append(_Loop(index, times))
-
-    def lives(self) -> dict[str, tuple[range, ...]]:
-        """Return the times at which each tensor is needed."""
-        return {name: _ranges(seen, self._loops) for name, seen in self._seen.items()}
-
-
-@dataclass(slots=True)
-class _Steps:
+class _Timeline:
     """Steps as they are added, one behind the other."""
 
     roots: dict[str, str]
     steps: list[Step | None] = field(default_factory=list)
     times: dict[Moment, int] = field(default_factory=dict)
-    line: Timeline = field(default_factory=Timeline)
+    loops: list[Loop] = field(default_factory=list)
+    touched: dict[str, Touched] = field(default_factory=dict)
 
     def function(self, name: str, parts: Sequence[Part]) -> None:
         begin = len(self.steps)
@@ -168,7 +172,7 @@ class _Steps:
             self.steps.append(None)
         self._add(name, parts, begin)
         if name == SECOND:
-            self.line.turns(None, range(begin, len(self.steps)))
+            self.loops.append(Loop(None, range(begin, len(self.steps))))
 
     def _add(self, name: str, parts: Iterable[Part], begin: int) -> None:
         for part in parts:
@@ -181,7 +185,7 @@ class _Steps:
                 case Turns():
                     first = len(self.steps)
                     self._add(name, part.parts, begin)
-                    self.line.turns(part.index, range(first, len(self.steps)))
+                    self.loops.append(Loop(part.index, range(first, len(self.steps))))
                 case Blocks():
                     raise AssertionError("only an update runs by blocks")
 
@@ -189,36 +193,16 @@ class _Steps:
         if is_view(step):
             return
         for name in step.equation.reads():
-            self.line.touch(self.roots.get(name, name), time, writes=False)
+            self._touch(name, None, time, writes=False)
         self.touch(written(step), time, writes=not step.adds)
 
     def touch(self, tensor: Tensor, time: int, *, writes: bool) -> None:
-        root = self.roots.get(tensor.name, tensor.name)
-        self.line.touch(root, time, writes=writes, axes=tensor.indices)
+        self._touch(tensor.name, tensor, time, writes=writes)
 
-
-def _ranges(seen: _Seen, loops: Sequence[_Loop]) -> tuple[range, ...]:
-    """Return the lives of one tensor: from each assignment to the last touch before the next."""
-    lives: list[list[int]] = []
-    for time, writes in seen.at:
-        if writes or not lives:
-            lives.append([])
-        lives[-1].append(time)
-    hulls = [range(min(times), max(times) + 1) for times in lives]
-    for loop in loops:
-        hulls = [_around(hull, loop, seen) for hull in hulls]
-    return _merged(hulls)
-
-
-def _around(life: range, loop: _Loop, seen: _Seen) -> range:
-    """Let a life that one turn of a loop hands to another last through the loop."""
-    inside = [(time, writes) for time, writes in seen.at if time in loop.times]
-    if not any(time in life for time, _ in inside):
-        return life
-    begin, end = min(life.start, loop.times.start), max(life.stop, loop.times.stop)
-    is_within = life.start >= loop.times.start and life.stop <= loop.times.stop
-    stays = loop.index in seen.axes
-    return life if is_within and inside[0][1] and not stays else range(begin, end)
+    def _touch(self, name: str, tensor: Tensor | None, time: int, *, writes: bool) -> None:
+        touched = self.touched.setdefault(self.roots.get(name, name), Touched())
+        touched.tensor = touched.tensor or tensor
+        touched.at.append((time, writes))
 
 
 def _merged(ranges: Iterable[range]) -> tuple[range, ...]:

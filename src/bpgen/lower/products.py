@@ -7,24 +7,29 @@
     C[n,k] = Σ_r x_dot_P[n,r] z_dot_Q[n,r] R[k,r]
 
 Two are multiplied at a time, and summed over what no other factor needs, and not the result. Of all
-orders the best is found set by set: what is best for some factors does not depend on the others. A
-sum inside a product becomes an equation of its own; a product without a sum stays where it is.
+orders the best is found set by set: what is best for some factors does not depend on the others.
+Each factor more takes three times as long; so of more than `MANY` the best pair comes first, again
+and again, or all from left to right where that costs less. A sum inside a product becomes an
+equation of its own; a product without a sum stays where it is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import prod
+from itertools import combinations
 
 import sympy
 from sympy import Expr
 
+from bpgen.cost import Sizes
 from bpgen.ir.equation import Equation, Op, Term
 from bpgen.ir.expr import Access, Delta, Pad, accesses, indices_of
 from bpgen.ir.index import Index
 from bpgen.ir.tensor import Role, Tensor
-from bpgen.lower.costs import BATCH
+
+MANY = 10  # factors of which every order is compared
+_SIZES = Sizes()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +90,14 @@ def paired(factors: Sequence[Expr], out: Collection[Index]) -> tuple[Expr, ...]:
 
 def _best(factors: Sequence[Expr], out: frozenset[Index], *, whole: bool) -> Product | None:
     """Return the best product; with `whole`, the best of those that have no sum inside."""
+    if len(factors) <= MANY:
+        return _best_of_all(factors, out, whole=whole)
+    found = (_in_turn(factors, out, pairs, whole=whole) for pairs in (_every_pair, _first_pair))
+    return min(filter(None, found), key=_expense, default=None)
+
+
+def _best_of_all(factors: Sequence[Expr], out: frozenset[Index], *, whole: bool) -> Product | None:
+    """Return the best product of all orders."""
     everything = (1 << len(factors)) - 1  # a bit for each factor
     best: dict[int, Product] = {}
     for some in range(1, everything + 1):
@@ -94,8 +107,12 @@ def _best(factors: Sequence[Expr], out: frozenset[Index], *, whole: bool) -> Pro
         if whole and some != everything:
             found = [product for product in found if not product.over]
         if found:
-            best[some] = min(found, key=lambda product: (product.cost, product.stored))
+            best[some] = min(found, key=_expense)
     return best.get(everything)
+
+
+def _expense(product: Product) -> tuple[int, int]:
+    return product.cost, product.stored
 
 
 def _products(
@@ -109,6 +126,45 @@ def _products(
         if part in best and some - part in best:
             yield best[some - part].times(best[part], needed)
         part = (part - 1) & some
+
+
+_Pairs = Callable[[int], Iterable[tuple[int, int]]]
+
+
+def _every_pair(many: int) -> Iterable[tuple[int, int]]:
+    return combinations(range(many), 2)
+
+
+def _first_pair(many: int) -> Iterable[tuple[int, int]]:
+    return [(0, 1)] if many > 1 else []
+
+
+def _in_turn(
+    factors: Sequence[Expr], out: frozenset[Index], pairs: _Pairs, *, whole: bool
+) -> Product | None:
+    """Return the product that takes the best pair of `pairs` again and again.
+
+    That is the pair of the fewest multiply-adds and of the most entries that are no more kept.
+    """
+    left = [
+        Product.of(f, out.union(*map(indices_of, (*factors[:k], *factors[k + 1 :]))))
+        for k, f in enumerate(factors)
+    ]
+    if whole and any(product.over for product in left):
+        return None
+    while len(left) > 1:
+        found = {}
+        for i, j in pairs(len(left)):
+            rest = [product for k, product in enumerate(left) if k not in (i, j)]
+            product = left[i].times(left[j], out.union(*(other.axes for other in rest)))
+            if not (whole and rest and product.over):
+                kept = _entries(product.axes) - _entries(left[i].axes) - _entries(left[j].axes)
+                added = product.cost - left[i].cost - left[j].cost
+                found[added + kept, i, j] = [product, *rest]
+        if not found:
+            return None
+        left = found[min(found)]
+    return left[0]
 
 
 def factors_of(body: Expr) -> tuple[Expr, list[Expr]]:
@@ -210,4 +266,4 @@ def _is_fixed(index: Index) -> bool:
 
 
 def _entries(indices: Iterable[Index]) -> int:
-    return prod(i.extent.value or BATCH for i in indices)
+    return _SIZES.entries(indices)

@@ -15,12 +15,12 @@ from dataclasses import dataclass, field, replace
 
 from sympy import Expr
 
+from bpgen.cost import NUMPY
 from bpgen.ir.equation import Equation, Term
 from bpgen.ir.expr import Access, indices_of
 from bpgen.ir.index import Index
 from bpgen.ir.program import Contract, Part, Program, Statement, Step, Turns, steps_of
 from bpgen.ir.tensor import GIVEN, Role, Tensor
-from bpgen.lower.costs import is_transposed_once
 from bpgen.lower.statements import step
 
 Around = tuple[Index, ...]
@@ -57,7 +57,7 @@ class _Copies:
 
     def _by_columns(self, loop: Turns, around: Around) -> Iterator[Access]:
         """Yield the entries of given matrices that every turn reads by columns, if copies pay."""
-        if not is_transposed_once(loop.index.extent.value):
+        if not _is_transposed_once(loop.index.extent.value):
             return
         for statement in (s for one in steps_of(loop.parts) for s in one.statements):
             for entry in _by_columns(statement):
@@ -100,3 +100,8 @@ def _by_columns(statement: Statement) -> Iterator[Access]:
             last = entry.indices[-2:] if isinstance(entry, Access) else ()
             if last == own + statement.over and not {*own} & indices_of(other):
                 yield entry
+
+
+def _is_transposed_once(turns: int | None) -> bool:
+    """Whether one copy of a matrix costs less than `turns` products that read it by columns."""
+    return turns is None or turns * NUMPY.entries["by columns"] > NUMPY.entries["transpose"]

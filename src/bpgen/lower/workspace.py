@@ -15,6 +15,8 @@ from functools import cached_property
 from math import prod
 from operator import itemgetter
 
+from sympy import Expr
+
 from bpgen.ir.index import Extent, Index
 
 FLOAT = 4  # bytes
@@ -22,14 +24,27 @@ _BYTES = {"float": FLOAT, "int": 8, "int32": 4, "bool": 1, "double": 8}  # of an
 
 
 @dataclass(frozen=True, slots=True)
+class Border:
+    """What no step writes of arrays of one shape: `value`, wherever no box is, from begin to end.
+
+    The memory of a buffer that has one serves others that have the same.
+    """
+
+    value: Expr
+    shape: tuple[int | str, ...]
+    boxes: frozenset[tuple[tuple[int, int], ...]]
+
+
+@dataclass(frozen=True, slots=True)
 class Piece:
     """A piece of memory, of rows with a number for each value of the extents `row`.
 
-    `of` is the buffer that has it alone, if one has.
+    `of` is the buffer that has it alone, if one has; `border` what every buffer in it has around.
     """
 
     row: tuple[Extent, ...]
     of: str = ""
+    border: Border | None = None
 
     def bytes(self, rows: int, batch: int) -> int:
         """Return the size of so many rows, for a batch of so many examples."""
@@ -51,6 +66,7 @@ class Buffer:
     lives: tuple[range, ...]
     alone: bool = False
     row: Extent | None = None
+    border: Border | None = None
     aligned: int = 1
 
     def piece(self, free: Collection[Extent]) -> Piece:
@@ -58,7 +74,9 @@ class Buffer:
         if self.row is not None:
             return Piece((self.row,))
         row = sorted((i.extent for i in self.indices if _is_free(i, free)), key=lambda e: e.name)
-        return Piece(tuple(row), self.name if self.alone else "")
+        if self.alone:
+            return Piece(tuple(row), self.name)
+        return Piece(tuple(row), border=self.border)
 
     def rows(self, free: Collection[Extent]) -> int:
         """Return how many rows this buffer takes."""
@@ -109,13 +127,18 @@ class Workspace:
         """Return what is needed at the worst time: no assignment of addresses takes less.
 
         Buffers that lie on the same rows by intent, one written in the place of the other, are
-        counted once.
+        counted once; what has a border is never in the place of what has none.
         """
+        bordered = {r.piece.border for r in self.rows.values()}
+        return sum(self._worst(border, batch) for border in bordered)
+
+    def _worst(self, border: Border | None, batch: int) -> int:
         needed: dict[int, dict[tuple[Piece, int, int], int]] = {}
         for name, r in self.rows.items():
-            for time in (time for life in self.lives[name] for time in life):
-                at = needed.setdefault(time, {})
-                at[r.piece, r.begin, r.count] = r.piece.bytes(r.count, batch)
+            if r.piece.border == border:
+                for time in (time for life in self.lives[name] for time in life):
+                    at = needed.setdefault(time, {})
+                    at[r.piece, r.begin, r.count] = r.piece.bytes(r.count, batch)
         return max((sum(at.values()) for at in needed.values()), default=0)
 
 
@@ -217,11 +240,12 @@ def _follows(alone: _Group, group: _Group, in_place: InPlace) -> bool:
     if (alone.count, alone.step) != (group.count, group.step) or not common:
         return False
     (out,) = alone.buffers
-    return all(
-        any(life.start == time for life in out.lives)
-        and all(_ends(b, time) and in_place(out, b, time) for b in group.buffers if _at(b, time))
-        for time in range(common.bit_length())
-        if common >> time & 1
+    starts = [life.start for life in out.lives if common >> life.start & 1]
+    return common == sum(1 << time for time in starts) and all(
+        _ends(b, time) and in_place(out, b, time)
+        for time in starts
+        for b in group.buffers
+        if _at(b, time)
     )
 
 

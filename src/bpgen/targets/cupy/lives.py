@@ -7,9 +7,9 @@ or after, anything else that it reads.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from bpgen.lower.lives import Moment, Timeline
+from bpgen.lower.lives import Loop, Moment, Touched
 from bpgen.targets.cupy.kernel import Launch
 from bpgen.targets.cupy.memory import Memory
 from bpgen.targets.cupy.target import Rounds
@@ -28,22 +28,27 @@ class DeviceLives:
 
 def lives(functions: Mapping[str, Launches], memory: Memory) -> DeviceLives:
     """Return how long every tensor is needed when `functions` run in their order."""
-    line, done, times = Timeline(), list[Launch](), dict[Moment, int]()
+    done: list[Launch] = []
+    times: dict[Moment, int] = {}
+    loops: list[Loop] = []
+    found: dict[str, Touched] = {}
 
     def add(name: str, launches: Launches, begin: int) -> None:
         for launch in launches:
             time = len(done)
             if isinstance(launch, Rounds):
                 add(name, launch.body, begin)
-                line.turns(launch.index, range(time, len(done)))
+                loops.append(Loop(launch.index, range(time, len(done))))
                 continue
             times[Moment(name, time - begin)] = time
             done.append(launch)
             for read in launch.touched.reads:
-                line.touch(read, time, writes=False)
+                found.setdefault(read, Touched()).at.append((time, False))
             for out in launch.touched.assigns:
-                line.touch(out, time, writes=True, axes=memory.axes(out))
+                own = found.setdefault(out, Touched())
+                own.tensor = replace(memory.tensors[out], indices=memory.axes(out))
+                own.at.append((time, True))
 
     for name, launches in functions.items():
         add(name, launches, len(done))
-    return DeviceLives(tuple(done), times, line.lives())
+    return DeviceLives(tuple(done), times, {n: t.lives(loops) for n, t in found.items()})

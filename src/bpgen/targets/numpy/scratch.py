@@ -6,14 +6,15 @@ shapes share one piece of memory. `a.ONES_N` is a constant: it is made once.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Hashable
 from dataclasses import dataclass, field
+from itertools import chain, count
 from math import prod
 
 from sympy import Expr
 
 from bpgen.ir.index import Extent, Index, Scalar
+from bpgen.targets.numpy.constants import formula_of, name_of
 from bpgen.targets.numpy.scalar import scalar
 
 Axes = tuple[Index, ...]
@@ -24,8 +25,6 @@ ENTRIES = 1 << 19
 # entries lie between them. Measured: a product of 64 rows by 1024 columns takes 0.77 of the time.
 EVEN = 512
 GAP = 16
-_NUMBERS = {"0": "ZERO", "1": "ONE", "2": "TWO", "0.5": "HALF"}
-_WORDS = {"math.": "", "**": " POW ", "/": " OVER ", "+": " PLUS ", "-": " MINUS "}
 _LETTERS = {"float": "uvwqrst", "bool": "cbf", "int": "ijkl", "double": "xyz"}
 
 
@@ -103,15 +102,6 @@ def _letters(axes: Axes) -> str:
     return "".join(i.name for i in axes).replace("′", "p")
 
 
-def _named(number: str) -> str:
-    """Return what code calls a number: `C_0_9` is 0.9, `C_1_OVER_N` is 1/N."""
-    if number in _NUMBERS:
-        return _NUMBERS[number]
-    for sign, word in _WORDS.items():
-        number = number.replace(sign, word)
-    return "_".join(["C", *re.findall(r"[A-Za-z0-9]+", number)]).upper()
-
-
 @dataclass(slots=True)
 class Scratch:
     """The registers of one workspace: which are in use now, and every shape that was asked for.
@@ -119,7 +109,8 @@ class Scratch:
     `taken` are the names of tensors, which neither registers nor constants may have; with `local`
     code has registers as names of their own. `constants` are the arrays that keep what they are
     made with, and what `erf` computes in; `views` other ways to see a buffer: how each one is made,
-    by its name. `parts` are how many values of an index a tile takes.
+    by its name. `parts` are how many values of an index a tile takes. `serving` is the tensor that
+    is computed now.
     """
 
     owner: str
@@ -132,6 +123,7 @@ class Scratch:
     parts: dict[str, str] = field(default_factory=dict)
     used: dict[str, set[Hashable]] = field(default_factory=dict)
     step: Hashable = None
+    serving: str = ""
 
     def take(self, axes: Axes, kind: str = "float", rows: Axes = ()) -> Register:
         """Return a free register under the shape `axes`; a tile says which of them are `rows`."""
@@ -166,10 +158,11 @@ class Scratch:
 
         What a Python number is in it changes from call to call: that stays an expression.
         """
-        text = scalar(expr)
         if expr.atoms(Scalar):
-            return text
-        return self._constant(_named(text), f"np.array({text}, dtype)")
+            return scalar(expr)
+        formula = formula_of(expr)
+        made = f"np.array({scalar(expr)}, dtype){formula and f'  # {formula}'}"
+        return self._constant(name_of(expr, self.serving), made)
 
     def ones(self, extent: Extent) -> str:
         """Return the weights of a sum over `extent` entries."""
@@ -228,8 +221,9 @@ class Scratch:
         return text, Index(f"{axis.name}_", part)
 
     def _constant(self, name: str, made: str) -> str:
-        while name in self.taken or self.constants.get(name, made) != made:
-            name += "_"
+        known = next((own for own, how in self.constants.items() if how == made), None)
+        names = chain((known or name,), (f"{name}_{k}" for k in count(2)))
+        name = next(n for n in names if n not in self.taken and self.constants.get(n, made) == made)
         self.constants[name] = made
         self._use(name)
         return f"{self.owner}.{name}"

@@ -66,6 +66,7 @@ class NumpyTarget:
 
     def lines(self, step: Step, fixed: Fixed | None = None) -> tuple[str, ...]:
         """Return the code of one step, in a turn of the loops over the indices `fixed`."""
+        self.scratch.serving = step.equation.out.name
         lines = [line for s in step.statements for line in at(self, s, fixed or {})]
         if step.meets:
             lines.append(f"{self.scratch.owner}.meet({written_at(self, step, fixed or {})})")

@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from bpgen.cost.rows import sizes_of
-from bpgen.cost.work import FLOAT, Sizes, Work, work
+from bpgen.cost import FLOAT, Sizes, Work, work
 from bpgen.emit.cuda_functions import CudaFunctions
 from bpgen.emit.cuda_workspaces import DeviceWorkspaces
 from bpgen.ir.expr import accesses, indices_of
@@ -52,7 +51,7 @@ class KernelRow:
 def memory(program: Program, batch: int) -> dict[str, int]:
     """Return the bytes that the module allocates on the device for a batch, by what they hold."""
     module = DeviceWorkspaces.of(program)
-    network, sizes = program.network, sizes_of(program, batch)
+    network, sizes = program.network, Sizes.of(program, batch)
     own = sum(t.entries for t in network.parameters)
 
     def held(tensors: Sequence[Tensor]) -> int:
@@ -83,7 +82,7 @@ def _multiplies(written: CudaFunctions) -> bool:
 def kernels(program: Program, batch: int) -> tuple[KernelRow, ...]:
     """Return the launches of a step, in order."""
     module = DeviceWorkspaces.of(program)
-    program, sizes = module.program, sizes_of(program, batch)
+    program, sizes = module.program, Sizes.of(program, batch)
     found: list[KernelRow] = []
     for name, parts in functions_of(program).items():
         if name in _OF_A_STEP:
@@ -116,7 +115,7 @@ def _rows(
         waiting = [pieces[left] for f in launch.formulas if pieces.get(left := _left(f))]
         own = [found.pop(0) for found in waiting]
         around = own[0].around if own else ()
-        turns, inside = sizes.entries(around), Sizes(sizes.free, frozenset(around))
+        turns, inside = sizes.entries(around), sizes.inside(around)
         done = sum((work(s, inside) for piece in own for s in piece.statements), Work())
         name = re.findall(r'"(\w+)"', launch.line) or re.findall(r"\bk\.(matmul)\(", launch.line)
         yield KernelRow(

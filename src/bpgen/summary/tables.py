@@ -7,11 +7,12 @@ from dataclasses import asdict
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from bpgen.cost import Row, kernels, memory, rows, workspace
-from bpgen.emit.budget import written
+from bpgen.emit.budget import said_of_bound, written
+from bpgen.emit.workspaces import Workspaces
 from bpgen.ir.program import Program
 from bpgen.lower import in_memory
-from bpgen.lower.workspace import Workspace
+from bpgen.summary.kernels import kernels, memory, workspace
+from bpgen.summary.rows import Row, rows
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -40,15 +41,11 @@ def as_json(program: Program, batch: int) -> dict[str, Any]:
         ],
         **{name: total for name, total in _totals(costs).items() if name != "share"},
         "seconds": whole,
-        "workspace": _needed(held, batch),
-    }
-
-
-def _needed(held: Workspace, batch: int) -> dict[str, int]:
-    return {
-        "bytes": held.bytes(batch),
-        "bound": held.bound(batch),
-        "unshared": held.unshared(batch),
+        "workspace": {
+            "bytes": held.bytes(batch),
+            "bound": held.bound(batch),
+            "unshared": held.unshared(batch),
+        },
     }
 
 
@@ -58,18 +55,12 @@ def table(program: Program, batch: int, width: int) -> Table:
     In less than `NARROW` columns some are left out, so that formulas have room.
     """
     costs, code = rows(in_memory(program), batch), written(program)
-    held, loops = code.training(), code.written.calling(EINSUM)
+    loops = code.written.calling(EINSUM)
     whole, totals = sum(row.seconds for row in costs), _totals(costs)
     titles = [t for t in COLUMNS if width >= NARROW or t in ESSENTIAL]
-    result = _empty(
-        f"A step on {batch} examples, in float32: {totals['parameters']:,} parameters, "
-        f"{totals['multiply-adds']:,} multiply-adds; {_short(totals['saved'], 'B')} are saved for "
-        f"the gradient. The workspace takes {held.bytes(batch):,} bytes; {held.bound(batch):,} are "
-        f"needed at once, and each buffer apart would take {held.unshared(batch):,}. Per byte: "
-        "multiply-adds. Shares of the time are foretold, by rates of one core. ×2: in two turns. "
-        "(einsum): by a plain loop, since it is no product of matrices."
-    )
+    result = _empty(_caption(program, batch, costs, code, titles))
     result.show_footer = True
+    result.columns[0].footer = "in all"
     footer = {**_counts(totals), "share": "100%"}
     for title in titles:
         result.add_column(title, footer.get(title, ""), justify="right", no_wrap=True)
@@ -81,18 +72,53 @@ def table(program: Program, batch: int, width: int) -> Table:
             cells = {**_cells(row), "share": f"{row.seconds / whole:.1%}"}
             turns = f" ×{row.turns}" if row.turns > 1 else ""
             loop = " (einsum)" if (row.function, row.name) in loops else ""
-            result.add_row(row.formula + turns + loop, *(cells[title] for title in titles))
+            again = " (again)" if row.function == "backward" and row.name in program.again else ""
+            result.add_row(row.formula + turns + loop + again, *(cells[title] for title in titles))
         result.add_section()
     return result
+
+
+def _caption(
+    program: Program, batch: int, costs: Sequence[Row], code: Workspaces, titles: Sequence[str]
+) -> str:
+    """Return what stands below the table: the totals in words, and what its words mean."""
+    held, totals = code.training(), _totals(costs)
+    notes = {
+        "saved": "saved: what the forward pass keeps for the gradient.",
+        "per byte": "per byte: multiply-adds for each byte that is read or written.",
+        "share": "share: of the time of a step, foretold by the rates of one core.",
+    }
+    marks = {
+        "×2: in two turns of a loop.": any(row.turns > 1 for row in costs),
+        "(einsum): a plain loop, since it is no product of matrices.": code.written.calling(EINSUM),
+        "(again): computed a second time, so that it need not be saved.": program.again,
+    }
+    step = (
+        f"A step on {batch} examples, in float32: {totals['parameters']:,} parameters, "
+        f"{totals['multiply-adds']:,} multiply-adds."
+    )
+    space = (
+        f"Its workspace takes {held.bytes(batch):,} bytes: {held.bound(batch):,} are needed at "
+        f"once, and {held.unshared(batch):,} would be if no buffers shared memory. "
+        f"{totals['saved']:,} are saved for the gradient."
+    )
+    columns = " ".join(note for title, note in notes.items() if title in titles)
+    marked = " ".join(mark for mark, is_there in marks.items() if is_there)
+    return "\n".join(filter(None, (step, space, said_of_bound(program), columns, marked)))
 
 
 def device_as_json(program: Program, batch: int) -> dict[str, Any]:
     """Return what the module for a GPU allocates and launches, as a document."""
     launches = [asdict(row) for row in kernels(program, batch)]
+    shared = workspace(program)
     return {
         "batch": batch,
         "memory": memory(program, batch),
-        "workspace": _needed(workspace(program), batch),
+        "workspace": {
+            "bytes": shared.bytes(batch),
+            "bound": shared.bound(batch),
+            "unshared": shared.unshared(batch),
+        },
         "launches": launches,
     }
 
@@ -100,13 +126,13 @@ def device_as_json(program: Program, batch: int) -> dict[str, Any]:
 def device_table(program: Program, batch: int) -> Table:
     """Return the launches of a step on a GPU as a table, and under it the memory there."""
     held, launches = memory(program, batch), kernels(program, batch)
-    shared = _needed(workspace(program), batch)
+    shared = workspace(program)
     parts = ", ".join(f"{_short(size, 'B')} for {what}" for what, size in held.items() if size)
     result = _empty(
         f"A step on {batch} examples, in float32: {len(launches)} launches. The module allocates "
         f"{sum(held.values()):,} bytes on the device: {parts}. Of the workspace "
-        f"{_short(shared['bound'], 'B')} are needed at once, and each buffer apart would take "
-        f"{_short(shared['unshared'], 'B')}. ×2: in two turns."
+        f"{_short(shared.bound(batch), 'B')} are needed at once, and each buffer apart would take "
+        f"{_short(shared.unshared(batch), 'B')}. ×2: in two turns."
     )
     for title in ("mult-adds", "bytes", "per byte"):
         result.add_column(title, justify="right", no_wrap=True)

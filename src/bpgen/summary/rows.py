@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bpgen.cost.rates import NUMPY, Rates
-from bpgen.cost.work import FLOAT, Sizes, Work, work
+from bpgen.cost import FLOAT, NUMPY, Rates, Sizes, Work, work
 from bpgen.emit.functions import formulas
 from bpgen.ir.index import Index
-from bpgen.ir.optimizer import ENTRY
-from bpgen.ir.program import Blocks, Part, Program, Step, Turns
+from bpgen.ir.program import Blocks, Part, Program, Step, Turns, steps_of
 from bpgen.ir.tensor import Tensor
 from bpgen.spell import FormulaSpeller, derivatives_of, order_of
 
@@ -48,25 +46,20 @@ def rows(program: Program, batch: int, rates: Rates = NUMPY) -> tuple[Row, ...]:
     return tuple(_Rows(program, batch, rates).all())
 
 
-def sizes_of(program: Program, batch: int) -> Sizes:
-    """Return how many values the indices of a program take in a step on `batch` examples."""
-    free = {e.name: batch for e in program.derivation.network.extents() if e.value is None}
-    own = sum(t.entries for t in program.network.parameters)
-    return Sizes({**free, ENTRY.extent.name: own})
-
-
 class _Rows:
     """Walk the parts of a program; what has been seen of the parameters is kept on the way."""
 
     def __init__(self, program: Program, batch: int, rates: Rates) -> None:
         network = program.network
         self._program, self._rates = program, rates
-        self._sizes = sizes_of(program, batch)
+        self._sizes = Sizes.of(program, batch)
         self._speller = FormulaSpeller(
             order_of(program.tensors.values()), derivatives_of(program.tensors.values())
         )
         self._unread = {t.name: t.entries for t in network.parameters}
-        self._saved = {name for e in program.derivation.backward for name in e.reads()}
+        backward = steps_of(program.backward)
+        self._saved = {name for s in backward for e in s.equations for name in e.reads()}
+        self._saved -= {s.equation.out.name for s in backward}
         self._seen = {t.name for t in (*network.parameters, *network.inputs)}
 
     def all(self) -> Iterator[Row]:
@@ -93,7 +86,7 @@ class _Rows:
             yield from self._part(function, inner, within)
 
     def _row(self, function: str, step: Step, around: tuple[Index, ...]) -> Row:
-        sizes = Sizes(self._sizes.free, frozenset(around))
+        sizes = self._sizes.inside(around)
         turns = self._sizes.entries(around)
         cost = sum((work(s, sizes) for s in step.statements), Work())
         equation = step.equation
