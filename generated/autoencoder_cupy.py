@@ -326,12 +326,12 @@ extern "C" __global__ void kernel_loss(
 // p[n,d] = e[n,d]/s[n,d]
 // ∂L/∂logits[n,d] = (p[n,d] - x[n,d])/(D N)
 extern "C" __global__ void kernel_d_logits(
-    const real *s, const real *e, const real *x, real *p, real *d_logits, int N
+    const real *s, const real *e, const real *x, real *d_logits, int N
 ) {
-    each_of(N * D, [=](int, real s, real e, real &p, real x, real &d_logits) {
-        p = e / s;
+    each_of(N * D, [=](int, real s, real e, real x, real &d_logits) {
+        const real p = e / s;
         d_logits = 0.015625_r * (p - x) / real(N);
-    }, s, e, p, x, d_logits);
+    }, s, e, x, d_logits);
 }
 
 // ∂L/∂dec2_W[h,d] = Σ_n relu2[n,h] ∂L/∂logits[n,d]
@@ -354,15 +354,14 @@ extern "C" __global__ void kernel_d_dec2_b(const real *d_logits, real *d_dec2_b,
 // ∂L/∂relu2[n,h] = Σ_d dec2_W[h,d] ∂L/∂logits[n,d]
 // ∂L/∂z2[n,h] = [z2[n,h] > 0] ∂L/∂relu2[n,h]
 extern "C" __global__ void kernel_d_z2(
-    const real *d_logits, const real *dec2_W, const real *z2, real *d_relu2, real *d_z2, int N
+    const real *d_logits, const real *dec2_W, const real *z2, real *d_z2, int N
 ) {
     product<2, by_row, by_column>(1, N, H, D,
         [=](int, int n, int d) { return d_logits[n * D + d]; },
         [=](int, int d, int h) { return dec2_W[h * D + d]; },
         [=](int, int n, int h, real sum) {
-            const int at = n * H + h;
-            d_relu2[at] = sum;
-            d_z2[at] = z2[at] > 0_r ? d_relu2[at] : 0_r;
+            const real d_relu2 = sum;
+            d_z2[n * H + h] = z2[n * H + h] > 0_r ? d_relu2 : 0_r;
         });
 }
 
@@ -414,15 +413,14 @@ extern "C" __global__ void kernel_d_enc2_b(const real *d_code, real *d_enc2_b, i
 // ∂L/∂relu1[n,h] = Σ_k enc2_W[h,k] ∂L/∂code[n,k]
 // ∂L/∂z1[n,h] = [z1[n,h] > 0] ∂L/∂relu1[n,h]
 extern "C" __global__ void kernel_d_z1(
-    const real *d_code, const real *enc2_W, const real *z1, real *d_relu1, real *d_z1, int N
+    const real *d_code, const real *enc2_W, const real *z1, real *d_z1, int N
 ) {
     product<2, by_row, by_column>(1, N, H, K,
         [=](int, int n, int k) { return d_code[n * K + k]; },
         [=](int, int k, int h) { return enc2_W[h * K + k]; },
         [=](int, int n, int h, real sum) {
-            const int at = n * H + h;
-            d_relu1[at] = sum;
-            d_z1[at] = z1[at] > 0_r ? d_relu1[at] : 0_r;
+            const real d_relu1 = sum;
+            d_z1[n * H + h] = z1[n * H + h] > 0_r ? d_relu1 : 0_r;
         });
 }
 
@@ -626,12 +624,9 @@ class Workspace(Activations):
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         super().__init__(N, dtype)
-        self.p = cp.empty((N, D), dtype)  # p[n,d]
         self.d_logits = cp.empty((N, D), dtype)  # ∂L/∂logits[n,d]
-        self.d_relu2 = cp.empty((N, H), dtype)  # ∂L/∂relu2[n,h]
         self.d_z2 = cp.empty((N, H), dtype)  # ∂L/∂z2[n,h]
         self.d_code = cp.empty((N, K), dtype)  # ∂L/∂code[n,k]
-        self.d_relu1 = cp.empty((N, H), dtype)  # ∂L/∂relu1[n,h]
         self.d_z1 = cp.empty((N, H), dtype)  # ∂L/∂z1[n,h]
 
 
@@ -701,7 +696,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # p[n,d] = e[n,d]/s[n,d]
     # ∂L/∂logits[n,d] = (p[n,d] - x[n,d])/(D N)
-    k.each_of("d_logits", N * D, a.s, a.e, a.x, a.p, a.d_logits, N)
+    k.each_of("d_logits", N * D, a.s, a.e, a.x, a.d_logits, N)
 
     # ∂L/∂dec2_W[h,d] = Σ_n relu2[n,h] ∂L/∂logits[n,d]
     k.product("d_dec2_W", 16, 1, H, D, a.relu2, a.d_logits, g.dec2_W, N)
@@ -711,7 +706,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # ∂L/∂relu2[n,h] = Σ_d dec2_W[h,d] ∂L/∂logits[n,d]
     # ∂L/∂z2[n,h] = [z2[n,h] > 0] ∂L/∂relu2[n,h]
-    k.product("d_z2", 32, 1, N, H, a.d_logits, p.dec2_W, a.z2, a.d_relu2, a.d_z2, N)
+    k.product("d_z2", 32, 1, N, H, a.d_logits, p.dec2_W, a.z2, a.d_z2, N)
 
     # ∂L/∂dec1_W[k,h] = Σ_n code[n,k] ∂L/∂z2[n,h]
     k.product("d_dec1_W", 16, 1, K, H, a.code, a.d_z2, g.dec1_W, N)
@@ -730,7 +725,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # ∂L/∂relu1[n,h] = Σ_k enc2_W[h,k] ∂L/∂code[n,k]
     # ∂L/∂z1[n,h] = [z1[n,h] > 0] ∂L/∂relu1[n,h]
-    k.product("d_z1", 32, 1, N, H, a.d_code, p.enc2_W, a.z1, a.d_relu1, a.d_z1, N)
+    k.product("d_z1", 32, 1, N, H, a.d_code, p.enc2_W, a.z1, a.d_z1, N)
 
     # ∂L/∂enc1_W[d,h] = Σ_n x[n,d] ∂L/∂z1[n,h]
     k.product("d_enc1_W", 16, 1, D, H, a.x, a.d_z1, g.enc1_W, N)

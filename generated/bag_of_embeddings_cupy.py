@@ -216,22 +216,25 @@ __device__ void map_row(int length, Formula formula) {
     wait<LANES>();
 }
 
-// store(value(0) + value(1) + …), by one thread.
-template <int LANES, class Op, class Value, class Store>
-__device__ void reduce_row(int length, Value value, Store store) {
+// value(0) + value(1) + …, known to all of them.
+template <int LANES, class Op, class Value>
+__device__ auto reduce_row(int length, Value value) {
     const int lane = threadIdx.x % LANES;
     Op op;
     for (int k = lane; k < length; k += LANES) op.take(value(k), k);
     for (int lanes = 16; lanes; lanes /= 2) op.join(op.beyond(lanes));
-    if constexpr (LANES > 32) {
+    if constexpr (LANES == 32) {
+        return __shfl_sync(~0u, op.result(), 0);
+    } else {
         alignas(8) __shared__ unsigned char memory[LANES / 32 * sizeof(Op)];
         Op *parts = reinterpret_cast<Op *>(memory);
         if (lane % 32 == 0) parts[lane / 32] = op;
         __syncthreads();
-        for (int w = 1; lane == 0 && w < LANES / 32; ++w) op.join(parts[w]);
+        op = parts[0];
+        for (int w = 1; w < LANES / 32; ++w) op.join(parts[w]);
+        __syncthreads();
+        return op.result();
     }
-    if (lane == 0) store(op.result());
-    wait<LANES>();
 }
 
 // store(), by one thread.
@@ -239,6 +242,13 @@ template <int LANES, class Store>
 __device__ void once(Store store) {
     if (threadIdx.x % LANES == 0) store();
     wait<LANES>();
+}
+
+// store(value(0) + value(1) + …), by one thread.
+template <int LANES, class Op, class Value, class Store>
+__device__ void reduce_row(int length, Value value, Store store) {
+    const auto total = reduce_row<LANES, Op>(length, value);
+    once<LANES>([=] { store(total); });
 }
 
 // store(s, r, c, Σ_k left(s, r, k) right(s, k, c)) for a stack of matrices. A block computes a tile
@@ -351,13 +361,13 @@ extern "C" __global__ void kernel_loss(
 // p[n,k] = e[n,k]/s[n]
 // ∂L/∂logits[n,k] = (p[n,k] - δ(k,topic[n]))/N
 extern "C" __global__ void kernel_d_logits(
-    const real *s, const real *e, const int *topic, real *p, real *d_logits, int N
+    const real *s, const real *e, const int *topic, real *d_logits, int N
 ) {
-    each_of(N * K, [=](int i, real e, real &p, real &d_logits) {
+    each_of(N * K, [=](int i, real e, real &d_logits) {
         const int n = i / K, k = i % K;
-        p = e / s[n];
+        const real p = e / s[n];
         d_logits = (p - real(k == topic[n])) / real(N);
-    }, e, p, d_logits);
+    }, e, d_logits);
 }
 
 // ∂L/∂fc_W[h,k] = Σ_n bag[n,h] ∂L/∂logits[n,k]
@@ -581,7 +591,6 @@ class Workspace(Activations):
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         super().__init__(N, dtype)
-        self.p = cp.empty((N, K), dtype)  # p[n,k]
         self.d_logits = cp.empty((N, K), dtype)  # ∂L/∂logits[n,k]
         self.d_bag = cp.empty((N, H), dtype)  # ∂L/∂bag[n,h]
         self.sum_for_d_characters_W = cp.empty((N, V), dtype)  # sum_for_d_characters_W[n,v]
@@ -646,7 +655,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # p[n,k] = e[n,k]/s[n]
     # ∂L/∂logits[n,k] = (p[n,k] - δ(k,topic[n]))/N
-    k.each_of("d_logits", N * K, a.s, a.e, a.topic, a.p, a.d_logits, N)
+    k.each_of("d_logits", N * K, a.s, a.e, a.topic, a.d_logits, N)
 
     # ∂L/∂fc_W[h,k] = Σ_n bag[n,h] ∂L/∂logits[n,k]
     k.product("d_fc_W", 16, 1, H, K, a.bag, a.d_logits, g.fc_W, N)

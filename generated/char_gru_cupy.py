@@ -224,22 +224,25 @@ __device__ void map_row(int length, Formula formula) {
     wait<LANES>();
 }
 
-// store(value(0) + value(1) + …), by one thread.
-template <int LANES, class Op, class Value, class Store>
-__device__ void reduce_row(int length, Value value, Store store) {
+// value(0) + value(1) + …, known to all of them.
+template <int LANES, class Op, class Value>
+__device__ auto reduce_row(int length, Value value) {
     const int lane = threadIdx.x % LANES;
     Op op;
     for (int k = lane; k < length; k += LANES) op.take(value(k), k);
     for (int lanes = 16; lanes; lanes /= 2) op.join(op.beyond(lanes));
-    if constexpr (LANES > 32) {
+    if constexpr (LANES == 32) {
+        return __shfl_sync(~0u, op.result(), 0);
+    } else {
         alignas(8) __shared__ unsigned char memory[LANES / 32 * sizeof(Op)];
         Op *parts = reinterpret_cast<Op *>(memory);
         if (lane % 32 == 0) parts[lane / 32] = op;
         __syncthreads();
-        for (int w = 1; lane == 0 && w < LANES / 32; ++w) op.join(parts[w]);
+        op = parts[0];
+        for (int w = 1; w < LANES / 32; ++w) op.join(parts[w]);
+        __syncthreads();
+        return op.result();
     }
-    if (lane == 0) store(op.result());
-    wait<LANES>();
 }
 
 // store(), by one thread.
@@ -247,6 +250,13 @@ template <int LANES, class Store>
 __device__ void once(Store store) {
     if (threadIdx.x % LANES == 0) store();
     wait<LANES>();
+}
+
+// store(value(0) + value(1) + …), by one thread.
+template <int LANES, class Op, class Value, class Store>
+__device__ void reduce_row(int length, Value value, Store store) {
+    const auto total = reduce_row<LANES, Op>(length, value);
+    once<LANES>([=] { store(total); });
 }
 
 // store(s, r, c, Σ_k left(s, r, k) right(s, k, c)) for a stack of matrices. A block computes a tile
@@ -357,20 +367,20 @@ extern "C" __global__ void kernel_gru_u(
 // gru_new[n,d,k] = tanh(gru_zn[n,d,k])
 // gru_h[n,d,k] = gru_h_before[n,d,k] gru_z[n,d,k] + (1 - gru_z[n,d,k]) gru_new[n,d,k]
 extern "C" __global__ void kernel_gru_h(
-    const real *gru_v, const real *gru_u, const real *gru_c, const real *gru_h_before, real *gru_zr,
-    real *gru_zz, real *gru_r, real *gru_z, real *gru_un, real *gru_zn, real *gru_new, real *gru_h,
-    int N, int d
+    const real *gru_v, const real *gru_u, const real *gru_c, const real *gru_h_before, real *gru_r,
+    real *gru_z, real *gru_un, real *gru_new, real *gru_h, int N, int d
 ) {
     each(N * K, [=](int i) {
         const int n = i / K, k = i % K;
         const int at = (n * D + d) * K + k;
-        gru_zr[at] = gru_v[(n * D + d) * Q * K + k] + gru_u[(n * D + d) * Q * K + k];
-        gru_zz[at] = gru_v[((n * D + d) * Q + 1) * K + k] + gru_u[((n * D + d) * Q + 1) * K + k];
-        gru_r[at] = 0.5_r * tanh(0.5_r * gru_zr[at]) + 0.5_r;
-        gru_z[at] = 0.5_r * tanh(0.5_r * gru_zz[at]) + 0.5_r;
+        const real gru_zr = gru_v[(n * D + d) * Q * K + k] + gru_u[(n * D + d) * Q * K + k];
+        const real gru_zz = gru_v[((n * D + d) * Q + 1) * K + k] +
+            gru_u[((n * D + d) * Q + 1) * K + k];
+        gru_r[at] = 0.5_r * tanh(0.5_r * gru_zr) + 0.5_r;
+        gru_z[at] = 0.5_r * tanh(0.5_r * gru_zz) + 0.5_r;
         gru_un[at] = gru_c[k] + gru_u[((n * D + d) * Q + 2) * K + k];
-        gru_zn[at] = gru_v[((n * D + d) * Q + 2) * K + k] + gru_r[at] * gru_un[at];
-        gru_new[at] = tanh(gru_zn[at]);
+        const real gru_zn = gru_v[((n * D + d) * Q + 2) * K + k] + gru_r[at] * gru_un[at];
+        gru_new[at] = tanh(gru_zn);
         gru_h[at] = gru_h_before[at] * gru_z[at] + (1_r - gru_z[at]) * gru_new[at];
     });
 }
@@ -411,13 +421,13 @@ extern "C" __global__ void kernel_loss(
 // p[n,d,e] = e[n,d,e]/s[n,d]
 // ∂L/∂logits[n,d,e] = (p[n,d,e] - δ(e,next_token[n,d]))/(D N)
 extern "C" __global__ void kernel_d_logits(
-    const real *s, const real *e, const int *next_token, real *p, real *d_logits, int N
+    const real *s, const real *e, const int *next_token, real *d_logits, int N
 ) {
-    each_of(N * D * E, [=](int i, real e, real &p, real &d_logits) {
+    each_of(N * D * E, [=](int i, real e, real &d_logits) {
         const int n = i / (D * E), d = i / E % D, e_ = i % E;
-        p = e / s[n * D + d];
+        const real p = e / s[n * D + d];
         d_logits = 0.015625_r * (p - real(e_ == next_token[n * D + d])) / real(N);
-    }, e, p, d_logits);
+    }, e, d_logits);
 }
 
 // ∂L/∂head_b[e] = Σ_{n,d} ∂L/∂logits[n,d,e]
@@ -882,12 +892,9 @@ class Activations:
         self.gru_v = cp.empty((N, D, M), dtype)  # gru_v[n,d,m]
         self.gru_h_before = cp.empty((N, D, K), dtype)  # gru_h_before[n,d,k]
         self.gru_u = cp.empty((N, D, M), dtype)  # gru_u[n,d,m]
-        self.gru_zr = cp.empty((N, D, K), dtype)  # gru_zr[n,d,k]
-        self.gru_zz = cp.empty((N, D, K), dtype)  # gru_zz[n,d,k]
         self.gru_r = cp.empty((N, D, K), dtype)  # gru_r[n,d,k]
         self.gru_z = cp.empty((N, D, K), dtype)  # gru_z[n,d,k]
         self.gru_un = cp.empty((N, D, K), dtype)  # gru_un[n,d,k]
-        self.gru_zn = cp.empty((N, D, K), dtype)  # gru_zn[n,d,k]
         self.gru_new = cp.empty((N, D, K), dtype)  # gru_new[n,d,k]
         self.gru_h = cp.empty((N, D, K), dtype)  # gru_h[n,d,k]
         self.logits = cp.empty((N, D, E), dtype)  # logits[n,d,e]
@@ -903,7 +910,6 @@ class Workspace(Activations):
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         super().__init__(N, dtype)
-        self.p = cp.empty((N, D, E), dtype)  # p[n,d,e]
         self.d_logits = cp.empty((N, D, E), dtype)  # ∂L/∂logits[n,d,e]
         self.d_gru_h = cp.empty((N, D, K), dtype)  # ∂L/∂gru_h[n,d,k]
         self.d_gru_zn = cp.empty((N, D, K), dtype)  # ∂L/∂gru_zn[n,d,k]
@@ -978,12 +984,9 @@ def forward(p: Params, a: Activations) -> None:
             a.gru_u,
             p.gru_c,
             a.gru_h_before,
-            a.gru_zr,
-            a.gru_zz,
             a.gru_r,
             a.gru_z,
             a.gru_un,
-            a.gru_zn,
             a.gru_new,
             a.gru_h,
             N,
@@ -1026,7 +1029,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # p[n,d,e] = e[n,d,e]/s[n,d]
     # ∂L/∂logits[n,d,e] = (p[n,d,e] - δ(e,next_token[n,d]))/(D N)
-    k.each_of("d_logits", N * D * E, a.s, a.e, a.next_token, a.p, a.d_logits, N)
+    k.each_of("d_logits", N * D * E, a.s, a.e, a.next_token, a.d_logits, N)
 
     # ∂L/∂head_W[k,e] = Σ_{n,d} gru_h[n,d,k] ∂L/∂logits[n,d,e]
     k.matmul(a.gru_h.reshape(N * D, K).T, a.d_logits.reshape(N * D, E), g.head_W)

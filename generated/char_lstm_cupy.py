@@ -223,22 +223,25 @@ __device__ void map_row(int length, Formula formula) {
     wait<LANES>();
 }
 
-// store(value(0) + value(1) + …), by one thread.
-template <int LANES, class Op, class Value, class Store>
-__device__ void reduce_row(int length, Value value, Store store) {
+// value(0) + value(1) + …, known to all of them.
+template <int LANES, class Op, class Value>
+__device__ auto reduce_row(int length, Value value) {
     const int lane = threadIdx.x % LANES;
     Op op;
     for (int k = lane; k < length; k += LANES) op.take(value(k), k);
     for (int lanes = 16; lanes; lanes /= 2) op.join(op.beyond(lanes));
-    if constexpr (LANES > 32) {
+    if constexpr (LANES == 32) {
+        return __shfl_sync(~0u, op.result(), 0);
+    } else {
         alignas(8) __shared__ unsigned char memory[LANES / 32 * sizeof(Op)];
         Op *parts = reinterpret_cast<Op *>(memory);
         if (lane % 32 == 0) parts[lane / 32] = op;
         __syncthreads();
-        for (int w = 1; lane == 0 && w < LANES / 32; ++w) op.join(parts[w]);
+        op = parts[0];
+        for (int w = 1; w < LANES / 32; ++w) op.join(parts[w]);
+        __syncthreads();
+        return op.result();
     }
-    if (lane == 0) store(op.result());
-    wait<LANES>();
 }
 
 // store(), by one thread.
@@ -246,6 +249,13 @@ template <int LANES, class Store>
 __device__ void once(Store store) {
     if (threadIdx.x % LANES == 0) store();
     wait<LANES>();
+}
+
+// store(value(0) + value(1) + …), by one thread.
+template <int LANES, class Op, class Value, class Store>
+__device__ void reduce_row(int length, Value value, Store store) {
+    const auto total = reduce_row<LANES, Op>(length, value);
+    once<LANES>([=] { store(total); });
 }
 
 // store(s, r, c, Σ_k left(s, r, k) right(s, k, c)) for a stack of matrices. A block computes a tile
@@ -419,13 +429,13 @@ extern "C" __global__ void kernel_loss(
 // p[n,d,e] = e[n,d,e]/s[n,d]
 // ∂L/∂logits[n,d,e] = (p[n,d,e] - δ(e,next_token[n,d]))/(D N)
 extern "C" __global__ void kernel_d_logits(
-    const real *s, const real *e, const int *next_token, real *p, real *d_logits, int N
+    const real *s, const real *e, const int *next_token, real *d_logits, int N
 ) {
-    each_of(N * D * E, [=](int i, real e, real &p, real &d_logits) {
+    each_of(N * D * E, [=](int i, real e, real &d_logits) {
         const int n = i / (D * E), d = i / E % D, e_ = i % E;
-        p = e / s[n * D + d];
+        const real p = e / s[n * D + d];
         d_logits = 0.015625_r * (p - real(e_ == next_token[n * D + d])) / real(N);
-    }, e, p, d_logits);
+    }, e, d_logits);
 }
 
 // ∂L/∂head_b[e] = Σ_{n,d} ∂L/∂logits[n,d,e]
@@ -899,7 +909,6 @@ class Workspace(Activations):
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         super().__init__(N, dtype)
-        self.p = cp.empty((N, D, E), dtype)  # p[n,d,e]
         self.d_logits = cp.empty((N, D, E), dtype)  # ∂L/∂logits[n,d,e]
         self.d_lstm_h = cp.empty((N, D, K), dtype)  # ∂L/∂lstm_h[n,d,k]
         self.d_lstm_c = cp.empty((N, D, K), dtype)  # ∂L/∂lstm_c[n,d,k]
@@ -1028,7 +1037,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # p[n,d,e] = e[n,d,e]/s[n,d]
     # ∂L/∂logits[n,d,e] = (p[n,d,e] - δ(e,next_token[n,d]))/(D N)
-    k.each_of("d_logits", N * D * E, a.s, a.e, a.next_token, a.p, a.d_logits, N)
+    k.each_of("d_logits", N * D * E, a.s, a.e, a.next_token, a.d_logits, N)
 
     # ∂L/∂head_W[k,e] = Σ_{n,d} lstm_h[n,d,k] ∂L/∂logits[n,d,e]
     k.matmul(a.lstm_h.reshape(N * D, K).T, a.d_logits.reshape(N * D, E), g.head_W)

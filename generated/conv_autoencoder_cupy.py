@@ -721,7 +721,7 @@ extern "C" __global__ void kernel_d_z1(
     each_of(N * F * J * K, [=](int i, real z1, real &d_z1) {
         const int n = i / (F * J * K), f = i / (J * K) % F, j = i / K % J, k = i % K;
         d_z1 = z1 > 0_r ? split_d_halves_pad1[((((n * F + f) * Q + (j + 1) % Q) * R2 + (k + 1) % R2)
-             * Z + (j + 1) / 2 % Z) * K2 + (k + 1) / 2 % K2] : 0_r;
+            * Z + (j + 1) / 2 % Z) * K2 + (k + 1) / 2 % K2] : 0_r;
     }, z1, d_z1);
 }
 

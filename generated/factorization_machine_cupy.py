@@ -292,13 +292,13 @@ extern "C" __global__ void kernel_mean_squared_error(
 // l2 = Σ_{d,r} 0.01 fm_V[d,r]²
 // loss = mean_squared_error + l2
 extern "C" __global__ void kernel_loss(
-    const real *fm_V, const real *mean_squared_error, real *l2, real *loss
+    const real *fm_V, const real *mean_squared_error, real *loss
 ) {
     by_block<added>(1, D * R,
         [=](int, int j) { return 0.01_r * power<2>(fm_V[j]); },
         [=](int, real sum) {
-            *l2 = sum;
-            *loss = *mean_squared_error + *l2;
+            const real l2 = sum;
+            *loss = *mean_squared_error + l2;
         });
 }
 
@@ -510,7 +510,6 @@ class Activations:
         self.fm_y = cp.empty(N, dtype)  # fm_y[n]
         self.r = cp.empty(N, dtype)  # r[n]
         self.mean_squared_error = cp.empty((), dtype)  # mean_squared_error
-        self.l2 = cp.empty((), dtype)  # l2
         self.loss = cp.empty((), dtype)  # loss
 
 
@@ -575,7 +574,7 @@ def add_loss(p: Params, a: Activations) -> None:
 
     # l2 = Σ_{d,r} 0.01 fm_V[d,r]²
     # loss = mean_squared_error + l2
-    k.by_block("loss", 1, p.fm_V, a.mean_squared_error, a.l2, a.loss)
+    k.by_block("loss", 1, p.fm_V, a.mean_squared_error, a.loss)
 
 
 def backward(p: Params, g: Grads, a: Workspace) -> None:

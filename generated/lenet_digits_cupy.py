@@ -227,22 +227,25 @@ __device__ void map_row(int length, Formula formula) {
     wait<LANES>();
 }
 
-// store(value(0) + value(1) + …), by one thread.
-template <int LANES, class Op, class Value, class Store>
-__device__ void reduce_row(int length, Value value, Store store) {
+// value(0) + value(1) + …, known to all of them.
+template <int LANES, class Op, class Value>
+__device__ auto reduce_row(int length, Value value) {
     const int lane = threadIdx.x % LANES;
     Op op;
     for (int k = lane; k < length; k += LANES) op.take(value(k), k);
     for (int lanes = 16; lanes; lanes /= 2) op.join(op.beyond(lanes));
-    if constexpr (LANES > 32) {
+    if constexpr (LANES == 32) {
+        return __shfl_sync(~0u, op.result(), 0);
+    } else {
         alignas(8) __shared__ unsigned char memory[LANES / 32 * sizeof(Op)];
         Op *parts = reinterpret_cast<Op *>(memory);
         if (lane % 32 == 0) parts[lane / 32] = op;
         __syncthreads();
-        for (int w = 1; lane == 0 && w < LANES / 32; ++w) op.join(parts[w]);
+        op = parts[0];
+        for (int w = 1; w < LANES / 32; ++w) op.join(parts[w]);
+        __syncthreads();
+        return op.result();
     }
-    if (lane == 0) store(op.result());
-    wait<LANES>();
 }
 
 // store(), by one thread.
@@ -250,6 +253,13 @@ template <int LANES, class Store>
 __device__ void once(Store store) {
     if (threadIdx.x % LANES == 0) store();
     wait<LANES>();
+}
+
+// store(value(0) + value(1) + …), by one thread.
+template <int LANES, class Op, class Value, class Store>
+__device__ void reduce_row(int length, Value value, Store store) {
+    const auto total = reduce_row<LANES, Op>(length, value);
+    once<LANES>([=] { store(total); });
 }
 
 // store(s, r, c, Σ_k left(s, r, k) right(s, k, c)) for a stack of matrices. A block computes a tile
@@ -446,13 +456,13 @@ extern "C" __global__ void kernel_loss(
 // p[n,d2] = e[n,d2]/s[n]
 // ∂L/∂logits[n,d2] = (p[n,d2] - 0.1/D2 - 0.9 δ(d2,digit[n]))/N
 extern "C" __global__ void kernel_d_logits(
-    const real *s, const real *e, const int *digit, real *p, real *d_logits, int N
+    const real *s, const real *e, const int *digit, real *d_logits, int N
 ) {
-    each_of(N * D2, [=](int i, real e, real &p, real &d_logits) {
+    each_of(N * D2, [=](int i, real e, real &d_logits) {
         const int n = i / D2, d2 = i % D2;
-        p = e / s[n];
+        const real p = e / s[n];
         d_logits = (p - (d2 == digit[n] ? 0.9_r : 0_r) - 0.01_r) / real(N);
-    }, e, p, d_logits);
+    }, e, d_logits);
 }
 
 // ∂L/∂fc2_W[s,d2] = Σ_n hidden[n,s] ∂L/∂logits[n,d2]
@@ -475,15 +485,14 @@ extern "C" __global__ void kernel_d_fc2_b(const real *d_logits, real *d_fc2_b, i
 // ∂L/∂hidden[n,s] = Σ_d2 fc2_W[s,d2] ∂L/∂logits[n,d2]
 // ∂L/∂z3[n,s] = [z3[n,s] > 0] ∂L/∂hidden[n,s]
 extern "C" __global__ void kernel_d_z3(
-    const real *d_logits, const real *fc2_W, const real *z3, real *d_hidden, real *d_z3, int N
+    const real *d_logits, const real *fc2_W, const real *z3, real *d_z3, int N
 ) {
     product<2, by_row, by_column>(1, N, S, D2,
         [=](int, int n, int d2) { return d_logits[n * D2 + d2]; },
         [=](int, int d2, int s_) { return fc2_W[s_ * D2 + d2]; },
         [=](int, int n, int s_, real sum) {
-            const int at = n * S + s_;
-            d_hidden[at] = sum;
-            d_z3[at] = z3[at] > 0_r ? d_hidden[at] : 0_r;
+            const real d_hidden = sum;
+            d_z3[n * S + s_] = z3[n * S + s_] > 0_r ? d_hidden : 0_r;
         });
 }
 
@@ -583,15 +592,15 @@ extern "C" __global__ void kernel_split_d_pooled1(
 // pooled1_at[n,f,h,k] = argmax_g relu1[n,f,h,2 k + g]
 // split_d_relu1[n,f,h,k,g] = δ(g,pooled1_at[n,f,h,k]) ∂L/∂pooled1[n,f,h,k]
 extern "C" __global__ void kernel_split_d_relu1(
-    const real *relu1, const real *split_d_pooled1, int *pooled1_at, real *split_d_relu1, int N
+    const real *relu1, const real *split_d_pooled1, real *split_d_relu1, int N
 ) {
     rows<32>(N * F * H * K, [=](int i) {
         const int n = i / (F * H * K), f = i / (H * K) % F, h = i / K % H, k = i % K;
-        reduce_row<32, largest_at>(G,
-            [=](int g) { return relu1[((n * F + f) * H + h) * W + 2 * k + g]; },
-            [=](int at) { pooled1_at[i] = at; });
+        const int pooled1_at = reduce_row<32, largest_at>(G, [=](int g) {
+            return relu1[((n * F + f) * H + h) * W + 2 * k + g];
+        });
         map_row<32>(G, [=](int g) {
-            split_d_relu1[i * G + g] = g == pooled1_at[i] ? split_d_pooled1[i] : 0_r;
+            split_d_relu1[i * G + g] = g == pooled1_at ? split_d_pooled1[i] : 0_r;
         });
     });
 }
@@ -1015,9 +1024,7 @@ class Workspace(Activations):
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         super().__init__(N, dtype)
-        self.p = cp.empty((N, D2), dtype)  # p[n,d2]
         self.d_logits = cp.empty((N, D2), dtype)  # ∂L/∂logits[n,d2]
-        self.d_hidden = cp.empty((N, S), dtype)  # ∂L/∂hidden[n,s]
         self.d_z3 = cp.empty((N, S), dtype)  # ∂L/∂z3[n,s]
         self.d_flat1 = cp.empty((N, E), dtype)  # ∂L/∂flat1[n,e]
         self.d_z2 = cp.empty((N, Q, R, T), dtype)  # ∂L/∂z2[n,q,r,t]
@@ -1025,7 +1032,6 @@ class Workspace(Activations):
         self.d_edges = cp.empty((N, F, J, K), dtype)  # ∂L/∂edges[n,f,j,k]
         self.edges_at = cp.empty((N, F, J, K), np.int32)  # edges_at[n,f,j,k]
         self.split_d_pooled1 = cp.empty((N, F, J, M, K), dtype)  # split_d_pooled1[n,f,j,m,k]
-        self.pooled1_at = cp.empty((N, F, H, K), np.int32)  # pooled1_at[n,f,h,k]
         self.split_d_relu1 = cp.empty((N, F, H, K, G), dtype)  # split_d_relu1[n,f,h,k,g]
         self.d_z1 = cp.empty((N, F, H, W), dtype)  # ∂L/∂z1[n,f,h,w]
 
@@ -1112,7 +1118,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # p[n,d2] = e[n,d2]/s[n]
     # ∂L/∂logits[n,d2] = (p[n,d2] - 0.1/D2 - 0.9 δ(d2,digit[n]))/N
-    k.each_of("d_logits", N * D2, a.s, a.e, a.digit, a.p, a.d_logits, N)
+    k.each_of("d_logits", N * D2, a.s, a.e, a.digit, a.d_logits, N)
 
     # ∂L/∂fc2_W[s,d2] = Σ_n hidden[n,s] ∂L/∂logits[n,d2]
     k.product("d_fc2_W", 16, 1, S, D2, a.hidden, a.d_logits, g.fc2_W, N)
@@ -1122,7 +1128,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # ∂L/∂hidden[n,s] = Σ_d2 fc2_W[s,d2] ∂L/∂logits[n,d2]
     # ∂L/∂z3[n,s] = [z3[n,s] > 0] ∂L/∂hidden[n,s]
-    k.product("d_z3", 32, 1, N, S, a.d_logits, p.fc2_W, a.z3, a.d_hidden, a.d_z3, N)
+    k.product("d_z3", 32, 1, N, S, a.d_logits, p.fc2_W, a.z3, a.d_z3, N)
 
     # ∂L/∂fc1_W[e,s] = Σ_n flat1[n,e] ∂L/∂z3[n,s]
     k.matmul(a.strokes.reshape(N, E).T, a.d_z3, g.fc1_W)
@@ -1156,9 +1162,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # pooled1_at[n,f,h,k] = argmax_g relu1[n,f,h,2 k + g]
     # split_d_relu1[n,f,h,k,g] = δ(g,pooled1_at[n,f,h,k]) ∂L/∂pooled1[n,f,h,k]
-    k.by_warp(
-        "split_d_relu1", N * F * H * K, a.relu1, a.split_d_pooled1, a.pooled1_at, a.split_d_relu1, N
-    )
+    k.by_warp("split_d_relu1", N * F * H * K, a.relu1, a.split_d_pooled1, a.split_d_relu1, N)
 
     # ∂L/∂z1[n,f,h,w] = [z1[n,f,h,w] > 0] ∂L/∂relu1[n,f,h,w]
     k.each_of("d_z1", N * F * H * W, a.split_d_relu1, a.z1, a.d_z1, N)

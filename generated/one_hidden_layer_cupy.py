@@ -246,15 +246,14 @@ __device__ void product(
 // z1[n,h] = Σ_d x[n,d] fc1_W[d,h] + fc1_b[h]
 // h[n,h] = tanh(z1[n,h])
 extern "C" __global__ void kernel_h(
-    const real *x, const real *fc1_W, const real *fc1_b, real *z1, real *h_, int N
+    const real *x, const real *fc1_W, const real *fc1_b, real *h_, int N
 ) {
     product<1, by_row, by_row>(1, N, H, D,
         [=](int, int n, int d) { return x[n * D + d]; },
         [=](int, int d, int h) { return fc1_W[d * H + h]; },
         [=](int, int n, int h, real sum) {
-            const int at = n * H + h;
-            z1[at] = sum + fc1_b[h];
-            h_[at] = tanh(z1[at]);
+            const real z1 = sum + fc1_b[h];
+            h_[n * H + h] = tanh(z1);
         });
 }
 
@@ -299,15 +298,14 @@ extern "C" __global__ void kernel_d_fc2_b(const real *r, real *d_fc2_b, int N) {
 // ∂L/∂h[n,h] = Σ_k 2 fc2_W[h,k] r[n,k]/(K N)
 // ∂L/∂z1[n,h] = (1 - h[n,h]²) ∂L/∂h[n,h]
 extern "C" __global__ void kernel_d_z1(
-    const real *r, const real *fc2_W, const real *h_, real *d_h, real *d_z1, int N
+    const real *r, const real *fc2_W, const real *h_, real *d_z1, int N
 ) {
     product<1, by_row, by_column>(1, N, H, K,
         [=](int, int n, int k) { return r[n * K + k]; },
         [=](int, int k, int h) { return fc2_W[h * K + k]; },
         [=](int, int n, int h, real sum) {
-            const int at = n * H + h;
-            d_h[at] = 2_r / real(N) * sum;
-            d_z1[at] = (1_r - power<2>(h_[at])) * d_h[at];
+            const real d_h = 2_r / real(N) * sum;
+            d_z1[n * H + h] = (1_r - power<2>(h_[n * H + h])) * d_h;
         });
 }
 
@@ -461,7 +459,6 @@ class Activations:
         self.N, self.kernels = N, Kernels.of(dtype)
         self.x = cp.empty((N, D), dtype)  # x[n,d]
         self.y = cp.empty((N, K), dtype)  # y[n,k]
-        self.z1 = cp.empty((N, H), dtype)  # z1[n,h]
         self.h = cp.empty((N, H), dtype)  # h[n,h]
         self.prediction = cp.empty((N, K), dtype)  # prediction[n,k]
         self.r = cp.empty((N, K), dtype)  # r[n,k]
@@ -473,7 +470,6 @@ class Workspace(Activations):
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         super().__init__(N, dtype)
-        self.d_h = cp.empty((N, H), dtype)  # ∂L/∂h[n,h]
         self.d_z1 = cp.empty((N, H), dtype)  # ∂L/∂z1[n,h]
 
 
@@ -501,7 +497,7 @@ def forward(p: Params, a: Activations) -> None:
 
     # z1[n,h] = Σ_d x[n,d] fc1_W[d,h] + fc1_b[h]
     # h[n,h] = tanh(z1[n,h])
-    k.product("h", 16, 1, N, H, a.x, p.fc1_W, p.fc1_b, a.z1, a.h, N)
+    k.product("h", 16, 1, N, H, a.x, p.fc1_W, p.fc1_b, a.h, N)
 
     # prediction[n,k] = Σ_h fc2_W[h,k] h[n,h] + fc2_b[k]
     k.product("prediction", 16, 1, N, K, a.h, p.fc2_W, p.fc2_b, a.prediction, N)
@@ -532,7 +528,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # ∂L/∂h[n,h] = Σ_k 2 fc2_W[h,k] r[n,k]/(K N)
     # ∂L/∂z1[n,h] = (1 - h[n,h]²) ∂L/∂h[n,h]
-    k.product("d_z1", 16, 1, N, H, a.r, p.fc2_W, a.h, a.d_h, a.d_z1, N)
+    k.product("d_z1", 16, 1, N, H, a.r, p.fc2_W, a.h, a.d_z1, N)
 
     # ∂L/∂fc1_W[d,h] = Σ_n x[n,d] ∂L/∂z1[n,h]
     k.product("d_fc1_W", 16, 1, D, H, a.x, a.d_z1, g.fc1_W, N)

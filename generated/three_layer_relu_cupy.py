@@ -223,22 +223,25 @@ __device__ void map_row(int length, Formula formula) {
     wait<LANES>();
 }
 
-// store(value(0) + value(1) + …), by one thread.
-template <int LANES, class Op, class Value, class Store>
-__device__ void reduce_row(int length, Value value, Store store) {
+// value(0) + value(1) + …, known to all of them.
+template <int LANES, class Op, class Value>
+__device__ auto reduce_row(int length, Value value) {
     const int lane = threadIdx.x % LANES;
     Op op;
     for (int k = lane; k < length; k += LANES) op.take(value(k), k);
     for (int lanes = 16; lanes; lanes /= 2) op.join(op.beyond(lanes));
-    if constexpr (LANES > 32) {
+    if constexpr (LANES == 32) {
+        return __shfl_sync(~0u, op.result(), 0);
+    } else {
         alignas(8) __shared__ unsigned char memory[LANES / 32 * sizeof(Op)];
         Op *parts = reinterpret_cast<Op *>(memory);
         if (lane % 32 == 0) parts[lane / 32] = op;
         __syncthreads();
-        for (int w = 1; lane == 0 && w < LANES / 32; ++w) op.join(parts[w]);
+        op = parts[0];
+        for (int w = 1; w < LANES / 32; ++w) op.join(parts[w]);
+        __syncthreads();
+        return op.result();
     }
-    if (lane == 0) store(op.result());
-    wait<LANES>();
 }
 
 // store(), by one thread.
@@ -246,6 +249,13 @@ template <int LANES, class Store>
 __device__ void once(Store store) {
     if (threadIdx.x % LANES == 0) store();
     wait<LANES>();
+}
+
+// store(value(0) + value(1) + …), by one thread.
+template <int LANES, class Op, class Value, class Store>
+__device__ void reduce_row(int length, Value value, Store store) {
+    const auto total = reduce_row<LANES, Op>(length, value);
+    once<LANES>([=] { store(total); });
 }
 
 // store(s, r, c, Σ_k left(s, r, k) right(s, k, c)) for a stack of matrices. A block computes a tile
@@ -380,13 +390,13 @@ extern "C" __global__ void kernel_loss(
 // p[n,j] = e[n,j]/s[n]
 // ∂L/∂logits[n,j] = (p[n,j] - δ(j,digit[n]))/N
 extern "C" __global__ void kernel_d_logits(
-    const real *s, const real *e, const int *digit, real *p, real *d_logits, int N
+    const real *s, const real *e, const int *digit, real *d_logits, int N
 ) {
-    each_of(N * J, [=](int i, real e, real &p, real &d_logits) {
+    each_of(N * J, [=](int i, real e, real &d_logits) {
         const int n = i / J, j = i % J;
-        p = e / s[n];
+        const real p = e / s[n];
         d_logits = (p - real(j == digit[n])) / real(N);
-    }, e, p, d_logits);
+    }, e, d_logits);
 }
 
 // ∂L/∂fc3_W[k,j] = Σ_n h2[n,k] ∂L/∂logits[n,j]
@@ -409,15 +419,14 @@ extern "C" __global__ void kernel_d_fc3_b(const real *d_logits, real *d_fc3_b, i
 // ∂L/∂h2[n,k] = Σ_j fc3_W[k,j] ∂L/∂logits[n,j]
 // ∂L/∂z2[n,k] = [z2[n,k] > 0] ∂L/∂h2[n,k]
 extern "C" __global__ void kernel_d_z2(
-    const real *d_logits, const real *fc3_W, const real *z2, real *d_h2, real *d_z2, int N
+    const real *d_logits, const real *fc3_W, const real *z2, real *d_z2, int N
 ) {
     product<2, by_row, by_column>(1, N, K, J,
         [=](int, int n, int j) { return d_logits[n * J + j]; },
         [=](int, int j, int k) { return fc3_W[k * J + j]; },
         [=](int, int n, int k, real sum) {
-            const int at = n * K + k;
-            d_h2[at] = sum;
-            d_z2[at] = z2[at] > 0_r ? d_h2[at] : 0_r;
+            const real d_h2 = sum;
+            d_z2[n * K + k] = z2[n * K + k] > 0_r ? d_h2 : 0_r;
         });
 }
 
@@ -441,15 +450,14 @@ extern "C" __global__ void kernel_d_fc2_b(const real *d_z2, real *d_fc2_b, int N
 // ∂L/∂h1[n,h] = Σ_k fc2_W[h,k] ∂L/∂z2[n,k]
 // ∂L/∂z1[n,h] = [z1[n,h] > 0] ∂L/∂h1[n,h]
 extern "C" __global__ void kernel_d_z1(
-    const real *d_z2, const real *fc2_W, const real *z1, real *d_h1, real *d_z1, int N
+    const real *d_z2, const real *fc2_W, const real *z1, real *d_z1, int N
 ) {
     product<2, by_row, by_column>(1, N, H, K,
         [=](int, int n, int k) { return d_z2[n * K + k]; },
         [=](int, int k, int h) { return fc2_W[h * K + k]; },
         [=](int, int n, int h, real sum) {
-            const int at = n * H + h;
-            d_h1[at] = sum;
-            d_z1[at] = z1[at] > 0_r ? d_h1[at] : 0_r;
+            const real d_h1 = sum;
+            d_z1[n * H + h] = z1[n * H + h] > 0_r ? d_h1 : 0_r;
         });
 }
 
@@ -818,11 +826,8 @@ class Workspace(Activations):
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         super().__init__(N, dtype)
-        self.p = cp.empty((N, J), dtype)  # p[n,j]
         self.d_logits = cp.empty((N, J), dtype)  # ∂L/∂logits[n,j]
-        self.d_h2 = cp.empty((N, K), dtype)  # ∂L/∂h2[n,k]
         self.d_z2 = cp.empty((N, K), dtype)  # ∂L/∂z2[n,k]
-        self.d_h1 = cp.empty((N, H), dtype)  # ∂L/∂h1[n,h]
         self.d_z1 = cp.empty((N, H), dtype)  # ∂L/∂z1[n,h]
 
 
@@ -890,7 +895,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # p[n,j] = e[n,j]/s[n]
     # ∂L/∂logits[n,j] = (p[n,j] - δ(j,digit[n]))/N
-    k.each_of("d_logits", N * J, a.s, a.e, a.digit, a.p, a.d_logits, N)
+    k.each_of("d_logits", N * J, a.s, a.e, a.digit, a.d_logits, N)
 
     # ∂L/∂fc3_W[k,j] = Σ_n h2[n,k] ∂L/∂logits[n,j]
     k.product("d_fc3_W", 16, 1, K, J, a.h2, a.d_logits, g.fc3_W, N)
@@ -900,7 +905,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # ∂L/∂h2[n,k] = Σ_j fc3_W[k,j] ∂L/∂logits[n,j]
     # ∂L/∂z2[n,k] = [z2[n,k] > 0] ∂L/∂h2[n,k]
-    k.product("d_z2", 32, 1, N, K, a.d_logits, p.fc3_W, a.z2, a.d_h2, a.d_z2, N)
+    k.product("d_z2", 32, 1, N, K, a.d_logits, p.fc3_W, a.z2, a.d_z2, N)
 
     # ∂L/∂fc2_W[h,k] = Σ_n h1[n,h] ∂L/∂z2[n,k]
     k.product("d_fc2_W", 16, 1, H, K, a.h1, a.d_z2, g.fc2_W, N)
@@ -910,7 +915,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # ∂L/∂h1[n,h] = Σ_k fc2_W[h,k] ∂L/∂z2[n,k]
     # ∂L/∂z1[n,h] = [z1[n,h] > 0] ∂L/∂h1[n,h]
-    k.product("d_z1", 32, 1, N, H, a.d_z2, p.fc2_W, a.z1, a.d_h1, a.d_z1, N)
+    k.product("d_z1", 32, 1, N, H, a.d_z2, p.fc2_W, a.z1, a.d_z1, N)
 
     # ∂L/∂fc1_W[d,h] = Σ_n x[n,d] ∂L/∂z1[n,h]
     k.matmul(a.x.T, a.d_z1, g.fc1_W)

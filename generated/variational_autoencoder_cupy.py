@@ -340,16 +340,15 @@ extern "C" __global__ void kernel_s(const real *logits, real *m, real *e, real *
 // cross_entropy = Σ_{n,d} (m[n,d] + log(s[n,d]) - x[n,d] logits[n,d])/(D N)
 // product1 = 64 cross_entropy
 extern "C" __global__ void kernel_product1(
-    const real *x, const real *logits, const real *m, const real *s, real *cross_entropy,
-    real *product1, int N
+    const real *x, const real *logits, const real *m, const real *s, real *product1, int N
 ) {
     by_block<added>(1, N * D,
         [=](int, int j) {
             return 0.015625_r * (m[j] + log(s[j]) - x[j] * logits[j]) / real(N);
         },
         [=](int, real sum) {
-            *cross_entropy = sum;
-            *product1 = 64_r * *cross_entropy;
+            const real cross_entropy = sum;
+            *product1 = 64_r * cross_entropy;
         });
 }
 
@@ -368,13 +367,13 @@ extern "C" __global__ void kernel_divergence(
 // evidence_lower_bound = Σ_n divergence[n]/N
 // loss = product1 + evidence_lower_bound
 extern "C" __global__ void kernel_loss(
-    const real *divergence, const real *product1, real *evidence_lower_bound, real *loss, int N
+    const real *divergence, const real *product1, real *loss, int N
 ) {
     by_block<added>(1, N,
         [=](int, int n) { return divergence[n] / real(N); },
         [=](int, real sum) {
-            *evidence_lower_bound = sum;
-            *loss = *product1 + *evidence_lower_bound;
+            const real evidence_lower_bound = sum;
+            *loss = *product1 + evidence_lower_bound;
         });
 }
 
@@ -409,12 +408,12 @@ extern "C" __global__ void kernel_log_variance(
 // p[n,d] = e[n,d]/s[n,d]
 // ∂L/∂logits[n,d] = 64 (p[n,d] - x[n,d])/(D N)
 extern "C" __global__ void kernel_d_logits(
-    const real *s, const real *e, const real *x, real *p, real *d_logits, int N
+    const real *s, const real *e, const real *x, real *d_logits, int N
 ) {
-    each_of(N * D, [=](int, real s, real e, real &p, real x, real &d_logits) {
-        p = e / s;
+    each_of(N * D, [=](int, real s, real e, real x, real &d_logits) {
+        const real p = e / s;
         d_logits = (p - x) / real(N);
-    }, s, e, p, x, d_logits);
+    }, s, e, x, d_logits);
 }
 
 // ∂L/∂pixels_b[d] = Σ_n ∂L/∂logits[n,d]
@@ -892,10 +891,8 @@ class Activations:
         self.m = cp.empty((N, D), dtype)  # m[n,d]
         self.e = cp.empty((N, D), dtype)  # e[n,d]
         self.s = cp.empty((N, D), dtype)  # s[n,d]
-        self.cross_entropy = cp.empty((), dtype)  # cross_entropy
         self.product1 = cp.empty((), dtype)  # product1
         self.divergence = cp.empty(N, dtype)  # divergence[n]
-        self.evidence_lower_bound = cp.empty((), dtype)  # evidence_lower_bound
         self.loss = cp.empty((), dtype)  # loss
 
 
@@ -904,7 +901,6 @@ class Workspace(Activations):
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         super().__init__(N, dtype)
-        self.p = cp.empty((N, D), dtype)  # p[n,d]
         self.d_logits = cp.empty((N, D), dtype)  # ∂L/∂logits[n,d]
         self.d_decoded = cp.empty((N, H), dtype)  # ∂L/∂decoded[n,h]
         self.d_z2 = cp.empty((N, H), dtype)  # ∂L/∂z2[n,h]
@@ -995,14 +991,14 @@ def add_loss(a: Activations) -> None:
 
     # cross_entropy = Σ_{n,d} (m[n,d] + log(s[n,d]) - x[n,d] logits[n,d])/(D N)
     # product1 = 64 cross_entropy
-    k.by_block("product1", 1, a.x, a.logits, a.m, a.s, a.cross_entropy, a.product1, N)
+    k.by_block("product1", 1, a.x, a.logits, a.m, a.s, a.product1, N)
 
     # divergence[n] = Σ_k (mean[n,k]²/2 + exp(log_variance[n,k])/2 - log_variance[n,k]/2 - 1/2)
     k.by_thread("divergence", N, a.mean, a.log_variance, a.divergence, N)
 
     # evidence_lower_bound = Σ_n divergence[n]/N
     # loss = product1 + evidence_lower_bound
-    k.by_block("loss", 1, a.divergence, a.product1, a.evidence_lower_bound, a.loss, N)
+    k.by_block("loss", 1, a.divergence, a.product1, a.loss, N)
 
 
 def infer(p: Params, a: Activations) -> None:
@@ -1057,14 +1053,14 @@ def add_score(p: Params, a: Activations) -> None:
 
     # cross_entropy = Σ_{n,d} (m[n,d] + log(s[n,d]) - x[n,d] logits[n,d])/(D N)
     # product1 = 64 cross_entropy
-    k.by_block("product1", 1, a.x, a.logits, a.m, a.s, a.cross_entropy, a.product1, N)
+    k.by_block("product1", 1, a.x, a.logits, a.m, a.s, a.product1, N)
 
     # divergence[n] = Σ_k (mean[n,k]²/2 + exp(log_variance[n,k])/2 - log_variance[n,k]/2 - 1/2)
     k.by_thread("divergence", N, a.mean, a.log_variance, a.divergence, N)
 
     # evidence_lower_bound = Σ_n divergence[n]/N
     # loss = product1 + evidence_lower_bound
-    k.by_block("loss", 1, a.divergence, a.product1, a.evidence_lower_bound, a.loss, N)
+    k.by_block("loss", 1, a.divergence, a.product1, a.loss, N)
 
 
 def backward(p: Params, g: Grads, a: Workspace) -> None:
@@ -1074,7 +1070,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # p[n,d] = e[n,d]/s[n,d]
     # ∂L/∂logits[n,d] = 64 (p[n,d] - x[n,d])/(D N)
-    k.each_of("d_logits", N * D, a.s, a.e, a.x, a.p, a.d_logits, N)
+    k.each_of("d_logits", N * D, a.s, a.e, a.x, a.d_logits, N)
 
     # ∂L/∂pixels_W[h,d] = Σ_n decoded[n,h] ∂L/∂logits[n,d]
     k.matmul(a.decoded.T, a.d_logits, g.pixels_W)

@@ -34,7 +34,8 @@ from bpgen.targets.cupy.target import Rounds
 class KernelRow:
     """One launch of a step, in all its turns: the kernel, its formulas, what it reads and writes.
 
-    What a kernel computes and reads again itself is not read from memory.
+    What a kernel computes and reads again itself is not read from memory, nor written there if
+    nobody else reads it.
     """
 
     function: str
@@ -84,7 +85,7 @@ def kernels(program: Program, batch: int) -> tuple[KernelRow, ...]:
     """Return the launches of a step, in order."""
     host, sizes = Memory.of(program), sizes_of(program, batch)
     written = _written(program, DeviceMemory.of(program, host))
-    speller = written.target.speller
+    speller, local = written.target.speller, written.target.memory.local
     functions = {
         "forward": program.forward,
         "add_loss": program.loss,
@@ -94,10 +95,10 @@ def kernels(program: Program, batch: int) -> tuple[KernelRow, ...]:
     found: list[KernelRow] = []
     for name, parts in functions.items():
         launches = written.target.launches(parts, name)
-        found += _rows(name, launches, _pieces(parts, speller), sizes)
+        found += _rows(name, launches, _pieces(parts, speller), sizes, local)
     steps = steps_of(program.update)
     pieces = _pieces(steps, speller)
-    return (*found, *_rows("update", written.update.updates(steps), pieces, sizes))
+    return (*found, *_rows("update", written.update.updates(steps), pieces, sizes, local))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +115,12 @@ def _rows(
     launches: Sequence[Launch | Rounds],
     pieces: Mapping[str, list[_Piece]],
     sizes: Sizes,
+    local: frozenset[str],
 ) -> Iterator[KernelRow]:
     """Yield the rows of launches; the next piece of an equation belongs to its next formula."""
     for launch in launches:
         if isinstance(launch, Rounds):
-            yield from _rows(function, launch.body, pieces, sizes)
+            yield from _rows(function, launch.body, pieces, sizes, local)
             continue
         waiting = [pieces[left] for f in launch.formulas if pieces.get(left := _left(f))]
         own = [found.pop(0) for found in waiting]
@@ -132,7 +134,7 @@ def _rows(
             formulas=launch.formulas,
             turns=turns,
             multiply_adds=turns * done.multiply_adds,
-            bytes=turns * _moved(own, inside),
+            bytes=turns * _moved(own, inside, local),
         )
 
 
@@ -160,8 +162,8 @@ def _left(formula: str) -> str:
     return re.split(r" (?:=|\+=|←) ", formula)[0]
 
 
-def _moved(pieces: Sequence[_Piece], sizes: Sizes) -> int:
-    """Return the bytes of all results, and of what is read besides, each entry once."""
+def _moved(pieces: Sequence[_Piece], sizes: Sizes, local: frozenset[str]) -> int:
+    """Return the bytes of all results in memory, and of what is read besides, each entry once."""
     outs = {piece.out.name: piece.out for piece in pieces}
     read = {
         a.name: sizes.entries(indices_of(a))
@@ -171,4 +173,5 @@ def _moved(pieces: Sequence[_Piece], sizes: Sizes) -> int:
         for a in accesses(body)
         if a.name not in outs
     }
-    return FLOAT * (sum(sizes.entries(o.indices) for o in outs.values()) + sum(read.values()))
+    written = (sizes.entries(o.indices) for name, o in outs.items() if name not in local)
+    return FLOAT * (sum(written) + sum(read.values()))

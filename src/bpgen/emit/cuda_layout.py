@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bpgen.emit.layout import Memory as HostMemory
 from bpgen.emit.layout import buffer_field, shape
 from bpgen.emit.view import FieldView
 from bpgen.ir.optimizer import GRADIENT, STEP, THETA
-from bpgen.ir.program import Program, Step, View, steps_of
+from bpgen.ir.program import Part, Program, Step, View, steps_of
 from bpgen.ir.tensor import KEPT, Role, Tensor
 from bpgen.spell import FormulaSpeller
+from bpgen.targets.cupy.groups import local_of
 from bpgen.targets.cupy.memory import Memory, is_same_memory
 from bpgen.targets.cupy.noise import is_drawn
 
@@ -53,8 +54,18 @@ class DeviceMemory:
         def held(tensor: Tensor) -> bool:
             name = tensor.name
             unread = name in seen or (name in views and name not in results)
+            unread = unread or name in network.local
             return names[name].startswith("a.") and not unread
 
+        network = Memory(
+            tensors,
+            {n: t for n, t in names.items() if n in results or n not in views},
+            seen,
+            views,
+            "a.tiles",
+        )
+        read = {*results, *(n for n, place in names.items() if not place.startswith("a."))}
+        network = replace(network, local=local_of(_functions(program), network, read))
         optimizer = program.optimizer
         numbers = [
             s.equation.out for s in steps_of(program.update) if s.equation.out.role is Role.SCALAR
@@ -63,19 +74,19 @@ class DeviceMemory:
         own = {t.name: t for t in (THETA, GRADIENT, *optimizer.states, *numbers)}
         at = {**host.update_names, **{t.name: f"s.{t.name}" for t in numbers}}
         return cls(
-            Memory(
-                tensors,
-                {n: t for n, t in names.items() if n in results or n not in views},
-                seen,
-                views,
-                "a.tiles",
-            ),
+            network,
             Memory(own, at, {}, {}),
             tuple(filter(held, made)),
             tuple(t for t in after if held(t) and t not in made and t.role not in KEPT),
             tuple(dict.fromkeys(numbers)),
             (*program.network.inputs, *(t for t in noise if not is_drawn(t))),
         )
+
+
+def _functions(program: Program) -> tuple[tuple[Part, ...], ...]:
+    """Return the parts of every function but the update."""
+    first = (program.forward, program.loss, program.predict, program.score)
+    return (*first, program.advance, program.backward)
 
 
 def fields(tensors: Sequence[Tensor], speller: FormulaSpeller) -> tuple[FieldView, ...]:

@@ -44,6 +44,11 @@ class Total:
 Part = Entrywise | Total
 
 
+def bodies(part: Part) -> tuple[Expr, ...]:
+    """Return the formulas of a part."""
+    return (part.term.body, part.plain) if isinstance(part, Total) else (part.body,)
+
+
 def parts_of(step: Step, memory: Memory) -> tuple[tuple[Part, tuple[Term, ...]], ...]:
     """Return what computes an equation, each with the terms it adds: one sum each.
 

@@ -23,7 +23,7 @@ class Memory:
 
     A tensor in `seen` is another one under other indices, entry for entry in the same order. One in
     `views` is some entries of another: whatever reads it reads these, at once or later. `tiles` is
-    memory for tiles, if there is any.
+    memory for tiles, if there is any. What is `local` is in no memory: one kernel knows it.
     """
 
     tensors: Mapping[str, Tensor]
@@ -31,6 +31,7 @@ class Memory:
     seen: Mapping[str, str]
     views: Mapping[str, View]
     tiles: str = ""
+    local: frozenset[str] = frozenset()
 
     def root(self, name: str) -> str:
         """Return the tensor whose memory holds the entries of `name`."""
