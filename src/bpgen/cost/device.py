@@ -27,6 +27,7 @@ from bpgen.ir.tensor import Tensor
 from bpgen.lower.reorder import formulas_of
 from bpgen.spell import FormulaSpeller, order_of
 from bpgen.targets.cupy.kernel import Launch
+from bpgen.targets.cupy.memory import Memory as Names
 from bpgen.targets.cupy.target import Rounds
 
 
@@ -35,7 +36,7 @@ class KernelRow:
     """One launch of a step, in all its turns: the kernel, its formulas, what it reads and writes.
 
     What a kernel computes and reads again itself is not read from memory, nor written there if
-    nobody else reads it.
+    nobody else reads it. A panel is computed by each kernel that needs it.
     """
 
     function: str
@@ -85,7 +86,7 @@ def kernels(program: Program, batch: int) -> tuple[KernelRow, ...]:
     """Return the launches of a step, in order."""
     host, sizes = Memory.of(program), sizes_of(program, batch)
     written = _written(program, DeviceMemory.of(program, host))
-    speller, local = written.target.speller, written.target.memory.local
+    speller, names = written.target.speller, written.target.memory
     functions = {
         "forward": program.forward,
         "add_loss": program.loss,
@@ -93,12 +94,13 @@ def kernels(program: Program, batch: int) -> tuple[KernelRow, ...]:
         "backward": program.backward,
     }
     found: list[KernelRow] = []
+    computed = _pieces([part for parts in functions.values() for part in parts], speller)
     for name, parts in functions.items():
         launches = written.target.launches(parts, name)
-        found += _rows(name, launches, _pieces(parts, speller), sizes, local)
+        found += _rows(name, launches, computed, sizes, names)
     steps = steps_of(program.update)
     pieces = _pieces(steps, speller)
-    return (*found, *_rows("update", written.update.updates(steps), pieces, sizes, local))
+    return (*found, *_rows("update", written.update.updates(steps), pieces, sizes, names))
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,15 +117,15 @@ def _rows(
     launches: Sequence[Launch | Rounds],
     pieces: Mapping[str, list[_Piece]],
     sizes: Sizes,
-    local: frozenset[str],
+    memory: Names,
 ) -> Iterator[KernelRow]:
     """Yield the rows of launches; the next piece of an equation belongs to its next formula."""
     for launch in launches:
         if isinstance(launch, Rounds):
-            yield from _rows(function, launch.body, pieces, sizes, local)
+            yield from _rows(function, launch.body, pieces, sizes, memory)
             continue
         waiting = [pieces[left] for f in launch.formulas if pieces.get(left := _left(f))]
-        own = [found.pop(0) for found in waiting]
+        own = [p[0] if p[0].out.name in memory.again else p.pop(0) for p in waiting]
         around = own[0].around if own else ()
         turns, inside = sizes.entries(around), Sizes(sizes.free, frozenset(around))
         done = sum((work(s, inside) for piece in own for s in piece.statements), Work())
@@ -134,7 +136,7 @@ def _rows(
             formulas=launch.formulas,
             turns=turns,
             multiply_adds=turns * done.multiply_adds,
-            bytes=turns * _moved(own, inside, local),
+            bytes=turns * _moved(own, inside, memory.local),
         )
 
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from bpgen.emit.layout import Memory as HostMemory
 from bpgen.emit.layout import buffer_field, shape
 from bpgen.emit.view import FieldView
 from bpgen.ir.optimizer import GRADIENT, STEP, THETA
-from bpgen.ir.program import Part, Program, Step, View, steps_of
+from bpgen.ir.program import Program, Step, View, steps_of
 from bpgen.ir.tensor import KEPT, Role, Tensor
 from bpgen.spell import FormulaSpeller
-from bpgen.targets.cupy.groups import local_of
+from bpgen.targets.cupy.groups import with_local
 from bpgen.targets.cupy.memory import Memory, is_same_memory
 from bpgen.targets.cupy.noise import is_drawn
 
@@ -65,7 +65,7 @@ class DeviceMemory:
             "a.tiles",
         )
         read = {*results, *(n for n, place in names.items() if not place.startswith("a."))}
-        network = replace(network, local=local_of(_functions(program), network, read))
+        network = with_local(network, program, read)
         optimizer = program.optimizer
         numbers = [
             s.equation.out for s in steps_of(program.update) if s.equation.out.role is Role.SCALAR
@@ -81,12 +81,6 @@ class DeviceMemory:
             tuple(dict.fromkeys(numbers)),
             (*program.network.inputs, *(t for t in noise if not is_drawn(t))),
         )
-
-
-def _functions(program: Program) -> tuple[tuple[Part, ...], ...]:
-    """Return the parts of every function but the update."""
-    first = (program.forward, program.loss, program.predict, program.score)
-    return (*first, program.advance, program.backward)
 
 
 def fields(tensors: Sequence[Tensor], speller: FormulaSpeller) -> tuple[FieldView, ...]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import sympy
 from sympy import Expr
 
-from bpgen.ir.equation import Op, Term
+from bpgen.ir.equation import Equation, Op, Term
 from bpgen.ir.expr import accesses
 from bpgen.ir.program import Contract, Step
 from bpgen.ir.tensor import Role, Tensor
@@ -42,6 +42,15 @@ class Total:
 
 
 Part = Entrywise | Total
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A part, and the equation it stands under, with `sign` between its sides."""
+
+    part: Part
+    equation: Equation
+    sign: str
 
 
 def bodies(part: Part) -> tuple[Expr, ...]:

@@ -1,7 +1,7 @@
 """Which equations one kernel computes: those that follow each other, as long as each can join.
 
 A tensor that nobody but the kernel reads that computes it is not in memory: what follows from it
-is computed with it, entry by entry.
+is computed with it, entry by entry. Nor are panels.
 """
 
 from __future__ import annotations
@@ -9,26 +9,17 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from bpgen.ir.equation import Equation
 from bpgen.ir.expr import accesses
 from bpgen.ir.program import Part as ProgramPart
-from bpgen.ir.program import Step, Turns
+from bpgen.ir.program import Program, Step, Turns
 from bpgen.ir.tensor import KEPT, Role, Tensor
-from bpgen.targets.cupy.fusion import Part, Total, bodies, joins, parts_of
+from bpgen.targets.cupy.fusion import Member, Part, Total, bodies, joins, parts_of
 from bpgen.targets.cupy.kernel import Fixed
 from bpgen.targets.cupy.matmul import apart, matmul
 from bpgen.targets.cupy.memory import Memory
+from bpgen.targets.cupy.panels import Panel, evaluated, panel_read, panels_of
 from bpgen.targets.cupy.rows import row_of
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """A part, and the equation it stands under, with `sign` between its sides."""
-
-    part: Part
-    equation: Equation
-    sign: str
-
+from bpgen.targets.cupy.worth import is_worth
 
 Group = tuple[Member, ...]
 
@@ -78,7 +69,11 @@ def _is_late(part: ProgramPart, memory: Memory) -> bool:
 
 def _joins(group: Sequence[Part], part: Part, memory: Memory, fixed: Fixed) -> bool:
     """Whether the kernel of `group` can compute `part` too."""
-    if not group or row_of((*group, part), fixed, memory):
+    if not group:
+        return True
+    if any(panel_read(p, memory.panels) for p in (group[0], part)):
+        return False
+    if row_of((*group, part), fixed, memory):
         return True
     if matmul(group[0], fixed, memory):
         return False
@@ -87,9 +82,11 @@ def _joins(group: Sequence[Part], part: Part, memory: Memory, fixed: Fixed) -> b
 
 
 def _members(step: Step, memory: Memory, fixed: Fixed, *, assigned: bool) -> Iterator[Member]:
-    """Yield what computes a step; nothing for a tensor that is another one's memory."""
+    """Yield what computes a step; nothing for a tensor that is another one's memory, or a panel."""
     out = step.equation.out
     if out.name in memory.seen or (out.name in memory.views and out.name not in memory.names):
+        return
+    if out.name in memory.again:
         return
     sign = "+=" if step.adds else "←" if assigned or out.role in KEPT else "="
     found = [
@@ -104,6 +101,29 @@ def _members(step: Step, memory: Memory, fixed: Fixed, *, assigned: bool) -> Ite
 _SHARED = KEPT | {Role.LOSS, Role.SCALAR}
 
 
+def with_local(memory: Memory, program: Program, results: Collection[str]) -> Memory:
+    """Return a memory that knows what of a program is in none; `results` are."""
+    prediction = (program.predict, program.score)
+    training = (program.forward, program.loss, program.advance, program.backward)
+    local = local_of((*prediction, *training), memory, results)
+    before, groups = ([*_groups(parts, memory)] for parts in (prediction, training))
+    seen = {*results, *map(memory.root, memory.seen)}
+    panels = panels_of([m for g in groups for m in g], [m for g in before for m in g], seen)
+    worth = tuple(panel for panel in panels if is_worth(panel, groups, local))
+    return with_panels(memory, worth, (*prediction, *training), results)
+
+
+def with_panels(
+    memory: Memory,
+    panels: tuple[Panel, ...],
+    functions: Sequence[Sequence[ProgramPart]],
+    results: Collection[str],
+) -> Memory:
+    """Return a memory without `panels`, and without what one kernel alone knows then."""
+    less = replace(memory, panels=panels)
+    return replace(less, local=local_of(functions, less, results) | less.again)
+
+
 def local_of(
     functions: Iterable[Sequence[ProgramPart]], memory: Memory, results: Collection[str]
 ) -> frozenset[str]:
@@ -111,13 +131,18 @@ def local_of(
 
     Such a kernel assigns the tensor once, and reads it after that, entry by entry.
     """
-    groups = [g for parts in functions for g in _flat(grouped(parts, memory, {}))]
+    groups = [*_groups(functions, memory)]
     given = {*results, *map(memory.root, results)}
     found = {m.part.out.name: m.part.out for group in groups for m in group}
     refused = {memory.root(name) for name, t in found.items() if t.role in _SHARED} | given
     for group in groups:
         refused |= _needed([m.part for m in group], found, memory)
     return frozenset(found.keys() - refused)
+
+
+def _groups(functions: Iterable[Sequence[ProgramPart]], memory: Memory) -> Iterator[Group]:
+    for parts in functions:
+        yield from _flat(grouped(parts, memory, {}))
 
 
 def _flat(groups: Iterable[Group | Round]) -> Iterator[Group]:
@@ -134,7 +159,7 @@ def _needed(group: Sequence[Part], known: Mapping[str, Tensor], memory: Memory) 
     written: dict[str, Part] = {}
     for part in group:
         own = memory.root(part.out.name)
-        for body in bodies(part):
+        for body in evaluated(part, memory.panels):
             for read in accesses(body):
                 root = memory.root(read.name)
                 is_own = root in written and read == known[root].canonical

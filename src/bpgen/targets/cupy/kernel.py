@@ -59,6 +59,7 @@ class Draft:
     _reads: dict[str, str] = field(default_factory=dict)
     _writes: dict[str, str] = field(default_factory=dict)
     _locals: dict[str, str] = field(default_factory=dict)
+    _known: dict[Access, str] = field(default_factory=dict)
     _sizes: dict[Extent, str] = field(default_factory=dict)
     _turns: dict[Index, str] = field(default_factory=dict)
 
@@ -93,6 +94,8 @@ class Draft:
 
     def entry(self, read: Access) -> Entry:
         """Return an entry of a tensor by its place in memory, or the name of one in no memory."""
+        if read in self._known:
+            return Entry(self._known[read], is_integer=False)
         if read.name in self.memory.local:
             return Entry(self._local(read.name), self.memory.kind(read.name) == "int")
         pointer = self.pointer(read.name)
@@ -113,6 +116,12 @@ class Draft:
     def place(self, tensor: Tensor) -> str:
         """Return where the entry of a result lies that a thread stores."""
         return self._place(tensor.canonical, tensor.indices)
+
+    def known_as(self, read: Access) -> str:
+        """Return the name of an entry that a formula is given."""
+        name = self._known[read] = self.names.of(read, read.name)
+        self._locals[str(read)] = name
+        return name
 
     def _local(self, name: str) -> str:
         """Return what the kernel calls a value that is in no memory."""

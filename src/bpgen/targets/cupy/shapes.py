@@ -145,11 +145,15 @@ def _product(draft: Draft, group: Sequence[Part], of: Matrices) -> Written:
         in_lambda(f"{at}, int {r}, int {c}, real {total}", lines),
     ]
     micro = _micro(stack, rows, columns)
-    layouts = ["by_row" if _last(left) in over else "by_column"]
-    layouts.append("by_row" if _last(right) in columns else "by_column")
+    layouts = layout(left, over), layout(right, columns)
     sizes = [size(draft, stack), size(draft, rows), size(draft, columns), size(draft, over)]
     text = call(f"product<{micro}, {', '.join(layouts)}>", sizes, lambdas)
     return Written(text, "product", (str(16 * micro), count(stack), count(rows), count(columns)))
+
+
+def layout(operand: Expr, second: Axes) -> str:
+    """Return whether memory runs along the second indices of an operand, or along the first."""
+    return "by_row" if _last(operand) in second else "by_column"
 
 
 def _micro(stack: Axes, rows: Axes, columns: Axes) -> int:

@@ -14,8 +14,9 @@ from bpgen.ir.program import Part as ProgramPart
 from bpgen.ir.program import Step
 from bpgen.ir.tensor import Role, Tensor
 from bpgen.spell import FormulaSpeller, order_of
-from bpgen.targets.cupy.fusion import Entrywise, Part, Total, bodies
-from bpgen.targets.cupy.groups import Group, Member, Round, grouped
+from bpgen.targets.cupy.ends import write_end
+from bpgen.targets.cupy.fusion import Entrywise, Member, Part, Total, bodies
+from bpgen.targets.cupy.groups import Group, Round, grouped
 from bpgen.targets.cupy.kernel import Draft, Fixed, Kernel, Launch
 from bpgen.targets.cupy.maps import write_maps
 from bpgen.targets.cupy.matches import matches_of, write_matches
@@ -23,6 +24,7 @@ from bpgen.targets.cupy.matmul import MATMUL, matmul
 from bpgen.targets.cupy.memory import Memory
 from bpgen.targets.cupy.names import identifier
 from bpgen.targets.cupy.noise import draw_of, is_drawn
+from bpgen.targets.cupy.panels import end_of, panel_read
 from bpgen.targets.cupy.rows import row_of, write_rows
 from bpgen.targets.cupy.shapes import Written, write
 from bpgen.targets.cupy.tiles import Tile
@@ -94,8 +96,9 @@ class CupyTarget:
         return self.speller.equation(member.equation, member.sign)
 
     def _launch(self, group: Group, function: str, fixed: Fixed) -> Iterable[Launch]:
-        parts = [m.part for m in group]
-        product = matmul(parts[0], fixed, self.memory)
+        part = group[0].part
+        ends = panel_read(part, self.memory.panels) is not None
+        product = None if ends else matmul(part, fixed, self.memory)
         if product is None:
             yield self._kernel(group, function, fixed)
             return
@@ -120,13 +123,26 @@ class CupyTarget:
         order = order_of(self.memory.tensors.values())
         draft = Draft(self.memory, fixed, "double" if is_number else "real", order)
         written = self._written(draft, parts)
-        formulas = [self._formula(m) for m in group]
+        formulas = [*self._before(parts[0]), *map(self._formula, group)]
         name = self._kept(draft, written.lines, formulas, parts, function)
         given = ", ".join([f'"{name}"', *written.sizes, *draft.arguments()])
         return Launch(tuple(formulas), f"k.{written.method}({given})")
 
+    def _before(self, part: Part) -> list[str]:
+        """Return the formulas of the panel that a part ends, as far as it follows from them."""
+        panel = panel_read(part, self.memory.panels)
+        if panel is None:
+            return []
+        products, maps = panel.sources(bodies(part))
+        names = dict.fromkeys([a.name for a in products] + [m.out.name for m in maps])
+        return [self.speller.equation(panel.equations[name], "=") for name in names]
+
     def _written(self, draft: Draft, parts: Sequence[Part]) -> Written:
         """Return the kernel of a group, in the shape that its first part asks for."""
+        panel = panel_read(parts[0], self.memory.panels)
+        end = end_of(parts[0], panel) if panel else None
+        if panel and end:
+            return write_end(draft, end, panel)
         row = row_of(parts, draft.fixed, self.memory) if len(parts) > 1 else None
         if row is not None:
             return write_rows(draft, parts, row)
