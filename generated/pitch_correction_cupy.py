@@ -209,8 +209,9 @@ enum layout { by_row, by_column };
 
 template <int M>
 struct strips {
-    static constexpr int TILE = 16 * M, DEPTH = 16;
-    real a[DEPTH][TILE + 1], b[DEPTH][TILE + 1];
+    static constexpr int TILE = 16 * M, DEPTH = 16, FEW = 16 / sizeof(real);
+    alignas(16) real a[DEPTH][TILE + FEW];
+    real b[DEPTH][TILE + 1];
 
     template <layout LEFT, class Left>
     __device__ void left(int rows, int length, Left formula) {
@@ -228,7 +229,7 @@ struct strips {
             b[k][c] = k < length && c < columns ? formula(k, c) : real(0);
         }
     }
-    // Of their product, a thread has the entries (y + 16 i, x + 16 j).
+    // Of their product, a thread has the entries (M y + i, x + 16 j): it reads M of `a` at once.
     __device__ void add(real (&sum)[M][M]) {
         const int x = threadIdx.x % 16, y = threadIdx.x / 16;
 #pragma unroll
@@ -236,7 +237,7 @@ struct strips {
 #pragma unroll
             for (int i = 0; i < M; ++i)
 #pragma unroll
-                for (int j = 0; j < M; ++j) sum[i][j] += a[k][y + 16 * i] * b[k][x + 16 * j];
+                for (int j = 0; j < M; ++j) sum[i][j] += a[k][M * y + i] * b[k][x + 16 * j];
     }
 };
 
@@ -274,7 +275,7 @@ __device__ void product(
             [=](int k, int c) { return right(s, k, c0 + c); });
         for (int i = 0; i < M; ++i)
             for (int j = 0; j < M; ++j) {
-                const int r = r0 + y + 16 * i, c = c0 + x + 16 * j;
+                const int r = r0 + M * y + i, c = c0 + x + 16 * j;
                 if (r < rows && c < columns) store(s, r, c, sum[i][j]);
             }
     }

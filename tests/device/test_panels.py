@@ -149,9 +149,9 @@ def heads(positions, width):
 
 @pytest.mark.parametrize(
     ("positions", "width", "is_worth"),
-    [(512, 8, True), (512, 64, False), (16384, 64, True), (32, 8, False)],
+    [(512, 8, True), (512, 64, False), (65536, 64, True), (128, 8, False)],
 )
-def test_a_panel_is_worth_it_where_its_sums_are_short_or_it_is_huge(
+def test_a_panel_is_worth_it_where_its_sums_are_short_and_no_cache_holds_it_or_it_is_huge(
     positions, width, is_worth, written
 ):
     model = bp.load(written(heads(positions, width), ""))

@@ -28,7 +28,7 @@ that numpy draws, from seed, step and name, and the host draws normal ones. What
   the step before reads the other. A loss is read when somebody asks for it.
 
 `speller` writes formulas in CUDA C++, `names` keeps a kernel's identifiers apart, `kernel` holds a
-kernel in writing; `groups` says which equations one kernel computes, `panels` and `worth` what no memory
-holds; `maps`, `shapes`, `rows`, `matches`, `ends`, `noise`, `tiles` and `matmul` write what there
-is to compute, `target` chooses.
+kernel in writing; `groups` says which equations one kernel computes, `panels` and `worth` what no
+memory holds; `maps`, `shapes`, `rows`, `matches`, `ends`, `noise`, `tiles` and `matmul` write what
+there is to compute, `target` chooses.
 """

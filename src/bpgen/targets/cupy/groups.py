@@ -104,13 +104,15 @@ _SHARED = KEPT | {Role.LOSS, Role.SCALAR}
 def with_local(memory: Memory, program: Program, results: Collection[str]) -> Memory:
     """Return a memory that knows what of a program is in none; `results` are."""
     prediction = (program.predict, program.score)
-    training = (program.forward, program.loss, program.advance, program.backward)
-    local = local_of((*prediction, *training), memory, results)
-    before, groups = ([*_groups(parts, memory)] for parts in (prediction, training))
+    forward, backward = (program.forward, program.loss), (program.advance, program.backward)
+    functions = (*prediction, *forward, *backward)
+    local = local_of(functions, memory, results)
+    before, first, later = ([*_groups(parts, memory)] for parts in (prediction, forward, backward))
     seen = {*results, *map(memory.root, memory.seen)}
-    panels = panels_of([m for g in groups for m in g], [m for g in before for m in g], seen)
-    worth = tuple(panel for panel in panels if is_worth(panel, groups, local))
-    return with_panels(memory, worth, (*prediction, *training), results)
+    members = [m for g in (*first, *later) for m in g]
+    panels = panels_of(members, [m for g in before for m in g], seen)
+    worth = tuple(panel for panel in panels if is_worth(panel, first, later, local))
+    return with_panels(memory, worth, functions, results)
 
 
 def with_panels(

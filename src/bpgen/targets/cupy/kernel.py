@@ -107,7 +107,8 @@ class Draft:
     def written(self, tensor: Tensor) -> str:
         """Return the entry of a result that a thread stores; one in no memory is declared."""
         if tensor.name in self.memory.local:
-            return f"const {self.memory.kind(tensor.name)} {self._local(tensor.name)}"
+            kind = "int" if self.memory.kind(tensor.name) == "int" else "real"
+            return f"const {kind} {self._local(tensor.name)}"
         root = self.memory.root(tensor.name)
         self.pointer(root)
         self._writes.setdefault(root, self._reads[root])

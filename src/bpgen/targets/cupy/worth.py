@@ -2,7 +2,8 @@
 
 For an entry of a panel, the bytes that its tensors take in memory are counted, as often as a kernel
 writes or reads them, against the multiply-adds of the products that it follows from, as often as a
-kernel needs them. Whatever takes longer, a panel that is too large for memory is not there.
+kernel needs them. A panel that the cache holds stays as it is, and one that no memory holds does
+not, whatever takes longer.
 """
 
 from __future__ import annotations
@@ -16,33 +17,38 @@ from bpgen.targets.cupy.fusion import Member, Total, bodies
 from bpgen.targets.cupy.panels import Panel, end_of, panel_read
 from bpgen.targets.cupy.shapes import Axes
 
-FLOAT = 4  # bytes
+_FLOAT = 4  # bytes
 # What an H200 does in a second: bytes that are copied, as measured; multiply-adds of a library in
-# float32, and of tiles in shared memory, of which each takes half a read there, about.
-_BYTES, _LIBRARY, _TILES = 4.3e12, 25e12, 12e12
-_LEAST = 64  # rows and columns: a tile
-_MOST = 2**31  # bytes of an example: a GPU of 128 GiB has no room for 64 of these
+# float32, three quarters of its peak; those of tiles, which have one half of a processor's turns,
+# for they read from shared memory and work out where the operands lie in the others.
+_BYTES, _LIBRARY, _TILES = 4.3e12, 25e12, 15e12
+_TILE = 64  # rows and columns
+_CACHED = 2**20  # bytes of an example: 64 of them are in a cache of 50 MB, or nearly
+_HUGE = 2**33  # bytes of an example from forward to backward: 16 of them fill a GPU of 128 GiB
 _UNKNOWN = 64  # what a free extent counts as
 
+Groups = Sequence[Sequence[Member]]
 
-def is_worth(panel: Panel, groups: Sequence[Sequence[Member]], local: Collection[str]) -> bool:
+
+def is_worth(panel: Panel, forward: Groups, backward: Groups, local: Collection[str]) -> bool:
     """Whether it is sooner done to compute a panel anew; `local` are in no memory without that."""
-    if min(_size(panel.rows), _size(panel.columns)) < _LEAST:
+    size = _FLOAT * prod(i.extent.value or 1 for i in panel.indices)
+    if min(_size(panel.rows), _size(panel.columns)) < _TILE or size < _CACHED:
         return False
     kept = panel.parts.keys() - set(local)
-    example = prod(i.extent.value or 1 for i in panel.indices)
-    if FLOAT * example * len(kept) > _MOST:
+    saved = _read(backward) & {m.part.out.name for group in forward for m in group} & kept
+    if size * len(saved) > _HUGE:
         return True
+    groups = (*forward, *backward)
     once, again = _multiply_adds(panel, (m for group in groups for m in group))
-    moved = FLOAT * sum(_touched(group, kept) for group in groups)
-    return again / _TILES < once / _LIBRARY + moved / _BYTES
+    moved = sum(len((_read([g]) | {m.part.out.name for m in g}) & kept) for g in groups)
+    return again / _TILES < once / _LIBRARY + _FLOAT * moved / _BYTES
 
 
-def _touched(group: Sequence[Member], kept: Collection[str]) -> int:
-    """Return how many tensors of a panel the kernel of a group writes or reads."""
-    names = {m.part.out.name for m in group}
-    names |= {a.name for m in group for body in bodies(m.part) for a in accesses(body)}
-    return len(names & set(kept))
+def _read(groups: Groups) -> set[str]:
+    """Return the names of what kernels read."""
+    found = (bodies(m.part) for group in groups for m in group)
+    return {a.name for own in found for body in own for a in accesses(body)}
 
 
 def _multiply_adds(panel: Panel, members: Iterable[Member]) -> tuple[float, float]:
