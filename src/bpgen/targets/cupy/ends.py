@@ -16,7 +16,7 @@ from sympy.core.relational import Relational
 
 from bpgen.ir.affine import affine
 from bpgen.ir.equation import Op
-from bpgen.ir.expr import Access, Where, sign_of
+from bpgen.ir.expr import Access, Where, indices_of, sign_of
 from bpgen.targets.cupy.fusion import Entrywise
 from bpgen.targets.cupy.kernel import Draft, count
 from bpgen.targets.cupy.panels import MOST, End, Panel
@@ -118,8 +118,9 @@ class _Writer:
             inner.of("srk", lambda: [self._return(left)]),
             inner.of("skc", lambda: [self._return(right)]),
         ]
+        kind = "panel_of" if is_along(read, self.end) else "column_of"
         layouts = f"{layout(left, over)}, {layout(right, self.end.over)}"
-        lines = call(f"panel_of<{layouts}>", inner.sizes("k"), operands)
+        lines = call(f"{kind}<{layouts}>", inner.sizes("k"), operands)
         return [*lines[:-1], lines[-1].removesuffix(";")]
 
     # ---- tiles that are left out -----------------------------------------------------------------
@@ -144,38 +145,57 @@ class _Writer:
         return in_lambda(", ".join(given), [f"return {speller.relation(*sides)};"])
 
 
+def is_along(formula: Expr, end: End) -> bool:
+    """Whether a formula differs from column to column."""
+    return not indices_of(formula).isdisjoint(end.over)
+
+
 def is_half(end: End, panel: Panel) -> bool:
     """Whether many tiles are left out: about half of them, beyond a diagonal."""
     return _condition(end, panel) is not None
 
 
 def _condition(end: End, panel: Panel) -> Relational | None:
-    """Return a comparison of one row and one column where the formula is 0 if it does not hold."""
-    if end.part.op is not Op.SUM or len(end.kept) != 1 or len(end.over) != 1:
+    """Return a comparison of one row and one column without which a tile need not be computed.
+
+    Where it does not hold, all values of a row are the same: 0, or one that counts once.
+    """
+    if len(end.kept) != 1 or len(end.over) != 1:
         return None
-    for condition in _conditions(end.body, panel):
+    own = {*end.kept, *end.over}
+    for condition in _conditions(end, panel):
         difference = affine(condition.lhs - condition.rhs)
-        own = {*end.kept, *end.over}
         if difference and set(difference.coefficients) <= own and sign_of(condition)[0] in "<>":
             return condition
     return None
 
 
-def _conditions(formula: Expr, panel: Panel) -> Iterator[Relational]:
+def _conditions(end: End, panel: Panel) -> Iterator[Relational]:
+    """Yield the conditions on indices under which the values of a row differ."""
+    match end.part.op, end.body:
+        case Op.SUM, body:
+            yield from _without_which_it_is_0(body, panel)
+        case Op.MAX, Where() as body:
+            condition, _, other = body.args
+            if isinstance(condition, Relational) and not is_along(other, end):
+                yield condition
+
+
+def _without_which_it_is_0(formula: Expr, panel: Panel) -> Iterator[Relational]:
     """Yield conditions on indices without which a formula is 0."""
     match formula:
         case sympy.Mul():
             for factor in formula.args:
-                yield from _conditions(factor, panel)
+                yield from _without_which_it_is_0(factor, panel)
         case Where():
             condition, a, b = formula.args
             if b == 0:
                 if isinstance(condition, Relational) and not condition.has(Access):
                     yield condition
-                yield from _conditions(a, panel)
+                yield from _without_which_it_is_0(a, panel)
         case Access():
             part = panel.parts.get(formula.name)
             if isinstance(part, Entrywise):
-                yield from _conditions(part.body, panel)
+                yield from _without_which_it_is_0(part.body, panel)
         case _:
             return

@@ -140,7 +140,8 @@ def panels_of(
         key = (part.out.indices, of.rows, of.columns) if of else None
         if key and key not in found:
             whole = Panel(*key, parts, equations).without(refused)
-            panel = _largest(whole, [m.part for m in members], [m.part for m in training])
+            taken = {name for other in found.values() for name in other.parts}
+            panel = _largest(whole, [m.part for m in members], [m.part for m in training], taken)
             if any(isinstance(p, Total) for p in panel.parts.values()):
                 found[key] = panel
                 refused |= set(panel.parts)
@@ -154,14 +155,19 @@ def _product(part: Part) -> Matrices | None:
     return matrices(part, part.out.indices)
 
 
-def _largest(panel: Panel, parts: Sequence[Part], training: Sequence[Part]) -> Panel:
-    """Return as much of a panel as need not be in memory: all that reads it is in it, or an end."""
+def _largest(
+    panel: Panel, parts: Sequence[Part], training: Sequence[Part], taken: Collection[str]
+) -> Panel:
+    """Return as much of a panel as need not be in memory: all that reads it is in it, or an end.
+
+    What is `taken` by another panel is no end.
+    """
     panel = panel.without({name for name, p in panel.parts.items() if not _is_of(p, panel)})
     while True:
         bad = panel.parts.keys() - _linked(panel) | set(_stale(panel, training))
         for part in parts:
             read = [a for body in bodies(part) for a in accesses(body) if a.name in panel.parts]
-            if read and not _may_read(part, read, panel):
+            if read and (part.out.name in taken or not _may_read(part, read, panel)):
                 bad |= {a.name for a in read}
         if not bad:
             return panel

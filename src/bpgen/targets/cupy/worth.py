@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Sequence
 from math import prod
 
 from bpgen.ir.expr import accesses
-from bpgen.targets.cupy.ends import is_half
+from bpgen.targets.cupy.ends import is_along, is_half
 from bpgen.targets.cupy.fusion import Member, Total, bodies
 from bpgen.targets.cupy.panels import Panel, end_of, panel_read
 from bpgen.targets.cupy.shapes import Axes
@@ -61,7 +61,8 @@ def _multiply_adds(panel: Panel, members: Iterable[Member]) -> tuple[float, floa
         if end is not None:
             products, _ = panel.sources([end.body])
             across = _size(end.across) if end.across else 0
-            sums = across + sum(_size(panel.product(a.name)[0].term.over) for a in products)
+            along = (a for a in products if is_along(a, end))
+            sums = across + sum(_size(panel.product(a.name)[0].term.over) for a in along)
             once += across
             again += sums * (0.5 if is_half(end, panel) else 1)
     return once, again
