@@ -9,7 +9,7 @@ from bpgen.device.arrays import Device
 from bpgen.device.host import has_compiler
 from bpgen.device.standin import installed
 from bpgen.execute.load import load_module
-from bpgen.targets.cupy import groups
+from bpgen.targets.cupy import local
 
 ROWS = 2
 HEAD = '''"""Positions that look at each other."""
@@ -61,7 +61,7 @@ pytestmark = pytest.mark.skipif(not has_compiler(), reason="needs g++")
 @pytest.fixture
 def always(monkeypatch):
     """Panels of any size are worth it."""
-    monkeypatch.setattr(groups, "is_worth", lambda *_: True)
+    monkeypatch.setattr(local, "is_worth", lambda *_: True)
 
 
 @pytest.fixture
@@ -132,12 +132,29 @@ def test_tiles_beyond_the_diagonal_are_left_out_and_no_others(written, always):
 def test_what_is_asked_for_or_read_at_another_entry_is_in_memory(written, always):
     kept = '\nmodel = bp.Model(mean_squared_error(h, y), {"h": h, "w": w}, sgd(0.1))\n'
     moved = RECTIFIED.replace("r[n, t, s] / (1", "(r[n, t, s] + r[n, s, t]) / (1")
-    for held, path in (("w", written(RECTIFIED, kept)), ("r", written(moved))):
-        host, device = modules(path)
+    crossed = RECTIFIED.replace("score[n, t, s] ** 2", "score[n, t, s] * score[n, s, t]")
+    texts = {"w": (RECTIFIED, kept), "r": (moved,), "score": (crossed,)}
+    for held, text in texts.items():
+        host, device = modules(written(*text))
         assert held in panels(device)
         batch = host.example(ROWS)
         found, _ = device.loss_and_grad(device.init(1), **batch)
         np.testing.assert_allclose(found, host.loss_and_grad(host.init(1), **batch)[0], rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "model", ["three_layer_relu", "pitch_correction", "variational_autoencoder"]
+)
+def test_where_every_product_may_be_a_panel_one_ends_where_the_next_begins(model, tmp_path, always):
+    for target in ("numpy", "cupy"):
+        (tmp_path / f"{target}.py").write_text(bp.load(model).source(target, "float64"), "utf-8")
+    assert "_of_panel<" in (tmp_path / "cupy.py").read_text("utf-8")
+    with installed():
+        host, device = (load_module(tmp_path / f"{t}.py") for t in ("numpy", "cupy"))
+    one, other = (m.Trainer(m.init(1), 5) for m in (host, device))
+    for step in range(2):
+        batch = host.example(5, seed=step)
+        np.testing.assert_allclose(other.step(**batch), one.step(**batch), rtol=1e-11)
 
 
 def heads(positions, width):

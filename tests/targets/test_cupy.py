@@ -20,8 +20,9 @@ from bpgen.ir.index import Index, index
 from bpgen.ir.tensor import Role, Tensor
 from bpgen.lower.statements import step
 from bpgen.spell import FormulaSpeller
-from bpgen.targets.cupy.groups import local_of
+from bpgen.targets.cupy.groups import kernels_of
 from bpgen.targets.cupy.kernel import Launch
+from bpgen.targets.cupy.local import local_of
 from bpgen.targets.cupy.memory import Memory
 from bpgen.targets.cupy.target import CupyTarget
 from bpgen.verify.interpret import evaluate
@@ -49,7 +50,7 @@ def compute(equations, given, extents, real="double", more=(), *, results=None):
     names = {name: f"device['{name}']" for name in tensors}
     steps, memory = [step(e, tensors) for e in equations], Memory(tensors, names, {}, {})
     if results is not None:
-        memory = replace(memory, local=local_of([steps], memory, results))
+        memory = replace(memory, local=local_of([*kernels_of([steps], memory)], memory, results))
         equations = [e for e in equations if e.out.name not in memory.local]
     target = CupyTarget(memory, FormulaSpeller(), {})
     launches = target.launches(steps, "forward")

@@ -12,7 +12,7 @@ from bpgen.ir.optimizer import GRADIENT, STEP, THETA
 from bpgen.ir.program import Program, Step, View, steps_of
 from bpgen.ir.tensor import KEPT, Role, Tensor
 from bpgen.spell import FormulaSpeller
-from bpgen.targets.cupy.groups import with_local
+from bpgen.targets.cupy.local import with_local
 from bpgen.targets.cupy.memory import Memory, is_same_memory
 from bpgen.targets.cupy.noise import is_drawn
 

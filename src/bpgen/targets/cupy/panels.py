@@ -16,9 +16,9 @@ from sympy import Expr
 
 from bpgen.ir.equation import Equation, Op
 from bpgen.ir.expr import Access, accesses, indices_of
-from bpgen.ir.index import Index
 from bpgen.ir.tensor import KEPT, Role
 from bpgen.targets.cupy.fusion import Entrywise, Member, Part, Total, bodies
+from bpgen.targets.cupy.memory import Memory
 from bpgen.targets.cupy.shapes import Axes, Matrices, matrices
 
 _SHARED = KEPT | {Role.LOSS, Role.SCALAR}
@@ -121,30 +121,35 @@ def end_of(part: Part, panel: Panel) -> End | None:
 
 
 def panels_of(
-    training: Sequence[Member], prediction: Sequence[Member], results: Collection[str]
+    training: Sequence[Member],
+    prediction: Sequence[Member],
+    memory: Memory,
+    results: Collection[str],
 ) -> tuple[Panel, ...]:
     """Return all panels of the equations of a step, in order, if prediction has the same.
 
-    What is among `results` must be in memory.
+    What is among `results`, or is seen under other indices, must be in memory.
     """
     members = [*prediction, *training]
     parts = {m.part.out.name: m.part for m in members}
     equations = {m.part.out.name: m.equation for m in members}
-    refused = {name for name, part in parts.items() if part.out.role in _SHARED} | set(results)
+    refused = {*results, *map(memory.root, memory.seen)}
+    refused |= {name for name, part in parts.items() if part.out.role in _SHARED}
     for part in (m.part for m in members):
         if part != parts[part.out.name] or part.accumulate:
             refused.add(part.out.name)
+    search = _Search([m.part for m in members], [m.part for m in training], memory)
     found = dict[tuple[Axes, Axes, Axes], Panel]()
     for name, part in parts.items():
         of = _product(part) if name not in refused else None
         key = (part.out.indices, of.rows, of.columns) if of else None
         if key and key not in found:
-            whole = Panel(*key, parts, equations).without(refused)
             taken = {name for other in found.values() for name in other.parts}
-            panel = _largest(whole, [m.part for m in members], [m.part for m in training], taken)
+            panel = search.largest(Panel(*key, parts, equations).without(refused), taken)
             if any(isinstance(p, Total) for p in panel.parts.values()):
                 found[key] = panel
-                refused |= set(panel.parts)
+                ends = {n for n, part in parts.items() if panel_read(part, [panel])}
+                refused |= ends | panel.parts.keys()
     return tuple(found.values())
 
 
@@ -155,23 +160,30 @@ def _product(part: Part) -> Matrices | None:
     return matrices(part, part.out.indices)
 
 
-def _largest(
-    panel: Panel, parts: Sequence[Part], training: Sequence[Part], taken: Collection[str]
-) -> Panel:
-    """Return as much of a panel as need not be in memory: all that reads it is in it, or an end.
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """All that is computed, and what of it in a step."""
 
-    What is `taken` by another panel is no end.
-    """
-    panel = panel.without({name for name, p in panel.parts.items() if not _is_of(p, panel)})
-    while True:
-        bad = panel.parts.keys() - _linked(panel) | set(_stale(panel, training))
-        for part in parts:
-            read = [a for body in bodies(part) for a in accesses(body) if a.name in panel.parts]
-            if read and (part.out.name in taken or not _may_read(part, read, panel)):
-                bad |= {a.name for a in read}
-        if not bad:
-            return panel
-        panel = panel.without(bad)
+    parts: Sequence[Part]
+    training: Sequence[Part]
+    memory: Memory
+
+    def largest(self, panel: Panel, taken: Collection[str]) -> Panel:
+        """Return as much of a panel as need not be in memory: what reads it is in it, or an end.
+
+        What is `taken` by another panel is no end.
+        """
+        panel = panel.without({name for name, p in panel.parts.items() if not _is_of(p, panel)})
+        while True:
+            bad = panel.parts.keys() - _linked(panel)
+            bad |= set(_stale(panel, self.training, self.memory))
+            for part in self.parts:
+                read = [a for body in bodies(part) for a in accesses(body) if a.name in panel.parts]
+                if read and (part.out.name in taken or not _may_read(part, read, panel)):
+                    bad |= {a.name for a in read}
+            if not bad:
+                return panel
+            panel = panel.without(bad)
 
 
 def _is_of(part: Part, panel: Panel) -> bool:
@@ -194,10 +206,12 @@ def _linked(panel: Panel) -> set[str]:
 
 
 def _may_read(part: Part, read: Sequence[Access], panel: Panel) -> bool:
-    """Whether a part reads a panel at its own entry, or a product of it, and enough is known."""
+    """Whether a part reads its own entry of a panel, or a product at its row, or at its column."""
     for a in read:
-        is_product = isinstance(panel.parts[a.name], Total)
-        if a != panel.parts[a.name].out.canonical and not (is_product and _is_plain(a)):
+        of = panel.parts[a.name]
+        pairs = zip(a.indices, of.out.indices, strict=True)
+        is_known = isinstance(of, Total) and all(at == own or at.is_Integer for at, own in pairs)
+        if a != of.out.canonical and not is_known:
             return False
     if part.out.name in panel.parts:
         return isinstance(part, Entrywise)
@@ -205,17 +219,13 @@ def _may_read(part: Part, read: Sequence[Access], panel: Panel) -> bool:
     return end is not None and len(panel.sources([end.body])[0]) <= MOST
 
 
-def _is_plain(read: Access) -> bool:
-    return all(isinstance(at, Index) or at.is_Integer for at in read.indices)
-
-
-def _stale(panel: Panel, parts: Sequence[Part]) -> Iterator[str]:
+def _stale(panel: Panel, training: Sequence[Part], memory: Memory) -> Iterator[str]:
     """Yield what reads a tensor that is written again later: it cannot be computed then."""
-    last = {part.out.name: place for place, part in enumerate(parts)}
-    for place, part in enumerate(parts):
+    last = {memory.root(part.out.name): place for place, part in enumerate(training)}
+    for place, part in enumerate(training):
         if part.out.name in panel.parts:
-            reads = (a.name for body in bodies(part) for a in accesses(body))
-            if any(last.get(name, -1) > place for name in reads):
+            reads = (memory.root(a.name) for body in bodies(part) for a in accesses(body))
+            if any(last.get(root, -1) > place for root in reads):
                 yield part.out.name
 
 
