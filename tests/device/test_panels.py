@@ -53,6 +53,8 @@ BODIES = {
     "masked": 'h = attention(x, 3, mask=seen, name="att")',
     "shared": 'h = attention(linear(x, 24, name="in"), 6, groups=2, causal=True, name="att")\n'
     'h = linear(h, 15, name="out")',
+    # The row's largest and its sum are of a turn, and backwards they are read in another loop.
+    "repeated": 'h = bp.repeat(lambda z: z + attention(z, 3, name="att"), 2, x, name="block")',
     "rectified": RECTIFIED,
 }
 pytestmark = pytest.mark.skipif(not has_compiler(), reason="needs g++")

@@ -53,11 +53,6 @@ class Member:
     sign: str
 
 
-def bodies(part: Part) -> tuple[Expr, ...]:
-    """Return the formulas of a part."""
-    return (part.term.body, part.plain) if isinstance(part, Total) else (part.body,)
-
-
 def parts_of(step: Step, memory: Memory) -> tuple[tuple[Part, tuple[Term, ...]], ...]:
     """Return what computes an equation, each with the terms it adds: one sum each.
 
@@ -97,6 +92,11 @@ def _is_of(statement: object, term: Term) -> bool:
         and statement.over == term.over
         and statement.scale * sympy.Mul(*statement.factors) == term.body
     )
+
+
+def bodies(part: Part) -> tuple[Expr, ...]:
+    """Return the formulas of a part."""
+    return (part.term.body, part.plain) if isinstance(part, Total) else (part.body,)
 
 
 def joins(group: Sequence[Part], part: Part, memory: Memory) -> bool:
