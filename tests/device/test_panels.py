@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import bpgen as bp
-from bpgen.cost import kernels, memory
+from bpgen.cost import kernels
 from bpgen.device.arrays import Device
 from bpgen.device.host import has_compiler
 from bpgen.device.standin import installed
@@ -175,10 +175,8 @@ def heads(positions, width):
 def test_a_panel_is_worth_it_where_its_sums_are_short_and_no_cache_holds_it_or_it_is_huge(
     positions, width, is_worth, written
 ):
-    model = bp.load(written(heads(positions, width), ""))
-    assert ("_of_panel<" in model.source("cupy")) == is_worth
-    held = sum(memory(model.program(), 1).values())
-    assert (held < 2 * 4 * positions**2) == is_worth
+    text = bp.load(written(heads(positions, width), "")).source("cupy")
+    assert ("_of_panel<" in text) == is_worth
 
 
 def test_products_that_are_computed_anew_are_counted_anew(written, always):
