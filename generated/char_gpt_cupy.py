@@ -249,22 +249,25 @@ __device__ void map_row(int length, Formula formula) {
     wait<LANES>();
 }
 
-// store(value(0) + value(1) + …), by one thread.
-template <int LANES, class Op, class Value, class Store>
-__device__ void reduce_row(int length, Value value, Store store) {
+// value(0) + value(1) + …, known to all of them.
+template <int LANES, class Op, class Value>
+__device__ auto reduce_row(int length, Value value) {
     const int lane = threadIdx.x % LANES;
     Op op;
     for (int k = lane; k < length; k += LANES) op.take(value(k), k);
     for (int lanes = 16; lanes; lanes /= 2) op.join(op.beyond(lanes));
-    if constexpr (LANES > 32) {
+    if constexpr (LANES == 32) {
+        return __shfl_sync(~0u, op.result(), 0);
+    } else {
         alignas(8) __shared__ unsigned char memory[LANES / 32 * sizeof(Op)];
         Op *parts = reinterpret_cast<Op *>(memory);
         if (lane % 32 == 0) parts[lane / 32] = op;
         __syncthreads();
-        for (int w = 1; lane == 0 && w < LANES / 32; ++w) op.join(parts[w]);
+        op = parts[0];
+        for (int w = 1; w < LANES / 32; ++w) op.join(parts[w]);
+        __syncthreads();
+        return op.result();
     }
-    if (lane == 0) store(op.result());
-    wait<LANES>();
 }
 
 // store(), by one thread.
@@ -274,48 +277,87 @@ __device__ void once(Store store) {
     wait<LANES>();
 }
 
-// store(s, r, c, Σ_k left(s, r, k) right(s, k, c)) for a stack of matrices. A block computes a tile
-// of 16 M rows and columns, a thread M × M entries of it, by way of shared memory. The operands are
-// formulas; by_row says that memory runs along their second index, as a row of threads then reads.
+// store(value(0) + value(1) + …), by one thread.
+template <int LANES, class Op, class Value, class Store>
+__device__ void reduce_row(int length, Value value, Store store) {
+    const auto total = reduce_row<LANES, Op>(length, value);
+    once<LANES>([=] { store(total); });
+}
+
+// 16 columns of a matrix of 16 M rows, and 16 rows of one of 16 M columns, in shared memory. The
+// operands are formulas; by_row says that memory runs along their second index, as a row of threads
+// then reads. Outside of an operand there are zeros.
 enum layout { by_row, by_column };
 
+template <int M>
+struct strips {
+    static constexpr int TILE = 16 * M, DEPTH = 16, FEW = 16 / sizeof(real);
+    alignas(16) real a[DEPTH][TILE + FEW];
+    real b[DEPTH][TILE + 1];
+
+    template <layout LEFT, class Left>
+    __device__ void left(int rows, int length, Left formula) {
+        for (int e = threadIdx.x; e < DEPTH * TILE; e += BLOCK) {
+            const int k = LEFT == by_row ? e % DEPTH : e / TILE;
+            const int r = LEFT == by_row ? e / DEPTH : e % TILE;
+            a[k][r] = k < length && r < rows ? formula(r, k) : real(0);
+        }
+    }
+    template <layout RIGHT, class Right>
+    __device__ void right(int length, int columns, Right formula) {
+        for (int e = threadIdx.x; e < DEPTH * TILE; e += BLOCK) {
+            const int k = RIGHT == by_row ? e / TILE : e % DEPTH;
+            const int c = RIGHT == by_row ? e % TILE : e / DEPTH;
+            b[k][c] = k < length && c < columns ? formula(k, c) : real(0);
+        }
+    }
+    // Of their product, a thread has the entries (M y + i, x + 16 j): it reads M of `a` at once.
+    __device__ void add(real (&sum)[M][M]) {
+        const int x = threadIdx.x % 16, y = threadIdx.x / 16;
+#pragma unroll
+        for (int k = 0; k < DEPTH; ++k)
+#pragma unroll
+            for (int i = 0; i < M; ++i)
+#pragma unroll
+                for (int j = 0; j < M; ++j) sum[i][j] += a[k][M * y + i] * b[k][x + 16 * j];
+    }
+};
+
+// sum += left right, for 16 M rows and columns at most.
+template <int M, layout LEFT, layout RIGHT, class Left, class Right>
+__device__ void multiply(
+    strips<M> &t, real (&sum)[M][M], int rows, int length, int columns, Left left, Right right
+) {
+    for (int k0 = 0; k0 < length; k0 += t.DEPTH) {
+        t.template left<LEFT>(rows, length - k0, [=](int r, int k) { return left(r, k0 + k); });
+        t.template right<RIGHT>(
+            length - k0, columns, [=](int k, int c) { return right(k0 + k, c); });
+        __syncthreads();
+        t.add(sum);
+        __syncthreads();
+    }
+}
+
+// store(s, r, c, Σ_k left(s, r, k) right(s, k, c)) for a stack of matrices. A block computes a tile
+// of 16 M rows and columns, a thread M × M entries of it, by way of shared memory.
 template <int M, layout LEFT, layout RIGHT, class Left, class Right, class Store>
 __device__ void product(
     int stack, int rows, int columns, int length, Left left, Right right, Store store
 ) {
-    constexpr int TILE = 16 * M, DEPTH = 16;
-    __shared__ real a[DEPTH][TILE + 1], b[DEPTH][TILE + 1];
+    constexpr int TILE = 16 * M;
+    __shared__ strips<M> t;
     const int x = threadIdx.x % 16, y = threadIdx.x / 16;
     const int down = (rows + TILE - 1) / TILE, across = (columns + TILE - 1) / TILE;
     for (int tile = blockIdx.x; tile < stack * down * across; tile += gridDim.x) {
         const int s = tile / (down * across);
-        const int top = tile / across % down * TILE, start = tile % across * TILE;
+        const int r0 = tile / across % down * TILE, c0 = tile % across * TILE;
         real sum[M][M] = {};
-        for (int k0 = 0; k0 < length; k0 += DEPTH) {
-            for (int e = threadIdx.x; e < DEPTH * TILE; e += BLOCK) {
-                const int k = LEFT == by_row ? e % DEPTH : e / TILE;
-                const int r = LEFT == by_row ? e / DEPTH : e % TILE;
-                const bool inside = k0 + k < length && top + r < rows;
-                a[k][r] = inside ? left(s, top + r, k0 + k) : real(0);
-            }
-            for (int e = threadIdx.x; e < DEPTH * TILE; e += BLOCK) {
-                const int k = RIGHT == by_row ? e / TILE : e % DEPTH;
-                const int c = RIGHT == by_row ? e % TILE : e / DEPTH;
-                const bool inside = k0 + k < length && start + c < columns;
-                b[k][c] = inside ? right(s, k0 + k, start + c) : real(0);
-            }
-            __syncthreads();
-#pragma unroll
-            for (int k = 0; k < DEPTH; ++k)
-#pragma unroll
-                for (int i = 0; i < M; ++i)
-#pragma unroll
-                    for (int j = 0; j < M; ++j) sum[i][j] += a[k][y + 16 * i] * b[k][x + 16 * j];
-            __syncthreads();
-        }
+        multiply<M, LEFT, RIGHT>(t, sum, rows - r0, length, columns - c0,
+            [=](int r, int k) { return left(s, r0 + r, k); },
+            [=](int k, int c) { return right(s, k, c0 + c); });
         for (int i = 0; i < M; ++i)
             for (int j = 0; j < M; ++j) {
-                const int r = top + y + 16 * i, c = start + x + 16 * j;
+                const int r = r0 + M * y + i, c = c0 + x + 16 * j;
                 if (r < rows && c < columns) store(s, r, c, sum[i][j]);
             }
     }
@@ -397,7 +439,7 @@ extern "C" __global__ void kernel_turn2(const real *angle2, real *turn2) {
 // y2[b,n,d,h] = block_ln1_gain[b,h] xhat1[b,n,d,h] + block_ln1_shift[b,h]
 extern "C" __global__ void kernel_y2(
     const real *block, const real *y1, const real *block_ln1_gain, const real *block_ln1_shift,
-    real *block_before, real *mean1, real *var1, real *rstd1, real *xhat1, real *y2, int N, int b
+    real *block_before, real *rstd1, real *xhat1, real *y2, int N, int b
 ) {
     rows<32>(N * D, [=](int i) {
         const int row = b * (N * D) + i;
@@ -405,19 +447,15 @@ extern "C" __global__ void kernel_y2(
             block_before[row * H + h] = b - 1 >= 0 ? block[((b - 1) * (N * D) + i) * H + h] :
                 y1[i * H + h];
         });
-        reduce_row<32, added>(H,
-            [=](int h) { return 0.0078125_r * block_before[row * H + h]; },
-            [=](real sum) { mean1[row] = sum; });
-        reduce_row<32, added>(H,
-            [=](int h) {
-                return 0.0078125_r * power<2>(block_before[row * H + h] - mean1[row]);
-            },
-            [=](real sum) {
-                var1[row] = sum;
-                rstd1[row] = rsqrt(var1[row] + 1e-05_r);
-            });
+        const real mean1 = reduce_row<32, added>(H, [=](int h) {
+            return 0.0078125_r * block_before[row * H + h];
+        });
+        const real var1 = reduce_row<32, added>(H, [=](int h) {
+            return 0.0078125_r * power<2>(block_before[row * H + h] - mean1);
+        });
+        once<32>([=]() { rstd1[row] = rsqrt(var1 + 1e-05_r); });
         map_row<32>(H, [=](int h) {
-            xhat1[row * H + h] = (block_before[row * H + h] - mean1[row]) * rstd1[row];
+            xhat1[row * H + h] = (block_before[row * H + h] - mean1) * rstd1[row];
             y2[row * H + h] = block_ln1_gain[b * H + h] * xhat1[row * H + h] +
                 block_ln1_shift[b * H + h];
         });
@@ -465,26 +503,22 @@ extern "C" __global__ void kernel_turned2(
 // e1[b,n,a,d,s] = [s ≤ d] exp(u1[b,n,a,d,s])
 // s1[b,n,a,d] = Σ_s e1[b,n,a,d,s]
 // p1[b,n,a,d,s] = e1[b,n,a,d,s]/s1[b,n,a,d]
-extern "C" __global__ void kernel_p1(
-    const real *att_score, real *m1, real *u1, real *e1, real *s1, real *p1, int N, int b
-) {
+extern "C" __global__ void kernel_p1(const real *att_score, real *p1, int N, int b) {
     rows<32>(N * A * D, [=](int i) {
         const int d = i % D;
         const int row = b * (N * A * D) + i;
-        reduce_row<32, largest>(S,
-            [=](int s) {
-                return s <= d ? att_score[row * S + s] : att_score[row * S];
-            },
-            [=](real most) { m1[row] = most; });
-        map_row<32>(S, [=](int s) {
-            u1[row * S + s] = s <= d ? att_score[row * S + s] - m1[row] : 0_r;
-            e1[row * S + s] = s <= d ? exp(u1[row * S + s]) : 0_r;
+        const real m1 = reduce_row<32, largest>(S, [=](int s) {
+            return s <= d ? att_score[row * S + s] : att_score[row * S];
         });
-        reduce_row<32, added>(S,
-            [=](int s) { return e1[row * S + s]; },
-            [=](real sum) { s1[row] = sum; });
+        const real s1 = reduce_row<32, added>(S, [=](int s) {
+            const real u1 = s <= d ? att_score[row * S + s] - m1 : 0_r;
+            const real e1 = s <= d ? exp(u1) : 0_r;
+            return e1;
+        });
         map_row<32>(S, [=](int s) {
-            p1[row * S + s] = e1[row * S + s] / s1[row];
+            const real u1 = s <= d ? att_score[row * S + s] - m1 : 0_r;
+            const real e1 = s <= d ? exp(u1) : 0_r;
+            p1[row * S + s] = e1 / s1;
         });
     });
 }
@@ -497,27 +531,22 @@ extern "C" __global__ void kernel_p1(
 // y5[b,n,d,h] = block_ln2_gain[b,h] xhat2[b,n,d,h] + block_ln2_shift[b,h]
 extern "C" __global__ void kernel_y5(
     const real *block_before, const real *att_o, const real *block_ln2_gain,
-    const real *block_ln2_shift, real *sum1, real *mean2, real *var2, real *rstd2, real *xhat2,
-    real *y5, int N, int b
+    const real *block_ln2_shift, real *sum1, real *rstd2, real *xhat2, real *y5, int N, int b
 ) {
     rows<32>(N * D, [=](int i) {
         const int row = b * (N * D) + i;
         map_row<32>(H, [=](int h) {
             sum1[row * H + h] = block_before[row * H + h] + att_o[row * H + h];
         });
-        reduce_row<32, added>(H,
-            [=](int h) { return 0.0078125_r * sum1[row * H + h]; },
-            [=](real sum) { mean2[row] = sum; });
-        reduce_row<32, added>(H,
-            [=](int h) {
-                return 0.0078125_r * power<2>(sum1[row * H + h] - mean2[row]);
-            },
-            [=](real sum) {
-                var2[row] = sum;
-                rstd2[row] = rsqrt(var2[row] + 1e-05_r);
-            });
+        const real mean2 = reduce_row<32, added>(H, [=](int h) {
+            return 0.0078125_r * sum1[row * H + h];
+        });
+        const real var2 = reduce_row<32, added>(H, [=](int h) {
+            return 0.0078125_r * power<2>(sum1[row * H + h] - mean2);
+        });
+        once<32>([=]() { rstd2[row] = rsqrt(var2 + 1e-05_r); });
         map_row<32>(H, [=](int h) {
-            xhat2[row * H + h] = (sum1[row * H + h] - mean2[row]) * rstd2[row];
+            xhat2[row * H + h] = (sum1[row * H + h] - mean2) * rstd2[row];
             y5[row * H + h] = block_ln2_gain[b * H + h] * xhat2[row * H + h] +
                 block_ln2_shift[b * H + h];
         });
@@ -549,23 +578,19 @@ extern "C" __global__ void kernel_block(
 // xhat3[n,d,h] = (h[n,d,h] - mean3[n,d]) rstd3[n,d]
 // y6[n,d,h] = ln_gain[h] xhat3[n,d,h] + ln_shift[h]
 extern "C" __global__ void kernel_y6(
-    const real *block, const real *ln_gain, const real *ln_shift, real *mean3, real *var3,
-    real *rstd3, real *xhat3, real *y6, int N
+    const real *block, const real *ln_gain, const real *ln_shift, real *rstd3, real *xhat3,
+    real *y6, int N
 ) {
     rows<32>(N * D, [=](int i) {
-        reduce_row<32, added>(H,
-            [=](int h) { return 0.0078125_r * block[((B - 1) * (N * D) + i) * H + h]; },
-            [=](real sum) { mean3[i] = sum; });
-        reduce_row<32, added>(H,
-            [=](int h) {
-                return 0.0078125_r * power<2>(block[((B - 1) * (N * D) + i) * H + h] - mean3[i]);
-            },
-            [=](real sum) {
-                var3[i] = sum;
-                rstd3[i] = rsqrt(var3[i] + 1e-05_r);
-            });
+        const real mean3 = reduce_row<32, added>(H, [=](int h) {
+            return 0.0078125_r * block[((B - 1) * (N * D) + i) * H + h];
+        });
+        const real var3 = reduce_row<32, added>(H, [=](int h) {
+            return 0.0078125_r * power<2>(block[((B - 1) * (N * D) + i) * H + h] - mean3);
+        });
+        once<32>([=]() { rstd3[i] = rsqrt(var3 + 1e-05_r); });
         map_row<32>(H, [=](int h) {
-            xhat3[i * H + h] = (block[((B - 1) * (N * D) + i) * H + h] - mean3[i]) * rstd3[i];
+            xhat3[i * H + h] = (block[((B - 1) * (N * D) + i) * H + h] - mean3) * rstd3[i];
             y6[i * H + h] = ln_gain[h] * xhat3[i * H + h] + ln_shift[h];
         });
     });
@@ -607,13 +632,13 @@ extern "C" __global__ void kernel_loss(
 // p2[n,d,m] = e2[n,d,m]/s2[n,d]
 // ∂L/∂logits[n,d,m] = (p2[n,d,m] - δ(m,next_token[n,d]))/(D N)
 extern "C" __global__ void kernel_d_logits(
-    const real *s2, const real *e2, const int *next_token, real *p2, real *d_logits, int N
+    const real *s2, const real *e2, const int *next_token, real *d_logits, int N
 ) {
-    each_of(N * D * M, [=](int i, real e2, real &p2, real &d_logits) {
+    each_of(N * D * M, [=](int i, real e2, real &d_logits) {
         const int n = i / (D * M), d = i / M % D, m = i % M;
-        p2 = e2 / s2[n * D + d];
+        const real p2 = e2 / s2[n * D + d];
         d_logits = 0.015625_r * (p2 - real(m == next_token[n * D + d])) / real(N);
-    }, e2, p2, d_logits);
+    }, e2, d_logits);
 }
 
 // ∂L/∂head_b[m] = Σ_{n,d} ∂L/∂logits[n,d,m]
@@ -691,26 +716,23 @@ extern "C" __global__ void kernel_d_z1(
 // Likewise ∂L/∂block_before.
 extern "C" __global__ void kernel_d_sum1(
     const real *block_ln2_gain, const real *d_y5, const real *xhat2, const real *rstd2,
-    const real *d_block, real *d_xhat2, real *xhat2_dot_d_xhat2, real *sum_d_xhat2, real *d_sum1,
-    int N, int b
+    const real *d_block, real *d_sum1, int N, int b
 ) {
     rows<32>(N * D, [=](int i) {
         const int row = b * (N * D) + i;
-        map_row<32>(H, [=](int h) {
-            d_xhat2[row * H + h] = block_ln2_gain[b * H + h] * d_y5[row * H + h];
+        const real xhat2_dot_d_xhat2 = reduce_row<32, added>(H, [=](int h) {
+            const real d_xhat2 = block_ln2_gain[b * H + h] * d_y5[row * H + h];
+            return xhat2[row * H + h] * d_xhat2;
         });
-        reduce_row<32, added>(H,
-            [=](int h) {
-                return xhat2[row * H + h] * d_xhat2[row * H + h];
-            },
-            [=](real sum) { xhat2_dot_d_xhat2[row] = sum; });
-        reduce_row<32, added>(H,
-            [=](int h) { return d_xhat2[row * H + h]; },
-            [=](real sum) { sum_d_xhat2[row] = sum; });
+        const real sum_d_xhat2 = reduce_row<32, added>(H, [=](int h) {
+            const real d_xhat2 = block_ln2_gain[b * H + h] * d_y5[row * H + h];
+            return d_xhat2;
+        });
         map_row<32>(H, [=](int h) {
-            d_sum1[row * H + h] = rstd2[row] * d_xhat2[row * H + h] + d_block[row * H + h] -
-                0.0078125_r * rstd2[row] * sum_d_xhat2[row] - 0.0078125_r * rstd2[row] *
-                xhat2[row * H + h] * xhat2_dot_d_xhat2[row];
+            const real d_xhat2 = block_ln2_gain[b * H + h] * d_y5[row * H + h];
+            d_sum1[row * H + h] = rstd2[row] * d_xhat2 + d_block[row * H + h] - 0.0078125_r *
+                rstd2[row] * sum_d_xhat2 - 0.0078125_r * rstd2[row] * xhat2[row * H + h] *
+                xhat2_dot_d_xhat2;
         });
     });
 }
@@ -718,19 +740,17 @@ extern "C" __global__ void kernel_d_sum1(
 // p1_dot_d_p1[b,n,a,d] = Σ_s p1[b,n,a,d,s] ∂L/∂p1[b,n,a,d,s]
 // ∂L/∂att_score[b,n,a,d,s] = [s ≤ d] p1[b,n,a,d,s] (∂L/∂p1[b,n,a,d,s] - p1_dot_d_p1[b,n,a,d])
 extern "C" __global__ void kernel_d_att_score(
-    const real *p1, const real *d_p1, real *p1_dot_d_p1, real *d_att_score, int N, int b
+    const real *p1, const real *d_p1, real *d_att_score, int N, int b
 ) {
     rows<32>(N * A * D, [=](int i) {
         const int d = i % D;
         const int row = b * (N * A * D) + i;
-        reduce_row<32, added>(S,
-            [=](int s) {
-                return p1[row * S + s] * d_p1[row * S + s];
-            },
-            [=](real sum) { p1_dot_d_p1[row] = sum; });
+        const real p1_dot_d_p1 = reduce_row<32, added>(S, [=](int s) {
+            return p1[row * S + s] * d_p1[row * S + s];
+        });
         map_row<32>(S, [=](int s) {
-            d_att_score[row * S + s] = s <= d ? p1[row * S + s] * (d_p1[row * S + s] -
-                p1_dot_d_p1[row]) : 0_r;
+            d_att_score[row * S + s] = s <= d ? p1[row * S + s] * (d_p1[row * S + s] - p1_dot_d_p1)
+                : 0_r;
         });
     });
 }
@@ -1254,8 +1274,6 @@ class Activations:
         self.angle2 = cp.empty((S, J), dtype)  # angle2[s,j]
         self.turn2 = cp.empty((S, J, G, F), dtype)  # turn2[s,j,g,f]
         self.block_before = cp.empty((B, N, D, H), dtype)  # block_before[b,n,d,h]
-        self.mean1 = cp.empty((B, N, D), dtype)  # mean1[b,n,d]
-        self.var1 = cp.empty((B, N, D), dtype)  # var1[b,n,d]
         self.rstd1 = cp.empty((B, N, D), dtype)  # rstd1[b,n,d]
         self.xhat1 = cp.empty((B, N, D, H), dtype)  # xhat1[b,n,d,h]
         self.y2 = cp.empty((B, N, D, H), dtype)  # y2[b,n,d,h]
@@ -1265,16 +1283,10 @@ class Activations:
         self.turned1 = cp.empty((B, N, D, A, J, G), dtype)  # turned1[b,n,d,a,j,g]
         self.turned2 = cp.empty((B, N, S, A, J, G), dtype)  # turned2[b,n,s,a,j,g]
         self.att_score = cp.empty((B, N, A, D, S), dtype)  # att_score[b,n,a,d,s]
-        self.m1 = cp.empty((B, N, A, D), dtype)  # m1[b,n,a,d]
-        self.u1 = cp.empty((B, N, A, D, S), dtype)  # u1[b,n,a,d,s]
-        self.e1 = cp.empty((B, N, A, D, S), dtype)  # e1[b,n,a,d,s]
-        self.s1 = cp.empty((B, N, A, D), dtype)  # s1[b,n,a,d]
         self.p1 = cp.empty((B, N, A, D, S), dtype)  # p1[b,n,a,d,s]
         self.att_mixed = cp.empty((B, N, D, A, K), dtype)  # att_mixed[b,n,d,a,k]
         self.att_o = cp.empty((B, N, D, H), dtype)  # att_o[b,n,d,h]
         self.sum1 = cp.empty((B, N, D, H), dtype)  # sum1[b,n,d,h]
-        self.mean2 = cp.empty((B, N, D), dtype)  # mean2[b,n,d]
-        self.var2 = cp.empty((B, N, D), dtype)  # var2[b,n,d]
         self.rstd2 = cp.empty((B, N, D), dtype)  # rstd2[b,n,d]
         self.xhat2 = cp.empty((B, N, D, H), dtype)  # xhat2[b,n,d,h]
         self.y5 = cp.empty((B, N, D, H), dtype)  # y5[b,n,d,h]
@@ -1283,8 +1295,6 @@ class Activations:
         self.gelu1 = cp.empty((B, N, D, E), dtype)  # gelu1[b,n,d,e]
         self.z2 = cp.empty((B, N, D, H), dtype)  # z2[b,n,d,h]
         self.block = cp.empty((B, N, D, H), dtype)  # block[b,n,d,h]
-        self.mean3 = cp.empty((N, D), dtype)  # mean3[n,d]
-        self.var3 = cp.empty((N, D), dtype)  # var3[n,d]
         self.rstd3 = cp.empty((N, D), dtype)  # rstd3[n,d]
         self.xhat3 = cp.empty((N, D, H), dtype)  # xhat3[n,d,h]
         self.y6 = cp.empty((N, D, H), dtype)  # y6[n,d,h]
@@ -1301,7 +1311,6 @@ class Workspace(Activations):
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         super().__init__(N, dtype)
-        self.p2 = cp.empty((N, D, M), dtype)  # p2[n,d,m]
         self.d_logits = cp.empty((N, D, M), dtype)  # ∂L/∂logits[n,d,m]
         self.d_y6 = cp.empty((N, D, H), dtype)  # ∂L/∂y6[n,d,h]
         self.d_xhat3 = cp.empty((N, D, H), dtype)  # ∂L/∂xhat3[n,d,h]
@@ -1311,13 +1320,9 @@ class Workspace(Activations):
         self.d_gelu1 = cp.empty((B, N, D, E), dtype)  # ∂L/∂gelu1[b,n,d,e]
         self.d_z1 = cp.empty((B, N, D, E), dtype)  # ∂L/∂z1[b,n,d,e]
         self.d_y5 = cp.empty((B, N, D, H), dtype)  # ∂L/∂y5[b,n,d,h]
-        self.d_xhat2 = cp.empty((B, N, D, H), dtype)  # ∂L/∂xhat2[b,n,d,h]
-        self.xhat2_dot_d_xhat2 = cp.empty((B, N, D), dtype)  # xhat2_dot_d_xhat2[b,n,d]
-        self.sum_d_xhat2 = cp.empty((B, N, D), dtype)  # sum_d_xhat2[b,n,d]
         self.d_sum1 = cp.empty((B, N, D, H), dtype)  # ∂L/∂sum1[b,n,d,h]
         self.d_att_mixed = cp.empty((B, N, D, A, K), dtype)  # ∂L/∂att_mixed[b,n,d,a,k]
         self.d_p1 = cp.empty((B, N, A, D, S), dtype)  # ∂L/∂p1[b,n,a,d,s]
-        self.p1_dot_d_p1 = cp.empty((B, N, A, D), dtype)  # p1_dot_d_p1[b,n,a,d]
         self.d_att_score = cp.empty((B, N, A, D, S), dtype)  # ∂L/∂att_score[b,n,a,d,s]
         self.d_y4 = cp.empty((B, N, S, A, K), dtype)  # ∂L/∂y4[b,n,s,a,k]
         self.d_pair2 = cp.empty((B, N, S, A, J, F), dtype)  # ∂L/∂pair2[b,n,s,a,j,f]
@@ -1325,9 +1330,6 @@ class Workspace(Activations):
         self.d_pair1 = cp.empty((B, N, D, A, J, F), dtype)  # ∂L/∂pair1[b,n,d,a,j,f]
         self.d_att_v = cp.empty((B, N, S, A, K), dtype)  # ∂L/∂att_v[b,n,s,a,k]
         self.d_y2 = cp.empty((B, N, D, H), dtype)  # ∂L/∂y2[b,n,d,h]
-        self.d_xhat1 = cp.empty((B, N, D, H), dtype)  # ∂L/∂xhat1[b,n,d,h]
-        self.xhat1_dot_d_xhat1 = cp.empty((B, N, D), dtype)  # xhat1_dot_d_xhat1[b,n,d]
-        self.sum_d_xhat1 = cp.empty((B, N, D), dtype)  # sum_d_xhat1[b,n,d]
         self.d_block_before = cp.empty((B, N, D, H), dtype)  # ∂L/∂block_before[b,n,d,h]
 
 
@@ -1410,8 +1412,6 @@ def forward(p: Params, a: Activations) -> None:
             p.block_ln1_gain,
             p.block_ln1_shift,
             a.block_before,
-            a.mean1,
-            a.var1,
             a.rstd1,
             a.xhat1,
             a.y2,
@@ -1461,7 +1461,7 @@ def forward(p: Params, a: Activations) -> None:
         # e1[b,n,a,d,s] = [s ≤ d] exp(u1[b,n,a,d,s])
         # s1[b,n,a,d] = Σ_s e1[b,n,a,d,s]
         # p1[b,n,a,d,s] = e1[b,n,a,d,s]/s1[b,n,a,d]
-        k.by_warp("p1", N * A * D, a.att_score, a.m1, a.u1, a.e1, a.s1, a.p1, N, b)
+        k.by_warp("p1", N * A * D, a.att_score, a.p1, N, b)
 
         # att_mixed[b,n,d,a,k] = Σ_s att_v[b,n,s,a,k] p1[b,n,a,d,s]
         k.matmul(
@@ -1492,8 +1492,6 @@ def forward(p: Params, a: Activations) -> None:
             p.block_ln2_gain,
             p.block_ln2_shift,
             a.sum1,
-            a.mean2,
-            a.var2,
             a.rstd2,
             a.xhat2,
             a.y5,
@@ -1529,9 +1527,7 @@ def forward(p: Params, a: Activations) -> None:
     # rstd3[n,d] = 1/√(var3[n,d] + 1e-05)
     # xhat3[n,d,h] = (h[n,d,h] - mean3[n,d]) rstd3[n,d]
     # y6[n,d,h] = ln_gain[h] xhat3[n,d,h] + ln_shift[h]
-    k.by_warp(
-        "y6", N * D, a.block, p.ln_gain, p.ln_shift, a.mean3, a.var3, a.rstd3, a.xhat3, a.y6, N
-    )
+    k.by_warp("y6", N * D, a.block, p.ln_gain, p.ln_shift, a.rstd3, a.xhat3, a.y6, N)
 
     # logits[n,d,m] = Σ_h head_W[h,m] y6[n,d,h] + head_b[m]
     k.matmul(a.y6.reshape(N * D, H), p.head_W, a.logits.reshape(N * D, M), bias=p.head_b)
@@ -1569,7 +1565,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # p2[n,d,m] = e2[n,d,m]/s2[n,d]
     # ∂L/∂logits[n,d,m] = (p2[n,d,m] - δ(m,next_token[n,d]))/(D N)
-    k.each_of("d_logits", N * D * M, a.s2, a.e2, a.next_token, a.p2, a.d_logits, N)
+    k.each_of("d_logits", N * D * M, a.s2, a.e2, a.next_token, a.d_logits, N)
 
     # ∂L/∂head_W[h,m] = Σ_{n,d} y6[n,d,h] ∂L/∂logits[n,d,m]
     k.matmul(a.y6.reshape(N * D, H).T, a.d_logits.reshape(N * D, M), g.head_W)
@@ -1636,19 +1632,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
         # ∂L/∂sum1[b,n,d,h] = rstd2[b,n,d] ∂L/∂xhat2[b,n,d,h] + ∂L/∂block[b,n,d,h] - rstd2[b,n,d]
         #     sum_d_xhat2[b,n,d]/H - rstd2[b,n,d] xhat2[b,n,d,h] xhat2_dot_d_xhat2[b,n,d]/H
         k.by_warp(
-            "d_sum1",
-            N * D,
-            p.block_ln2_gain,
-            a.d_y5,
-            a.xhat2,
-            a.rstd2,
-            a.d_block,
-            a.d_xhat2,
-            a.xhat2_dot_d_xhat2,
-            a.sum_d_xhat2,
-            a.d_sum1,
-            N,
-            b,
+            "d_sum1", N * D, p.block_ln2_gain, a.d_y5, a.xhat2, a.rstd2, a.d_block, a.d_sum1, N, b
         )
 
         # ∂L/∂att_mixed[b,n,d,a,k] = Σ_h block_att_Wo[b,a,k,h] ∂L/∂sum1[b,n,d,h]
@@ -1668,7 +1652,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
         # p1_dot_d_p1[b,n,a,d] = Σ_s p1[b,n,a,d,s] ∂L/∂p1[b,n,a,d,s]
         # ∂L/∂att_score[b,n,a,d,s] = [s ≤ d] p1[b,n,a,d,s] (∂L/∂p1[b,n,a,d,s] -
         #     p1_dot_d_p1[b,n,a,d])
-        k.by_warp("d_att_score", N * A * D, a.p1, a.d_p1, a.p1_dot_d_p1, a.d_att_score, N, b)
+        k.by_warp("d_att_score", N * A * D, a.p1, a.d_p1, a.d_att_score, N, b)
 
         # ∂L/∂y4[b,n,s,a,k] = Σ_d y3[b,n,d,a,k] ∂L/∂att_score[b,n,a,d,s]/√K
         k.matmul(
@@ -1736,9 +1720,6 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
             a.xhat1,
             a.rstd1,
             a.d_sum1,
-            a.d_xhat1,
-            a.xhat1_dot_d_xhat1,
-            a.sum_d_xhat1,
             a.d_block_before,
             N,
             b,

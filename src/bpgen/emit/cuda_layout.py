@@ -12,6 +12,7 @@ from bpgen.ir.optimizer import GRADIENT, STEP, THETA
 from bpgen.ir.program import Program, Step, View, steps_of
 from bpgen.ir.tensor import KEPT, Role, Tensor
 from bpgen.spell import FormulaSpeller
+from bpgen.targets.cupy.local import with_local
 from bpgen.targets.cupy.memory import Memory, is_same_memory
 from bpgen.targets.cupy.noise import is_drawn
 
@@ -53,8 +54,18 @@ class DeviceMemory:
         def held(tensor: Tensor) -> bool:
             name = tensor.name
             unread = name in seen or (name in views and name not in results)
+            unread = unread or name in network.local
             return names[name].startswith("a.") and not unread
 
+        network = Memory(
+            tensors,
+            {n: t for n, t in names.items() if n in results or n not in views},
+            seen,
+            views,
+            "a.tiles",
+        )
+        read = {*results, *(n for n, place in names.items() if not place.startswith("a."))}
+        network = with_local(network, program, read)
         optimizer = program.optimizer
         numbers = [
             s.equation.out for s in steps_of(program.update) if s.equation.out.role is Role.SCALAR
@@ -63,13 +74,7 @@ class DeviceMemory:
         own = {t.name: t for t in (THETA, GRADIENT, *optimizer.states, *numbers)}
         at = {**host.update_names, **{t.name: f"s.{t.name}" for t in numbers}}
         return cls(
-            Memory(
-                tensors,
-                {n: t for n, t in names.items() if n in results or n not in views},
-                seen,
-                views,
-                "a.tiles",
-            ),
+            network,
             Memory(own, at, {}, {}),
             tuple(filter(held, made)),
             tuple(t for t in after if held(t) and t not in made and t.role not in KEPT),

@@ -26,6 +26,7 @@ from bpgen.ir.tensor import Tensor
 from bpgen.lower.reorder import formulas_of
 from bpgen.spell import FormulaSpeller, order_of
 from bpgen.targets.cupy.kernel import Launch
+from bpgen.targets.cupy.memory import Memory as Names
 from bpgen.targets.cupy.target import Rounds
 
 
@@ -33,7 +34,8 @@ from bpgen.targets.cupy.target import Rounds
 class KernelRow:
     """One launch of a step, in all its turns: the kernel, its formulas, what it reads and writes.
 
-    What a kernel computes and reads again itself is not read from memory.
+    What a kernel computes and reads again itself is not read from memory, nor written there if
+    nobody else reads it. A panel is computed by each kernel that needs it.
     """
 
     function: str
@@ -83,7 +85,7 @@ def kernels(program: Program, batch: int) -> tuple[KernelRow, ...]:
     """Return the launches of a step, in order."""
     host, sizes = Memory.of(program), Sizes.of(program, batch)
     written = _written(program, DeviceMemory.of(program, host))
-    speller = written.target.speller
+    speller, names = written.target.speller, written.target.memory
     functions = {
         "forward": program.forward,
         "add_loss": program.loss,
@@ -91,12 +93,13 @@ def kernels(program: Program, batch: int) -> tuple[KernelRow, ...]:
         "backward": program.backward,
     }
     found: list[KernelRow] = []
+    computed = _pieces([part for parts in functions.values() for part in parts], speller)
     for name, parts in functions.items():
         launches = written.target.launches(parts, name)
-        found += _rows(name, launches, _pieces(parts, speller), sizes)
+        found += _rows(name, launches, computed, sizes, names)
     steps = steps_of(program.update)
     pieces = _pieces(steps, speller)
-    return (*found, *_rows("update", written.update.updates(steps), pieces, sizes))
+    return (*found, *_rows("update", written.update.updates(steps), pieces, sizes, names))
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,14 +116,15 @@ def _rows(
     launches: Sequence[Launch | Rounds],
     pieces: Mapping[str, list[_Piece]],
     sizes: Sizes,
+    memory: Names,
 ) -> Iterator[KernelRow]:
     """Yield the rows of launches; the next piece of an equation belongs to its next formula."""
     for launch in launches:
         if isinstance(launch, Rounds):
-            yield from _rows(function, launch.body, pieces, sizes)
+            yield from _rows(function, launch.body, pieces, sizes, memory)
             continue
         waiting = [pieces[left] for f in launch.formulas if pieces.get(left := _left(f))]
-        own = [found.pop(0) for found in waiting]
+        own = [p[0] if p[0].out.name in memory.again else p.pop(0) for p in waiting]
         around = own[0].around if own else ()
         turns, inside = sizes.entries(around), sizes.inside(around)
         done = sum((work(s, inside) for piece in own for s in piece.statements), Work())
@@ -131,7 +135,7 @@ def _rows(
             formulas=launch.formulas,
             turns=turns,
             multiply_adds=turns * done.multiply_adds,
-            bytes=turns * _moved(own, inside),
+            bytes=turns * _moved(own, inside, memory.local),
         )
 
 
@@ -159,8 +163,8 @@ def _left(formula: str) -> str:
     return re.split(r" (?:=|\+=|←) ", formula)[0]
 
 
-def _moved(pieces: Sequence[_Piece], sizes: Sizes) -> int:
-    """Return the bytes of all results, and of what is read besides, each entry once."""
+def _moved(pieces: Sequence[_Piece], sizes: Sizes, local: frozenset[str]) -> int:
+    """Return the bytes of all results in memory, and of what is read besides, each entry once."""
     outs = {piece.out.name: piece.out for piece in pieces}
     read = {
         a.name: sizes.entries(indices_of(a))
@@ -170,4 +174,5 @@ def _moved(pieces: Sequence[_Piece], sizes: Sizes) -> int:
         for a in accesses(body)
         if a.name not in outs
     }
-    return FLOAT * (sum(sizes.entries(o.indices) for o in outs.values()) + sum(read.values()))
+    written = (sizes.entries(o.indices) for name, o in outs.items() if name not in local)
+    return FLOAT * (sum(written) + sum(read.values()))

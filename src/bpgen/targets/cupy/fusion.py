@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import sympy
 from sympy import Expr
 
-from bpgen.ir.equation import Op, Term
+from bpgen.ir.equation import Equation, Op, Term
 from bpgen.ir.expr import accesses
 from bpgen.ir.program import Contract, Step
 from bpgen.ir.tensor import Role, Tensor
@@ -42,6 +42,15 @@ class Total:
 
 
 Part = Entrywise | Total
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A part, and the equation it stands under, with `sign` between its sides."""
+
+    part: Part
+    equation: Equation
+    sign: str
 
 
 def parts_of(step: Step, memory: Memory) -> tuple[tuple[Part, tuple[Term, ...]], ...]:
@@ -83,6 +92,11 @@ def _is_of(statement: object, term: Term) -> bool:
         and statement.over == term.over
         and statement.scale * sympy.Mul(*statement.factors) == term.body
     )
+
+
+def bodies(part: Part) -> tuple[Expr, ...]:
+    """Return the formulas of a part."""
+    return (part.term.body, part.plain) if isinstance(part, Total) else (part.body,)
 
 
 def joins(group: Sequence[Part], part: Part, memory: Memory) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import sympy
 from sympy import Expr
@@ -16,6 +16,9 @@ from bpgen.ir.program import View
 from bpgen.ir.reshape import known
 from bpgen.ir.tensor import Role, Tensor
 
+if TYPE_CHECKING:
+    from bpgen.targets.cupy.panels import Panel
+
 
 @dataclass(frozen=True, slots=True)
 class Memory:
@@ -23,7 +26,8 @@ class Memory:
 
     A tensor in `seen` is another one under other indices, entry for entry in the same order. One in
     `views` is some entries of another: whatever reads it reads these, at once or later. `tiles` is
-    memory for tiles, if there is any.
+    memory for tiles, if there is any. What is `local` is in no memory: one kernel knows it,
+    or those that panels end in.
     """
 
     tensors: Mapping[str, Tensor]
@@ -31,6 +35,13 @@ class Memory:
     seen: Mapping[str, str]
     views: Mapping[str, View]
     tiles: str = ""
+    local: frozenset[str] = frozenset()
+    panels: tuple[Panel, ...] = ()
+
+    @property
+    def again(self) -> frozenset[str]:
+        """Return the names of what each kernel computes anew that needs it."""
+        return frozenset(name for panel in self.panels for name in panel.parts)
 
     def root(self, name: str) -> str:
         """Return the tensor whose memory holds the entries of `name`."""

@@ -11,17 +11,20 @@ from bpgen.ir.equation import Term
 from bpgen.ir.expr import accesses
 from bpgen.ir.index import Index, Scalar
 from bpgen.ir.program import Part as ProgramPart
-from bpgen.ir.program import Step, Turns
-from bpgen.ir.tensor import KEPT, Role, Tensor
+from bpgen.ir.program import Step
+from bpgen.ir.tensor import Role, Tensor
 from bpgen.spell import FormulaSpeller, order_of
-from bpgen.targets.cupy.fusion import Entrywise, Part, Total, joins, parts_of
+from bpgen.targets.cupy.ends import write_end
+from bpgen.targets.cupy.fusion import Entrywise, Member, Part, Total, bodies
+from bpgen.targets.cupy.groups import Group, Round, grouped
 from bpgen.targets.cupy.kernel import Draft, Fixed, Kernel, Launch
 from bpgen.targets.cupy.maps import write_maps
 from bpgen.targets.cupy.matches import matches_of, write_matches
-from bpgen.targets.cupy.matmul import MATMUL, apart, matmul
+from bpgen.targets.cupy.matmul import MATMUL, matmul
 from bpgen.targets.cupy.memory import Memory
 from bpgen.targets.cupy.names import identifier
 from bpgen.targets.cupy.noise import draw_of, is_drawn
+from bpgen.targets.cupy.panels import end_of, panel_read
 from bpgen.targets.cupy.rows import row_of, write_rows
 from bpgen.targets.cupy.shapes import Written, write
 from bpgen.targets.cupy.tiles import Tile
@@ -33,14 +36,6 @@ class Rounds:
 
     head: str
     body: tuple[Launch | Rounds, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Written:
-    """A part, and the formula it stands under."""
-
-    part: Part
-    formula: str
 
 
 @dataclass(slots=True)
@@ -55,17 +50,8 @@ class CupyTarget:
     tiles: list[Tile] = field(default_factory=list)
 
     def launches(self, parts: Sequence[ProgramPart], function: str) -> tuple[Launch | Rounds, ...]:
-        """Return what a function does, in order.
-
-        A view that is a result is copied at the end: what it sees may be written until then.
-        """
-        late = [
-            part
-            for part in parts
-            if isinstance(part, Step) and part.equation.out.name in self.memory.views
-        ]
-        early = [part for part in parts if part not in late]
-        return self._launches([*early, *late], function, {})
+        """Return what a function does, in order."""
+        return self._launches(grouped(parts, self.memory, {}), function, {})
 
     def draws(self, tensors: Iterable[Tensor]) -> tuple[Launch, ...]:
         """Return what draws the noise of a step, as far as kernels do."""
@@ -78,7 +64,8 @@ class CupyTarget:
 
     def updates(self, steps: Sequence[Step]) -> tuple[Launch | Rounds, ...]:
         """Return what the optimizer does: its numbers first, if nothing else decides them."""
-        return self._launches(_numbers_first(_folded(steps)), "update", {})
+        ordered = _numbers_first(_folded(steps))
+        return self._launches(grouped(ordered, self.memory, {}, assigned=True), "update", {})
 
     def count(self, formula: str, argument: str) -> Launch:
         """Return the launch that adds 1 to the integer `t`."""
@@ -87,73 +74,38 @@ class CupyTarget:
         return Launch((formula,), f'k.each("count_step", 1, {argument})')
 
     def _launches(
-        self, parts: Sequence[ProgramPart], function: str, fixed: Fixed
+        self, groups: Iterable[Group | Round], function: str, fixed: Fixed
     ) -> tuple[Launch | Rounds, ...]:
         found: list[Launch | Rounds] = []
-        group: list[_Written] = []
-
-        def close() -> None:
-            if group:
-                found.extend(self._launch(tuple(group), function, fixed))
-                group.clear()
-
-        for part in parts:
-            if isinstance(part, Turns):
-                close()
-                found.append(self._rounds(part, function, fixed))
-                continue
-            assert isinstance(part, Step), "one kernel takes all blocks of a vector"
-            for new in self._parts(part, function, fixed):
-                if not self._joins([w.part for w in group], new.part, fixed):
-                    close()
-                group.append(new)
-        close()
+        for group in groups:
+            if isinstance(group, Round):
+                found.append(self._rounds(group, function, fixed))
+            else:
+                found.extend(self._launch(group, function, fixed))
         return tuple(found)
 
-    def _joins(self, group: Sequence[Part], part: Part, fixed: Fixed) -> bool:
-        """Whether the kernel of `group` can compute `part` too."""
-        if not group or row_of((*group, part), fixed, self.memory):
-            return True
-        if matmul(group[0], fixed, self.memory):
-            return False
-        is_row = len(group) > 1 and row_of(group, fixed, self.memory) is not None
-        return not is_row and joins(group, part, self.memory)
+    def _rounds(self, of: Round, function: str, fixed: Fixed) -> Rounds:
+        index = of.turns.index
+        turn = self.turn[index]
+        values = f"range({index.extent})"
+        values = f"reversed({values})" if of.turns.reverse else values
+        within = {**fixed, index: turn}
+        return Rounds(f"for {turn} in {values}:", self._launches(of.body, function, within))
 
-    def _rounds(self, part: Turns, function: str, fixed: Fixed) -> Rounds:
-        turn = self.turn[part.index]
-        values = f"range({part.index.extent})"
-        values = f"reversed({values})" if part.reverse else values
-        within = {**fixed, part.index: turn}
-        return Rounds(f"for {turn} in {values}:", self._launches(part.parts, function, within))
+    def _formula(self, member: Member) -> str:
+        return self.speller.equation(member.equation, member.sign)
 
-    def _parts(self, step: Step, function: str, fixed: Fixed) -> Iterable[_Written]:
-        """Yield what computes a step; nothing for a tensor that is another one's memory."""
-        out = step.equation.out
-        if out.name in self.memory.seen or (
-            out.name in self.memory.views and out.name not in self.memory.names
-        ):
-            return
-        assigned = function == "update" or out.role in KEPT
-        first = "+=" if step.adds else "←" if assigned else "="
-        found = [
-            pair
-            for part, terms in parts_of(step, self.memory)
-            for pair in apart(part, terms, fixed, self.memory)
-        ]
-        for place, (part, terms) in enumerate(found):
-            own = replace(step.equation, terms=terms)
-            yield _Written(part, self.speller.equation(own, "+=" if place else first))
-
-    def _launch(self, group: Sequence[_Written], function: str, fixed: Fixed) -> Iterable[Launch]:
-        parts = [w.part for w in group]
-        product = matmul(parts[0], fixed, self.memory)
+    def _launch(self, group: Group, function: str, fixed: Fixed) -> Iterable[Launch]:
+        part = group[0].part
+        ends = panel_read(part, self.memory.panels) is not None
+        product = None if ends else matmul(part, fixed, self.memory)
         if product is None:
             yield self._kernel(group, function, fixed)
             return
         for tile in product.tiles:
             self.tiles.append(tile)
             yield self._filled(tile, function, fixed)
-        yield Launch((group[0].formula,), product.line)
+        yield Launch((self._formula(group[0]),), product.line)
 
     def _filled(self, tile: Tile, function: str, fixed: Fixed) -> Launch:
         """Return what copies entries to a tile."""
@@ -165,19 +117,32 @@ class CupyTarget:
         given = ", ".join([f'"{name}"', *written.sizes, *draft.arguments()])
         return Launch((formula,), f"k.{written.method}({given})")
 
-    def _kernel(self, group: Sequence[_Written], function: str, fixed: Fixed) -> Launch:
-        parts = [w.part for w in group]
+    def _kernel(self, group: Group, function: str, fixed: Fixed) -> Launch:
+        parts = [m.part for m in group]
         is_number = parts[-1].out.role is Role.SCALAR and not isinstance(parts[0], Total)
         order = order_of(self.memory.tensors.values())
         draft = Draft(self.memory, fixed, "double" if is_number else "real", order)
         written = self._written(draft, parts)
-        formulas = [w.formula for w in group]
+        formulas = [*self._before(parts[0]), *map(self._formula, group)]
         name = self._kept(draft, written.lines, formulas, parts, function)
         given = ", ".join([f'"{name}"', *written.sizes, *draft.arguments()])
         return Launch(tuple(formulas), f"k.{written.method}({given})")
 
+    def _before(self, part: Part) -> list[str]:
+        """Return the formulas of the panel that a part ends, as far as it follows from them."""
+        panel = panel_read(part, self.memory.panels)
+        if panel is None:
+            return []
+        products, maps = panel.sources(bodies(part))
+        names = dict.fromkeys([a.name for a in products] + [m.out.name for m in maps])
+        return [self.speller.equation(panel.equations[name], "=") for name in names]
+
     def _written(self, draft: Draft, parts: Sequence[Part]) -> Written:
         """Return the kernel of a group, in the shape that its first part asks for."""
+        panel = panel_read(parts[0], self.memory.panels)
+        end = end_of(parts[0], panel) if panel else None
+        if panel and end:
+            return write_end(draft, end, panel)
         row = row_of(parts, draft.fixed, self.memory) if len(parts) > 1 else None
         if row is not None:
             return write_rows(draft, parts, row)
@@ -210,7 +175,7 @@ class CupyTarget:
         """Return a name that says what is computed, and that no kernel has."""
         out = self.memory.root(parts[-1].out.name)
         base = identifier(out)
-        reads = [identifier(a.name) for p in parts for a in accesses(_body(p))]
+        reads = [identifier(a.name) for p in parts for a in accesses(bodies(p)[0])]
         return self._free([base, *(f"{base}_from_{r}" for r in reads[:1])], function)
 
     def _free(self, wanted: Sequence[str], function: str) -> str:
@@ -218,10 +183,6 @@ class CupyTarget:
         last = f"{wanted[0]}_in_{function}"
         wanted = [*wanted, last, *(f"{last}_{k}" for k in range(2, 2 + len(self.kernels)))]
         return next(name for name in wanted if name not in {*self.kernels, MATMUL})
-
-
-def _body(part: Part) -> Expr:
-    return part.term.body if isinstance(part, Total) else part.body
 
 
 def _folded(steps: Iterable[Step]) -> list[Step]:
