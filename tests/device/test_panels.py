@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 import bpgen as bp
-from bpgen.cost import kernels
 from bpgen.device.arrays import Device
 from bpgen.device.host import has_compiler
 from bpgen.device.standin import installed
 from bpgen.execute.load import load_module
+from bpgen.summary import kernels
 from bpgen.targets.cupy import local
 
 ROWS = 2
