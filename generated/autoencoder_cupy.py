@@ -200,48 +200,80 @@ __device__ void by_columns(int entries, int length, Value value, Store store) {
     }
 }
 
-// store(s, r, c, Σ_k left(s, r, k) right(s, k, c)) for a stack of matrices. A block computes a tile
-// of 16 M rows and columns, a thread M × M entries of it, by way of shared memory. The operands are
-// formulas; by_row says that memory runs along their second index, as a row of threads then reads.
+// 16 columns of a matrix of 16 M rows, and 16 rows of one of 16 M columns, in shared memory. The
+// operands are formulas; by_row says that memory runs along their second index, as a row of threads
+// then reads. Outside of an operand there are zeros.
 enum layout { by_row, by_column };
 
+template <int M>
+struct strips {
+    static constexpr int TILE = 16 * M, DEPTH = 16, FEW = 16 / sizeof(real);
+    alignas(16) real a[DEPTH][TILE + FEW];
+    real b[DEPTH][TILE + 1];
+
+    template <layout LEFT, class Left>
+    __device__ void left(int rows, int length, Left formula) {
+        for (int e = threadIdx.x; e < DEPTH * TILE; e += BLOCK) {
+            const int k = LEFT == by_row ? e % DEPTH : e / TILE;
+            const int r = LEFT == by_row ? e / DEPTH : e % TILE;
+            a[k][r] = k < length && r < rows ? formula(r, k) : real(0);
+        }
+    }
+    template <layout RIGHT, class Right>
+    __device__ void right(int length, int columns, Right formula) {
+        for (int e = threadIdx.x; e < DEPTH * TILE; e += BLOCK) {
+            const int k = RIGHT == by_row ? e / TILE : e % DEPTH;
+            const int c = RIGHT == by_row ? e % TILE : e / DEPTH;
+            b[k][c] = k < length && c < columns ? formula(k, c) : real(0);
+        }
+    }
+    // Of their product, a thread has the entries (M y + i, x + 16 j): it reads M of `a` at once.
+    __device__ void add(real (&sum)[M][M]) {
+        const int x = threadIdx.x % 16, y = threadIdx.x / 16;
+#pragma unroll
+        for (int k = 0; k < DEPTH; ++k)
+#pragma unroll
+            for (int i = 0; i < M; ++i)
+#pragma unroll
+                for (int j = 0; j < M; ++j) sum[i][j] += a[k][M * y + i] * b[k][x + 16 * j];
+    }
+};
+
+// sum += left right, for 16 M rows and columns at most.
+template <int M, layout LEFT, layout RIGHT, class Left, class Right>
+__device__ void multiply(
+    strips<M> &t, real (&sum)[M][M], int rows, int length, int columns, Left left, Right right
+) {
+    for (int k0 = 0; k0 < length; k0 += t.DEPTH) {
+        t.template left<LEFT>(rows, length - k0, [=](int r, int k) { return left(r, k0 + k); });
+        t.template right<RIGHT>(
+            length - k0, columns, [=](int k, int c) { return right(k0 + k, c); });
+        __syncthreads();
+        t.add(sum);
+        __syncthreads();
+    }
+}
+
+// store(s, r, c, Σ_k left(s, r, k) right(s, k, c)) for a stack of matrices. A block computes a tile
+// of 16 M rows and columns, a thread M × M entries of it, by way of shared memory.
 template <int M, layout LEFT, layout RIGHT, class Left, class Right, class Store>
 __device__ void product(
     int stack, int rows, int columns, int length, Left left, Right right, Store store
 ) {
-    constexpr int TILE = 16 * M, DEPTH = 16;
-    __shared__ real a[DEPTH][TILE + 1], b[DEPTH][TILE + 1];
+    constexpr int TILE = 16 * M;
+    __shared__ strips<M> t;
     const int x = threadIdx.x % 16, y = threadIdx.x / 16;
     const int down = (rows + TILE - 1) / TILE, across = (columns + TILE - 1) / TILE;
     for (int tile = blockIdx.x; tile < stack * down * across; tile += gridDim.x) {
         const int s = tile / (down * across);
-        const int top = tile / across % down * TILE, start = tile % across * TILE;
+        const int r0 = tile / across % down * TILE, c0 = tile % across * TILE;
         real sum[M][M] = {};
-        for (int k0 = 0; k0 < length; k0 += DEPTH) {
-            for (int e = threadIdx.x; e < DEPTH * TILE; e += BLOCK) {
-                const int k = LEFT == by_row ? e % DEPTH : e / TILE;
-                const int r = LEFT == by_row ? e / DEPTH : e % TILE;
-                const bool inside = k0 + k < length && top + r < rows;
-                a[k][r] = inside ? left(s, top + r, k0 + k) : real(0);
-            }
-            for (int e = threadIdx.x; e < DEPTH * TILE; e += BLOCK) {
-                const int k = RIGHT == by_row ? e / TILE : e % DEPTH;
-                const int c = RIGHT == by_row ? e % TILE : e / DEPTH;
-                const bool inside = k0 + k < length && start + c < columns;
-                b[k][c] = inside ? right(s, k0 + k, start + c) : real(0);
-            }
-            __syncthreads();
-#pragma unroll
-            for (int k = 0; k < DEPTH; ++k)
-#pragma unroll
-                for (int i = 0; i < M; ++i)
-#pragma unroll
-                    for (int j = 0; j < M; ++j) sum[i][j] += a[k][y + 16 * i] * b[k][x + 16 * j];
-            __syncthreads();
-        }
+        multiply<M, LEFT, RIGHT>(t, sum, rows - r0, length, columns - c0,
+            [=](int r, int k) { return left(s, r0 + r, k); },
+            [=](int k, int c) { return right(s, k, c0 + c); });
         for (int i = 0; i < M; ++i)
             for (int j = 0; j < M; ++j) {
-                const int r = top + y + 16 * i, c = start + x + 16 * j;
+                const int r = r0 + M * y + i, c = c0 + x + 16 * j;
                 if (r < rows && c < columns) store(s, r, c, sum[i][j]);
             }
     }
@@ -327,12 +359,12 @@ extern "C" __global__ void kernel_loss(
 // p[n,d] = e[n,d]/s[n,d]
 // ∂L/∂logits[n,d] = (p[n,d] - x[n,d])/(D N)
 extern "C" __global__ void kernel_d_logits(
-    const real *s, const real *e, const real *x, real *p, real *d_logits, int N
+    const real *s, const real *e, const real *x, real *d_logits, int N
 ) {
-    each_of(N * D, [=](int, real s, real e, real &p, real x, real &d_logits) {
-        p = e / s;
+    each_of(N * D, [=](int, real s, real e, real x, real &d_logits) {
+        const real p = e / s;
         d_logits = 0.015625_r * (p - x) / real(N);
-    }, s, e, p, x, d_logits);
+    }, s, e, x, d_logits);
 }
 
 // ∂L/∂dec2_W[h,d] = Σ_n relu2[n,h] ∂L/∂logits[n,d]
@@ -355,15 +387,14 @@ extern "C" __global__ void kernel_d_dec2_b(const real *d_logits, real *d_dec2_b,
 // ∂L/∂relu2[n,h] = Σ_d dec2_W[h,d] ∂L/∂logits[n,d]
 // ∂L/∂z2[n,h] = [z2[n,h] > 0] ∂L/∂relu2[n,h]
 extern "C" __global__ void kernel_d_z2(
-    const real *d_logits, const real *dec2_W, const real *z2, real *d_relu2, real *d_z2, int N
+    const real *d_logits, const real *dec2_W, const real *z2, real *d_z2, int N
 ) {
     product<2, by_row, by_column>(1, N, H, D,
         [=](int, int n, int d) { return d_logits[n * D + d]; },
         [=](int, int d, int h) { return dec2_W[h * D + d]; },
         [=](int, int n, int h, real sum) {
-            const int at = n * H + h;
-            d_relu2[at] = sum;
-            d_z2[at] = z2[at] > 0_r ? d_relu2[at] : 0_r;
+            const real d_relu2 = sum;
+            d_z2[n * H + h] = z2[n * H + h] > 0_r ? d_relu2 : 0_r;
         });
 }
 
@@ -415,15 +446,14 @@ extern "C" __global__ void kernel_d_enc2_b(const real *d_code, real *d_enc2_b, i
 // ∂L/∂relu1[n,h] = Σ_k enc2_W[h,k] ∂L/∂code[n,k]
 // ∂L/∂z1[n,h] = [z1[n,h] > 0] ∂L/∂relu1[n,h]
 extern "C" __global__ void kernel_d_z1(
-    const real *d_code, const real *enc2_W, const real *z1, real *d_relu1, real *d_z1, int N
+    const real *d_code, const real *enc2_W, const real *z1, real *d_z1, int N
 ) {
     product<2, by_row, by_column>(1, N, H, K,
         [=](int, int n, int k) { return d_code[n * K + k]; },
         [=](int, int k, int h) { return enc2_W[h * K + k]; },
         [=](int, int n, int h, real sum) {
-            const int at = n * H + h;
-            d_relu1[at] = sum;
-            d_z1[at] = z1[at] > 0_r ? d_relu1[at] : 0_r;
+            const real d_relu1 = sum;
+            d_z1[n * H + h] = z1[n * H + h] > 0_r ? d_relu1 : 0_r;
         });
 }
 
@@ -649,12 +679,9 @@ class Workspace(Activations):
         self.m = rows_N[64:128].reshape((N, D))  # m[n,d]
         self.e = rows_N[128:192].reshape((N, D))  # e[n,d]
         self.s = rows_N[192:256].reshape((N, D))  # s[n,d]
-        self.p = rows_N[128:192].reshape((N, D))  # p[n,d]
-        self.d_logits = rows_N[192:256].reshape((N, D))  # ∂L/∂logits[n,d]
-        self.d_relu2 = rows_N[0:32].reshape((N, H))  # ∂L/∂relu2[n,h]
+        self.d_logits = rows_N[128:192].reshape((N, D))  # ∂L/∂logits[n,d]
         self.d_z2 = rows_N[320:352].reshape((N, H))  # ∂L/∂z2[n,h]
-        self.d_code = rows_N[32:40].reshape((N, K))  # ∂L/∂code[n,k]
-        self.d_relu1 = rows_N[0:32].reshape((N, H))  # ∂L/∂relu1[n,h]
+        self.d_code = rows_N[0:8].reshape((N, K))  # ∂L/∂code[n,k]
         self.d_z1 = rows_N[256:288].reshape((N, H))  # ∂L/∂z1[n,h]
 
 
@@ -746,7 +773,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # p[n,d] = e[n,d]/s[n,d]
     # ∂L/∂logits[n,d] = (p[n,d] - x[n,d])/(D N)
-    k.each_of("d_logits", N * D, a.s, a.e, a.x, a.p, a.d_logits, N)
+    k.each_of("d_logits", N * D, a.s, a.e, a.x, a.d_logits, N)
 
     # ∂L/∂dec2_W[h,d] = Σ_n relu2[n,h] ∂L/∂logits[n,d]
     k.product("d_dec2_W", 16, 1, H, D, a.relu2, a.d_logits, g.dec2_W, N)
@@ -756,7 +783,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # ∂L/∂relu2[n,h] = Σ_d dec2_W[h,d] ∂L/∂logits[n,d]
     # ∂L/∂z2[n,h] = [z2[n,h] > 0] ∂L/∂relu2[n,h]
-    k.product("d_z2", 32, 1, N, H, a.d_logits, p.dec2_W, a.z2, a.d_relu2, a.d_z2, N)
+    k.product("d_z2", 32, 1, N, H, a.d_logits, p.dec2_W, a.z2, a.d_z2, N)
 
     # ∂L/∂dec1_W[k,h] = Σ_n code[n,k] ∂L/∂z2[n,h]
     k.product("d_dec1_W", 16, 1, K, H, a.code, a.d_z2, g.dec1_W, N)
@@ -775,7 +802,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # ∂L/∂relu1[n,h] = Σ_k enc2_W[h,k] ∂L/∂code[n,k]
     # ∂L/∂z1[n,h] = [z1[n,h] > 0] ∂L/∂relu1[n,h]
-    k.product("d_z1", 32, 1, N, H, a.d_code, p.enc2_W, a.z1, a.d_relu1, a.d_z1, N)
+    k.product("d_z1", 32, 1, N, H, a.d_code, p.enc2_W, a.z1, a.d_z1, N)
 
     # ∂L/∂enc1_W[d,h] = Σ_n x[n,d] ∂L/∂z1[n,h]
     k.product("d_enc1_W", 16, 1, D, H, a.x, a.d_z1, g.enc1_W, N)

@@ -250,22 +250,25 @@ __device__ void map_row(int length, Formula formula) {
     wait<LANES>();
 }
 
-// store(value(0) + value(1) + …), by one thread.
-template <int LANES, class Op, class Value, class Store>
-__device__ void reduce_row(int length, Value value, Store store) {
+// value(0) + value(1) + …, known to all of them.
+template <int LANES, class Op, class Value>
+__device__ auto reduce_row(int length, Value value) {
     const int lane = threadIdx.x % LANES;
     Op op;
     for (int k = lane; k < length; k += LANES) op.take(value(k), k);
     for (int lanes = 16; lanes; lanes /= 2) op.join(op.beyond(lanes));
-    if constexpr (LANES > 32) {
+    if constexpr (LANES == 32) {
+        return __shfl_sync(~0u, op.result(), 0);
+    } else {
         alignas(8) __shared__ unsigned char memory[LANES / 32 * sizeof(Op)];
         Op *parts = reinterpret_cast<Op *>(memory);
         if (lane % 32 == 0) parts[lane / 32] = op;
         __syncthreads();
-        for (int w = 1; lane == 0 && w < LANES / 32; ++w) op.join(parts[w]);
+        op = parts[0];
+        for (int w = 1; w < LANES / 32; ++w) op.join(parts[w]);
+        __syncthreads();
+        return op.result();
     }
-    if (lane == 0) store(op.result());
-    wait<LANES>();
 }
 
 // store(), by one thread.
@@ -275,48 +278,87 @@ __device__ void once(Store store) {
     wait<LANES>();
 }
 
-// store(s, r, c, Σ_k left(s, r, k) right(s, k, c)) for a stack of matrices. A block computes a tile
-// of 16 M rows and columns, a thread M × M entries of it, by way of shared memory. The operands are
-// formulas; by_row says that memory runs along their second index, as a row of threads then reads.
+// store(value(0) + value(1) + …), by one thread.
+template <int LANES, class Op, class Value, class Store>
+__device__ void reduce_row(int length, Value value, Store store) {
+    const auto total = reduce_row<LANES, Op>(length, value);
+    once<LANES>([=] { store(total); });
+}
+
+// 16 columns of a matrix of 16 M rows, and 16 rows of one of 16 M columns, in shared memory. The
+// operands are formulas; by_row says that memory runs along their second index, as a row of threads
+// then reads. Outside of an operand there are zeros.
 enum layout { by_row, by_column };
 
+template <int M>
+struct strips {
+    static constexpr int TILE = 16 * M, DEPTH = 16, FEW = 16 / sizeof(real);
+    alignas(16) real a[DEPTH][TILE + FEW];
+    real b[DEPTH][TILE + 1];
+
+    template <layout LEFT, class Left>
+    __device__ void left(int rows, int length, Left formula) {
+        for (int e = threadIdx.x; e < DEPTH * TILE; e += BLOCK) {
+            const int k = LEFT == by_row ? e % DEPTH : e / TILE;
+            const int r = LEFT == by_row ? e / DEPTH : e % TILE;
+            a[k][r] = k < length && r < rows ? formula(r, k) : real(0);
+        }
+    }
+    template <layout RIGHT, class Right>
+    __device__ void right(int length, int columns, Right formula) {
+        for (int e = threadIdx.x; e < DEPTH * TILE; e += BLOCK) {
+            const int k = RIGHT == by_row ? e / TILE : e % DEPTH;
+            const int c = RIGHT == by_row ? e % TILE : e / DEPTH;
+            b[k][c] = k < length && c < columns ? formula(k, c) : real(0);
+        }
+    }
+    // Of their product, a thread has the entries (M y + i, x + 16 j): it reads M of `a` at once.
+    __device__ void add(real (&sum)[M][M]) {
+        const int x = threadIdx.x % 16, y = threadIdx.x / 16;
+#pragma unroll
+        for (int k = 0; k < DEPTH; ++k)
+#pragma unroll
+            for (int i = 0; i < M; ++i)
+#pragma unroll
+                for (int j = 0; j < M; ++j) sum[i][j] += a[k][M * y + i] * b[k][x + 16 * j];
+    }
+};
+
+// sum += left right, for 16 M rows and columns at most.
+template <int M, layout LEFT, layout RIGHT, class Left, class Right>
+__device__ void multiply(
+    strips<M> &t, real (&sum)[M][M], int rows, int length, int columns, Left left, Right right
+) {
+    for (int k0 = 0; k0 < length; k0 += t.DEPTH) {
+        t.template left<LEFT>(rows, length - k0, [=](int r, int k) { return left(r, k0 + k); });
+        t.template right<RIGHT>(
+            length - k0, columns, [=](int k, int c) { return right(k0 + k, c); });
+        __syncthreads();
+        t.add(sum);
+        __syncthreads();
+    }
+}
+
+// store(s, r, c, Σ_k left(s, r, k) right(s, k, c)) for a stack of matrices. A block computes a tile
+// of 16 M rows and columns, a thread M × M entries of it, by way of shared memory.
 template <int M, layout LEFT, layout RIGHT, class Left, class Right, class Store>
 __device__ void product(
     int stack, int rows, int columns, int length, Left left, Right right, Store store
 ) {
-    constexpr int TILE = 16 * M, DEPTH = 16;
-    __shared__ real a[DEPTH][TILE + 1], b[DEPTH][TILE + 1];
+    constexpr int TILE = 16 * M;
+    __shared__ strips<M> t;
     const int x = threadIdx.x % 16, y = threadIdx.x / 16;
     const int down = (rows + TILE - 1) / TILE, across = (columns + TILE - 1) / TILE;
     for (int tile = blockIdx.x; tile < stack * down * across; tile += gridDim.x) {
         const int s = tile / (down * across);
-        const int top = tile / across % down * TILE, start = tile % across * TILE;
+        const int r0 = tile / across % down * TILE, c0 = tile % across * TILE;
         real sum[M][M] = {};
-        for (int k0 = 0; k0 < length; k0 += DEPTH) {
-            for (int e = threadIdx.x; e < DEPTH * TILE; e += BLOCK) {
-                const int k = LEFT == by_row ? e % DEPTH : e / TILE;
-                const int r = LEFT == by_row ? e / DEPTH : e % TILE;
-                const bool inside = k0 + k < length && top + r < rows;
-                a[k][r] = inside ? left(s, top + r, k0 + k) : real(0);
-            }
-            for (int e = threadIdx.x; e < DEPTH * TILE; e += BLOCK) {
-                const int k = RIGHT == by_row ? e / TILE : e % DEPTH;
-                const int c = RIGHT == by_row ? e % TILE : e / DEPTH;
-                const bool inside = k0 + k < length && start + c < columns;
-                b[k][c] = inside ? right(s, k0 + k, start + c) : real(0);
-            }
-            __syncthreads();
-#pragma unroll
-            for (int k = 0; k < DEPTH; ++k)
-#pragma unroll
-                for (int i = 0; i < M; ++i)
-#pragma unroll
-                    for (int j = 0; j < M; ++j) sum[i][j] += a[k][y + 16 * i] * b[k][x + 16 * j];
-            __syncthreads();
-        }
+        multiply<M, LEFT, RIGHT>(t, sum, rows - r0, length, columns - c0,
+            [=](int r, int k) { return left(s, r0 + r, k); },
+            [=](int k, int c) { return right(s, k, c0 + c); });
         for (int i = 0; i < M; ++i)
             for (int j = 0; j < M; ++j) {
-                const int r = top + y + 16 * i, c = start + x + 16 * j;
+                const int r = r0 + M * y + i, c = c0 + x + 16 * j;
                 if (r < rows && c < columns) store(s, r, c, sum[i][j]);
             }
     }
@@ -398,24 +440,22 @@ extern "C" __global__ void kernel_turn2(const real *angle2, real *turn2) {
 // y2[b,n,d,h] = block_ln1_gain[b,h] xhat1[b,n,d,h] + block_ln1_shift[b,h]
 extern "C" __global__ void kernel_y2(
     const real *block, const real *y1, const real *block_ln1_gain, const real *block_ln1_shift,
-    real *block_before, real *mean1, real *var1, real *rstd1, real *xhat1, real *y2, int N, int b
+    real *block_before, real *rstd1, real *xhat1, real *y2, int N, int b
 ) {
     rows<32>(N * D, [=](int i) {
         map_row<32>(H, [=](int h) {
             block_before[i * H + h] = b - 1 >= 0 ? block[((b - 1) * (N * D) + i) * H + h] :
                 y1[i * H + h];
         });
-        reduce_row<32, added>(H,
-            [=](int h) { return 0.0078125_r * block_before[i * H + h]; },
-            [=](real sum) { mean1[i] = sum; });
-        reduce_row<32, added>(H,
-            [=](int h) { return 0.0078125_r * power<2>(block_before[i * H + h] - mean1[i]); },
-            [=](real sum) {
-                var1[i] = sum;
-                rstd1[i] = rsqrt(var1[i] + 1e-05_r);
-            });
+        const real mean1 = reduce_row<32, added>(H, [=](int h) {
+            return 0.0078125_r * block_before[i * H + h];
+        });
+        const real var1 = reduce_row<32, added>(H, [=](int h) {
+            return 0.0078125_r * power<2>(block_before[i * H + h] - mean1);
+        });
+        once<32>([=]() { rstd1[i] = rsqrt(var1 + 1e-05_r); });
         map_row<32>(H, [=](int h) {
-            xhat1[i * H + h] = (block_before[i * H + h] - mean1[i]) * rstd1[i];
+            xhat1[i * H + h] = (block_before[i * H + h] - mean1) * rstd1[i];
             y2[i * H + h] = block_ln1_gain[h] * xhat1[i * H + h] + block_ln1_shift[h];
         });
     });
@@ -462,22 +502,22 @@ extern "C" __global__ void kernel_turned2(
 // e1[b,n,a,d,s] = [s ≤ d] exp(u1[b,n,a,d,s])
 // s1[b,n,a,d] = Σ_s e1[b,n,a,d,s]
 // p1[b,n,a,d,s] = e1[b,n,a,d,s]/s1[b,n,a,d]
-extern "C" __global__ void kernel_p1(
-    const real *att_score, real *m1, real *u1, real *e1, real *s1, real *p1, int N
-) {
+extern "C" __global__ void kernel_p1(const real *att_score, real *p1, int N) {
     rows<32>(N * A * D, [=](int i) {
         const int d = i % D;
-        reduce_row<32, largest>(S,
-            [=](int s) { return s <= d ? att_score[i * S + s] : att_score[i * S]; },
-            [=](real most) { m1[i] = most; });
-        map_row<32>(S, [=](int s) {
-            u1[i * S + s] = s <= d ? att_score[i * S + s] - m1[i] : 0_r;
-            e1[i * S + s] = s <= d ? exp(u1[i * S + s]) : 0_r;
+        const real m1 = reduce_row<32, largest>(S, [=](int s) {
+            return s <= d ? att_score[i * S + s] : att_score[i * S];
         });
-        reduce_row<32, added>(S,
-            [=](int s) { return e1[i * S + s]; },
-            [=](real sum) { s1[i] = sum; });
-        map_row<32>(S, [=](int s) { p1[i * S + s] = e1[i * S + s] / s1[i]; });
+        const real s1 = reduce_row<32, added>(S, [=](int s) {
+            const real u1 = s <= d ? att_score[i * S + s] - m1 : 0_r;
+            const real e1 = s <= d ? exp(u1) : 0_r;
+            return e1;
+        });
+        map_row<32>(S, [=](int s) {
+            const real u1 = s <= d ? att_score[i * S + s] - m1 : 0_r;
+            const real e1 = s <= d ? exp(u1) : 0_r;
+            p1[i * S + s] = e1 / s1;
+        });
     });
 }
 
@@ -489,23 +529,21 @@ extern "C" __global__ void kernel_p1(
 // y5[b,n,d,h] = block_ln2_gain[b,h] xhat2[b,n,d,h] + block_ln2_shift[b,h]
 extern "C" __global__ void kernel_y5(
     const real *block_before, const real *att_o, const real *block_ln2_gain,
-    const real *block_ln2_shift, real *sum1, real *mean2, real *var2, real *rstd2, real *xhat2,
-    real *y5, int N
+    const real *block_ln2_shift, real *sum1, real *rstd2, real *xhat2, real *y5, int N
 ) {
     rows<32>(N * D, [=](int i) {
-        map_row<32>(H, [=](int h) { sum1[i * H + h] = block_before[i * H + h] + att_o[i * H + h];
-            });
-        reduce_row<32, added>(H,
-            [=](int h) { return 0.0078125_r * sum1[i * H + h]; },
-            [=](real sum) { mean2[i] = sum; });
-        reduce_row<32, added>(H,
-            [=](int h) { return 0.0078125_r * power<2>(sum1[i * H + h] - mean2[i]); },
-            [=](real sum) {
-                var2[i] = sum;
-                rstd2[i] = rsqrt(var2[i] + 1e-05_r);
-            });
         map_row<32>(H, [=](int h) {
-            xhat2[i * H + h] = (sum1[i * H + h] - mean2[i]) * rstd2[i];
+            sum1[i * H + h] = block_before[i * H + h] + att_o[i * H + h];
+        });
+        const real mean2 = reduce_row<32, added>(H, [=](int h) {
+            return 0.0078125_r * sum1[i * H + h];
+        });
+        const real var2 = reduce_row<32, added>(H, [=](int h) {
+            return 0.0078125_r * power<2>(sum1[i * H + h] - mean2);
+        });
+        once<32>([=]() { rstd2[i] = rsqrt(var2 + 1e-05_r); });
+        map_row<32>(H, [=](int h) {
+            xhat2[i * H + h] = (sum1[i * H + h] - mean2) * rstd2[i];
             y5[i * H + h] = block_ln2_gain[h] * xhat2[i * H + h] + block_ln2_shift[h];
         });
     });
@@ -532,23 +570,19 @@ extern "C" __global__ void kernel_block(const real *sum1, const real *z2, real *
 // xhat3[n,d,h] = (h[n,d,h] - mean3[n,d]) rstd3[n,d]
 // y6[n,d,h] = ln_gain[h] xhat3[n,d,h] + ln_shift[h]
 extern "C" __global__ void kernel_y6(
-    const real *block, const real *ln_gain, const real *ln_shift, real *mean3, real *var3,
-    real *rstd3, real *xhat3, real *y6, int N
+    const real *block, const real *ln_gain, const real *ln_shift, real *rstd3, real *xhat3,
+    real *y6, int N
 ) {
     rows<32>(N * D, [=](int i) {
-        reduce_row<32, added>(H,
-            [=](int h) { return 0.0078125_r * block[((B - 1) * (N * D) + i) * H + h]; },
-            [=](real sum) { mean3[i] = sum; });
-        reduce_row<32, added>(H,
-            [=](int h) {
-                return 0.0078125_r * power<2>(block[((B - 1) * (N * D) + i) * H + h] - mean3[i]);
-            },
-            [=](real sum) {
-                var3[i] = sum;
-                rstd3[i] = rsqrt(var3[i] + 1e-05_r);
-            });
+        const real mean3 = reduce_row<32, added>(H, [=](int h) {
+            return 0.0078125_r * block[((B - 1) * (N * D) + i) * H + h];
+        });
+        const real var3 = reduce_row<32, added>(H, [=](int h) {
+            return 0.0078125_r * power<2>(block[((B - 1) * (N * D) + i) * H + h] - mean3);
+        });
+        once<32>([=]() { rstd3[i] = rsqrt(var3 + 1e-05_r); });
         map_row<32>(H, [=](int h) {
-            xhat3[i * H + h] = (block[((B - 1) * (N * D) + i) * H + h] - mean3[i]) * rstd3[i];
+            xhat3[i * H + h] = (block[((B - 1) * (N * D) + i) * H + h] - mean3) * rstd3[i];
             y6[i * H + h] = ln_gain[h] * xhat3[i * H + h] + ln_shift[h];
         });
     });
@@ -590,13 +624,13 @@ extern "C" __global__ void kernel_loss(
 // p2[n,d,m] = e2[n,d,m]/s2[n,d]
 // ∂L/∂logits[n,d,m] = (p2[n,d,m] - δ(m,next_token[n,d]))/(D N)
 extern "C" __global__ void kernel_d_logits(
-    const real *s2, const real *e2, const int *next_token, real *p2, real *d_logits, int N
+    const real *s2, const real *e2, const int *next_token, real *d_logits, int N
 ) {
-    each_of(N * D * M, [=](int i, real e2, real &p2, real &d_logits) {
+    each_of(N * D * M, [=](int i, real e2, real &d_logits) {
         const int n = i / (D * M), d = i / M % D, m = i % M;
-        p2 = e2 / s2[n * D + d];
+        const real p2 = e2 / s2[n * D + d];
         d_logits = 0.015625_r * (p2 - real(m == next_token[n * D + d])) / real(N);
-    }, e2, p2, d_logits);
+    }, e2, d_logits);
 }
 
 // ∂L/∂head_b[m] = Σ_{n,d} ∂L/∂logits[n,d,m]
@@ -681,21 +715,21 @@ extern "C" __global__ void kernel_d_block_up_b(const real *d_z1, real *d_block_u
 // Likewise ∂L/∂block_before.
 extern "C" __global__ void kernel_d_sum1(
     const real *block_ln2_gain, const real *d_y5, const real *xhat2, const real *rstd2,
-    const real *d_block, real *d_xhat2, real *xhat2_dot_d_xhat2, real *sum_d_xhat2, real *d_sum1,
-    int N
+    const real *d_block, real *d_sum1, int N
 ) {
     rows<32>(N * D, [=](int i) {
-        map_row<32>(H, [=](int h) { d_xhat2[i * H + h] = block_ln2_gain[h] * d_y5[i * H + h]; });
-        reduce_row<32, added>(H,
-            [=](int h) { return xhat2[i * H + h] * d_xhat2[i * H + h]; },
-            [=](real sum) { xhat2_dot_d_xhat2[i] = sum; });
-        reduce_row<32, added>(H,
-            [=](int h) { return d_xhat2[i * H + h]; },
-            [=](real sum) { sum_d_xhat2[i] = sum; });
+        const real xhat2_dot_d_xhat2 = reduce_row<32, added>(H, [=](int h) {
+            const real d_xhat2 = block_ln2_gain[h] * d_y5[i * H + h];
+            return xhat2[i * H + h] * d_xhat2;
+        });
+        const real sum_d_xhat2 = reduce_row<32, added>(H, [=](int h) {
+            const real d_xhat2 = block_ln2_gain[h] * d_y5[i * H + h];
+            return d_xhat2;
+        });
         map_row<32>(H, [=](int h) {
-            d_sum1[i * H + h] = rstd2[i] * d_xhat2[i * H + h] + d_block[i * H + h] - 0.0078125_r *
-                rstd2[i] * sum_d_xhat2[i] - 0.0078125_r * rstd2[i] * xhat2[i * H + h] *
-                xhat2_dot_d_xhat2[i];
+            const real d_xhat2 = block_ln2_gain[h] * d_y5[i * H + h];
+            d_sum1[i * H + h] = rstd2[i] * d_xhat2 + d_block[i * H + h] - 0.0078125_r * rstd2[i] *
+                sum_d_xhat2 - 0.0078125_r * rstd2[i] * xhat2[i * H + h] * xhat2_dot_d_xhat2;
         });
     });
 }
@@ -703,16 +737,15 @@ extern "C" __global__ void kernel_d_sum1(
 // p1_dot_d_p1[b,n,a,d] = Σ_s p1[b,n,a,d,s] ∂L/∂p1[b,n,a,d,s]
 // ∂L/∂att_score[b,n,a,d,s] = [s ≤ d] p1[b,n,a,d,s] (∂L/∂p1[b,n,a,d,s] - p1_dot_d_p1[b,n,a,d])
 extern "C" __global__ void kernel_d_att_score(
-    const real *p1, const real *d_p1, real *p1_dot_d_p1, real *d_att_score, int N
+    const real *p1, const real *d_p1, real *d_att_score, int N
 ) {
     rows<32>(N * A * D, [=](int i) {
         const int d = i % D;
-        reduce_row<32, added>(S,
-            [=](int s) { return p1[i * S + s] * d_p1[i * S + s]; },
-            [=](real sum) { p1_dot_d_p1[i] = sum; });
+        const real p1_dot_d_p1 = reduce_row<32, added>(S, [=](int s) {
+            return p1[i * S + s] * d_p1[i * S + s];
+        });
         map_row<32>(S, [=](int s) {
-            d_att_score[i * S + s] = s <= d ? p1[i * S + s] * (d_p1[i * S + s] - p1_dot_d_p1[i]) :
-                0_r;
+            d_att_score[i * S + s] = s <= d ? p1[i * S + s] * (d_p1[i * S + s] - p1_dot_d_p1) : 0_r;
         });
     });
 }
@@ -1188,11 +1221,11 @@ class Activations:
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         self.N, self.kernels = N, Kernels.of(dtype)
-        rows_N = cp.empty((443136, N), dtype)
+        rows_N = cp.empty((409856, N), dtype)
         rows = cp.empty(9216, dtype)
         self.tokens = cp.empty((N, D), np.int32)  # tokens[n,d]
         self.next_token = cp.empty((N, D), np.int32)  # next_token[n,d]
-        self.y1 = rows_N[425984:434176].reshape((N, D, H))  # y1[n,d,h]
+        self.y1 = rows_N[393216:401408].reshape((N, D, H))  # y1[n,d,h]
         self.logits = cp.empty((N, D, M), dtype)  # logits[n,d,m]
         self.loss = cp.empty((), dtype)  # loss
         self.angle1 = rows[4096:5120].reshape((D, J))  # angle1[d,j]
@@ -1200,10 +1233,8 @@ class Activations:
         self.angle2 = rows[8192:9216].reshape((S, J))  # angle2[s,j]
         self.turn2 = rows[4096:8192].reshape((S, J, G, F))  # turn2[s,j,g,f]
         self.block = rows_N[229376:245760].reshape((B, N, D, H))  # block[b,n,d,h]
-        self.block_before = rows_N[434176:442368].reshape((N, D, H))  # block_before[n,d,h]
-        self.mean1 = rows_N[376832:376896].reshape((N, D))  # mean1[n,d]
-        self.var1 = rows_N[376896:376960].reshape((N, D))  # var1[n,d]
-        self.rstd1 = rows_N[442880:443008].reshape((B, N, D))  # rstd1[b,n,d]
+        self.block_before = rows_N[401408:409600].reshape((N, D, H))  # block_before[n,d,h]
+        self.rstd1 = rows_N[409600:409728].reshape((B, N, D))  # rstd1[b,n,d]
         self.xhat1 = rows_N[245760:262144].reshape((B, N, D, H))  # xhat1[b,n,d,h]
         self.y2 = rows_N[262144:278528].reshape((B, N, D, H))  # y2[b,n,d,h]
         self.att_v = rows_N[278528:294912].reshape((B, N, S, A, K))  # att_v[b,n,s,a,k]
@@ -1211,7 +1242,7 @@ class Activations:
         self.turned2 = rows_N[311296:327680].reshape((B, N, S, A, J, G))  # turned2[b,n,s,a,j,g]
         self.p1 = rows_N[196608:229376].reshape((B, N, A, D, S))  # p1[b,n,a,d,s]
         self.att_mixed = rows_N[327680:344064].reshape((B, N, D, A, K))  # att_mixed[b,n,d,a,k]
-        self.rstd2 = rows_N[443008:443136].reshape((B, N, D))  # rstd2[b,n,d]
+        self.rstd2 = rows_N[409728:409856].reshape((B, N, D))  # rstd2[b,n,d]
         self.xhat2 = rows_N[344064:360448].reshape((B, N, D, H))  # xhat2[b,n,d,h]
         self.y5 = rows_N[360448:376832].reshape((B, N, D, H))  # y5[b,n,d,h]
         self.z1 = rows_N[0:65536].reshape((B, N, D, E))  # z1[b,n,d,e]
@@ -1220,18 +1251,10 @@ class Activations:
         self.att_q = rows_N[376832:385024].reshape((N, D, A, K))  # att_q[n,d,a,k]
         self.att_k = rows_N[385024:393216].reshape((N, S, A, K))  # att_k[n,s,a,k]
         self.att_score = rows_N[376832:393216].reshape((N, A, D, S))  # att_score[n,a,d,s]
-        self.m1 = rows_N[442368:442624].reshape((N, A, D))  # m1[n,a,d]
-        self.u1 = rows_N[393216:409600].reshape((N, A, D, S))  # u1[n,a,d,s]
-        self.e1 = rows_N[409600:425984].reshape((N, A, D, S))  # e1[n,a,d,s]
-        self.s1 = rows_N[442624:442880].reshape((N, A, D))  # s1[n,a,d]
         self.att_o = rows_N[376832:385024].reshape((N, D, H))  # att_o[n,d,h]
-        self.sum1 = rows_N[434176:442368].reshape((N, D, H))  # sum1[n,d,h]
-        self.mean2 = rows_N[385024:385088].reshape((N, D))  # mean2[n,d]
-        self.var2 = rows_N[385088:385152].reshape((N, D))  # var2[n,d]
+        self.sum1 = rows_N[401408:409600].reshape((N, D, H))  # sum1[n,d,h]
         self.z2 = rows_N[376832:385024].reshape((N, D, H))  # z2[n,d,h]
-        self.mean3 = rows_N[16384:16448].reshape((N, D))  # mean3[n,d]
-        self.var3 = rows_N[16448:16512].reshape((N, D))  # var3[n,d]
-        self.rstd3 = rows_N[16512:16576].reshape((N, D))  # rstd3[n,d]
+        self.rstd3 = rows_N[16384:16448].reshape((N, D))  # rstd3[n,d]
         self.xhat3 = rows_N[0:8192].reshape((N, D, H))  # xhat3[n,d,h]
         self.y6 = rows_N[8192:16384].reshape((N, D, H))  # y6[n,d,h]
         self.m2 = rows_N[6144:6208].reshape((N, D))  # m2[n,d]
@@ -1249,21 +1272,19 @@ class Workspace(Activations):
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         self.N, self.kernels = N, Kernels.of(dtype)
-        rows_N = cp.empty((443136, N), dtype)
+        rows_N = cp.empty((442816, N), dtype)
         rows = cp.empty(9216, dtype)
         self.tokens = cp.empty((N, D), np.int32)  # tokens[n,d]
         self.next_token = cp.empty((N, D), np.int32)  # next_token[n,d]
-        self.y1 = rows_N[425984:434176].reshape((N, D, H))  # y1[n,d,h]
+        self.y1 = rows_N[393216:401408].reshape((N, D, H))  # y1[n,d,h]
         self.loss = cp.empty((), dtype)  # loss
         self.angle1 = rows[4096:5120].reshape((D, J))  # angle1[d,j]
         self.turn1 = rows[0:4096].reshape((D, J, G, F))  # turn1[d,j,g,f]
         self.angle2 = rows[8192:9216].reshape((S, J))  # angle2[s,j]
         self.turn2 = rows[4096:8192].reshape((S, J, G, F))  # turn2[s,j,g,f]
         self.block = rows_N[229376:245760].reshape((B, N, D, H))  # block[b,n,d,h]
-        self.block_before = rows_N[434176:442368].reshape((N, D, H))  # block_before[n,d,h]
-        self.mean1 = rows_N[245760:245824].reshape((N, D))  # mean1[n,d]
-        self.var1 = rows_N[245824:245888].reshape((N, D))  # var1[n,d]
-        self.rstd1 = rows_N[442880:443008].reshape((B, N, D))  # rstd1[b,n,d]
+        self.block_before = rows_N[401408:409600].reshape((N, D, H))  # block_before[n,d,h]
+        self.rstd1 = rows_N[442368:442496].reshape((B, N, D))  # rstd1[b,n,d]
         self.xhat1 = rows_N[262144:278528].reshape((B, N, D, H))  # xhat1[b,n,d,h]
         self.y2 = rows_N[278528:294912].reshape((B, N, D, H))  # y2[b,n,d,h]
         self.att_v = rows_N[294912:311296].reshape((B, N, S, A, K))  # att_v[b,n,s,a,k]
@@ -1271,7 +1292,7 @@ class Workspace(Activations):
         self.turned2 = rows_N[327680:344064].reshape((B, N, S, A, J, G))  # turned2[b,n,s,a,j,g]
         self.p1 = rows_N[196608:229376].reshape((B, N, A, D, S))  # p1[b,n,a,d,s]
         self.att_mixed = rows_N[344064:360448].reshape((B, N, D, A, K))  # att_mixed[b,n,d,a,k]
-        self.rstd2 = rows_N[443008:443136].reshape((B, N, D))  # rstd2[b,n,d]
+        self.rstd2 = rows_N[442496:442624].reshape((B, N, D))  # rstd2[b,n,d]
         self.xhat2 = rows_N[360448:376832].reshape((B, N, D, H))  # xhat2[b,n,d,h]
         self.y5 = rows_N[376832:393216].reshape((B, N, D, H))  # y5[b,n,d,h]
         self.z1 = rows_N[0:65536].reshape((B, N, D, E))  # z1[b,n,d,e]
@@ -1280,18 +1301,10 @@ class Workspace(Activations):
         self.att_q = rows_N[245760:253952].reshape((N, D, A, K))  # att_q[n,d,a,k]
         self.att_k = rows_N[253952:262144].reshape((N, S, A, K))  # att_k[n,s,a,k]
         self.att_score = rows_N[245760:262144].reshape((N, A, D, S))  # att_score[n,a,d,s]
-        self.m1 = rows_N[442368:442624].reshape((N, A, D))  # m1[n,a,d]
-        self.u1 = rows_N[393216:409600].reshape((N, A, D, S))  # u1[n,a,d,s]
-        self.e1 = rows_N[409600:425984].reshape((N, A, D, S))  # e1[n,a,d,s]
-        self.s1 = rows_N[442624:442880].reshape((N, A, D))  # s1[n,a,d]
         self.att_o = rows_N[245760:253952].reshape((N, D, H))  # att_o[n,d,h]
-        self.sum1 = rows_N[434176:442368].reshape((N, D, H))  # sum1[n,d,h]
-        self.mean2 = rows_N[253952:254016].reshape((N, D))  # mean2[n,d]
-        self.var2 = rows_N[254016:254080].reshape((N, D))  # var2[n,d]
+        self.sum1 = rows_N[401408:409600].reshape((N, D, H))  # sum1[n,d,h]
         self.z2 = rows_N[245760:253952].reshape((N, D, H))  # z2[n,d,h]
-        self.mean3 = rows_N[253952:254016].reshape((N, D))  # mean3[n,d]
-        self.var3 = rows_N[254016:254080].reshape((N, D))  # var3[n,d]
-        self.rstd3 = rows_N[442368:442432].reshape((N, D))  # rstd3[n,d]
+        self.rstd3 = rows_N[442624:442688].reshape((N, D))  # rstd3[n,d]
         self.xhat3 = rows_N[409600:417792].reshape((N, D, H))  # xhat3[n,d,h]
         self.y6 = rows_N[245760:253952].reshape((N, D, H))  # y6[n,d,h]
         self.logits = rows_N[229376:235520].reshape((N, D, M))  # logits[n,d,m]
@@ -1301,12 +1314,11 @@ class Workspace(Activations):
         self.logits_at_next_token = rows_N[241792:241856].reshape(
             (N, D)
         )  # logits_at_next_token[n,d]
-        self.p2 = rows_N[235520:241664].reshape((N, D, M))  # p2[n,d,m]
-        self.d_logits = rows_N[229376:235520].reshape((N, D, M))  # ∂L/∂logits[n,d,m]
+        self.d_logits = rows_N[235520:241664].reshape((N, D, M))  # ∂L/∂logits[n,d,m]
         self.d_y6 = rows_N[417792:425984].reshape((N, D, H))  # ∂L/∂y6[n,d,h]
         self.d_xhat3 = rows_N[417792:425984].reshape((N, D, H))  # ∂L/∂xhat3[n,d,h]
-        self.xhat3_dot_d_xhat3 = rows_N[442432:442496].reshape((N, D))  # xhat3_dot_d_xhat3[n,d]
-        self.sum_d_xhat3 = rows_N[442496:442560].reshape((N, D))  # sum_d_xhat3[n,d]
+        self.xhat3_dot_d_xhat3 = rows_N[442688:442752].reshape((N, D))  # xhat3_dot_d_xhat3[n,d]
+        self.sum_d_xhat3 = rows_N[442752:442816].reshape((N, D))  # sum_d_xhat3[n,d]
         self.d_block_before = rows_N[393216:409600].reshape(
             (B, N, D, H)
         )  # ∂L/∂block_before[b,n,d,h]
@@ -1314,13 +1326,9 @@ class Workspace(Activations):
         self.d_gelu1 = rows_N[229376:262144].reshape((N, D, E))  # ∂L/∂gelu1[n,d,e]
         self.d_z1 = rows_N[229376:262144].reshape((N, D, E))  # ∂L/∂z1[n,d,e]
         self.d_y5 = rows_N[434176:442368].reshape((N, D, H))  # ∂L/∂y5[n,d,h]
-        self.d_xhat2 = rows_N[434176:442368].reshape((N, D, H))  # ∂L/∂xhat2[n,d,h]
-        self.xhat2_dot_d_xhat2 = rows_N[229376:229440].reshape((N, D))  # xhat2_dot_d_xhat2[n,d]
-        self.sum_d_xhat2 = rows_N[229440:229504].reshape((N, D))  # sum_d_xhat2[n,d]
         self.d_sum1 = rows_N[425984:434176].reshape((N, D, H))  # ∂L/∂sum1[n,d,h]
         self.d_att_mixed = rows_N[245760:253952].reshape((N, D, A, K))  # ∂L/∂att_mixed[n,d,a,k]
         self.d_p1 = rows_N[229376:245760].reshape((N, A, D, S))  # ∂L/∂p1[n,a,d,s]
-        self.p1_dot_d_p1 = rows_N[253952:254208].reshape((N, A, D))  # p1_dot_d_p1[n,a,d]
         self.d_att_score = rows_N[229376:245760].reshape((N, A, D, S))  # ∂L/∂att_score[n,a,d,s]
         self.d_y4 = rows_N[253952:262144].reshape((N, S, A, K))  # ∂L/∂y4[n,s,a,k]
         self.d_pair2 = rows_N[434176:442368].reshape((N, S, A, J, F))  # ∂L/∂pair2[n,s,a,j,f]
@@ -1328,14 +1336,11 @@ class Workspace(Activations):
         self.d_pair1 = rows_N[229376:237568].reshape((N, D, A, J, F))  # ∂L/∂pair1[n,d,a,j,f]
         self.d_att_v = rows_N[237568:245760].reshape((N, S, A, K))  # ∂L/∂att_v[n,s,a,k]
         self.d_y2 = rows_N[245760:253952].reshape((N, D, H))  # ∂L/∂y2[n,d,h]
-        self.d_xhat1 = rows_N[245760:253952].reshape((N, D, H))  # ∂L/∂xhat1[n,d,h]
-        self.xhat1_dot_d_xhat1 = rows_N[229376:229440].reshape((N, D))  # xhat1_dot_d_xhat1[n,d]
-        self.sum_d_xhat1 = rows_N[229440:229504].reshape((N, D))  # sum_d_xhat1[n,d]
 
 
 def needed(N: int, dtype: str) -> int:
     """Return the bytes that a step on N examples takes: its workspace, and the next batch."""
-    return np.dtype(dtype).itemsize * (443136 * N + 9217) + 4 * (256 * N)
+    return np.dtype(dtype).itemsize * (442816 * N + 9217) + 4 * (256 * N)
 
 
 def workspace(N: int, dtype: str) -> Workspace:
@@ -1434,8 +1439,6 @@ def forward(p: Params, a: Activations) -> None:
             p.block_ln1_gain[b],
             p.block_ln1_shift[b],
             a.block_before,
-            a.mean1,
-            a.var1,
             a.rstd1[b],
             a.xhat1[b],
             a.y2[b],
@@ -1485,7 +1488,7 @@ def forward(p: Params, a: Activations) -> None:
         # e1[b,n,a,d,s] = [s ≤ d] exp(u1[b,n,a,d,s])
         # s1[b,n,a,d] = Σ_s e1[b,n,a,d,s]
         # p1[b,n,a,d,s] = e1[b,n,a,d,s]/s1[b,n,a,d]
-        k.by_warp("p1", N * A * D, a.att_score, a.m1, a.u1, a.e1, a.s1, a.p1[b], N)
+        k.by_warp("p1", N * A * D, a.att_score, a.p1[b], N)
 
         # att_mixed[b,n,d,a,k] = Σ_s att_v[b,n,s,a,k] p1[b,n,a,d,s]
         k.matmul(
@@ -1516,8 +1519,6 @@ def forward(p: Params, a: Activations) -> None:
             p.block_ln2_gain[b],
             p.block_ln2_shift[b],
             a.sum1,
-            a.mean2,
-            a.var2,
             a.rstd2[b],
             a.xhat2[b],
             a.y5[b],
@@ -1552,9 +1553,7 @@ def forward(p: Params, a: Activations) -> None:
     # rstd3[n,d] = 1/√(var3[n,d] + 1e-05)
     # xhat3[n,d,h] = (h[n,d,h] - mean3[n,d]) rstd3[n,d]
     # y6[n,d,h] = ln_gain[h] xhat3[n,d,h] + ln_shift[h]
-    k.by_warp(
-        "y6", N * D, a.block, p.ln_gain, p.ln_shift, a.mean3, a.var3, a.rstd3, a.xhat3, a.y6, N
-    )
+    k.by_warp("y6", N * D, a.block, p.ln_gain, p.ln_shift, a.rstd3, a.xhat3, a.y6, N)
 
     # logits[n,d,m] = Σ_h head_W[h,m] y6[n,d,h] + head_b[m]
     k.matmul(a.y6.reshape(N * D, H), p.head_W, a.logits.reshape(N * D, M), bias=p.head_b)
@@ -1592,7 +1591,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # p2[n,d,m] = e2[n,d,m]/s2[n,d]
     # ∂L/∂logits[n,d,m] = (p2[n,d,m] - δ(m,next_token[n,d]))/(D N)
-    k.each_of("d_logits", N * D * M, a.s2, a.e2, a.next_token, a.p2, a.d_logits, N)
+    k.each_of("d_logits", N * D * M, a.s2, a.e2, a.next_token, a.d_logits, N)
 
     # ∂L/∂head_W[h,m] = Σ_{n,d} y6[n,d,h] ∂L/∂logits[n,d,m]
     k.matmul(a.y6.reshape(N * D, H).T, a.d_logits.reshape(N * D, M), g.head_W)
@@ -1682,9 +1681,6 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
             a.xhat2[b],
             a.rstd2[b],
             a.d_block,
-            a.d_xhat2,
-            a.xhat2_dot_d_xhat2,
-            a.sum_d_xhat2,
             a.d_sum1,
             N,
         )
@@ -1716,7 +1712,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
         # p1_dot_d_p1[b,n,a,d] = Σ_s p1[b,n,a,d,s] ∂L/∂p1[b,n,a,d,s]
         # ∂L/∂att_score[b,n,a,d,s] = [s ≤ d] p1[b,n,a,d,s] (∂L/∂p1[b,n,a,d,s] -
         #     p1_dot_d_p1[b,n,a,d])
-        k.by_warp("d_att_score", N * A * D, a.p1[b], a.d_p1, a.p1_dot_d_p1, a.d_att_score, N)
+        k.by_warp("d_att_score", N * A * D, a.p1[b], a.d_p1, a.d_att_score, N)
 
         # ∂L/∂y4[b,n,s,a,k] = Σ_d y3[b,n,d,a,k] ∂L/∂att_score[b,n,a,d,s]/√K
         k.matmul(
@@ -1817,9 +1813,6 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
             a.xhat1[b],
             a.rstd1[b],
             a.d_sum1,
-            a.d_xhat1,
-            a.xhat1_dot_d_xhat1,
-            a.sum_d_xhat1,
             a.d_block_before[b],
             N,
         )

@@ -218,22 +218,25 @@ __device__ void map_row(int length, Formula formula) {
     wait<LANES>();
 }
 
-// store(value(0) + value(1) + …), by one thread.
-template <int LANES, class Op, class Value, class Store>
-__device__ void reduce_row(int length, Value value, Store store) {
+// value(0) + value(1) + …, known to all of them.
+template <int LANES, class Op, class Value>
+__device__ auto reduce_row(int length, Value value) {
     const int lane = threadIdx.x % LANES;
     Op op;
     for (int k = lane; k < length; k += LANES) op.take(value(k), k);
     for (int lanes = 16; lanes; lanes /= 2) op.join(op.beyond(lanes));
-    if constexpr (LANES > 32) {
+    if constexpr (LANES == 32) {
+        return __shfl_sync(~0u, op.result(), 0);
+    } else {
         alignas(8) __shared__ unsigned char memory[LANES / 32 * sizeof(Op)];
         Op *parts = reinterpret_cast<Op *>(memory);
         if (lane % 32 == 0) parts[lane / 32] = op;
         __syncthreads();
-        for (int w = 1; lane == 0 && w < LANES / 32; ++w) op.join(parts[w]);
+        op = parts[0];
+        for (int w = 1; w < LANES / 32; ++w) op.join(parts[w]);
+        __syncthreads();
+        return op.result();
     }
-    if (lane == 0) store(op.result());
-    wait<LANES>();
 }
 
 // store(), by one thread.
@@ -243,48 +246,87 @@ __device__ void once(Store store) {
     wait<LANES>();
 }
 
-// store(s, r, c, Σ_k left(s, r, k) right(s, k, c)) for a stack of matrices. A block computes a tile
-// of 16 M rows and columns, a thread M × M entries of it, by way of shared memory. The operands are
-// formulas; by_row says that memory runs along their second index, as a row of threads then reads.
+// store(value(0) + value(1) + …), by one thread.
+template <int LANES, class Op, class Value, class Store>
+__device__ void reduce_row(int length, Value value, Store store) {
+    const auto total = reduce_row<LANES, Op>(length, value);
+    once<LANES>([=] { store(total); });
+}
+
+// 16 columns of a matrix of 16 M rows, and 16 rows of one of 16 M columns, in shared memory. The
+// operands are formulas; by_row says that memory runs along their second index, as a row of threads
+// then reads. Outside of an operand there are zeros.
 enum layout { by_row, by_column };
 
+template <int M>
+struct strips {
+    static constexpr int TILE = 16 * M, DEPTH = 16, FEW = 16 / sizeof(real);
+    alignas(16) real a[DEPTH][TILE + FEW];
+    real b[DEPTH][TILE + 1];
+
+    template <layout LEFT, class Left>
+    __device__ void left(int rows, int length, Left formula) {
+        for (int e = threadIdx.x; e < DEPTH * TILE; e += BLOCK) {
+            const int k = LEFT == by_row ? e % DEPTH : e / TILE;
+            const int r = LEFT == by_row ? e / DEPTH : e % TILE;
+            a[k][r] = k < length && r < rows ? formula(r, k) : real(0);
+        }
+    }
+    template <layout RIGHT, class Right>
+    __device__ void right(int length, int columns, Right formula) {
+        for (int e = threadIdx.x; e < DEPTH * TILE; e += BLOCK) {
+            const int k = RIGHT == by_row ? e / TILE : e % DEPTH;
+            const int c = RIGHT == by_row ? e % TILE : e / DEPTH;
+            b[k][c] = k < length && c < columns ? formula(k, c) : real(0);
+        }
+    }
+    // Of their product, a thread has the entries (M y + i, x + 16 j): it reads M of `a` at once.
+    __device__ void add(real (&sum)[M][M]) {
+        const int x = threadIdx.x % 16, y = threadIdx.x / 16;
+#pragma unroll
+        for (int k = 0; k < DEPTH; ++k)
+#pragma unroll
+            for (int i = 0; i < M; ++i)
+#pragma unroll
+                for (int j = 0; j < M; ++j) sum[i][j] += a[k][M * y + i] * b[k][x + 16 * j];
+    }
+};
+
+// sum += left right, for 16 M rows and columns at most.
+template <int M, layout LEFT, layout RIGHT, class Left, class Right>
+__device__ void multiply(
+    strips<M> &t, real (&sum)[M][M], int rows, int length, int columns, Left left, Right right
+) {
+    for (int k0 = 0; k0 < length; k0 += t.DEPTH) {
+        t.template left<LEFT>(rows, length - k0, [=](int r, int k) { return left(r, k0 + k); });
+        t.template right<RIGHT>(
+            length - k0, columns, [=](int k, int c) { return right(k0 + k, c); });
+        __syncthreads();
+        t.add(sum);
+        __syncthreads();
+    }
+}
+
+// store(s, r, c, Σ_k left(s, r, k) right(s, k, c)) for a stack of matrices. A block computes a tile
+// of 16 M rows and columns, a thread M × M entries of it, by way of shared memory.
 template <int M, layout LEFT, layout RIGHT, class Left, class Right, class Store>
 __device__ void product(
     int stack, int rows, int columns, int length, Left left, Right right, Store store
 ) {
-    constexpr int TILE = 16 * M, DEPTH = 16;
-    __shared__ real a[DEPTH][TILE + 1], b[DEPTH][TILE + 1];
+    constexpr int TILE = 16 * M;
+    __shared__ strips<M> t;
     const int x = threadIdx.x % 16, y = threadIdx.x / 16;
     const int down = (rows + TILE - 1) / TILE, across = (columns + TILE - 1) / TILE;
     for (int tile = blockIdx.x; tile < stack * down * across; tile += gridDim.x) {
         const int s = tile / (down * across);
-        const int top = tile / across % down * TILE, start = tile % across * TILE;
+        const int r0 = tile / across % down * TILE, c0 = tile % across * TILE;
         real sum[M][M] = {};
-        for (int k0 = 0; k0 < length; k0 += DEPTH) {
-            for (int e = threadIdx.x; e < DEPTH * TILE; e += BLOCK) {
-                const int k = LEFT == by_row ? e % DEPTH : e / TILE;
-                const int r = LEFT == by_row ? e / DEPTH : e % TILE;
-                const bool inside = k0 + k < length && top + r < rows;
-                a[k][r] = inside ? left(s, top + r, k0 + k) : real(0);
-            }
-            for (int e = threadIdx.x; e < DEPTH * TILE; e += BLOCK) {
-                const int k = RIGHT == by_row ? e / TILE : e % DEPTH;
-                const int c = RIGHT == by_row ? e % TILE : e / DEPTH;
-                const bool inside = k0 + k < length && start + c < columns;
-                b[k][c] = inside ? right(s, k0 + k, start + c) : real(0);
-            }
-            __syncthreads();
-#pragma unroll
-            for (int k = 0; k < DEPTH; ++k)
-#pragma unroll
-                for (int i = 0; i < M; ++i)
-#pragma unroll
-                    for (int j = 0; j < M; ++j) sum[i][j] += a[k][y + 16 * i] * b[k][x + 16 * j];
-            __syncthreads();
-        }
+        multiply<M, LEFT, RIGHT>(t, sum, rows - r0, length, columns - c0,
+            [=](int r, int k) { return left(s, r0 + r, k); },
+            [=](int k, int c) { return right(s, k, c0 + c); });
         for (int i = 0; i < M; ++i)
             for (int j = 0; j < M; ++j) {
-                const int r = top + y + 16 * i, c = start + x + 16 * j;
+                const int r = r0 + M * y + i, c = c0 + x + 16 * j;
                 if (r < rows && c < columns) store(s, r, c, sum[i][j]);
             }
     }
@@ -356,13 +398,13 @@ extern "C" __global__ void kernel_loss(
 // p[n,k] = e[n,k]/s[n]
 // ∂L/∂logits[n,k] = (p[n,k] - 0.1/K - 0.9 δ(k,digit[n]))/N
 extern "C" __global__ void kernel_d_logits(
-    const real *s, const real *e, const int *digit, real *p, real *d_logits, int N
+    const real *s, const real *e, const int *digit, real *d_logits, int N
 ) {
-    each_of(N * K, [=](int i, real e, real &p, real &d_logits) {
+    each_of(N * K, [=](int i, real e, real &d_logits) {
         const int n = i / K, k = i % K;
-        p = e / s[n];
+        const real p = e / s[n];
         d_logits = (p - (k == digit[n] ? 0.9_r : 0_r) - 0.01_r) / real(N);
-    }, e, p, d_logits);
+    }, e, d_logits);
 }
 
 // ∂L/∂fc2_W[h,k] = Σ_n h[n,h] ∂L/∂logits[n,k]
@@ -385,15 +427,14 @@ extern "C" __global__ void kernel_d_fc2_b(const real *d_logits, real *d_fc2_b, i
 // ∂L/∂h[n,h] = Σ_k fc2_W[h,k] ∂L/∂logits[n,k]
 // ∂L/∂z1[n,h] = [z1[n,h] > 0] ∂L/∂h[n,h]
 extern "C" __global__ void kernel_d_z1(
-    const real *d_logits, const real *fc2_W, const real *z1, real *d_h, real *d_z1, int N
+    const real *d_logits, const real *fc2_W, const real *z1, real *d_z1, int N
 ) {
     product<2, by_row, by_column>(1, N, H, K,
         [=](int, int n, int k) { return d_logits[n * K + k]; },
         [=](int, int k, int h) { return fc2_W[h * K + k]; },
         [=](int, int n, int h, real sum) {
-            const int at = n * H + h;
-            d_h[at] = sum;
-            d_z1[at] = z1[at] > 0_r ? d_h[at] : 0_r;
+            const real d_h = sum;
+            d_z1[n * H + h] = z1[n * H + h] > 0_r ? d_h : 0_r;
         });
 }
 
@@ -589,9 +630,7 @@ class Workspace(Activations):
         self.s = rows_N[92:93].reshape(N)  # s[n]
         self.average = rows_N[96:97].reshape(N)  # average[n]
         self.logits_at_digit = rows_N[100:101].reshape(N)  # logits_at_digit[n]
-        self.p = rows_N[76:86].reshape((N, K))  # p[n,k]
-        self.d_logits = rows_N[64:74].reshape((N, K))  # ∂L/∂logits[n,k]
-        self.d_h = rows_N[32:64].reshape((N, H))  # ∂L/∂h[n,h]
+        self.d_logits = rows_N[76:86].reshape((N, K))  # ∂L/∂logits[n,k]
         self.d_z1 = rows_N[0:32].reshape((N, H))  # ∂L/∂z1[n,h]
 
 
@@ -673,7 +712,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # p[n,k] = e[n,k]/s[n]
     # ∂L/∂logits[n,k] = (p[n,k] - 0.1/K - 0.9 δ(k,digit[n]))/N
-    k.each_of("d_logits", N * K, a.s, a.e, a.digit, a.p, a.d_logits, N)
+    k.each_of("d_logits", N * K, a.s, a.e, a.digit, a.d_logits, N)
 
     # ∂L/∂fc2_W[h,k] = Σ_n h[n,h] ∂L/∂logits[n,k]
     k.product("d_fc2_W", 16, 1, H, K, a.h, a.d_logits, g.fc2_W, N)
@@ -683,7 +722,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # ∂L/∂h[n,h] = Σ_k fc2_W[h,k] ∂L/∂logits[n,k]
     # ∂L/∂z1[n,h] = [z1[n,h] > 0] ∂L/∂h[n,h]
-    k.product("d_z1", 32, 1, N, H, a.d_logits, p.fc2_W, a.z1, a.d_h, a.d_z1, N)
+    k.product("d_z1", 32, 1, N, H, a.d_logits, p.fc2_W, a.z1, a.d_z1, N)
 
     # ∂L/∂fc1_W[d,h] = Σ_n x[n,d] ∂L/∂z1[n,h]
     k.product("d_fc1_W", 16, 1, D, H, a.x, a.d_z1, g.fc1_W, N)

@@ -195,48 +195,80 @@ __device__ void by_columns(int entries, int length, Value value, Store store) {
     }
 }
 
-// store(s, r, c, Σ_k left(s, r, k) right(s, k, c)) for a stack of matrices. A block computes a tile
-// of 16 M rows and columns, a thread M × M entries of it, by way of shared memory. The operands are
-// formulas; by_row says that memory runs along their second index, as a row of threads then reads.
+// 16 columns of a matrix of 16 M rows, and 16 rows of one of 16 M columns, in shared memory. The
+// operands are formulas; by_row says that memory runs along their second index, as a row of threads
+// then reads. Outside of an operand there are zeros.
 enum layout { by_row, by_column };
 
+template <int M>
+struct strips {
+    static constexpr int TILE = 16 * M, DEPTH = 16, FEW = 16 / sizeof(real);
+    alignas(16) real a[DEPTH][TILE + FEW];
+    real b[DEPTH][TILE + 1];
+
+    template <layout LEFT, class Left>
+    __device__ void left(int rows, int length, Left formula) {
+        for (int e = threadIdx.x; e < DEPTH * TILE; e += BLOCK) {
+            const int k = LEFT == by_row ? e % DEPTH : e / TILE;
+            const int r = LEFT == by_row ? e / DEPTH : e % TILE;
+            a[k][r] = k < length && r < rows ? formula(r, k) : real(0);
+        }
+    }
+    template <layout RIGHT, class Right>
+    __device__ void right(int length, int columns, Right formula) {
+        for (int e = threadIdx.x; e < DEPTH * TILE; e += BLOCK) {
+            const int k = RIGHT == by_row ? e / TILE : e % DEPTH;
+            const int c = RIGHT == by_row ? e % TILE : e / DEPTH;
+            b[k][c] = k < length && c < columns ? formula(k, c) : real(0);
+        }
+    }
+    // Of their product, a thread has the entries (M y + i, x + 16 j): it reads M of `a` at once.
+    __device__ void add(real (&sum)[M][M]) {
+        const int x = threadIdx.x % 16, y = threadIdx.x / 16;
+#pragma unroll
+        for (int k = 0; k < DEPTH; ++k)
+#pragma unroll
+            for (int i = 0; i < M; ++i)
+#pragma unroll
+                for (int j = 0; j < M; ++j) sum[i][j] += a[k][M * y + i] * b[k][x + 16 * j];
+    }
+};
+
+// sum += left right, for 16 M rows and columns at most.
+template <int M, layout LEFT, layout RIGHT, class Left, class Right>
+__device__ void multiply(
+    strips<M> &t, real (&sum)[M][M], int rows, int length, int columns, Left left, Right right
+) {
+    for (int k0 = 0; k0 < length; k0 += t.DEPTH) {
+        t.template left<LEFT>(rows, length - k0, [=](int r, int k) { return left(r, k0 + k); });
+        t.template right<RIGHT>(
+            length - k0, columns, [=](int k, int c) { return right(k0 + k, c); });
+        __syncthreads();
+        t.add(sum);
+        __syncthreads();
+    }
+}
+
+// store(s, r, c, Σ_k left(s, r, k) right(s, k, c)) for a stack of matrices. A block computes a tile
+// of 16 M rows and columns, a thread M × M entries of it, by way of shared memory.
 template <int M, layout LEFT, layout RIGHT, class Left, class Right, class Store>
 __device__ void product(
     int stack, int rows, int columns, int length, Left left, Right right, Store store
 ) {
-    constexpr int TILE = 16 * M, DEPTH = 16;
-    __shared__ real a[DEPTH][TILE + 1], b[DEPTH][TILE + 1];
+    constexpr int TILE = 16 * M;
+    __shared__ strips<M> t;
     const int x = threadIdx.x % 16, y = threadIdx.x / 16;
     const int down = (rows + TILE - 1) / TILE, across = (columns + TILE - 1) / TILE;
     for (int tile = blockIdx.x; tile < stack * down * across; tile += gridDim.x) {
         const int s = tile / (down * across);
-        const int top = tile / across % down * TILE, start = tile % across * TILE;
+        const int r0 = tile / across % down * TILE, c0 = tile % across * TILE;
         real sum[M][M] = {};
-        for (int k0 = 0; k0 < length; k0 += DEPTH) {
-            for (int e = threadIdx.x; e < DEPTH * TILE; e += BLOCK) {
-                const int k = LEFT == by_row ? e % DEPTH : e / TILE;
-                const int r = LEFT == by_row ? e / DEPTH : e % TILE;
-                const bool inside = k0 + k < length && top + r < rows;
-                a[k][r] = inside ? left(s, top + r, k0 + k) : real(0);
-            }
-            for (int e = threadIdx.x; e < DEPTH * TILE; e += BLOCK) {
-                const int k = RIGHT == by_row ? e / TILE : e % DEPTH;
-                const int c = RIGHT == by_row ? e % TILE : e / DEPTH;
-                const bool inside = k0 + k < length && start + c < columns;
-                b[k][c] = inside ? right(s, k0 + k, start + c) : real(0);
-            }
-            __syncthreads();
-#pragma unroll
-            for (int k = 0; k < DEPTH; ++k)
-#pragma unroll
-                for (int i = 0; i < M; ++i)
-#pragma unroll
-                    for (int j = 0; j < M; ++j) sum[i][j] += a[k][y + 16 * i] * b[k][x + 16 * j];
-            __syncthreads();
-        }
+        multiply<M, LEFT, RIGHT>(t, sum, rows - r0, length, columns - c0,
+            [=](int r, int k) { return left(s, r0 + r, k); },
+            [=](int k, int c) { return right(s, k, c0 + c); });
         for (int i = 0; i < M; ++i)
             for (int j = 0; j < M; ++j) {
-                const int r = top + y + 16 * i, c = start + x + 16 * j;
+                const int r = r0 + M * y + i, c = c0 + x + 16 * j;
                 if (r < rows && c < columns) store(s, r, c, sum[i][j]);
             }
     }
@@ -293,13 +325,13 @@ extern "C" __global__ void kernel_mean_squared_error(
 // l2 = Σ_{d,r} 0.01 fm_V[d,r]²
 // loss = mean_squared_error + l2
 extern "C" __global__ void kernel_loss(
-    const real *fm_V, const real *mean_squared_error, real *l2, real *loss
+    const real *fm_V, const real *mean_squared_error, real *loss
 ) {
     by_block<added>(1, D * R,
         [=](int, int j) { return 0.01_r * power<2>(fm_V[j]); },
         [=](int, real sum) {
-            *l2 = sum;
-            *loss = *mean_squared_error + *l2;
+            const real l2 = sum;
+            *loss = *mean_squared_error + l2;
         });
 }
 
@@ -509,7 +541,6 @@ class Activations:
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         self.N, self.kernels = N, Kernels.of(dtype)
         rows_N = cp.empty((8, N), dtype)
-        rows = cp.empty(65, dtype)
         self.x = cp.empty((N, D), dtype)  # x[n,d]
         self.y = cp.empty((N, H), dtype)  # y[n,h]
         self.fm_u = rows_N[0:4].reshape((N, R))  # fm_u[n,r]
@@ -517,8 +548,7 @@ class Activations:
         self.loss = cp.empty((), dtype)  # loss
         self.fm_q = rows_N[4:8].reshape((N, R))  # fm_q[n,r]
         self.r = rows_N[0:1].reshape(N)  # r[n]
-        self.mean_squared_error = rows[0:1].reshape(())  # mean_squared_error
-        self.l2 = rows[64:65].reshape(())  # l2
+        self.mean_squared_error = cp.empty((), dtype)  # mean_squared_error
 
 
 class Workspace(Activations):
@@ -531,7 +561,7 @@ class Workspace(Activations):
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         self.N, self.kernels = N, Kernels.of(dtype)
         rows_N = cp.empty((9, N), dtype)
-        rows = cp.empty(65, dtype)
+        rows = cp.empty(10, dtype)
         self.x = cp.empty((N, D), dtype)  # x[n,d]
         self.y = cp.empty((N, H), dtype)  # y[n,h]
         self.fm_u = rows_N[0:4].reshape((N, R))  # fm_u[n,r]
@@ -540,14 +570,13 @@ class Workspace(Activations):
         self.fm_y = rows_N[8:9].reshape(N)  # fm_y[n]
         self.r = rows_N[8:9].reshape(N)  # r[n]
         self.mean_squared_error = rows[0:1].reshape(())  # mean_squared_error
-        self.l2 = rows[64:65].reshape(())  # l2
         self.d_fm_u = rows_N[0:4].reshape((N, R))  # ∂L/∂fm_u[n,r]
         self.sum_for_d_fm_V = rows[0:10].reshape(D)  # sum_for_d_fm_V[d]
 
 
 def needed(N: int, dtype: str) -> int:
     """Return the bytes that a step on N examples takes: its workspace, and the next batch."""
-    return np.dtype(dtype).itemsize * (31 * N + 66) + 4 * (0)
+    return np.dtype(dtype).itemsize * (31 * N + 11) + 4 * (0)
 
 
 def workspace(N: int, dtype: str) -> Workspace:
@@ -619,7 +648,7 @@ def add_loss(p: Params, a: Activations) -> None:
 
     # l2 = Σ_{d,r} 0.01 fm_V[d,r]²
     # loss = mean_squared_error + l2
-    k.by_block("loss", 1, p.fm_V, a.mean_squared_error, a.l2, a.loss)
+    k.by_block("loss", 1, p.fm_V, a.mean_squared_error, a.loss)
 
 
 def backward(p: Params, g: Grads, a: Workspace) -> None:

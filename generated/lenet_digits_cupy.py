@@ -228,22 +228,25 @@ __device__ void map_row(int length, Formula formula) {
     wait<LANES>();
 }
 
-// store(value(0) + value(1) + …), by one thread.
-template <int LANES, class Op, class Value, class Store>
-__device__ void reduce_row(int length, Value value, Store store) {
+// value(0) + value(1) + …, known to all of them.
+template <int LANES, class Op, class Value>
+__device__ auto reduce_row(int length, Value value) {
     const int lane = threadIdx.x % LANES;
     Op op;
     for (int k = lane; k < length; k += LANES) op.take(value(k), k);
     for (int lanes = 16; lanes; lanes /= 2) op.join(op.beyond(lanes));
-    if constexpr (LANES > 32) {
+    if constexpr (LANES == 32) {
+        return __shfl_sync(~0u, op.result(), 0);
+    } else {
         alignas(8) __shared__ unsigned char memory[LANES / 32 * sizeof(Op)];
         Op *parts = reinterpret_cast<Op *>(memory);
         if (lane % 32 == 0) parts[lane / 32] = op;
         __syncthreads();
-        for (int w = 1; lane == 0 && w < LANES / 32; ++w) op.join(parts[w]);
+        op = parts[0];
+        for (int w = 1; w < LANES / 32; ++w) op.join(parts[w]);
+        __syncthreads();
+        return op.result();
     }
-    if (lane == 0) store(op.result());
-    wait<LANES>();
 }
 
 // store(), by one thread.
@@ -253,48 +256,87 @@ __device__ void once(Store store) {
     wait<LANES>();
 }
 
-// store(s, r, c, Σ_k left(s, r, k) right(s, k, c)) for a stack of matrices. A block computes a tile
-// of 16 M rows and columns, a thread M × M entries of it, by way of shared memory. The operands are
-// formulas; by_row says that memory runs along their second index, as a row of threads then reads.
+// store(value(0) + value(1) + …), by one thread.
+template <int LANES, class Op, class Value, class Store>
+__device__ void reduce_row(int length, Value value, Store store) {
+    const auto total = reduce_row<LANES, Op>(length, value);
+    once<LANES>([=] { store(total); });
+}
+
+// 16 columns of a matrix of 16 M rows, and 16 rows of one of 16 M columns, in shared memory. The
+// operands are formulas; by_row says that memory runs along their second index, as a row of threads
+// then reads. Outside of an operand there are zeros.
 enum layout { by_row, by_column };
 
+template <int M>
+struct strips {
+    static constexpr int TILE = 16 * M, DEPTH = 16, FEW = 16 / sizeof(real);
+    alignas(16) real a[DEPTH][TILE + FEW];
+    real b[DEPTH][TILE + 1];
+
+    template <layout LEFT, class Left>
+    __device__ void left(int rows, int length, Left formula) {
+        for (int e = threadIdx.x; e < DEPTH * TILE; e += BLOCK) {
+            const int k = LEFT == by_row ? e % DEPTH : e / TILE;
+            const int r = LEFT == by_row ? e / DEPTH : e % TILE;
+            a[k][r] = k < length && r < rows ? formula(r, k) : real(0);
+        }
+    }
+    template <layout RIGHT, class Right>
+    __device__ void right(int length, int columns, Right formula) {
+        for (int e = threadIdx.x; e < DEPTH * TILE; e += BLOCK) {
+            const int k = RIGHT == by_row ? e / TILE : e % DEPTH;
+            const int c = RIGHT == by_row ? e % TILE : e / DEPTH;
+            b[k][c] = k < length && c < columns ? formula(k, c) : real(0);
+        }
+    }
+    // Of their product, a thread has the entries (M y + i, x + 16 j): it reads M of `a` at once.
+    __device__ void add(real (&sum)[M][M]) {
+        const int x = threadIdx.x % 16, y = threadIdx.x / 16;
+#pragma unroll
+        for (int k = 0; k < DEPTH; ++k)
+#pragma unroll
+            for (int i = 0; i < M; ++i)
+#pragma unroll
+                for (int j = 0; j < M; ++j) sum[i][j] += a[k][M * y + i] * b[k][x + 16 * j];
+    }
+};
+
+// sum += left right, for 16 M rows and columns at most.
+template <int M, layout LEFT, layout RIGHT, class Left, class Right>
+__device__ void multiply(
+    strips<M> &t, real (&sum)[M][M], int rows, int length, int columns, Left left, Right right
+) {
+    for (int k0 = 0; k0 < length; k0 += t.DEPTH) {
+        t.template left<LEFT>(rows, length - k0, [=](int r, int k) { return left(r, k0 + k); });
+        t.template right<RIGHT>(
+            length - k0, columns, [=](int k, int c) { return right(k0 + k, c); });
+        __syncthreads();
+        t.add(sum);
+        __syncthreads();
+    }
+}
+
+// store(s, r, c, Σ_k left(s, r, k) right(s, k, c)) for a stack of matrices. A block computes a tile
+// of 16 M rows and columns, a thread M × M entries of it, by way of shared memory.
 template <int M, layout LEFT, layout RIGHT, class Left, class Right, class Store>
 __device__ void product(
     int stack, int rows, int columns, int length, Left left, Right right, Store store
 ) {
-    constexpr int TILE = 16 * M, DEPTH = 16;
-    __shared__ real a[DEPTH][TILE + 1], b[DEPTH][TILE + 1];
+    constexpr int TILE = 16 * M;
+    __shared__ strips<M> t;
     const int x = threadIdx.x % 16, y = threadIdx.x / 16;
     const int down = (rows + TILE - 1) / TILE, across = (columns + TILE - 1) / TILE;
     for (int tile = blockIdx.x; tile < stack * down * across; tile += gridDim.x) {
         const int s = tile / (down * across);
-        const int top = tile / across % down * TILE, start = tile % across * TILE;
+        const int r0 = tile / across % down * TILE, c0 = tile % across * TILE;
         real sum[M][M] = {};
-        for (int k0 = 0; k0 < length; k0 += DEPTH) {
-            for (int e = threadIdx.x; e < DEPTH * TILE; e += BLOCK) {
-                const int k = LEFT == by_row ? e % DEPTH : e / TILE;
-                const int r = LEFT == by_row ? e / DEPTH : e % TILE;
-                const bool inside = k0 + k < length && top + r < rows;
-                a[k][r] = inside ? left(s, top + r, k0 + k) : real(0);
-            }
-            for (int e = threadIdx.x; e < DEPTH * TILE; e += BLOCK) {
-                const int k = RIGHT == by_row ? e / TILE : e % DEPTH;
-                const int c = RIGHT == by_row ? e % TILE : e / DEPTH;
-                const bool inside = k0 + k < length && start + c < columns;
-                b[k][c] = inside ? right(s, k0 + k, start + c) : real(0);
-            }
-            __syncthreads();
-#pragma unroll
-            for (int k = 0; k < DEPTH; ++k)
-#pragma unroll
-                for (int i = 0; i < M; ++i)
-#pragma unroll
-                    for (int j = 0; j < M; ++j) sum[i][j] += a[k][y + 16 * i] * b[k][x + 16 * j];
-            __syncthreads();
-        }
+        multiply<M, LEFT, RIGHT>(t, sum, rows - r0, length, columns - c0,
+            [=](int r, int k) { return left(s, r0 + r, k); },
+            [=](int k, int c) { return right(s, k, c0 + c); });
         for (int i = 0; i < M; ++i)
             for (int j = 0; j < M; ++j) {
-                const int r = top + y + 16 * i, c = start + x + 16 * j;
+                const int r = r0 + M * y + i, c = c0 + x + 16 * j;
                 if (r < rows && c < columns) store(s, r, c, sum[i][j]);
             }
     }
@@ -447,13 +489,13 @@ extern "C" __global__ void kernel_loss(
 // p[n,d2] = e[n,d2]/s[n]
 // ∂L/∂logits[n,d2] = (p[n,d2] - 0.1/D2 - 0.9 δ(d2,digit[n]))/N
 extern "C" __global__ void kernel_d_logits(
-    const real *s, const real *e, const int *digit, real *p, real *d_logits, int N
+    const real *s, const real *e, const int *digit, real *d_logits, int N
 ) {
-    each_of(N * D2, [=](int i, real e, real &p, real &d_logits) {
+    each_of(N * D2, [=](int i, real e, real &d_logits) {
         const int n = i / D2, d2 = i % D2;
-        p = e / s[n];
+        const real p = e / s[n];
         d_logits = (p - (d2 == digit[n] ? 0.9_r : 0_r) - 0.01_r) / real(N);
-    }, e, p, d_logits);
+    }, e, d_logits);
 }
 
 // ∂L/∂fc2_W[s,d2] = Σ_n hidden[n,s] ∂L/∂logits[n,d2]
@@ -476,15 +518,14 @@ extern "C" __global__ void kernel_d_fc2_b(const real *d_logits, real *d_fc2_b, i
 // ∂L/∂hidden[n,s] = Σ_d2 fc2_W[s,d2] ∂L/∂logits[n,d2]
 // ∂L/∂z3[n,s] = [z3[n,s] > 0] ∂L/∂hidden[n,s]
 extern "C" __global__ void kernel_d_z3(
-    const real *d_logits, const real *fc2_W, const real *z3, real *d_hidden, real *d_z3, int N
+    const real *d_logits, const real *fc2_W, const real *z3, real *d_z3, int N
 ) {
     product<2, by_row, by_column>(1, N, S, D2,
         [=](int, int n, int d2) { return d_logits[n * D2 + d2]; },
         [=](int, int d2, int s_) { return fc2_W[s_ * D2 + d2]; },
         [=](int, int n, int s_, real sum) {
-            const int at = n * S + s_;
-            d_hidden[at] = sum;
-            d_z3[at] = z3[at] > 0_r ? d_hidden[at] : 0_r;
+            const real d_hidden = sum;
+            d_z3[n * S + s_] = z3[n * S + s_] > 0_r ? d_hidden : 0_r;
         });
 }
 
@@ -584,15 +625,15 @@ extern "C" __global__ void kernel_split_d_pooled1(
 // pooled1_at[n,f,h,k] = argmax_g relu1[n,f,h,2 k + g]
 // split_d_relu1[n,f,h,k,g] = δ(g,pooled1_at[n,f,h,k]) ∂L/∂pooled1[n,f,h,k]
 extern "C" __global__ void kernel_split_d_relu1(
-    const real *relu1, const real *split_d_pooled1, int *pooled1_at, real *split_d_relu1, int N
+    const real *relu1, const real *split_d_pooled1, real *split_d_relu1, int N
 ) {
     rows<32>(N * F * H * K, [=](int i) {
         const int n = i / (F * H * K), f = i / (H * K) % F, h = i / K % H, k = i % K;
-        reduce_row<32, largest_at>(G,
-            [=](int g) { return relu1[((n * F + f) * H + h) * W + 2 * k + g]; },
-            [=](int at) { pooled1_at[i] = at; });
+        const int pooled1_at = reduce_row<32, largest_at>(G, [=](int g) {
+            return relu1[((n * F + f) * H + h) * W + 2 * k + g];
+        });
         map_row<32>(G, [=](int g) {
-            split_d_relu1[i * G + g] = g == pooled1_at[i] ? split_d_pooled1[i] : 0_r;
+            split_d_relu1[i * G + g] = g == pooled1_at ? split_d_pooled1[i] : 0_r;
         });
     });
 }
@@ -1030,45 +1071,42 @@ class Workspace(Activations):
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         self.N, self.kernels = N, Kernels.of(dtype)
-        rows_N = cp.empty((4196, N), dtype)
+        rows_N = cp.empty((4068, N), dtype)
         self.x = cp.empty((N, D), dtype)  # x[n,d]
         self.digit = cp.empty(N, np.int32)  # digit[n]
-        self.image_pad = rows_N[1024:1124].reshape((N, C, A, B))  # image_pad[n,c,a,b]
+        self.image_pad = rows_N[3968:4068].reshape((N, C, A, B))  # image_pad[n,c,a,b]
         self.loss = cp.empty((), dtype)  # loss
-        self.z1 = rows_N[0:1024].reshape((N, F, H, W))  # z1[n,f,h,w]
-        self.relu1 = rows_N[1124:2148].reshape((N, F, H, W))  # relu1[n,f,h,w]
-        self.pooled1 = rows_N[2148:2660].reshape((N, F, H, K))  # pooled1[n,f,h,k]
-        self.edges = rows_N[2788:3044].reshape((N, F, J, K))  # edges[n,f,j,k]
-        self.z2 = rows_N[2660:2788].reshape((N, Q, R, T))  # z2[n,q,r,t]
-        self.strokes = rows_N[3108:3236].reshape((N, Q, R, T))  # strokes[n,q,r,t]
-        self.z3 = rows_N[3044:3108].reshape((N, S))  # z3[n,s]
-        self.hidden = rows_N[3236:3300].reshape((N, S))  # hidden[n,s]
-        self.logits = rows_N[3300:3310].reshape((N, D2))  # logits[n,d2]
-        self.m = rows_N[3328:3329].reshape(N)  # m[n]
-        self.e = rows_N[3312:3322].reshape((N, D2))  # e[n,d2]
-        self.s = rows_N[3324:3325].reshape(N)  # s[n]
-        self.average = rows_N[3332:3333].reshape(N)  # average[n]
-        self.logits_at_digit = rows_N[3336:3337].reshape(N)  # logits_at_digit[n]
-        self.p = rows_N[3312:3322].reshape((N, D2))  # p[n,d2]
-        self.d_logits = rows_N[3300:3310].reshape((N, D2))  # ∂L/∂logits[n,d2]
-        self.d_hidden = rows_N[3236:3300].reshape((N, S))  # ∂L/∂hidden[n,s]
-        self.d_z3 = rows_N[3044:3108].reshape((N, S))  # ∂L/∂z3[n,s]
-        self.d_flat1 = rows_N[3108:3236].reshape((N, E))  # ∂L/∂flat1[n,e]
-        self.d_z2 = rows_N[2660:2788].reshape((N, Q, R, T))  # ∂L/∂z2[n,q,r,t]
-        self.padded_d_z2 = rows_N[2916:4068].reshape((N, Q, P, X))  # padded_d_z2[n,q,p,x]
-        self.d_edges = rows_N[2660:2916].reshape((N, F, J, K))  # ∂L/∂edges[n,f,j,k]
-        self.edges_at = lent(rows_N[2916:3172], np.int32, (N, F, J, K))  # edges_at[n,f,j,k]
-        self.split_d_pooled1 = rows_N[3172:3684].reshape(
+        self.z1 = rows_N[1152:2176].reshape((N, F, H, W))  # z1[n,f,h,w]
+        self.relu1 = rows_N[2176:3200].reshape((N, F, H, W))  # relu1[n,f,h,w]
+        self.pooled1 = rows_N[3200:3712].reshape((N, F, H, K))  # pooled1[n,f,h,k]
+        self.edges = rows_N[0:256].reshape((N, F, J, K))  # edges[n,f,j,k]
+        self.z2 = rows_N[3712:3840].reshape((N, Q, R, T))  # z2[n,q,r,t]
+        self.strokes = rows_N[256:384].reshape((N, Q, R, T))  # strokes[n,q,r,t]
+        self.z3 = rows_N[384:448].reshape((N, S))  # z3[n,s]
+        self.hidden = rows_N[448:512].reshape((N, S))  # hidden[n,s]
+        self.logits = rows_N[512:522].reshape((N, D2))  # logits[n,d2]
+        self.m = rows_N[536:537].reshape(N)  # m[n]
+        self.e = rows_N[524:534].reshape((N, D2))  # e[n,d2]
+        self.s = rows_N[540:541].reshape(N)  # s[n]
+        self.average = rows_N[544:545].reshape(N)  # average[n]
+        self.logits_at_digit = rows_N[548:549].reshape(N)  # logits_at_digit[n]
+        self.d_logits = rows_N[524:534].reshape((N, D2))  # ∂L/∂logits[n,d2]
+        self.d_z3 = rows_N[384:448].reshape((N, S))  # ∂L/∂z3[n,s]
+        self.d_flat1 = rows_N[256:384].reshape((N, E))  # ∂L/∂flat1[n,e]
+        self.d_z2 = rows_N[3712:3840].reshape((N, Q, R, T))  # ∂L/∂z2[n,q,r,t]
+        self.padded_d_z2 = rows_N[0:1152].reshape((N, Q, P, X))  # padded_d_z2[n,q,p,x]
+        self.d_edges = rows_N[3712:3968].reshape((N, F, J, K))  # ∂L/∂edges[n,f,j,k]
+        self.edges_at = lent(rows_N[0:256], np.int32, (N, F, J, K))  # edges_at[n,f,j,k]
+        self.split_d_pooled1 = rows_N[3200:3712].reshape(
             (N, F, J, M, K)
         )  # split_d_pooled1[n,f,j,m,k]
-        self.pooled1_at = lent(rows_N[3684:4196], np.int32, (N, F, H, K))  # pooled1_at[n,f,h,k]
-        self.split_d_relu1 = rows_N[2148:3172].reshape((N, F, H, K, G))  # split_d_relu1[n,f,h,k,g]
-        self.d_z1 = rows_N[0:1024].reshape((N, F, H, W))  # ∂L/∂z1[n,f,h,w]
+        self.split_d_relu1 = rows_N[0:1024].reshape((N, F, H, K, G))  # split_d_relu1[n,f,h,k,g]
+        self.d_z1 = rows_N[1152:2176].reshape((N, F, H, W))  # ∂L/∂z1[n,f,h,w]
 
 
 def needed(N: int, dtype: str) -> int:
     """Return the bytes that a step on N examples takes: its workspace, and the next batch."""
-    return np.dtype(dtype).itemsize * (4324 * N + 1) + 4 * (2 * N)
+    return np.dtype(dtype).itemsize * (4196 * N + 1) + 4 * (2 * N)
 
 
 def workspace(N: int, dtype: str) -> Workspace:
@@ -1170,7 +1208,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # p[n,d2] = e[n,d2]/s[n]
     # ∂L/∂logits[n,d2] = (p[n,d2] - 0.1/D2 - 0.9 δ(d2,digit[n]))/N
-    k.each_of("d_logits", N * D2, a.s, a.e, a.digit, a.p, a.d_logits, N)
+    k.each_of("d_logits", N * D2, a.s, a.e, a.digit, a.d_logits, N)
 
     # ∂L/∂fc2_W[s,d2] = Σ_n hidden[n,s] ∂L/∂logits[n,d2]
     k.product("d_fc2_W", 16, 1, S, D2, a.hidden, a.d_logits, g.fc2_W, N)
@@ -1180,7 +1218,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # ∂L/∂hidden[n,s] = Σ_d2 fc2_W[s,d2] ∂L/∂logits[n,d2]
     # ∂L/∂z3[n,s] = [z3[n,s] > 0] ∂L/∂hidden[n,s]
-    k.product("d_z3", 32, 1, N, S, a.d_logits, p.fc2_W, a.z3, a.d_hidden, a.d_z3, N)
+    k.product("d_z3", 32, 1, N, S, a.d_logits, p.fc2_W, a.z3, a.d_z3, N)
 
     # ∂L/∂fc1_W[e,s] = Σ_n flat1[n,e] ∂L/∂z3[n,s]
     k.matmul(a.strokes.reshape(N, E).T, a.d_z3, g.fc1_W)
@@ -1214,9 +1252,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # pooled1_at[n,f,h,k] = argmax_g relu1[n,f,h,2 k + g]
     # split_d_relu1[n,f,h,k,g] = δ(g,pooled1_at[n,f,h,k]) ∂L/∂pooled1[n,f,h,k]
-    k.by_warp(
-        "split_d_relu1", N * F * H * K, a.relu1, a.split_d_pooled1, a.pooled1_at, a.split_d_relu1, N
-    )
+    k.by_warp("split_d_relu1", N * F * H * K, a.relu1, a.split_d_pooled1, a.split_d_relu1, N)
 
     # ∂L/∂z1[n,f,h,w] = [z1[n,f,h,w] > 0] ∂L/∂relu1[n,f,h,w]
     k.each_of("d_z1", N * F * H * W, a.split_d_relu1, a.z1, a.d_z1, N)

@@ -222,22 +222,25 @@ __device__ void map_row(int length, Formula formula) {
     wait<LANES>();
 }
 
-// store(value(0) + value(1) + …), by one thread.
-template <int LANES, class Op, class Value, class Store>
-__device__ void reduce_row(int length, Value value, Store store) {
+// value(0) + value(1) + …, known to all of them.
+template <int LANES, class Op, class Value>
+__device__ auto reduce_row(int length, Value value) {
     const int lane = threadIdx.x % LANES;
     Op op;
     for (int k = lane; k < length; k += LANES) op.take(value(k), k);
     for (int lanes = 16; lanes; lanes /= 2) op.join(op.beyond(lanes));
-    if constexpr (LANES > 32) {
+    if constexpr (LANES == 32) {
+        return __shfl_sync(~0u, op.result(), 0);
+    } else {
         alignas(8) __shared__ unsigned char memory[LANES / 32 * sizeof(Op)];
         Op *parts = reinterpret_cast<Op *>(memory);
         if (lane % 32 == 0) parts[lane / 32] = op;
         __syncthreads();
-        for (int w = 1; lane == 0 && w < LANES / 32; ++w) op.join(parts[w]);
+        op = parts[0];
+        for (int w = 1; w < LANES / 32; ++w) op.join(parts[w]);
+        __syncthreads();
+        return op.result();
     }
-    if (lane == 0) store(op.result());
-    wait<LANES>();
 }
 
 // store(), by one thread.
@@ -247,48 +250,87 @@ __device__ void once(Store store) {
     wait<LANES>();
 }
 
-// store(s, r, c, Σ_k left(s, r, k) right(s, k, c)) for a stack of matrices. A block computes a tile
-// of 16 M rows and columns, a thread M × M entries of it, by way of shared memory. The operands are
-// formulas; by_row says that memory runs along their second index, as a row of threads then reads.
+// store(value(0) + value(1) + …), by one thread.
+template <int LANES, class Op, class Value, class Store>
+__device__ void reduce_row(int length, Value value, Store store) {
+    const auto total = reduce_row<LANES, Op>(length, value);
+    once<LANES>([=] { store(total); });
+}
+
+// 16 columns of a matrix of 16 M rows, and 16 rows of one of 16 M columns, in shared memory. The
+// operands are formulas; by_row says that memory runs along their second index, as a row of threads
+// then reads. Outside of an operand there are zeros.
 enum layout { by_row, by_column };
 
+template <int M>
+struct strips {
+    static constexpr int TILE = 16 * M, DEPTH = 16, FEW = 16 / sizeof(real);
+    alignas(16) real a[DEPTH][TILE + FEW];
+    real b[DEPTH][TILE + 1];
+
+    template <layout LEFT, class Left>
+    __device__ void left(int rows, int length, Left formula) {
+        for (int e = threadIdx.x; e < DEPTH * TILE; e += BLOCK) {
+            const int k = LEFT == by_row ? e % DEPTH : e / TILE;
+            const int r = LEFT == by_row ? e / DEPTH : e % TILE;
+            a[k][r] = k < length && r < rows ? formula(r, k) : real(0);
+        }
+    }
+    template <layout RIGHT, class Right>
+    __device__ void right(int length, int columns, Right formula) {
+        for (int e = threadIdx.x; e < DEPTH * TILE; e += BLOCK) {
+            const int k = RIGHT == by_row ? e / TILE : e % DEPTH;
+            const int c = RIGHT == by_row ? e % TILE : e / DEPTH;
+            b[k][c] = k < length && c < columns ? formula(k, c) : real(0);
+        }
+    }
+    // Of their product, a thread has the entries (M y + i, x + 16 j): it reads M of `a` at once.
+    __device__ void add(real (&sum)[M][M]) {
+        const int x = threadIdx.x % 16, y = threadIdx.x / 16;
+#pragma unroll
+        for (int k = 0; k < DEPTH; ++k)
+#pragma unroll
+            for (int i = 0; i < M; ++i)
+#pragma unroll
+                for (int j = 0; j < M; ++j) sum[i][j] += a[k][M * y + i] * b[k][x + 16 * j];
+    }
+};
+
+// sum += left right, for 16 M rows and columns at most.
+template <int M, layout LEFT, layout RIGHT, class Left, class Right>
+__device__ void multiply(
+    strips<M> &t, real (&sum)[M][M], int rows, int length, int columns, Left left, Right right
+) {
+    for (int k0 = 0; k0 < length; k0 += t.DEPTH) {
+        t.template left<LEFT>(rows, length - k0, [=](int r, int k) { return left(r, k0 + k); });
+        t.template right<RIGHT>(
+            length - k0, columns, [=](int k, int c) { return right(k0 + k, c); });
+        __syncthreads();
+        t.add(sum);
+        __syncthreads();
+    }
+}
+
+// store(s, r, c, Σ_k left(s, r, k) right(s, k, c)) for a stack of matrices. A block computes a tile
+// of 16 M rows and columns, a thread M × M entries of it, by way of shared memory.
 template <int M, layout LEFT, layout RIGHT, class Left, class Right, class Store>
 __device__ void product(
     int stack, int rows, int columns, int length, Left left, Right right, Store store
 ) {
-    constexpr int TILE = 16 * M, DEPTH = 16;
-    __shared__ real a[DEPTH][TILE + 1], b[DEPTH][TILE + 1];
+    constexpr int TILE = 16 * M;
+    __shared__ strips<M> t;
     const int x = threadIdx.x % 16, y = threadIdx.x / 16;
     const int down = (rows + TILE - 1) / TILE, across = (columns + TILE - 1) / TILE;
     for (int tile = blockIdx.x; tile < stack * down * across; tile += gridDim.x) {
         const int s = tile / (down * across);
-        const int top = tile / across % down * TILE, start = tile % across * TILE;
+        const int r0 = tile / across % down * TILE, c0 = tile % across * TILE;
         real sum[M][M] = {};
-        for (int k0 = 0; k0 < length; k0 += DEPTH) {
-            for (int e = threadIdx.x; e < DEPTH * TILE; e += BLOCK) {
-                const int k = LEFT == by_row ? e % DEPTH : e / TILE;
-                const int r = LEFT == by_row ? e / DEPTH : e % TILE;
-                const bool inside = k0 + k < length && top + r < rows;
-                a[k][r] = inside ? left(s, top + r, k0 + k) : real(0);
-            }
-            for (int e = threadIdx.x; e < DEPTH * TILE; e += BLOCK) {
-                const int k = RIGHT == by_row ? e / TILE : e % DEPTH;
-                const int c = RIGHT == by_row ? e % TILE : e / DEPTH;
-                const bool inside = k0 + k < length && start + c < columns;
-                b[k][c] = inside ? right(s, k0 + k, start + c) : real(0);
-            }
-            __syncthreads();
-#pragma unroll
-            for (int k = 0; k < DEPTH; ++k)
-#pragma unroll
-                for (int i = 0; i < M; ++i)
-#pragma unroll
-                    for (int j = 0; j < M; ++j) sum[i][j] += a[k][y + 16 * i] * b[k][x + 16 * j];
-            __syncthreads();
-        }
+        multiply<M, LEFT, RIGHT>(t, sum, rows - r0, length, columns - c0,
+            [=](int r, int k) { return left(s, r0 + r, k); },
+            [=](int k, int c) { return right(s, k, c0 + c); });
         for (int i = 0; i < M; ++i)
             for (int j = 0; j < M; ++j) {
-                const int r = top + y + 16 * i, c = start + x + 16 * j;
+                const int r = r0 + M * y + i, c = c0 + x + 16 * j;
                 if (r < rows && c < columns) store(s, r, c, sum[i][j]);
             }
     }
@@ -302,15 +344,14 @@ extern "C" __global__ void kernel_centred(const real *x, real *centred, int N) {
 // z1[n,h] = Σ_d hidden_W[d,h] centred[n,d] + hidden_b[h]
 // hidden[n,h] = tanh(z1[n,h])
 extern "C" __global__ void kernel_hidden(
-    const real *centred, const real *hidden_W, const real *hidden_b, real *z1, real *hidden, int N
+    const real *centred, const real *hidden_W, const real *hidden_b, real *hidden, int N
 ) {
     product<1, by_row, by_row>(1, N, H, D,
         [=](int, int n, int d) { return centred[n * D + d]; },
         [=](int, int d, int h) { return hidden_W[d * H + h]; },
         [=](int, int n, int h, real sum) {
-            const int at = n * H + h;
-            z1[at] = sum + hidden_b[h];
-            hidden[at] = tanh(z1[at]);
+            const real z1 = sum + hidden_b[h];
+            hidden[n * H + h] = tanh(z1);
         });
 }
 
@@ -395,17 +436,16 @@ extern "C" __global__ void kernel_p2(const real *s2, const real *e2, real *p2, i
 // ∂L/∂mean[n,k,d] = (mean[n,k,d] - t[n,d]) exp(-2 log_scale[n,k]) p2[n,k]/N
 // ∂L/∂centre[n,k] = Σ_d ∂L/∂mean[n,k,d]
 extern "C" __global__ void kernel_d_centre(
-    const real *t, const real *mean, const real *log_scale, const real *p2, real *d_mean,
-    real *d_centre, int N
+    const real *t, const real *mean, const real *log_scale, const real *p2, real *d_centre, int N
 ) {
     rows<32>(N * K, [=](int i) {
         const int n = i / K;
-        map_row<32>(D, [=](int d) {
-            d_mean[i * D + d] = (mean[i * D + d] - t[n * D + d]) * exp(-2_r * log_scale[i]) * p2[i]
-                / real(N);
-        });
         reduce_row<32, added>(D,
-            [=](int d) { return d_mean[i * D + d]; },
+            [=](int d) {
+                const real d_mean = (mean[i * D + d] - t[n * D + d]) * exp(-2_r * log_scale[i]) *
+                    p2[i] / real(N);
+                return d_mean;
+            },
             [=](real sum) { d_centre[i] = sum; });
     });
 }
@@ -441,13 +481,13 @@ extern "C" __global__ void kernel_d_log_scale(
 // p1[n,k] = e1[n,k]/s1[n]
 // ∂L/∂logits[n,k] = (p1[n,k] - p2[n,k])/N
 extern "C" __global__ void kernel_d_logits(
-    const real *s1, const real *e1, const real *p2, real *p1, real *d_logits, int N
+    const real *s1, const real *e1, const real *p2, real *d_logits, int N
 ) {
-    each_of(N * K, [=](int i, real e1, real &p1, real p2, real &d_logits) {
+    each_of(N * K, [=](int i, real e1, real p2, real &d_logits) {
         const int n = i / K;
-        p1 = e1 / s1[n];
+        const real p1 = e1 / s1[n];
         d_logits = (p1 - p2) / real(N);
-    }, e1, p1, p2, d_logits);
+    }, e1, p2, d_logits);
 }
 
 // ∂L/∂hidden[n,h] = Σ_k centre_W[h,k] ∂L/∂centre[n,k]
@@ -680,16 +720,15 @@ class Activations:
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         self.N, self.kernels = N, Kernels.of(dtype)
-        rows_N = cp.empty((41, N), dtype)
+        rows_N = cp.empty((21, N), dtype)
         self.x = cp.empty((N, D), dtype)  # x[n,d]
         self.t = cp.empty((N, D), dtype)  # t[n,d]
-        self.centred = rows_N[40:41].reshape((N, D))  # centred[n,d]
+        self.centred = rows_N[20:21].reshape((N, D))  # centred[n,d]
         self.logits = cp.empty((N, K), dtype)  # logits[n,k]
         self.log_scale = cp.empty((N, K), dtype)  # log_scale[n,k]
         self.centre = cp.empty((N, K), dtype)  # centre[n,k]
         self.loss = cp.empty((), dtype)  # loss
-        self.z1 = rows_N[0:20].reshape((N, H))  # z1[n,h]
-        self.hidden = rows_N[20:40].reshape((N, H))  # hidden[n,h]
+        self.hidden = rows_N[0:20].reshape((N, H))  # hidden[n,h]
         self.mean = rows_N[0:3].reshape((N, K, D))  # mean[n,k,d]
         self.distance = rows_N[4:7].reshape((N, K))  # distance[n,k]
         self.score = rows_N[8:11].reshape((N, K))  # score[n,k]
@@ -715,28 +754,25 @@ class Workspace(Activations):
         self.t = cp.empty((N, D), dtype)  # t[n,d]
         self.centred = rows_N[52:53].reshape((N, D))  # centred[n,d]
         self.loss = cp.empty((), dtype)  # loss
-        self.z1 = rows_N[0:20].reshape((N, H))  # z1[n,h]
-        self.hidden = rows_N[20:40].reshape((N, H))  # hidden[n,h]
-        self.logits = rows_N[0:3].reshape((N, K))  # logits[n,k]
-        self.log_scale = rows_N[40:43].reshape((N, K))  # log_scale[n,k]
-        self.centre = rows_N[44:47].reshape((N, K))  # centre[n,k]
-        self.mean = rows_N[4:7].reshape((N, K, D))  # mean[n,k,d]
-        self.distance = rows_N[8:11].reshape((N, K))  # distance[n,k]
-        self.score = rows_N[44:47].reshape((N, K))  # score[n,k]
-        self.m1 = rows_N[12:13].reshape(N)  # m1[n]
-        self.e1 = rows_N[0:3].reshape((N, K))  # e1[n,k]
-        self.s1 = rows_N[16:17].reshape(N)  # s1[n]
+        self.hidden = rows_N[0:20].reshape((N, H))  # hidden[n,h]
+        self.logits = rows_N[40:43].reshape((N, K))  # logits[n,k]
+        self.log_scale = rows_N[44:47].reshape((N, K))  # log_scale[n,k]
+        self.centre = rows_N[20:23].reshape((N, K))  # centre[n,k]
+        self.mean = rows_N[24:27].reshape((N, K, D))  # mean[n,k,d]
+        self.distance = rows_N[28:31].reshape((N, K))  # distance[n,k]
+        self.score = rows_N[20:23].reshape((N, K))  # score[n,k]
+        self.m1 = rows_N[32:33].reshape(N)  # m1[n]
+        self.e1 = rows_N[40:43].reshape((N, K))  # e1[n,k]
+        self.s1 = rows_N[36:37].reshape(N)  # s1[n]
         self.m2 = rows_N[48:49].reshape(N)  # m2[n]
-        self.e2 = rows_N[44:47].reshape((N, K))  # e2[n,k]
+        self.e2 = rows_N[20:23].reshape((N, K))  # e2[n,k]
         self.s2 = rows_N[56:57].reshape(N)  # s2[n]
-        self.p2 = rows_N[44:47].reshape((N, K))  # p2[n,k]
-        self.d_mean = rows_N[4:7].reshape((N, K, D))  # ∂L/∂mean[n,k,d]
+        self.p2 = rows_N[20:23].reshape((N, K))  # p2[n,k]
         self.d_centre = rows_N[48:51].reshape((N, K))  # ∂L/∂centre[n,k]
-        self.d_log_scale = rows_N[40:43].reshape((N, K))  # ∂L/∂log_scale[n,k]
-        self.p1 = rows_N[0:3].reshape((N, K))  # p1[n,k]
-        self.d_logits = rows_N[44:47].reshape((N, K))  # ∂L/∂logits[n,k]
-        self.d_hidden = rows_N[0:20].reshape((N, H))  # ∂L/∂hidden[n,h]
-        self.d_z1 = rows_N[20:40].reshape((N, H))  # ∂L/∂z1[n,h]
+        self.d_log_scale = rows_N[44:47].reshape((N, K))  # ∂L/∂log_scale[n,k]
+        self.d_logits = rows_N[40:43].reshape((N, K))  # ∂L/∂logits[n,k]
+        self.d_hidden = rows_N[20:40].reshape((N, H))  # ∂L/∂hidden[n,h]
+        self.d_z1 = rows_N[0:20].reshape((N, H))  # ∂L/∂z1[n,h]
 
 
 def needed(N: int, dtype: str) -> int:
@@ -796,7 +832,7 @@ def forward(p: Params, a: Activations) -> None:
 
     # z1[n,h] = Σ_d hidden_W[d,h] centred[n,d] + hidden_b[h]
     # hidden[n,h] = tanh(z1[n,h])
-    k.product("hidden", 16, 1, N, H, a.centred, p.hidden_W, p.hidden_b, a.z1, a.hidden, N)
+    k.product("hidden", 16, 1, N, H, a.centred, p.hidden_W, p.hidden_b, a.hidden, N)
 
     # logits[n,k] = Σ_h share_W[h,k] hidden[n,h] + share_b[k]
     k.product("logits", 16, 1, N, K, a.hidden, p.share_W, p.share_b, a.logits, N)
@@ -840,7 +876,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # ∂L/∂mean[n,k,d] = (mean[n,k,d] - t[n,d]) exp(-2 log_scale[n,k]) p2[n,k]/N
     # ∂L/∂centre[n,k] = Σ_d ∂L/∂mean[n,k,d]
-    k.by_warp("d_centre", N * K, a.t, a.mean, a.log_scale, a.p2, a.d_mean, a.d_centre, N)
+    k.by_warp("d_centre", N * K, a.t, a.mean, a.log_scale, a.p2, a.d_centre, N)
 
     # ∂L/∂centre_W[h,k] = Σ_n hidden[n,h] ∂L/∂centre[n,k]
     k.product("d_centre_W", 16, 1, H, K, a.hidden, a.d_centre, g.centre_W, N)
@@ -859,7 +895,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # p1[n,k] = e1[n,k]/s1[n]
     # ∂L/∂logits[n,k] = (p1[n,k] - p2[n,k])/N
-    k.each_of("d_logits", N * K, a.s1, a.e1, a.p2, a.p1, a.d_logits, N)
+    k.each_of("d_logits", N * K, a.s1, a.e1, a.p2, a.d_logits, N)
 
     # ∂L/∂share_W[h,k] = Σ_n hidden[n,h] ∂L/∂logits[n,k]
     k.product("d_centre_W", 16, 1, H, K, a.hidden, a.d_logits, g.share_W, N)

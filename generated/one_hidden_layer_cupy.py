@@ -197,48 +197,80 @@ __device__ void by_columns(int entries, int length, Value value, Store store) {
     }
 }
 
-// store(s, r, c, Σ_k left(s, r, k) right(s, k, c)) for a stack of matrices. A block computes a tile
-// of 16 M rows and columns, a thread M × M entries of it, by way of shared memory. The operands are
-// formulas; by_row says that memory runs along their second index, as a row of threads then reads.
+// 16 columns of a matrix of 16 M rows, and 16 rows of one of 16 M columns, in shared memory. The
+// operands are formulas; by_row says that memory runs along their second index, as a row of threads
+// then reads. Outside of an operand there are zeros.
 enum layout { by_row, by_column };
 
+template <int M>
+struct strips {
+    static constexpr int TILE = 16 * M, DEPTH = 16, FEW = 16 / sizeof(real);
+    alignas(16) real a[DEPTH][TILE + FEW];
+    real b[DEPTH][TILE + 1];
+
+    template <layout LEFT, class Left>
+    __device__ void left(int rows, int length, Left formula) {
+        for (int e = threadIdx.x; e < DEPTH * TILE; e += BLOCK) {
+            const int k = LEFT == by_row ? e % DEPTH : e / TILE;
+            const int r = LEFT == by_row ? e / DEPTH : e % TILE;
+            a[k][r] = k < length && r < rows ? formula(r, k) : real(0);
+        }
+    }
+    template <layout RIGHT, class Right>
+    __device__ void right(int length, int columns, Right formula) {
+        for (int e = threadIdx.x; e < DEPTH * TILE; e += BLOCK) {
+            const int k = RIGHT == by_row ? e / TILE : e % DEPTH;
+            const int c = RIGHT == by_row ? e % TILE : e / DEPTH;
+            b[k][c] = k < length && c < columns ? formula(k, c) : real(0);
+        }
+    }
+    // Of their product, a thread has the entries (M y + i, x + 16 j): it reads M of `a` at once.
+    __device__ void add(real (&sum)[M][M]) {
+        const int x = threadIdx.x % 16, y = threadIdx.x / 16;
+#pragma unroll
+        for (int k = 0; k < DEPTH; ++k)
+#pragma unroll
+            for (int i = 0; i < M; ++i)
+#pragma unroll
+                for (int j = 0; j < M; ++j) sum[i][j] += a[k][M * y + i] * b[k][x + 16 * j];
+    }
+};
+
+// sum += left right, for 16 M rows and columns at most.
+template <int M, layout LEFT, layout RIGHT, class Left, class Right>
+__device__ void multiply(
+    strips<M> &t, real (&sum)[M][M], int rows, int length, int columns, Left left, Right right
+) {
+    for (int k0 = 0; k0 < length; k0 += t.DEPTH) {
+        t.template left<LEFT>(rows, length - k0, [=](int r, int k) { return left(r, k0 + k); });
+        t.template right<RIGHT>(
+            length - k0, columns, [=](int k, int c) { return right(k0 + k, c); });
+        __syncthreads();
+        t.add(sum);
+        __syncthreads();
+    }
+}
+
+// store(s, r, c, Σ_k left(s, r, k) right(s, k, c)) for a stack of matrices. A block computes a tile
+// of 16 M rows and columns, a thread M × M entries of it, by way of shared memory.
 template <int M, layout LEFT, layout RIGHT, class Left, class Right, class Store>
 __device__ void product(
     int stack, int rows, int columns, int length, Left left, Right right, Store store
 ) {
-    constexpr int TILE = 16 * M, DEPTH = 16;
-    __shared__ real a[DEPTH][TILE + 1], b[DEPTH][TILE + 1];
+    constexpr int TILE = 16 * M;
+    __shared__ strips<M> t;
     const int x = threadIdx.x % 16, y = threadIdx.x / 16;
     const int down = (rows + TILE - 1) / TILE, across = (columns + TILE - 1) / TILE;
     for (int tile = blockIdx.x; tile < stack * down * across; tile += gridDim.x) {
         const int s = tile / (down * across);
-        const int top = tile / across % down * TILE, start = tile % across * TILE;
+        const int r0 = tile / across % down * TILE, c0 = tile % across * TILE;
         real sum[M][M] = {};
-        for (int k0 = 0; k0 < length; k0 += DEPTH) {
-            for (int e = threadIdx.x; e < DEPTH * TILE; e += BLOCK) {
-                const int k = LEFT == by_row ? e % DEPTH : e / TILE;
-                const int r = LEFT == by_row ? e / DEPTH : e % TILE;
-                const bool inside = k0 + k < length && top + r < rows;
-                a[k][r] = inside ? left(s, top + r, k0 + k) : real(0);
-            }
-            for (int e = threadIdx.x; e < DEPTH * TILE; e += BLOCK) {
-                const int k = RIGHT == by_row ? e / TILE : e % DEPTH;
-                const int c = RIGHT == by_row ? e % TILE : e / DEPTH;
-                const bool inside = k0 + k < length && start + c < columns;
-                b[k][c] = inside ? right(s, k0 + k, start + c) : real(0);
-            }
-            __syncthreads();
-#pragma unroll
-            for (int k = 0; k < DEPTH; ++k)
-#pragma unroll
-                for (int i = 0; i < M; ++i)
-#pragma unroll
-                    for (int j = 0; j < M; ++j) sum[i][j] += a[k][y + 16 * i] * b[k][x + 16 * j];
-            __syncthreads();
-        }
+        multiply<M, LEFT, RIGHT>(t, sum, rows - r0, length, columns - c0,
+            [=](int r, int k) { return left(s, r0 + r, k); },
+            [=](int k, int c) { return right(s, k, c0 + c); });
         for (int i = 0; i < M; ++i)
             for (int j = 0; j < M; ++j) {
-                const int r = top + y + 16 * i, c = start + x + 16 * j;
+                const int r = r0 + M * y + i, c = c0 + x + 16 * j;
                 if (r < rows && c < columns) store(s, r, c, sum[i][j]);
             }
     }
@@ -247,15 +279,14 @@ __device__ void product(
 // z1[n,h] = Σ_d x[n,d] fc1_W[d,h] + fc1_b[h]
 // h[n,h] = tanh(z1[n,h])
 extern "C" __global__ void kernel_h(
-    const real *x, const real *fc1_W, const real *fc1_b, real *z1, real *h_, int N
+    const real *x, const real *fc1_W, const real *fc1_b, real *h_, int N
 ) {
     product<1, by_row, by_row>(1, N, H, D,
         [=](int, int n, int d) { return x[n * D + d]; },
         [=](int, int d, int h) { return fc1_W[d * H + h]; },
         [=](int, int n, int h, real sum) {
-            const int at = n * H + h;
-            z1[at] = sum + fc1_b[h];
-            h_[at] = tanh(z1[at]);
+            const real z1 = sum + fc1_b[h];
+            h_[n * H + h] = tanh(z1);
         });
 }
 
@@ -300,15 +331,14 @@ extern "C" __global__ void kernel_d_fc2_b(const real *r, real *d_fc2_b, int N) {
 // ∂L/∂h[n,h] = Σ_k 2 fc2_W[h,k] r[n,k]/(K N)
 // ∂L/∂z1[n,h] = (1 - h[n,h]²) ∂L/∂h[n,h]
 extern "C" __global__ void kernel_d_z1(
-    const real *r, const real *fc2_W, const real *h_, real *d_h, real *d_z1, int N
+    const real *r, const real *fc2_W, const real *h_, real *d_z1, int N
 ) {
     product<1, by_row, by_column>(1, N, H, K,
         [=](int, int n, int k) { return r[n * K + k]; },
         [=](int, int k, int h) { return fc2_W[h * K + k]; },
         [=](int, int n, int h, real sum) {
-            const int at = n * H + h;
-            d_h[at] = 2_r / real(N) * sum;
-            d_z1[at] = (1_r - power<2>(h_[at])) * d_h[at];
+            const real d_h = 2_r / real(N) * sum;
+            d_z1[n * H + h] = (1_r - power<2>(h_[n * H + h])) * d_h;
         });
 }
 
@@ -464,11 +494,10 @@ class Activations:
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         self.N, self.kernels = N, Kernels.of(dtype)
-        rows_N = cp.empty((16, N), dtype)
+        rows_N = cp.empty((8, N), dtype)
         self.x = cp.empty((N, D), dtype)  # x[n,d]
         self.y = cp.empty((N, K), dtype)  # y[n,k]
-        self.z1 = rows_N[0:8].reshape((N, H))  # z1[n,h]
-        self.h = rows_N[8:16].reshape((N, H))  # h[n,h]
+        self.h = rows_N[0:8].reshape((N, H))  # h[n,h]
         self.prediction = cp.empty((N, K), dtype)  # prediction[n,k]
         self.loss = cp.empty((), dtype)  # loss
         self.r = rows_N[0:1].reshape((N, K))  # r[n,k]
@@ -483,21 +512,19 @@ class Workspace(Activations):
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         self.N, self.kernels = N, Kernels.of(dtype)
-        rows_N = cp.empty((17, N), dtype)
+        rows_N = cp.empty((9, N), dtype)
         self.x = cp.empty((N, D), dtype)  # x[n,d]
         self.y = cp.empty((N, K), dtype)  # y[n,k]
-        self.z1 = rows_N[0:8].reshape((N, H))  # z1[n,h]
-        self.h = rows_N[8:16].reshape((N, H))  # h[n,h]
+        self.h = rows_N[0:8].reshape((N, H))  # h[n,h]
         self.loss = cp.empty((), dtype)  # loss
-        self.prediction = rows_N[16:17].reshape((N, K))  # prediction[n,k]
-        self.r = rows_N[16:17].reshape((N, K))  # r[n,k]
-        self.d_h = rows_N[0:8].reshape((N, H))  # ∂L/∂h[n,h]
-        self.d_z1 = rows_N[8:16].reshape((N, H))  # ∂L/∂z1[n,h]
+        self.prediction = rows_N[8:9].reshape((N, K))  # prediction[n,k]
+        self.r = rows_N[8:9].reshape((N, K))  # r[n,k]
+        self.d_z1 = rows_N[0:8].reshape((N, H))  # ∂L/∂z1[n,h]
 
 
 def needed(N: int, dtype: str) -> int:
     """Return the bytes that a step on N examples takes: its workspace, and the next batch."""
-    return np.dtype(dtype).itemsize * (39 * N + 1) + 4 * (0)
+    return np.dtype(dtype).itemsize * (31 * N + 1) + 4 * (0)
 
 
 def workspace(N: int, dtype: str) -> Workspace:
@@ -541,7 +568,7 @@ def forward(p: Params, a: Activations) -> None:
 
     # z1[n,h] = Σ_d x[n,d] fc1_W[d,h] + fc1_b[h]
     # h[n,h] = tanh(z1[n,h])
-    k.product("h", 16, 1, N, H, a.x, p.fc1_W, p.fc1_b, a.z1, a.h, N)
+    k.product("h", 16, 1, N, H, a.x, p.fc1_W, p.fc1_b, a.h, N)
 
     # prediction[n,k] = Σ_h fc2_W[h,k] h[n,h] + fc2_b[k]
     k.product("prediction", 16, 1, N, K, a.h, p.fc2_W, p.fc2_b, a.prediction, N)
@@ -572,7 +599,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # ∂L/∂h[n,h] = Σ_k 2 fc2_W[h,k] r[n,k]/(K N)
     # ∂L/∂z1[n,h] = (1 - h[n,h]²) ∂L/∂h[n,h]
-    k.product("d_z1", 16, 1, N, H, a.r, p.fc2_W, a.h, a.d_h, a.d_z1, N)
+    k.product("d_z1", 16, 1, N, H, a.r, p.fc2_W, a.h, a.d_z1, N)
 
     # ∂L/∂fc1_W[d,h] = Σ_n x[n,d] ∂L/∂z1[n,h]
     k.product("d_fc1_W", 16, 1, D, H, a.x, a.d_z1, g.fc1_W, N)

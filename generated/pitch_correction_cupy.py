@@ -203,48 +203,80 @@ __device__ void by_columns(int entries, int length, Value value, Store store) {
     }
 }
 
-// store(s, r, c, Σ_k left(s, r, k) right(s, k, c)) for a stack of matrices. A block computes a tile
-// of 16 M rows and columns, a thread M × M entries of it, by way of shared memory. The operands are
-// formulas; by_row says that memory runs along their second index, as a row of threads then reads.
+// 16 columns of a matrix of 16 M rows, and 16 rows of one of 16 M columns, in shared memory. The
+// operands are formulas; by_row says that memory runs along their second index, as a row of threads
+// then reads. Outside of an operand there are zeros.
 enum layout { by_row, by_column };
 
+template <int M>
+struct strips {
+    static constexpr int TILE = 16 * M, DEPTH = 16, FEW = 16 / sizeof(real);
+    alignas(16) real a[DEPTH][TILE + FEW];
+    real b[DEPTH][TILE + 1];
+
+    template <layout LEFT, class Left>
+    __device__ void left(int rows, int length, Left formula) {
+        for (int e = threadIdx.x; e < DEPTH * TILE; e += BLOCK) {
+            const int k = LEFT == by_row ? e % DEPTH : e / TILE;
+            const int r = LEFT == by_row ? e / DEPTH : e % TILE;
+            a[k][r] = k < length && r < rows ? formula(r, k) : real(0);
+        }
+    }
+    template <layout RIGHT, class Right>
+    __device__ void right(int length, int columns, Right formula) {
+        for (int e = threadIdx.x; e < DEPTH * TILE; e += BLOCK) {
+            const int k = RIGHT == by_row ? e / TILE : e % DEPTH;
+            const int c = RIGHT == by_row ? e % TILE : e / DEPTH;
+            b[k][c] = k < length && c < columns ? formula(k, c) : real(0);
+        }
+    }
+    // Of their product, a thread has the entries (M y + i, x + 16 j): it reads M of `a` at once.
+    __device__ void add(real (&sum)[M][M]) {
+        const int x = threadIdx.x % 16, y = threadIdx.x / 16;
+#pragma unroll
+        for (int k = 0; k < DEPTH; ++k)
+#pragma unroll
+            for (int i = 0; i < M; ++i)
+#pragma unroll
+                for (int j = 0; j < M; ++j) sum[i][j] += a[k][M * y + i] * b[k][x + 16 * j];
+    }
+};
+
+// sum += left right, for 16 M rows and columns at most.
+template <int M, layout LEFT, layout RIGHT, class Left, class Right>
+__device__ void multiply(
+    strips<M> &t, real (&sum)[M][M], int rows, int length, int columns, Left left, Right right
+) {
+    for (int k0 = 0; k0 < length; k0 += t.DEPTH) {
+        t.template left<LEFT>(rows, length - k0, [=](int r, int k) { return left(r, k0 + k); });
+        t.template right<RIGHT>(
+            length - k0, columns, [=](int k, int c) { return right(k0 + k, c); });
+        __syncthreads();
+        t.add(sum);
+        __syncthreads();
+    }
+}
+
+// store(s, r, c, Σ_k left(s, r, k) right(s, k, c)) for a stack of matrices. A block computes a tile
+// of 16 M rows and columns, a thread M × M entries of it, by way of shared memory.
 template <int M, layout LEFT, layout RIGHT, class Left, class Right, class Store>
 __device__ void product(
     int stack, int rows, int columns, int length, Left left, Right right, Store store
 ) {
-    constexpr int TILE = 16 * M, DEPTH = 16;
-    __shared__ real a[DEPTH][TILE + 1], b[DEPTH][TILE + 1];
+    constexpr int TILE = 16 * M;
+    __shared__ strips<M> t;
     const int x = threadIdx.x % 16, y = threadIdx.x / 16;
     const int down = (rows + TILE - 1) / TILE, across = (columns + TILE - 1) / TILE;
     for (int tile = blockIdx.x; tile < stack * down * across; tile += gridDim.x) {
         const int s = tile / (down * across);
-        const int top = tile / across % down * TILE, start = tile % across * TILE;
+        const int r0 = tile / across % down * TILE, c0 = tile % across * TILE;
         real sum[M][M] = {};
-        for (int k0 = 0; k0 < length; k0 += DEPTH) {
-            for (int e = threadIdx.x; e < DEPTH * TILE; e += BLOCK) {
-                const int k = LEFT == by_row ? e % DEPTH : e / TILE;
-                const int r = LEFT == by_row ? e / DEPTH : e % TILE;
-                const bool inside = k0 + k < length && top + r < rows;
-                a[k][r] = inside ? left(s, top + r, k0 + k) : real(0);
-            }
-            for (int e = threadIdx.x; e < DEPTH * TILE; e += BLOCK) {
-                const int k = RIGHT == by_row ? e / TILE : e % DEPTH;
-                const int c = RIGHT == by_row ? e % TILE : e / DEPTH;
-                const bool inside = k0 + k < length && start + c < columns;
-                b[k][c] = inside ? right(s, k0 + k, start + c) : real(0);
-            }
-            __syncthreads();
-#pragma unroll
-            for (int k = 0; k < DEPTH; ++k)
-#pragma unroll
-                for (int i = 0; i < M; ++i)
-#pragma unroll
-                    for (int j = 0; j < M; ++j) sum[i][j] += a[k][y + 16 * i] * b[k][x + 16 * j];
-            __syncthreads();
-        }
+        multiply<M, LEFT, RIGHT>(t, sum, rows - r0, length, columns - c0,
+            [=](int r, int k) { return left(s, r0 + r, k); },
+            [=](int k, int c) { return right(s, k, c0 + c); });
         for (int i = 0; i < M; ++i)
             for (int j = 0; j < M; ++j) {
-                const int r = top + y + 16 * i, c = start + x + 16 * j;
+                const int r = r0 + M * y + i, c = c0 + x + 16 * j;
                 if (r < rows && c < columns) store(s, r, c, sum[i][j]);
             }
     }
@@ -295,15 +327,14 @@ extern "C" __global__ void kernel_h2(
 // z3[n,e] = Σ_j fc3_W[j,e] h2[n,j] + fc3_b[e]
 // cents[n,e] = 50 z3[n,e]
 extern "C" __global__ void kernel_cents(
-    const real *h2, const real *fc3_W, const real *fc3_b, real *z3, real *cents, int N
+    const real *h2, const real *fc3_W, const real *fc3_b, real *cents, int N
 ) {
     product<1, by_row, by_row>(1, N, E, J,
         [=](int, int n, int j) { return h2[n * J + j]; },
         [=](int, int j, int e) { return fc3_W[j * E + e]; },
         [=](int, int n, int e, real sum) {
-            const int at = n * E + e;
-            z3[at] = sum + fc3_b[e];
-            cents[at] = 50_r * z3[at];
+            const real z3 = sum + fc3_b[e];
+            cents[n * E + e] = 50_r * z3;
         });
 }
 
@@ -347,15 +378,14 @@ extern "C" __global__ void kernel_d_fc3_b(const real *d_z3, real *d_fc3_b, int N
 // ∂L/∂h2[n,j] = Σ_e fc3_W[j,e] ∂L/∂z3[n,e]
 // ∂L/∂z2[n,j] = [z2[n,j] > 0] ∂L/∂h2[n,j]
 extern "C" __global__ void kernel_d_z2(
-    const real *d_z3, const real *fc3_W, const real *z2, real *d_h2, real *d_z2, int N
+    const real *d_z3, const real *fc3_W, const real *z2, real *d_z2, int N
 ) {
     product<2, by_row, by_column>(1, N, J, E,
         [=](int, int n, int e) { return d_z3[n * E + e]; },
         [=](int, int e, int j) { return fc3_W[j * E + e]; },
         [=](int, int n, int j, real sum) {
-            const int at = n * J + j;
-            d_h2[at] = sum;
-            d_z2[at] = z2[at] > 0_r ? d_h2[at] : 0_r;
+            const real d_h2 = sum;
+            d_z2[n * J + j] = z2[n * J + j] > 0_r ? d_h2 : 0_r;
         });
 }
 
@@ -379,15 +409,14 @@ extern "C" __global__ void kernel_d_fc2_b(const real *d_z2, real *d_fc2_b, int N
 // ∂L/∂h1[n,h] = Σ_j fc2_W[h,j] ∂L/∂z2[n,j]
 // ∂L/∂z1[n,h] = [z1[n,h] > 0] ∂L/∂h1[n,h]
 extern "C" __global__ void kernel_d_z1(
-    const real *d_z2, const real *fc2_W, const real *z1, real *d_h1, real *d_z1, int N
+    const real *d_z2, const real *fc2_W, const real *z1, real *d_z1, int N
 ) {
     product<2, by_row, by_column>(1, N, H, J,
         [=](int, int n, int j) { return d_z2[n * J + j]; },
         [=](int, int j, int h) { return fc2_W[h * J + j]; },
         [=](int, int n, int h, real sum) {
-            const int at = n * H + h;
-            d_h1[at] = sum;
-            d_z1[at] = z1[at] > 0_r ? d_h1[at] : 0_r;
+            const real d_h1 = sum;
+            d_z1[n * H + h] = z1[n * H + h] > 0_r ? d_h1 : 0_r;
         });
 }
 
@@ -750,7 +779,6 @@ class Activations:
         self.h1 = rows_N[0:64].reshape((N, H))  # h1[n,h]
         self.z2 = rows_N[64:96].reshape((N, J))  # z2[n,j]
         self.h2 = rows_N[96:128].reshape((N, J))  # h2[n,j]
-        self.z3 = rows_N[0:1].reshape((N, E))  # z3[n,e]
         self.r = rows_N[0:1].reshape((N, E))  # r[n,e]
 
 
@@ -763,7 +791,7 @@ class Workspace(Activations):
 
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         self.N, self.kernels = N, Kernels.of(dtype)
-        rows_N = cp.empty((197, N), dtype)
+        rows_N = cp.empty((193, N), dtype)
         self.spectrum = cp.empty((N, D), dtype)  # spectrum[n,d]
         self.error = cp.empty((N, K), dtype)  # error[n,k]
         self.z1 = rows_N[0:64].reshape((N, H))  # z1[n,h]
@@ -771,19 +799,16 @@ class Workspace(Activations):
         self.h1 = rows_N[64:128].reshape((N, H))  # h1[n,h]
         self.z2 = rows_N[128:160].reshape((N, J))  # z2[n,j]
         self.h2 = rows_N[160:192].reshape((N, J))  # h2[n,j]
-        self.z3 = rows_N[192:193].reshape((N, E))  # z3[n,e]
-        self.cents = rows_N[196:197].reshape((N, E))  # cents[n,e]
-        self.r = rows_N[196:197].reshape((N, E))  # r[n,e]
-        self.d_z3 = rows_N[196:197].reshape((N, E))  # ∂L/∂z3[n,e]
-        self.d_h2 = rows_N[160:192].reshape((N, J))  # ∂L/∂h2[n,j]
+        self.cents = rows_N[192:193].reshape((N, E))  # cents[n,e]
+        self.r = rows_N[192:193].reshape((N, E))  # r[n,e]
+        self.d_z3 = rows_N[192:193].reshape((N, E))  # ∂L/∂z3[n,e]
         self.d_z2 = rows_N[128:160].reshape((N, J))  # ∂L/∂z2[n,j]
-        self.d_h1 = rows_N[64:128].reshape((N, H))  # ∂L/∂h1[n,h]
         self.d_z1 = rows_N[0:64].reshape((N, H))  # ∂L/∂z1[n,h]
 
 
 def needed(N: int, dtype: str) -> int:
     """Return the bytes that a step on N examples takes: its workspace, and the next batch."""
-    return np.dtype(dtype).itemsize * (455 * N + 1) + 4 * (0)
+    return np.dtype(dtype).itemsize * (451 * N + 1) + 4 * (0)
 
 
 def workspace(N: int, dtype: str) -> Workspace:
@@ -843,7 +868,7 @@ def forward(p: Params, a: Activations) -> None:
 
     # z3[n,e] = Σ_j fc3_W[j,e] h2[n,j] + fc3_b[e]
     # cents[n,e] = 50 z3[n,e]
-    k.product("cents", 16, 1, N, E, a.h2, p.fc3_W, p.fc3_b, a.z3, a.cents, N)
+    k.product("cents", 16, 1, N, E, a.h2, p.fc3_W, p.fc3_b, a.cents, N)
 
 
 def add_loss(a: Activations) -> None:
@@ -874,7 +899,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # ∂L/∂h2[n,j] = Σ_e fc3_W[j,e] ∂L/∂z3[n,e]
     # ∂L/∂z2[n,j] = [z2[n,j] > 0] ∂L/∂h2[n,j]
-    k.product("d_z2", 32, 1, N, J, a.d_z3, p.fc3_W, a.z2, a.d_h2, a.d_z2, N)
+    k.product("d_z2", 32, 1, N, J, a.d_z3, p.fc3_W, a.z2, a.d_z2, N)
 
     # ∂L/∂fc2_W[h,j] = Σ_n h1[n,h] ∂L/∂z2[n,j]
     k.product("d_fc2_W", 16, 1, H, J, a.h1, a.d_z2, g.fc2_W, N)
@@ -884,7 +909,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # ∂L/∂h1[n,h] = Σ_j fc2_W[h,j] ∂L/∂z2[n,j]
     # ∂L/∂z1[n,h] = [z1[n,h] > 0] ∂L/∂h1[n,h]
-    k.product("d_z1", 32, 1, N, H, a.d_z2, p.fc2_W, a.z1, a.d_h1, a.d_z1, N)
+    k.product("d_z1", 32, 1, N, H, a.d_z2, p.fc2_W, a.z1, a.d_z1, N)
 
     # ∂L/∂fc1_W[d,h] = Σ_n spectrum[n,d] ∂L/∂z1[n,h]
     k.matmul(a.spectrum.T, a.d_z1, g.fc1_W)

@@ -340,22 +340,25 @@ __device__ void map_row(int length, Formula formula) {
     wait<LANES>();
 }
 
-// store(value(0) + value(1) + …), by one thread.
-template <int LANES, class Op, class Value, class Store>
-__device__ void reduce_row(int length, Value value, Store store) {
+// value(0) + value(1) + …, known to all of them.
+template <int LANES, class Op, class Value>
+__device__ auto reduce_row(int length, Value value) {
     const int lane = threadIdx.x % LANES;
     Op op;
     for (int k = lane; k < length; k += LANES) op.take(value(k), k);
     for (int lanes = 16; lanes; lanes /= 2) op.join(op.beyond(lanes));
-    if constexpr (LANES > 32) {
+    if constexpr (LANES == 32) {
+        return __shfl_sync(~0u, op.result(), 0);
+    } else {
         alignas(8) __shared__ unsigned char memory[LANES / 32 * sizeof(Op)];
         Op *parts = reinterpret_cast<Op *>(memory);
         if (lane % 32 == 0) parts[lane / 32] = op;
         __syncthreads();
-        for (int w = 1; lane == 0 && w < LANES / 32; ++w) op.join(parts[w]);
+        op = parts[0];
+        for (int w = 1; w < LANES / 32; ++w) op.join(parts[w]);
+        __syncthreads();
+        return op.result();
     }
-    if (lane == 0) store(op.result());
-    wait<LANES>();
 }
 
 // store(), by one thread.
@@ -365,48 +368,87 @@ __device__ void once(Store store) {
     wait<LANES>();
 }
 
-// store(s, r, c, Σ_k left(s, r, k) right(s, k, c)) for a stack of matrices. A block computes a tile
-// of 16 M rows and columns, a thread M × M entries of it, by way of shared memory. The operands are
-// formulas; by_row says that memory runs along their second index, as a row of threads then reads.
+// store(value(0) + value(1) + …), by one thread.
+template <int LANES, class Op, class Value, class Store>
+__device__ void reduce_row(int length, Value value, Store store) {
+    const auto total = reduce_row<LANES, Op>(length, value);
+    once<LANES>([=] { store(total); });
+}
+
+// 16 columns of a matrix of 16 M rows, and 16 rows of one of 16 M columns, in shared memory. The
+// operands are formulas; by_row says that memory runs along their second index, as a row of threads
+// then reads. Outside of an operand there are zeros.
 enum layout { by_row, by_column };
 
+template <int M>
+struct strips {
+    static constexpr int TILE = 16 * M, DEPTH = 16, FEW = 16 / sizeof(real);
+    alignas(16) real a[DEPTH][TILE + FEW];
+    real b[DEPTH][TILE + 1];
+
+    template <layout LEFT, class Left>
+    __device__ void left(int rows, int length, Left formula) {
+        for (int e = threadIdx.x; e < DEPTH * TILE; e += BLOCK) {
+            const int k = LEFT == by_row ? e % DEPTH : e / TILE;
+            const int r = LEFT == by_row ? e / DEPTH : e % TILE;
+            a[k][r] = k < length && r < rows ? formula(r, k) : real(0);
+        }
+    }
+    template <layout RIGHT, class Right>
+    __device__ void right(int length, int columns, Right formula) {
+        for (int e = threadIdx.x; e < DEPTH * TILE; e += BLOCK) {
+            const int k = RIGHT == by_row ? e / TILE : e % DEPTH;
+            const int c = RIGHT == by_row ? e % TILE : e / DEPTH;
+            b[k][c] = k < length && c < columns ? formula(k, c) : real(0);
+        }
+    }
+    // Of their product, a thread has the entries (M y + i, x + 16 j): it reads M of `a` at once.
+    __device__ void add(real (&sum)[M][M]) {
+        const int x = threadIdx.x % 16, y = threadIdx.x / 16;
+#pragma unroll
+        for (int k = 0; k < DEPTH; ++k)
+#pragma unroll
+            for (int i = 0; i < M; ++i)
+#pragma unroll
+                for (int j = 0; j < M; ++j) sum[i][j] += a[k][M * y + i] * b[k][x + 16 * j];
+    }
+};
+
+// sum += left right, for 16 M rows and columns at most.
+template <int M, layout LEFT, layout RIGHT, class Left, class Right>
+__device__ void multiply(
+    strips<M> &t, real (&sum)[M][M], int rows, int length, int columns, Left left, Right right
+) {
+    for (int k0 = 0; k0 < length; k0 += t.DEPTH) {
+        t.template left<LEFT>(rows, length - k0, [=](int r, int k) { return left(r, k0 + k); });
+        t.template right<RIGHT>(
+            length - k0, columns, [=](int k, int c) { return right(k0 + k, c); });
+        __syncthreads();
+        t.add(sum);
+        __syncthreads();
+    }
+}
+
+// store(s, r, c, Σ_k left(s, r, k) right(s, k, c)) for a stack of matrices. A block computes a tile
+// of 16 M rows and columns, a thread M × M entries of it, by way of shared memory.
 template <int M, layout LEFT, layout RIGHT, class Left, class Right, class Store>
 __device__ void product(
     int stack, int rows, int columns, int length, Left left, Right right, Store store
 ) {
-    constexpr int TILE = 16 * M, DEPTH = 16;
-    __shared__ real a[DEPTH][TILE + 1], b[DEPTH][TILE + 1];
+    constexpr int TILE = 16 * M;
+    __shared__ strips<M> t;
     const int x = threadIdx.x % 16, y = threadIdx.x / 16;
     const int down = (rows + TILE - 1) / TILE, across = (columns + TILE - 1) / TILE;
     for (int tile = blockIdx.x; tile < stack * down * across; tile += gridDim.x) {
         const int s = tile / (down * across);
-        const int top = tile / across % down * TILE, start = tile % across * TILE;
+        const int r0 = tile / across % down * TILE, c0 = tile % across * TILE;
         real sum[M][M] = {};
-        for (int k0 = 0; k0 < length; k0 += DEPTH) {
-            for (int e = threadIdx.x; e < DEPTH * TILE; e += BLOCK) {
-                const int k = LEFT == by_row ? e % DEPTH : e / TILE;
-                const int r = LEFT == by_row ? e / DEPTH : e % TILE;
-                const bool inside = k0 + k < length && top + r < rows;
-                a[k][r] = inside ? left(s, top + r, k0 + k) : real(0);
-            }
-            for (int e = threadIdx.x; e < DEPTH * TILE; e += BLOCK) {
-                const int k = RIGHT == by_row ? e / TILE : e % DEPTH;
-                const int c = RIGHT == by_row ? e % TILE : e / DEPTH;
-                const bool inside = k0 + k < length && start + c < columns;
-                b[k][c] = inside ? right(s, k0 + k, start + c) : real(0);
-            }
-            __syncthreads();
-#pragma unroll
-            for (int k = 0; k < DEPTH; ++k)
-#pragma unroll
-                for (int i = 0; i < M; ++i)
-#pragma unroll
-                    for (int j = 0; j < M; ++j) sum[i][j] += a[k][y + 16 * i] * b[k][x + 16 * j];
-            __syncthreads();
-        }
+        multiply<M, LEFT, RIGHT>(t, sum, rows - r0, length, columns - c0,
+            [=](int r, int k) { return left(s, r0 + r, k); },
+            [=](int k, int c) { return right(s, k, c0 + c); });
         for (int i = 0; i < M; ++i)
             for (int j = 0; j < M; ++j) {
-                const int r = top + y + 16 * i, c = start + x + 16 * j;
+                const int r = r0 + M * y + i, c = c0 + x + 16 * j;
                 if (r < rows && c < columns) store(s, r, c, sum[i][j]);
             }
     }
@@ -429,21 +471,19 @@ extern "C" __global__ void kernel_z1(
 // y1[n,h] = ln1_gain[h] xhat1[n,h] + ln1_shift[h]
 // Likewise y2, y3, y4, y5, y6, y7 and 14 more.
 extern "C" __global__ void kernel_y1(
-    const real *z1, const real *ln1_gain, const real *ln1_shift, real *mean1, real *var1,
-    real *rstd1, real *xhat1, real *y1, int N
+    const real *z1, const real *ln1_gain, const real *ln1_shift, real *rstd1, real *xhat1, real *y1,
+    int N
 ) {
     rows<32>(N, [=](int n) {
-        reduce_row<32, added>(H,
-            [=](int h) { return 0.03125_r * z1[n * H + h]; },
-            [=](real sum) { mean1[n] = sum; });
-        reduce_row<32, added>(H,
-            [=](int h) { return 0.03125_r * power<2>(z1[n * H + h] - mean1[n]); },
-            [=](real sum) {
-                var1[n] = sum;
-                rstd1[n] = rsqrt(var1[n] + 1e-05_r);
-            });
+        const real mean1 = reduce_row<32, added>(H, [=](int h) {
+            return 0.03125_r * z1[n * H + h];
+        });
+        const real var1 = reduce_row<32, added>(H, [=](int h) {
+            return 0.03125_r * power<2>(z1[n * H + h] - mean1);
+        });
+        once<32>([=]() { rstd1[n] = rsqrt(var1 + 1e-05_r); });
         map_row<32>(H, [=](int h) {
-            xhat1[n * H + h] = (z1[n * H + h] - mean1[n]) * rstd1[n];
+            xhat1[n * H + h] = (z1[n * H + h] - mean1) * rstd1[n];
             y1[n * H + h] = ln1_gain[h] * xhat1[n * H + h] + ln1_shift[h];
         });
     });
@@ -469,16 +509,14 @@ extern "C" __global__ void kernel_relu1(
 // sum1[n,h] = z1[n,h] + z3[n,h]
 // Likewise sum2, sum3, sum4, sum5, sum6, sum7 and 13 more.
 extern "C" __global__ void kernel_sum1(
-    const real *relu1, const real *down1_W, const real *down1_b, const real *z1, real *z3,
-    real *sum1, int N
+    const real *relu1, const real *down1_W, const real *down1_b, const real *z1, real *sum1, int N
 ) {
     product<2, by_row, by_row>(1, N, H, K,
         [=](int, int n, int k) { return relu1[n * K + k]; },
         [=](int, int k, int h) { return down1_W[k * H + h]; },
         [=](int, int n, int h, real sum) {
-            const int at = n * H + h;
-            z3[at] = sum + down1_b[h];
-            sum1[at] = z1[at] + z3[at];
+            const real z3 = sum + down1_b[h];
+            sum1[n * H + h] = z1[n * H + h] + z3;
         });
 }
 
@@ -525,13 +563,13 @@ extern "C" __global__ void kernel_loss(
 // p[n,j] = e[n,j]/s[n]
 // ∂L/∂logits[n,j] = (p[n,j] - δ(j,digit[n]))/N
 extern "C" __global__ void kernel_d_logits(
-    const real *s, const real *e, const int *digit, real *p, real *d_logits, int N
+    const real *s, const real *e, const int *digit, real *d_logits, int N
 ) {
-    each_of(N * J, [=](int i, real e, real &p, real &d_logits) {
+    each_of(N * J, [=](int i, real e, real &d_logits) {
         const int n = i / J, j = i % J;
-        p = e / s[n];
+        const real p = e / s[n];
         d_logits = (p - real(j == digit[n])) / real(N);
-    }, e, p, d_logits);
+    }, e, d_logits);
 }
 
 // ∂L/∂head_W[h,j] = Σ_n y21[n,h] ∂L/∂logits[n,j]
@@ -587,20 +625,21 @@ extern "C" __global__ void kernel_d_ln_shift(const real *d_y21, real *d_ln_shift
 // ∂L/∂h[n,h] = rstd21[n] (∂L/∂xhat21[n,h] - xhat21[n,h] xhat21_dot_d_xhat21[n]/H -
 //     sum_d_xhat21[n]/H)
 extern "C" __global__ void kernel_d_h(
-    const real *ln_gain, const real *d_y21, const real *xhat21, const real *rstd21, real *d_xhat21,
-    real *xhat21_dot_d_xhat21, real *sum_d_xhat21, real *d_h, int N
+    const real *ln_gain, const real *d_y21, const real *xhat21, const real *rstd21, real *d_h, int N
 ) {
     rows<32>(N, [=](int n) {
-        map_row<32>(H, [=](int h) { d_xhat21[n * H + h] = ln_gain[h] * d_y21[n * H + h]; });
-        reduce_row<32, added>(H,
-            [=](int h) { return xhat21[n * H + h] * d_xhat21[n * H + h]; },
-            [=](real sum) { xhat21_dot_d_xhat21[n] = sum; });
-        reduce_row<32, added>(H,
-            [=](int h) { return d_xhat21[n * H + h]; },
-            [=](real sum) { sum_d_xhat21[n] = sum; });
+        const real xhat21_dot_d_xhat21 = reduce_row<32, added>(H, [=](int h) {
+            const real d_xhat21 = ln_gain[h] * d_y21[n * H + h];
+            return xhat21[n * H + h] * d_xhat21;
+        });
+        const real sum_d_xhat21 = reduce_row<32, added>(H, [=](int h) {
+            const real d_xhat21 = ln_gain[h] * d_y21[n * H + h];
+            return d_xhat21;
+        });
         map_row<32>(H, [=](int h) {
-            d_h[n * H + h] = rstd21[n] * (d_xhat21[n * H + h] - 0.03125_r * xhat21[n * H + h] *
-                xhat21_dot_d_xhat21[n] - 0.03125_r * sum_d_xhat21[n]);
+            const real d_xhat21 = ln_gain[h] * d_y21[n * H + h];
+            d_h[n * H + h] = rstd21[n] * (d_xhat21 - 0.03125_r * xhat21[n * H + h] *
+                xhat21_dot_d_xhat21 - 0.03125_r * sum_d_xhat21);
         });
     });
 }
@@ -621,15 +660,14 @@ extern "C" __global__ void kernel_d_down20_W(
 // ∂L/∂a[n,k] = [a[n,k] > 0] ∂L/∂relu20[n,k]
 // Likewise ∂L/∂z38, ∂L/∂z36, ∂L/∂z34, ∂L/∂z32, ∂L/∂z30, ∂L/∂z28 and 13 more.
 extern "C" __global__ void kernel_d_a(
-    const real *d_h, const real *down20_W, const real *a, real *d_relu20, real *d_a, int N
+    const real *d_h, const real *down20_W, const real *a, real *d_a, int N
 ) {
     product<2, by_row, by_column>(1, N, K, H,
         [=](int, int n, int h) { return d_h[n * H + h]; },
         [=](int, int h, int k) { return down20_W[k * H + h]; },
         [=](int, int n, int k, real sum) {
-            const int at = n * K + k;
-            d_relu20[at] = sum;
-            d_a[at] = a[at] > 0_r ? d_relu20[at] : 0_r;
+            const real d_relu20 = sum;
+            d_a[n * K + k] = a[n * K + k] > 0_r ? d_relu20 : 0_r;
         });
 }
 
@@ -671,21 +709,21 @@ extern "C" __global__ void kernel_d_y20(
 // Likewise ∂L/∂sum18, ∂L/∂sum17, ∂L/∂sum16, ∂L/∂sum15, ∂L/∂sum14, ∂L/∂sum13 and 13 more.
 extern "C" __global__ void kernel_d_sum19(
     const real *ln20_gain, const real *d_y20, const real *xhat20, const real *rstd20,
-    const real *d_h, real *d_xhat20, real *xhat20_dot_d_xhat20, real *sum_d_xhat20, real *d_sum19,
-    int N
+    const real *d_h, real *d_sum19, int N
 ) {
     rows<32>(N, [=](int n) {
-        map_row<32>(H, [=](int h) { d_xhat20[n * H + h] = ln20_gain[h] * d_y20[n * H + h]; });
-        reduce_row<32, added>(H,
-            [=](int h) { return xhat20[n * H + h] * d_xhat20[n * H + h]; },
-            [=](real sum) { xhat20_dot_d_xhat20[n] = sum; });
-        reduce_row<32, added>(H,
-            [=](int h) { return d_xhat20[n * H + h]; },
-            [=](real sum) { sum_d_xhat20[n] = sum; });
+        const real xhat20_dot_d_xhat20 = reduce_row<32, added>(H, [=](int h) {
+            const real d_xhat20 = ln20_gain[h] * d_y20[n * H + h];
+            return xhat20[n * H + h] * d_xhat20;
+        });
+        const real sum_d_xhat20 = reduce_row<32, added>(H, [=](int h) {
+            const real d_xhat20 = ln20_gain[h] * d_y20[n * H + h];
+            return d_xhat20;
+        });
         map_row<32>(H, [=](int h) {
-            d_sum19[n * H + h] = rstd20[n] * d_xhat20[n * H + h] + d_h[n * H + h] - 0.03125_r *
-                rstd20[n] * sum_d_xhat20[n] - 0.03125_r * rstd20[n] * xhat20[n * H + h] *
-                xhat20_dot_d_xhat20[n];
+            const real d_xhat20 = ln20_gain[h] * d_y20[n * H + h];
+            d_sum19[n * H + h] = rstd20[n] * d_xhat20 + d_h[n * H + h] - 0.03125_r * rstd20[n] *
+                sum_d_xhat20 - 0.03125_r * rstd20[n] * xhat20[n * H + h] * xhat20_dot_d_xhat20;
         });
     });
 }
@@ -1140,189 +1178,127 @@ class Activations:
         self.z1 = rows_N[0:32].reshape((N, H))  # z1[n,h]
         self.logits = cp.empty((N, J), dtype)  # logits[n,j]
         self.loss = cp.empty((), dtype)  # loss
-        self.mean1 = rows_N[96:97].reshape(N)  # mean1[n]
-        self.var1 = rows_N[100:101].reshape(N)  # var1[n]
-        self.rstd1 = rows_N[104:105].reshape(N)  # rstd1[n]
+        self.rstd1 = rows_N[96:97].reshape(N)  # rstd1[n]
         self.xhat1 = rows_N[32:64].reshape((N, H))  # xhat1[n,h]
         self.y1 = rows_N[64:96].reshape((N, H))  # y1[n,h]
         self.z2 = rows_N[32:64].reshape((N, K))  # z2[n,k]
         self.relu1 = rows_N[96:128].reshape((N, K))  # relu1[n,k]
-        self.z3 = rows_N[32:64].reshape((N, H))  # z3[n,h]
         self.sum1 = rows_N[0:32].reshape((N, H))  # sum1[n,h]
-        self.mean2 = rows_N[96:97].reshape(N)  # mean2[n]
-        self.var2 = rows_N[100:101].reshape(N)  # var2[n]
-        self.rstd2 = rows_N[104:105].reshape(N)  # rstd2[n]
+        self.rstd2 = rows_N[96:97].reshape(N)  # rstd2[n]
         self.xhat2 = rows_N[32:64].reshape((N, H))  # xhat2[n,h]
         self.y2 = rows_N[64:96].reshape((N, H))  # y2[n,h]
         self.z4 = rows_N[32:64].reshape((N, K))  # z4[n,k]
         self.relu2 = rows_N[96:128].reshape((N, K))  # relu2[n,k]
-        self.z5 = rows_N[32:64].reshape((N, H))  # z5[n,h]
         self.sum2 = rows_N[0:32].reshape((N, H))  # sum2[n,h]
-        self.mean3 = rows_N[96:97].reshape(N)  # mean3[n]
-        self.var3 = rows_N[100:101].reshape(N)  # var3[n]
-        self.rstd3 = rows_N[104:105].reshape(N)  # rstd3[n]
+        self.rstd3 = rows_N[96:97].reshape(N)  # rstd3[n]
         self.xhat3 = rows_N[32:64].reshape((N, H))  # xhat3[n,h]
         self.y3 = rows_N[64:96].reshape((N, H))  # y3[n,h]
         self.z6 = rows_N[32:64].reshape((N, K))  # z6[n,k]
         self.relu3 = rows_N[96:128].reshape((N, K))  # relu3[n,k]
-        self.z7 = rows_N[32:64].reshape((N, H))  # z7[n,h]
         self.sum3 = rows_N[0:32].reshape((N, H))  # sum3[n,h]
-        self.mean4 = rows_N[96:97].reshape(N)  # mean4[n]
-        self.var4 = rows_N[100:101].reshape(N)  # var4[n]
-        self.rstd4 = rows_N[104:105].reshape(N)  # rstd4[n]
+        self.rstd4 = rows_N[96:97].reshape(N)  # rstd4[n]
         self.xhat4 = rows_N[32:64].reshape((N, H))  # xhat4[n,h]
         self.y4 = rows_N[64:96].reshape((N, H))  # y4[n,h]
         self.z8 = rows_N[32:64].reshape((N, K))  # z8[n,k]
         self.relu4 = rows_N[96:128].reshape((N, K))  # relu4[n,k]
-        self.z9 = rows_N[32:64].reshape((N, H))  # z9[n,h]
         self.sum4 = rows_N[0:32].reshape((N, H))  # sum4[n,h]
-        self.mean5 = rows_N[96:97].reshape(N)  # mean5[n]
-        self.var5 = rows_N[100:101].reshape(N)  # var5[n]
-        self.rstd5 = rows_N[104:105].reshape(N)  # rstd5[n]
+        self.rstd5 = rows_N[96:97].reshape(N)  # rstd5[n]
         self.xhat5 = rows_N[32:64].reshape((N, H))  # xhat5[n,h]
         self.y5 = rows_N[64:96].reshape((N, H))  # y5[n,h]
         self.z10 = rows_N[32:64].reshape((N, K))  # z10[n,k]
         self.relu5 = rows_N[96:128].reshape((N, K))  # relu5[n,k]
-        self.z11 = rows_N[32:64].reshape((N, H))  # z11[n,h]
         self.sum5 = rows_N[0:32].reshape((N, H))  # sum5[n,h]
-        self.mean6 = rows_N[96:97].reshape(N)  # mean6[n]
-        self.var6 = rows_N[100:101].reshape(N)  # var6[n]
-        self.rstd6 = rows_N[104:105].reshape(N)  # rstd6[n]
+        self.rstd6 = rows_N[96:97].reshape(N)  # rstd6[n]
         self.xhat6 = rows_N[32:64].reshape((N, H))  # xhat6[n,h]
         self.y6 = rows_N[64:96].reshape((N, H))  # y6[n,h]
         self.z12 = rows_N[32:64].reshape((N, K))  # z12[n,k]
         self.relu6 = rows_N[96:128].reshape((N, K))  # relu6[n,k]
-        self.z13 = rows_N[32:64].reshape((N, H))  # z13[n,h]
         self.sum6 = rows_N[0:32].reshape((N, H))  # sum6[n,h]
-        self.mean7 = rows_N[96:97].reshape(N)  # mean7[n]
-        self.var7 = rows_N[100:101].reshape(N)  # var7[n]
-        self.rstd7 = rows_N[104:105].reshape(N)  # rstd7[n]
+        self.rstd7 = rows_N[96:97].reshape(N)  # rstd7[n]
         self.xhat7 = rows_N[32:64].reshape((N, H))  # xhat7[n,h]
         self.y7 = rows_N[64:96].reshape((N, H))  # y7[n,h]
         self.z14 = rows_N[32:64].reshape((N, K))  # z14[n,k]
         self.relu7 = rows_N[96:128].reshape((N, K))  # relu7[n,k]
-        self.z15 = rows_N[32:64].reshape((N, H))  # z15[n,h]
         self.sum7 = rows_N[0:32].reshape((N, H))  # sum7[n,h]
-        self.mean8 = rows_N[96:97].reshape(N)  # mean8[n]
-        self.var8 = rows_N[100:101].reshape(N)  # var8[n]
-        self.rstd8 = rows_N[104:105].reshape(N)  # rstd8[n]
+        self.rstd8 = rows_N[96:97].reshape(N)  # rstd8[n]
         self.xhat8 = rows_N[32:64].reshape((N, H))  # xhat8[n,h]
         self.y8 = rows_N[64:96].reshape((N, H))  # y8[n,h]
         self.z16 = rows_N[32:64].reshape((N, K))  # z16[n,k]
         self.relu8 = rows_N[96:128].reshape((N, K))  # relu8[n,k]
-        self.z17 = rows_N[32:64].reshape((N, H))  # z17[n,h]
         self.sum8 = rows_N[0:32].reshape((N, H))  # sum8[n,h]
-        self.mean9 = rows_N[96:97].reshape(N)  # mean9[n]
-        self.var9 = rows_N[100:101].reshape(N)  # var9[n]
-        self.rstd9 = rows_N[104:105].reshape(N)  # rstd9[n]
+        self.rstd9 = rows_N[96:97].reshape(N)  # rstd9[n]
         self.xhat9 = rows_N[32:64].reshape((N, H))  # xhat9[n,h]
         self.y9 = rows_N[64:96].reshape((N, H))  # y9[n,h]
         self.z18 = rows_N[32:64].reshape((N, K))  # z18[n,k]
         self.relu9 = rows_N[96:128].reshape((N, K))  # relu9[n,k]
-        self.z19 = rows_N[32:64].reshape((N, H))  # z19[n,h]
         self.sum9 = rows_N[0:32].reshape((N, H))  # sum9[n,h]
-        self.mean10 = rows_N[96:97].reshape(N)  # mean10[n]
-        self.var10 = rows_N[100:101].reshape(N)  # var10[n]
-        self.rstd10 = rows_N[104:105].reshape(N)  # rstd10[n]
+        self.rstd10 = rows_N[96:97].reshape(N)  # rstd10[n]
         self.xhat10 = rows_N[32:64].reshape((N, H))  # xhat10[n,h]
         self.y10 = rows_N[64:96].reshape((N, H))  # y10[n,h]
         self.z20 = rows_N[32:64].reshape((N, K))  # z20[n,k]
         self.relu10 = rows_N[96:128].reshape((N, K))  # relu10[n,k]
-        self.z21 = rows_N[32:64].reshape((N, H))  # z21[n,h]
         self.sum10 = rows_N[0:32].reshape((N, H))  # sum10[n,h]
-        self.mean11 = rows_N[96:97].reshape(N)  # mean11[n]
-        self.var11 = rows_N[100:101].reshape(N)  # var11[n]
-        self.rstd11 = rows_N[104:105].reshape(N)  # rstd11[n]
+        self.rstd11 = rows_N[96:97].reshape(N)  # rstd11[n]
         self.xhat11 = rows_N[32:64].reshape((N, H))  # xhat11[n,h]
         self.y11 = rows_N[64:96].reshape((N, H))  # y11[n,h]
         self.z22 = rows_N[32:64].reshape((N, K))  # z22[n,k]
         self.relu11 = rows_N[96:128].reshape((N, K))  # relu11[n,k]
-        self.z23 = rows_N[32:64].reshape((N, H))  # z23[n,h]
         self.sum11 = rows_N[0:32].reshape((N, H))  # sum11[n,h]
-        self.mean12 = rows_N[96:97].reshape(N)  # mean12[n]
-        self.var12 = rows_N[100:101].reshape(N)  # var12[n]
-        self.rstd12 = rows_N[104:105].reshape(N)  # rstd12[n]
+        self.rstd12 = rows_N[96:97].reshape(N)  # rstd12[n]
         self.xhat12 = rows_N[32:64].reshape((N, H))  # xhat12[n,h]
         self.y12 = rows_N[64:96].reshape((N, H))  # y12[n,h]
         self.z24 = rows_N[32:64].reshape((N, K))  # z24[n,k]
         self.relu12 = rows_N[96:128].reshape((N, K))  # relu12[n,k]
-        self.z25 = rows_N[32:64].reshape((N, H))  # z25[n,h]
         self.sum12 = rows_N[0:32].reshape((N, H))  # sum12[n,h]
-        self.mean13 = rows_N[96:97].reshape(N)  # mean13[n]
-        self.var13 = rows_N[100:101].reshape(N)  # var13[n]
-        self.rstd13 = rows_N[104:105].reshape(N)  # rstd13[n]
+        self.rstd13 = rows_N[96:97].reshape(N)  # rstd13[n]
         self.xhat13 = rows_N[32:64].reshape((N, H))  # xhat13[n,h]
         self.y13 = rows_N[64:96].reshape((N, H))  # y13[n,h]
         self.z26 = rows_N[32:64].reshape((N, K))  # z26[n,k]
         self.relu13 = rows_N[96:128].reshape((N, K))  # relu13[n,k]
-        self.z27 = rows_N[32:64].reshape((N, H))  # z27[n,h]
         self.sum13 = rows_N[0:32].reshape((N, H))  # sum13[n,h]
-        self.mean14 = rows_N[96:97].reshape(N)  # mean14[n]
-        self.var14 = rows_N[100:101].reshape(N)  # var14[n]
-        self.rstd14 = rows_N[104:105].reshape(N)  # rstd14[n]
+        self.rstd14 = rows_N[96:97].reshape(N)  # rstd14[n]
         self.xhat14 = rows_N[32:64].reshape((N, H))  # xhat14[n,h]
         self.y14 = rows_N[64:96].reshape((N, H))  # y14[n,h]
         self.z28 = rows_N[32:64].reshape((N, K))  # z28[n,k]
         self.relu14 = rows_N[96:128].reshape((N, K))  # relu14[n,k]
-        self.z29 = rows_N[32:64].reshape((N, H))  # z29[n,h]
         self.sum14 = rows_N[0:32].reshape((N, H))  # sum14[n,h]
-        self.mean15 = rows_N[96:97].reshape(N)  # mean15[n]
-        self.var15 = rows_N[100:101].reshape(N)  # var15[n]
-        self.rstd15 = rows_N[104:105].reshape(N)  # rstd15[n]
+        self.rstd15 = rows_N[96:97].reshape(N)  # rstd15[n]
         self.xhat15 = rows_N[32:64].reshape((N, H))  # xhat15[n,h]
         self.y15 = rows_N[64:96].reshape((N, H))  # y15[n,h]
         self.z30 = rows_N[32:64].reshape((N, K))  # z30[n,k]
         self.relu15 = rows_N[96:128].reshape((N, K))  # relu15[n,k]
-        self.z31 = rows_N[32:64].reshape((N, H))  # z31[n,h]
         self.sum15 = rows_N[0:32].reshape((N, H))  # sum15[n,h]
-        self.mean16 = rows_N[96:97].reshape(N)  # mean16[n]
-        self.var16 = rows_N[100:101].reshape(N)  # var16[n]
-        self.rstd16 = rows_N[104:105].reshape(N)  # rstd16[n]
+        self.rstd16 = rows_N[96:97].reshape(N)  # rstd16[n]
         self.xhat16 = rows_N[32:64].reshape((N, H))  # xhat16[n,h]
         self.y16 = rows_N[64:96].reshape((N, H))  # y16[n,h]
         self.z32 = rows_N[32:64].reshape((N, K))  # z32[n,k]
         self.relu16 = rows_N[96:128].reshape((N, K))  # relu16[n,k]
-        self.z33 = rows_N[32:64].reshape((N, H))  # z33[n,h]
         self.sum16 = rows_N[0:32].reshape((N, H))  # sum16[n,h]
-        self.mean17 = rows_N[96:97].reshape(N)  # mean17[n]
-        self.var17 = rows_N[100:101].reshape(N)  # var17[n]
-        self.rstd17 = rows_N[104:105].reshape(N)  # rstd17[n]
+        self.rstd17 = rows_N[96:97].reshape(N)  # rstd17[n]
         self.xhat17 = rows_N[32:64].reshape((N, H))  # xhat17[n,h]
         self.y17 = rows_N[64:96].reshape((N, H))  # y17[n,h]
         self.z34 = rows_N[32:64].reshape((N, K))  # z34[n,k]
         self.relu17 = rows_N[96:128].reshape((N, K))  # relu17[n,k]
-        self.z35 = rows_N[32:64].reshape((N, H))  # z35[n,h]
         self.sum17 = rows_N[0:32].reshape((N, H))  # sum17[n,h]
-        self.mean18 = rows_N[96:97].reshape(N)  # mean18[n]
-        self.var18 = rows_N[100:101].reshape(N)  # var18[n]
-        self.rstd18 = rows_N[104:105].reshape(N)  # rstd18[n]
+        self.rstd18 = rows_N[96:97].reshape(N)  # rstd18[n]
         self.xhat18 = rows_N[32:64].reshape((N, H))  # xhat18[n,h]
         self.y18 = rows_N[64:96].reshape((N, H))  # y18[n,h]
         self.z36 = rows_N[32:64].reshape((N, K))  # z36[n,k]
         self.relu18 = rows_N[96:128].reshape((N, K))  # relu18[n,k]
-        self.z37 = rows_N[32:64].reshape((N, H))  # z37[n,h]
         self.sum18 = rows_N[0:32].reshape((N, H))  # sum18[n,h]
-        self.mean19 = rows_N[96:97].reshape(N)  # mean19[n]
-        self.var19 = rows_N[100:101].reshape(N)  # var19[n]
-        self.rstd19 = rows_N[104:105].reshape(N)  # rstd19[n]
+        self.rstd19 = rows_N[96:97].reshape(N)  # rstd19[n]
         self.xhat19 = rows_N[32:64].reshape((N, H))  # xhat19[n,h]
         self.y19 = rows_N[64:96].reshape((N, H))  # y19[n,h]
         self.z38 = rows_N[32:64].reshape((N, K))  # z38[n,k]
         self.relu19 = rows_N[96:128].reshape((N, K))  # relu19[n,k]
-        self.z39 = rows_N[32:64].reshape((N, H))  # z39[n,h]
         self.sum19 = rows_N[0:32].reshape((N, H))  # sum19[n,h]
-        self.mean20 = rows_N[96:97].reshape(N)  # mean20[n]
-        self.var20 = rows_N[100:101].reshape(N)  # var20[n]
-        self.rstd20 = rows_N[104:105].reshape(N)  # rstd20[n]
+        self.rstd20 = rows_N[96:97].reshape(N)  # rstd20[n]
         self.xhat20 = rows_N[32:64].reshape((N, H))  # xhat20[n,h]
         self.y20 = rows_N[64:96].reshape((N, H))  # y20[n,h]
         self.a = rows_N[32:64].reshape((N, K))  # a[n,k]
         self.relu20 = rows_N[96:128].reshape((N, K))  # relu20[n,k]
-        self.z40 = rows_N[32:64].reshape((N, H))  # z40[n,h]
         self.h = rows_N[0:32].reshape((N, H))  # h[n,h]
-        self.mean21 = rows_N[64:65].reshape(N)  # mean21[n]
-        self.var21 = rows_N[68:69].reshape(N)  # var21[n]
-        self.rstd21 = rows_N[72:73].reshape(N)  # rstd21[n]
+        self.rstd21 = rows_N[64:65].reshape(N)  # rstd21[n]
         self.xhat21 = rows_N[0:32].reshape((N, H))  # xhat21[n,h]
         self.y21 = rows_N[32:64].reshape((N, H))  # y21[n,h]
         self.m = rows_N[12:13].reshape(N)  # m[n]
@@ -1345,188 +1321,126 @@ class Workspace(Activations):
         self.digit = cp.empty(N, np.int32)  # digit[n]
         self.z1 = rows_N[0:32].reshape((N, H))  # z1[n,h]
         self.loss = cp.empty((), dtype)  # loss
-        self.mean1 = rows_N[96:97].reshape(N)  # mean1[n]
-        self.var1 = rows_N[100:101].reshape(N)  # var1[n]
         self.rstd1 = rows_N[2648:2649].reshape(N)  # rstd1[n]
         self.xhat1 = rows_N[32:64].reshape((N, H))  # xhat1[n,h]
         self.y1 = rows_N[64:96].reshape((N, H))  # y1[n,h]
         self.z2 = rows_N[96:128].reshape((N, K))  # z2[n,k]
         self.relu1 = rows_N[128:160].reshape((N, K))  # relu1[n,k]
-        self.z3 = rows_N[160:192].reshape((N, H))  # z3[n,h]
         self.sum1 = rows_N[0:32].reshape((N, H))  # sum1[n,h]
-        self.mean2 = rows_N[224:225].reshape(N)  # mean2[n]
-        self.var2 = rows_N[228:229].reshape(N)  # var2[n]
         self.rstd2 = rows_N[2652:2653].reshape(N)  # rstd2[n]
         self.xhat2 = rows_N[160:192].reshape((N, H))  # xhat2[n,h]
         self.y2 = rows_N[192:224].reshape((N, H))  # y2[n,h]
         self.z4 = rows_N[224:256].reshape((N, K))  # z4[n,k]
         self.relu2 = rows_N[256:288].reshape((N, K))  # relu2[n,k]
-        self.z5 = rows_N[288:320].reshape((N, H))  # z5[n,h]
         self.sum2 = rows_N[0:32].reshape((N, H))  # sum2[n,h]
-        self.mean3 = rows_N[352:353].reshape(N)  # mean3[n]
-        self.var3 = rows_N[356:357].reshape(N)  # var3[n]
         self.rstd3 = rows_N[2656:2657].reshape(N)  # rstd3[n]
         self.xhat3 = rows_N[288:320].reshape((N, H))  # xhat3[n,h]
         self.y3 = rows_N[320:352].reshape((N, H))  # y3[n,h]
         self.z6 = rows_N[352:384].reshape((N, K))  # z6[n,k]
         self.relu3 = rows_N[384:416].reshape((N, K))  # relu3[n,k]
-        self.z7 = rows_N[416:448].reshape((N, H))  # z7[n,h]
         self.sum3 = rows_N[0:32].reshape((N, H))  # sum3[n,h]
-        self.mean4 = rows_N[480:481].reshape(N)  # mean4[n]
-        self.var4 = rows_N[484:485].reshape(N)  # var4[n]
         self.rstd4 = rows_N[2660:2661].reshape(N)  # rstd4[n]
         self.xhat4 = rows_N[416:448].reshape((N, H))  # xhat4[n,h]
         self.y4 = rows_N[448:480].reshape((N, H))  # y4[n,h]
         self.z8 = rows_N[480:512].reshape((N, K))  # z8[n,k]
         self.relu4 = rows_N[512:544].reshape((N, K))  # relu4[n,k]
-        self.z9 = rows_N[544:576].reshape((N, H))  # z9[n,h]
         self.sum4 = rows_N[0:32].reshape((N, H))  # sum4[n,h]
-        self.mean5 = rows_N[608:609].reshape(N)  # mean5[n]
-        self.var5 = rows_N[612:613].reshape(N)  # var5[n]
         self.rstd5 = rows_N[2664:2665].reshape(N)  # rstd5[n]
         self.xhat5 = rows_N[544:576].reshape((N, H))  # xhat5[n,h]
         self.y5 = rows_N[576:608].reshape((N, H))  # y5[n,h]
         self.z10 = rows_N[608:640].reshape((N, K))  # z10[n,k]
         self.relu5 = rows_N[640:672].reshape((N, K))  # relu5[n,k]
-        self.z11 = rows_N[672:704].reshape((N, H))  # z11[n,h]
         self.sum5 = rows_N[0:32].reshape((N, H))  # sum5[n,h]
-        self.mean6 = rows_N[736:737].reshape(N)  # mean6[n]
-        self.var6 = rows_N[740:741].reshape(N)  # var6[n]
         self.rstd6 = rows_N[2668:2669].reshape(N)  # rstd6[n]
         self.xhat6 = rows_N[672:704].reshape((N, H))  # xhat6[n,h]
         self.y6 = rows_N[704:736].reshape((N, H))  # y6[n,h]
         self.z12 = rows_N[736:768].reshape((N, K))  # z12[n,k]
         self.relu6 = rows_N[768:800].reshape((N, K))  # relu6[n,k]
-        self.z13 = rows_N[800:832].reshape((N, H))  # z13[n,h]
         self.sum6 = rows_N[0:32].reshape((N, H))  # sum6[n,h]
-        self.mean7 = rows_N[864:865].reshape(N)  # mean7[n]
-        self.var7 = rows_N[868:869].reshape(N)  # var7[n]
         self.rstd7 = rows_N[2672:2673].reshape(N)  # rstd7[n]
         self.xhat7 = rows_N[800:832].reshape((N, H))  # xhat7[n,h]
         self.y7 = rows_N[832:864].reshape((N, H))  # y7[n,h]
         self.z14 = rows_N[864:896].reshape((N, K))  # z14[n,k]
         self.relu7 = rows_N[896:928].reshape((N, K))  # relu7[n,k]
-        self.z15 = rows_N[928:960].reshape((N, H))  # z15[n,h]
         self.sum7 = rows_N[0:32].reshape((N, H))  # sum7[n,h]
-        self.mean8 = rows_N[992:993].reshape(N)  # mean8[n]
-        self.var8 = rows_N[996:997].reshape(N)  # var8[n]
         self.rstd8 = rows_N[2676:2677].reshape(N)  # rstd8[n]
         self.xhat8 = rows_N[928:960].reshape((N, H))  # xhat8[n,h]
         self.y8 = rows_N[960:992].reshape((N, H))  # y8[n,h]
         self.z16 = rows_N[992:1024].reshape((N, K))  # z16[n,k]
         self.relu8 = rows_N[1024:1056].reshape((N, K))  # relu8[n,k]
-        self.z17 = rows_N[1056:1088].reshape((N, H))  # z17[n,h]
         self.sum8 = rows_N[0:32].reshape((N, H))  # sum8[n,h]
-        self.mean9 = rows_N[1120:1121].reshape(N)  # mean9[n]
-        self.var9 = rows_N[1124:1125].reshape(N)  # var9[n]
         self.rstd9 = rows_N[2680:2681].reshape(N)  # rstd9[n]
         self.xhat9 = rows_N[1056:1088].reshape((N, H))  # xhat9[n,h]
         self.y9 = rows_N[1088:1120].reshape((N, H))  # y9[n,h]
         self.z18 = rows_N[1120:1152].reshape((N, K))  # z18[n,k]
         self.relu9 = rows_N[1152:1184].reshape((N, K))  # relu9[n,k]
-        self.z19 = rows_N[1184:1216].reshape((N, H))  # z19[n,h]
         self.sum9 = rows_N[0:32].reshape((N, H))  # sum9[n,h]
-        self.mean10 = rows_N[1248:1249].reshape(N)  # mean10[n]
-        self.var10 = rows_N[1252:1253].reshape(N)  # var10[n]
         self.rstd10 = rows_N[2684:2685].reshape(N)  # rstd10[n]
         self.xhat10 = rows_N[1184:1216].reshape((N, H))  # xhat10[n,h]
         self.y10 = rows_N[1216:1248].reshape((N, H))  # y10[n,h]
         self.z20 = rows_N[1248:1280].reshape((N, K))  # z20[n,k]
         self.relu10 = rows_N[1280:1312].reshape((N, K))  # relu10[n,k]
-        self.z21 = rows_N[1312:1344].reshape((N, H))  # z21[n,h]
         self.sum10 = rows_N[0:32].reshape((N, H))  # sum10[n,h]
-        self.mean11 = rows_N[1376:1377].reshape(N)  # mean11[n]
-        self.var11 = rows_N[1380:1381].reshape(N)  # var11[n]
         self.rstd11 = rows_N[2688:2689].reshape(N)  # rstd11[n]
         self.xhat11 = rows_N[1312:1344].reshape((N, H))  # xhat11[n,h]
         self.y11 = rows_N[1344:1376].reshape((N, H))  # y11[n,h]
         self.z22 = rows_N[1376:1408].reshape((N, K))  # z22[n,k]
         self.relu11 = rows_N[1408:1440].reshape((N, K))  # relu11[n,k]
-        self.z23 = rows_N[1440:1472].reshape((N, H))  # z23[n,h]
         self.sum11 = rows_N[0:32].reshape((N, H))  # sum11[n,h]
-        self.mean12 = rows_N[1504:1505].reshape(N)  # mean12[n]
-        self.var12 = rows_N[1508:1509].reshape(N)  # var12[n]
         self.rstd12 = rows_N[2692:2693].reshape(N)  # rstd12[n]
         self.xhat12 = rows_N[1440:1472].reshape((N, H))  # xhat12[n,h]
         self.y12 = rows_N[1472:1504].reshape((N, H))  # y12[n,h]
         self.z24 = rows_N[1504:1536].reshape((N, K))  # z24[n,k]
         self.relu12 = rows_N[1536:1568].reshape((N, K))  # relu12[n,k]
-        self.z25 = rows_N[1568:1600].reshape((N, H))  # z25[n,h]
         self.sum12 = rows_N[0:32].reshape((N, H))  # sum12[n,h]
-        self.mean13 = rows_N[1632:1633].reshape(N)  # mean13[n]
-        self.var13 = rows_N[1636:1637].reshape(N)  # var13[n]
         self.rstd13 = rows_N[2696:2697].reshape(N)  # rstd13[n]
         self.xhat13 = rows_N[1568:1600].reshape((N, H))  # xhat13[n,h]
         self.y13 = rows_N[1600:1632].reshape((N, H))  # y13[n,h]
         self.z26 = rows_N[1632:1664].reshape((N, K))  # z26[n,k]
         self.relu13 = rows_N[1664:1696].reshape((N, K))  # relu13[n,k]
-        self.z27 = rows_N[1696:1728].reshape((N, H))  # z27[n,h]
         self.sum13 = rows_N[0:32].reshape((N, H))  # sum13[n,h]
-        self.mean14 = rows_N[1760:1761].reshape(N)  # mean14[n]
-        self.var14 = rows_N[1764:1765].reshape(N)  # var14[n]
         self.rstd14 = rows_N[2700:2701].reshape(N)  # rstd14[n]
         self.xhat14 = rows_N[1696:1728].reshape((N, H))  # xhat14[n,h]
         self.y14 = rows_N[1728:1760].reshape((N, H))  # y14[n,h]
         self.z28 = rows_N[1760:1792].reshape((N, K))  # z28[n,k]
         self.relu14 = rows_N[1792:1824].reshape((N, K))  # relu14[n,k]
-        self.z29 = rows_N[1824:1856].reshape((N, H))  # z29[n,h]
         self.sum14 = rows_N[0:32].reshape((N, H))  # sum14[n,h]
-        self.mean15 = rows_N[1888:1889].reshape(N)  # mean15[n]
-        self.var15 = rows_N[1892:1893].reshape(N)  # var15[n]
         self.rstd15 = rows_N[2704:2705].reshape(N)  # rstd15[n]
         self.xhat15 = rows_N[1824:1856].reshape((N, H))  # xhat15[n,h]
         self.y15 = rows_N[1856:1888].reshape((N, H))  # y15[n,h]
         self.z30 = rows_N[1888:1920].reshape((N, K))  # z30[n,k]
         self.relu15 = rows_N[1920:1952].reshape((N, K))  # relu15[n,k]
-        self.z31 = rows_N[1952:1984].reshape((N, H))  # z31[n,h]
         self.sum15 = rows_N[0:32].reshape((N, H))  # sum15[n,h]
-        self.mean16 = rows_N[2016:2017].reshape(N)  # mean16[n]
-        self.var16 = rows_N[2020:2021].reshape(N)  # var16[n]
         self.rstd16 = rows_N[2708:2709].reshape(N)  # rstd16[n]
         self.xhat16 = rows_N[1952:1984].reshape((N, H))  # xhat16[n,h]
         self.y16 = rows_N[1984:2016].reshape((N, H))  # y16[n,h]
         self.z32 = rows_N[2016:2048].reshape((N, K))  # z32[n,k]
         self.relu16 = rows_N[2048:2080].reshape((N, K))  # relu16[n,k]
-        self.z33 = rows_N[2080:2112].reshape((N, H))  # z33[n,h]
         self.sum16 = rows_N[0:32].reshape((N, H))  # sum16[n,h]
-        self.mean17 = rows_N[2144:2145].reshape(N)  # mean17[n]
-        self.var17 = rows_N[2148:2149].reshape(N)  # var17[n]
         self.rstd17 = rows_N[2712:2713].reshape(N)  # rstd17[n]
         self.xhat17 = rows_N[2080:2112].reshape((N, H))  # xhat17[n,h]
         self.y17 = rows_N[2112:2144].reshape((N, H))  # y17[n,h]
         self.z34 = rows_N[2144:2176].reshape((N, K))  # z34[n,k]
         self.relu17 = rows_N[2176:2208].reshape((N, K))  # relu17[n,k]
-        self.z35 = rows_N[2208:2240].reshape((N, H))  # z35[n,h]
         self.sum17 = rows_N[0:32].reshape((N, H))  # sum17[n,h]
-        self.mean18 = rows_N[2272:2273].reshape(N)  # mean18[n]
-        self.var18 = rows_N[2276:2277].reshape(N)  # var18[n]
         self.rstd18 = rows_N[2716:2717].reshape(N)  # rstd18[n]
         self.xhat18 = rows_N[2208:2240].reshape((N, H))  # xhat18[n,h]
         self.y18 = rows_N[2240:2272].reshape((N, H))  # y18[n,h]
         self.z36 = rows_N[2272:2304].reshape((N, K))  # z36[n,k]
         self.relu18 = rows_N[2304:2336].reshape((N, K))  # relu18[n,k]
-        self.z37 = rows_N[2336:2368].reshape((N, H))  # z37[n,h]
         self.sum18 = rows_N[0:32].reshape((N, H))  # sum18[n,h]
-        self.mean19 = rows_N[2400:2401].reshape(N)  # mean19[n]
-        self.var19 = rows_N[2404:2405].reshape(N)  # var19[n]
         self.rstd19 = rows_N[2720:2721].reshape(N)  # rstd19[n]
         self.xhat19 = rows_N[2336:2368].reshape((N, H))  # xhat19[n,h]
         self.y19 = rows_N[2368:2400].reshape((N, H))  # y19[n,h]
         self.z38 = rows_N[2400:2432].reshape((N, K))  # z38[n,k]
         self.relu19 = rows_N[2432:2464].reshape((N, K))  # relu19[n,k]
-        self.z39 = rows_N[2464:2496].reshape((N, H))  # z39[n,h]
         self.sum19 = rows_N[0:32].reshape((N, H))  # sum19[n,h]
-        self.mean20 = rows_N[2528:2529].reshape(N)  # mean20[n]
-        self.var20 = rows_N[2532:2533].reshape(N)  # var20[n]
         self.rstd20 = rows_N[2724:2725].reshape(N)  # rstd20[n]
         self.xhat20 = rows_N[2464:2496].reshape((N, H))  # xhat20[n,h]
         self.y20 = rows_N[2496:2528].reshape((N, H))  # y20[n,h]
         self.a = rows_N[2528:2560].reshape((N, K))  # a[n,k]
         self.relu20 = rows_N[2560:2592].reshape((N, K))  # relu20[n,k]
-        self.z40 = rows_N[2592:2624].reshape((N, H))  # z40[n,h]
         self.h = rows_N[0:32].reshape((N, H))  # h[n,h]
-        self.mean21 = rows_N[2624:2625].reshape(N)  # mean21[n]
-        self.var21 = rows_N[2628:2629].reshape(N)  # var21[n]
         self.rstd21 = rows_N[2728:2729].reshape(N)  # rstd21[n]
         self.xhat21 = rows_N[0:32].reshape((N, H))  # xhat21[n,h]
         self.y21 = rows_N[2592:2624].reshape((N, H))  # y21[n,h]
@@ -1535,152 +1449,68 @@ class Workspace(Activations):
         self.e = rows_N[2636:2646].reshape((N, J))  # e[n,j]
         self.s = rows_N[2736:2737].reshape(N)  # s[n]
         self.logits_at_digit = rows_N[2740:2741].reshape(N)  # logits_at_digit[n]
-        self.p = rows_N[2636:2646].reshape((N, J))  # p[n,j]
-        self.d_logits = rows_N[2624:2634].reshape((N, J))  # ∂L/∂logits[n,j]
+        self.d_logits = rows_N[2636:2646].reshape((N, J))  # ∂L/∂logits[n,j]
         self.d_y21 = rows_N[2592:2624].reshape((N, H))  # ∂L/∂y21[n,h]
-        self.d_xhat21 = rows_N[2592:2624].reshape((N, H))  # ∂L/∂xhat21[n,h]
-        self.xhat21_dot_d_xhat21 = rows_N[2624:2625].reshape(N)  # xhat21_dot_d_xhat21[n]
-        self.sum_d_xhat21 = rows_N[2628:2629].reshape(N)  # sum_d_xhat21[n]
         self.d_h = rows_N[0:32].reshape((N, H))  # ∂L/∂h[n,h]
-        self.d_relu20 = rows_N[2560:2592].reshape((N, K))  # ∂L/∂relu20[n,k]
         self.d_a = rows_N[2528:2560].reshape((N, K))  # ∂L/∂a[n,k]
         self.d_y20 = rows_N[2496:2528].reshape((N, H))  # ∂L/∂y20[n,h]
-        self.d_xhat20 = rows_N[2496:2528].reshape((N, H))  # ∂L/∂xhat20[n,h]
-        self.xhat20_dot_d_xhat20 = rows_N[2528:2529].reshape(N)  # xhat20_dot_d_xhat20[n]
-        self.sum_d_xhat20 = rows_N[2532:2533].reshape(N)  # sum_d_xhat20[n]
         self.d_sum19 = rows_N[0:32].reshape((N, H))  # ∂L/∂sum19[n,h]
-        self.d_relu19 = rows_N[2432:2464].reshape((N, K))  # ∂L/∂relu19[n,k]
         self.d_z38 = rows_N[2400:2432].reshape((N, K))  # ∂L/∂z38[n,k]
         self.d_y19 = rows_N[2368:2400].reshape((N, H))  # ∂L/∂y19[n,h]
-        self.d_xhat19 = rows_N[2368:2400].reshape((N, H))  # ∂L/∂xhat19[n,h]
-        self.xhat19_dot_d_xhat19 = rows_N[2400:2401].reshape(N)  # xhat19_dot_d_xhat19[n]
-        self.sum_d_xhat19 = rows_N[2404:2405].reshape(N)  # sum_d_xhat19[n]
         self.d_sum18 = rows_N[0:32].reshape((N, H))  # ∂L/∂sum18[n,h]
-        self.d_relu18 = rows_N[2304:2336].reshape((N, K))  # ∂L/∂relu18[n,k]
         self.d_z36 = rows_N[2272:2304].reshape((N, K))  # ∂L/∂z36[n,k]
         self.d_y18 = rows_N[2240:2272].reshape((N, H))  # ∂L/∂y18[n,h]
-        self.d_xhat18 = rows_N[2240:2272].reshape((N, H))  # ∂L/∂xhat18[n,h]
-        self.xhat18_dot_d_xhat18 = rows_N[2272:2273].reshape(N)  # xhat18_dot_d_xhat18[n]
-        self.sum_d_xhat18 = rows_N[2276:2277].reshape(N)  # sum_d_xhat18[n]
         self.d_sum17 = rows_N[0:32].reshape((N, H))  # ∂L/∂sum17[n,h]
-        self.d_relu17 = rows_N[2176:2208].reshape((N, K))  # ∂L/∂relu17[n,k]
         self.d_z34 = rows_N[2144:2176].reshape((N, K))  # ∂L/∂z34[n,k]
         self.d_y17 = rows_N[2112:2144].reshape((N, H))  # ∂L/∂y17[n,h]
-        self.d_xhat17 = rows_N[2112:2144].reshape((N, H))  # ∂L/∂xhat17[n,h]
-        self.xhat17_dot_d_xhat17 = rows_N[2144:2145].reshape(N)  # xhat17_dot_d_xhat17[n]
-        self.sum_d_xhat17 = rows_N[2148:2149].reshape(N)  # sum_d_xhat17[n]
         self.d_sum16 = rows_N[0:32].reshape((N, H))  # ∂L/∂sum16[n,h]
-        self.d_relu16 = rows_N[2048:2080].reshape((N, K))  # ∂L/∂relu16[n,k]
         self.d_z32 = rows_N[2016:2048].reshape((N, K))  # ∂L/∂z32[n,k]
         self.d_y16 = rows_N[1984:2016].reshape((N, H))  # ∂L/∂y16[n,h]
-        self.d_xhat16 = rows_N[1984:2016].reshape((N, H))  # ∂L/∂xhat16[n,h]
-        self.xhat16_dot_d_xhat16 = rows_N[2016:2017].reshape(N)  # xhat16_dot_d_xhat16[n]
-        self.sum_d_xhat16 = rows_N[2020:2021].reshape(N)  # sum_d_xhat16[n]
         self.d_sum15 = rows_N[0:32].reshape((N, H))  # ∂L/∂sum15[n,h]
-        self.d_relu15 = rows_N[1920:1952].reshape((N, K))  # ∂L/∂relu15[n,k]
         self.d_z30 = rows_N[1888:1920].reshape((N, K))  # ∂L/∂z30[n,k]
         self.d_y15 = rows_N[1856:1888].reshape((N, H))  # ∂L/∂y15[n,h]
-        self.d_xhat15 = rows_N[1856:1888].reshape((N, H))  # ∂L/∂xhat15[n,h]
-        self.xhat15_dot_d_xhat15 = rows_N[1888:1889].reshape(N)  # xhat15_dot_d_xhat15[n]
-        self.sum_d_xhat15 = rows_N[1892:1893].reshape(N)  # sum_d_xhat15[n]
         self.d_sum14 = rows_N[0:32].reshape((N, H))  # ∂L/∂sum14[n,h]
-        self.d_relu14 = rows_N[1792:1824].reshape((N, K))  # ∂L/∂relu14[n,k]
         self.d_z28 = rows_N[1760:1792].reshape((N, K))  # ∂L/∂z28[n,k]
         self.d_y14 = rows_N[1728:1760].reshape((N, H))  # ∂L/∂y14[n,h]
-        self.d_xhat14 = rows_N[1728:1760].reshape((N, H))  # ∂L/∂xhat14[n,h]
-        self.xhat14_dot_d_xhat14 = rows_N[1760:1761].reshape(N)  # xhat14_dot_d_xhat14[n]
-        self.sum_d_xhat14 = rows_N[1764:1765].reshape(N)  # sum_d_xhat14[n]
         self.d_sum13 = rows_N[0:32].reshape((N, H))  # ∂L/∂sum13[n,h]
-        self.d_relu13 = rows_N[1664:1696].reshape((N, K))  # ∂L/∂relu13[n,k]
         self.d_z26 = rows_N[1632:1664].reshape((N, K))  # ∂L/∂z26[n,k]
         self.d_y13 = rows_N[1600:1632].reshape((N, H))  # ∂L/∂y13[n,h]
-        self.d_xhat13 = rows_N[1600:1632].reshape((N, H))  # ∂L/∂xhat13[n,h]
-        self.xhat13_dot_d_xhat13 = rows_N[1632:1633].reshape(N)  # xhat13_dot_d_xhat13[n]
-        self.sum_d_xhat13 = rows_N[1636:1637].reshape(N)  # sum_d_xhat13[n]
         self.d_sum12 = rows_N[0:32].reshape((N, H))  # ∂L/∂sum12[n,h]
-        self.d_relu12 = rows_N[1536:1568].reshape((N, K))  # ∂L/∂relu12[n,k]
         self.d_z24 = rows_N[1504:1536].reshape((N, K))  # ∂L/∂z24[n,k]
         self.d_y12 = rows_N[1472:1504].reshape((N, H))  # ∂L/∂y12[n,h]
-        self.d_xhat12 = rows_N[1472:1504].reshape((N, H))  # ∂L/∂xhat12[n,h]
-        self.xhat12_dot_d_xhat12 = rows_N[1504:1505].reshape(N)  # xhat12_dot_d_xhat12[n]
-        self.sum_d_xhat12 = rows_N[1508:1509].reshape(N)  # sum_d_xhat12[n]
         self.d_sum11 = rows_N[0:32].reshape((N, H))  # ∂L/∂sum11[n,h]
-        self.d_relu11 = rows_N[1408:1440].reshape((N, K))  # ∂L/∂relu11[n,k]
         self.d_z22 = rows_N[1376:1408].reshape((N, K))  # ∂L/∂z22[n,k]
         self.d_y11 = rows_N[1344:1376].reshape((N, H))  # ∂L/∂y11[n,h]
-        self.d_xhat11 = rows_N[1344:1376].reshape((N, H))  # ∂L/∂xhat11[n,h]
-        self.xhat11_dot_d_xhat11 = rows_N[1376:1377].reshape(N)  # xhat11_dot_d_xhat11[n]
-        self.sum_d_xhat11 = rows_N[1380:1381].reshape(N)  # sum_d_xhat11[n]
         self.d_sum10 = rows_N[0:32].reshape((N, H))  # ∂L/∂sum10[n,h]
-        self.d_relu10 = rows_N[1280:1312].reshape((N, K))  # ∂L/∂relu10[n,k]
         self.d_z20 = rows_N[1248:1280].reshape((N, K))  # ∂L/∂z20[n,k]
         self.d_y10 = rows_N[1216:1248].reshape((N, H))  # ∂L/∂y10[n,h]
-        self.d_xhat10 = rows_N[1216:1248].reshape((N, H))  # ∂L/∂xhat10[n,h]
-        self.xhat10_dot_d_xhat10 = rows_N[1248:1249].reshape(N)  # xhat10_dot_d_xhat10[n]
-        self.sum_d_xhat10 = rows_N[1252:1253].reshape(N)  # sum_d_xhat10[n]
         self.d_sum9 = rows_N[0:32].reshape((N, H))  # ∂L/∂sum9[n,h]
-        self.d_relu9 = rows_N[1152:1184].reshape((N, K))  # ∂L/∂relu9[n,k]
         self.d_z18 = rows_N[1120:1152].reshape((N, K))  # ∂L/∂z18[n,k]
         self.d_y9 = rows_N[1088:1120].reshape((N, H))  # ∂L/∂y9[n,h]
-        self.d_xhat9 = rows_N[1088:1120].reshape((N, H))  # ∂L/∂xhat9[n,h]
-        self.xhat9_dot_d_xhat9 = rows_N[1120:1121].reshape(N)  # xhat9_dot_d_xhat9[n]
-        self.sum_d_xhat9 = rows_N[1124:1125].reshape(N)  # sum_d_xhat9[n]
         self.d_sum8 = rows_N[0:32].reshape((N, H))  # ∂L/∂sum8[n,h]
-        self.d_relu8 = rows_N[1024:1056].reshape((N, K))  # ∂L/∂relu8[n,k]
         self.d_z16 = rows_N[992:1024].reshape((N, K))  # ∂L/∂z16[n,k]
         self.d_y8 = rows_N[960:992].reshape((N, H))  # ∂L/∂y8[n,h]
-        self.d_xhat8 = rows_N[960:992].reshape((N, H))  # ∂L/∂xhat8[n,h]
-        self.xhat8_dot_d_xhat8 = rows_N[992:993].reshape(N)  # xhat8_dot_d_xhat8[n]
-        self.sum_d_xhat8 = rows_N[996:997].reshape(N)  # sum_d_xhat8[n]
         self.d_sum7 = rows_N[0:32].reshape((N, H))  # ∂L/∂sum7[n,h]
-        self.d_relu7 = rows_N[896:928].reshape((N, K))  # ∂L/∂relu7[n,k]
         self.d_z14 = rows_N[864:896].reshape((N, K))  # ∂L/∂z14[n,k]
         self.d_y7 = rows_N[832:864].reshape((N, H))  # ∂L/∂y7[n,h]
-        self.d_xhat7 = rows_N[832:864].reshape((N, H))  # ∂L/∂xhat7[n,h]
-        self.xhat7_dot_d_xhat7 = rows_N[864:865].reshape(N)  # xhat7_dot_d_xhat7[n]
-        self.sum_d_xhat7 = rows_N[868:869].reshape(N)  # sum_d_xhat7[n]
         self.d_sum6 = rows_N[0:32].reshape((N, H))  # ∂L/∂sum6[n,h]
-        self.d_relu6 = rows_N[768:800].reshape((N, K))  # ∂L/∂relu6[n,k]
         self.d_z12 = rows_N[736:768].reshape((N, K))  # ∂L/∂z12[n,k]
         self.d_y6 = rows_N[704:736].reshape((N, H))  # ∂L/∂y6[n,h]
-        self.d_xhat6 = rows_N[704:736].reshape((N, H))  # ∂L/∂xhat6[n,h]
-        self.xhat6_dot_d_xhat6 = rows_N[736:737].reshape(N)  # xhat6_dot_d_xhat6[n]
-        self.sum_d_xhat6 = rows_N[740:741].reshape(N)  # sum_d_xhat6[n]
         self.d_sum5 = rows_N[0:32].reshape((N, H))  # ∂L/∂sum5[n,h]
-        self.d_relu5 = rows_N[640:672].reshape((N, K))  # ∂L/∂relu5[n,k]
         self.d_z10 = rows_N[608:640].reshape((N, K))  # ∂L/∂z10[n,k]
         self.d_y5 = rows_N[576:608].reshape((N, H))  # ∂L/∂y5[n,h]
-        self.d_xhat5 = rows_N[576:608].reshape((N, H))  # ∂L/∂xhat5[n,h]
-        self.xhat5_dot_d_xhat5 = rows_N[608:609].reshape(N)  # xhat5_dot_d_xhat5[n]
-        self.sum_d_xhat5 = rows_N[612:613].reshape(N)  # sum_d_xhat5[n]
         self.d_sum4 = rows_N[0:32].reshape((N, H))  # ∂L/∂sum4[n,h]
-        self.d_relu4 = rows_N[512:544].reshape((N, K))  # ∂L/∂relu4[n,k]
         self.d_z8 = rows_N[480:512].reshape((N, K))  # ∂L/∂z8[n,k]
         self.d_y4 = rows_N[448:480].reshape((N, H))  # ∂L/∂y4[n,h]
-        self.d_xhat4 = rows_N[448:480].reshape((N, H))  # ∂L/∂xhat4[n,h]
-        self.xhat4_dot_d_xhat4 = rows_N[480:481].reshape(N)  # xhat4_dot_d_xhat4[n]
-        self.sum_d_xhat4 = rows_N[484:485].reshape(N)  # sum_d_xhat4[n]
         self.d_sum3 = rows_N[0:32].reshape((N, H))  # ∂L/∂sum3[n,h]
-        self.d_relu3 = rows_N[384:416].reshape((N, K))  # ∂L/∂relu3[n,k]
         self.d_z6 = rows_N[352:384].reshape((N, K))  # ∂L/∂z6[n,k]
         self.d_y3 = rows_N[320:352].reshape((N, H))  # ∂L/∂y3[n,h]
-        self.d_xhat3 = rows_N[320:352].reshape((N, H))  # ∂L/∂xhat3[n,h]
-        self.xhat3_dot_d_xhat3 = rows_N[352:353].reshape(N)  # xhat3_dot_d_xhat3[n]
-        self.sum_d_xhat3 = rows_N[356:357].reshape(N)  # sum_d_xhat3[n]
         self.d_sum2 = rows_N[0:32].reshape((N, H))  # ∂L/∂sum2[n,h]
-        self.d_relu2 = rows_N[256:288].reshape((N, K))  # ∂L/∂relu2[n,k]
         self.d_z4 = rows_N[224:256].reshape((N, K))  # ∂L/∂z4[n,k]
         self.d_y2 = rows_N[192:224].reshape((N, H))  # ∂L/∂y2[n,h]
-        self.d_xhat2 = rows_N[192:224].reshape((N, H))  # ∂L/∂xhat2[n,h]
-        self.xhat2_dot_d_xhat2 = rows_N[224:225].reshape(N)  # xhat2_dot_d_xhat2[n]
-        self.sum_d_xhat2 = rows_N[228:229].reshape(N)  # sum_d_xhat2[n]
         self.d_sum1 = rows_N[0:32].reshape((N, H))  # ∂L/∂sum1[n,h]
-        self.d_relu1 = rows_N[128:160].reshape((N, K))  # ∂L/∂relu1[n,k]
         self.d_z2 = rows_N[96:128].reshape((N, K))  # ∂L/∂z2[n,k]
         self.d_y1 = rows_N[64:96].reshape((N, H))  # ∂L/∂y1[n,h]
-        self.d_xhat1 = rows_N[64:96].reshape((N, H))  # ∂L/∂xhat1[n,h]
-        self.xhat1_dot_d_xhat1 = rows_N[96:97].reshape(N)  # xhat1_dot_d_xhat1[n]
-        self.sum_d_xhat1 = rows_N[100:101].reshape(N)  # sum_d_xhat1[n]
         self.d_z1 = rows_N[0:32].reshape((N, H))  # ∂L/∂z1[n,h]
 
 
@@ -1805,7 +1635,7 @@ def forward(p: Params, a: Activations) -> None:
     # rstd1[n] = 1/√(var1[n] + 1e-05)
     # xhat1[n,h] = (z1[n,h] - mean1[n]) rstd1[n]
     # y1[n,h] = ln1_gain[h] xhat1[n,h] + ln1_shift[h]
-    k.by_warp("y1", N, a.z1, p.ln1_gain, p.ln1_shift, a.mean1, a.var1, a.rstd1, a.xhat1, a.y1, N)
+    k.by_warp("y1", N, a.z1, p.ln1_gain, p.ln1_shift, a.rstd1, a.xhat1, a.y1, N)
 
     # z2[n,k] = Σ_h up1_W[h,k] y1[n,h] + up1_b[k]
     # relu1[n,k] = max(0, z2[n,k])
@@ -1813,14 +1643,14 @@ def forward(p: Params, a: Activations) -> None:
 
     # z3[n,h] = Σ_k down1_W[k,h] relu1[n,k] + down1_b[h]
     # sum1[n,h] = z1[n,h] + z3[n,h]
-    k.product("sum1", 32, 1, N, H, a.relu1, p.down1_W, p.down1_b, a.z1, a.z3, a.sum1, N)
+    k.product("sum1", 32, 1, N, H, a.relu1, p.down1_W, p.down1_b, a.z1, a.sum1, N)
 
     # mean2[n] = Σ_h sum1[n,h]/H
     # var2[n] = Σ_h (sum1[n,h] - mean2[n])²/H
     # rstd2[n] = 1/√(var2[n] + 1e-05)
     # xhat2[n,h] = (sum1[n,h] - mean2[n]) rstd2[n]
     # y2[n,h] = ln2_gain[h] xhat2[n,h] + ln2_shift[h]
-    k.by_warp("y1", N, a.sum1, p.ln2_gain, p.ln2_shift, a.mean2, a.var2, a.rstd2, a.xhat2, a.y2, N)
+    k.by_warp("y1", N, a.sum1, p.ln2_gain, p.ln2_shift, a.rstd2, a.xhat2, a.y2, N)
 
     # z4[n,k] = Σ_h up2_W[h,k] y2[n,h] + up2_b[k]
     # relu2[n,k] = max(0, z4[n,k])
@@ -1828,14 +1658,14 @@ def forward(p: Params, a: Activations) -> None:
 
     # z5[n,h] = Σ_k down2_W[k,h] relu2[n,k] + down2_b[h]
     # sum2[n,h] = sum1[n,h] + z5[n,h]
-    k.product("sum1", 32, 1, N, H, a.relu2, p.down2_W, p.down2_b, a.sum1, a.z5, a.sum2, N)
+    k.product("sum1", 32, 1, N, H, a.relu2, p.down2_W, p.down2_b, a.sum1, a.sum2, N)
 
     # mean3[n] = Σ_h sum2[n,h]/H
     # var3[n] = Σ_h (sum2[n,h] - mean3[n])²/H
     # rstd3[n] = 1/√(var3[n] + 1e-05)
     # xhat3[n,h] = (sum2[n,h] - mean3[n]) rstd3[n]
     # y3[n,h] = ln3_gain[h] xhat3[n,h] + ln3_shift[h]
-    k.by_warp("y1", N, a.sum2, p.ln3_gain, p.ln3_shift, a.mean3, a.var3, a.rstd3, a.xhat3, a.y3, N)
+    k.by_warp("y1", N, a.sum2, p.ln3_gain, p.ln3_shift, a.rstd3, a.xhat3, a.y3, N)
 
     # z6[n,k] = Σ_h up3_W[h,k] y3[n,h] + up3_b[k]
     # relu3[n,k] = max(0, z6[n,k])
@@ -1843,14 +1673,14 @@ def forward(p: Params, a: Activations) -> None:
 
     # z7[n,h] = Σ_k down3_W[k,h] relu3[n,k] + down3_b[h]
     # sum3[n,h] = sum2[n,h] + z7[n,h]
-    k.product("sum1", 32, 1, N, H, a.relu3, p.down3_W, p.down3_b, a.sum2, a.z7, a.sum3, N)
+    k.product("sum1", 32, 1, N, H, a.relu3, p.down3_W, p.down3_b, a.sum2, a.sum3, N)
 
     # mean4[n] = Σ_h sum3[n,h]/H
     # var4[n] = Σ_h (sum3[n,h] - mean4[n])²/H
     # rstd4[n] = 1/√(var4[n] + 1e-05)
     # xhat4[n,h] = (sum3[n,h] - mean4[n]) rstd4[n]
     # y4[n,h] = ln4_gain[h] xhat4[n,h] + ln4_shift[h]
-    k.by_warp("y1", N, a.sum3, p.ln4_gain, p.ln4_shift, a.mean4, a.var4, a.rstd4, a.xhat4, a.y4, N)
+    k.by_warp("y1", N, a.sum3, p.ln4_gain, p.ln4_shift, a.rstd4, a.xhat4, a.y4, N)
 
     # z8[n,k] = Σ_h up4_W[h,k] y4[n,h] + up4_b[k]
     # relu4[n,k] = max(0, z8[n,k])
@@ -1858,14 +1688,14 @@ def forward(p: Params, a: Activations) -> None:
 
     # z9[n,h] = Σ_k down4_W[k,h] relu4[n,k] + down4_b[h]
     # sum4[n,h] = sum3[n,h] + z9[n,h]
-    k.product("sum1", 32, 1, N, H, a.relu4, p.down4_W, p.down4_b, a.sum3, a.z9, a.sum4, N)
+    k.product("sum1", 32, 1, N, H, a.relu4, p.down4_W, p.down4_b, a.sum3, a.sum4, N)
 
     # mean5[n] = Σ_h sum4[n,h]/H
     # var5[n] = Σ_h (sum4[n,h] - mean5[n])²/H
     # rstd5[n] = 1/√(var5[n] + 1e-05)
     # xhat5[n,h] = (sum4[n,h] - mean5[n]) rstd5[n]
     # y5[n,h] = ln5_gain[h] xhat5[n,h] + ln5_shift[h]
-    k.by_warp("y1", N, a.sum4, p.ln5_gain, p.ln5_shift, a.mean5, a.var5, a.rstd5, a.xhat5, a.y5, N)
+    k.by_warp("y1", N, a.sum4, p.ln5_gain, p.ln5_shift, a.rstd5, a.xhat5, a.y5, N)
 
     # z10[n,k] = Σ_h up5_W[h,k] y5[n,h] + up5_b[k]
     # relu5[n,k] = max(0, z10[n,k])
@@ -1873,14 +1703,14 @@ def forward(p: Params, a: Activations) -> None:
 
     # z11[n,h] = Σ_k down5_W[k,h] relu5[n,k] + down5_b[h]
     # sum5[n,h] = sum4[n,h] + z11[n,h]
-    k.product("sum1", 32, 1, N, H, a.relu5, p.down5_W, p.down5_b, a.sum4, a.z11, a.sum5, N)
+    k.product("sum1", 32, 1, N, H, a.relu5, p.down5_W, p.down5_b, a.sum4, a.sum5, N)
 
     # mean6[n] = Σ_h sum5[n,h]/H
     # var6[n] = Σ_h (sum5[n,h] - mean6[n])²/H
     # rstd6[n] = 1/√(var6[n] + 1e-05)
     # xhat6[n,h] = (sum5[n,h] - mean6[n]) rstd6[n]
     # y6[n,h] = ln6_gain[h] xhat6[n,h] + ln6_shift[h]
-    k.by_warp("y1", N, a.sum5, p.ln6_gain, p.ln6_shift, a.mean6, a.var6, a.rstd6, a.xhat6, a.y6, N)
+    k.by_warp("y1", N, a.sum5, p.ln6_gain, p.ln6_shift, a.rstd6, a.xhat6, a.y6, N)
 
     # z12[n,k] = Σ_h up6_W[h,k] y6[n,h] + up6_b[k]
     # relu6[n,k] = max(0, z12[n,k])
@@ -1888,14 +1718,14 @@ def forward(p: Params, a: Activations) -> None:
 
     # z13[n,h] = Σ_k down6_W[k,h] relu6[n,k] + down6_b[h]
     # sum6[n,h] = sum5[n,h] + z13[n,h]
-    k.product("sum1", 32, 1, N, H, a.relu6, p.down6_W, p.down6_b, a.sum5, a.z13, a.sum6, N)
+    k.product("sum1", 32, 1, N, H, a.relu6, p.down6_W, p.down6_b, a.sum5, a.sum6, N)
 
     # mean7[n] = Σ_h sum6[n,h]/H
     # var7[n] = Σ_h (sum6[n,h] - mean7[n])²/H
     # rstd7[n] = 1/√(var7[n] + 1e-05)
     # xhat7[n,h] = (sum6[n,h] - mean7[n]) rstd7[n]
     # y7[n,h] = ln7_gain[h] xhat7[n,h] + ln7_shift[h]
-    k.by_warp("y1", N, a.sum6, p.ln7_gain, p.ln7_shift, a.mean7, a.var7, a.rstd7, a.xhat7, a.y7, N)
+    k.by_warp("y1", N, a.sum6, p.ln7_gain, p.ln7_shift, a.rstd7, a.xhat7, a.y7, N)
 
     # z14[n,k] = Σ_h up7_W[h,k] y7[n,h] + up7_b[k]
     # relu7[n,k] = max(0, z14[n,k])
@@ -1903,14 +1733,14 @@ def forward(p: Params, a: Activations) -> None:
 
     # z15[n,h] = Σ_k down7_W[k,h] relu7[n,k] + down7_b[h]
     # sum7[n,h] = sum6[n,h] + z15[n,h]
-    k.product("sum1", 32, 1, N, H, a.relu7, p.down7_W, p.down7_b, a.sum6, a.z15, a.sum7, N)
+    k.product("sum1", 32, 1, N, H, a.relu7, p.down7_W, p.down7_b, a.sum6, a.sum7, N)
 
     # mean8[n] = Σ_h sum7[n,h]/H
     # var8[n] = Σ_h (sum7[n,h] - mean8[n])²/H
     # rstd8[n] = 1/√(var8[n] + 1e-05)
     # xhat8[n,h] = (sum7[n,h] - mean8[n]) rstd8[n]
     # y8[n,h] = ln8_gain[h] xhat8[n,h] + ln8_shift[h]
-    k.by_warp("y1", N, a.sum7, p.ln8_gain, p.ln8_shift, a.mean8, a.var8, a.rstd8, a.xhat8, a.y8, N)
+    k.by_warp("y1", N, a.sum7, p.ln8_gain, p.ln8_shift, a.rstd8, a.xhat8, a.y8, N)
 
     # z16[n,k] = Σ_h up8_W[h,k] y8[n,h] + up8_b[k]
     # relu8[n,k] = max(0, z16[n,k])
@@ -1918,14 +1748,14 @@ def forward(p: Params, a: Activations) -> None:
 
     # z17[n,h] = Σ_k down8_W[k,h] relu8[n,k] + down8_b[h]
     # sum8[n,h] = sum7[n,h] + z17[n,h]
-    k.product("sum1", 32, 1, N, H, a.relu8, p.down8_W, p.down8_b, a.sum7, a.z17, a.sum8, N)
+    k.product("sum1", 32, 1, N, H, a.relu8, p.down8_W, p.down8_b, a.sum7, a.sum8, N)
 
     # mean9[n] = Σ_h sum8[n,h]/H
     # var9[n] = Σ_h (sum8[n,h] - mean9[n])²/H
     # rstd9[n] = 1/√(var9[n] + 1e-05)
     # xhat9[n,h] = (sum8[n,h] - mean9[n]) rstd9[n]
     # y9[n,h] = ln9_gain[h] xhat9[n,h] + ln9_shift[h]
-    k.by_warp("y1", N, a.sum8, p.ln9_gain, p.ln9_shift, a.mean9, a.var9, a.rstd9, a.xhat9, a.y9, N)
+    k.by_warp("y1", N, a.sum8, p.ln9_gain, p.ln9_shift, a.rstd9, a.xhat9, a.y9, N)
 
     # z18[n,k] = Σ_h up9_W[h,k] y9[n,h] + up9_b[k]
     # relu9[n,k] = max(0, z18[n,k])
@@ -1933,16 +1763,14 @@ def forward(p: Params, a: Activations) -> None:
 
     # z19[n,h] = Σ_k down9_W[k,h] relu9[n,k] + down9_b[h]
     # sum9[n,h] = sum8[n,h] + z19[n,h]
-    k.product("sum1", 32, 1, N, H, a.relu9, p.down9_W, p.down9_b, a.sum8, a.z19, a.sum9, N)
+    k.product("sum1", 32, 1, N, H, a.relu9, p.down9_W, p.down9_b, a.sum8, a.sum9, N)
 
     # mean10[n] = Σ_h sum9[n,h]/H
     # var10[n] = Σ_h (sum9[n,h] - mean10[n])²/H
     # rstd10[n] = 1/√(var10[n] + 1e-05)
     # xhat10[n,h] = (sum9[n,h] - mean10[n]) rstd10[n]
     # y10[n,h] = ln10_gain[h] xhat10[n,h] + ln10_shift[h]
-    k.by_warp(
-        "y1", N, a.sum9, p.ln10_gain, p.ln10_shift, a.mean10, a.var10, a.rstd10, a.xhat10, a.y10, N
-    )
+    k.by_warp("y1", N, a.sum9, p.ln10_gain, p.ln10_shift, a.rstd10, a.xhat10, a.y10, N)
 
     # z20[n,k] = Σ_h up10_W[h,k] y10[n,h] + up10_b[k]
     # relu10[n,k] = max(0, z20[n,k])
@@ -1950,16 +1778,14 @@ def forward(p: Params, a: Activations) -> None:
 
     # z21[n,h] = Σ_k down10_W[k,h] relu10[n,k] + down10_b[h]
     # sum10[n,h] = sum9[n,h] + z21[n,h]
-    k.product("sum1", 32, 1, N, H, a.relu10, p.down10_W, p.down10_b, a.sum9, a.z21, a.sum10, N)
+    k.product("sum1", 32, 1, N, H, a.relu10, p.down10_W, p.down10_b, a.sum9, a.sum10, N)
 
     # mean11[n] = Σ_h sum10[n,h]/H
     # var11[n] = Σ_h (sum10[n,h] - mean11[n])²/H
     # rstd11[n] = 1/√(var11[n] + 1e-05)
     # xhat11[n,h] = (sum10[n,h] - mean11[n]) rstd11[n]
     # y11[n,h] = ln11_gain[h] xhat11[n,h] + ln11_shift[h]
-    k.by_warp(
-        "y1", N, a.sum10, p.ln11_gain, p.ln11_shift, a.mean11, a.var11, a.rstd11, a.xhat11, a.y11, N
-    )
+    k.by_warp("y1", N, a.sum10, p.ln11_gain, p.ln11_shift, a.rstd11, a.xhat11, a.y11, N)
 
     # z22[n,k] = Σ_h up11_W[h,k] y11[n,h] + up11_b[k]
     # relu11[n,k] = max(0, z22[n,k])
@@ -1967,16 +1793,14 @@ def forward(p: Params, a: Activations) -> None:
 
     # z23[n,h] = Σ_k down11_W[k,h] relu11[n,k] + down11_b[h]
     # sum11[n,h] = sum10[n,h] + z23[n,h]
-    k.product("sum1", 32, 1, N, H, a.relu11, p.down11_W, p.down11_b, a.sum10, a.z23, a.sum11, N)
+    k.product("sum1", 32, 1, N, H, a.relu11, p.down11_W, p.down11_b, a.sum10, a.sum11, N)
 
     # mean12[n] = Σ_h sum11[n,h]/H
     # var12[n] = Σ_h (sum11[n,h] - mean12[n])²/H
     # rstd12[n] = 1/√(var12[n] + 1e-05)
     # xhat12[n,h] = (sum11[n,h] - mean12[n]) rstd12[n]
     # y12[n,h] = ln12_gain[h] xhat12[n,h] + ln12_shift[h]
-    k.by_warp(
-        "y1", N, a.sum11, p.ln12_gain, p.ln12_shift, a.mean12, a.var12, a.rstd12, a.xhat12, a.y12, N
-    )
+    k.by_warp("y1", N, a.sum11, p.ln12_gain, p.ln12_shift, a.rstd12, a.xhat12, a.y12, N)
 
     # z24[n,k] = Σ_h up12_W[h,k] y12[n,h] + up12_b[k]
     # relu12[n,k] = max(0, z24[n,k])
@@ -1984,16 +1808,14 @@ def forward(p: Params, a: Activations) -> None:
 
     # z25[n,h] = Σ_k down12_W[k,h] relu12[n,k] + down12_b[h]
     # sum12[n,h] = sum11[n,h] + z25[n,h]
-    k.product("sum1", 32, 1, N, H, a.relu12, p.down12_W, p.down12_b, a.sum11, a.z25, a.sum12, N)
+    k.product("sum1", 32, 1, N, H, a.relu12, p.down12_W, p.down12_b, a.sum11, a.sum12, N)
 
     # mean13[n] = Σ_h sum12[n,h]/H
     # var13[n] = Σ_h (sum12[n,h] - mean13[n])²/H
     # rstd13[n] = 1/√(var13[n] + 1e-05)
     # xhat13[n,h] = (sum12[n,h] - mean13[n]) rstd13[n]
     # y13[n,h] = ln13_gain[h] xhat13[n,h] + ln13_shift[h]
-    k.by_warp(
-        "y1", N, a.sum12, p.ln13_gain, p.ln13_shift, a.mean13, a.var13, a.rstd13, a.xhat13, a.y13, N
-    )
+    k.by_warp("y1", N, a.sum12, p.ln13_gain, p.ln13_shift, a.rstd13, a.xhat13, a.y13, N)
 
     # z26[n,k] = Σ_h up13_W[h,k] y13[n,h] + up13_b[k]
     # relu13[n,k] = max(0, z26[n,k])
@@ -2001,16 +1823,14 @@ def forward(p: Params, a: Activations) -> None:
 
     # z27[n,h] = Σ_k down13_W[k,h] relu13[n,k] + down13_b[h]
     # sum13[n,h] = sum12[n,h] + z27[n,h]
-    k.product("sum1", 32, 1, N, H, a.relu13, p.down13_W, p.down13_b, a.sum12, a.z27, a.sum13, N)
+    k.product("sum1", 32, 1, N, H, a.relu13, p.down13_W, p.down13_b, a.sum12, a.sum13, N)
 
     # mean14[n] = Σ_h sum13[n,h]/H
     # var14[n] = Σ_h (sum13[n,h] - mean14[n])²/H
     # rstd14[n] = 1/√(var14[n] + 1e-05)
     # xhat14[n,h] = (sum13[n,h] - mean14[n]) rstd14[n]
     # y14[n,h] = ln14_gain[h] xhat14[n,h] + ln14_shift[h]
-    k.by_warp(
-        "y1", N, a.sum13, p.ln14_gain, p.ln14_shift, a.mean14, a.var14, a.rstd14, a.xhat14, a.y14, N
-    )
+    k.by_warp("y1", N, a.sum13, p.ln14_gain, p.ln14_shift, a.rstd14, a.xhat14, a.y14, N)
 
     # z28[n,k] = Σ_h up14_W[h,k] y14[n,h] + up14_b[k]
     # relu14[n,k] = max(0, z28[n,k])
@@ -2018,16 +1838,14 @@ def forward(p: Params, a: Activations) -> None:
 
     # z29[n,h] = Σ_k down14_W[k,h] relu14[n,k] + down14_b[h]
     # sum14[n,h] = sum13[n,h] + z29[n,h]
-    k.product("sum1", 32, 1, N, H, a.relu14, p.down14_W, p.down14_b, a.sum13, a.z29, a.sum14, N)
+    k.product("sum1", 32, 1, N, H, a.relu14, p.down14_W, p.down14_b, a.sum13, a.sum14, N)
 
     # mean15[n] = Σ_h sum14[n,h]/H
     # var15[n] = Σ_h (sum14[n,h] - mean15[n])²/H
     # rstd15[n] = 1/√(var15[n] + 1e-05)
     # xhat15[n,h] = (sum14[n,h] - mean15[n]) rstd15[n]
     # y15[n,h] = ln15_gain[h] xhat15[n,h] + ln15_shift[h]
-    k.by_warp(
-        "y1", N, a.sum14, p.ln15_gain, p.ln15_shift, a.mean15, a.var15, a.rstd15, a.xhat15, a.y15, N
-    )
+    k.by_warp("y1", N, a.sum14, p.ln15_gain, p.ln15_shift, a.rstd15, a.xhat15, a.y15, N)
 
     # z30[n,k] = Σ_h up15_W[h,k] y15[n,h] + up15_b[k]
     # relu15[n,k] = max(0, z30[n,k])
@@ -2035,16 +1853,14 @@ def forward(p: Params, a: Activations) -> None:
 
     # z31[n,h] = Σ_k down15_W[k,h] relu15[n,k] + down15_b[h]
     # sum15[n,h] = sum14[n,h] + z31[n,h]
-    k.product("sum1", 32, 1, N, H, a.relu15, p.down15_W, p.down15_b, a.sum14, a.z31, a.sum15, N)
+    k.product("sum1", 32, 1, N, H, a.relu15, p.down15_W, p.down15_b, a.sum14, a.sum15, N)
 
     # mean16[n] = Σ_h sum15[n,h]/H
     # var16[n] = Σ_h (sum15[n,h] - mean16[n])²/H
     # rstd16[n] = 1/√(var16[n] + 1e-05)
     # xhat16[n,h] = (sum15[n,h] - mean16[n]) rstd16[n]
     # y16[n,h] = ln16_gain[h] xhat16[n,h] + ln16_shift[h]
-    k.by_warp(
-        "y1", N, a.sum15, p.ln16_gain, p.ln16_shift, a.mean16, a.var16, a.rstd16, a.xhat16, a.y16, N
-    )
+    k.by_warp("y1", N, a.sum15, p.ln16_gain, p.ln16_shift, a.rstd16, a.xhat16, a.y16, N)
 
     # z32[n,k] = Σ_h up16_W[h,k] y16[n,h] + up16_b[k]
     # relu16[n,k] = max(0, z32[n,k])
@@ -2052,16 +1868,14 @@ def forward(p: Params, a: Activations) -> None:
 
     # z33[n,h] = Σ_k down16_W[k,h] relu16[n,k] + down16_b[h]
     # sum16[n,h] = sum15[n,h] + z33[n,h]
-    k.product("sum1", 32, 1, N, H, a.relu16, p.down16_W, p.down16_b, a.sum15, a.z33, a.sum16, N)
+    k.product("sum1", 32, 1, N, H, a.relu16, p.down16_W, p.down16_b, a.sum15, a.sum16, N)
 
     # mean17[n] = Σ_h sum16[n,h]/H
     # var17[n] = Σ_h (sum16[n,h] - mean17[n])²/H
     # rstd17[n] = 1/√(var17[n] + 1e-05)
     # xhat17[n,h] = (sum16[n,h] - mean17[n]) rstd17[n]
     # y17[n,h] = ln17_gain[h] xhat17[n,h] + ln17_shift[h]
-    k.by_warp(
-        "y1", N, a.sum16, p.ln17_gain, p.ln17_shift, a.mean17, a.var17, a.rstd17, a.xhat17, a.y17, N
-    )
+    k.by_warp("y1", N, a.sum16, p.ln17_gain, p.ln17_shift, a.rstd17, a.xhat17, a.y17, N)
 
     # z34[n,k] = Σ_h up17_W[h,k] y17[n,h] + up17_b[k]
     # relu17[n,k] = max(0, z34[n,k])
@@ -2069,16 +1883,14 @@ def forward(p: Params, a: Activations) -> None:
 
     # z35[n,h] = Σ_k down17_W[k,h] relu17[n,k] + down17_b[h]
     # sum17[n,h] = sum16[n,h] + z35[n,h]
-    k.product("sum1", 32, 1, N, H, a.relu17, p.down17_W, p.down17_b, a.sum16, a.z35, a.sum17, N)
+    k.product("sum1", 32, 1, N, H, a.relu17, p.down17_W, p.down17_b, a.sum16, a.sum17, N)
 
     # mean18[n] = Σ_h sum17[n,h]/H
     # var18[n] = Σ_h (sum17[n,h] - mean18[n])²/H
     # rstd18[n] = 1/√(var18[n] + 1e-05)
     # xhat18[n,h] = (sum17[n,h] - mean18[n]) rstd18[n]
     # y18[n,h] = ln18_gain[h] xhat18[n,h] + ln18_shift[h]
-    k.by_warp(
-        "y1", N, a.sum17, p.ln18_gain, p.ln18_shift, a.mean18, a.var18, a.rstd18, a.xhat18, a.y18, N
-    )
+    k.by_warp("y1", N, a.sum17, p.ln18_gain, p.ln18_shift, a.rstd18, a.xhat18, a.y18, N)
 
     # z36[n,k] = Σ_h up18_W[h,k] y18[n,h] + up18_b[k]
     # relu18[n,k] = max(0, z36[n,k])
@@ -2086,16 +1898,14 @@ def forward(p: Params, a: Activations) -> None:
 
     # z37[n,h] = Σ_k down18_W[k,h] relu18[n,k] + down18_b[h]
     # sum18[n,h] = sum17[n,h] + z37[n,h]
-    k.product("sum1", 32, 1, N, H, a.relu18, p.down18_W, p.down18_b, a.sum17, a.z37, a.sum18, N)
+    k.product("sum1", 32, 1, N, H, a.relu18, p.down18_W, p.down18_b, a.sum17, a.sum18, N)
 
     # mean19[n] = Σ_h sum18[n,h]/H
     # var19[n] = Σ_h (sum18[n,h] - mean19[n])²/H
     # rstd19[n] = 1/√(var19[n] + 1e-05)
     # xhat19[n,h] = (sum18[n,h] - mean19[n]) rstd19[n]
     # y19[n,h] = ln19_gain[h] xhat19[n,h] + ln19_shift[h]
-    k.by_warp(
-        "y1", N, a.sum18, p.ln19_gain, p.ln19_shift, a.mean19, a.var19, a.rstd19, a.xhat19, a.y19, N
-    )
+    k.by_warp("y1", N, a.sum18, p.ln19_gain, p.ln19_shift, a.rstd19, a.xhat19, a.y19, N)
 
     # z38[n,k] = Σ_h up19_W[h,k] y19[n,h] + up19_b[k]
     # relu19[n,k] = max(0, z38[n,k])
@@ -2103,16 +1913,14 @@ def forward(p: Params, a: Activations) -> None:
 
     # z39[n,h] = Σ_k down19_W[k,h] relu19[n,k] + down19_b[h]
     # sum19[n,h] = sum18[n,h] + z39[n,h]
-    k.product("sum1", 32, 1, N, H, a.relu19, p.down19_W, p.down19_b, a.sum18, a.z39, a.sum19, N)
+    k.product("sum1", 32, 1, N, H, a.relu19, p.down19_W, p.down19_b, a.sum18, a.sum19, N)
 
     # mean20[n] = Σ_h sum19[n,h]/H
     # var20[n] = Σ_h (sum19[n,h] - mean20[n])²/H
     # rstd20[n] = 1/√(var20[n] + 1e-05)
     # xhat20[n,h] = (sum19[n,h] - mean20[n]) rstd20[n]
     # y20[n,h] = ln20_gain[h] xhat20[n,h] + ln20_shift[h]
-    k.by_warp(
-        "y1", N, a.sum19, p.ln20_gain, p.ln20_shift, a.mean20, a.var20, a.rstd20, a.xhat20, a.y20, N
-    )
+    k.by_warp("y1", N, a.sum19, p.ln20_gain, p.ln20_shift, a.rstd20, a.xhat20, a.y20, N)
 
     # a[n,k] = Σ_h up20_W[h,k] y20[n,h] + up20_b[k]
     # relu20[n,k] = max(0, a[n,k])
@@ -2120,14 +1928,14 @@ def forward(p: Params, a: Activations) -> None:
 
     # z40[n,h] = Σ_k down20_W[k,h] relu20[n,k] + down20_b[h]
     # h[n,h] = sum19[n,h] + z40[n,h]
-    k.product("sum1", 32, 1, N, H, a.relu20, p.down20_W, p.down20_b, a.sum19, a.z40, a.h, N)
+    k.product("sum1", 32, 1, N, H, a.relu20, p.down20_W, p.down20_b, a.sum19, a.h, N)
 
     # mean21[n] = Σ_h h[n,h]/H
     # var21[n] = Σ_h (h[n,h] - mean21[n])²/H
     # rstd21[n] = 1/√(var21[n] + 1e-05)
     # xhat21[n,h] = (h[n,h] - mean21[n]) rstd21[n]
     # y21[n,h] = ln_gain[h] xhat21[n,h] + ln_shift[h]
-    k.by_warp("y1", N, a.h, p.ln_gain, p.ln_shift, a.mean21, a.var21, a.rstd21, a.xhat21, a.y21, N)
+    k.by_warp("y1", N, a.h, p.ln_gain, p.ln_shift, a.rstd21, a.xhat21, a.y21, N)
 
     # logits[n,j] = Σ_h head_W[h,j] y21[n,h] + head_b[j]
     k.product("logits", 16, 1, N, J, a.y21, p.head_W, p.head_b, a.logits, N)
@@ -2155,7 +1963,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # p[n,j] = e[n,j]/s[n]
     # ∂L/∂logits[n,j] = (p[n,j] - δ(j,digit[n]))/N
-    k.each_of("d_logits", N * J, a.s, a.e, a.digit, a.p, a.d_logits, N)
+    k.each_of("d_logits", N * J, a.s, a.e, a.digit, a.d_logits, N)
 
     # ∂L/∂head_W[h,j] = Σ_n y21[n,h] ∂L/∂logits[n,j]
     k.product("d_head_W", 16, 1, H, J, a.y21, a.d_logits, g.head_W, N)
@@ -2177,19 +1985,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     # sum_d_xhat21[n] = Σ_h ∂L/∂xhat21[n,h]
     # ∂L/∂h[n,h] = rstd21[n] (∂L/∂xhat21[n,h] - xhat21[n,h] xhat21_dot_d_xhat21[n]/H -
     #     sum_d_xhat21[n]/H)
-    k.by_warp(
-        "d_h",
-        N,
-        p.ln_gain,
-        a.d_y21,
-        a.xhat21,
-        a.rstd21,
-        a.d_xhat21,
-        a.xhat21_dot_d_xhat21,
-        a.sum_d_xhat21,
-        a.d_h,
-        N,
-    )
+    k.by_warp("d_h", N, p.ln_gain, a.d_y21, a.xhat21, a.rstd21, a.d_h, N)
 
     # ∂L/∂down20_W[k,h] = Σ_n relu20[n,k] ∂L/∂h[n,h]
     k.product("d_down20_W", 16, 1, K, H, a.relu20, a.d_h, g.down20_W, N)
@@ -2199,7 +1995,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # ∂L/∂relu20[n,k] = Σ_h down20_W[k,h] ∂L/∂h[n,h]
     # ∂L/∂a[n,k] = [a[n,k] > 0] ∂L/∂relu20[n,k]
-    k.product("d_a", 32, 1, N, K, a.d_h, p.down20_W, a.a, a.d_relu20, a.d_a, N)
+    k.product("d_a", 32, 1, N, K, a.d_h, p.down20_W, a.a, a.d_a, N)
 
     # ∂L/∂up20_W[h,k] = Σ_n y20[n,h] ∂L/∂a[n,k]
     k.product("d_up20_W", 16, 1, H, K, a.y20, a.d_a, g.up20_W, N)
@@ -2221,20 +2017,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     # sum_d_xhat20[n] = Σ_h ∂L/∂xhat20[n,h]
     # ∂L/∂sum19[n,h] = rstd20[n] ∂L/∂xhat20[n,h] + ∂L/∂h[n,h] - rstd20[n] sum_d_xhat20[n]/H -
     #     rstd20[n] xhat20[n,h] xhat20_dot_d_xhat20[n]/H
-    k.by_warp(
-        "d_sum19",
-        N,
-        p.ln20_gain,
-        a.d_y20,
-        a.xhat20,
-        a.rstd20,
-        a.d_h,
-        a.d_xhat20,
-        a.xhat20_dot_d_xhat20,
-        a.sum_d_xhat20,
-        a.d_sum19,
-        N,
-    )
+    k.by_warp("d_sum19", N, p.ln20_gain, a.d_y20, a.xhat20, a.rstd20, a.d_h, a.d_sum19, N)
 
     # ∂L/∂down19_W[k,h] = Σ_n relu19[n,k] ∂L/∂sum19[n,h]
     k.product("d_down20_W", 16, 1, K, H, a.relu19, a.d_sum19, g.down19_W, N)
@@ -2244,7 +2027,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # ∂L/∂relu19[n,k] = Σ_h down19_W[k,h] ∂L/∂sum19[n,h]
     # ∂L/∂z38[n,k] = [z38[n,k] > 0] ∂L/∂relu19[n,k]
-    k.product("d_a", 32, 1, N, K, a.d_sum19, p.down19_W, a.z38, a.d_relu19, a.d_z38, N)
+    k.product("d_a", 32, 1, N, K, a.d_sum19, p.down19_W, a.z38, a.d_z38, N)
 
     # ∂L/∂up19_W[h,k] = Σ_n y19[n,h] ∂L/∂z38[n,k]
     k.product("d_up20_W", 16, 1, H, K, a.y19, a.d_z38, g.up19_W, N)
@@ -2266,20 +2049,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     # sum_d_xhat19[n] = Σ_h ∂L/∂xhat19[n,h]
     # ∂L/∂sum18[n,h] = rstd19[n] ∂L/∂xhat19[n,h] + ∂L/∂sum19[n,h] - rstd19[n] sum_d_xhat19[n]/H -
     #     rstd19[n] xhat19[n,h] xhat19_dot_d_xhat19[n]/H
-    k.by_warp(
-        "d_sum19",
-        N,
-        p.ln19_gain,
-        a.d_y19,
-        a.xhat19,
-        a.rstd19,
-        a.d_sum19,
-        a.d_xhat19,
-        a.xhat19_dot_d_xhat19,
-        a.sum_d_xhat19,
-        a.d_sum18,
-        N,
-    )
+    k.by_warp("d_sum19", N, p.ln19_gain, a.d_y19, a.xhat19, a.rstd19, a.d_sum19, a.d_sum18, N)
 
     # ∂L/∂down18_W[k,h] = Σ_n relu18[n,k] ∂L/∂sum18[n,h]
     k.product("d_down20_W", 16, 1, K, H, a.relu18, a.d_sum18, g.down18_W, N)
@@ -2289,7 +2059,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # ∂L/∂relu18[n,k] = Σ_h down18_W[k,h] ∂L/∂sum18[n,h]
     # ∂L/∂z36[n,k] = [z36[n,k] > 0] ∂L/∂relu18[n,k]
-    k.product("d_a", 32, 1, N, K, a.d_sum18, p.down18_W, a.z36, a.d_relu18, a.d_z36, N)
+    k.product("d_a", 32, 1, N, K, a.d_sum18, p.down18_W, a.z36, a.d_z36, N)
 
     # ∂L/∂up18_W[h,k] = Σ_n y18[n,h] ∂L/∂z36[n,k]
     k.product("d_up20_W", 16, 1, H, K, a.y18, a.d_z36, g.up18_W, N)
@@ -2311,20 +2081,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     # sum_d_xhat18[n] = Σ_h ∂L/∂xhat18[n,h]
     # ∂L/∂sum17[n,h] = rstd18[n] ∂L/∂xhat18[n,h] + ∂L/∂sum18[n,h] - rstd18[n] sum_d_xhat18[n]/H -
     #     rstd18[n] xhat18[n,h] xhat18_dot_d_xhat18[n]/H
-    k.by_warp(
-        "d_sum19",
-        N,
-        p.ln18_gain,
-        a.d_y18,
-        a.xhat18,
-        a.rstd18,
-        a.d_sum18,
-        a.d_xhat18,
-        a.xhat18_dot_d_xhat18,
-        a.sum_d_xhat18,
-        a.d_sum17,
-        N,
-    )
+    k.by_warp("d_sum19", N, p.ln18_gain, a.d_y18, a.xhat18, a.rstd18, a.d_sum18, a.d_sum17, N)
 
     # ∂L/∂down17_W[k,h] = Σ_n relu17[n,k] ∂L/∂sum17[n,h]
     k.product("d_down20_W", 16, 1, K, H, a.relu17, a.d_sum17, g.down17_W, N)
@@ -2334,7 +2091,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # ∂L/∂relu17[n,k] = Σ_h down17_W[k,h] ∂L/∂sum17[n,h]
     # ∂L/∂z34[n,k] = [z34[n,k] > 0] ∂L/∂relu17[n,k]
-    k.product("d_a", 32, 1, N, K, a.d_sum17, p.down17_W, a.z34, a.d_relu17, a.d_z34, N)
+    k.product("d_a", 32, 1, N, K, a.d_sum17, p.down17_W, a.z34, a.d_z34, N)
 
     # ∂L/∂up17_W[h,k] = Σ_n y17[n,h] ∂L/∂z34[n,k]
     k.product("d_up20_W", 16, 1, H, K, a.y17, a.d_z34, g.up17_W, N)
@@ -2356,20 +2113,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     # sum_d_xhat17[n] = Σ_h ∂L/∂xhat17[n,h]
     # ∂L/∂sum16[n,h] = rstd17[n] ∂L/∂xhat17[n,h] + ∂L/∂sum17[n,h] - rstd17[n] sum_d_xhat17[n]/H -
     #     rstd17[n] xhat17[n,h] xhat17_dot_d_xhat17[n]/H
-    k.by_warp(
-        "d_sum19",
-        N,
-        p.ln17_gain,
-        a.d_y17,
-        a.xhat17,
-        a.rstd17,
-        a.d_sum17,
-        a.d_xhat17,
-        a.xhat17_dot_d_xhat17,
-        a.sum_d_xhat17,
-        a.d_sum16,
-        N,
-    )
+    k.by_warp("d_sum19", N, p.ln17_gain, a.d_y17, a.xhat17, a.rstd17, a.d_sum17, a.d_sum16, N)
 
     # ∂L/∂down16_W[k,h] = Σ_n relu16[n,k] ∂L/∂sum16[n,h]
     k.product("d_down20_W", 16, 1, K, H, a.relu16, a.d_sum16, g.down16_W, N)
@@ -2379,7 +2123,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # ∂L/∂relu16[n,k] = Σ_h down16_W[k,h] ∂L/∂sum16[n,h]
     # ∂L/∂z32[n,k] = [z32[n,k] > 0] ∂L/∂relu16[n,k]
-    k.product("d_a", 32, 1, N, K, a.d_sum16, p.down16_W, a.z32, a.d_relu16, a.d_z32, N)
+    k.product("d_a", 32, 1, N, K, a.d_sum16, p.down16_W, a.z32, a.d_z32, N)
 
     # ∂L/∂up16_W[h,k] = Σ_n y16[n,h] ∂L/∂z32[n,k]
     k.product("d_up20_W", 16, 1, H, K, a.y16, a.d_z32, g.up16_W, N)
@@ -2401,20 +2145,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     # sum_d_xhat16[n] = Σ_h ∂L/∂xhat16[n,h]
     # ∂L/∂sum15[n,h] = rstd16[n] ∂L/∂xhat16[n,h] + ∂L/∂sum16[n,h] - rstd16[n] sum_d_xhat16[n]/H -
     #     rstd16[n] xhat16[n,h] xhat16_dot_d_xhat16[n]/H
-    k.by_warp(
-        "d_sum19",
-        N,
-        p.ln16_gain,
-        a.d_y16,
-        a.xhat16,
-        a.rstd16,
-        a.d_sum16,
-        a.d_xhat16,
-        a.xhat16_dot_d_xhat16,
-        a.sum_d_xhat16,
-        a.d_sum15,
-        N,
-    )
+    k.by_warp("d_sum19", N, p.ln16_gain, a.d_y16, a.xhat16, a.rstd16, a.d_sum16, a.d_sum15, N)
 
     # ∂L/∂down15_W[k,h] = Σ_n relu15[n,k] ∂L/∂sum15[n,h]
     k.product("d_down20_W", 16, 1, K, H, a.relu15, a.d_sum15, g.down15_W, N)
@@ -2424,7 +2155,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # ∂L/∂relu15[n,k] = Σ_h down15_W[k,h] ∂L/∂sum15[n,h]
     # ∂L/∂z30[n,k] = [z30[n,k] > 0] ∂L/∂relu15[n,k]
-    k.product("d_a", 32, 1, N, K, a.d_sum15, p.down15_W, a.z30, a.d_relu15, a.d_z30, N)
+    k.product("d_a", 32, 1, N, K, a.d_sum15, p.down15_W, a.z30, a.d_z30, N)
 
     # ∂L/∂up15_W[h,k] = Σ_n y15[n,h] ∂L/∂z30[n,k]
     k.product("d_up20_W", 16, 1, H, K, a.y15, a.d_z30, g.up15_W, N)
@@ -2446,20 +2177,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     # sum_d_xhat15[n] = Σ_h ∂L/∂xhat15[n,h]
     # ∂L/∂sum14[n,h] = rstd15[n] ∂L/∂xhat15[n,h] + ∂L/∂sum15[n,h] - rstd15[n] sum_d_xhat15[n]/H -
     #     rstd15[n] xhat15[n,h] xhat15_dot_d_xhat15[n]/H
-    k.by_warp(
-        "d_sum19",
-        N,
-        p.ln15_gain,
-        a.d_y15,
-        a.xhat15,
-        a.rstd15,
-        a.d_sum15,
-        a.d_xhat15,
-        a.xhat15_dot_d_xhat15,
-        a.sum_d_xhat15,
-        a.d_sum14,
-        N,
-    )
+    k.by_warp("d_sum19", N, p.ln15_gain, a.d_y15, a.xhat15, a.rstd15, a.d_sum15, a.d_sum14, N)
 
     # ∂L/∂down14_W[k,h] = Σ_n relu14[n,k] ∂L/∂sum14[n,h]
     k.product("d_down20_W", 16, 1, K, H, a.relu14, a.d_sum14, g.down14_W, N)
@@ -2469,7 +2187,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # ∂L/∂relu14[n,k] = Σ_h down14_W[k,h] ∂L/∂sum14[n,h]
     # ∂L/∂z28[n,k] = [z28[n,k] > 0] ∂L/∂relu14[n,k]
-    k.product("d_a", 32, 1, N, K, a.d_sum14, p.down14_W, a.z28, a.d_relu14, a.d_z28, N)
+    k.product("d_a", 32, 1, N, K, a.d_sum14, p.down14_W, a.z28, a.d_z28, N)
 
     # ∂L/∂up14_W[h,k] = Σ_n y14[n,h] ∂L/∂z28[n,k]
     k.product("d_up20_W", 16, 1, H, K, a.y14, a.d_z28, g.up14_W, N)
@@ -2491,20 +2209,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     # sum_d_xhat14[n] = Σ_h ∂L/∂xhat14[n,h]
     # ∂L/∂sum13[n,h] = rstd14[n] ∂L/∂xhat14[n,h] + ∂L/∂sum14[n,h] - rstd14[n] sum_d_xhat14[n]/H -
     #     rstd14[n] xhat14[n,h] xhat14_dot_d_xhat14[n]/H
-    k.by_warp(
-        "d_sum19",
-        N,
-        p.ln14_gain,
-        a.d_y14,
-        a.xhat14,
-        a.rstd14,
-        a.d_sum14,
-        a.d_xhat14,
-        a.xhat14_dot_d_xhat14,
-        a.sum_d_xhat14,
-        a.d_sum13,
-        N,
-    )
+    k.by_warp("d_sum19", N, p.ln14_gain, a.d_y14, a.xhat14, a.rstd14, a.d_sum14, a.d_sum13, N)
 
     # ∂L/∂down13_W[k,h] = Σ_n relu13[n,k] ∂L/∂sum13[n,h]
     k.product("d_down20_W", 16, 1, K, H, a.relu13, a.d_sum13, g.down13_W, N)
@@ -2514,7 +2219,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # ∂L/∂relu13[n,k] = Σ_h down13_W[k,h] ∂L/∂sum13[n,h]
     # ∂L/∂z26[n,k] = [z26[n,k] > 0] ∂L/∂relu13[n,k]
-    k.product("d_a", 32, 1, N, K, a.d_sum13, p.down13_W, a.z26, a.d_relu13, a.d_z26, N)
+    k.product("d_a", 32, 1, N, K, a.d_sum13, p.down13_W, a.z26, a.d_z26, N)
 
     # ∂L/∂up13_W[h,k] = Σ_n y13[n,h] ∂L/∂z26[n,k]
     k.product("d_up20_W", 16, 1, H, K, a.y13, a.d_z26, g.up13_W, N)
@@ -2536,20 +2241,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     # sum_d_xhat13[n] = Σ_h ∂L/∂xhat13[n,h]
     # ∂L/∂sum12[n,h] = rstd13[n] ∂L/∂xhat13[n,h] + ∂L/∂sum13[n,h] - rstd13[n] sum_d_xhat13[n]/H -
     #     rstd13[n] xhat13[n,h] xhat13_dot_d_xhat13[n]/H
-    k.by_warp(
-        "d_sum19",
-        N,
-        p.ln13_gain,
-        a.d_y13,
-        a.xhat13,
-        a.rstd13,
-        a.d_sum13,
-        a.d_xhat13,
-        a.xhat13_dot_d_xhat13,
-        a.sum_d_xhat13,
-        a.d_sum12,
-        N,
-    )
+    k.by_warp("d_sum19", N, p.ln13_gain, a.d_y13, a.xhat13, a.rstd13, a.d_sum13, a.d_sum12, N)
 
     # ∂L/∂down12_W[k,h] = Σ_n relu12[n,k] ∂L/∂sum12[n,h]
     k.product("d_down20_W", 16, 1, K, H, a.relu12, a.d_sum12, g.down12_W, N)
@@ -2559,7 +2251,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # ∂L/∂relu12[n,k] = Σ_h down12_W[k,h] ∂L/∂sum12[n,h]
     # ∂L/∂z24[n,k] = [z24[n,k] > 0] ∂L/∂relu12[n,k]
-    k.product("d_a", 32, 1, N, K, a.d_sum12, p.down12_W, a.z24, a.d_relu12, a.d_z24, N)
+    k.product("d_a", 32, 1, N, K, a.d_sum12, p.down12_W, a.z24, a.d_z24, N)
 
     # ∂L/∂up12_W[h,k] = Σ_n y12[n,h] ∂L/∂z24[n,k]
     k.product("d_up20_W", 16, 1, H, K, a.y12, a.d_z24, g.up12_W, N)
@@ -2581,20 +2273,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     # sum_d_xhat12[n] = Σ_h ∂L/∂xhat12[n,h]
     # ∂L/∂sum11[n,h] = rstd12[n] ∂L/∂xhat12[n,h] + ∂L/∂sum12[n,h] - rstd12[n] sum_d_xhat12[n]/H -
     #     rstd12[n] xhat12[n,h] xhat12_dot_d_xhat12[n]/H
-    k.by_warp(
-        "d_sum19",
-        N,
-        p.ln12_gain,
-        a.d_y12,
-        a.xhat12,
-        a.rstd12,
-        a.d_sum12,
-        a.d_xhat12,
-        a.xhat12_dot_d_xhat12,
-        a.sum_d_xhat12,
-        a.d_sum11,
-        N,
-    )
+    k.by_warp("d_sum19", N, p.ln12_gain, a.d_y12, a.xhat12, a.rstd12, a.d_sum12, a.d_sum11, N)
 
     # ∂L/∂down11_W[k,h] = Σ_n relu11[n,k] ∂L/∂sum11[n,h]
     k.product("d_down20_W", 16, 1, K, H, a.relu11, a.d_sum11, g.down11_W, N)
@@ -2604,7 +2283,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # ∂L/∂relu11[n,k] = Σ_h down11_W[k,h] ∂L/∂sum11[n,h]
     # ∂L/∂z22[n,k] = [z22[n,k] > 0] ∂L/∂relu11[n,k]
-    k.product("d_a", 32, 1, N, K, a.d_sum11, p.down11_W, a.z22, a.d_relu11, a.d_z22, N)
+    k.product("d_a", 32, 1, N, K, a.d_sum11, p.down11_W, a.z22, a.d_z22, N)
 
     # ∂L/∂up11_W[h,k] = Σ_n y11[n,h] ∂L/∂z22[n,k]
     k.product("d_up20_W", 16, 1, H, K, a.y11, a.d_z22, g.up11_W, N)
@@ -2626,20 +2305,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     # sum_d_xhat11[n] = Σ_h ∂L/∂xhat11[n,h]
     # ∂L/∂sum10[n,h] = rstd11[n] ∂L/∂xhat11[n,h] + ∂L/∂sum11[n,h] - rstd11[n] sum_d_xhat11[n]/H -
     #     rstd11[n] xhat11[n,h] xhat11_dot_d_xhat11[n]/H
-    k.by_warp(
-        "d_sum19",
-        N,
-        p.ln11_gain,
-        a.d_y11,
-        a.xhat11,
-        a.rstd11,
-        a.d_sum11,
-        a.d_xhat11,
-        a.xhat11_dot_d_xhat11,
-        a.sum_d_xhat11,
-        a.d_sum10,
-        N,
-    )
+    k.by_warp("d_sum19", N, p.ln11_gain, a.d_y11, a.xhat11, a.rstd11, a.d_sum11, a.d_sum10, N)
 
     # ∂L/∂down10_W[k,h] = Σ_n relu10[n,k] ∂L/∂sum10[n,h]
     k.product("d_down20_W", 16, 1, K, H, a.relu10, a.d_sum10, g.down10_W, N)
@@ -2649,7 +2315,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # ∂L/∂relu10[n,k] = Σ_h down10_W[k,h] ∂L/∂sum10[n,h]
     # ∂L/∂z20[n,k] = [z20[n,k] > 0] ∂L/∂relu10[n,k]
-    k.product("d_a", 32, 1, N, K, a.d_sum10, p.down10_W, a.z20, a.d_relu10, a.d_z20, N)
+    k.product("d_a", 32, 1, N, K, a.d_sum10, p.down10_W, a.z20, a.d_z20, N)
 
     # ∂L/∂up10_W[h,k] = Σ_n y10[n,h] ∂L/∂z20[n,k]
     k.product("d_up20_W", 16, 1, H, K, a.y10, a.d_z20, g.up10_W, N)
@@ -2671,20 +2337,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     # sum_d_xhat10[n] = Σ_h ∂L/∂xhat10[n,h]
     # ∂L/∂sum9[n,h] = rstd10[n] ∂L/∂xhat10[n,h] + ∂L/∂sum10[n,h] - rstd10[n] sum_d_xhat10[n]/H -
     #     rstd10[n] xhat10[n,h] xhat10_dot_d_xhat10[n]/H
-    k.by_warp(
-        "d_sum19",
-        N,
-        p.ln10_gain,
-        a.d_y10,
-        a.xhat10,
-        a.rstd10,
-        a.d_sum10,
-        a.d_xhat10,
-        a.xhat10_dot_d_xhat10,
-        a.sum_d_xhat10,
-        a.d_sum9,
-        N,
-    )
+    k.by_warp("d_sum19", N, p.ln10_gain, a.d_y10, a.xhat10, a.rstd10, a.d_sum10, a.d_sum9, N)
 
     # ∂L/∂down9_W[k,h] = Σ_n relu9[n,k] ∂L/∂sum9[n,h]
     k.product("d_down20_W", 16, 1, K, H, a.relu9, a.d_sum9, g.down9_W, N)
@@ -2694,7 +2347,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # ∂L/∂relu9[n,k] = Σ_h down9_W[k,h] ∂L/∂sum9[n,h]
     # ∂L/∂z18[n,k] = [z18[n,k] > 0] ∂L/∂relu9[n,k]
-    k.product("d_a", 32, 1, N, K, a.d_sum9, p.down9_W, a.z18, a.d_relu9, a.d_z18, N)
+    k.product("d_a", 32, 1, N, K, a.d_sum9, p.down9_W, a.z18, a.d_z18, N)
 
     # ∂L/∂up9_W[h,k] = Σ_n y9[n,h] ∂L/∂z18[n,k]
     k.product("d_up20_W", 16, 1, H, K, a.y9, a.d_z18, g.up9_W, N)
@@ -2716,20 +2369,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     # sum_d_xhat9[n] = Σ_h ∂L/∂xhat9[n,h]
     # ∂L/∂sum8[n,h] = rstd9[n] ∂L/∂xhat9[n,h] + ∂L/∂sum9[n,h] - rstd9[n] sum_d_xhat9[n]/H - rstd9[n]
     #     xhat9[n,h] xhat9_dot_d_xhat9[n]/H
-    k.by_warp(
-        "d_sum19",
-        N,
-        p.ln9_gain,
-        a.d_y9,
-        a.xhat9,
-        a.rstd9,
-        a.d_sum9,
-        a.d_xhat9,
-        a.xhat9_dot_d_xhat9,
-        a.sum_d_xhat9,
-        a.d_sum8,
-        N,
-    )
+    k.by_warp("d_sum19", N, p.ln9_gain, a.d_y9, a.xhat9, a.rstd9, a.d_sum9, a.d_sum8, N)
 
     # ∂L/∂down8_W[k,h] = Σ_n relu8[n,k] ∂L/∂sum8[n,h]
     k.product("d_down20_W", 16, 1, K, H, a.relu8, a.d_sum8, g.down8_W, N)
@@ -2739,7 +2379,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # ∂L/∂relu8[n,k] = Σ_h down8_W[k,h] ∂L/∂sum8[n,h]
     # ∂L/∂z16[n,k] = [z16[n,k] > 0] ∂L/∂relu8[n,k]
-    k.product("d_a", 32, 1, N, K, a.d_sum8, p.down8_W, a.z16, a.d_relu8, a.d_z16, N)
+    k.product("d_a", 32, 1, N, K, a.d_sum8, p.down8_W, a.z16, a.d_z16, N)
 
     # ∂L/∂up8_W[h,k] = Σ_n y8[n,h] ∂L/∂z16[n,k]
     k.product("d_up20_W", 16, 1, H, K, a.y8, a.d_z16, g.up8_W, N)
@@ -2761,20 +2401,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     # sum_d_xhat8[n] = Σ_h ∂L/∂xhat8[n,h]
     # ∂L/∂sum7[n,h] = rstd8[n] ∂L/∂xhat8[n,h] + ∂L/∂sum8[n,h] - rstd8[n] sum_d_xhat8[n]/H - rstd8[n]
     #     xhat8[n,h] xhat8_dot_d_xhat8[n]/H
-    k.by_warp(
-        "d_sum19",
-        N,
-        p.ln8_gain,
-        a.d_y8,
-        a.xhat8,
-        a.rstd8,
-        a.d_sum8,
-        a.d_xhat8,
-        a.xhat8_dot_d_xhat8,
-        a.sum_d_xhat8,
-        a.d_sum7,
-        N,
-    )
+    k.by_warp("d_sum19", N, p.ln8_gain, a.d_y8, a.xhat8, a.rstd8, a.d_sum8, a.d_sum7, N)
 
     # ∂L/∂down7_W[k,h] = Σ_n relu7[n,k] ∂L/∂sum7[n,h]
     k.product("d_down20_W", 16, 1, K, H, a.relu7, a.d_sum7, g.down7_W, N)
@@ -2784,7 +2411,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # ∂L/∂relu7[n,k] = Σ_h down7_W[k,h] ∂L/∂sum7[n,h]
     # ∂L/∂z14[n,k] = [z14[n,k] > 0] ∂L/∂relu7[n,k]
-    k.product("d_a", 32, 1, N, K, a.d_sum7, p.down7_W, a.z14, a.d_relu7, a.d_z14, N)
+    k.product("d_a", 32, 1, N, K, a.d_sum7, p.down7_W, a.z14, a.d_z14, N)
 
     # ∂L/∂up7_W[h,k] = Σ_n y7[n,h] ∂L/∂z14[n,k]
     k.product("d_up20_W", 16, 1, H, K, a.y7, a.d_z14, g.up7_W, N)
@@ -2806,20 +2433,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     # sum_d_xhat7[n] = Σ_h ∂L/∂xhat7[n,h]
     # ∂L/∂sum6[n,h] = rstd7[n] ∂L/∂xhat7[n,h] + ∂L/∂sum7[n,h] - rstd7[n] sum_d_xhat7[n]/H - rstd7[n]
     #     xhat7[n,h] xhat7_dot_d_xhat7[n]/H
-    k.by_warp(
-        "d_sum19",
-        N,
-        p.ln7_gain,
-        a.d_y7,
-        a.xhat7,
-        a.rstd7,
-        a.d_sum7,
-        a.d_xhat7,
-        a.xhat7_dot_d_xhat7,
-        a.sum_d_xhat7,
-        a.d_sum6,
-        N,
-    )
+    k.by_warp("d_sum19", N, p.ln7_gain, a.d_y7, a.xhat7, a.rstd7, a.d_sum7, a.d_sum6, N)
 
     # ∂L/∂down6_W[k,h] = Σ_n relu6[n,k] ∂L/∂sum6[n,h]
     k.product("d_down20_W", 16, 1, K, H, a.relu6, a.d_sum6, g.down6_W, N)
@@ -2829,7 +2443,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # ∂L/∂relu6[n,k] = Σ_h down6_W[k,h] ∂L/∂sum6[n,h]
     # ∂L/∂z12[n,k] = [z12[n,k] > 0] ∂L/∂relu6[n,k]
-    k.product("d_a", 32, 1, N, K, a.d_sum6, p.down6_W, a.z12, a.d_relu6, a.d_z12, N)
+    k.product("d_a", 32, 1, N, K, a.d_sum6, p.down6_W, a.z12, a.d_z12, N)
 
     # ∂L/∂up6_W[h,k] = Σ_n y6[n,h] ∂L/∂z12[n,k]
     k.product("d_up20_W", 16, 1, H, K, a.y6, a.d_z12, g.up6_W, N)
@@ -2851,20 +2465,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     # sum_d_xhat6[n] = Σ_h ∂L/∂xhat6[n,h]
     # ∂L/∂sum5[n,h] = rstd6[n] ∂L/∂xhat6[n,h] + ∂L/∂sum6[n,h] - rstd6[n] sum_d_xhat6[n]/H - rstd6[n]
     #     xhat6[n,h] xhat6_dot_d_xhat6[n]/H
-    k.by_warp(
-        "d_sum19",
-        N,
-        p.ln6_gain,
-        a.d_y6,
-        a.xhat6,
-        a.rstd6,
-        a.d_sum6,
-        a.d_xhat6,
-        a.xhat6_dot_d_xhat6,
-        a.sum_d_xhat6,
-        a.d_sum5,
-        N,
-    )
+    k.by_warp("d_sum19", N, p.ln6_gain, a.d_y6, a.xhat6, a.rstd6, a.d_sum6, a.d_sum5, N)
 
     # ∂L/∂down5_W[k,h] = Σ_n relu5[n,k] ∂L/∂sum5[n,h]
     k.product("d_down20_W", 16, 1, K, H, a.relu5, a.d_sum5, g.down5_W, N)
@@ -2874,7 +2475,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # ∂L/∂relu5[n,k] = Σ_h down5_W[k,h] ∂L/∂sum5[n,h]
     # ∂L/∂z10[n,k] = [z10[n,k] > 0] ∂L/∂relu5[n,k]
-    k.product("d_a", 32, 1, N, K, a.d_sum5, p.down5_W, a.z10, a.d_relu5, a.d_z10, N)
+    k.product("d_a", 32, 1, N, K, a.d_sum5, p.down5_W, a.z10, a.d_z10, N)
 
     # ∂L/∂up5_W[h,k] = Σ_n y5[n,h] ∂L/∂z10[n,k]
     k.product("d_up20_W", 16, 1, H, K, a.y5, a.d_z10, g.up5_W, N)
@@ -2896,20 +2497,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     # sum_d_xhat5[n] = Σ_h ∂L/∂xhat5[n,h]
     # ∂L/∂sum4[n,h] = rstd5[n] ∂L/∂xhat5[n,h] + ∂L/∂sum5[n,h] - rstd5[n] sum_d_xhat5[n]/H - rstd5[n]
     #     xhat5[n,h] xhat5_dot_d_xhat5[n]/H
-    k.by_warp(
-        "d_sum19",
-        N,
-        p.ln5_gain,
-        a.d_y5,
-        a.xhat5,
-        a.rstd5,
-        a.d_sum5,
-        a.d_xhat5,
-        a.xhat5_dot_d_xhat5,
-        a.sum_d_xhat5,
-        a.d_sum4,
-        N,
-    )
+    k.by_warp("d_sum19", N, p.ln5_gain, a.d_y5, a.xhat5, a.rstd5, a.d_sum5, a.d_sum4, N)
 
     # ∂L/∂down4_W[k,h] = Σ_n relu4[n,k] ∂L/∂sum4[n,h]
     k.product("d_down20_W", 16, 1, K, H, a.relu4, a.d_sum4, g.down4_W, N)
@@ -2919,7 +2507,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # ∂L/∂relu4[n,k] = Σ_h down4_W[k,h] ∂L/∂sum4[n,h]
     # ∂L/∂z8[n,k] = [z8[n,k] > 0] ∂L/∂relu4[n,k]
-    k.product("d_a", 32, 1, N, K, a.d_sum4, p.down4_W, a.z8, a.d_relu4, a.d_z8, N)
+    k.product("d_a", 32, 1, N, K, a.d_sum4, p.down4_W, a.z8, a.d_z8, N)
 
     # ∂L/∂up4_W[h,k] = Σ_n y4[n,h] ∂L/∂z8[n,k]
     k.product("d_up20_W", 16, 1, H, K, a.y4, a.d_z8, g.up4_W, N)
@@ -2941,20 +2529,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     # sum_d_xhat4[n] = Σ_h ∂L/∂xhat4[n,h]
     # ∂L/∂sum3[n,h] = rstd4[n] ∂L/∂xhat4[n,h] + ∂L/∂sum4[n,h] - rstd4[n] sum_d_xhat4[n]/H - rstd4[n]
     #     xhat4[n,h] xhat4_dot_d_xhat4[n]/H
-    k.by_warp(
-        "d_sum19",
-        N,
-        p.ln4_gain,
-        a.d_y4,
-        a.xhat4,
-        a.rstd4,
-        a.d_sum4,
-        a.d_xhat4,
-        a.xhat4_dot_d_xhat4,
-        a.sum_d_xhat4,
-        a.d_sum3,
-        N,
-    )
+    k.by_warp("d_sum19", N, p.ln4_gain, a.d_y4, a.xhat4, a.rstd4, a.d_sum4, a.d_sum3, N)
 
     # ∂L/∂down3_W[k,h] = Σ_n relu3[n,k] ∂L/∂sum3[n,h]
     k.product("d_down20_W", 16, 1, K, H, a.relu3, a.d_sum3, g.down3_W, N)
@@ -2964,7 +2539,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # ∂L/∂relu3[n,k] = Σ_h down3_W[k,h] ∂L/∂sum3[n,h]
     # ∂L/∂z6[n,k] = [z6[n,k] > 0] ∂L/∂relu3[n,k]
-    k.product("d_a", 32, 1, N, K, a.d_sum3, p.down3_W, a.z6, a.d_relu3, a.d_z6, N)
+    k.product("d_a", 32, 1, N, K, a.d_sum3, p.down3_W, a.z6, a.d_z6, N)
 
     # ∂L/∂up3_W[h,k] = Σ_n y3[n,h] ∂L/∂z6[n,k]
     k.product("d_up20_W", 16, 1, H, K, a.y3, a.d_z6, g.up3_W, N)
@@ -2986,20 +2561,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     # sum_d_xhat3[n] = Σ_h ∂L/∂xhat3[n,h]
     # ∂L/∂sum2[n,h] = rstd3[n] ∂L/∂xhat3[n,h] + ∂L/∂sum3[n,h] - rstd3[n] sum_d_xhat3[n]/H - rstd3[n]
     #     xhat3[n,h] xhat3_dot_d_xhat3[n]/H
-    k.by_warp(
-        "d_sum19",
-        N,
-        p.ln3_gain,
-        a.d_y3,
-        a.xhat3,
-        a.rstd3,
-        a.d_sum3,
-        a.d_xhat3,
-        a.xhat3_dot_d_xhat3,
-        a.sum_d_xhat3,
-        a.d_sum2,
-        N,
-    )
+    k.by_warp("d_sum19", N, p.ln3_gain, a.d_y3, a.xhat3, a.rstd3, a.d_sum3, a.d_sum2, N)
 
     # ∂L/∂down2_W[k,h] = Σ_n relu2[n,k] ∂L/∂sum2[n,h]
     k.product("d_down20_W", 16, 1, K, H, a.relu2, a.d_sum2, g.down2_W, N)
@@ -3009,7 +2571,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # ∂L/∂relu2[n,k] = Σ_h down2_W[k,h] ∂L/∂sum2[n,h]
     # ∂L/∂z4[n,k] = [z4[n,k] > 0] ∂L/∂relu2[n,k]
-    k.product("d_a", 32, 1, N, K, a.d_sum2, p.down2_W, a.z4, a.d_relu2, a.d_z4, N)
+    k.product("d_a", 32, 1, N, K, a.d_sum2, p.down2_W, a.z4, a.d_z4, N)
 
     # ∂L/∂up2_W[h,k] = Σ_n y2[n,h] ∂L/∂z4[n,k]
     k.product("d_up20_W", 16, 1, H, K, a.y2, a.d_z4, g.up2_W, N)
@@ -3031,20 +2593,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     # sum_d_xhat2[n] = Σ_h ∂L/∂xhat2[n,h]
     # ∂L/∂sum1[n,h] = rstd2[n] ∂L/∂xhat2[n,h] + ∂L/∂sum2[n,h] - rstd2[n] sum_d_xhat2[n]/H - rstd2[n]
     #     xhat2[n,h] xhat2_dot_d_xhat2[n]/H
-    k.by_warp(
-        "d_sum19",
-        N,
-        p.ln2_gain,
-        a.d_y2,
-        a.xhat2,
-        a.rstd2,
-        a.d_sum2,
-        a.d_xhat2,
-        a.xhat2_dot_d_xhat2,
-        a.sum_d_xhat2,
-        a.d_sum1,
-        N,
-    )
+    k.by_warp("d_sum19", N, p.ln2_gain, a.d_y2, a.xhat2, a.rstd2, a.d_sum2, a.d_sum1, N)
 
     # ∂L/∂down1_W[k,h] = Σ_n relu1[n,k] ∂L/∂sum1[n,h]
     k.product("d_down20_W", 16, 1, K, H, a.relu1, a.d_sum1, g.down1_W, N)
@@ -3054,7 +2603,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # ∂L/∂relu1[n,k] = Σ_h down1_W[k,h] ∂L/∂sum1[n,h]
     # ∂L/∂z2[n,k] = [z2[n,k] > 0] ∂L/∂relu1[n,k]
-    k.product("d_a", 32, 1, N, K, a.d_sum1, p.down1_W, a.z2, a.d_relu1, a.d_z2, N)
+    k.product("d_a", 32, 1, N, K, a.d_sum1, p.down1_W, a.z2, a.d_z2, N)
 
     # ∂L/∂up1_W[h,k] = Σ_n y1[n,h] ∂L/∂z2[n,k]
     k.product("d_up20_W", 16, 1, H, K, a.y1, a.d_z2, g.up1_W, N)
@@ -3076,20 +2625,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     # sum_d_xhat1[n] = Σ_h ∂L/∂xhat1[n,h]
     # ∂L/∂z1[n,h] = rstd1[n] ∂L/∂xhat1[n,h] + ∂L/∂sum1[n,h] - rstd1[n] sum_d_xhat1[n]/H - rstd1[n]
     #     xhat1[n,h] xhat1_dot_d_xhat1[n]/H
-    k.by_warp(
-        "d_sum19",
-        N,
-        p.ln1_gain,
-        a.d_y1,
-        a.xhat1,
-        a.rstd1,
-        a.d_sum1,
-        a.d_xhat1,
-        a.xhat1_dot_d_xhat1,
-        a.sum_d_xhat1,
-        a.d_z1,
-        N,
-    )
+    k.by_warp("d_sum19", N, p.ln1_gain, a.d_y1, a.xhat1, a.rstd1, a.d_sum1, a.d_z1, N)
 
     # ∂L/∂stem_W[d,h] = Σ_n x[n,d] ∂L/∂z1[n,h]
     k.product("d_stem_W", 16, 1, D, H, a.x, a.d_z1, g.stem_W, N)

@@ -255,22 +255,25 @@ __device__ void map_row(int length, Formula formula) {
     wait<LANES>();
 }
 
-// store(value(0) + value(1) + …), by one thread.
-template <int LANES, class Op, class Value, class Store>
-__device__ void reduce_row(int length, Value value, Store store) {
+// value(0) + value(1) + …, known to all of them.
+template <int LANES, class Op, class Value>
+__device__ auto reduce_row(int length, Value value) {
     const int lane = threadIdx.x % LANES;
     Op op;
     for (int k = lane; k < length; k += LANES) op.take(value(k), k);
     for (int lanes = 16; lanes; lanes /= 2) op.join(op.beyond(lanes));
-    if constexpr (LANES > 32) {
+    if constexpr (LANES == 32) {
+        return __shfl_sync(~0u, op.result(), 0);
+    } else {
         alignas(8) __shared__ unsigned char memory[LANES / 32 * sizeof(Op)];
         Op *parts = reinterpret_cast<Op *>(memory);
         if (lane % 32 == 0) parts[lane / 32] = op;
         __syncthreads();
-        for (int w = 1; lane == 0 && w < LANES / 32; ++w) op.join(parts[w]);
+        op = parts[0];
+        for (int w = 1; w < LANES / 32; ++w) op.join(parts[w]);
+        __syncthreads();
+        return op.result();
     }
-    if (lane == 0) store(op.result());
-    wait<LANES>();
 }
 
 // store(), by one thread.
@@ -280,48 +283,87 @@ __device__ void once(Store store) {
     wait<LANES>();
 }
 
-// store(s, r, c, Σ_k left(s, r, k) right(s, k, c)) for a stack of matrices. A block computes a tile
-// of 16 M rows and columns, a thread M × M entries of it, by way of shared memory. The operands are
-// formulas; by_row says that memory runs along their second index, as a row of threads then reads.
+// store(value(0) + value(1) + …), by one thread.
+template <int LANES, class Op, class Value, class Store>
+__device__ void reduce_row(int length, Value value, Store store) {
+    const auto total = reduce_row<LANES, Op>(length, value);
+    once<LANES>([=] { store(total); });
+}
+
+// 16 columns of a matrix of 16 M rows, and 16 rows of one of 16 M columns, in shared memory. The
+// operands are formulas; by_row says that memory runs along their second index, as a row of threads
+// then reads. Outside of an operand there are zeros.
 enum layout { by_row, by_column };
 
+template <int M>
+struct strips {
+    static constexpr int TILE = 16 * M, DEPTH = 16, FEW = 16 / sizeof(real);
+    alignas(16) real a[DEPTH][TILE + FEW];
+    real b[DEPTH][TILE + 1];
+
+    template <layout LEFT, class Left>
+    __device__ void left(int rows, int length, Left formula) {
+        for (int e = threadIdx.x; e < DEPTH * TILE; e += BLOCK) {
+            const int k = LEFT == by_row ? e % DEPTH : e / TILE;
+            const int r = LEFT == by_row ? e / DEPTH : e % TILE;
+            a[k][r] = k < length && r < rows ? formula(r, k) : real(0);
+        }
+    }
+    template <layout RIGHT, class Right>
+    __device__ void right(int length, int columns, Right formula) {
+        for (int e = threadIdx.x; e < DEPTH * TILE; e += BLOCK) {
+            const int k = RIGHT == by_row ? e / TILE : e % DEPTH;
+            const int c = RIGHT == by_row ? e % TILE : e / DEPTH;
+            b[k][c] = k < length && c < columns ? formula(k, c) : real(0);
+        }
+    }
+    // Of their product, a thread has the entries (M y + i, x + 16 j): it reads M of `a` at once.
+    __device__ void add(real (&sum)[M][M]) {
+        const int x = threadIdx.x % 16, y = threadIdx.x / 16;
+#pragma unroll
+        for (int k = 0; k < DEPTH; ++k)
+#pragma unroll
+            for (int i = 0; i < M; ++i)
+#pragma unroll
+                for (int j = 0; j < M; ++j) sum[i][j] += a[k][M * y + i] * b[k][x + 16 * j];
+    }
+};
+
+// sum += left right, for 16 M rows and columns at most.
+template <int M, layout LEFT, layout RIGHT, class Left, class Right>
+__device__ void multiply(
+    strips<M> &t, real (&sum)[M][M], int rows, int length, int columns, Left left, Right right
+) {
+    for (int k0 = 0; k0 < length; k0 += t.DEPTH) {
+        t.template left<LEFT>(rows, length - k0, [=](int r, int k) { return left(r, k0 + k); });
+        t.template right<RIGHT>(
+            length - k0, columns, [=](int k, int c) { return right(k0 + k, c); });
+        __syncthreads();
+        t.add(sum);
+        __syncthreads();
+    }
+}
+
+// store(s, r, c, Σ_k left(s, r, k) right(s, k, c)) for a stack of matrices. A block computes a tile
+// of 16 M rows and columns, a thread M × M entries of it, by way of shared memory.
 template <int M, layout LEFT, layout RIGHT, class Left, class Right, class Store>
 __device__ void product(
     int stack, int rows, int columns, int length, Left left, Right right, Store store
 ) {
-    constexpr int TILE = 16 * M, DEPTH = 16;
-    __shared__ real a[DEPTH][TILE + 1], b[DEPTH][TILE + 1];
+    constexpr int TILE = 16 * M;
+    __shared__ strips<M> t;
     const int x = threadIdx.x % 16, y = threadIdx.x / 16;
     const int down = (rows + TILE - 1) / TILE, across = (columns + TILE - 1) / TILE;
     for (int tile = blockIdx.x; tile < stack * down * across; tile += gridDim.x) {
         const int s = tile / (down * across);
-        const int top = tile / across % down * TILE, start = tile % across * TILE;
+        const int r0 = tile / across % down * TILE, c0 = tile % across * TILE;
         real sum[M][M] = {};
-        for (int k0 = 0; k0 < length; k0 += DEPTH) {
-            for (int e = threadIdx.x; e < DEPTH * TILE; e += BLOCK) {
-                const int k = LEFT == by_row ? e % DEPTH : e / TILE;
-                const int r = LEFT == by_row ? e / DEPTH : e % TILE;
-                const bool inside = k0 + k < length && top + r < rows;
-                a[k][r] = inside ? left(s, top + r, k0 + k) : real(0);
-            }
-            for (int e = threadIdx.x; e < DEPTH * TILE; e += BLOCK) {
-                const int k = RIGHT == by_row ? e / TILE : e % DEPTH;
-                const int c = RIGHT == by_row ? e % TILE : e / DEPTH;
-                const bool inside = k0 + k < length && start + c < columns;
-                b[k][c] = inside ? right(s, k0 + k, start + c) : real(0);
-            }
-            __syncthreads();
-#pragma unroll
-            for (int k = 0; k < DEPTH; ++k)
-#pragma unroll
-                for (int i = 0; i < M; ++i)
-#pragma unroll
-                    for (int j = 0; j < M; ++j) sum[i][j] += a[k][y + 16 * i] * b[k][x + 16 * j];
-            __syncthreads();
-        }
+        multiply<M, LEFT, RIGHT>(t, sum, rows - r0, length, columns - c0,
+            [=](int r, int k) { return left(s, r0 + r, k); },
+            [=](int k, int c) { return right(s, k, c0 + c); });
         for (int i = 0; i < M; ++i)
             for (int j = 0; j < M; ++j) {
-                const int r = top + y + 16 * i, c = start + x + 16 * j;
+                const int r = r0 + M * y + i, c = c0 + x + 16 * j;
                 if (r < rows && c < columns) store(s, r, c, sum[i][j]);
             }
     }
@@ -495,17 +537,16 @@ extern "C" __global__ void kernel_z3(
 // relu3[n,f,h,w] = max(0, sum1[n,f,h,w])
 extern "C" __global__ void kernel_relu3(
     const real *z3, const real *mean3, const real *rstd3, const real *block1_conv2_norm_gain,
-    const real *block1_conv2_norm_shift, const real *relu1, real *xhat3, real *y3, real *sum1,
-    real *relu3, int N
+    const real *block1_conv2_norm_shift, const real *relu1, real *xhat3, real *sum1, real *relu3,
+    int N
 ) {
-    each_of(N * F * H * W, [=](int i, real z3, real &xhat3, real &y3, real relu1, real &sum1, real
-        &relu3) {
+    each_of(N * F * H * W, [=](int i, real z3, real &xhat3, real relu1, real &sum1, real &relu3) {
         const int f = i / (H * W) % F;
         xhat3 = (z3 - mean3[f]) * rstd3[f];
-        y3 = block1_conv2_norm_gain[f] * xhat3 + block1_conv2_norm_shift[f];
+        const real y3 = block1_conv2_norm_gain[f] * xhat3 + block1_conv2_norm_shift[f];
         sum1 = relu1 + y3;
         relu3 = maximum(0_r, sum1);
-    }, z3, xhat3, y3, relu1, sum1, relu3);
+    }, z3, xhat3, relu1, sum1, relu3);
 }
 
 // z4[n,g,j,k] = Σ_f block2_skip_W[g,f,0,0] relu3[n,f,2 j,2 k]
@@ -856,13 +897,13 @@ extern "C" __global__ void kernel_block2_conv2_norm_var(
 // p[n,h2] = e[n,h2]/s[n]
 // ∂L/∂logits[n,h2] = (p[n,h2] - 0.1/H2 - 0.9 δ(h2,digit[n]))/N
 extern "C" __global__ void kernel_d_logits(
-    const real *s, const real *e, const int *digit, real *p, real *d_logits, int N
+    const real *s, const real *e, const int *digit, real *d_logits, int N
 ) {
-    each_of(N * H2, [=](int i, real e, real &p, real &d_logits) {
+    each_of(N * H2, [=](int i, real e, real &d_logits) {
         const int n = i / H2, h2 = i % H2;
-        p = e / s[n];
+        const real p = e / s[n];
         d_logits = (p - (h2 == digit[n] ? 0.9_r : 0_r) - 0.01_r) / real(N);
-    }, e, p, d_logits);
+    }, e, d_logits);
 }
 
 // ∂L/∂fc_W[g,h2] = Σ_n pooled1[n,g] ∂L/∂logits[n,h2]
@@ -1173,16 +1214,15 @@ extern "C" __global__ void kernel_split_d_relu3(
 //     U2,w // 2 % V2]
 // ∂L/∂sum1[n,f,h,w] = [sum1[n,f,h,w] > 0] ∂L/∂relu3[n,f,h,w]
 extern "C" __global__ void kernel_d_sum1(
-    const real *split_d_relu3_pad1, const real *split_d_relu3, const real *sum1, real *d_relu3,
-    real *d_sum1, int N
+    const real *split_d_relu3_pad1, const real *split_d_relu3, const real *sum1, real *d_sum1, int N
 ) {
-    each_of(N * F * H * W, [=](int i, real &d_relu3, real sum1, real &d_sum1) {
+    each_of(N * F * H * W, [=](int i, real sum1, real &d_sum1) {
         const int n = i / (F * H * W), f = i / (H * W) % F, h = i / W % H, w = i % W;
-        d_relu3 = split_d_relu3_pad1[((((n * F + f) * Y + (h + 1) % Y) * R2 + (w + 1) % R2) * X + (h
-             + 1) / 2 % X) * K2 + (w + 1) / 2 % K2] + split_d_relu3[((((n * F + f) * Y + h % Y) * Z
-            + w % Z) * U2 + h / 2 % U2) * V2 + w / 2 % V2];
+        const real d_relu3 = split_d_relu3_pad1[((((n * F + f) * Y + (h + 1) % Y) * R2 + (w + 1) %
+            R2) * X + (h + 1) / 2 % X) * K2 + (w + 1) / 2 % K2] + split_d_relu3[((((n * F + f) * Y +
+            h % Y) * Z + w % Z) * U2 + h / 2 % U2) * V2 + w / 2 % V2];
         d_sum1 = sum1 > 0_r ? d_relu3 : 0_r;
-    }, d_relu3, sum1, d_sum1);
+    }, sum1, d_sum1);
 }
 
 // ∂L/∂block1_conv2_norm_gain[f] = Σ_{n,h,w} xhat3[n,f,h,w] ∂L/∂sum1[n,f,h,w]
@@ -1728,7 +1768,6 @@ class Activations:
         self.var3 = rows[64:80].reshape(F)  # var3[f]
         self.rstd3 = rows[128:144].reshape(F)  # rstd3[f]
         self.xhat3 = rows_N[2624:3648].reshape((N, F, H, W))  # xhat3[n,f,h,w]
-        self.y3 = rows_N[3648:4672].reshape((N, F, H, W))  # y3[n,f,h,w]
         self.sum1 = rows_N[0:1024].reshape((N, F, H, W))  # sum1[n,f,h,w]
         self.relu3 = rows_N[1024:2048].reshape((N, F, H, W))  # relu3[n,f,h,w]
         self.z4 = rows_N[512:1024].reshape((N, G, J, K))  # z4[n,g,j,k]
@@ -1798,7 +1837,6 @@ class Workspace(Activations):
         self.var3 = rows[832:848].reshape(F)  # var3[f]
         self.rstd3 = rows[8384:8400].reshape(F)  # rstd3[f]
         self.xhat3 = rows_N[13072:14096].reshape((N, F, H, W))  # xhat3[n,f,h,w]
-        self.y3 = rows_N[0:1024].reshape((N, F, H, W))  # y3[n,f,h,w]
         self.sum1 = rows_N[10000:11024].reshape((N, F, H, W))  # sum1[n,f,h,w]
         self.relu3 = rows_N[14096:15120].reshape((N, F, H, W))  # relu3[n,f,h,w]
         self.z4 = rows_N[15120:15632].reshape((N, G, J, K))  # z4[n,g,j,k]
@@ -1831,8 +1869,7 @@ class Workspace(Activations):
         self.s = rows_N[1212:1213].reshape(N)  # s[n]
         self.average = rows_N[1216:1217].reshape(N)  # average[n]
         self.logits_at_digit = rows_N[1220:1221].reshape(N)  # logits_at_digit[n]
-        self.p = rows_N[1196:1206].reshape((N, H2))  # p[n,h2]
-        self.d_logits = rows_N[1184:1194].reshape((N, H2))  # ∂L/∂logits[n,h2]
+        self.d_logits = rows_N[1196:1206].reshape((N, H2))  # ∂L/∂logits[n,h2]
         self.d_pooled1 = rows_N[1152:1184].reshape((N, G))  # ∂L/∂pooled1[n,g]
         self.d_sum2 = rows_N[15632:16144].reshape((N, G, J, K))  # ∂L/∂sum2[n,g,j,k]
         self.d_xhat6 = rows_N[1152:1664].reshape((N, S, J, K))  # ∂L/∂xhat6[n,s,j,k]
@@ -1861,7 +1898,6 @@ class Workspace(Activations):
         self.split_d_relu3 = rows_N[5504:6528].reshape(
             (N, F, Y, Z, U2, V2)
         )  # split_d_relu3[n,f,y,z,u2,v2]
-        self.d_relu3 = rows_N[6528:7552].reshape((N, F, H, W))  # ∂L/∂relu3[n,f,h,w]
         self.d_sum1 = rows_N[10000:11024].reshape((N, F, H, W))  # ∂L/∂sum1[n,f,h,w]
         self.d_xhat3 = rows_N[0:1024].reshape((N, F, H, W))  # ∂L/∂xhat3[n,f,h,w]
         self.xhat3_dot_d_xhat3 = rows[0:16].reshape(F)  # xhat3_dot_d_xhat3[f]
@@ -2037,7 +2073,6 @@ def forward(p: Params, a: Activations) -> None:
         p.block1_conv2_norm_shift,
         a.relu1,
         a.xhat3,
-        a.y3,
         a.sum1,
         a.relu3,
         N,
@@ -2259,7 +2294,6 @@ def infer(p: Params, a: Activations) -> None:
         p.block1_conv2_norm_shift,
         a.relu1,
         a.xhat3,
-        a.y3,
         a.sum1,
         a.relu3,
         N,
@@ -2442,7 +2476,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # p[n,h2] = e[n,h2]/s[n]
     # ∂L/∂logits[n,h2] = (p[n,h2] - 0.1/H2 - 0.9 δ(h2,digit[n]))/N
-    k.each_of("d_logits", N * H2, a.s, a.e, a.digit, a.p, a.d_logits, N)
+    k.each_of("d_logits", N * H2, a.s, a.e, a.digit, a.d_logits, N)
 
     # ∂L/∂fc_W[g,h2] = Σ_n pooled1[n,g] ∂L/∂logits[n,h2]
     k.product("d_fc_W", 16, 1, G, H2, a.pooled1, a.d_logits, g.fc_W, N)
@@ -2595,16 +2629,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
     # ∂L/∂relu3[n,f,h,w] = joined_d_relu3_pad1[n,f,h+1,w+1] + split_d_relu3[n,f,h % Y,w % Z,h // 2 %
     #     U2,w // 2 % V2]
     # ∂L/∂sum1[n,f,h,w] = [sum1[n,f,h,w] > 0] ∂L/∂relu3[n,f,h,w]
-    k.each_of(
-        "d_sum1",
-        N * F * H * W,
-        a.split_d_relu3_pad1,
-        a.split_d_relu3,
-        a.sum1,
-        a.d_relu3,
-        a.d_sum1,
-        N,
-    )
+    k.each_of("d_sum1", N * F * H * W, a.split_d_relu3_pad1, a.split_d_relu3, a.sum1, a.d_sum1, N)
 
     # ∂L/∂block1_conv2_norm_gain[f] = Σ_{n,h,w} xhat3[n,f,h,w] ∂L/∂sum1[n,f,h,w]
     k.by_block("d_block1_conv2_norm_gain", F, a.xhat3, a.d_sum1, g.block1_conv2_norm_gain, N)

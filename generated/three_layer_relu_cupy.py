@@ -224,22 +224,25 @@ __device__ void map_row(int length, Formula formula) {
     wait<LANES>();
 }
 
-// store(value(0) + value(1) + …), by one thread.
-template <int LANES, class Op, class Value, class Store>
-__device__ void reduce_row(int length, Value value, Store store) {
+// value(0) + value(1) + …, known to all of them.
+template <int LANES, class Op, class Value>
+__device__ auto reduce_row(int length, Value value) {
     const int lane = threadIdx.x % LANES;
     Op op;
     for (int k = lane; k < length; k += LANES) op.take(value(k), k);
     for (int lanes = 16; lanes; lanes /= 2) op.join(op.beyond(lanes));
-    if constexpr (LANES > 32) {
+    if constexpr (LANES == 32) {
+        return __shfl_sync(~0u, op.result(), 0);
+    } else {
         alignas(8) __shared__ unsigned char memory[LANES / 32 * sizeof(Op)];
         Op *parts = reinterpret_cast<Op *>(memory);
         if (lane % 32 == 0) parts[lane / 32] = op;
         __syncthreads();
-        for (int w = 1; lane == 0 && w < LANES / 32; ++w) op.join(parts[w]);
+        op = parts[0];
+        for (int w = 1; w < LANES / 32; ++w) op.join(parts[w]);
+        __syncthreads();
+        return op.result();
     }
-    if (lane == 0) store(op.result());
-    wait<LANES>();
 }
 
 // store(), by one thread.
@@ -249,48 +252,87 @@ __device__ void once(Store store) {
     wait<LANES>();
 }
 
-// store(s, r, c, Σ_k left(s, r, k) right(s, k, c)) for a stack of matrices. A block computes a tile
-// of 16 M rows and columns, a thread M × M entries of it, by way of shared memory. The operands are
-// formulas; by_row says that memory runs along their second index, as a row of threads then reads.
+// store(value(0) + value(1) + …), by one thread.
+template <int LANES, class Op, class Value, class Store>
+__device__ void reduce_row(int length, Value value, Store store) {
+    const auto total = reduce_row<LANES, Op>(length, value);
+    once<LANES>([=] { store(total); });
+}
+
+// 16 columns of a matrix of 16 M rows, and 16 rows of one of 16 M columns, in shared memory. The
+// operands are formulas; by_row says that memory runs along their second index, as a row of threads
+// then reads. Outside of an operand there are zeros.
 enum layout { by_row, by_column };
 
+template <int M>
+struct strips {
+    static constexpr int TILE = 16 * M, DEPTH = 16, FEW = 16 / sizeof(real);
+    alignas(16) real a[DEPTH][TILE + FEW];
+    real b[DEPTH][TILE + 1];
+
+    template <layout LEFT, class Left>
+    __device__ void left(int rows, int length, Left formula) {
+        for (int e = threadIdx.x; e < DEPTH * TILE; e += BLOCK) {
+            const int k = LEFT == by_row ? e % DEPTH : e / TILE;
+            const int r = LEFT == by_row ? e / DEPTH : e % TILE;
+            a[k][r] = k < length && r < rows ? formula(r, k) : real(0);
+        }
+    }
+    template <layout RIGHT, class Right>
+    __device__ void right(int length, int columns, Right formula) {
+        for (int e = threadIdx.x; e < DEPTH * TILE; e += BLOCK) {
+            const int k = RIGHT == by_row ? e / TILE : e % DEPTH;
+            const int c = RIGHT == by_row ? e % TILE : e / DEPTH;
+            b[k][c] = k < length && c < columns ? formula(k, c) : real(0);
+        }
+    }
+    // Of their product, a thread has the entries (M y + i, x + 16 j): it reads M of `a` at once.
+    __device__ void add(real (&sum)[M][M]) {
+        const int x = threadIdx.x % 16, y = threadIdx.x / 16;
+#pragma unroll
+        for (int k = 0; k < DEPTH; ++k)
+#pragma unroll
+            for (int i = 0; i < M; ++i)
+#pragma unroll
+                for (int j = 0; j < M; ++j) sum[i][j] += a[k][M * y + i] * b[k][x + 16 * j];
+    }
+};
+
+// sum += left right, for 16 M rows and columns at most.
+template <int M, layout LEFT, layout RIGHT, class Left, class Right>
+__device__ void multiply(
+    strips<M> &t, real (&sum)[M][M], int rows, int length, int columns, Left left, Right right
+) {
+    for (int k0 = 0; k0 < length; k0 += t.DEPTH) {
+        t.template left<LEFT>(rows, length - k0, [=](int r, int k) { return left(r, k0 + k); });
+        t.template right<RIGHT>(
+            length - k0, columns, [=](int k, int c) { return right(k0 + k, c); });
+        __syncthreads();
+        t.add(sum);
+        __syncthreads();
+    }
+}
+
+// store(s, r, c, Σ_k left(s, r, k) right(s, k, c)) for a stack of matrices. A block computes a tile
+// of 16 M rows and columns, a thread M × M entries of it, by way of shared memory.
 template <int M, layout LEFT, layout RIGHT, class Left, class Right, class Store>
 __device__ void product(
     int stack, int rows, int columns, int length, Left left, Right right, Store store
 ) {
-    constexpr int TILE = 16 * M, DEPTH = 16;
-    __shared__ real a[DEPTH][TILE + 1], b[DEPTH][TILE + 1];
+    constexpr int TILE = 16 * M;
+    __shared__ strips<M> t;
     const int x = threadIdx.x % 16, y = threadIdx.x / 16;
     const int down = (rows + TILE - 1) / TILE, across = (columns + TILE - 1) / TILE;
     for (int tile = blockIdx.x; tile < stack * down * across; tile += gridDim.x) {
         const int s = tile / (down * across);
-        const int top = tile / across % down * TILE, start = tile % across * TILE;
+        const int r0 = tile / across % down * TILE, c0 = tile % across * TILE;
         real sum[M][M] = {};
-        for (int k0 = 0; k0 < length; k0 += DEPTH) {
-            for (int e = threadIdx.x; e < DEPTH * TILE; e += BLOCK) {
-                const int k = LEFT == by_row ? e % DEPTH : e / TILE;
-                const int r = LEFT == by_row ? e / DEPTH : e % TILE;
-                const bool inside = k0 + k < length && top + r < rows;
-                a[k][r] = inside ? left(s, top + r, k0 + k) : real(0);
-            }
-            for (int e = threadIdx.x; e < DEPTH * TILE; e += BLOCK) {
-                const int k = RIGHT == by_row ? e / TILE : e % DEPTH;
-                const int c = RIGHT == by_row ? e % TILE : e / DEPTH;
-                const bool inside = k0 + k < length && start + c < columns;
-                b[k][c] = inside ? right(s, k0 + k, start + c) : real(0);
-            }
-            __syncthreads();
-#pragma unroll
-            for (int k = 0; k < DEPTH; ++k)
-#pragma unroll
-                for (int i = 0; i < M; ++i)
-#pragma unroll
-                    for (int j = 0; j < M; ++j) sum[i][j] += a[k][y + 16 * i] * b[k][x + 16 * j];
-            __syncthreads();
-        }
+        multiply<M, LEFT, RIGHT>(t, sum, rows - r0, length, columns - c0,
+            [=](int r, int k) { return left(s, r0 + r, k); },
+            [=](int k, int c) { return right(s, k, c0 + c); });
         for (int i = 0; i < M; ++i)
             for (int j = 0; j < M; ++j) {
-                const int r = top + y + 16 * i, c = start + x + 16 * j;
+                const int r = r0 + M * y + i, c = c0 + x + 16 * j;
                 if (r < rows && c < columns) store(s, r, c, sum[i][j]);
             }
     }
@@ -381,13 +423,13 @@ extern "C" __global__ void kernel_loss(
 // p[n,j] = e[n,j]/s[n]
 // ∂L/∂logits[n,j] = (p[n,j] - δ(j,digit[n]))/N
 extern "C" __global__ void kernel_d_logits(
-    const real *s, const real *e, const int *digit, real *p, real *d_logits, int N
+    const real *s, const real *e, const int *digit, real *d_logits, int N
 ) {
-    each_of(N * J, [=](int i, real e, real &p, real &d_logits) {
+    each_of(N * J, [=](int i, real e, real &d_logits) {
         const int n = i / J, j = i % J;
-        p = e / s[n];
+        const real p = e / s[n];
         d_logits = (p - real(j == digit[n])) / real(N);
-    }, e, p, d_logits);
+    }, e, d_logits);
 }
 
 // ∂L/∂fc3_W[k,j] = Σ_n h2[n,k] ∂L/∂logits[n,j]
@@ -410,15 +452,14 @@ extern "C" __global__ void kernel_d_fc3_b(const real *d_logits, real *d_fc3_b, i
 // ∂L/∂h2[n,k] = Σ_j fc3_W[k,j] ∂L/∂logits[n,j]
 // ∂L/∂z2[n,k] = [z2[n,k] > 0] ∂L/∂h2[n,k]
 extern "C" __global__ void kernel_d_z2(
-    const real *d_logits, const real *fc3_W, const real *z2, real *d_h2, real *d_z2, int N
+    const real *d_logits, const real *fc3_W, const real *z2, real *d_z2, int N
 ) {
     product<2, by_row, by_column>(1, N, K, J,
         [=](int, int n, int j) { return d_logits[n * J + j]; },
         [=](int, int j, int k) { return fc3_W[k * J + j]; },
         [=](int, int n, int k, real sum) {
-            const int at = n * K + k;
-            d_h2[at] = sum;
-            d_z2[at] = z2[at] > 0_r ? d_h2[at] : 0_r;
+            const real d_h2 = sum;
+            d_z2[n * K + k] = z2[n * K + k] > 0_r ? d_h2 : 0_r;
         });
 }
 
@@ -442,15 +483,14 @@ extern "C" __global__ void kernel_d_fc2_b(const real *d_z2, real *d_fc2_b, int N
 // ∂L/∂h1[n,h] = Σ_k fc2_W[h,k] ∂L/∂z2[n,k]
 // ∂L/∂z1[n,h] = [z1[n,h] > 0] ∂L/∂h1[n,h]
 extern "C" __global__ void kernel_d_z1(
-    const real *d_z2, const real *fc2_W, const real *z1, real *d_h1, real *d_z1, int N
+    const real *d_z2, const real *fc2_W, const real *z1, real *d_z1, int N
 ) {
     product<2, by_row, by_column>(1, N, H, K,
         [=](int, int n, int k) { return d_z2[n * K + k]; },
         [=](int, int k, int h) { return fc2_W[h * K + k]; },
         [=](int, int n, int h, real sum) {
-            const int at = n * H + h;
-            d_h1[at] = sum;
-            d_z1[at] = z1[at] > 0_r ? d_h1[at] : 0_r;
+            const real d_h1 = sum;
+            d_z1[n * H + h] = z1[n * H + h] > 0_r ? d_h1 : 0_r;
         });
 }
 
@@ -841,11 +881,8 @@ class Workspace(Activations):
         self.e = rows_N[204:214].reshape((N, J))  # e[n,j]
         self.s = rows_N[220:221].reshape(N)  # s[n]
         self.logits_at_digit = rows_N[224:225].reshape(N)  # logits_at_digit[n]
-        self.p = rows_N[204:214].reshape((N, J))  # p[n,j]
-        self.d_logits = rows_N[192:202].reshape((N, J))  # ∂L/∂logits[n,j]
-        self.d_h2 = rows_N[160:192].reshape((N, K))  # ∂L/∂h2[n,k]
+        self.d_logits = rows_N[204:214].reshape((N, J))  # ∂L/∂logits[n,j]
         self.d_z2 = rows_N[128:160].reshape((N, K))  # ∂L/∂z2[n,k]
-        self.d_h1 = rows_N[64:128].reshape((N, H))  # ∂L/∂h1[n,h]
         self.d_z1 = rows_N[0:64].reshape((N, H))  # ∂L/∂z1[n,h]
 
 
@@ -935,7 +972,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # p[n,j] = e[n,j]/s[n]
     # ∂L/∂logits[n,j] = (p[n,j] - δ(j,digit[n]))/N
-    k.each_of("d_logits", N * J, a.s, a.e, a.digit, a.p, a.d_logits, N)
+    k.each_of("d_logits", N * J, a.s, a.e, a.digit, a.d_logits, N)
 
     # ∂L/∂fc3_W[k,j] = Σ_n h2[n,k] ∂L/∂logits[n,j]
     k.product("d_fc3_W", 16, 1, K, J, a.h2, a.d_logits, g.fc3_W, N)
@@ -945,7 +982,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # ∂L/∂h2[n,k] = Σ_j fc3_W[k,j] ∂L/∂logits[n,j]
     # ∂L/∂z2[n,k] = [z2[n,k] > 0] ∂L/∂h2[n,k]
-    k.product("d_z2", 32, 1, N, K, a.d_logits, p.fc3_W, a.z2, a.d_h2, a.d_z2, N)
+    k.product("d_z2", 32, 1, N, K, a.d_logits, p.fc3_W, a.z2, a.d_z2, N)
 
     # ∂L/∂fc2_W[h,k] = Σ_n h1[n,h] ∂L/∂z2[n,k]
     k.product("d_fc2_W", 16, 1, H, K, a.h1, a.d_z2, g.fc2_W, N)
@@ -955,7 +992,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # ∂L/∂h1[n,h] = Σ_k fc2_W[h,k] ∂L/∂z2[n,k]
     # ∂L/∂z1[n,h] = [z1[n,h] > 0] ∂L/∂h1[n,h]
-    k.product("d_z1", 32, 1, N, H, a.d_z2, p.fc2_W, a.z1, a.d_h1, a.d_z1, N)
+    k.product("d_z1", 32, 1, N, H, a.d_z2, p.fc2_W, a.z1, a.d_z1, N)
 
     # ∂L/∂fc1_W[d,h] = Σ_n x[n,d] ∂L/∂z1[n,h]
     k.matmul(a.x.T, a.d_z1, g.fc1_W)

@@ -206,48 +206,80 @@ __device__ void by_columns(int entries, int length, Value value, Store store) {
     }
 }
 
-// store(s, r, c, Σ_k left(s, r, k) right(s, k, c)) for a stack of matrices. A block computes a tile
-// of 16 M rows and columns, a thread M × M entries of it, by way of shared memory. The operands are
-// formulas; by_row says that memory runs along their second index, as a row of threads then reads.
+// 16 columns of a matrix of 16 M rows, and 16 rows of one of 16 M columns, in shared memory. The
+// operands are formulas; by_row says that memory runs along their second index, as a row of threads
+// then reads. Outside of an operand there are zeros.
 enum layout { by_row, by_column };
 
+template <int M>
+struct strips {
+    static constexpr int TILE = 16 * M, DEPTH = 16, FEW = 16 / sizeof(real);
+    alignas(16) real a[DEPTH][TILE + FEW];
+    real b[DEPTH][TILE + 1];
+
+    template <layout LEFT, class Left>
+    __device__ void left(int rows, int length, Left formula) {
+        for (int e = threadIdx.x; e < DEPTH * TILE; e += BLOCK) {
+            const int k = LEFT == by_row ? e % DEPTH : e / TILE;
+            const int r = LEFT == by_row ? e / DEPTH : e % TILE;
+            a[k][r] = k < length && r < rows ? formula(r, k) : real(0);
+        }
+    }
+    template <layout RIGHT, class Right>
+    __device__ void right(int length, int columns, Right formula) {
+        for (int e = threadIdx.x; e < DEPTH * TILE; e += BLOCK) {
+            const int k = RIGHT == by_row ? e / TILE : e % DEPTH;
+            const int c = RIGHT == by_row ? e % TILE : e / DEPTH;
+            b[k][c] = k < length && c < columns ? formula(k, c) : real(0);
+        }
+    }
+    // Of their product, a thread has the entries (M y + i, x + 16 j): it reads M of `a` at once.
+    __device__ void add(real (&sum)[M][M]) {
+        const int x = threadIdx.x % 16, y = threadIdx.x / 16;
+#pragma unroll
+        for (int k = 0; k < DEPTH; ++k)
+#pragma unroll
+            for (int i = 0; i < M; ++i)
+#pragma unroll
+                for (int j = 0; j < M; ++j) sum[i][j] += a[k][M * y + i] * b[k][x + 16 * j];
+    }
+};
+
+// sum += left right, for 16 M rows and columns at most.
+template <int M, layout LEFT, layout RIGHT, class Left, class Right>
+__device__ void multiply(
+    strips<M> &t, real (&sum)[M][M], int rows, int length, int columns, Left left, Right right
+) {
+    for (int k0 = 0; k0 < length; k0 += t.DEPTH) {
+        t.template left<LEFT>(rows, length - k0, [=](int r, int k) { return left(r, k0 + k); });
+        t.template right<RIGHT>(
+            length - k0, columns, [=](int k, int c) { return right(k0 + k, c); });
+        __syncthreads();
+        t.add(sum);
+        __syncthreads();
+    }
+}
+
+// store(s, r, c, Σ_k left(s, r, k) right(s, k, c)) for a stack of matrices. A block computes a tile
+// of 16 M rows and columns, a thread M × M entries of it, by way of shared memory.
 template <int M, layout LEFT, layout RIGHT, class Left, class Right, class Store>
 __device__ void product(
     int stack, int rows, int columns, int length, Left left, Right right, Store store
 ) {
-    constexpr int TILE = 16 * M, DEPTH = 16;
-    __shared__ real a[DEPTH][TILE + 1], b[DEPTH][TILE + 1];
+    constexpr int TILE = 16 * M;
+    __shared__ strips<M> t;
     const int x = threadIdx.x % 16, y = threadIdx.x / 16;
     const int down = (rows + TILE - 1) / TILE, across = (columns + TILE - 1) / TILE;
     for (int tile = blockIdx.x; tile < stack * down * across; tile += gridDim.x) {
         const int s = tile / (down * across);
-        const int top = tile / across % down * TILE, start = tile % across * TILE;
+        const int r0 = tile / across % down * TILE, c0 = tile % across * TILE;
         real sum[M][M] = {};
-        for (int k0 = 0; k0 < length; k0 += DEPTH) {
-            for (int e = threadIdx.x; e < DEPTH * TILE; e += BLOCK) {
-                const int k = LEFT == by_row ? e % DEPTH : e / TILE;
-                const int r = LEFT == by_row ? e / DEPTH : e % TILE;
-                const bool inside = k0 + k < length && top + r < rows;
-                a[k][r] = inside ? left(s, top + r, k0 + k) : real(0);
-            }
-            for (int e = threadIdx.x; e < DEPTH * TILE; e += BLOCK) {
-                const int k = RIGHT == by_row ? e / TILE : e % DEPTH;
-                const int c = RIGHT == by_row ? e % TILE : e / DEPTH;
-                const bool inside = k0 + k < length && start + c < columns;
-                b[k][c] = inside ? right(s, k0 + k, start + c) : real(0);
-            }
-            __syncthreads();
-#pragma unroll
-            for (int k = 0; k < DEPTH; ++k)
-#pragma unroll
-                for (int i = 0; i < M; ++i)
-#pragma unroll
-                    for (int j = 0; j < M; ++j) sum[i][j] += a[k][y + 16 * i] * b[k][x + 16 * j];
-            __syncthreads();
-        }
+        multiply<M, LEFT, RIGHT>(t, sum, rows - r0, length, columns - c0,
+            [=](int r, int k) { return left(s, r0 + r, k); },
+            [=](int k, int c) { return right(s, k, c0 + c); });
         for (int i = 0; i < M; ++i)
             for (int j = 0; j < M; ++j) {
-                const int r = top + y + 16 * i, c = start + x + 16 * j;
+                const int r = r0 + M * y + i, c = c0 + x + 16 * j;
                 if (r < rows && c < columns) store(s, r, c, sum[i][j]);
             }
     }
@@ -341,16 +373,15 @@ extern "C" __global__ void kernel_s(const real *logits, real *m, real *e, real *
 // cross_entropy = Σ_{n,d} (m[n,d] + log(s[n,d]) - x[n,d] logits[n,d])/(D N)
 // product1 = 64 cross_entropy
 extern "C" __global__ void kernel_product1(
-    const real *x, const real *logits, const real *m, const real *s, real *cross_entropy,
-    real *product1, int N
+    const real *x, const real *logits, const real *m, const real *s, real *product1, int N
 ) {
     by_block<added>(1, N * D,
         [=](int, int j) {
             return 0.015625_r * (m[j] + log(s[j]) - x[j] * logits[j]) / real(N);
         },
         [=](int, real sum) {
-            *cross_entropy = sum;
-            *product1 = 64_r * *cross_entropy;
+            const real cross_entropy = sum;
+            *product1 = 64_r * cross_entropy;
         });
 }
 
@@ -369,13 +400,13 @@ extern "C" __global__ void kernel_divergence(
 // evidence_lower_bound = Σ_n divergence[n]/N
 // loss = product1 + evidence_lower_bound
 extern "C" __global__ void kernel_loss(
-    const real *divergence, const real *product1, real *evidence_lower_bound, real *loss, int N
+    const real *divergence, const real *product1, real *loss, int N
 ) {
     by_block<added>(1, N,
         [=](int, int n) { return divergence[n] / real(N); },
         [=](int, real sum) {
-            *evidence_lower_bound = sum;
-            *loss = *product1 + *evidence_lower_bound;
+            const real evidence_lower_bound = sum;
+            *loss = *product1 + evidence_lower_bound;
         });
 }
 
@@ -410,12 +441,12 @@ extern "C" __global__ void kernel_log_variance(
 // p[n,d] = e[n,d]/s[n,d]
 // ∂L/∂logits[n,d] = 64 (p[n,d] - x[n,d])/(D N)
 extern "C" __global__ void kernel_d_logits(
-    const real *s, const real *e, const real *x, real *p, real *d_logits, int N
+    const real *s, const real *e, const real *x, real *d_logits, int N
 ) {
-    each_of(N * D, [=](int, real s, real e, real &p, real x, real &d_logits) {
-        p = e / s;
+    each_of(N * D, [=](int, real s, real e, real x, real &d_logits) {
+        const real p = e / s;
         d_logits = (p - x) / real(N);
-    }, s, e, p, x, d_logits);
+    }, s, e, x, d_logits);
 }
 
 // ∂L/∂pixels_b[d] = Σ_n ∂L/∂logits[n,d]
@@ -884,7 +915,6 @@ class Activations:
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         self.N, self.kernels = N, Kernels.of(dtype)
         rows_N = cp.empty((272, N), dtype)
-        rows = cp.empty(65, dtype)
         self.x = cp.empty((N, D), dtype)  # x[n,d]
         self.z1 = rows_N[0:64].reshape((N, H))  # z1[n,h]
         self.code = cp.empty((N, K), dtype)  # code[n,k]
@@ -899,10 +929,8 @@ class Activations:
         self.m = rows_N[0:64].reshape((N, D))  # m[n,d]
         self.e = rows_N[128:192].reshape((N, D))  # e[n,d]
         self.s = rows_N[192:256].reshape((N, D))  # s[n,d]
-        self.cross_entropy = rows[0:1].reshape(())  # cross_entropy
-        self.product1 = rows[64:65].reshape(())  # product1
+        self.product1 = cp.empty((), dtype)  # product1
         self.divergence = rows_N[0:1].reshape(N)  # divergence[n]
-        self.evidence_lower_bound = rows[0:1].reshape(())  # evidence_lower_bound
 
 
 class Workspace(Activations):
@@ -915,7 +943,6 @@ class Workspace(Activations):
     def __init__(self, N: int, dtype: str = DTYPE) -> None:
         self.N, self.kernels = N, Kernels.of(dtype)
         rows_N = cp.empty((536, N), dtype)
-        rows = cp.empty(65, dtype)
         self.x = cp.empty((N, D), dtype)  # x[n,d]
         self.epsilon = cp.empty((N, K), dtype)  # epsilon[n,k]
         self.z1 = rows_N[0:64].reshape((N, H))  # z1[n,h]
@@ -931,12 +958,9 @@ class Workspace(Activations):
         self.m = rows_N[320:384].reshape((N, D))  # m[n,d]
         self.e = rows_N[384:448].reshape((N, D))  # e[n,d]
         self.s = rows_N[448:512].reshape((N, D))  # s[n,d]
-        self.cross_entropy = rows[0:1].reshape(())  # cross_entropy
-        self.product1 = rows[64:65].reshape(())  # product1
+        self.product1 = cp.empty((), dtype)  # product1
         self.divergence = rows_N[256:257].reshape(N)  # divergence[n]
-        self.evidence_lower_bound = rows[0:1].reshape(())  # evidence_lower_bound
-        self.p = rows_N[384:448].reshape((N, D))  # p[n,d]
-        self.d_logits = rows_N[448:512].reshape((N, D))  # ∂L/∂logits[n,d]
+        self.d_logits = rows_N[384:448].reshape((N, D))  # ∂L/∂logits[n,d]
         self.d_decoded = rows_N[192:256].reshape((N, H))  # ∂L/∂decoded[n,h]
         self.d_z2 = rows_N[128:192].reshape((N, H))  # ∂L/∂z2[n,h]
         self.d_code = rows_N[192:200].reshape((N, K))  # ∂L/∂code[n,k]
@@ -948,7 +972,7 @@ class Workspace(Activations):
 
 def needed(N: int, dtype: str) -> int:
     """Return the bytes that a step on N examples takes: its workspace, and the next batch."""
-    return np.dtype(dtype).itemsize * (680 * N + 66) + 4 * (0)
+    return np.dtype(dtype).itemsize * (680 * N + 2) + 4 * (0)
 
 
 def workspace(N: int, dtype: str) -> Workspace:
@@ -1048,14 +1072,14 @@ def add_loss(a: Activations) -> None:
 
     # cross_entropy = Σ_{n,d} (m[n,d] + log(s[n,d]) - x[n,d] logits[n,d])/(D N)
     # product1 = 64 cross_entropy
-    k.by_block("product1", 1, a.x, a.logits, a.m, a.s, a.cross_entropy, a.product1, N)
+    k.by_block("product1", 1, a.x, a.logits, a.m, a.s, a.product1, N)
 
     # divergence[n] = Σ_k (mean[n,k]²/2 + exp(log_variance[n,k])/2 - log_variance[n,k]/2 - 1/2)
     k.by_thread("divergence", N, a.mean, a.log_variance, a.divergence, N)
 
     # evidence_lower_bound = Σ_n divergence[n]/N
     # loss = product1 + evidence_lower_bound
-    k.by_block("loss", 1, a.divergence, a.product1, a.evidence_lower_bound, a.loss, N)
+    k.by_block("loss", 1, a.divergence, a.product1, a.loss, N)
 
 
 def infer(p: Params, a: Activations) -> None:
@@ -1110,14 +1134,14 @@ def add_score(p: Params, a: Activations) -> None:
 
     # cross_entropy = Σ_{n,d} (m[n,d] + log(s[n,d]) - x[n,d] logits[n,d])/(D N)
     # product1 = 64 cross_entropy
-    k.by_block("product1", 1, a.x, a.logits, a.m, a.s, a.cross_entropy, a.product1, N)
+    k.by_block("product1", 1, a.x, a.logits, a.m, a.s, a.product1, N)
 
     # divergence[n] = Σ_k (mean[n,k]²/2 + exp(log_variance[n,k])/2 - log_variance[n,k]/2 - 1/2)
     k.by_thread("divergence", N, a.mean, a.log_variance, a.divergence, N)
 
     # evidence_lower_bound = Σ_n divergence[n]/N
     # loss = product1 + evidence_lower_bound
-    k.by_block("loss", 1, a.divergence, a.product1, a.evidence_lower_bound, a.loss, N)
+    k.by_block("loss", 1, a.divergence, a.product1, a.loss, N)
 
 
 def backward(p: Params, g: Grads, a: Workspace) -> None:
@@ -1127,7 +1151,7 @@ def backward(p: Params, g: Grads, a: Workspace) -> None:
 
     # p[n,d] = e[n,d]/s[n,d]
     # ∂L/∂logits[n,d] = 64 (p[n,d] - x[n,d])/(D N)
-    k.each_of("d_logits", N * D, a.s, a.e, a.x, a.p, a.d_logits, N)
+    k.each_of("d_logits", N * D, a.s, a.e, a.x, a.d_logits, N)
 
     # ∂L/∂pixels_W[h,d] = Σ_n decoded[n,h] ∂L/∂logits[n,d]
     k.matmul(a.decoded.T, a.d_logits, g.pixels_W)

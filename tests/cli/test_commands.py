@@ -209,7 +209,7 @@ def test_summary_says_what_a_bound_on_memory_costs(bpgen):
     bounded = bpgen("summary", "three_layer_relu", "--memory", "70kB").stdout
     again = [line.split("[")[0].strip() for line in bounded.splitlines() if ") (again)" in line]
     assert again
-    assert f"0.07 MB for 64 examples: recomputes {', '.join(sorted(again))}; about" in bounded
+    assert f"70 kB for 64 examples: recomputes {', '.join(sorted(again))}; about" in bounded
     refused = bpgen("summary", "three_layer_relu", "--memory", "1kB")
     assert "more memory than 1,000 bytes" in refused.stderr
     assert "is the least that was found" in refused.stderr

@@ -9,6 +9,7 @@ import pytest
 import bpgen as bp
 from bpgen.declare.load import zoo
 from bpgen.device.nvrtc import ARCHITECTURES, assembly, kernels_of, usage, wide_moves
+from bpgen.targets.cupy import local
 
 cupy = pytest.importorskip("cupy", reason="needs the extra `cuda`: CuPy and NVRTC")
 
@@ -47,6 +48,33 @@ def test_a_kernel_in_float_computes_nothing_in_double(model):
         if "double " in text or "sin(" in text or "cos(" in text
     }
     assert found <= allowed
+
+
+HEADS = '''"""Twelve heads look back, each through 64 numbers."""
+import bpgen as bp
+from bpgen.layers import attention
+from bpgen.losses import mean_squared_error
+from bpgen.optimizers import sgd
+
+x, y = bp.input("x", 1024, 768), bp.input("y", 1024, 768)
+h = attention(x, 12, causal=True, name="att")
+model = bp.Model(mean_squared_error(h, y), {"h": h}, sgd(0.1))
+'''
+
+
+def test_kernels_in_which_panels_end_keep_two_of_them_in_registers(tmp_path, monkeypatch):
+    monkeypatch.setattr(local, "is_worth", lambda *_: True)
+    (tmp_path / "heads.py").write_text(HEADS, encoding="utf-8")
+    source, kernels = kernels_of(bp.load(tmp_path / "heads.py").source("cupy"))
+    ends = {name for name in kernels if "_of_panel<" in source.split(f"kernel_{name}(")[1][:400]}
+    assert len(ends) == 7
+    for architecture in ARCHITECTURES:
+        found = usage(source, "float", architecture)
+        assert all(found[name].spills == 0 and found[name].registers <= 128 for name in ends)
+    found = usage(source, "double", "90")
+    assert all(found[name].spills == 0 for name in ends)
+    text = assembly(source, "float")
+    assert all("ld.shared.v4" in text[name] for name in ends), "four rows of a tile at once"
 
 
 def test_kernels_that_draw_noise_compile_for_every_gpu_and_compute_nothing_in_double(noisy):

@@ -240,7 +240,7 @@ def test_a_backward_pass_that_computes_again_is_shared(declared, tmp_path):
     model = bp.load(declared(NETWORKS["batch norm in stacked blocks"]))
     memory = model.workspace().bytes(N) * 4 // 5
     net = model.emit(path=tmp_path / "frugal.py", dtype="float64", memory=memory, batch=N)
-    assert "computes again" in net.__doc__
+    assert "recomputes" in net.__doc__
     agree(net)
 
 

@@ -4,6 +4,8 @@ The kernels are compiled for the CPU; three orders of threads and poisoned memor
 barrier.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import sympy
@@ -18,7 +20,9 @@ from bpgen.ir.index import Index, index
 from bpgen.ir.tensor import Role, Tensor
 from bpgen.lower.statements import step
 from bpgen.spell import FormulaSpeller
+from bpgen.targets.cupy.groups import kernels_of
 from bpgen.targets.cupy.kernel import Launch
+from bpgen.targets.cupy.local import local_of
 from bpgen.targets.cupy.memory import Memory
 from bpgen.targets.cupy.target import CupyTarget
 from bpgen.verify.interpret import evaluate
@@ -36,13 +40,20 @@ j = LONG.indices[0]
 AT = Tensor("at", (n, d), Role.LABEL, below=5)
 
 
-def compute(equations, given, extents, real="double", more=()):
-    """Run the kernels of `equations`; return all results, and the kernels."""
+def compute(equations, given, extents, real="double", more=(), *, results=None):
+    """Run the kernels of `equations`; return all results, and the kernels.
+
+    If `results` are named, nothing else must be in memory.
+    """
     tensors = {t.name: t for t in (*TENSORS.values(), SIGNAL, KERNEL, LONG, AT, *more)}
     tensors |= {e.out.name: e.out for e in equations}
     names = {name: f"device['{name}']" for name in tensors}
-    target = CupyTarget(Memory(tensors, names, {}, {}), FormulaSpeller(), {})
-    launches = target.launches([step(e, tensors) for e in equations], "forward")
+    steps, memory = [step(e, tensors) for e in equations], Memory(tensors, names, {}, {})
+    if results is not None:
+        memory = replace(memory, local=local_of([*kernels_of([steps], memory)], memory, results))
+        equations = [e for e in equations if e.out.name not in memory.local]
+    target = CupyTarget(memory, FormulaSpeller(), {})
+    launches = target.launches(steps, "forward")
     free = {e: size for e, size in extents.items() if e.value is None}
     module = HostModule(source_of_kernels(target.kernels.values(), tensors.values()), real)
     dtype = {"double": np.float64, "float": np.float32}[real]
@@ -97,15 +108,16 @@ def given():
     }
 
 
-def assert_computed(*equations):
-    """Compare with the interpreter, in float64."""
+def assert_computed(*equations, results=None):
+    """Compare with the interpreter, in float64; if `results` are named, nothing else is left."""
     known = given()
     indices: set[Index] = {i for e in equations for i in e.out.indices}
     indices |= {i for e in equations for t in e.terms for i in t.over} | {n, d, h, k, g}
     extents = {i.extent: i.extent.value or 2 for i in indices}
-    found, kernels = compute(equations, known, extents)
+    found, kernels = compute(equations, known, extents, results=results)
     expected = evaluate(equations, known, extents, FLOAT64)
-    for e in equations:
+    assert results is None or set(found) == set(results)
+    for e in (e for e in equations if e.out.name in found):
         text = "\n".join(line for kernel in kernels.values() for line in kernel.lines)
         np.testing.assert_allclose(
             found[e.out.name], expected[e.out.name], rtol=1e-12, atol=1e-13, err_msg=text
@@ -242,7 +254,10 @@ def test_maps_that_follow_are_computed_where_a_result_is_stored():
     assert list(kernels) == ["r", "t"]
 
 
-@pytest.mark.parametrize("wide", [k, index("w", 1031)], ids=["a warp", "a block"])
+WIDTHS = pytest.mark.parametrize("wide", [k, index("w", 1031)], ids=["a warp", "a block"])
+
+
+@WIDTHS
 def test_a_softmax_and_what_follows_along_its_rows_is_one_kernel(wide):
     z, e, p = (access(name, [n, wide]) for name in "zep")
     m, s = access("m1", [n]), access("s", [n])
@@ -259,6 +274,43 @@ def test_a_softmax_and_what_follows_along_its_rows_is_one_kernel(wide):
     largest = Equation(others[0].out, others[0].terms, Op.MAX)
     kernels = assert_computed(first, largest, *others[1:])
     assert list(kernels) == ["square"]
+
+
+@WIDTHS
+@pytest.mark.parametrize("results", [{"q"}, {"p", "q"}, {"s", "q"}, {"e", "r", "q"}])
+def test_what_nobody_reads_but_its_kernel_is_in_no_memory(wide, results):
+    """Numbers of a row, entries along it, and both in turn; whatever else is asked for is kept."""
+    z, e, p, u = (access(name, [n, wide]) for name in "zepu")
+    m, s, r = (access(name, [n]) for name in ("m1", "s", "r"))
+    first, *others = chained(
+        ("z", (n, wide), sympy.sin(3 * wide + 2 * n), ()),
+        ("m1", (n,), z, (wide,)),
+        ("u", (n, wide), z - m, ()),
+        ("e", (n, wide), sympy.exp(u), ()),
+        ("s", (n,), e, (wide,)),
+        ("r", (n,), 1 / s, ()),
+        ("p", (n, wide), e * r, ()),
+        ("w", (n,), p * u, (wide,)),
+        ("q", (n, wide), p * (u - access("w", [n])), ()),
+    )
+    largest = Equation(others[0].out, others[0].terms, Op.MAX)
+    kernels = assert_computed(first, largest, *others[1:], results={"z", *results})
+    assert list(kernels) == ["q"]
+
+
+def test_what_is_read_elsewhere_or_at_another_entry_or_is_added_to_is_in_memory():
+    z, r, s = access("z", [n, h]), access("r", [n, h]), access("s", [n, h])
+    equations = chained(
+        ("z", (n, h), x * W, (d,)),
+        ("r", (n, h), sympy.sin(z), ()),
+        ("t", (n, h), r + access("r", [n, sympy.Integer(0)]), ()),
+        ("s", (n, h), r * x**2, (d,)),
+        ("v", (n, h), 2 * s, ()),
+        ("y1", (h,), access("v", [n, h]), (n,)),
+    )
+    several = Equation(equations[3].out, (*equations[3].terms, Term(x * W, (d,))))
+    equations[3] = several
+    assert_computed(*equations, results={"r", "t", "s", "v", "y1"})
 
 
 def test_a_map_that_reads_another_entry_waits_for_the_kernel_before_it():

@@ -159,3 +159,13 @@ template <class T> static T __shfl_down_sync(unsigned mask, T value, unsigned la
     if (own % 32 + lanes < 32) memcpy(&found, &host::slots[phase][own + lanes], sizeof(T));
     return found;
 }
+
+template <class T> static T __shfl_sync(unsigned mask, T value, unsigned lane) {
+    if (mask != ~0u) abort();
+    const unsigned own = threadIdx.x, phase = host::fibers[own].phase++ % 2;
+    memcpy(&host::slots[phase][own], &value, sizeof(T));
+    host::yield(host::AT_WARP);
+    T found;
+    memcpy(&found, &host::slots[phase][own / 32 * 32 + lane], sizeof(T));
+    return found;
+}

@@ -40,11 +40,18 @@ def said_of_bound(program: Program) -> str:
     bound, again = program.bound, program.again
     if bound is None:
         return ""
-    told = f"Memory bounded to {bound.bytes / 1e6:g} MB for {bound.batch} examples: "
+    told = f"Memory bounded to {_amount(bound.bytes)} for {bound.batch} examples: "
     if not again:
         return f"{told}nothing has to be computed again."
     names = ", ".join(again[:_FEW]) + (f" and {len(again) - _FEW} more" if again[_FEW:] else "")
     return f"{told}recomputes {names}; about {100 * price(program):.2g} % more time a step."
+
+
+def _amount(size: int) -> str:
+    """Return a number of bytes as an option takes it: 64 MB."""
+    units = {"GB": 10**9, "MB": 10**6, "kB": 10**3, "B": 1}
+    unit = next(unit for unit, least in units.items() if size >= least or least == 1)
+    return f"{size / units[unit]:g} {unit}"
 
 
 def price(program: Program) -> float:

@@ -22,6 +22,7 @@ from bpgen.targets.cupy.lives import DeviceLives, Launches, lives
 from bpgen.targets.cupy.target import CupyTarget, Rounds
 
 _COUNTED = "t ← t + 1"
+_PLACE = 72  # columns of an entry's place that stay together
 _SHOWN = 6  # tensors that a kernel computes likewise
 
 
@@ -107,9 +108,9 @@ def kernel_view(kernel: Kernel) -> KernelView:
 
 
 def _wrapped(line: str) -> list[str]:
-    """Return a line of C++ in lines of at most 100 columns, broken outside square brackets."""
+    """Return a line of C++ in lines of at most 100 columns, broken outside short brackets."""
     margin = " " * (len(line) - len(line.lstrip()))
-    whole = re.sub(r"\[[^\[\]]*\]", lambda found: found[0].replace(" ", "\0"), line)
+    whole = re.sub(rf"\[[^\[\]]{{,{_PLACE}}}\]", lambda found: found[0].replace(" ", "\0"), line)
     lines = textwrap.wrap(whole, WIDTH, subsequent_indent=f"{margin}    ", break_on_hyphens=False)
     return [part.replace("\0", " ") for part in lines]
 

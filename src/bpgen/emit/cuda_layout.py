@@ -11,6 +11,7 @@ from bpgen.ir.optimizer import GRADIENT, STEP, THETA
 from bpgen.ir.program import Program, steps_of
 from bpgen.ir.tensor import Role, Tensor
 from bpgen.lower.sight import spelled
+from bpgen.targets.cupy.local import with_local
 from bpgen.targets.cupy.memory import Memory, is_same_memory
 from bpgen.targets.cupy.noise import is_drawn
 
@@ -59,12 +60,20 @@ def _of_network(program: Program, host: HostMemory) -> Memory:
     }
     views = {name: view for name, view in sight.views.items() if name not in seen}
     names = {**host.names, **{t.name: f"a.{t.name}" for t in program.network.inputs}}
+    named = {n: t for n, t in names.items() if n in sight.shown or n not in views}
+    read = {*sight.shown, *program.network.outputs.values()}
+    read |= {n for n, place in names.items() if not place.startswith("a.")}
+    memory = with_local(Memory(tensors, named, seen, views, "a"), program, read)
+    # What a panel is computed from again is read in another loop than it was written in.
+    again = {
+        memory.root(name) for p in memory.panels for e in p.equations.values() for name in e.reads()
+    }
     lacks = {
         name: frozenset(k for k, i in enumerate(tensors[name].indices) if i not in own.indices)
         for name, own in program.in_turn.items()
+        if memory.root(name) not in again
     }
-    named = {n: t for n, t in names.items() if n in sight.shown or n not in views}
-    return Memory(tensors, named, seen, views, "a", lacks)
+    return replace(memory, lacks=lacks)
 
 
 def number_fields(tensors: Iterable[Tensor]) -> tuple[FieldView, ...]:

@@ -26,7 +26,9 @@ class CudaModuleView(ModuleView):
     has_reductions: bool
     has_matches: bool
     has_rows: bool
+    has_strips: bool
     has_products: bool
+    has_panels: bool
     has_matmul: bool
     room: str
     counts_steps: bool

@@ -87,10 +87,12 @@ def _needs(
         "needs_math": "math." in lines or "orthogonal(" in lines or has_shapes,
         "needs_orthogonal": "orthogonal(" in lines,
         "has_values": "each_of(" in kernels,
-        "has_reductions": "by_" in kernels or "rows<" in kernels,
+        "has_reductions": "by_" in kernels or "rows<" in kernels or "_panel<" in kernels,
         "has_matches": "by_match(" in kernels,
         "has_rows": "rows<" in kernels,
+        "has_strips": "product<" in kernels or multiplies or "_of_panel<" in kernels,
         "has_products": "product<" in kernels or multiplies,
+        "has_panels": "_of_panel<" in kernels,
         "has_matmul": multiplies,
     }
 

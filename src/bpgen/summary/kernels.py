@@ -28,6 +28,7 @@ from bpgen.lower.workspace import Workspace
 from bpgen.spell import FormulaSpeller
 from bpgen.targets.cupy.kernel import Launch
 from bpgen.targets.cupy.matmul import ROOM
+from bpgen.targets.cupy.memory import Memory as Names
 from bpgen.targets.cupy.target import Rounds
 
 _OF_A_STEP = ("forward", "add_loss", "advance", "backward")
@@ -37,7 +38,8 @@ _OF_A_STEP = ("forward", "add_loss", "advance", "backward")
 class KernelRow:
     """One launch of a step, in all its turns: the kernel, its formulas, what it reads and writes.
 
-    What a kernel computes and reads again itself is not read from memory.
+    What a kernel computes and reads again itself is not read from memory, nor written there if
+    nobody else reads it. A panel is computed by each kernel that needs it.
     """
 
     function: str
@@ -83,13 +85,14 @@ def kernels(program: Program, batch: int) -> tuple[KernelRow, ...]:
     """Return the launches of a step, in order."""
     module = DeviceWorkspaces.of(program)
     program, sizes = module.program, Sizes.of(program, batch)
+    names = module.written.target.memory
+    functions = {n: parts for n, parts in functions_of(program).items() if n in _OF_A_STEP}
     found: list[KernelRow] = []
-    for name, parts in functions_of(program).items():
-        if name in _OF_A_STEP:
-            pieces = _pieces(parts, module.speller)
-            found += _rows(name, module.written.launches.get(name, ()), pieces, sizes)
+    computed = _pieces([part for parts in functions.values() for part in parts], module.speller)
+    for name in functions:
+        found += _rows(name, module.written.launches.get(name, ()), computed, sizes, names)
     pieces = _pieces(steps_of(program.update), module.speller)
-    return (*found, *_rows("update", module.written.launches["update"], pieces, sizes))
+    return (*found, *_rows("update", module.written.launches["update"], pieces, sizes, names))
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,14 +109,15 @@ def _rows(
     launches: Sequence[Launch | Rounds],
     pieces: Mapping[str, list[_Piece]],
     sizes: Sizes,
+    memory: Names,
 ) -> Iterator[KernelRow]:
     """Yield the rows of launches; the next piece of an equation belongs to its next formula."""
     for launch in launches:
         if isinstance(launch, Rounds):
-            yield from _rows(function, launch.body, pieces, sizes)
+            yield from _rows(function, launch.body, pieces, sizes, memory)
             continue
         waiting = [pieces[left] for f in launch.formulas if pieces.get(left := _left(f))]
-        own = [found.pop(0) for found in waiting]
+        own = [p[0] if p[0].out.name in memory.again else p.pop(0) for p in waiting]
         around = own[0].around if own else ()
         turns, inside = sizes.entries(around), sizes.inside(around)
         done = sum((work(s, inside) for piece in own for s in piece.statements), Work())
@@ -124,7 +128,7 @@ def _rows(
             formulas=launch.formulas,
             turns=turns,
             multiply_adds=turns * done.multiply_adds,
-            bytes=turns * _moved(own, inside),
+            bytes=turns * _moved(own, inside, memory.local),
         )
 
 
@@ -152,8 +156,8 @@ def _left(formula: str) -> str:
     return re.split(r" (?:=|\+=|←) ", formula)[0]
 
 
-def _moved(pieces: Sequence[_Piece], sizes: Sizes) -> int:
-    """Return the bytes of all results, and of what is read besides, each entry once."""
+def _moved(pieces: Sequence[_Piece], sizes: Sizes, local: frozenset[str]) -> int:
+    """Return the bytes of all results in memory, and of what is read besides, each entry once."""
     outs = {piece.out.name: piece.out for piece in pieces}
     read = {
         a.name: sizes.entries(indices_of(a))
@@ -163,4 +167,5 @@ def _moved(pieces: Sequence[_Piece], sizes: Sizes) -> int:
         for a in accesses(body)
         if a.name not in outs
     }
-    return FLOAT * (sum(sizes.entries(o.indices) for o in outs.values()) + sum(read.values()))
+    written = (sizes.entries(o.indices) for name, o in outs.items() if name not in local)
+    return FLOAT * (sum(written) + sum(read.values()))

@@ -17,7 +17,10 @@ that numpy draws, from seed, step and name, and the host draws normal ones. What
   cuBLASLt carries out, or a kernel where that is missing. The windows of a wide convolution are
   copied to a tile first; of a narrow one nothing is.
 - Maps over the entries of a result are computed where it is stored: `fusion` decides that from the
-  program alone.
+  program alone. What only one kernel reads, the one that computes it, is in no memory: `local`
+  finds it, and it is a `const real` there, computed again in each step of a row that reads it.
+- A matrix that is multiplied, mapped and summed away again, as the scores of an attention, is a
+  panel: it is in no memory if it is sooner computed anew, tile by tile, than written and read.
 - Nothing is atomic and every sum has one order, so that each run gives the same bits.
 - All memory is there before a step, and nothing in a step waits for the device; so one CUDA graph
   holds a whole step. What changes from step to step, the number of the step, lies in device memory.
@@ -29,6 +32,7 @@ that numpy draws, from seed, step and name, and the host draws normal ones. What
   the step before reads the other. A loss is read when somebody asks for it.
 
 `speller` writes formulas in CUDA C++, `names` keeps a kernel's identifiers apart, `kernel` holds a
-kernel in writing; `maps`, `shapes`, `rows`, `matches`, `noise`, `tiles` and `matmul` write what
-there is to compute, `target` chooses.
+kernel in writing; `groups` says which equations one kernel computes, `local`, `panels` and `worth`
+what no memory holds; `maps`, `shapes`, `rows`, `matches`, `ends`, `noise`, `tiles` and `matmul`
+write what there is to compute, `target` chooses.
 """

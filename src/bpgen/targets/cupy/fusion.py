@@ -6,14 +6,14 @@ entry alone: no thread then waits for another.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import sympy
 from sympy import Expr
 
-from bpgen.ir.equation import Op, Term
-from bpgen.ir.expr import Access, accesses
+from bpgen.ir.equation import Equation, Op, Term
+from bpgen.ir.expr import accesses
 from bpgen.ir.program import Contract, Step
 from bpgen.ir.tensor import Role, Tensor
 from bpgen.targets.cupy.memory import Memory
@@ -42,6 +42,15 @@ class Total:
 
 
 Part = Entrywise | Total
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A part, and the equation it stands under, with `sign` between its sides."""
+
+    part: Part
+    equation: Equation
+    sign: str
 
 
 def parts_of(step: Step, memory: Memory) -> tuple[tuple[Part, tuple[Term, ...]], ...]:
@@ -88,13 +97,6 @@ def _is_of(statement: object, term: Term) -> bool:
 def bodies(part: Part) -> tuple[Expr, ...]:
     """Return the formulas of a part."""
     return (part.term.body, part.plain) if isinstance(part, Total) else (part.body,)
-
-
-def entries(parts: Iterable[Part]) -> Iterator[Access]:
-    """Yield the entries that a kernel of `parts` reads and writes."""
-    for part in parts:
-        yield part.out.canonical
-        yield from (a for body in bodies(part) for a in accesses(body))
 
 
 def joins(group: Sequence[Part], part: Part, memory: Memory) -> bool:

@@ -13,10 +13,9 @@ from bpgen.ir.affine import affine
 from bpgen.ir.expr import Access, Digit
 from bpgen.ir.index import Extent, Index, Scalar
 from bpgen.ir.tensor import Tensor
-from bpgen.targets.cupy.memory import Memory
+from bpgen.targets.cupy.memory import Memory, Touched
 from bpgen.targets.cupy.names import Names
 from bpgen.targets.cupy.speller import CudaSpeller, Entry
-from bpgen.targets.cupy.touched import Touched
 
 Fixed = Mapping[Index, str]
 
@@ -60,6 +59,8 @@ class Draft:
     used: set[Index] = field(default_factory=set)
     _reads: dict[str, str] = field(default_factory=dict)
     _writes: dict[str, str] = field(default_factory=dict)
+    _locals: dict[str, str] = field(default_factory=dict)
+    _known: dict[Access, str] = field(default_factory=dict)
     _sizes: dict[Extent, str] = field(default_factory=dict)
     _turns: dict[Index, str] = field(default_factory=dict)
 
@@ -83,6 +84,8 @@ class Draft:
     def bare(self, expr: Expr) -> str:
         """Return a value that stands alone, without brackets around all of it."""
         text = self.value(expr)
+        if not text.startswith("("):
+            return text
         depth = 0
         for place, c in enumerate(text):
             depth += (c == "(") - (c == ")")
@@ -91,7 +94,11 @@ class Draft:
         return text[1:-1]
 
     def entry(self, read: Access) -> Entry:
-        """Return an entry of a tensor by its place in memory."""
+        """Return an entry of a tensor by its place in memory, or the name of one in no memory."""
+        if read in self._known:
+            return Entry(self._known[read], is_integer=False)
+        if read.name in self.memory.local:
+            return Entry(self._local(read.name), self.memory.kind(read.name) == "int")
         pointer = self.pointer(read.name)
         is_integer = self.memory.kind(read.name) == "int"
         has_axes = bool(self.memory.axes(read.name))
@@ -99,7 +106,10 @@ class Draft:
         return Entry(text, is_integer)
 
     def written(self, tensor: Tensor) -> str:
-        """Return the entry of a result that a thread stores."""
+        """Return the entry of a result that a thread stores; one in no memory is declared."""
+        if tensor.name in self.memory.local:
+            kind = "int" if self.memory.kind(tensor.name) == "int" else "real"
+            return f"const {kind} {self._local(tensor.name)}"
         root = self.memory.root(tensor.name)
         self.pointer(root)
         self._writes.setdefault(root, self._reads[root])
@@ -108,6 +118,16 @@ class Draft:
     def place(self, tensor: Tensor) -> str:
         """Return where the entry of a result lies that a thread stores."""
         return self._place(tensor.canonical)
+
+    def known_as(self, read: Access) -> str:
+        """Return the name of an entry that a formula is given."""
+        name = self._known[read] = self.names.of(read, read.name)
+        self._locals[str(read)] = name
+        return name
+
+    def _local(self, name: str) -> str:
+        """Return what the kernel calls a value that is in no memory."""
+        return self._locals.setdefault(name, self.names.of(name, name))
 
     def pointer(self, name: str) -> str:
         """Return what the kernel calls the memory of a tensor."""
@@ -242,7 +262,8 @@ class Draft:
     def shape(self, lines: Sequence[str]) -> tuple[str, ...]:
         """Return what two kernels share that differ by the names of their tensors alone."""
         order = [*(r for r in self._reads if r not in self._writes), *self._writes]
-        numbers = {self._reads[root]: f"@{place}" for place, root in enumerate(order)}
+        names = [*(self._reads[root] for root in order), *self._locals.values()]
+        numbers = {name: f"@{place}" for place, name in enumerate(names)}
         pattern = re.compile(rf"\b({'|'.join(map(re.escape, numbers))})\b")
         kinds = [f"{self.memory.kind(root)} {root in self._writes}" for root in order]
         text = [pattern.sub(lambda found: numbers[found[0]], line) for line in lines]

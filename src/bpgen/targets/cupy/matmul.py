@@ -19,12 +19,12 @@ from sympy import Expr
 from bpgen.ir.equation import Op, Term
 from bpgen.ir.expr import Access, indices_of
 from bpgen.ir.index import Extent, Index
-from bpgen.targets.cupy.fusion import Entrywise, Part, Total, entries
+from bpgen.targets.cupy.fusion import Entrywise, Part, Total
 from bpgen.targets.cupy.kernel import Fixed, count
-from bpgen.targets.cupy.memory import Memory
+from bpgen.targets.cupy.memory import Memory, Touched
 from bpgen.targets.cupy.shapes import Axes, Matrices, matrices
 from bpgen.targets.cupy.tiles import Tile, tile_of
-from bpgen.targets.cupy.touched import Touched, touched
+from bpgen.targets.cupy.touched import entries, touched
 
 MATMUL = "matmul"  # the kernel where the library is missing
 ROOM = 2**25  # bytes that the library may use meanwhile
@@ -65,7 +65,9 @@ def matmul(part: Part, fixed: Fixed, memory: Memory) -> Product | None:
     given = [*operands, *([f"bias={bias}"] if bias else [])]
     given += [f"scale={scale}"] if scale != "1.0" else []
     given += ["add=True"] if part.accumulate else []
-    found = touched([part], memory, {memory.root(a.name) for a in entries([part])}, is_row=False)
+    found = touched(
+        [part], memory, {memory.root(a.name) for a in entries([part], memory)}, is_row=False
+    )
     copies = tuple(tile.tensor.name for tile in tiles)
     return Product(
         f"k.matmul({', '.join(given)})", replace(found, reads=(*found.reads, *copies)), tiles

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from math import prod
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import sympy
 from sympy import Expr
@@ -22,6 +22,9 @@ from bpgen.lower.sight import seen
 _T = TypeVar("_T")
 _FEW = 4  # entries that a thread moves at once
 
+if TYPE_CHECKING:
+    from bpgen.targets.cupy.panels import Panel
+
 
 @dataclass(frozen=True, slots=True)
 class Memory:
@@ -30,7 +33,8 @@ class Memory:
     A tensor in `seen` is another one under other indices, entry for entry in the same order. One in
     `views` is some entries of another: whatever reads it reads these, at once or later. `tiles` is
     who owns tiles, if there are any. What `lacks` an axis, by its place, has one entry along it at
-    a time. Of a tensor `taken` at the turns of loops a kernel is given that part, `[b]`.
+    a time. Of a tensor `taken` at the turns of loops a kernel is given that part, `[b]`. What is
+    `local` is in no memory: one kernel knows it, or those that panels end in.
     """
 
     tensors: Mapping[str, Tensor]
@@ -40,6 +44,13 @@ class Memory:
     tiles: str = ""
     lacks: Mapping[str, frozenset[int]] = field(default_factory=dict)
     taken: Mapping[str, str] = field(default_factory=dict)
+    local: frozenset[str] = frozenset()
+    panels: tuple[Panel, ...] = ()
+
+    @property
+    def again(self) -> frozenset[str]:
+        """Return the names of what each kernel computes anew that needs it."""
+        return frozenset(name for panel in self.panels for name in panel.parts)
 
     def root(self, name: str) -> str:
         """Return the tensor whose memory holds the entries of `name`; a result has its own."""
@@ -114,6 +125,19 @@ def _common(one: Sequence[_T], other: Sequence[_T]) -> tuple[_T, ...]:
     """Return what two sequences begin with."""
     pairs = takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
     return tuple(a for a, _ in pairs)
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """The tensors whose memory a launch reads or adds to, and those whose memory it assigns.
+
+    `in_place` are pairs of one that is assigned and one that is read: their memory may be the same,
+    for each entry is read for the last time by the thread that writes there.
+    """
+
+    reads: tuple[str, ...] = ()
+    assigns: tuple[str, ...] = ()
+    in_place: frozenset[tuple[str, str]] = frozenset()
 
 
 def is_same_memory(view: View, source: Tensor) -> bool:

@@ -17,7 +17,8 @@ _TAKEN = frozenset(
     real
     rows map_row reduce_row once wait
     each each_random word each_of few taken put FEW by_thread by_warp by_block by_columns by_match
-    product layout by_row by_column
+    product layout by_row by_column strips multiply
+    panel panel_of column column_of no_panel everywhere rows_of_panel product_of_panel
     power maximum minimum sign added largest largest_at
     abs exp log sin cos tan sinh cosh tanh atan log1p expm1 erf sqrt rsqrt pow floor
     threadIdx blockIdx blockDim gridDim warpSize INFINITY NAN

@@ -9,9 +9,8 @@ from __future__ import annotations
 from bpgen.ir.tensor import Tensor
 from bpgen.spell import FormulaSpeller
 from bpgen.targets.cupy.kernel import Draft, Kernel, Launch, count
-from bpgen.targets.cupy.memory import Memory
+from bpgen.targets.cupy.memory import Memory, Touched
 from bpgen.targets.cupy.shapes import call, in_lambda, size
-from bpgen.targets.cupy.touched import Touched
 
 RANDOM = "a.random"  # seed and step, on the device
 _BITS = 53  # of a number in [0, 1), as numpy draws it

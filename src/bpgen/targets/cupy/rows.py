@@ -18,6 +18,7 @@ from bpgen.targets.cupy.memory import Memory
 from bpgen.targets.cupy.shapes import (
     Axes,
     Written,
+    added,
     call,
     in_lambda,
     matrices,
@@ -108,53 +109,94 @@ def _named(draft: Draft, group: Sequence[Part], row: Row, lanes: int, k: str) ->
 
 def _steps(draft: Draft, group: Sequence[Part], row: Row, lanes: int, k: str) -> list[str]:
     """Return the steps of a row, neighbouring maps in one."""
-    lines: list[str] = []
-    pending: list[Entrywise] = []
-    length = size(draft, (row.along,))
-
-    def close() -> None:
-        if not pending:
-            return
-        stores = [line for part in pending for line in stores_of(draft, part)]
-        if pending[0].out.indices == row.axes:
-            lines.extend(call(f"once<{lanes}>", [], [in_lambda("", stores)]))
-        else:
-            lines.extend(call(f"map_row<{lanes}>", [length], [in_lambda(f"int {k}", stores)]))
-        pending.clear()
-
+    writer = _Steps(draft, group, row, lanes, k)
     rest = list(group)
+    lines: list[str] = []
     while rest:
-        part = rest.pop(0)
-        if isinstance(part, Total):
-            close()
-            after: list[Part] = [part]
-            while rest and isinstance(rest[0], Entrywise) and rest[0].out.indices == row.axes:
-                after.append(rest.pop(0))
-            lines.extend(_reduction(draft, after, lanes, k, length))
-        else:
-            if pending and not _together(pending, part):
-                close()
-            pending.append(part)
-    close()
+        taken = 1
+        while taken < len(rest) and writer.follows(rest[:taken], rest[taken]):
+            taken += 1
+        lines.extend(writer.step(rest[:taken]))
+        rest = rest[taken:]
     return lines
 
 
-def _reduction(
-    draft: Draft, group: Sequence[Part], lanes: int, k: str, length: str
-) -> tuple[str, ...]:
-    """Return a reduction of a row, and what follows from it alone, by the thread that stores it."""
-    head = group[0]
-    assert isinstance(head, Total)
-    op, kind, word = operation(head)
-    total = draft.names.of(("total", word), word)
-    value = in_lambda(f"int {k}", [f"return {draft.bare(head.term.body)};"])
-    store = in_lambda(f"{kind} {total}", stored(draft, group, total))
-    return call(f"reduce_row<{lanes}, {op}>", [length], [value, store])
+@dataclass(frozen=True, slots=True)
+class _Steps:
+    """The steps of a row in writing.
+
+    Of what is in no memory, a number of the row is known to all lanes; an entry along the row is
+    computed again in each step that reads it: that is sooner done than it is written and read.
+    """
+
+    draft: Draft
+    group: Sequence[Part]
+    row: Row
+    lanes: int
+    k: str
+
+    def follows(self, step: Sequence[Part], part: Part) -> bool:
+        """Whether `part` is done by the same threads, after a step has written their entries."""
+        head = step[0]
+        if not isinstance(part, Entrywise):
+            return False
+        if part.out.indices == self.row.axes:
+            return head.out.indices == self.row.axes and not self._is_local(head, part)
+        is_map = all(isinstance(p, Entrywise) for p in step)
+        return is_map and head.out.indices == part.out.indices and _is_own(step, part)
+
+    def step(self, parts: Sequence[Part]) -> tuple[str, ...] | list[str]:
+        """Return the lines of a step."""
+        head = parts[0]
+        if isinstance(head, Total):
+            return self._reduction(head, parts)
+        if head.out.indices == self.row.axes:
+            lines = self._stores(parts)
+            is_known = self._is_local(head)
+            return lines if is_known else call(f"once<{self.lanes}>", [], [in_lambda("", lines)])
+        kept = [part for part in parts if not self._is_local(part)]
+        if not kept:
+            return []
+        name, lines = f"map_row<{self.lanes}>", self._stores(self._with_sources(kept))
+        return call(name, [self._length()], [in_lambda(f"int {self.k}", lines, name)])
+
+    def _reduction(self, head: Total, group: Sequence[Part]) -> tuple[str, ...]:
+        """Return a reduction, and what follows from it alone, by the thread that stores it."""
+        draft, (op, kind, word) = self.draft, operation(head)
+        sources = self._stores(self._with_sources([head])[:-1])
+        value = [*sources, f"return {draft.bare(head.term.body)};"]
+        name, k = f"reduce_row<{self.lanes}, {op}>", f"int {self.k}"
+        if self._is_local(head):
+            known = f"{draft.written(head.out)} = {name}"
+            *lines, last = call(known, [self._length()], [in_lambda(k, value, known)])
+            return (*lines, f"{added(draft, head, last.removesuffix(';'))};")
+        total = draft.names.of(("total", word), word)
+        store = in_lambda(f"{kind} {total}", stored(draft, group, total))
+        return call(name, [self._length()], [in_lambda(k, value), store])
+
+    def _with_sources(self, parts: Sequence[Part]) -> list[Part]:
+        """Return `parts` with the entries in no memory that they follow from, in order."""
+        found = list(parts)
+        needed = {a.name for part in parts for body in bodies(part) for a in accesses(body)}
+        for part in reversed(self.group):
+            along = part.out.indices != self.row.axes
+            if along and part.out.name in needed and self._is_local(part):
+                found.append(part)
+                needed |= {a.name for body in bodies(part) for a in accesses(body)}
+        return [part for part in self.group if part in found]
+
+    def _stores(self, parts: Sequence[Part]) -> list[str]:
+        return [line for part in parts for line in stores_of(self.draft, part)]
+
+    def _is_local(self, *parts: Part) -> bool:
+        return any(part.out.name in self.draft.memory.local for part in parts)
+
+    def _length(self) -> str:
+        return size(self.draft, (self.row.along,))
 
 
-def _together(pending: Sequence[Entrywise], part: Entrywise) -> bool:
+def _is_own(step: Sequence[Part], part: Part) -> bool:
     """Whether a map needs no other thread's entries of the maps before it."""
-    written = {p.out.name: p.out for p in pending}
-    reads = accesses(part.body)
-    same = all(a == written[a.name].canonical for a in reads if a.name in written)
-    return same and part.out.indices == pending[0].out.indices
+    written = {p.out.name: p.out for p in step}
+    reads = [a for body in bodies(part) for a in accesses(body) if a.name in written]
+    return all(a == written[a.name].canonical for a in reads)

@@ -26,6 +26,7 @@ _SHORT, _WARP = 32, 1024  # sums that one thread, and one warp, may take alone
 _WIDE, _MIDDLE = 128, 32  # matrices that are worth 4×4 and 2×2 entries a thread
 _TILES = 64
 _UNKNOWN = 64  # what a free extent counts as
+_ROOM = 76  # columns of a lambda's parameters and its line
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,11 +145,15 @@ def _product(draft: Draft, group: Sequence[Part], of: Matrices) -> Written:
         in_lambda(f"{at}, int {r}, int {c}, real {total}", lines),
     ]
     micro = _micro(stack, rows, columns)
-    layouts = ["by_row" if _last(left) in over else "by_column"]
-    layouts.append("by_row" if _last(right) in columns else "by_column")
+    layouts = layout(left, over), layout(right, columns)
     sizes = [size(draft, stack), size(draft, rows), size(draft, columns), size(draft, over)]
     text = call(f"product<{micro}, {', '.join(layouts)}>", sizes, lambdas)
     return Written(text, "product", (str(16 * micro), count(stack), count(rows), count(columns)))
+
+
+def layout(operand: Expr, second: Axes) -> str:
+    """Return whether memory runs along the second indices of an operand, or along the first."""
+    return "by_row" if _last(operand) in second else "by_column"
 
 
 def _micro(stack: Axes, rows: Axes, columns: Axes) -> int:
@@ -173,12 +178,17 @@ def stored(draft: Draft, group: Sequence[Part], total: str) -> list[str]:
     """Return the lines that store a sum, and what is computed from it entry by entry."""
     head, *others = group
     assert isinstance(head, Total)
-    if head.plain != 0:
-        text = draft.value(head.plain)
-        total += f" - {text[1:]}" if _is_difference(head.plain, text) else f" + {text}"
     sign = "+=" if head.accumulate else "="
-    first = f"{draft.written(head.out)} {sign} {total};"
+    first = f"{draft.written(head.out)} {sign} {added(draft, head, total)};"
     return [first, *(line for part in others for line in stores(draft, part))]
+
+
+def added(draft: Draft, head: Total, total: str) -> str:
+    """Return a sum with what else its equation adds to it."""
+    if head.plain == 0:
+        return total
+    text = draft.value(head.plain)
+    return f"{total} - {text[1:]}" if _is_difference(head.plain, text) else f"{total} + {text}"
 
 
 def placed(draft: Draft, group: Sequence[Part], lines: list[str]) -> list[str]:
@@ -211,9 +221,9 @@ def within(
     return [line for name, axes in variables for line in draft.decode(name, axes)] + lines
 
 
-def in_lambda(parameters: str, lines: Sequence[str]) -> list[str]:
-    """Return lines as a lambda, in one line if it is short."""
-    if len(lines) == 1 and len(parameters) + len(lines[0]) < 76:
+def in_lambda(parameters: str, lines: Sequence[str], before: str = "") -> list[str]:
+    """Return lines as a lambda, in one line if it is short with what stands `before` it."""
+    if len(lines) == 1 and len(before) + len(parameters) + len(lines[0]) < _ROOM:
         return [f"[=]({parameters}) {{ {lines[0]} }}"]
     return [f"[=]({parameters}) {{", *(f"    {line}" for line in lines), "}"]
 

@@ -11,21 +11,24 @@ from bpgen.ir.equation import Term
 from bpgen.ir.expr import accesses
 from bpgen.ir.index import Index, Scalar
 from bpgen.ir.program import Part as ProgramPart
-from bpgen.ir.program import Step, Turns
-from bpgen.ir.tensor import KEPT, Role, Tensor
+from bpgen.ir.program import Step
+from bpgen.ir.tensor import Role, Tensor
 from bpgen.spell import FormulaSpeller, order_of
-from bpgen.targets.cupy.fusion import Entrywise, Part, Total, bodies, entries, joins, parts_of
+from bpgen.targets.cupy.ends import write_end
+from bpgen.targets.cupy.fusion import Entrywise, Member, Part, Total, bodies
+from bpgen.targets.cupy.groups import Group, Round, grouped
 from bpgen.targets.cupy.kernel import Draft, Fixed, Kernel, Launch
 from bpgen.targets.cupy.maps import write_maps
 from bpgen.targets.cupy.matches import matches_of, write_matches
-from bpgen.targets.cupy.matmul import MATMUL, apart, matmul
+from bpgen.targets.cupy.matmul import MATMUL, matmul
 from bpgen.targets.cupy.memory import Memory
 from bpgen.targets.cupy.names import identifier
 from bpgen.targets.cupy.noise import draw_of, is_drawn
+from bpgen.targets.cupy.panels import end_of, panel_read
 from bpgen.targets.cupy.rows import row_of, write_rows
 from bpgen.targets.cupy.shapes import Written, write
 from bpgen.targets.cupy.tiles import Tile
-from bpgen.targets.cupy.touched import touched
+from bpgen.targets.cupy.touched import entries, touched
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +38,6 @@ class Rounds:
     head: str
     index: Index
     body: tuple[Launch | Rounds, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Written:
-    """A part, and the formula it stands under."""
-
-    part: Part
-    formula: str
 
 
 @dataclass(slots=True)
@@ -64,17 +59,8 @@ class CupyTarget:
         return memory
 
     def launches(self, parts: Sequence[ProgramPart], function: str) -> tuple[Launch | Rounds, ...]:
-        """Return what a function does, in order.
-
-        A view that is a result is copied at the end: what it sees may be written until then.
-        """
-        late = [
-            part
-            for part in parts
-            if isinstance(part, Step) and part.equation.out.name in self.memory.views
-        ]
-        early = [part for part in parts if part not in late]
-        return self._launches([*early, *late], function, {})
+        """Return what a function does, in order."""
+        return self._launches(grouped(parts, self.memory, {}), function, {})
 
     def draws(self, tensors: Iterable[Tensor]) -> tuple[Launch, ...]:
         """Return what draws the noise of a step, as far as kernels do."""
@@ -87,7 +73,8 @@ class CupyTarget:
 
     def updates(self, steps: Sequence[Step]) -> tuple[Launch | Rounds, ...]:
         """Return what the optimizer does: its numbers first, if nothing else decides them."""
-        return self._launches(_numbers_first(_folded(steps)), "update", {})
+        ordered = _numbers_first(_folded(steps))
+        return self._launches(grouped(ordered, self.memory, {}, assigned=True), "update", {})
 
     def count(self, formula: str, argument: str) -> Launch:
         """Return the launch that adds 1 to the integer `t`."""
@@ -96,99 +83,76 @@ class CupyTarget:
         return Launch((formula,), f'k.each("count_step", 1, {argument})')
 
     def _launches(
-        self, parts: Sequence[ProgramPart], function: str, fixed: Fixed
+        self, groups: Iterable[Group | Round], function: str, fixed: Fixed
     ) -> tuple[Launch | Rounds, ...]:
         found: list[Launch | Rounds] = []
-        group: list[_Written] = []
-
-        def close() -> None:
-            if group:
-                found.extend(self._launch(tuple(group), function, fixed))
-                group.clear()
-
-        for part in parts:
-            if isinstance(part, Turns):
-                close()
-                found.append(self._rounds(part, function, fixed))
-                continue
-            assert isinstance(part, Step), "one kernel takes all blocks of a vector"
-            for new in self._parts(part, function, fixed):
-                if not self._joins([w.part for w in group], new.part, fixed):
-                    close()
-                group.append(new)
-        close()
+        for group in groups:
+            if isinstance(group, Round):
+                found.append(self._rounds(group, function, fixed))
+            else:
+                found.extend(self._launch(group, function, fixed))
         return tuple(found)
 
-    def _joins(self, group: Sequence[Part], part: Part, fixed: Fixed) -> bool:
-        """Whether the kernel of `group` can compute `part` too."""
-        if not group or row_of((*group, part), fixed, self.memory):
-            return True
-        if matmul(group[0], fixed, self.memory):
-            return False
-        is_row = len(group) > 1 and row_of(group, fixed, self.memory) is not None
-        return not is_row and joins(group, part, self.memory)
+    def _rounds(self, of: Round, function: str, fixed: Fixed) -> Rounds:
+        index = of.turns.index
+        turn = self.turn[index]
+        values = f"range({index.extent})"
+        values = f"reversed({values})" if of.turns.reverse else values
+        within = {**fixed, index: turn}
+        body = self._launches(of.body, function, within)
+        return Rounds(f"for {turn} in {values}:", index, body)
 
-    def _rounds(self, part: Turns, function: str, fixed: Fixed) -> Rounds:
-        turn = self.turn[part.index]
-        values = f"range({part.index.extent})"
-        values = f"reversed({values})" if part.reverse else values
-        within = {**fixed, part.index: turn}
-        return Rounds(
-            f"for {turn} in {values}:", part.index, self._launches(part.parts, function, within)
-        )
+    def _formula(self, member: Member) -> str:
+        return self.speller.equation(member.equation, member.sign)
 
-    def _parts(self, step: Step, function: str, fixed: Fixed) -> Iterable[_Written]:
-        """Yield what computes a step; nothing for a tensor that is another one's memory."""
-        out = step.equation.out
-        if out.name in self.memory.seen or (
-            out.name in self.memory.views and out.name not in self.memory.names
-        ):
-            return
-        assigned = function == "update" or out.role in KEPT
-        first = "+=" if step.adds else "←" if assigned else "="
-        found = [
-            pair
-            for part, terms in parts_of(step, self.memory)
-            for pair in apart(part, terms, fixed, self.memory)
-        ]
-        for place, (part, terms) in enumerate(found):
-            own = replace(step.equation, terms=terms)
-            yield _Written(part, self.speller.equation(own, "+=" if place else first))
-
-    def _launch(self, group: Sequence[_Written], function: str, fixed: Fixed) -> Iterable[Launch]:
-        parts = [w.part for w in group]
-        product = matmul(parts[0], fixed, self.memory)
+    def _launch(self, group: Group, function: str, fixed: Fixed) -> Iterable[Launch]:
+        part = group[0].part
+        ends = panel_read(part, self.memory.panels) is not None
+        product = None if ends else matmul(part, fixed, self.memory)
         if product is None:
             yield self._kernel(group, function, fixed)
             return
         for tile in product.tiles:
             self.tiles.append(tile)
             yield self._filled(tile, function, fixed)
-        yield Launch((group[0].formula,), product.line, product.touched)
+        yield Launch((self._formula(group[0]),), product.line, product.touched)
 
     def _filled(self, tile: Tile, function: str, fixed: Fixed) -> Launch:
         """Return what copies entries to a tile."""
         part, memory = Entrywise(tile.tensor, tile.read, accumulate=False), tile.within(self.memory)
-        draft = Draft(memory.at(entries([part]), fixed), fixed)
+        draft = Draft(memory.at(entries([part], memory), fixed), fixed)
         written = write_maps(draft, [part])
         formula = f"{self.speller.spell(tile.tensor.canonical)} = {self.speller.spell(tile.read)}"
         name = self._kept(draft, written.lines, [formula], [part], function)
         return _launch(name, written, draft, (formula,), [part])
 
-    def _kernel(self, group: Sequence[_Written], function: str, fixed: Fixed) -> Launch:
-        parts = [w.part for w in group]
+    def _kernel(self, group: Group, function: str, fixed: Fixed) -> Launch:
+        parts = [m.part for m in group]
         is_number = parts[-1].out.role is Role.SCALAR and not isinstance(parts[0], Total)
         order = order_of(self.memory.tensors.values())
-        memory = self.memory.at(entries(parts), fixed)
+        memory = self.memory.at(entries(parts, self.memory), fixed)
         draft = Draft(memory, fixed, "double" if is_number else "real", order)
         written = self._written(draft, parts)
-        formulas = [w.formula for w in group]
+        formulas = [*self._before(parts[0]), *map(self._formula, group)]
         name = self._kept(draft, written.lines, formulas, parts, function)
         is_row = len(parts) > 1 and row_of(parts, fixed, memory) is not None
         return _launch(name, written, draft, tuple(formulas), parts, is_row=is_row)
 
+    def _before(self, part: Part) -> list[str]:
+        """Return the formulas of the panel that a part ends, as far as it follows from them."""
+        panel = panel_read(part, self.memory.panels)
+        if panel is None:
+            return []
+        products, maps = panel.sources(bodies(part))
+        names = dict.fromkeys([a.name for a in products] + [m.out.name for m in maps])
+        return [self.speller.equation(panel.equations[name], "=") for name in names]
+
     def _written(self, draft: Draft, parts: Sequence[Part]) -> Written:
         """Return the kernel of a group, in the shape that its first part asks for."""
+        panel = panel_read(parts[0], self.memory.panels)
+        end = end_of(parts[0], panel) if panel else None
+        if panel and end:
+            return write_end(draft, end, panel)
         row = row_of(parts, draft.fixed, self.memory) if len(parts) > 1 else None
         if row is not None:
             return write_rows(draft, parts, row)

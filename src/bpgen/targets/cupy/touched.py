@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from bpgen.ir.expr import accesses
+from bpgen.ir.expr import Access, accesses
 from bpgen.targets.cupy.fusion import Entrywise, Part, Total, bodies
-from bpgen.targets.cupy.memory import Memory
+from bpgen.targets.cupy.memory import Memory, Touched
+from bpgen.targets.cupy.panels import evaluated
 
 
-@dataclass(frozen=True, slots=True)
-class Touched:
-    """The tensors whose memory a launch reads or adds to, and those whose memory it assigns.
-
-    `in_place` are pairs of one that is assigned and one that is read: their memory may be the same,
-    for each entry is read for the last time by the thread that writes there.
-    """
-
-    reads: tuple[str, ...] = ()
-    assigns: tuple[str, ...] = ()
-    in_place: frozenset[tuple[str, str]] = frozenset()
+def entries(parts: Iterable[Part], memory: Memory) -> Iterator[Access]:
+    """Yield the entries that a kernel of `parts` reads and writes."""
+    for part in parts:
+        yield part.out.canonical
+        for body in evaluated(part, memory.panels):
+            yield from accesses(body)
 
 
 def touched(
@@ -33,7 +28,9 @@ def touched(
     reads: dict[str, None] = {}
     assigns: dict[str, int] = {}
     for place, part in enumerate(parts):
-        read = {memory.root(a.name) for body in bodies(part) for a in accesses(body)}
+        read = {
+            memory.root(a.name) for body in evaluated(part, memory.panels) for a in accesses(body)
+        }
         reads |= dict.fromkeys(sorted(read - assigns.keys()))
         own = memory.root(part.out.name)
         if own not in assigns and (part.accumulate or own in reads):
