@@ -8,21 +8,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bpgen.emit.cuda_layout import DeviceMemory
+from bpgen.emit.cuda_storage import ROUND
 from bpgen.emit.cuda_view import KernelView
 from bpgen.emit.functions import DOCS
 from bpgen.emit.view import FunctionView, StepView
 from bpgen.emit.wrap import WIDTH, wrapped_code, wrapped_comment
 from bpgen.ir.index import Index
-from bpgen.ir.program import Part, Program, Turns, steps_of
+from bpgen.ir.program import Part, Program, Step, Turns, steps_of
 from bpgen.ir.tensor import Role
 from bpgen.lower.lives import DRAW, functions_of
 from bpgen.spell import FormulaSpeller
 from bpgen.targets.cupy.kernel import Kernel, Launch
 from bpgen.targets.cupy.lives import DeviceLives, Launches, lives
+from bpgen.targets.cupy.memory import Memory
 from bpgen.targets.cupy.target import CupyTarget, Rounds
 
 _COUNTED = "t ← t + 1"
 _PLACE = 72  # columns of an entry's place that stay together
+_KERNELS = {"update": "s.kernels", "round_off": "Kernels.of(p.flat.dtype)"}  # those of vectors
 _SHOWN = 6  # tensors that a kernel computes likewise
 
 
@@ -46,9 +49,18 @@ class CudaFunctions:
         for name, parts in functions_of(program).items():
             if parts:
                 found[name] = target.launches(parts, name)
-        steps = update.updates(steps_of(program.update))
+        last = _rounding(memory.update)
+        steps = update.updates((*steps_of(program.update), *last))
         counted = (update.count(_COUNTED, "s.t"),) if program.optimizer.counts_steps else ()
-        return cls(program, target, update, {**found, "update": (*counted, *steps)})
+        found["update"] = (*counted, *steps)
+        if last:
+            found["round_off"] = update.updates(last)
+        return cls(program, target, update, found)
+
+    @property
+    def update_steps(self) -> tuple[Step, ...]:
+        """Return what the optimizer does, and what follows from it for products."""
+        return (*steps_of(self.program.update), *_rounding(self.update.memory))
 
     def views(self) -> tuple[FunctionView, ...]:
         """Return the functions that launch something."""
@@ -66,12 +78,12 @@ class CudaFunctions:
     def _view(self, name: str, launches: Sequence[Launch | Rounds]) -> FunctionView:
         steps = tuple(view for part in launches for view in _views(part, 0))
         text = "\n".join(line for step in steps for line in step.lines)
-        owner = "s" if name == "update" else "a"
-        prelude = [f"k = {owner}.kernels"]
-        if name == "update":
+        prelude = [f"k = {_KERNELS.get(name, 'a.kernels')}"]
+        if name in _KERNELS:
             prelude.append("P = SIZE")
-        free = [e.name for e in self.program.network.extents() if e.value is None]
-        prelude += [f"{size} = a.{size}" for size in free if owner == "a" and _occurs(size, text)]
+        else:
+            free = [e.name for e in self.program.network.extents() if e.value is None]
+            prelude += [f"{size} = a.{size}" for size in free if _occurs(size, text)]
         return FunctionView(name, _args(name, text), DOCS[name], (*prelude, ""), steps)
 
 
@@ -81,9 +93,9 @@ def _args(name: str, text: str) -> str:
         "g": "Grads",
         "a": "Workspace" if name in {"draw", "backward", "advance"} else "Activations",
     }
-    if name == "update":
+    if name in _KERNELS:
         kinds = {"p": "Params", "g": "Grads", "s": "State"}
-    needed = {"update": "s"}.get(name, "a")
+    needed = {"update": "s", "round_off": "p"}.get(name, "a")
     return ", ".join(f"{k}: {kinds[k]}" for k in kinds if k == needed or _occurs(k, text))
 
 
@@ -94,6 +106,11 @@ def _views(part: Launch | Rounds, depth: int) -> list[StepView]:
         return [head, *(v for p in part.body for v in _views(p, depth + 1))]
     comment = [line for f in part.formulas for line in wrapped_comment(f, len(indent))]
     return [StepView(tuple(comment), wrapped_code(part.line, len(indent)), indent)]
+
+
+def _rounding(update: Memory) -> tuple[Step, ...]:
+    """Return what writes the copy of the parameters that products read, if there is one."""
+    return (ROUND,) if update.factor == "narrow" else ()
 
 
 def kernel_view(kernel: Kernel) -> KernelView:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from bpgen.emit.cuda_storage import with_copies, with_narrow, with_rounded
 from bpgen.emit.layout import Memory as HostMemory
 from bpgen.emit.view import FieldView
 from bpgen.ir.optimizer import GRADIENT, STEP, THETA
@@ -31,8 +32,11 @@ class DeviceMemory:
     numbers: tuple[Tensor, ...]
 
     @classmethod
-    def of(cls, program: Program, host: HostMemory) -> DeviceMemory:
-        """Return where everything is, under the names that numpy's module has too."""
+    def of(cls, program: Program, host: HostMemory, precision: str = "fp32") -> DeviceMemory:
+        """Return where everything is, under the names that numpy's module has too.
+
+        `precision` is that of products.
+        """
         net, optimizer = program.network, program.optimizer
         sent = (*net.inputs, *(t for t in net.of_role(Role.NOISE) if not is_drawn(t)))
         numbers = [
@@ -41,17 +45,22 @@ class DeviceMemory:
         numbers += [Tensor(STEP.name, (), Role.ADDRESS)] if optimizer.counts_steps else []
         own = {t.name: t for t in (THETA, GRADIENT, *optimizer.states, *numbers)}
         at = {**host.update_names, **{t.name: f"s.{t.name}" for t in numbers}}
+        network = _of_network(program, host, is_bf16=precision == "bf16")
+        update = Memory(own, at, {}, {})
         return cls(
-            _of_network(program, host),
-            Memory(own, at, {}, {}),
+            network,
+            update if network.rounded is None else with_rounded(update),
             (*sent, *net.of_role(Role.TABLE)),
             sent,
             tuple(dict.fromkeys(numbers)),
         )
 
 
-def _of_network(program: Program, host: HostMemory) -> Memory:
-    """Return the memory of all but the update; what only sees other memory has no name."""
+def _of_network(program: Program, host: HostMemory, *, is_bf16: bool) -> Memory:
+    """Return the memory of all but the update; what only sees other memory has no name.
+
+    It knows what is in none, and of `is_bf16` products what is stored so.
+    """
     tensors, sight = replace(program, in_turn={}).tensors, spelled(program)
     seen = {
         name: view.read.name
@@ -63,7 +72,8 @@ def _of_network(program: Program, host: HostMemory) -> Memory:
     named = {n: t for n, t in names.items() if n in sight.shown or n not in views}
     read = {*sight.shown, *program.network.outputs.values()}
     read |= {n for n, place in names.items() if not place.startswith("a.")}
-    memory = with_local(Memory(tensors, named, seen, views, "a"), program, read)
+    memory = Memory(tensors, named, seen, views, "a")
+    memory = with_local(with_copies(memory, program) if is_bf16 else memory, program, read)
     # What a panel is computed from again is read in another loop than it was written in.
     again = {
         memory.root(name) for p in memory.panels for e in p.equations.values() for name in e.reads()
@@ -73,7 +83,8 @@ def _of_network(program: Program, host: HostMemory) -> Memory:
         for name, own in program.in_turn.items()
         if memory.root(name) not in again
     }
-    return replace(memory, lacks=lacks)
+    memory = replace(memory, lacks=lacks)
+    return with_narrow(memory, program) if is_bf16 else memory
 
 
 def number_fields(tensors: Iterable[Tensor]) -> tuple[FieldView, ...]:

@@ -17,6 +17,14 @@ class KernelView:
     lines: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class ProductView:
+    """A kernel that multiplies matrices in place of the library: its name, and its pointers."""
+
+    name: str
+    pointers: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CudaModuleView(ModuleView):
     """A module for CuPy: functions that launch kernels, and the kernels."""
@@ -35,12 +43,20 @@ class CudaModuleView(ModuleView):
     workspaces: tuple[WorkspaceView, ...]
     needs_lent: bool
     numbers_needed: str
+    narrow_needed: str
     integers_needed: str
     numbers: tuple[FieldView, ...]
     kernels: tuple[KernelView, ...]
     has_noise: bool
     normals: tuple[str, ...]
     is_drawn: bool
+    products: tuple[ProductView, ...]
+    precision: str
+    is_rounded: bool
+    factor: str
+    few: str
+    entries_a_block: str
+    multiplier: str
     batch_given: str
     sent: tuple[str, ...]
     batch_dict: str

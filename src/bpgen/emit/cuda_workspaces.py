@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from bpgen.emit.cuda_functions import CudaFunctions
 from bpgen.emit.cuda_layout import DeviceMemory
 from bpgen.emit.layout import Memory as HostMemory
 from bpgen.emit.layout import buffer_field, shape
 from bpgen.emit.view import FieldView, WorkspaceView
-from bpgen.emit.workspaces import called, seen_as, size_of
+from bpgen.emit.workspaces import DTYPES, called, seen_as, size_of
 from bpgen.ir.program import Program
 from bpgen.ir.tensor import Role, Tensor
 from bpgen.lower import on_device
 from bpgen.lower.lives import DRAW, TRAINING, predicting
-from bpgen.lower.workspace import Buffer, Piece, Rows, Workspace, assigned
+from bpgen.lower.workspace import NARROW, Buffer, Piece, Rows, Workspace, assigned
 from bpgen.spell import FormulaSpeller, order_of
 from bpgen.targets.cupy.lives import DeviceLives
 from bpgen.targets.cupy.memory import Memory
@@ -29,6 +30,7 @@ _DOCS = {
 # Rows, so that 16 bytes of a buffer can be moved at once. With N examples a row is N numbers: then
 # buffers begin at multiples of 256 bytes, too, if N is a multiple of 16.
 _OF_BATCH, _OF_NUMBERS = 4, 64
+_KINDS = {"int": "int32", "real": "float", "narrow": NARROW}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +43,13 @@ class DeviceWorkspaces:
     speller: FormulaSpeller
 
     @classmethod
-    def of(cls, program: Program) -> DeviceWorkspaces:
-        """Return the workspaces of a program, of which all functions are written now."""
+    def of(cls, program: Program, precision: str = "fp32") -> DeviceWorkspaces:
+        """Return the workspaces of a program, of which all functions are written now.
+
+        `precision` is that of products.
+        """
         program = on_device(program)
-        device = DeviceMemory.of(program, HostMemory.of(program))
+        device = DeviceMemory.of(program, HostMemory.of(program), precision)
         speller = FormulaSpeller(order_of(program.tensors.values()))
         return cls(program, device, CudaFunctions.of(program, device, speller), speller)
 
@@ -59,15 +64,21 @@ class DeviceWorkspaces:
         alive = self.written.called(TRAINING)
         return alive, _assigned(alive, self._buffers(alive, ()))
 
-    def needed(self) -> tuple[str, str]:
-        """Return how many numbers a step takes, and how many integers that the host sends."""
+    def needed(self) -> dict[str, Any]:
+        """Return how many numbers a step takes, integers that the host sends, and narrow ones."""
         _, held = self.training()
-        numbers, integers = dict(held.pieces), dict[Piece, int]()
+        narrow = {p: rows for p, rows in held.pieces.items() if p.kind == NARROW}
+        numbers = {p: rows for p, rows in held.pieces.items() if p.kind != NARROW}
+        integers = dict[Piece, int]()
         for t in (*self.memory.given, *self.memory.sent):
             buffer = Buffer(t.name, t.indices, "float", ())
             found = integers if t.is_integer else numbers
             found[buffer.piece(())] = found.get(buffer.piece(()), 0) + buffer.rows(())
-        return _sum(numbers), _sum(integers)
+        return {
+            "numbers_needed": _sum(numbers),
+            "integers_needed": _sum(integers),
+            "narrow_needed": _sum(narrow),
+        }
 
     def _view(
         self, name: str, base: str, functions: Sequence[str], results: Collection[str]
@@ -94,8 +105,9 @@ class DeviceWorkspaces:
         found = []
         for name, times in alive.lives.items():
             if memory.names[name].startswith("a.") and name not in given:
-                axes, kind = memory.axes(name), "int32" if memory.kind(name) == "int" else "float"
+                axes, kind = memory.axes(name), _KINDS[memory.kind(name)]
                 step = _OF_BATCH if any(i.extent.value is None for i in axes) else _OF_NUMBERS
+                step *= 2 if kind == NARROW else 1
                 own = always if name in read else times
                 found.append(Buffer(name, axes, kind, own, name in read, aligned=step))
         return found
@@ -140,8 +152,7 @@ def _made(buffer: Buffer, rows: Rows, shared: Mapping[Piece, int]) -> str:
     if rows.piece in shared:
         part = f"{called(rows.piece)}[{rows.begin}:{rows.begin + rows.count}]"
         return seen_as(part, buffer)
-    dtype = "np.int32" if buffer.kind == "int32" else "dtype"
-    return f"cp.empty({shape(buffer.indices)}, {dtype})"
+    return f"cp.empty({shape(buffer.indices)}, {DTYPES[buffer.kind]})"
 
 
 def _from_host(tensor: Tensor) -> str:

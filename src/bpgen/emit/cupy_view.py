@@ -9,7 +9,7 @@ from typing import Any
 from bpgen.emit.contract import Contract, plain
 from bpgen.emit.cuda_functions import launched
 from bpgen.emit.cuda_layout import DeviceMemory, number_fields
-from bpgen.emit.cuda_view import CudaModuleView, KernelView
+from bpgen.emit.cuda_view import CudaModuleView, KernelView, ProductView
 from bpgen.emit.cuda_workspaces import DeviceWorkspaces
 from bpgen.emit.functions import calls
 from bpgen.emit.layout import Memory
@@ -20,6 +20,8 @@ from bpgen.emit.wrap import WIDTH, wrapped_code
 from bpgen.ir.program import Program
 from bpgen.ir.tensor import Role
 from bpgen.targets.cupy.matmul import ROOM
+from bpgen.targets.cupy.memory import FEW
+from bpgen.targets.cupy.memory import Memory as OnDevice
 from bpgen.targets.cupy.noise import is_drawn
 
 _PRECONDITIONS = (
@@ -29,14 +31,19 @@ _PRECONDITIONS = (
 )
 
 
-def view_of(program: Program, declared_in: str, dtype: str) -> CudaModuleView:
-    """Return the view of the module that trains `program` on a GPU."""
-    room = DeviceWorkspaces.of(program)
-    program, memory = room.program, room.memory
+def view_of(
+    program: Program, declared_in: str, dtype: str, precision: str = "fp32"
+) -> CudaModuleView:
+    """Return the view of the module that trains `program` on a GPU, whose products are `precision`.
+
+    In bf16 what they read is stored so, too.
+    """
+    room = DeviceWorkspaces.of(program, precision)
+    program, memory, written = room.program, room.memory, room.written
     contract = Contract(program, Memory.of(program), room.speller)
     tensors, name = contract.tensors, program.network.name
-    functions, kernels = room.written.views(), room.written.kernels()
-    workspaces, (numbers, integers) = room.views(), room.needed()
+    functions, kernels = written.views(), written.kernels()
+    workspaces, needed = room.views(), room.needed()
     init, has_noise = tensors.init(), bool(program.network.of_role(Role.NOISE))
     needs_lent = any(f"{LENT}(" in field.make for w in workspaces for field in w.buffers)
     common = contract.fields(dtype, functions, has_noise=has_noise)
@@ -56,10 +63,7 @@ def view_of(program: Program, declared_in: str, dtype: str) -> CudaModuleView:
         counts_steps=program.optimizer.counts_steps,
         numbers=number_fields(t for t in memory.numbers if launched(f"s.{t.name}", functions)),
         workspaces=workspaces,
-        room=f"2**{ROOM.bit_length() - 1}",
         needs_lent=needs_lent,
-        numbers_needed=numbers,
-        integers_needed=integers,
         init=init,
         kernels=kernels,
         has_noise=has_noise,
@@ -69,6 +73,8 @@ def view_of(program: Program, declared_in: str, dtype: str) -> CudaModuleView:
         train_line="trainer.start(**batch)",
         loss_line="last = trainer.loss()  # the one that is waited for",
         **_needs(kernels, functions, init, has_shapes=tensors.has_blocks or needs_lent),
+        **_products(memory.network, precision),
+        **needed,
         **{**common, **own},
     )
 
@@ -94,6 +100,26 @@ def _needs(
         "has_products": "product<" in kernels or multiplies,
         "has_panels": "_of_panel<" in kernels,
         "has_matmul": multiplies,
+    }
+
+
+def _products(memory: OnDevice, precision: str) -> dict[str, Any]:
+    """Return what depends on the type of what products read; for each type of a result one."""
+    factor = memory.factor
+    kinds = {"matmul": "real"} | ({"matmul_narrow": "narrow"} if factor == "narrow" else {})
+    pointers = f"const {factor} *left, const {factor} *right"
+    return {
+        "precision": precision,
+        "is_rounded": factor == "narrow",
+        "factor": factor,
+        "few": {4: "four", 8: "eight"}[FEW[factor]],
+        "entries_a_block": str(256 * FEW[factor]),
+        "room": f"2**{ROOM.bit_length() - 1}",
+        "multiplier": "MATMUL[out.itemsize]" if factor == "narrow" else '"matmul"',
+        "products": tuple(
+            ProductView(name, f"{pointers}, const {kind} *bias, {kind} *out")
+            for name, kind in kinds.items()
+        ),
     }
 
 
@@ -139,15 +165,20 @@ def _dict(names: list[str]) -> str:
 
 
 def _calls(functions: Sequence[FunctionView]) -> dict[str, tuple[str, ...]]:
-    """Return what a gradient and a step call; noise that is given is not drawn."""
+    """Return what a gradient and a step call; noise that is given is not drawn.
+
+    Parameters that are given are rounded first.
+    """
     found = calls(functions, has_noise=False)
-    if not _is_drawn(functions):
-        return found
-    return {
-        **found,
-        "train_calls": ("if noise is None:", "    draw(a)", *found["train_calls"]),
-        "step_calls": ("draw(a)", *found["step_calls"]),
-    }
+    if _is_drawn(functions):
+        found |= {
+            "train_calls": ("if noise is None:", "    draw(a)", *found["train_calls"]),
+            "step_calls": ("draw(a)", *found["step_calls"]),
+        }
+    if any(f.name == "round_off" for f in functions):
+        public = ("train_calls", "predict_calls", "score_calls")
+        found |= {name: ("round_off(params)", *found[name]) for name in public}
+    return found
 
 
 def _is_drawn(functions: Sequence[FunctionView]) -> bool:

@@ -18,7 +18,7 @@ from bpgen.ir.program import Program, steps_of
 from bpgen.ir.tensor import Role
 from bpgen.lower.held import blocks, buffers
 from bpgen.lower.lives import SECOND, TRAINING, Lives, lives, predicting
-from bpgen.lower.workspace import Buffer, Piece, Rows, Workspace, assigned
+from bpgen.lower.workspace import NARROW, Buffer, Piece, Rows, Workspace, assigned
 from bpgen.spell import FormulaSpeller
 from bpgen.targets.numpy.in_place import is_in_place
 from bpgen.targets.numpy.scalar import scalar
@@ -26,12 +26,13 @@ from bpgen.targets.numpy.scratch import Axes, Register, Scratch, Tile
 
 LENT = "lent"  # what code calls the function that sees rows as another type
 APART = "apart"  # … that sees them as a matrix whose rows do not touch
-_DTYPES = {
+DTYPES = {
     "float": "dtype",
     "bool": "bool",
     "int": "np.intp",
     "int32": "np.int32",
     "double": "np.float64",
+    NARROW: "narrow",
 }
 _DOCS = {
     "Activations": "What prediction computes for a batch of N examples.",
@@ -187,20 +188,20 @@ def _tile_sizes(pieces: Iterable[Piece]) -> Iterator[str]:
 
 def _made(buffer: Buffer) -> str:
     """Return the code that makes a buffer with memory of its own; a border is filled once."""
-    arguments = f"{shape(buffer.indices)}, {_DTYPES[buffer.kind]}"
+    arguments = f"{shape(buffer.indices)}, {DTYPES[buffer.kind]}"
     if buffer.border is None:
         return f"np.empty({arguments})"
     if buffer.border.value == 0:
         return f"np.zeros({arguments})"
     value = "-np.inf" if buffer.border.value == -sympy.oo else scalar(buffer.border.value)
-    return f"np.full({shape(buffer.indices)}, {value}, {_DTYPES[buffer.kind]})"
+    return f"np.full({shape(buffer.indices)}, {value}, {DTYPES[buffer.kind]})"
 
 
 def seen_as(rows: str, buffer: Buffer) -> str:
     """Return the code that sees rows of a piece as the array that they are for a while."""
-    if buffer.kind == "float":
+    if buffer.kind in {"float", NARROW}:
         return f"{rows}.reshape({shape(buffer.indices)})"
-    return f"{LENT}({rows}, {_DTYPES[buffer.kind]}, {_sizes(buffer.indices)})"
+    return f"{LENT}({rows}, {DTYPES[buffer.kind]}, {_sizes(buffer.indices)})"
 
 
 def _apart(memory: str, tile: Register) -> str:
@@ -218,10 +219,11 @@ def _sizes(axes: Axes) -> str:
 
 def called(piece: Piece) -> str:
     """Return what code calls a piece: `rows_N`, each of N numbers."""
-    return "_".join(("rows", *(e.name for e in piece.row)))
+    kind = (NARROW,) if piece.kind == NARROW else ()
+    return "_".join((*kind, "rows", *(e.name for e in piece.row)))
 
 
 def size_of(piece: Piece, rows: int) -> str:
     """Return the shape of a piece, and its dtype."""
     row = " * ".join(e.name for e in piece.row)
-    return f"{f'({rows}, {row})' if row else rows}, dtype"
+    return f"{f'({rows}, {row})' if row else rows}, {DTYPES[piece.kind]}"

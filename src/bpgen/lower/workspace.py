@@ -3,7 +3,7 @@
 Memory is pieces, each of rows. A row holds one number for every value of the free extents: one for
 each example of a batch, of any size. A buffer is so many rows; so if two do not overlap in rows,
 they do not for any batch. A number is four bytes: integers of numpy take two rows, or two numbers
-of a row of float64.
+of a row of float64. What is narrow, two bytes, has pieces of its own: beside float64 it is not.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from sympy import Expr
 from bpgen.ir.index import Extent, Index
 
 FLOAT = 4  # bytes
-_BYTES = {"float": FLOAT, "int": 8, "int32": 4, "bool": 1, "double": 8}  # of an entry
+NARROW = "narrow"  # half a float
+_BYTES = {"float": FLOAT, "int": 8, "int32": 4, "bool": 1, "double": 8, NARROW: 2}  # of an entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +40,18 @@ class Border:
 class Piece:
     """A piece of memory, of rows with a number for each value of the extents `row`.
 
-    `of` is the buffer that has it alone, if one has; `border` what every buffer in it has around.
+    `of` is the buffer that has it alone, if one has; `border` what every buffer in it has around;
+    `kind` is what its numbers are.
     """
 
     row: tuple[Extent, ...]
     of: str = ""
     border: Border | None = None
+    kind: str = "float"
 
     def bytes(self, rows: int, batch: int) -> int:
         """Return the size of so many rows, for a batch of so many examples."""
-        return rows * FLOAT * prod(e.count(batch) for e in self.row)
+        return rows * _BYTES[self.kind] * prod(e.count(batch) for e in self.row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,20 +78,25 @@ class Buffer:
             return Piece((self.row,))
         row = sorted((i.extent for i in self.indices if _is_free(i, free)), key=lambda e: e.name)
         if self.alone:
-            return Piece(tuple(row), self.name)
-        return Piece(tuple(row), border=self.border)
+            return Piece(tuple(row), self.name, kind=self._kind)
+        return Piece(tuple(row), border=self.border, kind=self._kind)
 
     def rows(self, free: Collection[Extent]) -> int:
         """Return how many rows this buffer takes."""
         if self.row is not None:
             return 1
         entries = prod(i.extent.value or 1 for i in self.indices if not _is_free(i, free))
-        return -(-entries * _BYTES[self.kind] // FLOAT)
+        return -(-entries * _BYTES[self.kind] // _BYTES[self._kind])
 
     @property
     def step(self) -> int:
         """Return what the number of the first row is a multiple of, so that entries are aligned."""
-        return max(self.aligned, _BYTES[self.kind] // FLOAT)
+        return max(self.aligned, _BYTES[self.kind] // _BYTES[self._kind])
+
+    @property
+    def _kind(self) -> str:
+        """Return what the numbers of its piece are."""
+        return self.kind if self.kind == NARROW else "float"
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,6 @@ from bpgen.ir.program import (
     Statement,
     Step,
     Turns,
-    steps_of,
 )
 from bpgen.ir.tensor import Tensor
 from bpgen.lower.lives import functions_of
@@ -28,10 +27,11 @@ from bpgen.lower.workspace import Workspace
 from bpgen.spell import FormulaSpeller
 from bpgen.targets.cupy.kernel import Launch
 from bpgen.targets.cupy.matmul import ROOM
-from bpgen.targets.cupy.memory import Memory as Names
+from bpgen.targets.cupy.memory import Memory as OnDevice
 from bpgen.targets.cupy.target import Rounds
 
 _OF_A_STEP = ("forward", "add_loss", "advance", "backward")
+_BYTES = {"real": FLOAT, "int": FLOAT, "narrow": 2}  # of an entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +50,19 @@ class KernelRow:
     bytes: int
 
 
-def memory(program: Program, batch: int) -> dict[str, int]:
+def memory(program: Program, batch: int, precision: str = "fp32") -> dict[str, int]:
     """Return the bytes that the module allocates on the device for a batch, by what they hold."""
-    module = DeviceWorkspaces.of(program)
+    module = DeviceWorkspaces.of(program, precision)
     network, sizes = program.network, Sizes.of(program, batch)
     own = sum(t.entries for t in network.parameters)
+    is_rounded = module.memory.network.factor == "narrow"
 
     def held(tensors: Sequence[Tensor]) -> int:
         return FLOAT * sum(sizes.entries(t.indices) for t in tensors)
 
     return {
         "parameters": FLOAT * own + held(network.kept),
+        "what products read of them": _BYTES["narrow"] * own if is_rounded else 0,
         "gradient": FLOAT * own,
         "optimizer": FLOAT * own * len(program.optimizer.states),
         "the batch": held(module.memory.given),
@@ -70,9 +72,14 @@ def memory(program: Program, batch: int) -> dict[str, int]:
     }
 
 
-def workspace(program: Program) -> Workspace:
+def workspace(program: Program, precision: str = "fp32") -> Workspace:
     """Return the memory of a step of training that launches share by their lives."""
-    return DeviceWorkspaces.of(program).training()[1]
+    return DeviceWorkspaces.of(program, precision).training()[1]
+
+
+def _width(device: OnDevice, name: str) -> int:
+    """Return the bytes of an entry; numbers of the optimizer count as any other."""
+    return _BYTES.get(device.kind(name), FLOAT)
 
 
 def _multiplies(written: CudaFunctions) -> bool:
@@ -81,18 +88,18 @@ def _multiplies(written: CudaFunctions) -> bool:
     return any("k.matmul(" in line for step in steps for line in step.lines)
 
 
-def kernels(program: Program, batch: int) -> tuple[KernelRow, ...]:
+def kernels(program: Program, batch: int, precision: str = "fp32") -> tuple[KernelRow, ...]:
     """Return the launches of a step, in order."""
-    module = DeviceWorkspaces.of(program)
-    program, sizes = module.program, Sizes.of(program, batch)
-    names = module.written.target.memory
+    module = DeviceWorkspaces.of(program, precision)
+    program, sizes, written = module.program, Sizes.of(program, batch), module.written
+    device = written.target.memory
     functions = {n: parts for n, parts in functions_of(program).items() if n in _OF_A_STEP}
     found: list[KernelRow] = []
     computed = _pieces([part for parts in functions.values() for part in parts], module.speller)
     for name in functions:
-        found += _rows(name, module.written.launches.get(name, ()), computed, sizes, names)
-    pieces = _pieces(steps_of(program.update), module.speller)
-    return (*found, *_rows("update", module.written.launches["update"], pieces, sizes, names))
+        found += _rows(name, written.launches.get(name, ()), computed, sizes, device)
+    pieces = _pieces(written.update_steps, module.speller)
+    return (*found, *_rows("update", written.launches["update"], pieces, sizes, device))
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,15 +116,15 @@ def _rows(
     launches: Sequence[Launch | Rounds],
     pieces: Mapping[str, list[_Piece]],
     sizes: Sizes,
-    memory: Names,
+    device: OnDevice,
 ) -> Iterator[KernelRow]:
     """Yield the rows of launches; the next piece of an equation belongs to its next formula."""
     for launch in launches:
         if isinstance(launch, Rounds):
-            yield from _rows(function, launch.body, pieces, sizes, memory)
+            yield from _rows(function, launch.body, pieces, sizes, device)
             continue
         waiting = [pieces[left] for f in launch.formulas if pieces.get(left := _left(f))]
-        own = [p[0] if p[0].out.name in memory.again else p.pop(0) for p in waiting]
+        own = [p[0] if p[0].out.name in device.again else p.pop(0) for p in waiting]
         around = own[0].around if own else ()
         turns, inside = sizes.entries(around), sizes.inside(around)
         done = sum((work(s, inside) for piece in own for s in piece.statements), Work())
@@ -128,7 +135,7 @@ def _rows(
             formulas=launch.formulas,
             turns=turns,
             multiply_adds=turns * done.multiply_adds,
-            bytes=turns * _moved(own, inside, memory.local),
+            bytes=turns * _moved(own, inside, device),
         )
 
 
@@ -156,16 +163,20 @@ def _left(formula: str) -> str:
     return re.split(r" (?:=|\+=|←) ", formula)[0]
 
 
-def _moved(pieces: Sequence[_Piece], sizes: Sizes, local: frozenset[str]) -> int:
+def _moved(pieces: Sequence[_Piece], sizes: Sizes, device: OnDevice) -> int:
     """Return the bytes of all results in memory, and of what is read besides, each entry once."""
     outs = {piece.out.name: piece.out for piece in pieces}
     read = {
-        a.name: sizes.entries(indices_of(a))
+        a.name: _width(device, a.name) * sizes.entries(indices_of(a))
         for piece in pieces
         for statement in piece.statements
         for body in formulas_of(statement)
         for a in accesses(body)
         if a.name not in outs
     }
-    written = (sizes.entries(o.indices) for name, o in outs.items() if name not in local)
-    return FLOAT * (sum(written) + sum(read.values()))
+    made = (
+        _width(device, name) * sizes.entries(o.indices)
+        for name, o in outs.items()
+        if name not in device.local
+    )
+    return sum(made) + sum(read.values())

@@ -107,13 +107,13 @@ def _caption(
     return "\n".join(filter(None, (step, space, said_of_bound(program), columns, marked)))
 
 
-def device_as_json(program: Program, batch: int) -> dict[str, Any]:
+def device_as_json(program: Program, batch: int, precision: str) -> dict[str, Any]:
     """Return what the module for a GPU allocates and launches, as a document."""
-    launches = [asdict(row) for row in kernels(program, batch)]
-    shared = workspace(program)
+    launches = [asdict(row) for row in kernels(program, batch, precision)]
+    shared = workspace(program, precision)
     return {
         "batch": batch,
-        "memory": memory(program, batch),
+        "memory": memory(program, batch, precision),
         "workspace": {
             "bytes": shared.bytes(batch),
             "bound": shared.bound(batch),
@@ -123,14 +123,14 @@ def device_as_json(program: Program, batch: int) -> dict[str, Any]:
     }
 
 
-def device_table(program: Program, batch: int) -> Table:
+def device_table(program: Program, batch: int, precision: str) -> Table:
     """Return the launches of a step on a GPU as a table, and under it the memory there."""
-    held, launches = memory(program, batch), kernels(program, batch)
-    shared = workspace(program)
+    held, launches = memory(program, batch, precision), kernels(program, batch, precision)
+    shared = workspace(program, precision)
     parts = ", ".join(f"{_short(size, 'B')} for {what}" for what, size in held.items() if size)
     result = _empty(
-        f"A step on {batch} examples, in float32: {len(launches)} launches. The module allocates "
-        f"{sum(held.values()):,} bytes on the device: {parts}. Of the workspace "
+        f"A step on {batch} examples, in {precision}: {len(launches)} launches. The module "
+        f"allocates {sum(held.values()):,} bytes on the device: {parts}. Of the workspace "
         f"{_short(shared.bound(batch), 'B')} are needed at once, and each buffer apart would take "
         f"{_short(shared.unshared(batch), 'B')}. ×2: in two turns."
     )

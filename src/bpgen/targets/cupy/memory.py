@@ -20,7 +20,8 @@ from bpgen.ir.tensor import Role, Tensor
 from bpgen.lower.sight import seen
 
 _T = TypeVar("_T")
-_FEW = 4  # entries that a thread moves at once
+NUMBERS = frozenset({"real", "narrow"})  # the C++ types of what is computed with
+FEW = {"real": 4, "narrow": 8}  # entries that a thread moves at once, 16 bytes of the shortest
 
 if TYPE_CHECKING:
     from bpgen.targets.cupy.panels import Panel
@@ -34,7 +35,9 @@ class Memory:
     `views` is some entries of another: whatever reads it reads these, at once or later. `tiles` is
     who owns tiles, if there are any. What `lacks` an axis, by its place, has one entry along it at
     a time. Of a tensor `taken` at the turns of loops a kernel is given that part, `[b]`. What is
-    `local` is in no memory: one kernel knows it, or those that panels end in.
+    `local` is in no memory: one kernel knows it, or those that panels end in. Where products read
+    bf16, `narrow` are the tensors that are stored so, and `rounded` is what Python calls the copies
+    of parameters.
     """
 
     tensors: Mapping[str, Tensor]
@@ -52,6 +55,19 @@ class Memory:
         """Return the names of what each kernel computes anew that needs it."""
         return frozenset(name for panel in self.panels for name in panel.parts)
 
+    narrow: frozenset[str] = frozenset()
+    rounded: Mapping[str, str] | None = None
+
+    @property
+    def factor(self) -> str:
+        """The C++ type of what products read."""
+        return "real" if self.rounded is None else "narrow"
+
+    def of_factors(self) -> Memory:
+        """Return the memory as products see it: parameters are read, and biases, as copies."""
+        copies = self.rounded or {}
+        return replace(self, names={**self.names, **copies}, narrow=self.narrow | copies.keys())
+
     def root(self, name: str) -> str:
         """Return the tensor whose memory holds the entries of `name`; a result has its own."""
         while name in self.seen or (name in self.views and name not in self.names):
@@ -60,9 +76,12 @@ class Memory:
 
     def kind(self, name: str) -> str:
         """Return the C++ type of the entries of a tensor."""
-        tensor = self.tensors[self.root(name)]
+        root = self.root(name)
+        tensor = self.tensors[root]
         if tensor.role is Role.SCALAR:
             return "double"
+        if root in self.narrow:
+            return "narrow"
         return "int" if tensor.is_integer else "real"
 
     def held(self, name: str, of: Sequence[_T]) -> tuple[_T, ...]:
@@ -82,7 +101,10 @@ class Memory:
         """Whether memory begins at a multiple of 16 bytes: parameters lie anywhere in a vector."""
         root = self.root(name)
         place = self.names[root]
-        if root in self.taken and prod(i.extent.value or 1 for i in self.axes(root)) % _FEW:
+        if (
+            root in self.taken
+            and prod(i.extent.value or 1 for i in self.axes(root)) % FEW[self.factor]
+        ):
             return False
         return place.endswith(".flat") or not place.startswith(("p.", "g."))
 

@@ -14,7 +14,7 @@ from bpgen.ir.affine import affine
 from bpgen.ir.expr import Access
 from bpgen.ir.index import Index
 from bpgen.ir.tensor import Role, Tensor
-from bpgen.targets.cupy.memory import Memory
+from bpgen.targets.cupy.memory import NUMBERS, Memory
 from bpgen.targets.cupy.names import identifier
 
 Axes = tuple[Index, ...]
@@ -34,6 +34,7 @@ class Tile:
             memory,
             tensors={**memory.tensors, name: self.tensor},
             names={**memory.names, name: f"{memory.tiles}.{name}"},
+            narrow=memory.narrow | ({name} if memory.factor == "narrow" else set()),
         )
 
 
@@ -43,7 +44,7 @@ def tile_of(read: Expr, groups: tuple[Axes, ...], memory: Memory) -> Tile | None
     Of the last two groups that comes last along which the tensor lies in memory, as far as it does:
     neighbouring threads then read neighbours.
     """
-    if not isinstance(read, Access) or not read.indices or memory.kind(read.name) != "real":
+    if not isinstance(read, Access) or not read.indices or memory.kind(read.name) not in NUMBERS:
         return None
     places = [affine(at) for at in read.indices]
     if None in places:
