@@ -84,8 +84,8 @@ __device__ void each(int entries, Formula formula) {
     for (int i = blockIdx.x * BLOCK + threadIdx.x; i < entries; i += gridDim.x * BLOCK) formula(i);
 }
 
-// formula(i, x[i], y[i], …) for every i below `entries`. A thread moves 16 bytes of each array at
-// once, FEW numbers, for each begins at a multiple of 16 bytes.
+// formula(i, x[i], y[i], …) for every i below `entries`. A thread moves FEW numbers of each array
+// at once, 16 bytes or more, for each begins at a multiple of that.
 constexpr int FEW = 16 / sizeof(real);
 template <class T>
 struct alignas(FEW * sizeof(T)) few { T at[FEW]; };
@@ -1436,9 +1436,10 @@ def load(path: str | Path) -> Trainer:
             raise ValueError(f"{path}: {name} has shape {arrays[name].shape}; expected {shape}")
     steps, batch, seed = (int(number) for number in arrays["run"])
     dtype = arrays[next(iter(PARAMETERS))].dtype
-    trainer = Trainer(Params(cp.empty(SIZE, dtype)), batch, seed)
+    params = Params(cp.empty(SIZE, dtype))
     for name in PARAMETERS:
-        getattr(trainer.params, name).set(arrays[name])
+        getattr(params, name).set(arrays[name])
+    trainer = Trainer(params, batch, seed)
     for name in STATES:
         getattr(trainer.state, name).set(arrays[f"state.{name}"])
     trainer.steps = steps

@@ -85,8 +85,8 @@ __device__ void each(int entries, Formula formula) {
     for (int i = blockIdx.x * BLOCK + threadIdx.x; i < entries; i += gridDim.x * BLOCK) formula(i);
 }
 
-// formula(i, x[i], y[i], …) for every i below `entries`. A thread moves 16 bytes of each array at
-// once, FEW numbers, for each begins at a multiple of 16 bytes.
+// formula(i, x[i], y[i], …) for every i below `entries`. A thread moves FEW numbers of each array
+// at once, 16 bytes or more, for each begins at a multiple of that.
 constexpr int FEW = 16 / sizeof(real);
 template <class T>
 struct alignas(FEW * sizeof(T)) few { T at[FEW]; };
@@ -739,11 +739,8 @@ MOST_BLOCKS = 65536
 MOST_ENTRIES = 2**31  # of an array: an index is an int
 # How products of float32 are multiplied; they are added up in float32. One of COMPUTE_AS.
 PRECISION = "fp32"
-COMPUTE_AS = {
-    "fp32": "COMPUTE_32F",
-    "tf32": "COMPUTE_32F_FAST_TF32",
-    "bf16": "COMPUTE_32F_FAST_16BF",
-}
+COMPUTE_AS = {"fp32": "COMPUTE_32F", "tf32": "COMPUTE_32F_FAST_TF32"}
+KINDS = {"float32": 0, "float64": 1}  # CUDA_R_32F, CUDA_R_64F
 WORKSPACE = 2**25  # bytes that cuBLASLt may use meanwhile
 COMPILED: dict[str, Kernels] = {}
 
@@ -766,11 +763,11 @@ class Plan:
     ) -> None:
         left, right, out = arrays
         self.handle = handle
-        self.alpha, self.beta = np.array(scale, out.dtype), np.array(add, out.dtype)
-        single = out.dtype == np.float32
-        compute = COMPUTE_AS[PRECISION] if single else "COMPUTE_64F"
-        self.kind = 0 if single else 1  # CUDA_R_32F, CUDA_R_64F
-        self.operation = cublasLt.matmul_desc_create(cublas.ComputeType[compute], self.kind)
+        single = out.dtype != np.float64
+        number = np.float32 if single else np.float64
+        self.alpha, self.beta = np.array(scale, number), np.array(add, number)
+        compute = cublas.ComputeType[COMPUTE_AS[PRECISION] if single else "COMPUTE_64F"]
+        self.operation = cublasLt.matmul_desc_create(compute, KINDS[self.alpha.dtype.name])
         self.stack = len(out) if out.ndim == 3 else 1
         self.layouts = self._layout(right, "A"), self._layout(left, "B"), self._layout(out)
         if bias is not None:
@@ -794,7 +791,8 @@ class Plan:
         down, along = (stride // array.itemsize for stride in array.strides[-2:])
         turned = along != 1
         inner, outer, step = (rows, columns, along) if turned else (columns, rows, down)
-        found = cublasLt.matrix_layout_create(self.kind, inner, outer, max(step, inner))
+        kind = KINDS[array.dtype.name]
+        found = cublasLt.matrix_layout_create(kind, inner, outer, max(step, inner))
         apart = array.strides[0] // array.itemsize if array.ndim == 3 else 0
         told = {"BATCH_COUNT": np.int32(self.stack), "STRIDED_BATCH_OFFSET": np.int64(apart)}
         for name, value in told.items():
@@ -869,10 +867,10 @@ class Products:
         left, right, out = (x[(None,) * (4 - x.ndim)] for x in arrays)
         count, stack, rows, columns = out.shape
         sizes = (count * stack, rows, columns)
-        steps = [s // x.itemsize for x in (left, right, out) for s in x.strides]
-        given = (left, right, out if bias is None else bias, out)
+        steps = [s // x.itemsize for x in (left, right, out) for s in x.strides][:-1]
+        given = (*sizes, left, right, out if bias is None else bias, out)
         flags = (int(bias is not None), int(add), np.float64(scale))
-        self._plain(*sizes, *given, *sizes, left.shape[3], stack, *steps[:-1], *flags)
+        self._plain("matmul", 64, *given, *sizes, left.shape[3], stack, *steps, *flags)
 
     def _room(self, stream: int) -> cp.ndarray:
         """Return what cuBLASLt may write into meanwhile; each stream has its own."""
@@ -928,7 +926,7 @@ class Kernels:
         real = {"float32": "float", "float64": "double"}[dtype]
         self._module = cp.RawModule(code=SOURCE, options=("--std=c++17", f"-DREAL={real}"))
         self._kernels = {name: self._module.get_function(f"kernel_{name}") for name in KERNELS}
-        self._products = Products(lambda *given: self.product("matmul", 64, *given))
+        self._products = Products(self.product)
 
     @classmethod
     def of(cls, dtype: str) -> Kernels:
@@ -1441,9 +1439,10 @@ def load(path: str | Path) -> Trainer:
             raise ValueError(f"{path}: {name} has shape {arrays[name].shape}; expected {shape}")
     steps, batch, seed = (int(number) for number in arrays["run"])
     dtype = arrays[next(iter(PARAMETERS))].dtype
-    trainer = Trainer(Params(cp.empty(SIZE, dtype)), batch, seed)
+    params = Params(cp.empty(SIZE, dtype))
     for name in PARAMETERS:
-        getattr(trainer.params, name).set(arrays[name])
+        getattr(params, name).set(arrays[name])
+    trainer = Trainer(params, batch, seed)
     for name in STATES:
         getattr(trainer.state, name).set(arrays[f"state.{name}"])
     trainer.steps = steps

@@ -173,9 +173,9 @@ class Model:
     ) -> str:
         """Return the text of the emitted module; of `extras`, "hvp" adds products with the Hessian.
 
-        `precision=` is that of products on a GPU: "tf32" and "bf16" round what is multiplied. With
-        `memory=` the backward pass computes again what the forward pass left, until buffers of a
-        step take no more bytes, in float32, for `batch=` examples (64).
+        `precision=` is that of products on a GPU: "tf32" rounds what is multiplied, "bf16" stores
+        it so. With `memory=` the backward pass computes again what the forward pass left, until
+        buffers of a step take no more bytes, in float32, for `batch=` examples (64).
         Errors: TargetError if the target is unknown or cannot spell a function of the model;
         OptionError if so little memory is not enough.
         """

@@ -20,6 +20,9 @@ def source_of_kernels(kernels, tensors):
         has_products=True,
         has_panels=True,
         has_matmul=False,
+        is_rounded=False,
+        factor="real",
+        products=(),
         is_drawn=True,
         kernels=tuple(map(kernel_view, kernels)),
     )

@@ -14,10 +14,14 @@ from bpgen.targets.cupy import local
 cupy = pytest.importorskip("cupy", reason="needs the extra `cuda`: CuPy and NVRTC")
 
 
-@pytest.mark.parametrize("real", ["float", "double"])
+@pytest.mark.parametrize(
+    ("real", "precision"), [("float", "fp32"), ("double", "fp32"), ("float", "bf16")]
+)
 @pytest.mark.parametrize("model", zoo())
-def test_every_kernel_compiles_and_keeps_all_in_registers(model, real):
-    source, kernels = kernels_of(bp.load(model).source("cupy"))
+def test_every_kernel_compiles_and_keeps_all_in_registers(model, real, precision):
+    source, kernels = kernels_of(bp.load(model).source("cupy", precision=precision))
+    if precision == "bf16" and "narrow" not in source:
+        pytest.skip("no library multiplies for it")
     for architecture in ARCHITECTURES if real == "float" else ("90",):
         found = usage(source, real, architecture)
         assert set(found) == set(kernels)
@@ -35,6 +39,15 @@ def test_maps_move_sixteen_bytes_at_once(model):
     of_values = {name for name in kernels if "each_of(" in text[name]}
     assert "theta" in of_values
     assert all(found[name] for name in of_values)
+
+
+def test_numbers_of_bf16_move_eight_at_once():
+    source, _ = kernels_of(bp.load("char_gpt").source("cupy", precision="bf16"))
+    ptx = assembly(source, "float")
+    # z1 and gelu1 as bf16, 16 bytes each; Phi1 as float32, twice as many.
+    # 16 bytes each of z1 and gelu1 in bf16, and twice as many of Phi1 in float32.
+    assert wide_moves(ptx["gelu1"]) == 4
+    assert wide_moves(ptx["theta_rounded_from_theta"]) == 3
 
 
 @pytest.mark.parametrize("model", ["variational_autoencoder", "char_gpt", "mixture_density"])

@@ -158,7 +158,7 @@ def check(model: str, **options: Any) -> None:
 @click.option("--target", type=TARGET, default="numpy", show_default=True)
 @click.option("--dtype", type=DTYPE, default="float32", show_default=True)
 @click.option(
-    "--precision", type=PRECISION, default="fp32", help="What products on a GPU round to."
+    "--precision", type=PRECISION, default="fp32", help="Of products on a GPU; bf16 is stored."
 )
 @click.option("--with", "extras", type=EXTRAS, multiple=True, help="hvp: Hessian times vector.")
 @click.option("--memory", type=amount, metavar="BYTES", help="Most for a step; costs time.")

@@ -27,7 +27,6 @@ ComputeType = IntEnum(
     {
         "COMPUTE_32F": 68,
         "COMPUTE_64F": 70,
-        "COMPUTE_32F_FAST_16BF": 75,
         "COMPUTE_32F_FAST_TF32": 77,
     },
 )
@@ -67,8 +66,18 @@ HEURISTIC = np.dtype(
         ("reserved", "<i4", (4,)),
     ]
 )
-_DTYPES: Mapping[int, np.dtype[Any]] = {0: np.dtype(np.float32), 1: np.dtype(np.float64)}
-_KEPT_BITS = {"COMPUTE_32F_FAST_TF32": 10, "COMPUTE_32F_FAST_16BF": 7}
+_BF16 = 14
+_DTYPES: Mapping[int, np.dtype[Any]] = {
+    0: np.dtype(np.float32),
+    1: np.dtype(np.float64),
+    _BF16: np.dtype(np.uint16),
+}
+# Of A and B, of C and D: what cuBLASLt multiplies in a precision. A bias is of the type of D.
+_TYPES: Mapping[str, frozenset[tuple[int, int]]] = {
+    "COMPUTE_32F": frozenset({(0, 0), (_BF16, _BF16), (_BF16, 0)}),
+    "COMPUTE_32F_FAST_TF32": frozenset({(0, 0)}),
+    "COMPUTE_64F": frozenset({(1, 1)}),
+}
 _ALGORITHM = 0x5EED
 
 
@@ -149,6 +158,9 @@ class CublasLt:
         require(kept[c] == kept[d] and kept[d].made[1:3] == (m, n), "the result has other extents")
         stacks = {kept[x].told.get(MatrixLayoutAttribute["BATCH_COUNT"], 1) for x in (a, b, d)}
         require(len(stacks) == 1, f"stacks of {stacks}")
+        kinds = [kept[x].made[0] for x in (a, b, d)]
+        fit = kinds[0] == kinds[1] and (kinds[0], kinds[2]) in _TYPES[compute]
+        require(fit, f"types {kinds} for {compute}")
         result = np.zeros(1, HEURISTIC)
         result["algo"]["data_"][0, :3] = (_ALGORITHM, operation, wishes)
         result["algo"]["data_"][0, 3:7] = [
@@ -172,10 +184,10 @@ class CublasLt:
             require(start % least == 0, "an array begins elsewhere than was said")
         self._device.at(room, size, np.uint8)
         require(c == d and c_at == d_at, "C is not D")
-        dtype = _DTYPES[self._kept[operation].made[1]]
+        number = _DTYPES[self._kept[operation].made[1]]
         scale, kept = (
-            float(np.frombuffer(ctypes.string_at(number, dtype.itemsize), dtype)[0])
-            for number in (alpha, beta)
+            float(np.frombuffer(ctypes.string_at(at, number.itemsize), number)[0])
+            for at in (alpha, beta)
         )
 
         def run() -> None:
@@ -187,10 +199,10 @@ class CublasLt:
                 @ self._operand(operation, "B", b, b_at)
             )
             if kept:
-                found += kept * out
+                found += kept * widened(out)
             if has_bias:
-                found += self._device.at(bias, out.shape[1], dtype)[:, None]
-            out[...] = found
+                found += widened(self._device.at(bias, out.shape[1], out.dtype))[:, None]
+            out[...] = narrowed(found) if out.dtype == np.uint16 else found
 
         places = [self._device.place(x) for x in (a, b, *([bias] if has_bias else []))]
         writes = (self._device.place(d), self._device.place(room))
@@ -222,18 +234,33 @@ class CublasLt:
         return as_strided(self._device.at(address, size, dtype), (stack, rows, columns), steps)
 
     def _operand(self, operation: int, name: str, address: int, layout: int) -> NDArray[Any]:
-        """Return an operand in float64, rounded first to the bits that the precision keeps."""
-        kept = self._kept[operation]
-        bits = _KEPT_BITS.get(ComputeType(kept.made[0]).name)
-        found = rounded(self._matrices(address, layout), bits).astype(np.float64)
+        """Return an operand: bf16 in float32, in which it is summed, and all else in float64.
+
+        It is rounded first to the bits that the precision keeps.
+        """
+        kept, array = self._kept[operation], self._matrices(address, layout)
+        is_tf32 = ComputeType(kept.made[0]).name == "COMPUTE_32F_FAST_TF32"
+        found = rounded(array, 10) if is_tf32 else array
+        found = widened(found) if found.dtype == np.uint16 else found.astype(np.float64)
         is_turned = kept.told.get(MatmulDescAttribute[f"TRANS{name}"], 0)
         return found.swapaxes(1, 2) if is_turned else found
 
 
-def rounded(array: NDArray[Any], bits: int | None) -> NDArray[Any]:
-    """Round numbers of float32 to a mantissa of `bits`, to the nearest, ties to even."""
-    if bits is None:
+def widened(array: NDArray[Any]) -> NDArray[Any]:
+    """Return numbers of bf16, given as bits, in float32; others as they are."""
+    if array.dtype != np.uint16:
         return array
+    return (array.astype(np.uint32) << np.uint32(16)).view(np.float32)
+
+
+def narrowed(array: NDArray[Any]) -> NDArray[np.uint16]:
+    """Return the bits of numbers rounded to bf16."""
+    single = np.ascontiguousarray(array, np.float32)
+    return (rounded(single, 7).view(np.uint32) >> np.uint32(16)).astype(np.uint16)
+
+
+def rounded(array: NDArray[Any], bits: int) -> NDArray[Any]:
+    """Round numbers of float32 to a mantissa of `bits`, to the nearest, ties to even."""
     whole = np.ascontiguousarray(array).view(np.uint32).astype(np.uint64)
     drop = np.uint64(23 - bits)
     half = (np.uint64(1) << (drop - np.uint64(1))) - np.uint64(1)

@@ -23,10 +23,15 @@ from bpgen.device.fault import require
 from bpgen.errors import FileError
 
 HEADER = Path(__file__).with_name("cuda_host.h")
-_OPTIONS = ("-std=c++17", "-O1", "-w", "-ffp-contract=off", "-shared", "-fPIC")
+_INCLUDED = (HEADER, HEADER.with_name("cuda_bf16.h"))
+_OPTIONS = ("-std=c++17", "-O1", "-w", "-Wno-psabi", "-ffp-contract=off", "-shared", "-fPIC")
 SANITIZED = ("-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined")
 _KERNEL = re.compile(r'extern "C" __global__ void (\w+)\(\s*([^)]*?)\s*\) \{')
-_TYPES = {"int": np.int32, "double": np.float64, "word": np.uint64}
+_TYPES = {"int": "int32", "double": "float64", "word": "uint64"}
+_OF_REAL = {
+    "float": {"real": "float32", "narrow": "uint16"},  # the bits of bf16
+    "double": {"real": "float64", "narrow": "float64"},
+}
 
 
 def has_compiler() -> bool:
@@ -65,7 +70,7 @@ class HostModule:
 
     def __init__(self, source: str, real: str, options: Sequence[str] = ()) -> None:
         """Compile with further `options`, such as `SANITIZED`, if any are given."""
-        self.real = np.dtype({"float": np.float32, "double": np.float64}[real])
+        self.types = {**_TYPES, **_OF_REAL[real]}
         self.signatures: Mapping[str, Signature] = signatures(source)
         self._library = ctypes.CDLL(str(compiled(source, real, tuple(options))))
 
@@ -81,7 +86,7 @@ class HostModule:
         require(len(args) == len(signature.parameters), f"{name} takes {signature.parameters}")
         held: list[Any] = []
         for arg, (kind, is_pointer) in zip(args, signature.parameters, strict=True):
-            wanted = np.dtype(_TYPES.get(kind, self.real))
+            wanted = np.dtype(self.types[kind])
             require(arg.dtype == wanted, f"{name} takes {wanted}, and is given {arg.dtype}")
             require(isinstance(arg, np.ndarray) == is_pointer, f"{name} takes {signature}")
             if is_pointer:
@@ -107,8 +112,9 @@ def compiled(source: str, real: str, options: tuple[str, ...] = ()) -> Path:
     Errors: subprocess.CalledProcessError if g++ refuses it.
     """
     text = f'#include "{HEADER}"\n{source}\n' + "\n".join(map(_runner, signatures(source).values()))
-    given = [*_OPTIONS, *options, f"-DREAL={real}"]
-    key = hashlib.sha256("\n".join([text, HEADER.read_text(), *given]).encode()).hexdigest()[:24]
+    given = [*_OPTIONS, *options, f"-DREAL={real}", f"-I{HEADER.parent}"]
+    known = [text, *(path.read_text() for path in _INCLUDED), *given]
+    key = hashlib.sha256("\n".join(known).encode()).hexdigest()[:24]
     cache = _cache()
     library = cache / f"{key}.so"
     if not library.exists():

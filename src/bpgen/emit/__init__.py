@@ -7,7 +7,6 @@ Logic is in Python (`view` makes every string final), shape is in Jinja (`render
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from bpgen.cost import BATCH
 from bpgen.emit.audit import audited
@@ -21,7 +20,7 @@ from bpgen.ir.program import Bound, Program, steps_of
 
 __all__ = ["TARGETS", "bounded", "module"]
 
-TARGETS: dict[str, Callable[[Program, str, str], ModuleView]] = {
+TARGETS: dict[str, Callable[..., ModuleView]] = {
     "numpy": numpy_view_of,
     "cupy": cupy_view_of,
 }
@@ -39,8 +38,9 @@ def module(
 ) -> str:
     """Return the text of the module that trains `program`, declared in the file `declared_in`.
 
-    `precision` is that of products of matrices on a GPU: fp32, tf32 or bf16. With `memory` a step
-    for `batch` examples (64) keeps its buffers within so many bytes.
+    `precision` is that of products of matrices on a GPU: fp32, tf32, or bf16, in which what they
+    read is stored, too. With `memory` a step for `batch` examples (64) keeps its buffers within so
+    many bytes.
     Errors: OptionError for a target or a dtype that does not exist, or a precision that the target
     has not; TargetError for a function the target lacks, or outputs that no input reaches.
     """
@@ -60,8 +60,8 @@ def module(
     _check_batch(program)
     if memory is not None:
         program = bounded(program, target, Bound(memory, batch or BATCH))
-    view = TARGETS[target](program, declared_in, dtype)
-    return audited(render(target, replace(view, precision=precision)))
+    options = {} if precision == "fp32" else {"precision": precision}
+    return audited(render(target, TARGETS[target](program, declared_in, dtype, **options)))
 
 
 def bounded(program: Program, target: str, bound: Bound) -> Program:

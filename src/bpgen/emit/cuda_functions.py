@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bpgen.emit.cuda_layout import DeviceMemory
+from bpgen.emit.cuda_storage import ROUND
 from bpgen.emit.cuda_view import KernelView
 from bpgen.emit.functions import DOCS
 from bpgen.emit.view import FunctionView, StepView
 from bpgen.emit.wrap import WIDTH, wrapped_code, wrapped_comment
 from bpgen.ir.index import Index
-from bpgen.ir.program import Part, Program, Turns, steps_of
+from bpgen.ir.program import Part, Program, Step, Turns, steps_of
 from bpgen.ir.tensor import Role
 from bpgen.spell import FormulaSpeller
 from bpgen.targets.cupy.kernel import Kernel, Launch
@@ -21,6 +22,7 @@ from bpgen.targets.cupy.target import CupyTarget, Rounds
 
 _COUNTED = "t ← t + 1"
 _PLACE = 72  # columns of an entry's place that stay together
+_KERNELS = {"update": "s.kernels", "round_off": "Kernels.of(p.flat.dtype)"}  # those of vectors
 _SHOWN = 6  # tensors that a kernel computes likewise
 
 
@@ -43,6 +45,16 @@ class CudaFunctions:
             CupyTarget(memory.update, speller, turns, target.kernels, target.shapes),
         )
 
+    @property
+    def is_rounded(self) -> bool:
+        """Whether products read a copy of the parameters."""
+        return self.update.memory.factor == "narrow"
+
+    @property
+    def update_steps(self) -> tuple[Step, ...]:
+        """Return what the optimizer does, and what follows from it for products."""
+        return (*steps_of(self.program.update), *((ROUND,) if self.is_rounded else ()))
+
     def views(self) -> tuple[FunctionView, ...]:
         """Return the functions that launch something."""
         program = self.program
@@ -59,10 +71,13 @@ class CudaFunctions:
         found += [
             self._view(name, self.target.launches(steps, name)) for name, steps in parts if steps
         ]
-        launches = self.update.updates(steps_of(program.update))
+        launches = self.update.updates(self.update_steps)
         if program.optimizer.counts_steps:
             launches = (self.update.count(_COUNTED, "s.t"), *launches)
-        return (*found, self._view("update", launches))
+        found.append(self._view("update", launches))
+        if self.is_rounded:
+            found.append(self._view("round_off", self.update.updates((ROUND,))))
+        return tuple(found)
 
     def kernels(self) -> tuple[KernelView, ...]:
         """Return the kernels, in the order in which they are first launched."""
@@ -71,12 +86,12 @@ class CudaFunctions:
     def _view(self, name: str, launches: Sequence[Launch | Rounds]) -> FunctionView:
         steps = tuple(view for part in launches for view in _views(part, 0))
         text = "\n".join(line for step in steps for line in step.lines)
-        owner = "s" if name == "update" else "a"
-        prelude = [f"k = {owner}.kernels"]
-        if name == "update":
+        prelude = [f"k = {_KERNELS.get(name, 'a.kernels')}"]
+        if name in _KERNELS:
             prelude.append("P = SIZE")
-        free = [e.name for e in self.program.network.extents() if e.value is None]
-        prelude += [f"{size} = a.{size}" for size in free if owner == "a" and _occurs(size, text)]
+        else:
+            free = [e.name for e in self.program.network.extents() if e.value is None]
+            prelude += [f"{size} = a.{size}" for size in free if _occurs(size, text)]
         return FunctionView(name, _args(name, text), DOCS[name], (*prelude, ""), steps)
 
 
@@ -86,9 +101,9 @@ def _args(name: str, text: str) -> str:
         "g": "Grads",
         "a": "Workspace" if name in {"draw", "backward", "advance"} else "Activations",
     }
-    if name == "update":
+    if name in _KERNELS:
         kinds = {"p": "Params", "g": "Grads", "s": "State"}
-    needed = {"update": "s"}.get(name, "a")
+    needed = {"update": "s", "round_off": "p"}.get(name, "a")
     return ", ".join(f"{k}: {kinds[k]}" for k in kinds if k == needed or _occurs(k, text))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from bpgen.emit.cuda_storage import with_copies, with_narrow, with_rounded
 from bpgen.emit.layout import Memory as HostMemory
 from bpgen.emit.layout import buffer_field, shape
 from bpgen.emit.view import FieldView
@@ -15,6 +16,9 @@ from bpgen.spell import FormulaSpeller
 from bpgen.targets.cupy.local import with_local
 from bpgen.targets.cupy.memory import Memory, is_same_memory
 from bpgen.targets.cupy.noise import is_drawn
+
+# What Python calls the types of C++.
+DTYPES = {"int": "np.int32", "real": "dtype", "narrow": "narrow"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +36,8 @@ class DeviceMemory:
     sent: tuple[Tensor, ...]
 
     @classmethod
-    def of(cls, program: Program, host: HostMemory) -> DeviceMemory:
-        """Return where everything is, under the names that numpy's module has too."""
+    def of(cls, program: Program, host: HostMemory, precision: str = "fp32") -> DeviceMemory:
+        """Return where everything is, by numpy's names; `precision` is that of products."""
         tensors = program.tensors
         first = steps_of(program.forward + program.loss + program.predict + program.score)
         later = steps_of(program.advance + program.backward)
@@ -65,7 +69,7 @@ class DeviceMemory:
             "a.tiles",
         )
         read = {*results, *(n for n, place in names.items() if not place.startswith("a."))}
-        network = with_local(network, program, read)
+        network = _decided(network, program, read, precision)
         optimizer = program.optimizer
         numbers = [
             s.equation.out for s in steps_of(program.update) if s.equation.out.role is Role.SCALAR
@@ -75,7 +79,7 @@ class DeviceMemory:
         at = {**host.update_names, **{t.name: f"s.{t.name}" for t in numbers}}
         return cls(
             network,
-            Memory(own, at, {}, {}),
+            with_rounded(Memory(own, at, {}, {}), network),
             tuple(filter(held, made)),
             tuple(t for t in after if held(t) and t not in made and t.role not in KEPT),
             tuple(dict.fromkeys(numbers)),
@@ -83,9 +87,20 @@ class DeviceMemory:
         )
 
 
-def fields(tensors: Sequence[Tensor], speller: FormulaSpeller) -> tuple[FieldView, ...]:
+def _decided(network: Memory, program: Program, read: set[str], precision: str) -> Memory:
+    """Return a memory that knows what is in none, and what is stored as bf16."""
+    is_bf16 = precision == "bf16"
+    found = with_local(with_copies(network, program) if is_bf16 else network, program, read)
+    return with_narrow(found, program) if is_bf16 else found
+
+
+def fields(
+    tensors: Sequence[Tensor], memory: Memory, speller: FormulaSpeller
+) -> tuple[FieldView, ...]:
     """Return the buffers of a workspace, each with its shape."""
-    return tuple(buffer_field(t.name, _made(t), speller.spell(t.canonical)) for t in tensors)
+    return tuple(
+        buffer_field(t.name, _made(t, memory), speller.spell(t.canonical)) for t in tensors
+    )
 
 
 def number_fields(tensors: Iterable[Tensor]) -> tuple[FieldView, ...]:
@@ -102,8 +117,8 @@ def number_fields(tensors: Iterable[Tensor]) -> tuple[FieldView, ...]:
     )
 
 
-def _made(tensor: Tensor) -> str:
-    dtype = "np.int32" if tensor.is_integer else "dtype"
+def _made(tensor: Tensor, memory: Memory) -> str:
+    dtype = DTYPES[memory.kind(tensor.name)]
     if tensor.role is Role.TABLE:
         return f'cp.asarray(TABLES["{tensor.name}"].astype({dtype}))'
     return f"cp.empty({shape(tensor.indices)}, {dtype})"

@@ -17,6 +17,14 @@ class KernelView:
     lines: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class ProductView:
+    """A kernel that multiplies matrices in place of the library: its name, and its pointers."""
+
+    name: str
+    pointers: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CudaModuleView(ModuleView):
     """A module for CuPy: functions that launch kernels, and the kernels."""
@@ -38,6 +46,13 @@ class CudaModuleView(ModuleView):
     has_noise: bool
     normals: tuple[str, ...]
     is_drawn: bool
+    products: tuple[ProductView, ...]
+    precision: str
+    is_rounded: bool
+    factor: str
+    few: str
+    entries_a_block: str
+    multiplier: str
     batch_given: str
     sent: tuple[str, ...]
     batch_dict: str

@@ -8,8 +8,8 @@ from typing import Any
 
 from bpgen.emit.contract import Contract, plain
 from bpgen.emit.cuda_functions import CudaFunctions, launched
-from bpgen.emit.cuda_layout import DeviceMemory, fields, number_fields
-from bpgen.emit.cuda_view import CudaModuleView, KernelView
+from bpgen.emit.cuda_layout import DTYPES, DeviceMemory, fields, number_fields
+from bpgen.emit.cuda_view import CudaModuleView, KernelView, ProductView
 from bpgen.emit.functions import calls
 from bpgen.emit.layout import Memory
 from bpgen.emit.tensors import Tensors
@@ -18,6 +18,8 @@ from bpgen.emit.wrap import WIDTH, wrapped_code
 from bpgen.ir.program import Program
 from bpgen.ir.tensor import Role
 from bpgen.spell import FormulaSpeller, order_of
+from bpgen.targets.cupy.maps import FEW
+from bpgen.targets.cupy.memory import Memory as OnDevice
 from bpgen.targets.cupy.noise import is_drawn
 from bpgen.targets.cupy.tiles import made_of
 
@@ -28,12 +30,18 @@ _PRECONDITIONS = (
 )
 
 
-def view_of(program: Program, declared_in: str, dtype: str) -> CudaModuleView:
-    """Return the view of the module that trains `program` on a GPU."""
+def view_of(
+    program: Program, declared_in: str, dtype: str, precision: str = "fp32"
+) -> CudaModuleView:
+    """Return the view of the module that trains `program` on a GPU, whose products are `precision`.
+
+    In bf16 what they read is stored so, too.
+    """
     host = Memory.of(program)
     speller = FormulaSpeller(order_of(program.tensors.values()))
     contract = Contract(program, host, speller)
-    memory, tensors, name = DeviceMemory.of(program, host), contract.tensors, program.network.name
+    memory, tensors = DeviceMemory.of(program, host, precision), contract.tensors
+    name = program.network.name
     written = CudaFunctions.of(program, memory, speller)
     functions, kernels = written.views(), written.kernels()
     init, has_noise = tensors.init(), bool(program.network.of_role(Role.NOISE))
@@ -53,8 +61,9 @@ def view_of(program: Program, declared_in: str, dtype: str) -> CudaModuleView:
         extents_in_cuda=_in_cuda(program),
         counts_steps=program.optimizer.counts_steps,
         numbers=number_fields(t for t in memory.numbers if launched(f"s.{t.name}", functions)),
-        activations=(*fields(memory.activations, speller), *_tiles(written)),
-        cotangents=(*_random(functions), *fields(memory.cotangents, speller)),
+        precision=precision,
+        activations=(*fields(memory.activations, memory.network, speller), *_tiles(written)),
+        cotangents=(*_random(functions), *fields(memory.cotangents, memory.network, speller)),
         init=init,
         kernels=kernels,
         has_noise=has_noise,
@@ -64,6 +73,7 @@ def view_of(program: Program, declared_in: str, dtype: str) -> CudaModuleView:
         train_line="trainer.start(**batch)",
         loss_line="last = trainer.loss()  # the one that is waited for",
         **_needs(kernels, functions, init, tensors),
+        **_products(memory.network),
         **{**common, **own},
     )
 
@@ -88,6 +98,24 @@ def _needs(
         "has_products": "product<" in kernels or multiplies,
         "has_panels": "_of_panel<" in kernels,
         "has_matmul": multiplies,
+    }
+
+
+def _products(memory: OnDevice) -> dict[str, Any]:
+    """Return what depends on the type of what products read; for each type of a result one."""
+    factor = memory.factor
+    kinds = {"matmul": "real"} | ({"matmul_narrow": "narrow"} if factor == "narrow" else {})
+    pointers = f"const {factor} *left, const {factor} *right"
+    return {
+        "is_rounded": factor == "narrow",
+        "factor": factor,
+        "few": {4: "four", 8: "eight"}[FEW[factor]],
+        "entries_a_block": str(256 * FEW[factor]),
+        "multiplier": "MATMUL[out.itemsize]" if factor == "narrow" else '"matmul"',
+        "products": tuple(
+            ProductView(name, f"{pointers}, const {kind} *bias, {kind} *out")
+            for name, kind in kinds.items()
+        ),
     }
 
 
@@ -133,15 +161,20 @@ def _dict(names: list[str]) -> str:
 
 
 def _calls(functions: Sequence[FunctionView]) -> dict[str, tuple[str, ...]]:
-    """Return what a gradient and a step call; noise that is given is not drawn."""
+    """Return what a gradient and a step call; noise that is given is not drawn.
+
+    Parameters that are given are rounded first.
+    """
     found = calls(functions, has_noise=False)
-    if not _is_drawn(functions):
-        return found
-    return {
-        **found,
-        "train_calls": ("if noise is None:", "    draw(a)", *found["train_calls"]),
-        "step_calls": ("draw(a)", *found["step_calls"]),
-    }
+    if _is_drawn(functions):
+        found |= {
+            "train_calls": ("if noise is None:", "    draw(a)", *found["train_calls"]),
+            "step_calls": ("draw(a)", *found["step_calls"]),
+        }
+    if any(f.name == "round_off" for f in functions):
+        public = ("train_calls", "predict_calls", "score_calls")
+        found |= {name: ("round_off(params)", *found[name]) for name in public}
+    return found
 
 
 def _is_drawn(functions: Sequence[FunctionView]) -> bool:
@@ -151,8 +184,8 @@ def _is_drawn(functions: Sequence[FunctionView]) -> bool:
 
 def _tiles(written: CudaFunctions) -> tuple[FieldView, ...]:
     """Return the memory of tiles, if there are any."""
-    tiles = written.target.tiles
-    made = FieldView("tiles", "", "copies that products read", make=made_of(tiles))
+    tiles, dtype = written.target.tiles, DTYPES[written.target.memory.factor]
+    made = FieldView("tiles", "", "copies for products", make=made_of(tiles, dtype))
     return (made,) if tiles else ()
 
 

@@ -30,6 +30,7 @@ DOCS = {
     "backward": "Fill `g` with the gradient, from what `forward` and `add_loss` left in `a`.",
     "second": "Write the Hessian times a direction, from what `backward` left in `a`.",
     "update": "Change the parameters by the gradient.",
+    "round_off": "Write what products read of the parameters.",
 }
 _WORKSPACES = {"backward": "Workspace", "advance": "Workspace", "second": "Tangents"}
 _OF_A_STEP = ("forward", "add_loss", "advance", "backward", "update")

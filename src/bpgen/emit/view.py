@@ -139,7 +139,6 @@ class ModuleView:
     share: bool = False
     train_line: str = "last = trainer.step(**batch)"
     loss_line: str = ""
-    precision: str = "fp32"  # of products on a GPU
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,14 +20,15 @@ from bpgen.ir.program import (
     Statement,
     Step,
     Turns,
-    steps_of,
 )
 from bpgen.ir.tensor import Tensor
 from bpgen.lower.reorder import formulas_of
 from bpgen.spell import FormulaSpeller, order_of
 from bpgen.targets.cupy.kernel import Launch
-from bpgen.targets.cupy.memory import Memory as Names
+from bpgen.targets.cupy.memory import Memory as OnDevice
 from bpgen.targets.cupy.target import Rounds
+
+_BYTES = {"real": FLOAT, "int": FLOAT, "narrow": 2}  # of an entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,24 +47,31 @@ class KernelRow:
     bytes: int
 
 
-def memory(program: Program, batch: int) -> dict[str, int]:
+def memory(program: Program, batch: int, precision: str = "fp32") -> dict[str, int]:
     """Return the bytes that the module allocates on the device for a batch, by what they hold."""
     network, sizes = program.network, Sizes.of(program, batch)
-    device = DeviceMemory.of(program, Memory.of(program))
+    device = DeviceMemory.of(program, Memory.of(program), precision)
     own = sum(t.entries for t in network.parameters)
+    factor = device.network.factor
 
     def held(tensors: Sequence[Tensor]) -> int:
-        return FLOAT * sum(sizes.entries(t.indices) for t in tensors)
+        return sum(_width(device.network, t.name) * sizes.entries(t.indices) for t in tensors)
 
     return {
         "parameters": FLOAT * own + held(network.kept),
+        "what products read of them": _BYTES[factor] * own if factor == "narrow" else 0,
         "gradient": FLOAT * own,
         "optimizer": FLOAT * own * len(program.optimizer.states),
         "activations": held(device.activations),
         "cotangents": held(device.cotangents),
         "the next batch": held(device.sent),
-        "tiles": FLOAT * _tiles(_written(program, device), sizes),
+        "tiles": _BYTES[factor] * _tiles(_written(program, device), sizes),
     }
+
+
+def _width(device: OnDevice, name: str) -> int:
+    """Return the bytes of an entry; numbers of the optimizer count as any other."""
+    return _BYTES.get(device.kind(name), FLOAT)
 
 
 def _written(program: Program, device: DeviceMemory) -> CudaFunctions:
@@ -81,11 +89,12 @@ def _tiles(functions: CudaFunctions, sizes: Sizes) -> int:
     return sum(most.values())
 
 
-def kernels(program: Program, batch: int) -> tuple[KernelRow, ...]:
+def kernels(program: Program, batch: int, precision: str = "fp32") -> tuple[KernelRow, ...]:
     """Return the launches of a step, in order."""
     host, sizes = Memory.of(program), Sizes.of(program, batch)
-    written = _written(program, DeviceMemory.of(program, host))
-    speller, names = written.target.speller, written.target.memory
+    device = DeviceMemory.of(program, host, precision)
+    written = _written(program, device)
+    speller = written.target.speller
     functions = {
         "forward": program.forward,
         "add_loss": program.loss,
@@ -96,10 +105,10 @@ def kernels(program: Program, batch: int) -> tuple[KernelRow, ...]:
     computed = _pieces([part for parts in functions.values() for part in parts], speller)
     for name, parts in functions.items():
         launches = written.target.launches(parts, name)
-        found += _rows(name, launches, computed, sizes, names)
-    steps = steps_of(program.update)
+        found += _rows(name, launches, computed, sizes, device.network)
+    steps = written.update_steps
     pieces = _pieces(steps, speller)
-    return (*found, *_rows("update", written.update.updates(steps), pieces, sizes, names))
+    return (*found, *_rows("update", written.update.updates(steps), pieces, sizes, device.update))
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,17 +125,18 @@ def _rows(
     launches: Sequence[Launch | Rounds],
     pieces: Mapping[str, list[_Piece]],
     sizes: Sizes,
-    memory: Names,
+    device: OnDevice,
 ) -> Iterator[KernelRow]:
     """Yield the rows of launches; the next piece of an equation belongs to its next formula."""
     for launch in launches:
         if isinstance(launch, Rounds):
-            yield from _rows(function, launch.body, pieces, sizes, memory)
+            yield from _rows(function, launch.body, pieces, sizes, device)
             continue
         waiting = [pieces[left] for f in launch.formulas if pieces.get(left := _left(f))]
-        own = [p[0] if p[0].out.name in memory.again else p.pop(0) for p in waiting]
+        own = [p[0] if p[0].out.name in device.again else p.pop(0) for p in waiting]
         around = own[0].around if own else ()
         turns, inside = sizes.entries(around), sizes.inside(around)
+        seen = device.of_factors() if "k.matmul(" in launch.line else device
         done = sum((work(s, inside) for piece in own for s in piece.statements), Work())
         name = re.findall(r'"(\w+)"', launch.line) or re.findall(r"\bk\.(matmul)\(", launch.line)
         yield KernelRow(
@@ -135,7 +145,7 @@ def _rows(
             formulas=launch.formulas,
             turns=turns,
             multiply_adds=turns * done.multiply_adds,
-            bytes=turns * _moved(own, inside, memory.local),
+            bytes=turns * _moved(own, inside, seen),
         )
 
 
@@ -163,16 +173,20 @@ def _left(formula: str) -> str:
     return re.split(r" (?:=|\+=|←) ", formula)[0]
 
 
-def _moved(pieces: Sequence[_Piece], sizes: Sizes, local: frozenset[str]) -> int:
+def _moved(pieces: Sequence[_Piece], sizes: Sizes, device: OnDevice) -> int:
     """Return the bytes of all results in memory, and of what is read besides, each entry once."""
     outs = {piece.out.name: piece.out for piece in pieces}
     read = {
-        a.name: sizes.entries(indices_of(a))
+        a.name: _width(device, a.name) * sizes.entries(indices_of(a))
         for piece in pieces
         for statement in piece.statements
         for body in formulas_of(statement)
         for a in accesses(body)
         if a.name not in outs
     }
-    written = (sizes.entries(o.indices) for name, o in outs.items() if name not in local)
-    return FLOAT * (sum(written) + sum(read.values()))
+    made = (
+        _width(device, name) * sizes.entries(o.indices)
+        for name, o in outs.items()
+        if name not in device.local
+    )
+    return sum(made) + sum(read.values())

@@ -107,19 +107,19 @@ def _caption(
     return "\n".join(filter(None, (step, space, said_of_bound(program), columns, marked)))
 
 
-def device_as_json(program: Program, batch: int) -> dict[str, Any]:
+def device_as_json(program: Program, batch: int, precision: str) -> dict[str, Any]:
     """Return what the module for a GPU allocates and launches, as a document."""
-    launches = [asdict(row) for row in kernels(program, batch)]
-    return {"batch": batch, "memory": memory(program, batch), "launches": launches}
+    held, launches = memory(program, batch, precision), kernels(program, batch, precision)
+    return {"batch": batch, "memory": held, "launches": [asdict(row) for row in launches]}
 
 
-def device_table(program: Program, batch: int) -> Table:
+def device_table(program: Program, batch: int, precision: str) -> Table:
     """Return the launches of a step on a GPU as a table, and under it the memory there."""
-    held, launches = memory(program, batch), kernels(program, batch)
+    held, launches = memory(program, batch, precision), kernels(program, batch, precision)
     parts = ", ".join(f"{_short(size, 'B')} of {what}" for what, size in held.items() if size)
     result = _empty(
-        f"A step on {batch} examples, in float32: {len(launches)} launches. The module allocates "
-        f"{sum(held.values()):,} bytes on the device: {parts}. ×2: in two turns."
+        f"A step on {batch} examples, in {precision}: {len(launches)} launches. The module "
+        f"allocates {sum(held.values()):,} bytes on the device: {parts}. ×2: in two turns."
     )
     for title in ("mult-adds", "bytes", "per byte"):
         result.add_column(title, justify="right", no_wrap=True)

@@ -16,6 +16,8 @@ that numpy draws, from seed, step and name, and the host draws normal ones. What
 - A large product of matrices that lie in memory as they are is a line of Python, as in numpy, which
   cuBLASLt carries out, or a kernel where that is missing. The windows of a wide convolution are
   copied to a tile first; of a narrow one nothing is.
+- Where products multiply bf16, what they read is stored so, by the kernels that make it; every
+  kernel computes in float32, which parameters, gradients and sums stay. `storage` has the rule.
 - Maps over the entries of a result are computed where it is stored: `fusion` decides that from the
   program alone. What only one kernel reads, the one that computes it, is in no memory: `local`
   finds it, and it is a `const real` there, computed again in each step of a row that reads it.
@@ -29,6 +31,6 @@ that numpy draws, from seed, step and name, and the host draws normal ones. What
 
 `speller` writes formulas in CUDA C++, `names` keeps a kernel's identifiers apart, `kernel` holds a
 kernel in writing; `groups` says which equations one kernel computes, `local`, `panels` and `worth`
-what no memory holds; `maps`, `shapes`, `rows`, `matches`, `ends`, `noise`, `tiles` and `matmul`
-write what there is to compute, `target` chooses.
+what no memory holds, `storage` of what type a tensor is stored; `maps`, `shapes`, `rows`,
+`matches`, `ends`, `noise`, `tiles` and `matmul` write what there is to compute, `target` chooses.
 """

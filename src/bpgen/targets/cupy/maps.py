@@ -14,7 +14,7 @@ from bpgen.targets.cupy.fusion import Part
 from bpgen.targets.cupy.kernel import Draft, count
 from bpgen.targets.cupy.shapes import Axes, Written, call, in_lambda, placed, size, stores
 
-_FEW = 4  # entries that a thread moves at once
+FEW = {"real": 4, "narrow": 8}  # entries that a thread moves at once, 16 bytes of the shortest
 
 
 def write_maps(draft: Draft, group: Sequence[Part]) -> Written:
@@ -27,7 +27,7 @@ def write_maps(draft: Draft, group: Sequence[Part]) -> Written:
     begin = place.removesuffix(i).removesuffix(" + ")
     values = {p: kind for p, kind in draft.whole().items() if _is_read_at(place, p, lines)}
     is_of_values = place.endswith(i) and all(p in values for p in draft.written_pointers())
-    if space and is_of_values and (not begin or _is_aligned(space)):
+    if space and is_of_values and (not begin or _is_aligned(draft, space)):
         return _of_values(draft, space, lines, place, values)
     parameter = f"int {i}" if space else "int"
     body = in_lambda(parameter, [*draft.decode(i, space), *placed(draft, group, lines)])
@@ -40,9 +40,9 @@ def _is_read_at(place: str, pointer: str, lines: Sequence[str]) -> bool:
     return bool(found) and set(found) == {f"{pointer}[{place}]"}
 
 
-def _is_aligned(space: Axes) -> bool:
+def _is_aligned(draft: Draft, space: Axes) -> bool:
     """Whether entries over `space` that follow others begin at a multiple of 16 bytes."""
-    return prod(i.extent.value or 1 for i in space) % _FEW == 0
+    return prod(i.extent.value or 1 for i in space) % FEW[draft.memory.factor] == 0
 
 
 def _of_values(

@@ -3,8 +3,8 @@
 `out = left right + bias` is one line, `k.matmul(a.x, p.W, a.z, bias=p.b)`: the operands are views,
 as numpy has them. Stacks of matrices are one product, or one for each entry of their first axis,
 as the heads of an attention. An operand that is no matrix, as the windows of a convolution, is
-copied to a tile first, where enough is computed from it. What is no such product, or too small to
-be worth it, is a kernel.
+copied to a tile first, where enough is computed from it; so is one that is not stored as products
+read it. What is no such product, or too small to be worth it, is a kernel.
 """
 
 from __future__ import annotations
@@ -21,14 +21,19 @@ from bpgen.ir.expr import Access, indices_of
 from bpgen.ir.index import Extent, Index
 from bpgen.targets.cupy.fusion import Entrywise, Part, Total
 from bpgen.targets.cupy.kernel import Fixed, count
-from bpgen.targets.cupy.memory import Memory
+from bpgen.targets.cupy.memory import NUMBERS, Memory
 from bpgen.targets.cupy.shapes import Axes, Matrices, matrices
 from bpgen.targets.cupy.tiles import Tile, tile_of
 
 MATMUL = "matmul"  # the kernel where the library is missing
 _WORTH = 2**18  # multiplications that are worth a library
 _NARROW = 8  # rows or columns of matrices in a stack, below which it is not
-_LARGE = 64  # rows, columns and what is summed of a product for which operands are copied
+# Rows, columns and what is summed of a product for which operands are copied. An entry of a copy is
+# multiplied as often as there are rows, say F, and moves 6 bytes in bf16: 2 are read, 2 written and
+# 2 read. An H200 moves 4.3 TB a second, and multiplies 17 T numbers by a kernel (half of what it
+# could) or 400 T of bf16 by the library: F / 17 is more than F / 400 + 6 / 4.3 from 25 rows on. Of
+# float32, of which 12 bytes are moved and 33 T multiplied, from 95 on, or fewer on the way to them.
+_LARGE = {"real": 64, "narrow": 32}
 _WORTH_A_COPY = 2**24  # its multiplications
 _TOO_LARGE = 2**27  # entries of a copy
 _UNKNOWN = 64  # what a free extent counts as
@@ -55,7 +60,7 @@ def matmul(part: Part, fixed: Fixed, memory: Memory) -> Product | None:
     if bias is None or scale is None:
         return None
     ways = (_operands(part, of, turns, fixed, memory) for turns in _turns(of))
-    found = next(((operands, ()) for operands in ways if operands), None)
+    found = next((way for way in ways if way[0]), None)
     operands, tiles = found or _tiled(part, of, fixed, memory)
     if not operands:
         return None
@@ -91,22 +96,23 @@ def _turns(of: Matrices) -> Iterator[Axes]:
 
 def _operands(
     part: Total, of: Matrices, turns: Axes, fixed: Fixed, memory: Memory
-) -> tuple[str, ...]:
-    """Return the arrays of a product, and of its result; () if one is no view, or all are small."""
+) -> tuple[tuple[str, ...], tuple[Tile, ...]]:
+    """Return the arrays of a product, and of its result; () if one is no view, or all are small.
+
+    Behind them come the tiles of those that are not stored as products read them.
+    """
     over = part.term.over
     stack = tuple(i for i in of.stack if i not in turns)
     is_narrow = bool(of.stack) and min(map(_size, (of.rows, of.columns, over))) < _NARROW
     if is_narrow or _size((*stack, *of.rows, *of.columns, *over)) < _WORTH:
-        return ()
+        return (), ()
+    tiles = list[Tile]()
     found = [
-        _matrix(read, (turns, stack, *own), fixed, memory)
-        for read, own in (
-            (of.left, (of.rows, over)),
-            (of.right, (over, of.columns)),
-            (part.out.canonical, (of.rows, of.columns)),
-        )
+        _factor(read, (turns, stack, *own), fixed, memory, tiles)
+        for read, own in ((of.left, (of.rows, over)), (of.right, (over, of.columns)))
     ]
-    return () if None in found else tuple(map(str, found))
+    found.append(_matrix(part.out.canonical, (turns, stack, of.rows, of.columns), fixed, memory))
+    return ((), ()) if None in found else (tuple(map(str, found)), tuple(tiles))
 
 
 def _tiled(
@@ -128,20 +134,40 @@ def _tiled(
         out = _matrix(part.out.canonical, (shared, rows, columns), fixed, memory)
         if out is not None:
             break
-    if out is None or min(map(_size, (rows, columns, over))) < _LARGE:
+    if out is None or min(map(_size, (rows, columns, over))) < _LARGE[memory.factor]:
         return (), ()
     texts, tiles = [], list[Tile]()
     for read, own in ((of.left, (rows, over)), (of.right, (over, columns))):
         groups = (shared, *own) if set(shared) <= indices_of(read) else own
-        text = _matrix(read, groups, fixed, memory)
+        text = _factor(read, groups, fixed, memory, tiles)
         if text is None:
             tile = tile_of(read, groups, len(tiles), memory)
             if tile is None or _size(tile.tensor.indices) > _TOO_LARGE:
                 return (), ()
-            tiles.append(tile)
-            text = _matrix(tile.tensor.canonical, groups, {}, tile.within(memory))
+            text = _copied(tile, groups, memory, tiles)
         texts.append(str(text))
     return (*texts, out), tuple(tiles)
+
+
+def _factor(
+    read: Expr, groups: tuple[Axes, ...], fixed: Fixed, memory: Memory, tiles: list[Tile]
+) -> str | None:
+    """Return an operand as an array; None if it is no view.
+
+    One that is not stored as products read it is copied to a tile, which joins `tiles`.
+    """
+    own = memory.of_factors()
+    text = _matrix(read, groups, fixed, own)
+    if not isinstance(read, Access) or text is None or own.kind(read.name) == memory.factor:
+        return text
+    tile = tile_of(read, groups, len(tiles), memory)
+    return None if tile is None else _copied(tile, groups, memory, tiles)
+
+
+def _copied(tile: Tile, groups: tuple[Axes, ...], memory: Memory, tiles: list[Tile]) -> str | None:
+    """Return a tile, which joins `tiles`, as an array."""
+    tiles.append(tile)
+    return _matrix(tile.tensor.canonical, groups, {}, tile.within(memory), is_flat=True)
 
 
 def _size(indices: Axes) -> int:
@@ -156,18 +182,23 @@ def _bias(part: Total, of: Matrices, fixed: Fixed, memory: Memory) -> str | None
             return ""
         case Access() if not part.accumulate:
             own = tuple(i for i in part.plain.indices if i not in fixed)
-            is_vector = own == of.columns
-            return _matrix(part.plain, (of.columns,), fixed, memory) if is_vector else None
+            if own != of.columns:
+                return None
+            is_rounded = memory.kind(part.out.name) == "narrow"  # then so is the bias
+            seen = memory.of_factors() if is_rounded else memory
+            return _matrix(part.plain, (of.columns,), fixed, seen)
         case _:
             return None
 
 
-def _matrix(read: Expr, groups: tuple[Axes, ...], fixed: Fixed, memory: Memory) -> str | None:
+def _matrix(
+    read: Expr, groups: tuple[Axes, ...], fixed: Fixed, memory: Memory, *, is_flat: bool = False
+) -> str | None:
     """Return a tensor as an array with an axis for each group of indices; None if it is no view.
 
-    Of the last two axes one must run along memory.
+    Of the last two axes one must run along memory, which `is_flat` if Python knows no axes of it.
     """
-    if not isinstance(read, Access) or memory.kind(read.name) != "real":
+    if not isinstance(read, Access) or memory.kind(read.name) not in NUMBERS:
         return None
     axes = memory.tensors[read.name].indices
     pairs = zip(read.indices, axes, strict=True)
@@ -185,7 +216,7 @@ def _matrix(read: Expr, groups: tuple[Axes, ...], fixed: Fixed, memory: Memory) 
     runs = sorted(wanted, key=lambda group: order.index(group[0]))
     if [i for run in runs for i in run] != order or runs[-1] not in wanted[-2:]:
         return None
-    if not is_itself or any(len(run) > 1 for run in runs):
+    if is_flat or not is_itself or any(len(run) > 1 for run in runs):
         text += f".reshape({', '.join(map(count, runs))})"
     places = [runs.index(group) for group in wanted]
     if places == sorted(places):

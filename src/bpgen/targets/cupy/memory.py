@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 import sympy
@@ -19,6 +19,8 @@ from bpgen.ir.tensor import Role, Tensor
 if TYPE_CHECKING:
     from bpgen.targets.cupy.panels import Panel
 
+NUMBERS = frozenset({"real", "narrow"})  # the C++ types of what is computed with
+
 
 @dataclass(frozen=True, slots=True)
 class Memory:
@@ -27,7 +29,8 @@ class Memory:
     A tensor in `seen` is another one under other indices, entry for entry in the same order. One in
     `views` is some entries of another: whatever reads it reads these, at once or later. `tiles` is
     memory for tiles, if there is any. What is `local` is in no memory: one kernel knows it,
-    or those that panels end in.
+    or those that panels end in. Where products read bf16, `narrow` are the tensors that are stored
+    so, and `rounded` is what Python calls the copies of parameters.
     """
 
     tensors: Mapping[str, Tensor]
@@ -37,11 +40,23 @@ class Memory:
     tiles: str = ""
     local: frozenset[str] = frozenset()
     panels: tuple[Panel, ...] = ()
+    narrow: frozenset[str] = frozenset()
+    rounded: Mapping[str, str] | None = None
 
     @property
     def again(self) -> frozenset[str]:
         """Return the names of what each kernel computes anew that needs it."""
         return frozenset(name for panel in self.panels for name in panel.parts)
+
+    @property
+    def factor(self) -> str:
+        """The C++ type of what products read."""
+        return "real" if self.rounded is None else "narrow"
+
+    def of_factors(self) -> Memory:
+        """Return the memory as products see it: parameters are read, and biases, as copies."""
+        copies = self.rounded or {}
+        return replace(self, names={**self.names, **copies}, narrow=self.narrow | copies.keys())
 
     def root(self, name: str) -> str:
         """Return the tensor whose memory holds the entries of `name`."""
@@ -51,9 +66,12 @@ class Memory:
 
     def kind(self, name: str) -> str:
         """Return the C++ type of the entries of a tensor."""
-        tensor = self.tensors[self.root(name)]
+        root = self.root(name)
+        tensor = self.tensors[root]
         if tensor.role is Role.SCALAR:
             return "double"
+        if root in self.narrow:
+            return "narrow"
         return "int" if tensor.is_integer else "real"
 
     def is_aligned(self, name: str) -> bool:

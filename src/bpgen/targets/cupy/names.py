@@ -14,7 +14,7 @@ _TAKEN = frozenset(
     operator or or_eq private protected public register return short signed sizeof static struct
     switch template this throw true try typedef typeid typename union unsigned using virtual void
     volatile wchar_t while xor xor_eq
-    real
+    real narrow narrow_of bf16
     rows map_row reduce_row once wait
     each each_random word each_of few taken put FEW by_thread by_warp by_block by_columns by_match
     product layout by_row by_column strips multiply

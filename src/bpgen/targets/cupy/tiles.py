@@ -17,7 +17,7 @@ from bpgen.ir.expr import Access
 from bpgen.ir.index import Index
 from bpgen.ir.tensor import Role, Tensor
 from bpgen.targets.cupy.kernel import count
-from bpgen.targets.cupy.memory import Memory
+from bpgen.targets.cupy.memory import NUMBERS, Memory
 
 Axes = tuple[Index, ...]
 
@@ -37,6 +37,7 @@ class Tile:
             memory,
             tensors={**memory.tensors, name: self.tensor},
             names={**memory.names, name: f"{memory.tiles}[{self.place}][: {size}]"},
+            narrow=memory.narrow | ({name} if memory.factor == "narrow" else set()),
         )
 
 
@@ -46,7 +47,7 @@ def tile_of(read: Expr, groups: tuple[Axes, ...], place: int, memory: Memory) ->
     Of the last two groups that comes last along which the tensor lies in memory, as far as it does:
     neighbouring threads then read neighbours.
     """
-    if not isinstance(read, Access) or not read.indices or memory.kind(read.name) != "real":
+    if not isinstance(read, Access) or not read.indices or memory.kind(read.name) not in NUMBERS:
         return None
     places = [affine(at) for at in read.indices]
     if None in places:
@@ -64,7 +65,7 @@ def tile_of(read: Expr, groups: tuple[Axes, ...], place: int, memory: Memory) ->
     return Tile(Tensor(name, indices, Role.ACTIVATION), read, place)
 
 
-def made_of(tiles: Iterable[Tile]) -> str:
+def made_of(tiles: Iterable[Tile], dtype: str) -> str:
     """Return the line that makes memory for tiles: for each place as much as the largest needs."""
     sizes: dict[int, dict[str, int]] = {}
     for tile in tiles:
@@ -78,4 +79,4 @@ def made_of(tiles: Iterable[Tile]) -> str:
         for _, found in sorted(sizes.items())
     ]
     most = [f"max({', '.join(text)})" if len(text) > 1 else text[0] for text in texts]
-    return f"[{', '.join(f'cp.empty({size}, dtype)' for size in most)}]"
+    return f"[{', '.join(f'cp.empty({size}, {dtype})' for size in most)}]"
