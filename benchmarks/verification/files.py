@@ -136,7 +136,7 @@ class _Bench:
         path = self._folder / "edited.py"
         path.write_text(edit.text, encoding="utf-8")
         said = examined(
-            path, self._given.derivation, lambda target, dtype: self._text, self._lying, self._seed
+            path, self._given.derivation, lambda *_: self._text, self._lying, self._seed
         )
         numbers, statement = "wrong", None
         if "does not run" in said.reason:

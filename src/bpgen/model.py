@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -129,13 +130,17 @@ class Model:
         """
         from bpgen.certify import examined
 
-        return examined(Path(module), self.derive().derivation, self.source, self.lying(), seed)
+        def source(target: str, dtype: str, batch: int | None) -> str:
+            return self.source(target, dtype, batch=batch)
+
+        return examined(Path(module), self.derive().derivation, source, self.lying(), seed)
 
     def lying(self) -> dict[str, tuple[str, ...]]:
         """Return the axes of each buffer of the numpy module, in the order of memory, by name."""
         from bpgen.lower import in_memory
 
-        arrays = in_memory(self.program()).arrays
+        # A file is examined with few examples, and one block of rows holds all of them.
+        arrays = in_memory(replace(self.program(), batch=1)).arrays
         return {name: tuple(i.name for i in t.indices) for name, t in arrays.items()}
 
     def check_second(
@@ -174,8 +179,9 @@ class Model:
         """Return the text of the emitted module; of `extras`, "hvp" adds products with the Hessian.
 
         `precision=` is that of products on a GPU: "tf32" rounds what is multiplied, "bf16" stores
-        it so. With `memory=` the backward pass computes again what the forward pass left, until
-        buffers of a step take no more bytes, in float32, for `batch=` examples (64).
+        it so. Where a choice needs the number of examples, it is `batch=` (64). With `memory=` the
+        backward pass computes again what the forward pass left, until buffers of a step take no
+        more bytes then, in float32.
         Errors: TargetError if the target is unknown or cannot spell a function of the model;
         OptionError if so little memory is not enough.
         """

@@ -135,7 +135,10 @@ def test_a_life_that_ends_too_early_is_found(name, load):
     saved, life = max(shared.items(), key=lambda item: len(item[1]))
     cut = {**held.lives, saved: (range(life.start, life.stop - 1),)}
     _, expected = run(net)
-    with poisoned(net, alive, Workspace(held.rows, cut), poison), np.errstate(invalid="ignore"):
+    with (
+        poisoned(net, alive, Workspace(held.rows, cut, cut), poison),
+        np.errstate(invalid="ignore"),
+    ):
         _, gradient = run(net)
     assert not np.array_equal(gradient, expected), saved
 

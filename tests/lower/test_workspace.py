@@ -197,7 +197,10 @@ def test_a_life_that_ends_too_early_is_found(tmp_path):
     shared = {n: held.lives[n][-1] for n, rows in held.rows.items() if not rows.piece.of}
     saved, life = max(shared.items(), key=lambda item: len(item[1]))
     cut = {**held.lives, saved: (range(life.start, life.stop - 1),)}
-    with poisoned(net, alive, Workspace(held.rows, cut), poison), np.errstate(invalid="ignore"):
+    with (
+        poisoned(net, alive, Workspace(held.rows, cut, held.own), poison),
+        np.errstate(invalid="ignore"),
+    ):
         loss, gradient = run(net)
     assert not np.isfinite(loss) or not np.isfinite(gradient).all(), saved
 

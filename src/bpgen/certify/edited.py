@@ -25,7 +25,7 @@ from bpgen.verify.problem import problem
 from bpgen.verify.statements import Fault, Truth
 
 Arrays = Mapping[str, Array]
-Source = Callable[[str, str], str]
+Source = Callable[[str, str, int | None], str]
 Axes = Mapping[str, Sequence[str]]
 Facts = list[tuple[str, str]]
 
@@ -39,15 +39,15 @@ def examined(
 ) -> Examination:
     """Say whether the file at `module` computes what `derivation` says, and where it does not.
 
-    `source(target, dtype)` is the text that is emitted now; `lying` are the axes of its buffers, in
-    the order that they have in memory. A file that computes the same gradient
-    by another text was edited elsewhere (its update, say), and is REFUTED too.
+    `source(target, dtype, batch)` is the text that is emitted now; `lying` are the axes of its
+    buffers, in the order that they have in memory. A file that computes the same gradient by
+    another text was edited elsewhere (its update, say), and is REFUTED too.
     """
     file = read(module)
     seed = secrets.randbelow(1_000_000) if seed is None else seed
     try:
         net = file.load()
-        emitted = source(file.target, file.dtype)
+        emitted = source(file.target, file.dtype, file.batch)
         changed = edits(file.text, emitted)
         fault, facts = _numbers(file, net, emitted, (derivation, lying), seed)
     except BrokenModuleError as error:
@@ -65,7 +65,7 @@ def examined(
 
 def _changed(file: File, source: Source) -> tuple[Edit, ...]:
     try:
-        return edits(file.text, source(file.target, file.dtype))
+        return edits(file.text, source(file.target, file.dtype, file.batch))
     except SyntaxError:
         return ()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from bpgen.emit.audit import audited
+from bpgen.emit.numpy_view import WRITTEN_FOR
 from bpgen.errors import AuditError, DeviceError
 from bpgen.execute.load import Emitted, load_module
 from bpgen.execute.on_device import load_on_device
@@ -46,6 +48,13 @@ class File:
                 case ast.Assign(targets=[ast.Name(id="DTYPE")], value=ast.Constant(value=str(d))):
                     return d if d in {"float32", "float64"} else "float32"
         return "float32"
+
+    @property
+    def batch(self) -> int | None:
+        """Return how many examples the module says a step is written for, if it says so."""
+        words = re.escape(WRITTEN_FOR).replace(r"\{\}", r"(\d+)")
+        found = re.search(words, self.text)
+        return int(found[1]) if found else None
 
     @property
     def target(self) -> str:

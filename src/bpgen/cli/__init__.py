@@ -162,7 +162,7 @@ def check(model: str, **options: Any) -> None:
 )
 @click.option("--with", "extras", type=EXTRAS, multiple=True, help="hvp: Hessian times vector.")
 @click.option("--memory", type=amount, metavar="BYTES", help="Most for a step; costs time.")
-@click.option("--batch", type=BATCH, default=64, show_default=True, help="Of --memory.")
+@click.option("--batch", type=BATCH, default=64, show_default=True, help="Examples of a step.")
 @output_option("FILE")
 @click.option("--check", "fresh", is_flag=True, help="Write nothing; show what is out of date.")
 @click.option("--all", "whole_zoo", is_flag=True, help="Emit every zoo model for every target.")

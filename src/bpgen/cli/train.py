@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -100,7 +101,7 @@ def _print_profile(name: str, run: Run, data: tuple[str, ...], label: tuple[str,
 
     model = load(name)
     batch, measured = profiled(model, run, data, label)
-    foretold = rows(in_memory(model.program()), batch)
+    foretold = rows(in_memory(replace(model.program(), batch=batch)), batch)
     console().print(compared(foretold, measured))
 
 

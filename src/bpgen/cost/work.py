@@ -6,14 +6,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from math import prod
 
-import sympy
 from sympy import Expr
-from sympy.core.relational import Relational
 
+from bpgen.cost.operations import operations
 from bpgen.cost.rates import NUMPY, Rates
 from bpgen.ir.affine import affine
 from bpgen.ir.equation import Op
-from bpgen.ir.expr import Access, Delta, Where, accesses, indices_of
+from bpgen.ir.expr import Access, accesses, indices_of
 from bpgen.ir.index import Extent, Index
 from bpgen.ir.optimizer import ENTRY
 from bpgen.ir.program import (
@@ -214,49 +213,8 @@ def _slides(factor: Expr) -> bool:
 
 def _passes(expr: Expr, sizes: Sizes) -> Iterator[Pass]:
     """Yield the calls that compute `expr`, each over the indices of what it computes."""
-    if isinstance(expr, Access):
-        if any(at.has(Access) for at in expr.indices):
-            yield _one("take", indices_of(expr), sizes)
-        return
-    if not expr.has(Access, Index):
-        return
-    for arg in expr.args[1:] if _is_largest(expr) else expr.args:
-        yield from _passes(arg, sizes)
-    indices = indices_of(expr)
-    for function in _functions(expr):
+    for function, indices in operations(expr):
         yield _one(function, indices, sizes)
-
-
-def _functions(expr: sympy.Basic) -> list[str]:
-    """Return what is done at one node of a formula, when its arguments are known."""
-    if isinstance(expr, sympy.Add | sympy.Mul):
-        varying = [a for a in expr.args if a.has(Access, Index)]
-        number = expr.func(*(a for a in expr.args if a not in varying))
-        is_sign = isinstance(expr, sympy.Mul) and abs(number) == 1  # x - y is one call
-        neutral = is_sign or number == expr.func()
-        return ["arithmetic"] * (len(varying) - (1 if neutral else 0))
-    if isinstance(expr, sympy.Pow):
-        exponent = expr.exp
-        if exponent == -1:
-            return []  # counted by the product that it divides
-        if abs(exponent) == sympy.S.Half:
-            return ["sqrt"]
-        return ["arithmetic"] if exponent.is_Integer and abs(exponent) <= 4 else ["power"]
-    if isinstance(expr, Where):
-        is_masked = any(branch == 0 for branch in expr.args[1:])
-        return ["arithmetic" if is_masked or _is_largest(expr) else "choose"]
-    if isinstance(expr, Delta):
-        return ["equal"]
-    if isinstance(expr, Relational | sympy.Max | sympy.Min | sympy.Abs):
-        return ["arithmetic"]
-    return [expr.func.__name__] if isinstance(expr, sympy.Function) else []
-
-
-def _is_largest(expr: sympy.Basic) -> bool:
-    """Whether a choice is between the two that it compares: one call finds the larger."""
-    if not isinstance(expr, Where) or not isinstance(expr.args[0], Relational):
-        return False
-    return set(expr.args[0].args) == set(expr.args[1:])
 
 
 def _one(function: str, indices: frozenset[Index], sizes: Sizes) -> Pass:

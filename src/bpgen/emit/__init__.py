@@ -7,8 +7,8 @@ Logic is in Python (`view` makes every string final), shape is in Jinja (`render
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
-from bpgen.cost import BATCH
 from bpgen.emit.audit import audited
 from bpgen.emit.budget import within
 from bpgen.emit.cupy_view import view_of as cupy_view_of
@@ -39,8 +39,8 @@ def module(
     """Return the text of the module that trains `program`, declared in the file `declared_in`.
 
     `precision` is that of products of matrices on a GPU: fp32, tf32, or bf16, in which what they
-    read is stored, too. With `memory` a step for `batch` examples (64) keeps its buffers within so
-    many bytes.
+    read is stored, too. What a step does in which order is chosen for `batch` examples (64); with
+    `memory` it keeps its buffers within so many bytes then.
     Errors: OptionError for a target or a dtype that does not exist, or a precision that the target
     has not; TargetError for a function the target lacks, or outputs that no input reaches.
     """
@@ -58,8 +58,9 @@ def module(
             way_out="Leave out --precision, or take --target cupy --dtype float32.",
         )
     _check_batch(program)
+    program = replace(program, batch=batch or program.batch)
     if memory is not None:
-        program = bounded(program, target, Bound(memory, batch or BATCH))
+        program = bounded(program, target, Bound(memory, program.batch))
     options = {} if precision == "fp32" else {"precision": precision}
     return audited(render(target, TARGETS[target](program, declared_in, dtype, **options)))
 

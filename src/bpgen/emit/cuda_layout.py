@@ -16,6 +16,9 @@ from bpgen.targets.cupy.local import with_local
 from bpgen.targets.cupy.memory import Memory, is_same_memory
 from bpgen.targets.cupy.noise import is_drawn
 
+# What Python calls the types of C++.
+DTYPES = {"int": "np.int32", "real": "dtype", "narrow": "narrow"}
+
 
 @dataclass(frozen=True, slots=True)
 class DeviceMemory:

@@ -13,9 +13,10 @@ from bpgen.emit.view import FunctionView, StepView
 from bpgen.emit.wrap import wrapped_code, wrapped_comment
 from bpgen.ir.index import BATCH, Scalar
 from bpgen.ir.optimizer import GRADIENT, THETA
-from bpgen.ir.program import Blocks, Part, Program, Step, Turns, steps_of
+from bpgen.ir.program import Blocks, Part, Program, RowBlocks, Step, Turns, steps_of
 from bpgen.ir.tensor import KEPT, Tensor
 from bpgen.lower.lives import SECOND, Moment, functions_of, predicting
+from bpgen.lower.row_blocks import Length
 from bpgen.spell import FormulaSpeller
 from bpgen.targets.numpy.target import NumpyTarget
 from bpgen.targets.numpy.turns import Fixed
@@ -121,6 +122,8 @@ class Functions:
             head = StepView((), (f"for {turn} in {values}:",), indent, is_head=True)
             within = {**fixed, part.index: turn}
             return [head, *(v for p in part.parts for v in self._part(p, name, within))]
+        if isinstance(part, RowBlocks):
+            return self._row_blocks(part, name, fixed)
         if isinstance(part, Blocks):
             return self._blocks(part, name, fixed)
         if name == "update":
@@ -129,6 +132,16 @@ class Functions:
         self.network.scratch.step = Moment(name, len(done))
         done.append(self.network.lines(part, fixed))
         return [self._step(part, done[-1], name, len(fixed))]
+
+    def _row_blocks(self, part: RowBlocks, name: str, fixed: Fixed) -> list[StepView]:
+        """Return a loop over blocks of rows; code calls a block as `Slices` does."""
+        assert isinstance(part.block.extent, Length)
+        scratch = self.network.scratch
+        scratch.step = Moment(name, len(self.code.setdefault(name, [])))
+        line = f"for {scratch.rows}, {scratch.block} in {scratch.blocks(part.block.extent)}:"
+        head = StepView((), (line,), "    " * len(fixed), is_head=True)
+        within = {**fixed, part.index: part.block}
+        return [head, *(v for p in part.parts for v in self._part(p, name, within))]
 
     def _step(self, step: Step, code: Sequence[str], function: str, depth: int) -> StepView:
         texts = formulas(self.speller, function, step)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Iterable, Iterator
 
 from bpgen.emit.budget import said_of_bound
 from bpgen.emit.contract import NOISE_ARGS, Contract, plain
@@ -11,16 +12,19 @@ from bpgen.emit.layout import Memory, vector_lines
 from bpgen.emit.second_view import second_view
 from bpgen.emit.share_view import share_fields
 from bpgen.emit.tensors import as_tuple
-from bpgen.emit.view import NumpyModuleView
+from bpgen.emit.view import FunctionView, NumpyModuleView, WorkspaceView
 from bpgen.emit.workspaces import APART, LENT, Workspaces
 from bpgen.emit.wrap import WIDTH
 from bpgen.ir.program import Blocks, Program
 from bpgen.lower import in_memory
+from bpgen.lower.by_rows import BLOCK, BLOCKS_AT_LEAST
 from bpgen.lower.meetings import with_meetings
 from bpgen.lower.share import Shares, shares_of
 from bpgen.spell import FormulaSpeller, derivatives_of, order_of
 from bpgen.targets.numpy.scratch import ENTRIES, EVEN, GAP
 from bpgen.targets.numpy.windows import WINDOWS
+
+WRITTEN_FOR = "Chains of maps run in blocks of rows: a step is written for {} examples."
 
 
 def view_of(program: Program, declared_in: str, dtype: str) -> NumpyModuleView:
@@ -39,19 +43,13 @@ def view_of(program: Program, declared_in: str, dtype: str) -> NumpyModuleView:
     workspaces = Workspaces(program, memory, speller, written).views()
     whole, block = written.update.scratch, written.block.scratch
     scratch = (*vector_lines(whole, "SIZE"), *vector_lines(block, "BLOCK"))
-    code = "\n".join(
-        [
-            *init,
-            *(line for f in functions for s in f.steps for line in s.lines),
-            *(line for w in workspaces for line in (*w.tiles, *w.constants)),
-            *(buffer.make for w in workspaces for buffer in w.buffers),
-            *scratch,
-        ]
-    )
+    code = "\n".join([*init, *_lines(functions), *_made(workspaces), *scratch])
+    in_blocks = "= blocks(" in code
     return NumpyModuleView(
         origin=(
             plain(f"Written by `bpgen emit {net.name}` from {declared_in}; needs numpy alone."),
             *(("", *textwrap.wrap(told, WIDTH)) if told else ()),
+            *(("", WRITTEN_FOR.format(program.batch)) if in_blocks else ()),
         ),
         needs_math=any(f"{word}(" in code for word in (LENT, APART, "orthogonal"))
         or "math." in code
@@ -63,6 +61,8 @@ def view_of(program: Program, declared_in: str, dtype: str) -> NumpyModuleView:
         tile=str(ENTRIES) if "= tiles(" in code else "",
         even=str(EVEN),
         gap=str(GAP),
+        block_of_rows=str(BLOCK) if in_blocks else "",
+        several_blocks=str(BLOCKS_AT_LEAST * BLOCK),
         init=init,
         noise=noise,
         second=second_view(memory, functions, inputs, drawn),
@@ -73,3 +73,14 @@ def view_of(program: Program, declared_in: str, dtype: str) -> NumpyModuleView:
         **share_fields(program, memory, found),
         **contract.fields(dtype, functions, has_noise=bool(noise)),
     )
+
+
+def _lines(functions: Iterable[FunctionView]) -> Iterator[str]:
+    return (line for f in functions for step in f.steps for line in step.lines)
+
+
+def _made(workspaces: Iterable[WorkspaceView]) -> Iterator[str]:
+    """Yield the code that makes what workspaces hold."""
+    for workspace in workspaces:
+        yield from (*workspace.tiles, *workspace.constants)
+        yield from (buffer.make for buffer in workspace.buffers)

@@ -151,6 +151,8 @@ class NumpyModuleView(ModuleView):
     tile: str
     even: str
     gap: str
+    block_of_rows: str
+    several_blocks: str
     abstract: str
     state_vectors: str
     trainer_doc: tuple[str, ...]

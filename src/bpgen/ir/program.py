@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import sympy
 from sympy import Expr
@@ -173,16 +174,22 @@ class Turns:
 
 @dataclass(frozen=True, slots=True)
 class Blocks:
-    """Steps that write a long vector entry by entry: all of them for one block, then the next.
-
-    A block has `size` entries. What they read and write of a block stays in the cache.
-    """
+    """Steps that write a long vector entry by entry, a block of `size` entries after the other."""
 
     parts: tuple[Step, ...]
     size: int
 
 
-Part = Step | Turns | Blocks
+@dataclass(frozen=True, slots=True)
+class RowBlocks:
+    """Steps for one block of values of `index` after the other; a buffer over `block` holds one."""
+
+    index: Index
+    block: Index
+    parts: tuple[Step, ...]
+
+
+Part = Step | Turns | Blocks | RowBlocks
 
 
 def steps_of(parts: Iterable[Part]) -> tuple[Step, ...]:
@@ -206,11 +213,11 @@ class Program:
     parameter, `update` changes the parameters, `advance` the states. `predict` computes the outputs
     where that differs from `forward`, and `score` the loss from them; each is empty where training
     and prediction are the same. `second` goes on from `backward` to the product of the Hessian with
-    a direction, if it is asked for. `again` names what `backward` computes a second time instead of
-    reading what `forward` left, which costs time and keeps the `bound` on memory. `in_turn` are
-    tensors whose buffers lack the axis of a loop, since each turn writes them anew; `moves` are
-    axes that lie elsewhere in memory; `made` are tensors that no equation of the derivation
-    defines. `wholes` are tensors of no formula, in which others lie in memory.
+    a direction, if asked for. `again` names what `backward` computes a second time, which costs
+    time and keeps the `bound` on memory. `in_turn` are tensors whose buffers lack the axis of a
+    loop, since each turn writes them anew, or have one block of it; `moves` are axes that lie
+    elsewhere in memory; `made` are tensors that no equation of the derivation defines, `wholes`
+    tensors of no formula, in which others lie. `batch` examples decide a choice among programs.
     """
 
     network: Network
@@ -231,6 +238,7 @@ class Program:
     moves: Mapping[str, Move] = field(default_factory=dict)
     made: Mapping[str, Tensor] = field(default_factory=dict)
     wholes: tuple[Whole, ...] = ()
+    batch: int = 64
 
     @property
     def arrays(self) -> Mapping[str, Tensor]:
@@ -253,16 +261,9 @@ class Program:
 
     def changed(self, change: Callable[[tuple[Part, ...]], tuple[Part, ...]]) -> Program:
         """Return the program with the parts of every function but the update changed."""
-        return replace(
-            self,
-            forward=change(self.forward),
-            loss=change(self.loss),
-            predict=change(self.predict),
-            score=change(self.score),
-            advance=change(self.advance),
-            backward=change(self.backward),
-            second=change(self.second),
-        )
+        names = ("forward", "loss", "predict", "score", "advance", "backward", "second")
+        changes: dict[str, Any] = {name: change(getattr(self, name)) for name in names}
+        return replace(self, **changes)
 
     def check(self) -> None:
         """Assert that every buffer is written before it is read, and only then added to."""

@@ -10,6 +10,7 @@ it (`transposed`), gradients of stacked parameters move into their loop and buff
 (`turns`, `axes`), input gradients of windows are folded (`folds`), what is computed in turns lies
 turn by turn (`turns_first`), and the batch comes last where windows move (`batch_last`) and where
 features are few (`features_first`); there a bias is one more row of the weights (`bias_rows`).
+Chains of maps on more data than a cache holds run in blocks of rows (`row_blocks`, `by_rows`).
 `workspace` gives buffers addresses by their `lives`; `again` computes some a second time to save
 memory, and `savings` says which; `share` says whether examples may be divided among threads, and
 `meetings` what each of them does. What a choice costs, `cost` says.

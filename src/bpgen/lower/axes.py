@@ -19,6 +19,7 @@ from bpgen.ir.program import (
     Place,
     Program,
     Reduce,
+    RowBlocks,
     Single,
     Statement,
     Step,
@@ -132,8 +133,8 @@ def _shortened(part: Part, dropped: Dropped) -> Part:
             return replace(part, statements=tuple(_statement(s, dropped) for s in part.statements))
         case Turns():
             return replace(part, parts=tuple(_shortened(p, dropped) for p in part.parts))
-        case Blocks():
-            raise AssertionError("only an update runs by blocks")
+        case Blocks() | RowBlocks():
+            raise AssertionError("blocks come after the axes of buffers are known")
 
 
 def _statement(statement: Statement, dropped: Dropped) -> Statement:

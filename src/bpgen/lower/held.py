@@ -31,8 +31,9 @@ def buffers(program: Program, alive: Lives) -> list[Buffer]:
             continue
         tensor = wholes.get(name, tensors[name])
         kind, is_alone = "int" if tensor.is_integer else "float", bool({name, tensor.name} & alone)
-        lives, border = always if is_alone else times, edges.get(tensor.name)
-        found.append(Buffer(tensor.name, tensor.indices, kind, lives, is_alone, border=border))
+        lives, own = (always, always) if is_alone else (times, alive.own[name])
+        border = edges.get(tensor.name)
+        found.append(Buffer(tensor.name, tensor.indices, kind, lives, is_alone, None, border, own))
     return found
 
 

@@ -11,7 +11,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bpgen.ir.index import Index
-from bpgen.ir.program import Blocks, Part, Program, Single, Step, Turns, View, steps_of
+from bpgen.ir.program import (
+    Blocks,
+    Part,
+    Program,
+    RowBlocks,
+    Single,
+    Step,
+    Turns,
+    View,
+    steps_of,
+)
 from bpgen.ir.reshape import is_rebound
 from bpgen.ir.tensor import Role, Tensor
 
@@ -34,6 +44,11 @@ class Loop:
 
     index: Index | None
     times: range
+    in_blocks: bool = False
+
+    def parts_rows_of(self, tensor: Tensor | None) -> bool:
+        """Whether each turn touches rows of its own of a tensor."""
+        return self.in_blocks and tensor is not None and self.index in tensor.indices
 
 
 @dataclass(slots=True)
@@ -82,6 +97,14 @@ class Lives:
         return {name: touched.lives(self.loops) for name, touched in self.touched.items()}
 
     @property
+    def own(self) -> Mapping[str, tuple[range, ...]]:
+        """Return the times at which each row is needed: of blocks of rows, in one's own alone."""
+        return {
+            name: touched.lives(one for one in self.loops if not one.parts_rows_of(touched.tensor))
+            for name, touched in self.touched.items()
+        }
+
+    @property
     def trains(self) -> bool:
         """Whether a gradient is computed."""
         return Moment("backward", 0) in self.times
@@ -120,7 +143,7 @@ def predicting(program: Program) -> tuple[str, ...]:
 def lives(program: Program, called: Sequence[str]) -> Lives:
     """Return how long every tensor is needed when the functions `called` run in this order."""
     parts = {name: functions_of(program).get(name, ()) for name in called}
-    found = _Timeline(roots_of(parts.values()))
+    found = _Timeline(roots_of(parts.values()), program.arrays)
     for noise in program.network.of_role(Role.NOISE) if DRAW in called else ():
         found.touch(noise, called.index(DRAW), writes=True)
     for name in called:
@@ -160,6 +183,7 @@ class _Timeline:
     """Steps as they are added, one behind the other."""
 
     roots: dict[str, str]
+    arrays: Mapping[str, Tensor]
     steps: list[Step | None] = field(default_factory=list)
     times: dict[Moment, int] = field(default_factory=dict)
     loops: list[Loop] = field(default_factory=list)
@@ -182,10 +206,11 @@ class _Timeline:
                     self.times[Moment(name, time - begin)] = time
                     self.steps.append(part)
                     self._step(part, time)
-                case Turns():
+                case Turns() | RowBlocks():
                     first = len(self.steps)
                     self._add(name, part.parts, begin)
-                    self.loops.append(Loop(part.index, range(first, len(self.steps))))
+                    times = range(first, len(self.steps))
+                    self.loops.append(Loop(part.index, times, isinstance(part, RowBlocks)))
                 case Blocks():
                     raise AssertionError("only an update runs by blocks")
 
@@ -194,7 +219,7 @@ class _Timeline:
             return
         for name in step.equation.reads():
             self._touch(name, None, time, writes=False)
-        self.touch(written(step), time, writes=not step.adds)
+        self.touch(self.arrays[written(step).name], time, writes=not step.adds)
 
     def touch(self, tensor: Tensor, time: int, *, writes: bool) -> None:
         self._touch(tensor.name, tensor, time, writes=writes)

@@ -21,6 +21,7 @@ from bpgen.ir.program import (
     Place,
     Program,
     Reduce,
+    RowBlocks,
     Single,
     Statement,
     Step,
@@ -52,15 +53,20 @@ class _Together:
     def _part(self, part: Part, function: tuple[Part, ...]) -> Part:
         match part:
             case Step():
-                name = part.equation.out.name
-                change = self._share if name in self.shares.summed else self._of_rows
-                statements = tuple(map(change, part.statements))
-                meets = name in self.shares.met and _is_last(part, function)
-                return replace(part, statements=statements, meets=meets)
+                return self._step(part, function)
             case Turns():
                 return replace(part, parts=tuple(self._part(p, function) for p in part.parts))
+            case RowBlocks():
+                steps = tuple(self._step(step, function) for step in part.parts)
+                return replace(part, parts=steps)
             case Blocks():
                 raise AssertionError("only an update runs by blocks")
+
+    def _step(self, step: Step, function: tuple[Part, ...]) -> Step:
+        name = step.equation.out.name
+        change = self._share if name in self.shares.summed else self._of_rows
+        meets = name in self.shares.met and _is_last(step, function)
+        return replace(step, statements=tuple(map(change, step.statements)), meets=meets)
 
     def _of_rows(self, statement: Statement) -> Statement:
         """Return a statement whose formulas count the rows of the whole batch."""

@@ -24,9 +24,11 @@ from bpgen.ir.program import (
     Place,
     Program,
     Reduce,
+    RowBlocks,
     Single,
     Statement,
     Step,
+    Turns,
     View,
 )
 from bpgen.ir.tensor import Move, Tensor
@@ -89,8 +91,10 @@ class _Reorder:
                 return self._step(part)
             case Blocks():
                 return replace(part, parts=tuple(map(self._step, part.parts)))
-            case _:
+            case Turns():
                 return replace(part, parts=self.parts(part.parts))
+            case RowBlocks():
+                raise AssertionError("blocks of rows come after the order of axes")
 
     def _step(self, step: Step) -> Step:
         return replace(step, statements=tuple(map(self._statement, step.statements)))

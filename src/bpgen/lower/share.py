@@ -21,7 +21,7 @@ from sympy import Expr
 from bpgen.ir.equation import Equation, Op
 from bpgen.ir.expr import Access, Pad, accesses
 from bpgen.ir.index import Index
-from bpgen.ir.program import Part, Program, Step, Turns, steps_of
+from bpgen.ir.program import Part, Program, RowBlocks, Step, Turns, steps_of
 from bpgen.ir.tensor import KEPT, Tensor
 from bpgen.lower.lives import is_view
 
@@ -151,6 +151,8 @@ def _over_turns(parts: Iterable[Part], around: frozenset[Index] = frozenset()) -
     for part in parts:
         if isinstance(part, Turns):
             yield from _over_turns(part.parts, around | {part.index})
+        elif isinstance(part, RowBlocks):
+            yield from _over_turns(part.parts, around)
         elif isinstance(part, Step) and part.adds and not around <= {*part.equation.out.indices}:
             yield part
 

@@ -59,8 +59,9 @@ class Buffer:
     """What needs memory, and at what times.
 
     One that is `alone` shares its memory with none, as what is read from outside must. One that is
-    no whole number of rows, as a tile is, has a `row` that holds it. It begins at a multiple of so
-    many rows as `aligned` says.
+    no whole number of rows, as a tile is, has a `row` that holds it. `own` are the times at which
+    one entry is needed, where steps run for some entries after the others; else they are `lives`.
+    It begins at a multiple of so many rows as `aligned` says.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Buffer:
     alone: bool = False
     row: Extent | None = None
     border: Border | None = None
+    own: tuple[range, ...] = ()
     aligned: int = 1
 
     def piece(self, free: Collection[Extent]) -> Piece:
@@ -114,6 +116,7 @@ class Workspace:
 
     rows: Mapping[str, Rows]
     lives: Mapping[str, tuple[range, ...]]
+    own: Mapping[str, tuple[range, ...]]
 
     @cached_property
     def pieces(self) -> Mapping[Piece, int]:
@@ -167,14 +170,16 @@ def assigned(buffers: Sequence[Buffer], free: Collection[Extent], in_place: InPl
         for begin, group in min((_placed(own, order) for order in _ORDERS), key=_height):
             found |= {b.name: Rows(piece, begin, group.count) for b in group.buffers}
     first = sorted(buffers, key=lambda b: b.lives[0].start)
-    return Workspace({b.name: found[b.name] for b in first}, {b.name: b.lives for b in first})
+    rows, lives = {b.name: found[b.name] for b in first}, {b.name: b.lives for b in first}
+    return Workspace(rows, lives, {b.name: b.own or b.lives for b in first})
 
 
 @dataclass(frozen=True, slots=True)
 class _Group:
     """Buffers that lie in the same rows, each written in the place of the one before.
 
-    `times` has a bit for each time at which one of them is needed.
+    `times` has a bit for each time at which one of them is needed, `own` for each at which one
+    entry is.
     """
 
     piece: Piece
@@ -182,6 +187,7 @@ class _Group:
     step: int
     buffers: tuple[Buffer, ...]
     times: int
+    own: int
 
     @property
     def first(self) -> int:
@@ -229,26 +235,31 @@ def _grouped(
 ) -> Iterator[_Group]:
     """Bring together what is computed in place: one is needed last when the next is written."""
     groups: dict[Piece, list[_Group]] = {}
-    for buffer in sorted(buffers, key=lambda b: b.lives[0].start):
-        times = sum(_bits(life) for life in buffer.lives)
-        alone = _Group(buffer.piece(free), buffer.rows(free), buffer.step, (buffer,), times)
+    for buffer in sorted(buffers, key=lambda b: (b.own or b.lives)[0].start):
+        times, own = _bits(buffer.lives), _bits(buffer.own or buffer.lives)
+        alone = _Group(buffer.piece(free), buffer.rows(free), buffer.step, (buffer,), times, own)
         found = groups.setdefault(alone.piece, [])
         place = next((k for k, g in enumerate(found) if _follows(alone, g, in_place)), None)
         if place is None:
             found.append(alone)
         else:
             both = found[place]
-            found[place] = replace(both, buffers=(*both.buffers, buffer), times=both.times | times)
+            found[place] = replace(
+                both,
+                buffers=(*both.buffers, buffer),
+                times=both.times | times,
+                own=both.own | own,
+            )
     return (group for found in groups.values() for group in found)
 
 
 def _follows(alone: _Group, group: _Group, in_place: InPlace) -> bool:
     """Whether a buffer is always written in the place of the one of `group` that is read last."""
-    common = alone.times & group.times
+    common = alone.own & group.own
     if (alone.count, alone.step) != (group.count, group.step) or not common:
         return False
     (out,) = alone.buffers
-    starts = [life.start for life in out.lives if common >> life.start & 1]
+    starts = [life.start for life in out.own or out.lives if common >> life.start & 1]
     return common == sum(1 << time for time in starts) and all(
         _ends(b, time) and in_place(out, b, time)
         for time in starts
@@ -258,15 +269,15 @@ def _follows(alone: _Group, group: _Group, in_place: InPlace) -> bool:
 
 
 def _at(buffer: Buffer, time: int) -> bool:
-    return any(time in life for life in buffer.lives)
+    return any(time in life for life in buffer.own or buffer.lives)
 
 
 def _ends(buffer: Buffer, time: int) -> bool:
-    return any(life.stop == time + 1 for life in buffer.lives)
+    return any(life.stop == time + 1 for life in buffer.own or buffer.lives)
 
 
-def _bits(times: range) -> int:
-    return (1 << times.stop) - (1 << times.start)
+def _bits(lives: Iterable[range]) -> int:
+    return sum((1 << times.stop) - (1 << times.start) for times in lives)
 
 
 def _is_free(index: Index, free: Collection[Extent]) -> bool:

@@ -99,7 +99,8 @@ def kernels(program: Program, batch: int, precision: str = "fp32") -> tuple[Kern
     for name in functions:
         found += _rows(name, written.launches.get(name, ()), computed, sizes, device)
     pieces = _pieces(written.update_steps, module.speller)
-    return (*found, *_rows("update", written.launches["update"], pieces, sizes, device))
+    launches, update = written.launches["update"], written.update.memory
+    return (*found, *_rows("update", launches, pieces, sizes, update))
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +126,11 @@ def _rows(
             continue
         waiting = [pieces[left] for f in launch.formulas if pieces.get(left := _left(f))]
         own = [p[0] if p[0].out.name in device.again else p.pop(0) for p in waiting]
-        around = own[0].around if own else ()
+        if not own:  # the one that counts the steps
+            continue
+        around = own[0].around
         turns, inside = sizes.entries(around), sizes.inside(around)
+        seen = device.of_factors() if "k.matmul(" in launch.line else device
         done = sum((work(s, inside) for piece in own for s in piece.statements), Work())
         name = re.findall(r'"(\w+)"', launch.line) or re.findall(r"\bk\.(matmul)\(", launch.line)
         yield KernelRow(
@@ -135,7 +139,7 @@ def _rows(
             formulas=launch.formulas,
             turns=turns,
             multiply_adds=turns * done.multiply_adds,
-            bytes=turns * _moved(own, inside, device),
+            bytes=turns * _moved(own, inside, seen),
         )
 
 

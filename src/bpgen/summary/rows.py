@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bpgen.cost import FLOAT, NUMPY, Rates, Sizes, Work, work
 from bpgen.emit.functions import formulas
 from bpgen.ir.index import Index
-from bpgen.ir.program import Blocks, Part, Program, Step, Turns, steps_of
+from bpgen.ir.program import Blocks, Part, Program, RowBlocks, Step, Turns, steps_of
 from bpgen.ir.tensor import Tensor
 from bpgen.spell import FormulaSpeller, derivatives_of, order_of
 
@@ -41,7 +41,8 @@ class Row:
 def rows(program: Program, batch: int, rates: Rates = NUMPY) -> tuple[Row, ...]:
     """Return the cost of every statement of a step, in the order of `program`.
 
-    That is the order of the numpy module if the program is as it lies in memory.
+    That is the order of the numpy module if the program is as it lies in memory. A chain in blocks
+    of rows counts as if it were whole.
     """
     return tuple(_Rows(program, batch, rates).all())
 
@@ -81,7 +82,7 @@ class _Rows:
             yield self._row(function, part, around)
             return
         within = (*around, part.index) if isinstance(part, Turns) else around
-        assert isinstance(part, Turns | Blocks), f"no row tells of {part}"
+        assert isinstance(part, Turns | Blocks | RowBlocks), f"no row tells of {part}"
         for inner in part.parts:
             yield from self._part(function, inner, within)
 

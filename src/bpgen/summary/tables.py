@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ EINSUM = "np.einsum("
 
 def as_json(program: Program, batch: int) -> dict[str, Any]:
     """Return the costs as a document; `share` is that of the step."""
+    program = replace(program, batch=batch)
     costs, code = rows(in_memory(program), batch), written(program)
     held, loops = code.training(), code.written.calling(EINSUM)
     whole = sum(row.seconds for row in costs)
@@ -54,6 +55,7 @@ def table(program: Program, batch: int, width: int) -> Table:
 
     In less than `NARROW` columns some are left out, so that formulas have room.
     """
+    program = replace(program, batch=batch)
     costs, code = rows(in_memory(program), batch), written(program)
     loops = code.written.calling(EINSUM)
     whole, totals = sum(row.seconds for row in costs), _totals(costs)

@@ -200,10 +200,12 @@ def _bias(part: Total, of: Matrices, fixed: Fixed, memory: Memory) -> str | None
             return None
 
 
-def _matrix(read: Expr, groups: tuple[Axes, ...], fixed: Fixed, memory: Memory) -> str | None:
+def _matrix(
+    read: Expr, groups: tuple[Axes, ...], fixed: Fixed, memory: Memory, *, is_flat: bool = False
+) -> str | None:
     """Return a tensor as an array with an axis for each group of indices; None if it is no view.
 
-    Of the last two axes one must run along memory.
+    Of the last two axes one must run along memory, which `is_flat` if Python knows no axes of it.
     """
     if not isinstance(read, Access) or memory.kind(read.name) not in NUMBERS:
         return None
@@ -223,7 +225,7 @@ def _matrix(read: Expr, groups: tuple[Axes, ...], fixed: Fixed, memory: Memory) 
     runs = sorted(wanted, key=lambda group: order.index(group[0]))
     if [i for run in runs for i in run] != order or runs[-1] not in wanted[-2:]:
         return None
-    if not is_itself or any(len(run) > 1 for run in runs):
+    if is_flat or not is_itself or any(len(run) > 1 for run in runs):
         text += f".reshape({', '.join(map(count, runs))})"
     places = [runs.index(group) for group in wanted]
     if places == sorted(places):

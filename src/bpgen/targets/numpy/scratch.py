@@ -14,6 +14,7 @@ from math import prod
 from sympy import Expr
 
 from bpgen.ir.index import Extent, Index, Scalar
+from bpgen.lower.row_blocks import Length
 from bpgen.targets.numpy.constants import formula_of, name_of
 from bpgen.targets.numpy.scalar import scalar
 
@@ -140,7 +141,11 @@ class Scratch:
 
     def text(self, register: Register) -> str:
         """Return how code names a register."""
-        return register.name if self.local else f"{self.owner}.{register.name}"
+        if self.local:
+            return register.name
+        lengths = [isinstance(i.extent, Length) for i in register.axes]
+        cut = f"[{', '.join([':'] * lengths.index(True) + [self.block])}]" if any(lengths) else ""
+        return f"{self.owner}.{register.name}{cut}"
 
     def view(self, tensor: str, made: str, axes: Axes) -> str:
         """Return how code names a view of a buffer, made once: `a.x_pad_nchwuv`."""
@@ -201,6 +206,16 @@ class Scratch:
         """Return what code calls a slice of an axis in a loop over tiles."""
         return self.free_name("tile")
 
+    @property
+    def rows(self) -> str:
+        """Return what code calls a block of rows, in a loop over blocks."""
+        return self.free_name("rows")
+
+    @property
+    def block(self) -> str:
+        """Return what code calls the same block in a buffer that holds one."""
+        return self.free_name("block")
+
     def free_name(self, name: str) -> str:
         """Return `name` for a variable of a loop, or a longer one if code uses that for another."""
         return f"{name}_" if name in self.taken else name
@@ -219,6 +234,13 @@ class Scratch:
         part = Part.of(own.replace("TILES", "rows"), axis.extent, tuple(i.extent for i in others))
         self.parts[part.name] = f"{own}[0].stop"
         return text, Index(f"{axis.name}_", part)
+
+    def blocks(self, length: Length) -> str:
+        """Return what code calls the blocks of rows, each as `rows` and as `block`."""
+        whole = length.whole
+        text = self._constant(f"BLOCKS_{whole}", f"blocks({whole}, {scalar(length.row)})")
+        self.parts[length.name] = f"{text.removeprefix(f'{self.owner}.')}[0][0].stop"
+        return text
 
     def _constant(self, name: str, made: str) -> str:
         known = next((own for own, how in self.constants.items() if how == made), None)

@@ -22,6 +22,7 @@ from bpgen.ir.program import (
     View,
 )
 from bpgen.ir.tensor import Role, Tensor
+from bpgen.lower.row_blocks import Length
 from bpgen.targets.numpy.arrays import Arrays
 from bpgen.targets.numpy.contract import contraction, einsum
 from bpgen.targets.numpy.folds import fold
@@ -260,6 +261,9 @@ def _weighted(array: Value, over: Axes) -> str | None:
     if len(over) != 1 or over[0] not in array.axes or len(array.axes) > 2 or array.strided:
         return None
     if array.axes[-1] == over[0]:
+        # By rows, so that what is in the same block does not matter for any bit.
+        if isinstance(array.axes[0].extent, Length):
+            return f"np.vecdot({array.text}, {{weights}}{{out}})"
         return f"np.dot({array.text}, {{weights}}{{out}})"
     return f"np.dot({{weights}}, {array.text}{{out}})"
 

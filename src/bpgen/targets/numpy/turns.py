@@ -30,6 +30,7 @@ from bpgen.ir.program import (
 )
 from bpgen.ir.tensor import Tensor
 from bpgen.lower.lives import written
+from bpgen.lower.row_blocks import Length
 from bpgen.targets.numpy.scalar import is_scalar, scalar
 from bpgen.targets.numpy.values import subscript
 
@@ -43,12 +44,15 @@ Fixed = Mapping[Index, Expr]
 class Slices:
     """The arrays at fixed indices: how code names them, and the tensors they are.
 
-    A slice is called as code writes it, which no tensor is.
+    A slice is called as code writes it, which no tensor is. An index may be fixed to the one over a
+    block: code calls the slice of what holds all rows `rows`, and of what holds one block `block`.
     """
 
     names: Mapping[str, str]
     tensors: Mapping[str, Tensor]
     fixed: Fixed
+    rows: str = "rows"
+    block: str = "block"
     _names: dict[str, str] = field(default_factory=dict)
     _tensors: dict[str, Tensor] = field(default_factory=dict)
 
@@ -75,7 +79,7 @@ class Slices:
                 factors = tuple(map(self.formula, statement.factors))
                 return replace(statement, out=self._out(statement.out), factors=factors)
             case Place():
-                kept = [i not in self.fixed for i in statement.out.indices]
+                kept = [not is_scalar(self.fixed.get(i, i)) for i in statement.out.indices]
                 parts = tuple(p for p, keep in zip(statement.parts, kept, strict=True) if keep)
                 pad = self.formula(statement.pad)
                 return replace(statement, out=self._out(statement.out), pad=pad, parts=parts)
@@ -114,13 +118,19 @@ class Slices:
             if is_scalar(place):
                 picked.append(scalar(place))
                 continue
+            if isinstance(place, Index) and isinstance(place.extent, Length):
+                picked.append(self.block if place == axis else self.rows)
+                rest.append(place)
+                axes.append(place)
+                continue
             cut, at, length = _run(place, axis)
             picked.append(cut)
             rest.append(at)
             axes.append(length)
         if not any(picked):
             return access(name, ats)
-        text = f"{self.names[name]}[{subscript(picked)}]"
+        in_blocks = not {self.rows, self.block}.isdisjoint(picked)
+        text = f"{self.names[name]}[{subscript([*picked, None] if in_blocks else picked)}]"
         self._names[text] = text
         self._tensors[text] = replace(own, name=text, indices=tuple(axes))
         return access(text, rest)
@@ -150,15 +160,20 @@ def at(target: NumpyTarget, statement: Statement, fixed: Fixed) -> list[str]:
         return _carried(target, statement, fixed)
     if not fixed:
         return target.statement(statement)
-    slices = Slices(target.names, target.tensors, fixed)
+    slices = _slices(target, fixed)
     inner = slices.statement(statement)
     lines = target.seeing(slices).statement(inner)
     return _inside(target, statement, fixed, lines) if isinstance(statement, Place) else lines
 
 
+def _slices(target: NumpyTarget, fixed: Fixed) -> Slices:
+    scratch = target.scratch
+    return Slices(target.names, target.tensors, fixed, scratch.rows, scratch.block)
+
+
 def written_at(target: NumpyTarget, step: Step, fixed: Fixed) -> str:
     """Return how code names what a step writes, in a turn of the loops over the indices `fixed`."""
-    slices = Slices(target.names, target.tensors, fixed)
+    slices = _slices(target, fixed)
     entry = slices.formula(written(step).canonical)
     assert isinstance(entry, Access)
     return slices.all_names()[entry.name]
@@ -179,7 +194,7 @@ def _inside(target: NumpyTarget, place: Place, fixed: Fixed, lines: list[str]) -
     """Return the lines of a turn that lays a tensor into a larger one, if it is there at all."""
     bounds = []
     for index, (begin, end, _) in zip(place.out.indices, place.parts, strict=True):
-        if index in fixed:
+        if is_scalar(fixed.get(index, index)):
             turn = scalar(fixed[index])
             bounds += [f"{turn} > {begin - 1}"] if begin > 0 else []
             bounds += [f"{turn} < {end}"] if end < (index.extent.value or end) else []
