@@ -10,7 +10,7 @@ from benchmarks.verification.settings import Settings
 from benchmarks.verification.subjects import subject
 from benchmarks.verification.table import table
 
-_EPS = r"a\.C_1E_MINUS_05"
+_EPS = r"a\.C_0_00001"
 # What is done, in which network, and the first line that fits with what takes its place.
 _EDITS = (
     ("a sign", "dense", r"np\.subtract\((.*)\)", r"np.add(\1)"),
