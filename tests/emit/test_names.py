@@ -1,11 +1,19 @@
 """Names that an author may choose, and that the emitted module would like to have for itself."""
 
+import re
+from typing import Any
+
 import numpy as np
 import pytest
+import sympy
 
 import bpgen as bp
+from bpgen import layers
 from bpgen.errors import NameSyntaxError
+from bpgen.execute.load import load_module
 from bpgen.execute.proof import gradient_of
+from bpgen.losses import mean_squared_error
+from bpgen.optimizers import sgd
 from bpgen.verify.interpret import evaluate
 from bpgen.verify.numbers import FLOAT64
 
@@ -86,3 +94,27 @@ def test_an_output_is_called_by_a_name(tmp_path):
     path.write_text(GREEDY.replace('{"logits": logits}', "{'a\"b': logits}"), encoding="utf-8")
     with pytest.raises(NameSyntaxError):
         bp.load(path)
+
+
+def test_a_buffer_of_a_long_name_may_lie_in_another_one(tmp_path):
+    h = bp.input("x", 2, 5, 7)
+    for k in range(4):
+        z = layers.conv2d(h, 2, 3, padding=1, name=f"c{k}")
+        long = f"what_becomes_of_an_image_after_{k}_layers_of_windows"
+        h = bp.define(long, z.indices, sympy.tanh(z[z.indices]))
+    model = bp.Model(mean_squared_error(h, bp.input("y", 2, 5, 7)), {"h": h}, sgd())
+    path = tmp_path / "net.py"
+    path.write_text(model.source(), encoding="utf-8")
+    net: Any = load_module(path)
+    images = (x for name, x in vars(net.Activations(3)).items() if name.endswith("_windows_pad"))
+    one, _, other = images
+    assert np.shares_memory(one, other)
+
+
+@pytest.mark.parametrize("name", ["x" * 65, f"d_{'y' * 70}", f"2{'z' * 64}"])
+def test_a_name_of_too_many_letters_is_refused_with_a_shorter_one(name):
+    with pytest.raises(NameSyntaxError) as refused:
+        bp.index(name, 3)
+    (shorter,) = re.findall(r"Call it '(\w+)'", str(refused.value))
+    assert len(shorter) <= 64
+    assert bp.index(shorter, 3).name == shorter

@@ -15,7 +15,8 @@ from bpgen.ir.tensor import Init, Noise, Role, Tensor
 
 BATCH = make_index("n", None)
 
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}\Z")
+_LONGEST = 64
+_NAME = re.compile(rf"[A-Za-z][A-Za-z0-9_]{{0,{_LONGEST - 1}}}\Z")
 # Attributes of the emitted classes, which no tensor may hide; and, for inputs, which are arguments,
 # the names that the emitted functions use themselves.
 _ATTRIBUTES = frozenset(
@@ -100,14 +101,14 @@ def checked_name(name: str, reserved: frozenset[str] = _ATTRIBUTES) -> str:
     """
     if not is_name(name, reserved):
         plain = re.sub(r"[^A-Za-z0-9_]", "_", str(name)).strip("_") or "x"
-        plain = plain if plain[0].isalpha() else f"x{plain}"
+        plain = (plain if plain[0].isalpha() else f"x{plain}")[:_LONGEST]
         while not is_name(plain, reserved):
-            plain = f"x_{plain}"
+            plain = f"x_{plain}"[:_LONGEST]
         raise NameSyntaxError(
             f"{name!r} cannot name a tensor or an index",
             where=here(),
-            rule="A name is a letter, then letters, digits and `_`; no Python keyword, and not "
-            f"`d_…`, which names cotangents, nor {', '.join(sorted(reserved))}.",
+            rule=f"A name is a letter, then letters, digits and `_`, {_LONGEST} at most; no Python "
+            f"keyword, and not `d_…`, which names cotangents, nor {', '.join(sorted(reserved))}.",
             way_out=f"Call it {plain!r}.",
         )
     return name

@@ -65,6 +65,8 @@ def buffer_field(name: str, made: str, formula: str) -> FieldView:
     comment = f"  # {formula}" if formula else ""
     if len(f"self.{name} = {made}{comment}") > WIDTH - 4:
         call, _, arguments = made.removesuffix(")").partition("(")
+        if not made.endswith(")"):  # another buffer
+            call, arguments = "", made
         made = f"{call}(\n            {arguments}\n        )"
     return FieldView(name, "", formula, make=made)
 
